@@ -1,0 +1,144 @@
+"""Products of arrays, all through the one row ``contract``: matmul, dot, outer, tensordot, einsum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from string import ascii_letters
+from typing import Any
+
+import numpy as np
+
+from .. import primitives as p
+from ..shapes import normalize_axes
+from ..tape import Tensor, constant, scope
+from .array import as_operand
+from .composed import composed
+
+
+def same_dtype(*xs: Any) -> list[Any]:
+    """Operands of a contraction in their common dtype, by recorded casts."""
+    if any(isinstance(x, Tensor) for x in xs):
+        xs = tuple(x if isinstance(x, Tensor) else constant(x) for x in xs)
+    dtype = np.result_type(*[x.dtype for x in xs])
+    return [x if x.dtype == dtype else p.cast(x, dtype=dtype) for x in xs]
+
+
+@composed("x", "y")
+def matmul(x: Any, y: Any) -> Any:
+    """z[.., i, k] = sum_j x[.., i, j] y[.., j, k]; 1-D operands are rows and columns, leading axes broadcast."""
+    x, y = as_operand(x), as_operand(y)
+    if not x.ndim or not y.ndim:
+        raise ValueError(f"matmul: shapes {x.shape} and {y.shape}: a scalar has no axis to sum over; use * instead")
+    inner = (x.shape[-1], y.shape[-2 if y.ndim > 1 else 0])
+    if inner[0] != inner[1]:
+        raise ValueError(f"matmul: shapes {x.shape} and {y.shape} do not fit: {inner[0]} columns against {inner[1]} rows; transpose one of them?")
+    batch = ascii_letters[3 : 1 + max(x.ndim, y.ndim, 2)]
+    left, right = [batch[len(batch) - max(operand.ndim - 2, 0) :] for operand in (x, y)]
+    rows, columns = "a" * (x.ndim > 1), "c" * (y.ndim > 1)
+    return _einsum(f"{left}{rows}b,{right}b{columns}->{batch}{rows}{columns}", x, y)
+
+
+def dot(x: Any, y: Any) -> Any:
+    """np.dot for vectors and matrices: their matrix product."""
+    return matmul(x, y)
+
+
+@composed("x", "y")
+def outer(x: Any, y: Any) -> Any:
+    """z[i, j] = x[i] y[j] of the flattened operands."""
+    x, y = same_dtype(p.reshape(x, shape=(x.size,)), p.reshape(y, shape=(y.size,)))
+    return p.contract(x, y, spec="a,b->ab")
+
+
+@composed("x", "y")
+def tensordot(x: Any, y: Any, axes: int | Sequence[Any] = 2) -> Any:
+    """Sum over pairs of axes: the last ``axes`` of x with the first of y, or the axes listed for each."""
+    if isinstance(axes, int):
+        axes = (tuple(range(x.ndim - axes, x.ndim)), tuple(range(axes)))
+    of_x, of_y = normalize_axes(axes[0], x.ndim, "tensordot"), normalize_axes(axes[1], y.ndim, "tensordot")
+    if [x.shape[i] for i in of_x] != [y.shape[j] for j in of_y]:
+        raise ValueError(f"tensordot: axes {of_x} of shape {x.shape} and {of_y} of shape {y.shape} differ in size")
+    in_x, in_y = list(ascii_letters[: x.ndim]), list(ascii_letters[x.ndim : x.ndim + y.ndim])
+    for i, j in zip(of_x, of_y, strict=True):
+        in_y[j] = in_x[i]
+    result = [c for i, c in enumerate(in_x) if i not in of_x] + [c for j, c in enumerate(in_y) if j not in of_y]
+    x, y = same_dtype(x, y)
+    return p.contract(x, y, spec=f"{''.join(in_x)},{''.join(in_y)}->{''.join(result)}")
+
+
+def einsum(equation: str, *operands: Any) -> Any:
+    """np.einsum for any number of operands: repeated letters are diagonals, absent ones are summed, "..." broadcasts.
+
+    Operands are contracted two at a time from the left.
+    """
+    if not any(isinstance(x, Tensor) for x in operands):
+        return _einsum(equation, *operands)
+    with scope("einsum"):
+        return _einsum(equation, *operands)
+
+
+def _einsum(equation: str, *operands: Any) -> Any:
+    terms, result = parse_equation(equation, operands)
+    parts = same_dtype(*map(as_operand, operands))
+    sizes: dict[str, int] = {}
+    for letters, x in zip(terms, parts, strict=True):
+        for c, n in zip(letters, x.shape, strict=True):
+            if sizes.setdefault(c, n) != n:
+                if 1 not in (n, sizes[c]):
+                    raise ValueError(f"einsum {equation!r}: index {c} is {sizes[c]} in one operand and {n} in another")
+                sizes[c] = n if sizes[c] == 1 else sizes[c]
+    if missing := [c for c in result if c not in sizes]:
+        raise ValueError(f"einsum {equation!r}: index {missing[0]} of the result is in no operand")
+    tidy = [_tidy(letters, x, sizes) for letters, x in zip(terms, parts, strict=True)]
+    letters, x = tidy[0]
+    for position, (others, y) in enumerate(tidy[1:], 2):
+        needed = set(result).union(*[set(later) for later, _ in tidy[position:]])
+        letters, x = _lone(letters, x, needed | set(others))
+        others, y = _lone(others, y, needed | set(letters))
+        kept = "".join(dict.fromkeys(c for c in letters + others if c in needed))
+        x, letters = p.contract(x, y, spec=f"{letters},{others}->{kept}"), kept
+    letters, x = _lone(letters, x, set(result))
+    return x if letters == result else p.permute_dims(x, axes=tuple(letters.index(c) for c in result))
+
+
+def parse_equation(equation: str, operands: Sequence[Any]) -> tuple[list[str], str]:
+    """The letters of each operand and of the result, with "..." spelt out in capital letters of their own."""
+    left, arrow, result = equation.replace(" ", "").partition("->")
+    terms = left.split(",")
+    if len(terms) != len(operands):
+        raise ValueError(f"einsum {equation!r}: {len(terms)} terms for {len(operands)} operands")
+    free = [c for c in reversed(ascii_letters) if c not in equation]
+    widths = [np.ndim(x) - len(term.replace("...", "")) for term, x in zip(terms, operands, strict=True)]
+    for term, x, width in zip(terms, operands, widths, strict=True):
+        if width < 0 or (width and "..." not in term):
+            raise ValueError(f"einsum {equation!r}: {term!r} names {len(term.replace('...', ''))} axes, the operand has shape {np.shape(x)}")
+    dots = "".join(free[: max([w for w, t in zip(widths, terms, strict=True) if "..." in t], default=0)])
+    spelt = [t.replace("...", dots[len(dots) - w :]) for t, w in zip(terms, widths, strict=True)]
+    if not arrow:
+        named = "".join(spelt)
+        result = "..." * bool(dots) + "".join(sorted(c for c in set(named) - set(dots) if named.count(c) == 1))
+    result = result.replace("...", dots)
+    if not all(c.isalpha() for c in "".join(spelt) + result) or len(set(result)) < len(result):
+        raise ValueError(f"einsum {equation!r}: use letters, '...', ',' and '->', and each letter once in the result")
+    return spelt, result
+
+
+def _tidy(letters: str, x: Any, sizes: dict[str, int]) -> tuple[str, Any]:
+    """An operand with each letter once and at its full size: diagonals taken, axes of size 1 that broadcast dropped."""
+    if len(set(letters)) < len(letters):
+        once = "".join(dict.fromkeys(letters))
+        names = np.einsum(f"{letters}->{once}", np.arange(x.size).reshape(x.shape))
+        x, letters = p.take(p.reshape(x, shape=(x.size,)), names, axis=0), once
+    thin = [i for i, c in enumerate(letters) if x.shape[i] == 1 != sizes[c]]
+    if thin:
+        x = p.index(x, key=tuple(0 if i in thin else slice(None) for i in range(x.ndim)))
+        letters = "".join(c for i, c in enumerate(letters) if i not in thin)
+    return letters, x
+
+
+def _lone(letters: str, x: Any, needed: set[str]) -> tuple[str, Any]:
+    """Sum over the axes whose letter no other operand and not the result has."""
+    lone = tuple(i for i, c in enumerate(letters) if c not in needed)
+    if not lone:
+        return letters, x
+    return "".join(c for c in letters if c in needed), p.sum_(x, axis=lone)

@@ -1,0 +1,92 @@
+"""Losses, composed; ``reduction`` is "mean", "sum" or "none" (one loss for each element or example)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import primitives as p
+from .activation import log_softmax as _log_softmax
+from .activation import softplus
+from .composed import composed
+from .reduce import mean, sum
+
+
+def _reduced(loss: Any, reduction: str) -> Any:
+    if reduction == "none":
+        return loss
+    return mean(loss) if reduction == "mean" else sum(loss)
+
+
+def _check(operation: str, reduction: str, y: Any, t: Any) -> None:
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{operation}: reduction={reduction!r}; use 'mean', 'sum' or 'none'")
+    if np.shape(y) != np.shape(t):
+        raise ValueError(f"{operation}: the prediction has shape {np.shape(y)}, the target {np.shape(t)}; they must be equal (targets are never broadcast)")
+
+
+@composed("y", "t")
+def half_squared_error(y: Any, t: Any, *, reduction: str = "sum") -> Any:
+    """E = 1/2 sum (t - y)^2; the gradient is y - t."""
+    _check("half_squared_error", reduction, y, t)
+    difference = t - y
+    return _reduced(difference * difference / 2, reduction)
+
+
+@composed("y", "t")
+def mse(y: Any, t: Any, *, reduction: str = "mean") -> Any:
+    """The mean of (y - t)^2."""
+    _check("mse", reduction, y, t)
+    difference = y - t
+    return _reduced(difference * difference, reduction)
+
+
+@composed("logits", "labels")
+def cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean", axis: int = -1) -> Any:
+    """-log softmax(logits)[label], over the class ``axis``.
+
+    logits: (N, classes) (or (.., classes)); labels: (N,) whole numbers in 0 .. classes - 1, or probabilities of the
+    logits' shape.  The gradient is (softmax - one_hot) / N.  Raises TypeError for labels that are not integers,
+    ValueError for labels out of range or of another shape.
+    """
+    return _nll("cross_entropy", _log_softmax, logits, labels, reduction, axis)
+
+
+@composed("log_probabilities", "labels")
+def nll(log_probabilities: Any, labels: Any, *, reduction: str = "mean", axis: int = -1) -> Any:
+    """-log_probabilities[label], over the class ``axis``: cross_entropy for logarithms that are already normalised."""
+    return _nll("nll", lambda x, axis: x, log_probabilities, labels, reduction, axis)
+
+
+def _nll(operation: str, normalise: Any, x: Any, labels: Any, reduction: str, axis: int) -> Any:
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{operation}: reduction={reduction!r}; use 'mean', 'sum' or 'none'")
+    labels = labels if hasattr(labels, "shape") else np.asarray(labels)
+    axis = axis % x.ndim if -x.ndim <= axis < x.ndim else -1
+    if axis < 0:
+        raise ValueError(f"{operation}: the input has shape {x.shape}; it needs a class axis")
+    if labels.dtype.kind == "f" and labels.shape == x.shape:
+        return _reduced(-sum(labels * normalise(x, axis=axis), axis), reduction)
+    rest = (*x.shape[:axis], *x.shape[axis + 1 :])
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"{operation}: labels must be integers (dtype {labels.dtype}, shape {labels.shape}), or probabilities of shape {x.shape}")
+    if labels.shape != rest:
+        raise ValueError(f"{operation}: labels of shape {labels.shape} for an input of shape {x.shape}; one label for each example needs shape {rest}")
+    classes, values = x.shape[axis], getattr(labels, "value", labels)
+    if values.size and not 0 <= values.min() <= values.max() < classes:
+        bad = values.ravel()[np.argmax((values < 0) | (values >= classes))]
+        raise ValueError(f"{operation}: label {bad} is out of range for {classes} classes (0 .. {classes - 1}; input shape {x.shape})")
+    logs = normalise(x, axis=axis)
+    if axis != x.ndim - 1:
+        logs = p.permute_dims(logs, axes=(*[i for i in range(x.ndim) if i != axis], axis))
+    flat = p.reshape(logs, shape=(logs.size,))
+    places = p.add(p.reshape(labels, shape=(labels.size,)), np.arange(labels.size) * classes)
+    return _reduced(-p.reshape(p.take(flat, places, axis=0), shape=rest), reduction)
+
+
+@composed("logits", "t")
+def bce_with_logits(logits: Any, t: Any, *, reduction: str = "mean") -> Any:
+    """-t log sigmoid(z) - (1 - t) log(1 - sigmoid(z)) = softplus(z) - t z, for logits z and targets t in [0, 1]."""
+    _check("bce_with_logits", reduction, logits, t)
+    return _reduced(softplus(logits) - logits * t, reduction)

@@ -1,0 +1,107 @@
+"""Tensor's methods and NumPy's functions, bound to the composed operations of this folder.
+
+``t.sum(axis=0)`` and ``np.sum(t, axis=0)`` are the same call as ``ac.sum(t, axis=0)``.  A NumPy function that has no
+counterpart here raises TypeError and says what to use, so that the tape is never lost silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .. import primitives as p
+from ..tape import Tensor
+from . import activation, array, linalg, reduce
+
+UFUNCS: dict[Any, Callable[..., Any]] = {
+    np.add: p.add, np.subtract: p.sub, np.multiply: p.mul, np.divide: p.div, np.negative: p.neg, np.positive: lambda x: x,
+    np.power: p.power, np.float_power: p.power, np.exp: p.exp, np.log: p.log, np.log1p: p.log1p, np.sqrt: p.sqrt, np.tanh: p.tanh,
+    np.sin: p.sin, np.cos: p.cos, np.abs: p.abs_, np.sign: p.sign, np.square: activation.square, np.reciprocal: activation.reciprocal,
+    np.maximum: p.maximum, np.minimum: p.minimum, np.logaddexp: p.logaddexp, np.greater: p.greater, np.less: p.less,
+    np.greater_equal: p.greater_equal, np.less_equal: p.less_equal, np.equal: p.equal, np.not_equal: p.not_equal, np.matmul: linalg.matmul,
+}  # fmt: skip
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    np.sum: reduce.sum, np.mean: reduce.mean, np.var: reduce.var, np.std: reduce.std, np.max: reduce.max, np.min: reduce.min,
+    np.amax: reduce.max, np.amin: reduce.min, np.prod: reduce.prod, np.argmax: reduce.argmax, np.argmin: reduce.argmin,
+    np.reshape: array.reshape, np.transpose: array.transpose, np.swapaxes: array.swapaxes, np.moveaxis: array.moveaxis,
+    np.expand_dims: array.expand_dims, np.squeeze: array.squeeze, np.ravel: array.ravel, np.broadcast_to: array.broadcast_to,
+    np.flip: array.flip, np.roll: array.roll, np.tile: array.tile, np.repeat: array.repeat, np.concatenate: array.concat,
+    np.stack: array.stack, np.split: array.split, np.pad: array.pad, np.take: array.take, np.take_along_axis: array.take_along_axis,
+    np.where: array.where, np.clip: array.clip, np.dot: linalg.dot, np.outer: linalg.outer, np.tensordot: linalg.tensordot,
+    np.einsum: linalg.einsum, np.zeros_like: lambda x, dtype=None: np.zeros(x.shape, dtype or x.dtype),
+    np.ones_like: lambda x, dtype=None: np.ones(x.shape, dtype or x.dtype), np.shape: lambda x: x.shape, np.ndim: lambda x: x.ndim,
+    np.size: lambda x: x.size, np.array2string: lambda x, *a, **k: np.array2string(x.value, *a, **k),
+    np.array_repr: lambda x, *a, **k: repr(x), np.array_str: lambda x, *a, **k: str(x.value),
+}  # fmt: skip
+
+READERS = (np.allclose, np.isclose, np.array_equal, np.array_equiv, np.isfinite, np.isnan, np.isinf, np.any, np.all, np.count_nonzero, np.result_type, np.may_share_memory)
+
+
+def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    """np.exp(t), array + t, ...: the row or composition of that name, recorded."""
+    if ufunc in READERS and method == "__call__":
+        return ufunc(*map(_plain, inputs), **kwargs)
+    if method != "__call__" or ufunc not in UFUNCS or kwargs:
+        asked = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}") + (f" with {', '.join(kwargs)}=" if kwargs else "")
+        raise TypeError(f"{asked} cannot be recorded on a Tensor; {_instead(ufunc.__name__)}")
+    return UFUNCS[ufunc](*inputs)
+
+
+def array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    """np.sum(t), np.reshape(t, ...), ...: the composed operation of that name, recorded."""
+    if func in READERS:
+        return func(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
+    if func not in FUNCTIONS:
+        raise TypeError(f"np.{func.__name__} cannot be recorded on a Tensor; {_instead(func.__name__)}")
+    given = {k: v for k, v in kwargs.items() if v is not np._NoValue}
+    try:
+        return FUNCTIONS[func](*args, **given)
+    except TypeError as error:
+        if "unexpected keyword" not in str(error):
+            raise
+        raise TypeError(f"np.{func.__name__} on a Tensor: {error}; {_instead(func.__name__)}") from None
+
+
+def _plain(x: Any) -> Any:
+    return x.value if isinstance(x, Tensor) else x
+
+
+def _instead(name: str) -> str:
+    return f"compose it of autoconv's operations (dir(autoconv) lists them), or take the array with t.value if no gradient shall flow through np.{name}"
+
+
+def _iterate(x: Tensor) -> Iterator[Any]:
+    return (array.getitem(x, i) for i in range(len(x)))
+
+
+def _reject_assignment(x: Tensor, key: Any, value: Any) -> None:
+    raise TypeError("a Tensor is not changed in place, its line was recorded with this value; build a new one with ac.where, ac.concat or ac.pad, or use t.assign for an input")
+
+
+def bind() -> None:
+    """Attach the methods and NumPy's protocols to Tensor."""
+    for module, names in {
+        reduce: "sum mean var std max min prod argmax argmin logsumexp",
+        array: "reshape transpose swapaxes squeeze ravel flatten astype clip repeat take",
+        linalg: "dot",
+        activation: "relu sigmoid softmax",
+    }.items():
+        for name in names.split():
+            setattr(Tensor, name, getattr(module, name))
+    for name, row in {"exp": p.exp, "log": p.log, "sqrt": p.sqrt, "tanh": p.tanh, "abs": p.abs_}.items():
+        setattr(Tensor, name, lambda x, row=row: row(x))
+    Tensor.transpose = lambda x, *axes: array.transpose(x, (axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes) or None)  # type: ignore[attr-defined]
+    Tensor.T = property(array.transpose)  # type: ignore[attr-defined]
+    Tensor.__getitem__ = array.getitem  # type: ignore[method-assign]
+    Tensor.__setitem__ = _reject_assignment  # type: ignore[attr-defined]
+    Tensor.__iter__ = _iterate  # type: ignore[method-assign]
+    Tensor.__matmul__ = lambda a, b: linalg.matmul(a, b)  # type: ignore[method-assign]
+    Tensor.__rmatmul__ = lambda a, b: linalg.matmul(b, a)  # type: ignore[method-assign]
+    Tensor.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
+    Tensor.__array_function__ = array_function  # type: ignore[attr-defined]
+
+
+bind()

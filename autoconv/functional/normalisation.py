@@ -1,0 +1,86 @@
+"""Normalisation and dropout, composed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import primitives as p
+from ..shapes import Ints, Shape, parse_layout
+from .composed import composed
+from .reduce import mean
+
+
+def moments(x: Any, axes: Shape) -> tuple[Any, Any]:
+    """(mean, biased variance) over ``axes``, with the axes kept: var = mean((x - mean)^2)."""
+    mu = mean(x, axes, keepdims=True)
+    deviation = x - mu
+    return mu, mean(deviation * deviation, axes, keepdims=True)
+
+
+def standardize(x: Any, mu: Any, variance: Any, weight: Any, bias: Any, eps: float) -> Any:
+    """(x - mean) / sqrt(var + eps) * weight + bias."""
+    y = (x - mu) / p.sqrt(variance + eps)
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
+
+
+@composed("x", "weight", "bias")
+def batch_norm(x: Any, weight: Any = None, bias: Any = None, *, mean: Any = None, var: Any = None, eps: float = 1e-5, layout: str = "channels_last") -> Any:
+    """Each channel standardised over the batch and all positions (Ioffe and Szegedy, 2015).
+
+        y[n, .., c] = (x[n, .., c] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]
+
+    x: (N, *spatial, C) or (N, C); weight, bias: (C,); mean, var: (C,) statistics to use in place of the batch's own
+    (biased variance).  Raises ValueError for parameters of another length, or a batch with one value per channel.
+    """
+    axis = channel_axis(x, layout, "batch_norm")
+    channels = x.shape[axis]
+    for name, parameter in {"weight": weight, "bias": bias, "mean": mean, "var": var}.items():
+        if parameter is not None and parameter.shape != (channels,):
+            raise ValueError(f"batch_norm: {name} has shape {parameter.shape}, it needs ({channels},): one number for each channel of the input (shape {x.shape})")
+    if (mean is None) != (var is None):
+        raise ValueError("batch_norm: give both mean and var, or neither")
+    along = (channels,) + (1,) * (x.ndim - 1 - axis)
+    over = tuple(i for i in range(x.ndim) if i != axis)
+    if mean is None and x.size <= channels:
+        raise ValueError(f"batch_norm: shape {x.shape} has one value for each channel; a variance needs more: use a larger batch or stored statistics")
+    shaped = [None if q is None else p.reshape(q, shape=along) for q in (mean, var, weight, bias)]
+    mu, variance = moments(x, over) if mean is None else shaped[:2]
+    return standardize(x, mu, variance, shaped[2], shaped[3], eps)
+
+
+def channel_axis(x: Any, layout: str, operation: str) -> int:
+    """The channel axis of a batch of any number of dimensions, or of (N, C)."""
+    dims = x.ndim - 2
+    if not 0 <= dims <= 3:
+        raise ValueError(f"{operation}: the input has shape {x.shape}; use (N, C) or a batch (N, *spatial, C)")
+    return parse_layout(layout, dims, operation).channel_axis if dims else 1
+
+
+@composed("x", "weight", "bias")
+def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, axis: Ints = -1, eps: float = 1e-5) -> Any:
+    """Each example standardised over its own ``axis`` (the last, or several last ones) (Ba et al., 2016).
+
+    x: (.., *normalised); weight, bias: of the normalised shape.  Raises ValueError for parameters of another shape.
+    """
+    axes = tuple(sorted(a % x.ndim for a in ((axis,) if isinstance(axis, int) else axis)))
+    normalised = tuple(x.shape[a] for a in axes)
+    for name, parameter in {"weight": weight, "bias": bias}.items():
+        if parameter is not None and parameter.shape != normalised:
+            raise ValueError(f"layer_norm: {name} has shape {parameter.shape}, it needs {normalised}: the sizes of axes {axes} of the input (shape {x.shape})")
+    mu, variance = moments(x, axes)
+    return standardize(x, mu, variance, weight, bias, eps)
+
+
+@composed("x")
+def dropout(x: Any, p: float = 0.5, *, rng: np.random.Generator, training: bool = True) -> Any:
+    """x with each element zero with probability ``p`` and the others divided by 1 - p, drawn from ``rng``; x itself when not
+    training (Srivastava et al., 2014).  Raises ValueError for p outside [0, 1)."""
+    if not 0 <= p < 1:
+        raise ValueError(f"dropout: p={p} must be at least 0 and below 1")
+    if not training or p == 0:
+        return x
+    kept = (rng.random(x.shape) >= p).astype(x.dtype)
+    return x * (kept / (1 - p)).astype(x.dtype)

@@ -1,0 +1,388 @@
+"""The tape: a Tensor is a value that remembers its line, and a Tape is the lines in recording order.
+
+A line is plain data: primitive, operands, params, serial number, scope.  There are no closures and nothing here recurses,
+so a chain of any length can be recorded, walked, printed and freed.  Results hold their operands; memory is freed with them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from numbers import Rational
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+_next_serial = itertools.count(1).__next__
+
+
+@dataclass(frozen=True, eq=False)
+class Scope:
+    """A stretch of recording with a name: a layer, a composed operation, or the backward lines that serve one forward line.
+
+    ``kind`` is "layer", "call" or "backward"; ``of`` the forward line that a "backward" scope serves.  ``records`` is
+    False inside ``no_grad``: results are then plain values without a line.
+    """
+
+    name: str
+    kind: str
+    parent: Scope | None = None
+    of: Tensor | None = None
+    records: bool = True
+    serial: int = field(default_factory=_next_serial)
+
+    @property
+    def path(self) -> tuple[Scope, ...]:
+        """This scope and those around it, outermost first."""
+        chain: list[Scope] = []
+        scope: Scope | None = self
+        while scope is not None:
+            chain.append(scope)
+            scope = scope.parent
+        return tuple(reversed(chain))
+
+
+_scope: ContextVar[Scope | None] = ContextVar("autoconv_scope", default=None)
+
+
+@contextmanager
+def scope(name: str, kind: str = "call", of: Tensor | None = None, records: bool = True) -> Iterator[Scope]:
+    """Record the lines of a ``with`` block inside a new Scope (each thread has its own)."""
+    outer = _scope.get()
+    inner = Scope(name, kind, outer, of, records and (outer is None or outer.records))
+    token = _scope.set(inner)
+    try:
+        yield inner
+    finally:
+        _scope.reset(token)
+
+
+def no_grad() -> Any:
+    """``with ac.no_grad():`` computes without recording: results are constants that hold no operands."""
+    return scope("no_grad", records=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Primitive:
+    """A row of the table.  ``vjps[k](g, y, *operands, **params)`` pulls y's cotangent g back to operand k.
+
+    ``vjps`` has one rule for each operand (None: not differentiable in it); for a row with any number of operands it is a
+    function from k to the rule.  A row with a ``definition`` has no rule: its gradient, drawing and scalar expansion are
+    those of its definition, while ``forward`` computes the exact value (``at`` moves the operands to where the definition
+    is differentiated without rounding).  ``linear`` lists the operands in which the row is linear.  ``elementwise`` rows
+    broadcast and cast their operands, from number ``selectors`` on.  ``example(rng)`` gives operands and params to test on.
+    """
+
+    name: str
+    forward: Callable[..., Any]
+    vjps: tuple[Callable[..., Any] | None, ...] | Callable[[int], Callable[..., Any]]
+    latex: str
+    group: str
+    example: Callable[..., tuple[list[Any], dict[str, Any]]]
+    linear: tuple[int, ...] = ()
+    definition: Callable[..., Any] | None = None
+    at: Callable[..., Any] | None = None
+    align: Callable[..., tuple[Any, ...]] | None = None
+
+    @cached_property
+    def differentiable(self) -> bool:
+        """Whether the row passes any gradient on."""
+        return self.definition is not None or not isinstance(self.vjps, tuple) or any(self.vjps)
+
+    def vjp(self, k: int) -> Callable[..., Any] | None:
+        """The rule for operand ``k``."""
+        return self.vjps[k] if isinstance(self.vjps, tuple) else self.vjps(k)
+
+    def __call__(self, *operands: Any, **params: Any) -> Any:
+        """Compute, and record a line if any operand is a Tensor; on plain arrays the result is a plain array."""
+        if self.align is not None:
+            operands = self.align(self.name, operands)
+        return record(self, operands, params)
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+
+def record(primitive: Primitive, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """Run ``primitive`` and, if an operand is a Tensor, return the new line; shapes and dtypes already agree."""
+    if not any(isinstance(x, Tensor) for x in operands):
+        return primitive.forward(*operands, **params)
+    lines = tuple([x if isinstance(x, Tensor) else constant(x) for x in operands])
+    try:
+        value = np.asarray(primitive.forward(*[x.value for x in lines], **params))
+    except TypeError as error:
+        if not any(x.value.dtype == object for x in lines):
+            raise
+        raise TypeError(f"{primitive.name}: not defined for exact fractions (dtype object); use floating-point numbers") from error
+    around = _scope.get()
+    if around is not None and not around.records:
+        return Tensor(value, constant=True)
+    still = not primitive.differentiable or value.dtype.kind not in "fO" or all([x.constant for x in lines])
+    return Tensor(value, primitive, lines, params, around, constant=still)
+
+
+class Tensor:
+    """A value (ndarray, read-only) that remembers its line; without a primitive it is an input, parameter or constant.
+
+    Make one with ``ac.tensor``.  ``value`` is the array; ``grad`` is None until ``backward()`` of something computed from
+    it, then an array of the same shape.  ``constant`` lines have no gradient: plain arrays and numbers that met a Tensor,
+    integers, what ``stop_gradient`` cut, and all that depends only on those.
+    """
+
+    __slots__ = ("__weakref__", "constant", "grad", "name", "operands", "params", "primitive", "scope", "serial", "value")
+    __array_priority__ = 1000.0
+    __hash__ = object.__hash__
+
+    def __init__(
+        self,
+        value: np.ndarray,
+        primitive: Primitive | None = None,
+        operands: tuple[Tensor, ...] = (),
+        params: Mapping[str, Any] | None = None,
+        scope: Scope | None = None,
+        name: str | None = None,
+        constant: bool = False,
+    ) -> None:
+        value.flags.writeable = False
+        self.value: np.ndarray = value
+        self.primitive = primitive
+        self.operands = operands
+        self.params: Mapping[str, Any] = params or {}
+        self.scope = scope
+        self.name = name
+        self.constant = constant
+        self.grad: np.ndarray | None = None
+        self.serial = _next_serial()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.value.ndim
+
+    @property
+    def size(self) -> int:
+        return self.value.size
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.value.dtype
+
+    def numpy(self) -> np.ndarray:
+        """A copy of the value that may be written to."""
+        return self.value.copy()
+
+    def item(self) -> Any:
+        """The one element as a Python number; ValueError if there are more."""
+        if self.size != 1:
+            raise ValueError(f"item: shape {self.shape} has {self.size} elements; index one of them first, as in t[0]")
+        return self.value.item()
+
+    def assign(self, value: Any) -> None:
+        """Give an input or parameter a new value of the same shape.
+
+        It becomes younger than every line that read it, so a sweep over such a line is refused: the numbers it was
+        recorded with are gone.  Raises TypeError for a computed line, ValueError for another shape.
+        """
+        if self.primitive is not None:
+            raise TypeError(f"assign: {describe(self)} was computed by {self.primitive.name}; only inputs and parameters can be given a new value")
+        new = np.array(value, dtype=self.dtype, order="C")
+        if new.shape != self.shape:
+            raise ValueError(f"assign: {describe(self)} cannot take a value of shape {new.shape}; the shapes must be equal")
+        new.flags.writeable = False
+        self.value, self.serial = new, _next_serial()
+
+    if TYPE_CHECKING:  # bound to the table by primitives.py, backward.py and functional/methods.py
+
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __rpow__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __rmatmul__(self, other: Any) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __pos__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __gt__(self, other: Any) -> Tensor: ...
+        def __lt__(self, other: Any) -> Tensor: ...
+        def __ge__(self, other: Any) -> Tensor: ...
+        def __le__(self, other: Any) -> Tensor: ...
+        def __getitem__(self, key: Any) -> Tensor: ...
+        def __iter__(self) -> Iterator[Tensor]: ...
+        def __getattr__(self, name: str) -> Any: ...
+        def backward(self, seed: Any = None) -> None: ...
+
+    def __repr__(self) -> str:
+        extra = [f"name={self.name!r}"] if self.name else []
+        if self.dtype not in (np.float64, np.bool_, np.int64):
+            extra.append(f"dtype={self.dtype}")
+        if self.primitive is not None:
+            extra.append(f"line={self.primitive.name}")
+        body = np.array2string(self.value, separator=", ", prefix="tensor(", threshold=1000)
+        return f"tensor({', '.join([body, *extra])})"
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len: a 0-dimensional Tensor has no length; float(t) reads it")
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else repr(self)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """np.asarray(t): the value, asked for in so many words (read-only, and off the tape)."""
+        return np.array(self.value, dtype=dtype, copy=copy)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        return self._leaf_copy()
+
+    def __copy__(self) -> Tensor:
+        return self._leaf_copy()
+
+    def __reduce__(self) -> Any:
+        leaf = self._leaf_copy()
+        return _rebuild, (type(self), leaf.value, leaf.name, leaf.constant)
+
+    def _leaf_copy(self) -> Tensor:
+        if self.primitive is not None:
+            raise TypeError(f"copy: {describe(self)} was computed by {self.primitive.name} and stands on a tape; copy its t.value instead")
+        return _rebuild(type(self), self.value, self.name, self.constant)
+
+
+def _rebuild(kind: type[Tensor], value: np.ndarray, name: str | None, constant: bool) -> Tensor:
+    return kind(value.copy(), name=name, constant=constant)
+
+
+def describe(x: Tensor) -> str:
+    """A Tensor in an error message: its name or line, and its shape."""
+    what = repr(x.name) if x.name else "an input" if x.primitive is None else f"a result of {x.primitive.name}"
+    return f"{what} of shape {x.shape}"
+
+
+def as_array(data: Any, dtype: Any = None) -> np.ndarray:
+    """``data`` as a new C-ordered array in native byte order; whole numbers in object arrays become exact fractions.
+
+    Raises TypeError for what has no arithmetic here: text, complex numbers, dates, ragged lists.
+    """
+    try:
+        array = np.array(data, dtype=dtype, order="C")
+    except ValueError as error:
+        raise TypeError(f"tensor: this is not a regular array of numbers: {error}") from None
+    if array.dtype.kind == "O":
+        return exact(array)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"tensor: dtype {array.dtype} is not supported; use floating-point numbers, integers, booleans or fractions.Fraction")
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+_exact = np.frompyfunc(lambda x: Fraction(x) if isinstance(x, Rational | float) else x, 1, 1)
+
+
+def exact(array: Any) -> np.ndarray:
+    """An object array in which every Python number has become an exact Fraction (so that 1 / 2 stays 1/2)."""
+    return np.asarray(_exact(array), dtype=object)
+
+
+def tensor(data: Any, dtype: Any = None, name: str | None = None) -> Tensor:
+    """A Tensor that owns a copy of ``data`` (array, nested lists, number or Tensor), of any shape.
+
+    Floating-point data and exact fractions (dtype object) can be differentiated; integers and booleans cannot.
+    Raises TypeError for text, complex numbers and ragged lists.
+    """
+    array = as_array(data.value if isinstance(data, Tensor) else data, dtype)
+    return Tensor(array, name=name, constant=array.dtype.kind not in "fO")
+
+
+def constant(data: Any) -> Tensor:
+    """A plain array or number as a line of the tape without a gradient; it owns a copy."""
+    return Tensor(as_array(data), constant=True)
+
+
+class Tape:
+    """The lines that ``outputs`` depend on, inputs and constants included, in recording order.
+
+    Raises RuntimeError if an input was given a new value (``assign``, an optimiser's step) after a line had read it.
+    """
+
+    def __init__(self, *outputs: Tensor) -> None:
+        self.outputs = outputs
+        found, waiting = {id(y): y for y in outputs}, list(outputs)
+        while waiting:
+            line = waiting.pop()
+            for x in line.operands:
+                if x.serial > line.serial:
+                    raise RuntimeError(f"{describe(x)} was given a new value after a line had read it; its old value is gone: compute the output again, then ask")
+                if id(x) not in found:
+                    found[id(x)] = x
+                    waiting.append(x)
+        self.lines: list[Tensor] = sorted(found.values(), key=lambda line: line.serial)
+
+    @property
+    def inputs(self) -> list[Tensor]:
+        """The lines without a primitive whose gradient may be asked for: inputs and parameters."""
+        return [line for line in self.lines if line.primitive is None and not line.constant]
+
+    def run(self, inputs: Mapping[Tensor, Any]) -> tuple[Any, ...]:
+        """The outputs for other ``inputs`` of the same shapes: the program is valid for every one of them.
+
+        Arrays give arrays; Tensors are recorded again.
+        """
+        values: dict[int, Any] = {}
+        for line in self.lines:
+            if line in inputs:
+                values[id(line)] = inputs[line]
+            elif line.primitive is None:
+                values[id(line)] = line.value
+            else:
+                values[id(line)] = line.primitive(*[values[id(x)] for x in line.operands], **line.params)
+        return tuple(values[id(y)] for y in self.outputs)
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(self.lines)
+
+    def __reversed__(self) -> Iterator[Tensor]:
+        return reversed(self.lines)
+
+    def __getitem__(self, i: int) -> Tensor:
+        return self.lines[i]
+
+    def __repr__(self) -> str:
+        number = {id(line): i for i, line in enumerate(self.lines)}
+
+        def row(line: Tensor) -> str:
+            i = number[id(line)]
+            if line.primitive is None:
+                source = "constant" if line.constant else "input"
+            else:
+                params = [f"{k}={v}" for k, v in line.params.items()]
+                source = f"{line.primitive.name}({', '.join([f'%{number[id(x)]}' for x in line.operands] + params)})"
+            return f"%{i:<4} {line.shape!s:18} {source}{f'   # {line.name}' if line.name else ''}"
+
+        shown = [row(line) for line in self.lines] if len(self) <= 60 else [
+            *map(row, self.lines[:30]), f"... {len(self) - 60:,} more lines ...", *map(row, self.lines[-30:])]  # fmt: skip
+        return "\n".join([f"Tape of {len(self):,} lines", *shown])
