@@ -85,11 +85,15 @@ def windows(x: Array, axes: Shape, window: Shape, stride: Shape, dilation: Shape
     """A view of x through sliding windows: ``axes`` (consecutive) become (*counts, *window)."""
     first, end = axes[0], axes[-1] + 1
     steps = x.strides[first:end]
-    counts = [(n - spanned(k, d)) // s + 1 for n, k, s, d in zip(x.shape[first:end], window, stride, dilation, strict=True)]
+    counts = [
+        (n - spanned(k, d)) // s + 1 for n, k, s, d in zip(x.shape[first:end], window, stride, dilation, strict=True)
+    ]
     shape = (*x.shape[:first], *counts, *window, *x.shape[end:])
     jumps = [step * s for step, s in zip(steps, stride, strict=True)]
     taps = [step * d for step, d in zip(steps, dilation, strict=True)]
-    return np.lib.stride_tricks.as_strided(x, shape, (*x.strides[:first], *jumps, *taps, *x.strides[end:]), writeable=False)
+    return np.lib.stride_tricks.as_strided(
+        x, shape, (*x.strides[:first], *jumps, *taps, *x.strides[end:]), writeable=False
+    )
 
 
 def overlap_add(frames: Array, axes: Shape, size: Shape, stride: Shape, dilation: Shape) -> Array:
@@ -131,7 +135,9 @@ def matrix(x: Array, batch: list[int], rows: list[int], columns: list[int]) -> A
 
     def flat(outer: list[int], inner: list[int]) -> Array:
         return x.transpose([*batch, *outer, *inner]).reshape(
-            *[prod([shape[i] for i in batch])] * bool(batch), prod([shape[i] for i in outer]), prod([shape[i] for i in inner])
+            *[prod([shape[i] for i in batch])] * bool(batch),
+            prod([shape[i] for i in outer]),
+            prod([shape[i] for i in inner]),
         )
 
     if run(x, columns) >= run(x, rows):

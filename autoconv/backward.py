@@ -50,7 +50,11 @@ def steps(y: Tensor, wrt: Sequence[Tensor] | None, seed: Any, recorded: bool = F
             continue
         step = Step(line, cotangent.pop(id(line)), [])
         wanted = tuple(k for k, x in enumerate(line.operands) if id(x) in leads)
-        with scope(f"backward of {line.primitive.name}", "backward", of=line) if recorded and line.primitive else nullcontext():
+        with (
+            scope(f"backward of {line.primitive.name}", "backward", of=line)
+            if recorded and line.primitive
+            else nullcontext()
+        ):
             for k, g in zip(wanted, pull(line, step.cotangent, wanted, recorded), strict=True):
                 x = line.operands[k]
                 before = cotangent.get(id(x))
@@ -73,7 +77,9 @@ def pull(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[
 
 
 @cache
-def derive(primitive: Primitive, count: int, wanted: tuple[int, ...], params: tuple[tuple[str, Any], ...]) -> tuple[list[Tensor], dict[Tensor, Any], Tape]:
+def derive(
+    primitive: Primitive, count: int, wanted: tuple[int, ...], params: tuple[tuple[str, Any], ...]
+) -> tuple[list[Tensor], dict[Tensor, Any], Tape]:
     """The rule that follows from a definition: recorded once on scalars, swept once, replayed on every shape and dtype.
 
     Returns the variables (cotangent, then operands), the numbers that stand in the definition, and the tape of the
@@ -93,21 +99,27 @@ def sweep(y: Tensor, wrt: Sequence[Tensor], seed: Any = None) -> list[Any]:
     """
     for x in wrt:
         if x.constant:
-            raise TypeError(f"gradient: {describe(x)} is a constant of dtype {x.dtype}; use a floating-point tensor, as in ac.tensor(data, dtype=float)")
+            raise TypeError(
+                f"gradient: {describe(x)} is a constant of dtype {x.dtype}; use a floating-point tensor, as in ac.tensor(data, dtype=float)"
+            )
     recorded = isinstance(seed, Tensor)
     seed = check_seed(y, seed)
     found = {id(s.line): s.cotangent for s in steps(y, wrt, seed, recorded)}
-    missing = lambda x: tensor(arrays.zeros(x.shape, x.dtype)) if recorded else arrays.zeros(x.shape, x.dtype)  # noqa: E731
+    missing = lambda x: tensor(arrays.zeros(x.shape, x.dtype)) if recorded else arrays.zeros(x.shape, x.dtype)
     return [found[id(x)] if id(x) in found else missing(x) for x in wrt]
 
 
 def check_seed(y: Tensor, seed: Any) -> Any:
     """The cotangent to start from: 1 for a scalar, or what the caller gave, in y's shape and dtype."""
     if y.dtype.kind not in "fO":
-        raise TypeError(f"gradient: {describe(y)} has dtype {y.dtype}; only floating-point results can be differentiated")
+        raise TypeError(
+            f"gradient: {describe(y)} has dtype {y.dtype}; only floating-point results can be differentiated"
+        )
     if seed is None:
         if y.size != 1:
-            raise ValueError(f"gradient: {describe(y)} is not a scalar; reduce it first, as in y.sum(), or give a seed of shape {y.shape}")
+            raise ValueError(
+                f"gradient: {describe(y)} is not a scalar; reduce it first, as in y.sum(), or give a seed of shape {y.shape}"
+            )
         return np.ones(y.shape, y.dtype) if y.dtype != object else arrays.cast(np.ones(y.shape), object)
     if np.shape(seed) != y.shape:
         raise ValueError(f"gradient: the seed has shape {np.shape(seed)}, {describe(y)} needs one of shape {y.shape}")
@@ -127,7 +139,9 @@ def backward(y: Tensor, seed: Any = None) -> None:
     """
     seed = check_seed(y, seed.value if isinstance(seed, Tensor) else seed)
     if y.constant:
-        raise TypeError(f"backward: {describe(y)} depends on no floating-point tensor; make one with ac.tensor(data), plain arrays are constants")
+        raise TypeError(
+            f"backward: {describe(y)} depends on no floating-point tensor; make one with ac.tensor(data), plain arrays are constants"
+        )
     for step in steps(y, None, seed):
         line = step.line
         line.grad = own(step.cotangent) if line.grad is None else line.grad + step.cotangent
@@ -142,7 +156,7 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
     """The leaves of nested lists, tuples and dicts, and a function that puts others in their places."""
     if isinstance(tree, dict):
         parts = [flatten(v) for v in tree.values()]
-        rebuild = lambda made: dict(zip(tree, made, strict=True))  # noqa: E731
+        rebuild: Callable[[Any], Any] = lambda made: dict(zip(tree, made, strict=True))
     elif isinstance(tree, list | tuple):
         parts = [flatten(v) for v in tree]
         rebuild = list if isinstance(tree, list) else tuple if type(tree) is tuple else lambda made: type(tree)(*made)
@@ -163,7 +177,9 @@ def fresh(x: Any) -> Tensor:
         return identity(x)
     made = tensor(x)
     if made.constant:
-        raise TypeError(f"gradient: an argument of dtype {made.dtype} cannot be differentiated; use floating point, as in 2.0 or ac.tensor(data, dtype=float)")
+        raise TypeError(
+            f"gradient: an argument of dtype {made.dtype} cannot be differentiated; use floating point, as in 2.0 or ac.tensor(data, dtype=float)"
+        )
     return made
 
 
@@ -192,18 +208,24 @@ class Recording:
         return self.y if self.recorded else own(self.y.value)[()]
 
 
-def run(f: Callable[..., Any], args: tuple[Any, ...], argnums: int | Sequence[int], has_aux: bool = False, **kwargs: Any) -> Recording:
+def run(
+    f: Callable[..., Any], args: tuple[Any, ...], argnums: int | Sequence[int], has_aux: bool = False, **kwargs: Any
+) -> Recording:
     """Call ``f`` with fresh lines in the places ``argnums``."""
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     if any(not -len(args) <= i < len(args) for i in numbers):
-        raise ValueError(f"gradient: argnums={argnums} but the function was called with {len(args)} positional arguments")
+        raise ValueError(
+            f"gradient: argnums={argnums} but the function was called with {len(args)} positional arguments"
+        )
     leaves, unflatten = flatten(args[argnums] if isinstance(argnums, int) else tuple(args[i] for i in numbers))
     outer = _inside.get()
     token = _inside.set(True)
     try:
         lines = [fresh(x) for x in leaves]
         placed = unflatten(lines)
-        chosen = dict(zip((i % len(args) for i in numbers), (placed,) if isinstance(argnums, int) else placed, strict=True))
+        chosen = dict(
+            zip((i % len(args) for i in numbers), (placed,) if isinstance(argnums, int) else placed, strict=True)
+        )
         out = f(*[chosen.get(i, x) for i, x in enumerate(args)], **kwargs)
     finally:
         _inside.reset(token)
@@ -213,7 +235,9 @@ def run(f: Callable[..., Any], args: tuple[Any, ...], argnums: int | Sequence[in
     return Recording(y, lines, unflatten, outer or any(isinstance(x, Tensor) for x in leaves), aux)
 
 
-def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """A function that returns (f(x), df/dx) for a scalar f; arguments may be nested lists, tuples and dicts of arrays.
 
     With ``has_aux`` f returns (value, anything) and so does the first of the pair.  For plain arrays the results are plain
@@ -261,7 +285,10 @@ def jvp(f: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
         if np.shape(v) != x.shape:
             raise ValueError(f"jvp: a tangent of shape {np.shape(v)} for {describe(x)}; they must have the same shape")
     dummy = tensor(arrays.zeros(made.y.shape, made.y.dtype))
-    seeds = [v if isinstance(v, Tensor) or not made.recorded else tensor(v, dtype=x.dtype) for x, v in zip(leaves, directions, strict=True)]
+    seeds = [
+        v if isinstance(v, Tensor) or not made.recorded else tensor(v, dtype=x.dtype)
+        for x, v in zip(leaves, directions, strict=True)
+    ]
     parts = [sweep(g, [dummy], v)[0] for g, v in zip(sweep(made.y, leaves, dummy), seeds, strict=True)]
     total = parts[0]
     for part in parts[1:]:
@@ -296,4 +323,4 @@ def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
     return grad(lambda z: contract(grad(f)(z), v, spec=f"{letters},{letters}->"))(x)
 
 
-Tensor.backward = backward  # type: ignore[method-assign]
+setattr(Tensor, "backward", backward)  # noqa: B010 (the class declares it for the type checker alone)

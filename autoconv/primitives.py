@@ -20,7 +20,8 @@ Kinks, where a derivative is chosen (each has a test):
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import pi, sqrt as _sqrt
+from math import pi
+from math import sqrt as _sqrt
 from numbers import Number
 from typing import Any
 
@@ -33,13 +34,17 @@ from .tape import Primitive, Tensor, as_array, exact
 TABLE: dict[str, Primitive] = {}
 
 
-def row(name: str, forward: Callable[..., Any], vjps: Any, latex: str, group: str, example: Any, **more: Any) -> Primitive:
+def row(
+    name: str, forward: Callable[..., Any], vjps: Any, latex: str, group: str, example: Any, **more: Any
+) -> Primitive:
     """Enter a primitive into the table."""
     TABLE[name] = Primitive(name, forward, vjps, latex, group, example, **more)
     return TABLE[name]
 
 
-def on(*shapes: tuple[int, ...], low: float = -2.0, high: float = 2.0, **params: Any) -> Callable[..., tuple[list[Any], dict[str, Any]]]:
+def on(
+    *shapes: tuple[int, ...], low: float = -2.0, high: float = 2.0, **params: Any
+) -> Callable[..., tuple[list[Any], dict[str, Any]]]:
     """The point a row is tested on: one random operand of each shape between ``low`` and ``high``, and these params."""
     return lambda rng: ([rng.uniform(low, high, shape) for shape in shapes], params)
 
@@ -199,15 +204,14 @@ contract = row("contract", arrays.contract,
 
 def _bind_operators() -> None:
     """Tensor's operators are rows of the table; the reflected form swaps the operands."""
-    for name, primitive in {"add": add, "sub": sub, "mul": mul, "truediv": div, "pow": power}.items():
+    binary = {"add": add, "sub": sub, "mul": mul, "truediv": div, "pow": power}
+    comparisons = {"gt": greater, "lt": less, "ge": greater_equal, "le": less_equal, "eq": equal, "ne": not_equal}
+    for name, primitive in (binary | comparisons).items():
         setattr(Tensor, f"__{name}__", lambda a, b, op=primitive: op(a, b) if _is_operand(b) else NotImplemented)
+    for name, primitive in binary.items():
         setattr(Tensor, f"__r{name}__", lambda a, b, op=primitive: op(b, a) if _is_operand(b) else NotImplemented)
-    for name, primitive in {"gt": greater, "lt": less, "ge": greater_equal, "le": less_equal, "eq": equal, "ne": not_equal}.items():
-        setattr(Tensor, f"__{name}__", lambda a, b, op=primitive: op(a, b) if _is_operand(b) else NotImplemented)
-    Tensor.__hash__ = object.__hash__  # type: ignore[method-assign,assignment]
-    Tensor.__neg__ = lambda a: neg(a)  # type: ignore[attr-defined]
-    Tensor.__pos__ = lambda a: a  # type: ignore[attr-defined]
-    Tensor.__abs__ = lambda a: abs_(a)  # type: ignore[attr-defined]
+    for name, unary in {"neg": neg, "abs": abs_, "pos": lambda a: a}.items():
+        setattr(Tensor, f"__{name}__", lambda a, op=unary: op(a))
 
 
 def _is_operand(x: Any) -> bool:

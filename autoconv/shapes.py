@@ -86,7 +86,9 @@ def resolve_reshape(shape: Shape, new: Shape) -> Shape:
     if new.count(-1) == 1 and known and size % known == 0:
         return tuple(size // known if n == -1 else n for n in new)
     if -1 in new or known != size:
-        raise ValueError(f"reshape: shape {shape} has {size} elements and cannot become {new}; the product of the sizes must be {size}")
+        raise ValueError(
+            f"reshape: shape {shape} has {size} elements and cannot become {new}; the product of the sizes must be {size}"
+        )
     return new
 
 
@@ -134,7 +136,9 @@ def parse_layout(layout: str, dims: int, operation: str) -> Layout:
         return Layout(dims, True)
     if layout in ("channels_first", f"NC{spatial}"):
         return Layout(dims, False)
-    raise ValueError(f"{operation}: unknown layout {layout!r}; use 'channels_last' (N{spatial}C) or 'channels_first' (NC{spatial})")
+    raise ValueError(
+        f"{operation}: unknown layout {layout!r}; use 'channels_last' (N{spatial}C) or 'channels_first' (NC{spatial})"
+    )
 
 
 # ---- sliding windows
@@ -232,7 +236,9 @@ def slide(
     return Slide(tuple(size), windows, strides, dilations, pairs, tuple(overhangs), tuple(outputs))
 
 
-def resolve_padding(padding: Padding, size: Shape, window: Shape, stride: Shape, dilation: Shape, operation: str) -> tuple[tuple[int, int], ...]:
+def resolve_padding(
+    padding: Padding, size: Shape, window: Shape, stride: Shape, dilation: Shape, operation: str
+) -> tuple[tuple[int, int], ...]:
     """Padding as (low, high) pairs: from an int, one int or one pair for each dimension, or a word.
 
     "valid" is none; "full" lets every partial overlap count; "same" gives ceil(size / stride) outputs with the odd cell at
@@ -251,7 +257,9 @@ def resolve_padding(padding: Padding, size: Shape, window: Shape, stride: Shape,
                 small, large = total // 2, total - total // 2
                 pairs.append((small, large) if padding == "same" else (large, small))
             return tuple(pairs)
-        raise ValueError(f"{what} {padding!r} is unknown; use a number, (low, high) pairs, 'valid', 'same', 'same_lower' or 'full'")
+        raise ValueError(
+            f"{what} {padding!r} is unknown; use a number, (low, high) pairs, 'valid', 'same', 'same_lower' or 'full'"
+        )
     if isinstance(padding, Sequence) and any(isinstance(p, Sequence) for p in padding):
         if len(padding) != dims or not all(isinstance(p, Sequence) and len(p) == 2 for p in padding):
             raise ValueError(f"{what} needs {dims} (low, high) pairs, one for each spatial dimension; found {padding}")

@@ -118,7 +118,9 @@ def record(primitive: Primitive, operands: tuple[Any, ...], params: dict[str, An
     except TypeError as error:
         if not any(x.value.dtype == object for x in lines):
             raise
-        raise TypeError(f"{primitive.name}: not defined for exact fractions (dtype object); use floating-point numbers") from error
+        raise TypeError(
+            f"{primitive.name}: not defined for exact fractions (dtype object); use floating-point numbers"
+        ) from error
     around = _scope.get()
     if around is not None and not around.records:
         return Tensor(value, constant=True)
@@ -134,7 +136,18 @@ class Tensor:
     integers, what ``stop_gradient`` cut, and all that depends only on those.
     """
 
-    __slots__ = ("__weakref__", "constant", "grad", "name", "operands", "params", "primitive", "scope", "serial", "value")
+    __slots__ = (
+        "__weakref__",
+        "constant",
+        "grad",
+        "name",
+        "operands",
+        "params",
+        "primitive",
+        "scope",
+        "serial",
+        "value",
+    )
     __array_priority__ = 1000.0
     __hash__ = object.__hash__
 
@@ -192,10 +205,14 @@ class Tensor:
         recorded with are gone.  Raises TypeError for a computed line, ValueError for another shape.
         """
         if self.primitive is not None:
-            raise TypeError(f"assign: {describe(self)} was computed by {self.primitive.name}; only inputs and parameters can be given a new value")
+            raise TypeError(
+                f"assign: {describe(self)} was computed by {self.primitive.name}; only inputs and parameters can be given a new value"
+            )
         new = np.array(value, dtype=self.dtype, order="C")
         if new.shape != self.shape:
-            raise ValueError(f"assign: {describe(self)} cannot take a value of shape {new.shape}; the shapes must be equal")
+            raise ValueError(
+                f"assign: {describe(self)} cannot take a value of shape {new.shape}; the shapes must be equal"
+            )
         new.flags.writeable = False
         self.value, self.serial = new, _next_serial()
 
@@ -267,7 +284,9 @@ class Tensor:
 
     def _leaf_copy(self) -> Tensor:
         if self.primitive is not None:
-            raise TypeError(f"copy: {describe(self)} was computed by {self.primitive.name} and stands on a tape; copy its t.value instead")
+            raise TypeError(
+                f"copy: {describe(self)} was computed by {self.primitive.name} and stands on a tape; copy its t.value instead"
+            )
         return _rebuild(type(self), self.value, self.name, self.constant)
 
 
@@ -293,7 +312,9 @@ def as_array(data: Any, dtype: Any = None) -> np.ndarray:
     if array.dtype.kind == "O":
         return exact(array)
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"tensor: dtype {array.dtype} is not supported; use floating-point numbers, integers, booleans or fractions.Fraction")
+        raise TypeError(
+            f"tensor: dtype {array.dtype} is not supported; use floating-point numbers, integers, booleans or fractions.Fraction"
+        )
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
@@ -333,7 +354,9 @@ class Tape:
             line = waiting.pop()
             for x in line.operands:
                 if x.serial > line.serial:
-                    raise RuntimeError(f"{describe(x)} was given a new value after a line had read it; its old value is gone: compute the output again, then ask")
+                    raise RuntimeError(
+                        f"{describe(x)} was given a new value after a line had read it; its old value is gone: compute the output again, then ask"
+                    )
                 if id(x) not in found:
                     found[id(x)] = x
                     waiting.append(x)

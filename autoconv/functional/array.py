@@ -36,7 +36,9 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
     x = as_operand(x)
     order = tuple(reversed(range(x.ndim))) if axes is None else normalize_axes(tuple(axes), x.ndim, "transpose")
     if len(order) != x.ndim:
-        raise ValueError(f"transpose: axes {tuple(axes or ())} must name each of the {x.ndim} axes of shape {x.shape} once")
+        raise ValueError(
+            f"transpose: axes {tuple(axes or ())} must name each of the {x.ndim} axes of shape {x.shape} once"
+        )
     return p.permute_dims(x, axes=order)
 
 
@@ -76,7 +78,9 @@ def expand_dims(x: Any, axis: Ints) -> Any:
 def squeeze(x: Any, axis: Ints | None = None) -> Any:
     """x without the axes of size 1 (or without those named, which must have size 1)."""
     x = as_operand(x)
-    gone = tuple(i for i, n in enumerate(x.shape) if n == 1) if axis is None else normalize_axes(axis, x.ndim, "squeeze")
+    gone = (
+        tuple(i for i, n in enumerate(x.shape) if n == 1) if axis is None else normalize_axes(axis, x.ndim, "squeeze")
+    )
     if any(x.shape[i] != 1 for i in gone):
         raise ValueError(f"squeeze: axis {axis} of shape {x.shape} has a size other than 1; reduce or index it instead")
     return p.reshape(x, shape=tuple(n for i, n in enumerate(x.shape) if i not in gone))
@@ -99,7 +103,9 @@ def broadcast_to(x: Any, shape: Sequence[int]) -> Any:
     x, shape = as_operand(x), tuple(shape)
     fits = len(shape) >= x.ndim and all(n in (1, m) for n, m in zip(reversed(x.shape), reversed(shape), strict=False))
     if not fits:
-        raise ValueError(f"broadcast_to: shape {x.shape} cannot be repeated up to {shape}; each size must be equal or 1, counted from the last axis")
+        raise ValueError(
+            f"broadcast_to: shape {x.shape} cannot be repeated up to {shape}; each size must be equal or 1, counted from the last axis"
+        )
     return x if x.shape == shape else p.broadcast_to(x, shape=shape)
 
 
@@ -150,7 +156,9 @@ def concat(xs: Sequence[Any], axis: int = 0) -> Any:
     axis = normalize_axis(axis, parts[0].ndim, "concat")
     rests = {(*x.shape[:axis], *x.shape[axis + 1 :]) for x in parts}
     if len(rests) > 1 or len({x.ndim for x in parts}) > 1:
-        raise ValueError(f"concat: shapes {' and '.join(str(x.shape) for x in parts)} differ in an axis other than {axis}")
+        raise ValueError(
+            f"concat: shapes {' and '.join(str(x.shape) for x in parts)} differ in an axis other than {axis}"
+        )
     dtype = np.result_type(*[x.dtype for x in parts])
     if any(isinstance(x, Tensor) for x in parts):
         parts = [x if isinstance(x, Tensor) else constant(x) for x in parts]
@@ -175,7 +183,9 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     n = x.shape[axis]
     if isinstance(sections, int):
         if sections < 1 or n % sections:
-            raise ValueError(f"split: {n} elements along axis {axis} do not make {sections} equal parts; give the indices to cut at")
+            raise ValueError(
+                f"split: {n} elements along axis {axis} do not make {sections} equal parts; give the indices to cut at"
+            )
         sections = list(range(n // sections, n, n // sections))
     cuts = [0, *sections, n]
     return [p.index(x, key=(*(slice(None),) * axis, slice(a, b))) for a, b in zip(cuts, cuts[1:], strict=False)]
@@ -186,12 +196,19 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
     "symmetric" and "wrap" have it."""
     x = as_operand(x)
     try:
-        pairs = [(whole_number(a, "pad: width", 0), whole_number(b, "pad: width", 0)) for a, b in np.broadcast_to(pad_width, (x.ndim, 2)).tolist()]
+        pairs = [
+            (whole_number(a, "pad: width", 0), whole_number(b, "pad: width", 0))
+            for a, b in np.broadcast_to(pad_width, (x.ndim, 2)).tolist()
+        ]
     except ValueError as error:
-        raise ValueError(f"pad: {pad_width!r} is not one (before, after) pair for each axis of shape {x.shape}: {error}") from None
+        raise ValueError(
+            f"pad: {pad_width!r} is not one (before, after) pair for each axis of shape {x.shape}: {error}"
+        ) from None
     if mode == "constant":
         padded = p.pad(x, width=tuple(pairs))
-        return padded if not constant_values else p.where(np.pad(np.ones(x.shape, bool), pairs), padded, constant_values)
+        return (
+            padded if not constant_values else p.where(np.pad(np.ones(x.shape, bool), pairs), padded, constant_values)
+        )
     if mode not in ("edge", "reflect", "symmetric", "wrap"):
         raise ValueError(f"pad: unknown mode {mode!r}; use 'constant', 'edge', 'reflect', 'symmetric' or 'wrap'")
     for axis, pair in enumerate(pairs):
@@ -206,10 +223,17 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
 def getitem(x: Any, key: Any) -> Any:
     """x[key] as NumPy has it: integers, slices, None, Ellipsis, index arrays and masks."""
     if isinstance(key, list) or (isinstance(key, Tensor | np.ndarray) and key.ndim and key.dtype.kind in "iu"):
-        return p.take(x, key if isinstance(key, Tensor) else np.asarray(key), axis=0) if _whole(key) else getitem(x, np.asarray(key))
+        return (
+            p.take(x, key if isinstance(key, Tensor) else np.asarray(key), axis=0)
+            if _whole(key)
+            else getitem(x, np.asarray(key))
+        )
     parts = key if isinstance(key, tuple) else (key,)
     parts = tuple(k.value if isinstance(k, Tensor) else k for k in parts)
-    if all(k is None or k is Ellipsis or isinstance(k, int | np.integer | slice) and not isinstance(k, bool) for k in parts):
+    if all(
+        k is None or k is Ellipsis or (isinstance(k, int | np.integer | slice) and not isinstance(k, bool))
+        for k in parts
+    ):
         return p.index(x, key=parts)
     names = np.arange(x.size).reshape(x.shape)[parts]  # ask NumPy which elements the key reads
     return p.take(reshape(x, -1), names, axis=0)

@@ -29,7 +29,12 @@ def composed(*operands: str) -> Callable[[F], F]:
             named.update((k, kwargs[k]) for k in operands if k in kwargs)
             taped = any(isinstance(x, Tensor) for x in named.values())
             lift = constant if taped else np.asarray
-            lifted = {k: lift(x) if isinstance(x, np.ndarray | np.generic | list | tuple) or (not taped and isinstance(x, int | float)) else x for k, x in named.items()}
+            lifted = {
+                k: lift(x)
+                if isinstance(x, np.ndarray | np.generic | list | tuple) or (not taped and isinstance(x, int | float))
+                else x
+                for k, x in named.items()
+            }
             args = tuple(lifted[k] for k in operands[: len(args)]) + args[len(operands) :]
             kwargs.update((k, lifted[k]) for k in operands if k in kwargs)
             if not taped:

@@ -55,7 +55,9 @@ def _groups(images: Images, groups: Any, outer: int, shapes: str) -> int:
     """groups, if it divides the channels; ValueError with the shapes otherwise."""
     (number,) = per_dimension(groups, 1, f"{images.operation}: groups", 1)
     if images.channels % number or outer % number:
-        raise ValueError(f"{images.operation}: groups={number} must divide the {images.channels} channels of the input and the {outer} of the kernel ({shapes})")
+        raise ValueError(
+            f"{images.operation}: groups={number} must divide the {images.channels} channels of the input and the {outer} of the kernel ({shapes})"
+        )
     return number
 
 
@@ -64,13 +66,17 @@ def check_channels(images: Images, w: Kernel, groups: Any, x: Shape, kernel: Sha
     number = _groups(images, groups, w.outer, f"input {x}, kernel {kernel}")
     if images.channels != w.inner * number:
         expects = f"{w.inner}" if number == 1 else f"{w.inner} x {number} groups"
-        raise ValueError(f"{images.operation}: the input has {images.channels} channels (shape {x}), the kernel expects {expects} (shape {kernel}), in layout {images.layout.image}")
+        raise ValueError(
+            f"{images.operation}: the input has {images.channels} channels (shape {x}), the kernel expects {expects} (shape {kernel}), in layout {images.layout.image}"
+        )
     return number
 
 
 def _check_bias(operation: str, bias: Any, channels: int) -> None:
     if bias is not None and bias.shape != (channels,) and not (channels == 1 and bias.shape == ()):
-        raise ValueError(f"{operation}: the bias has shape {bias.shape}, it needs ({channels},): one number for each output channel")
+        raise ValueError(
+            f"{operation}: the bias has shape {bias.shape}, it needs ({channels},): one number for each output channel"
+        )
 
 
 def _add_bias(y: Any, bias: Any, layout: Layout) -> Any:
@@ -80,7 +86,18 @@ def _add_bias(y: Any, bias: Any, layout: Layout) -> Any:
     return y + p.reshape(bias, shape=(bias.size,) if layout.channels_last else (bias.size,) + (1,) * layout.dims)
 
 
-def _conv(dims: int, x: Any, kernel: Any, bias: Any, stride: Ints, padding: Padding, dilation: Ints, groups: int, flip: bool, layout: str) -> Any:
+def _conv(
+    dims: int,
+    x: Any,
+    kernel: Any,
+    bias: Any,
+    stride: Ints,
+    padding: Padding,
+    dilation: Ints,
+    groups: int,
+    flip: bool,
+    layout: str,
+) -> Any:
     operation = f"conv{dims}d"
     images = Images(x.shape, dims, layout, operation)
     w = Kernel(kernel.shape, images)
@@ -90,8 +107,12 @@ def _conv(dims: int, x: Any, kernel: Any, bias: Any, stride: Ints, padding: Padd
 
     x, kernel = same_dtype(x, kernel)
     if flip:
-        kernel = p.flip(kernel, axis=images.layout.kernel_axes if len(kernel.shape) == len(w.shape) else tuple(range(dims)))
-    y = _cross_correlate(zero_pad(images.batch(x), images, move.padding), _shaped(kernel, w.grouped(groups)), images, w, move, groups)
+        kernel = p.flip(
+            kernel, axis=images.layout.kernel_axes if len(kernel.shape) == len(w.shape) else tuple(range(dims))
+        )
+    y = _cross_correlate(
+        zero_pad(images.batch(x), images, move.padding), _shaped(kernel, w.grouped(groups)), images, w, move, groups
+    )
     return images.restore(_add_bias(y, bias, images.layout))
 
 
@@ -122,7 +143,16 @@ def _parted(shape: Shape, layout: Layout, groups: int) -> Shape:
 
 
 def _conv_transpose(
-    dims: int, x: Any, kernel: Any, bias: Any, stride: Ints, padding: Padding, output_padding: Ints, dilation: Ints, groups: int, layout: str
+    dims: int,
+    x: Any,
+    kernel: Any,
+    bias: Any,
+    stride: Ints,
+    padding: Padding,
+    output_padding: Ints,
+    dilation: Ints,
+    groups: int,
+    layout: str,
 ) -> Any:
     operation = f"conv_transpose{dims}d"
     images = Images(x.shape, dims, layout, operation)
@@ -131,17 +161,26 @@ def _conv_transpose(
     shapes = f"input {x.shape}, kernel {kernel.shape}"
     groups = _groups(images, groups, w.outer, shapes)
     if images.channels != w.outer:
-        raise ValueError(f"{operation}: the input has {images.channels} channels (shape {x.shape}), the kernel expects {w.outer} (shape {kernel.shape}), in layout {where.image}")
+        raise ValueError(
+            f"{operation}: the input has {images.channels} channels (shape {x.shape}), the kernel expects {w.outer} (shape {kernel.shape}), in layout {where.image}"
+        )
     channels = w.inner * groups
     _check_bias(operation, bias, channels)
     if isinstance(padding, str) and padding != "valid":
-        raise ValueError(f"{operation}: padding {padding!r} depends on the size of the result; give numbers or (low, high) pairs")
+        raise ValueError(
+            f"{operation}: padding {padding!r} depends on the size of the result; give numbers or (low, high) pairs"
+        )
     strides = per_dimension(stride, dims, f"{operation}: stride", 1)
     dilations = per_dimension(dilation, dims, f"{operation}: dilation", 1)
     extra = per_dimension(output_padding, dims, f"{operation}: output_padding", 0)
     if any(e >= max(s, d) for e, s, d in zip(extra, strides, dilations, strict=True)):
-        raise ValueError(f"{operation}: output_padding {extra} must be smaller than the stride {strides} or the dilation {dilations}")
-    canvas = tuple(max(0, n - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip(images.spatial, strides, dilations, w.window, strict=True))
+        raise ValueError(
+            f"{operation}: output_padding {extra} must be smaller than the stride {strides} or the dilation {dilations}"
+        )
+    canvas = tuple(
+        max(0, n - 1) * s + d * (k - 1) + 1
+        for n, s, d, k in zip(images.spatial, strides, dilations, w.window, strict=True)
+    )
     move = slide(canvas, w.window, strides, 0, dilations, operation=operation)
     pairs = slide(canvas, 1, 1, padding, 1, operation=operation).padding
     size = transposed_size(images.spatial, Slide(canvas, w.window, strides, dilations, pairs, extra, ()), extra)
@@ -158,7 +197,9 @@ def _conv_transpose(
     makes = "n" + where.order(position + window, split + "o")
     frames = p.contract(batch, _shaped(kernel, w.grouped(groups)), spec=f"{reads},{weighs}->{makes}")
     spatial = (*images.spatial, *w.window)
-    frames = _shaped(frames, (images.count, *spatial, channels) if where.channels_last else (images.count, channels, *spatial))
+    frames = _shaped(
+        frames, (images.count, *spatial, channels) if where.channels_last else (images.count, channels, *spatial)
+    )
     y = p.overlap_add(frames, axes=where.spatial_axes, size=canvas, stride=move.stride, dilation=move.dilation)
     more = tuple((0, max(0, e - high)) for e, (_, high) in zip(extra, pairs, strict=True))
     less = tuple((low, max(0, high - e)) for e, (low, high) in zip(extra, pairs, strict=True))
@@ -193,14 +234,31 @@ _TRANSPOSE_DOC = """The adjoint of conv{dims}d with the same kernel, stride, pad
 
 
 def _documented(template: str, dims: int) -> str:
-    pick = lambda *names: ", ".join(names[-dims:])  # noqa: E731
+    pick = lambda *names: ", ".join(names[-dims:])
     read = ", ".join(f"{i} * stride + {u} * dilation - low" for i, u in zip("hij"[-dims:], "tuv"[-dims:], strict=True))
-    return template.format(dims=dims, ij=pick("h", "i", "j"), uv=pick("t", "u", "v"), S=pick("D", "H", "W"), S2=pick("D'", "H'", "W'"), k=pick("kD", "kH", "kW"), read=read)
+    return template.format(
+        dims=dims,
+        ij=pick("h", "i", "j"),
+        uv=pick("t", "u", "v"),
+        S=pick("D", "H", "W"),
+        S2=pick("D'", "H'", "W'"),
+        k=pick("kD", "kH", "kW"),
+        read=read,
+    )
 
 
 def _make_conv(dims: int) -> Any:
     def conv(
-        x: Any, kernel: Any, bias: Any = None, *, stride: Ints = 1, padding: Padding = 0, dilation: Ints = 1, groups: int = 1, flip: bool = False, layout: str = "channels_last"
+        x: Any,
+        kernel: Any,
+        bias: Any = None,
+        *,
+        stride: Ints = 1,
+        padding: Padding = 0,
+        dilation: Ints = 1,
+        groups: int = 1,
+        flip: bool = False,
+        layout: str = "channels_last",
     ) -> Any:
         return _conv(dims, x, kernel, bias, stride, padding, dilation, groups, flip, layout)
 
@@ -230,4 +288,8 @@ def _make_conv_transpose(dims: int) -> Any:
 
 
 conv1d, conv2d, conv3d = _make_conv(1), _make_conv(2), _make_conv(3)
-conv_transpose1d, conv_transpose2d, conv_transpose3d = _make_conv_transpose(1), _make_conv_transpose(2), _make_conv_transpose(3)
+conv_transpose1d, conv_transpose2d, conv_transpose3d = (
+    _make_conv_transpose(1),
+    _make_conv_transpose(2),
+    _make_conv_transpose(3),
+)

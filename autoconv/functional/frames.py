@@ -71,7 +71,9 @@ def view(x: Any, axes: Shape, move: Slide) -> Any:
 
 
 @composed("x")
-def windows(x: Any, window: Ints, *, stride: Ints = 1, padding: Padding = 0, dilation: Ints = 1, layout: str = "channels_last") -> Any:
+def windows(
+    x: Any, window: Ints, *, stride: Ints = 1, padding: Padding = 0, dilation: Ints = 1, layout: str = "channels_last"
+) -> Any:
     """The frames of one to three dimensional images (im2col): what each position of a sliding window sees.
 
         y[n, i, j, u, v, c] = x[n, i * stride + u * dilation - low, j * stride + v * dilation - low, c]     (0 in the padding)
@@ -86,11 +88,21 @@ def windows(x: Any, window: Ints, *, stride: Ints = 1, padding: Padding = 0, dil
     if not images.missing:
         return frames
     channel = frames.ndim - 1 if images.layout.channels_last else 1
-    return p.reshape(frames, shape=tuple(n for i, n in enumerate(frames.shape) if i and not (images.plain and i == channel)))
+    return p.reshape(
+        frames, shape=tuple(n for i, n in enumerate(frames.shape) if i and not (images.plain and i == channel))
+    )
 
 
 @composed("frames")
-def overlap_add(frames: Any, size: Ints, *, stride: Ints = 1, padding: Padding = 0, dilation: Ints = 1, layout: str = "channels_last") -> Any:
+def overlap_add(
+    frames: Any,
+    size: Ints,
+    *,
+    stride: Ints = 1,
+    padding: Padding = 0,
+    dilation: Ints = 1,
+    layout: str = "channels_last",
+) -> Any:
     """The adjoint of ``windows`` (col2im): every frame's cells added back at the places they were read from.
 
         x[n, h, w, c] = sum of frames[n, i, j, u, v, c] over i * stride + u * dilation - low = h, and likewise for w
@@ -104,7 +116,9 @@ def overlap_add(frames: Any, size: Ints, *, stride: Ints = 1, padding: Padding =
     parsed = parse_layout(layout, dims, "overlap_add")
     missing = 2 * dims + 2 - frames.ndim
     if missing not in (0, 1, 2):
-        raise ValueError(f"overlap_add: frames of shape {frames.shape} do not have {dims} position and {dims} window axes; size was {sizes}")
+        raise ValueError(
+            f"overlap_add: frames of shape {frames.shape} do not have {dims} position and {dims} window axes; size was {sizes}"
+        )
     full = (1,) * min(missing, 1) + frames.shape
     if missing == 2:
         full = (*full, 1) if parsed.channels_last else (full[0], 1, *full[1:])
@@ -112,19 +126,25 @@ def overlap_add(frames: Any, size: Ints, *, stride: Ints = 1, padding: Padding =
     counts, window = full[axes[0] : axes[-1] + 1], full[axes[-1] + 1 : axes[-1] + 1 + dims]
     move = slide(sizes, window, stride, padding, dilation, operation="overlap_add")
     if move.output != counts:
-        raise ValueError(f"overlap_add: size {sizes} with window {window}, stride {move.stride} and padding {move.padding} has {move.output} frames, found {counts}")
+        raise ValueError(
+            f"overlap_add: size {sizes} with window {window}, stride {move.stride} and padding {move.padding} has {move.output} frames, found {counts}"
+        )
     padded = tuple(n + low + high for n, (low, high) in zip(sizes, move.padding, strict=True))
     x = p.overlap_add(p.reshape(frames, shape=full), axes=axes, size=padded, stride=move.stride, dilation=move.dilation)
     width = ((0, 0),) * axes[0] + move.padding + ((0, 0),) * (1 if parsed.channels_last else 0)
     x = p.crop(x, width=width) if any(map(any, move.padding)) else x
     if not missing:
         return x
-    return p.reshape(x, shape=tuple(n for i, n in enumerate(x.shape) if i and not (missing == 2 and i == parsed.channel_axis)))
+    return p.reshape(
+        x, shape=tuple(n for i, n in enumerate(x.shape) if i and not (missing == 2 and i == parsed.channel_axis))
+    )
 
 
 def _dims_of(sizes: Ints, operation: str) -> int:
     """Spatial dimensions by the length of ``sizes`` (a number alone: two)."""
     dims = 2 if not isinstance(sizes, tuple | list) else len(sizes)
     if dims not in (1, 2, 3):
-        raise ValueError(f"{operation}: {whole_number(dims, operation)} spatial dimensions; one to three are supported, as in (5,), (5, 5) or (3, 5, 5)")
+        raise ValueError(
+            f"{operation}: {whole_number(dims, operation)} spatial dimensions; one to three are supported, as in (5,), (5, 5) or (3, 5, 5)"
+        )
     return dims

@@ -31,7 +31,9 @@ def matmul(x: Any, y: Any) -> Any:
         raise ValueError(f"matmul: shapes {x.shape} and {y.shape}: a scalar has no axis to sum over; use * instead")
     inner = (x.shape[-1], y.shape[-2 if y.ndim > 1 else 0])
     if inner[0] != inner[1]:
-        raise ValueError(f"matmul: shapes {x.shape} and {y.shape} do not fit: {inner[0]} columns against {inner[1]} rows; transpose one of them?")
+        raise ValueError(
+            f"matmul: shapes {x.shape} and {y.shape} do not fit: {inner[0]} columns against {inner[1]} rows; transpose one of them?"
+        )
     batch = ascii_letters[3 : 1 + max(x.ndim, y.ndim, 2)]
     left, right = [batch[len(batch) - max(operand.ndim - 2, 0) :] for operand in (x, y)]
     rows, columns = "a" * (x.ndim > 1), "c" * (y.ndim > 1)
@@ -111,7 +113,9 @@ def parse_equation(equation: str, operands: Sequence[Any]) -> tuple[list[str], s
     widths = [np.ndim(x) - len(term.replace("...", "")) for term, x in zip(terms, operands, strict=True)]
     for term, x, width in zip(terms, operands, widths, strict=True):
         if width < 0 or (width and "..." not in term):
-            raise ValueError(f"einsum {equation!r}: {term!r} names {len(term.replace('...', ''))} axes, the operand has shape {np.shape(x)}")
+            raise ValueError(
+                f"einsum {equation!r}: {term!r} names {len(term.replace('...', ''))} axes, the operand has shape {np.shape(x)}"
+            )
     dots = "".join(free[: max([w for w, t in zip(widths, terms, strict=True) if "..." in t], default=0)])
     spelt = [t.replace("...", dots[len(dots) - w :]) for t, w in zip(terms, widths, strict=True)]
     if not arrow:

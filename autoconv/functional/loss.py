@@ -23,7 +23,9 @@ def _check(operation: str, reduction: str, y: Any, t: Any) -> None:
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{operation}: reduction={reduction!r}; use 'mean', 'sum' or 'none'")
     if np.shape(y) != np.shape(t):
-        raise ValueError(f"{operation}: the prediction has shape {np.shape(y)}, the target {np.shape(t)}; they must be equal (targets are never broadcast)")
+        raise ValueError(
+            f"{operation}: the prediction has shape {np.shape(y)}, the target {np.shape(t)}; they must be equal (targets are never broadcast)"
+        )
 
 
 @composed("y", "t")
@@ -70,13 +72,19 @@ def _nll(operation: str, normalise: Any, x: Any, labels: Any, reduction: str, ax
         return _reduced(-sum(labels * normalise(x, axis=axis), axis), reduction)
     rest = (*x.shape[:axis], *x.shape[axis + 1 :])
     if labels.dtype.kind not in "iu":
-        raise TypeError(f"{operation}: labels must be integers (dtype {labels.dtype}, shape {labels.shape}), or probabilities of shape {x.shape}")
+        raise TypeError(
+            f"{operation}: labels must be integers (dtype {labels.dtype}, shape {labels.shape}), or probabilities of shape {x.shape}"
+        )
     if labels.shape != rest:
-        raise ValueError(f"{operation}: labels of shape {labels.shape} for an input of shape {x.shape}; one label for each example needs shape {rest}")
+        raise ValueError(
+            f"{operation}: labels of shape {labels.shape} for an input of shape {x.shape}; one label for each example needs shape {rest}"
+        )
     classes, values = x.shape[axis], getattr(labels, "value", labels)
     if values.size and not 0 <= values.min() <= values.max() < classes:
         bad = values.ravel()[np.argmax((values < 0) | (values >= classes))]
-        raise ValueError(f"{operation}: label {bad} is out of range for {classes} classes (0 .. {classes - 1}; input shape {x.shape})")
+        raise ValueError(
+            f"{operation}: label {bad} is out of range for {classes} classes (0 .. {classes - 1}; input shape {x.shape})"
+        )
     logs = normalise(x, axis=axis)
     if axis != x.ndim - 1:
         logs = p.permute_dims(logs, axes=(*[i for i in range(x.ndim) if i != axis], axis))

@@ -52,7 +52,9 @@ def weight_places(images: Images, w: Kernel, move: Any, groups: int, flip: bool)
     weights = weights if layout.channels_last else np.moveaxis(weights, (1, 0), (-2, -1))
     if flip:
         weights = np.flip(weights, tuple(range(dims)))
-    pixels = np.arange(np.prod(images.spatial) * images.channels).reshape(images.shape(images.spatial, images.channels)[1:])
+    pixels = np.arange(np.prod(images.spatial) * images.channels).reshape(
+        images.shape(images.spatial, images.channels)[1:]
+    )
     pixels = pixels if layout.channels_last else np.moveaxis(pixels, 0, -1)
     pixels = np.pad(pixels, (*move.padding, (0, 0)), constant_values=-1)
     frames = arrays.windows(pixels, tuple(range(dims)), move.window, move.stride, move.dilation)

@@ -37,7 +37,20 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.array_repr: lambda x, *a, **k: repr(x), np.array_str: lambda x, *a, **k: str(x.value),
 }  # fmt: skip
 
-READERS = (np.allclose, np.isclose, np.array_equal, np.array_equiv, np.isfinite, np.isnan, np.isinf, np.any, np.all, np.count_nonzero, np.result_type, np.may_share_memory)
+READERS = (
+    np.allclose,
+    np.isclose,
+    np.array_equal,
+    np.array_equiv,
+    np.isfinite,
+    np.isnan,
+    np.isinf,
+    np.any,
+    np.all,
+    np.count_nonzero,
+    np.result_type,
+    np.may_share_memory,
+)
 
 
 def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -45,7 +58,11 @@ def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: A
     if ufunc in READERS and method == "__call__":
         return ufunc(*map(_plain, inputs), **kwargs)
     if method != "__call__" or ufunc not in UFUNCS or kwargs:
-        asked = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}") + (f" with {', '.join(kwargs)}=" if kwargs else "")
+        asked = (
+            f"np.{ufunc.__name__}"
+            + ("" if method == "__call__" else f".{method}")
+            + (f" with {', '.join(kwargs)}=" if kwargs else "")
+        )
         raise TypeError(f"{asked} cannot be recorded on a Tensor; {_instead(ufunc.__name__)}")
     return UFUNCS[ufunc](*inputs)
 
@@ -78,30 +95,34 @@ def _iterate(x: Tensor) -> Iterator[Any]:
 
 
 def _reject_assignment(x: Tensor, key: Any, value: Any) -> None:
-    raise TypeError("a Tensor is not changed in place, its line was recorded with this value; build a new one with ac.where, ac.concat or ac.pad, or use t.assign for an input")
+    raise TypeError(
+        "a Tensor is not changed in place, its line was recorded with this value; build a new one with ac.where, ac.concat or ac.pad, or use t.assign for an input"
+    )
+
+
+def _transpose(x: Tensor, *axes: Any) -> Any:
+    """t.transpose(), t.transpose(1, 0) and t.transpose((1, 0))."""
+    return array.transpose(x, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
 
 
 def bind() -> None:
     """Attach the methods and NumPy's protocols to Tensor."""
+    methods: dict[str, Any] = {
+        "transpose": _transpose, "T": property(array.transpose), "__getitem__": array.getitem, "__setitem__": _reject_assignment,
+        "__iter__": _iterate, "__matmul__": lambda a, b: linalg.matmul(a, b), "__rmatmul__": lambda a, b: linalg.matmul(b, a),
+        "__array_ufunc__": array_ufunc, "__array_function__": array_function,
+    }  # fmt: skip
     for module, names in {
         reduce: "sum mean var std max min prod argmax argmin logsumexp",
-        array: "reshape transpose swapaxes squeeze ravel flatten astype clip repeat take",
+        array: "reshape swapaxes squeeze ravel flatten astype clip repeat take",
         linalg: "dot",
         activation: "relu sigmoid softmax",
     }.items():
-        for name in names.split():
-            setattr(Tensor, name, getattr(module, name))
+        methods.update({name: getattr(module, name) for name in names.split()})
     for name, row in {"exp": p.exp, "log": p.log, "sqrt": p.sqrt, "tanh": p.tanh, "abs": p.abs_}.items():
-        setattr(Tensor, name, lambda x, row=row: row(x))
-    Tensor.transpose = lambda x, *axes: array.transpose(x, (axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes) or None)  # type: ignore[attr-defined]
-    Tensor.T = property(array.transpose)  # type: ignore[attr-defined]
-    Tensor.__getitem__ = array.getitem  # type: ignore[method-assign]
-    Tensor.__setitem__ = _reject_assignment  # type: ignore[attr-defined]
-    Tensor.__iter__ = _iterate  # type: ignore[method-assign]
-    Tensor.__matmul__ = lambda a, b: linalg.matmul(a, b)  # type: ignore[method-assign]
-    Tensor.__rmatmul__ = lambda a, b: linalg.matmul(b, a)  # type: ignore[method-assign]
-    Tensor.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
-    Tensor.__array_function__ = array_function  # type: ignore[attr-defined]
+        methods[name] = lambda x, row=row: row(x)
+    for name, method in methods.items():
+        setattr(Tensor, name, method)
 
 
 bind()

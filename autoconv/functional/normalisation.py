@@ -27,7 +27,16 @@ def standardize(x: Any, mu: Any, variance: Any, weight: Any, bias: Any, eps: flo
 
 
 @composed("x", "weight", "bias")
-def batch_norm(x: Any, weight: Any = None, bias: Any = None, *, mean: Any = None, var: Any = None, eps: float = 1e-5, layout: str = "channels_last") -> Any:
+def batch_norm(
+    x: Any,
+    weight: Any = None,
+    bias: Any = None,
+    *,
+    mean: Any = None,
+    var: Any = None,
+    eps: float = 1e-5,
+    layout: str = "channels_last",
+) -> Any:
     """Each channel standardised over the batch and all positions (Ioffe and Szegedy, 2015).
 
         y[n, .., c] = (x[n, .., c] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]
@@ -39,13 +48,17 @@ def batch_norm(x: Any, weight: Any = None, bias: Any = None, *, mean: Any = None
     channels = x.shape[axis]
     for name, parameter in {"weight": weight, "bias": bias, "mean": mean, "var": var}.items():
         if parameter is not None and parameter.shape != (channels,):
-            raise ValueError(f"batch_norm: {name} has shape {parameter.shape}, it needs ({channels},): one number for each channel of the input (shape {x.shape})")
+            raise ValueError(
+                f"batch_norm: {name} has shape {parameter.shape}, it needs ({channels},): one number for each channel of the input (shape {x.shape})"
+            )
     if (mean is None) != (var is None):
         raise ValueError("batch_norm: give both mean and var, or neither")
     along = (channels,) + (1,) * (x.ndim - 1 - axis)
     over = tuple(i for i in range(x.ndim) if i != axis)
     if mean is None and x.size <= channels:
-        raise ValueError(f"batch_norm: shape {x.shape} has one value for each channel; a variance needs more: use a larger batch or stored statistics")
+        raise ValueError(
+            f"batch_norm: shape {x.shape} has one value for each channel; a variance needs more: use a larger batch or stored statistics"
+        )
     shaped = [None if q is None else p.reshape(q, shape=along) for q in (mean, var, weight, bias)]
     mu, variance = moments(x, over) if mean is None else shaped[:2]
     return standardize(x, mu, variance, shaped[2], shaped[3], eps)
@@ -69,7 +82,9 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, axis: Ints = -1,
     normalised = tuple(x.shape[a] for a in axes)
     for name, parameter in {"weight": weight, "bias": bias}.items():
         if parameter is not None and parameter.shape != normalised:
-            raise ValueError(f"layer_norm: {name} has shape {parameter.shape}, it needs {normalised}: the sizes of axes {axes} of the input (shape {x.shape})")
+            raise ValueError(
+                f"layer_norm: {name} has shape {parameter.shape}, it needs {normalised}: the sizes of axes {axes} of the input (shape {x.shape})"
+            )
     mu, variance = moments(x, axes)
     return standardize(x, mu, variance, weight, bias, eps)
 

@@ -37,7 +37,16 @@ def clamp(move: Slide, dim: int, operation: str) -> np.ndarray:
 
 
 def _pool(
-    dims: int, name: str, x: Any, window: Ints, stride: Ints | None, padding: Padding, dilation: Ints, ceil_mode: bool, layout: str, reduce: Callable[[Any, Images, Slide], Any]
+    dims: int,
+    name: str,
+    x: Any,
+    window: Ints,
+    stride: Ints | None,
+    padding: Padding,
+    dilation: Ints,
+    ceil_mode: bool,
+    layout: str,
+    reduce: Callable[[Any, Images, Slide], Any],
 ) -> Any:
     operation = f"{name}{dims}d"
     images = Images(x.shape, dims, layout, operation)
@@ -61,12 +70,16 @@ def _max(x: Any, images: Images, move: Slide) -> Any:
 def _average(count_include_pad: bool, divisor: int | None) -> Callable[[Any, Images, Slide], Any]:
     def reduce(x: Any, images: Images, move: Slide) -> Any:
         if divisor is not None and not divisor:
-            raise ValueError(f"{images.operation}: divisor=0; give the number to divide each window's sum by, or None for the number of its cells")
+            raise ValueError(
+                f"{images.operation}: divisor=0; give the number to divide each window's sum by, or None for the number of its cells"
+            )
         counts = np.ones(())
         for dim in range(images.layout.dims):
             counts = np.multiply.outer(counts, np.array(move.counts(dim, count_include_pad)))
         if divisor is None and not counts.all():
-            raise ValueError(f"{images.operation}: a window lies in the padding alone (input size {move.size}, window {move.window}, padding {move.padding}); use less padding")
+            raise ValueError(
+                f"{images.operation}: a window lies in the padding alone (input size {move.size}, window {move.window}, padding {move.padding}); use less padding"
+            )
         frames = view(zero_pad(images.batch(x), images, move.reach), images.layout.spatial_axes, move)
         if divisor is None and counts.size and (counts == np.prod(move.window)).all():
             return mean(frames, _window_axes(images))
@@ -86,7 +99,11 @@ def _norm(power: float) -> Callable[[Any, Images, Slide], Any]:
         sized = p.abs_(x)
         if power == np.inf:
             return _max(sized, images, move)
-        frames = view(zero_pad(images.batch(sized if power == 1 else sized**power), images, move.reach), images.layout.spatial_axes, move)
+        frames = view(
+            zero_pad(images.batch(sized if power == 1 else sized**power), images, move.reach),
+            images.layout.spatial_axes,
+            move,
+        )
         total = sum(frames, _window_axes(images))
         some = p.greater(total, 0)  # the slope of an all-zero window is chosen as 0: the norm has a kink there
         return p.where(some, p.where(some, total, 1) ** (1 / power), 0) if power != 1 else total
@@ -122,7 +139,16 @@ def _named(f: Any, name: str, doc: str) -> Any:
 
 
 def _make_max_pool(dims: int) -> Any:
-    def max_pool(x: Any, window: Ints, *, stride: Ints | None = None, padding: Padding = 0, dilation: Ints = 1, ceil_mode: bool = False, layout: str = "channels_last") -> Any:
+    def max_pool(
+        x: Any,
+        window: Ints,
+        *,
+        stride: Ints | None = None,
+        padding: Padding = 0,
+        dilation: Ints = 1,
+        ceil_mode: bool = False,
+        layout: str = "channels_last",
+    ) -> Any:
         return _pool(dims, "max_pool", x, window, stride, padding, dilation, ceil_mode, layout, _max)
 
     return _named(max_pool, f"max_pool{dims}d", _MAX_DOC)
@@ -140,13 +166,24 @@ def _make_avg_pool(dims: int) -> Any:
         divisor: int | None = None,
         layout: str = "channels_last",
     ) -> Any:
-        return _pool(dims, "avg_pool", x, window, stride, padding, 1, ceil_mode, layout, _average(count_include_pad, divisor))
+        return _pool(
+            dims, "avg_pool", x, window, stride, padding, 1, ceil_mode, layout, _average(count_include_pad, divisor)
+        )
 
     return _named(avg_pool, f"avg_pool{dims}d", _AVG_DOC)
 
 
 def _make_lp_pool(dims: int) -> Any:
-    def lp_pool(x: Any, window: Ints, p: float = 2, *, stride: Ints | None = None, padding: Padding = 0, ceil_mode: bool = False, layout: str = "channels_last") -> Any:
+    def lp_pool(
+        x: Any,
+        window: Ints,
+        p: float = 2,
+        *,
+        stride: Ints | None = None,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+        layout: str = "channels_last",
+    ) -> Any:
         return _pool(dims, "lp_pool", x, window, stride, padding, 1, ceil_mode, layout, _norm(p))
 
     return _named(lp_pool, f"lp_pool{dims}d", _LP_DOC)
@@ -160,7 +197,9 @@ lp_pool1d, lp_pool2d, lp_pool3d = _make_lp_pool(1), _make_lp_pool(2), _make_lp_p
 def _spatial(x: Any, layout: str, operation: str) -> Shape:
     dims = x.ndim - 2
     if dims not in (1, 2, 3):
-        raise ValueError(f"{operation}: the input has shape {x.shape}; use a batch (N, *spatial, C) with one to three spatial dimensions")
+        raise ValueError(
+            f"{operation}: the input has shape {x.shape}; use a batch (N, *spatial, C) with one to three spatial dimensions"
+        )
     return Images(x.shape, dims, layout, operation).layout.spatial_axes
 
 

@@ -39,7 +39,9 @@ def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any
     axes = normalize_axes(axis, x.ndim, "var")
     n = product(x.shape[i] for i in axes)
     if n <= ddof:
-        raise ValueError(f"var: {n} elements over axis {axis} of shape {x.shape}; ddof={ddof} needs at least {ddof + 1}")
+        raise ValueError(
+            f"var: {n} elements over axis {axis} of shape {x.shape}; ddof={ddof} needs at least {ddof + 1}"
+        )
     deviation = x - p.sum_(x, axis=axes, keepdims=True) / n
     return p.sum_(deviation * deviation, axis=axes, keepdims=keepdims) / (n - ddof)
 
