@@ -38,7 +38,7 @@ def sign(x: Array, at_zero: int = 0) -> Array:
 def order(x: Array, y: Array) -> Array:
     """1 where x > y, -1 where x < y, 0 at a tie.  A NaN wins over a number, as it does in np.maximum."""
     x, y = np.asarray(x), np.asarray(y)
-    result = (x > y) * np.ones((), x.dtype) - (x < y)
+    result: Array = (x > y) * np.ones((), x.dtype) - (x < y)
     return result if result.dtype == object else result + np.isnan(x) - np.isnan(y)
 
 
@@ -77,7 +77,8 @@ def scatter(x: Array, key: Key, shape: Shape) -> Array:
 def scatter_add(x: Array, indices: Array, axis: int, size: int) -> Array:
     """Zeros with x added at ``indices`` along ``axis``; an index named twice receives both."""
     out = zeros((*x.shape[:axis], size, *x.shape[axis + indices.ndim :]), x.dtype)
-    np.add.at(out, (*(slice(None),) * axis, indices), x)
+    places: Key = (*(slice(None),) * axis, indices)
+    np.add.at(out, places, x)
     return out
 
 
@@ -105,7 +106,8 @@ def overlap_add(frames: Array, axes: Shape, size: Shape, stride: Shape, dilation
     for tap in product(*map(range, window)):
         rows = zip(tap, dilation, counts, stride, strict=True)
         reached = tuple(slice(t * d, t * d + (c - 1) * s + 1 if c else 0, s) for t, d, c, s in rows)
-        out[before + reached] += frames[(*before, *(slice(None),) * dims, *tap)]
+        seen: Key = (*before, *(slice(None),) * dims, *tap)
+        out[before + reached] += frames[seen]
     return out
 
 

@@ -65,7 +65,7 @@ def agree(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:
         return operands
     operands = tuple(x if isinstance(x, Tensor) or type(x) in (int, float) else as_array(x) for x in operands)
     dtype = np.result_type(*[x if isinstance(x, int | float) else x.dtype for x in operands])
-    shape = broadcast_shapes(*[np.shape(x) if isinstance(x, Number) else x.shape for x in operands], operation=name)
+    shape = broadcast_shapes(*[() if isinstance(x, int | float) else x.shape for x in operands], operation=name)
     return tuple(fit(x, shape, dtype) for x in operands)
 
 

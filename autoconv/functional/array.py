@@ -6,6 +6,7 @@ Every function takes Tensors (and records) or plain arrays (and returns plain ar
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -188,7 +189,7 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Any]:
             )
         sections = list(range(n // sections, n, n // sections))
     cuts = [0, *sections, n]
-    return [p.index(x, key=(*(slice(None),) * axis, slice(a, b))) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [p.index(x, key=(*(slice(None),) * axis, slice(a, b))) for a, b in pairwise(cuts)]
 
 
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Any:
