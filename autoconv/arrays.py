@@ -45,6 +45,8 @@ def order(x: Array, y: Array) -> Array:
 def erf(x: Array) -> Array:
     """The error function, element by element through the C library's (NumPy has none)."""
     x = np.asarray(x)
+    if x.dtype == object:
+        raise TypeError("erf of exact fractions")
     return np.asarray(np.frompyfunc(_erf, 1, 1)(x)).astype(x.dtype)
 
 

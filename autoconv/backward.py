@@ -73,7 +73,10 @@ def pull(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[
         placed = primitive.at(*operands, **line.params) if primitive.at else operands
         variables, numbers, derived = derive(primitive, len(operands), wanted, tuple(line.params.items()))
         return list(derived.run({**numbers, **dict(zip(variables, (g, *placed), strict=True))}))
-    return [primitive.vjp(k)(g, y, *operands, **line.params) for k in wanted]  # type: ignore[misc]
+    if not isinstance(primitive.vjps, tuple):
+        made = primitive.vjps(g, y, *operands, **line.params)
+        return [made[k] for k in wanted]
+    return [primitive.vjps[k](g, y, *operands, **line.params) for k in wanted]  # type: ignore[misc]
 
 
 @cache

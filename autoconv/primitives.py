@@ -20,6 +20,7 @@ Kinks, where a derivative is chosen (each has a test):
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate
 from math import pi
 from math import sqrt as _sqrt
 from numbers import Number
@@ -61,22 +62,31 @@ def agree(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:
     if not lines:
         some_exact = any(getattr(x, "dtype", None) == object for x in operands)
         return tuple(exact(x) for x in operands) if some_exact else operands
-    if len(lines) == len(operands) and all(x.shape == lines[0].shape and x.dtype == lines[0].dtype for x in lines):
-        return operands
-    operands = tuple(x if isinstance(x, Tensor) or type(x) in (int, float) else as_array(x) for x in operands)
-    dtype = np.result_type(*[x if isinstance(x, int | float) else x.dtype for x in operands])
-    shape = broadcast_shapes(*[() if isinstance(x, int | float) else x.shape for x in operands], operation=name)
-    return tuple(fit(x, shape, dtype) for x in operands)
+    first = lines[0]
+    if len(lines) == len(operands):
+        if all([x.shape == first.shape and x.dtype == first.dtype for x in lines]):
+            return operands
+    elif first.dtype.kind == "f" and all([x is first or type(x) in (int, float) for x in operands]):
+        return tuple([x if x is first else number(x, first.shape, first.dtype) for x in operands])
+    known = [x if isinstance(x, Tensor) or type(x) in (int, float) else as_array(x) for x in operands]
+    dtype = np.result_type(*[x if isinstance(x, int | float) else x.dtype for x in known])
+    shape = broadcast_shapes(*[() if isinstance(x, int | float) else x.shape for x in known], operation=name)
+    return tuple([fit(x, shape, dtype) for x in known])
 
 
 def fit(x: Any, shape: tuple[int, ...], dtype: Any) -> Tensor:
     """One operand at the agreed shape and dtype."""
     if not isinstance(x, Tensor):
-        value = arrays.cast(np.asarray(x), dtype)
-        return Tensor(np.broadcast_to(value, shape), constant=True)
+        return number(x, shape, dtype)
     if x.dtype != dtype:
         x = cast(x, dtype=dtype)
     return x if x.shape == shape else broadcast_to(x, shape=shape)
+
+
+def number(x: Any, shape: tuple[int, ...], dtype: Any) -> Tensor:
+    """A constant written out at ``shape``, without copies of its elements."""
+    value = arrays.cast(np.asarray(x), dtype)
+    return Tensor(value if value.shape == shape else np.broadcast_to(value, shape), constant=True)
 
 
 def select(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -157,6 +167,11 @@ logaddexp = defined("logaddexp", np.logaddexp, r"\ln(e^{{{0}}} + e^{{{1}}})", _g
 def wiring(name: str, forward: Callable[..., Any], vjp: Callable[..., Any], latex: str, example: Any, rest: tuple[None, ...] = ()) -> Primitive:
     return row(name, forward, (vjp, *rest), latex, "wiring", example, linear=(0,))
 
+def _parts(g: Any, sizes: list[int], axis: int) -> list[Any]:
+    """g cut along ``axis`` into parts of these sizes, each a slice that knows where it begins and ends."""
+    ends = list(accumulate(sizes))
+    return [index(g, key=(*(slice(None),) * axis, slice(end - n, end))) for n, end in zip(sizes, ends, strict=True)]
+
 def _indexed(*shape: int, **params: Any) -> Any:
     return lambda rng: ([rng.normal(size=shape), np.array([[2, 0], [2, 1]])], params)
 
@@ -179,8 +194,7 @@ windows       = wiring("windows", arrays.windows,                 lambda g, y, a
 overlap_add   = wiring("overlap_add", arrays.overlap_add,         lambda g, y, a, axes, size, stride, dilation: windows(g, axes=axes, window=a.shape[axes[-1] + 1:][:len(axes)], stride=stride, dilation=dilation),
                        r"\operatorname{{overlap\_add}} {0}", on((1, 2, 2, 2, 3, 2), axes=(1, 2), size=(5, 6), stride=(2, 1), dilation=(1, 2)))
 concat        = row("concat", lambda *xs, axis: np.concatenate(xs, axis=axis),
-                    lambda k: lambda g, y, *xs, axis: crop(g, width=tuple(
-                        (sum(x.shape[i] for x in xs[:k]), sum(x.shape[i] for x in xs[k + 1:])) if i == axis else (0, 0) for i in range(len(g.shape)))),
+                    lambda g, y, *xs, axis: _parts(g, [x.shape[axis] for x in xs], axis),
                     r"\operatorname{{concat}} {0}", "wiring", on((2, 3), (2, 1), axis=1))
 
 # ---- sum and contract

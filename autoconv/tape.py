@@ -71,8 +71,8 @@ def no_grad() -> Any:
 class Primitive:
     """A row of the table.  ``vjps[k](g, y, *operands, **params)`` pulls y's cotangent g back to operand k.
 
-    ``vjps`` has one rule for each operand (None: not differentiable in it); for a row with any number of operands it is a
-    function from k to the rule.  A row with a ``definition`` has no rule: its gradient, drawing and scalar expansion are
+    ``vjps`` has one rule for each operand (None: not differentiable in it); a row with any number of operands has one rule
+    for all, which returns their cotangents in a list.  A row with a ``definition`` has no rule: its gradient, drawing and scalar expansion are
     those of its definition, while ``forward`` computes the exact value (``at`` moves the operands to where the definition
     is differentiated without rounding).  ``linear`` lists the operands in which the row is linear.  ``elementwise`` rows
     broadcast and cast their operands, from number ``selectors`` on.  ``example(rng)`` gives operands and params to test on.
@@ -80,7 +80,7 @@ class Primitive:
 
     name: str
     forward: Callable[..., Any]
-    vjps: tuple[Callable[..., Any] | None, ...] | Callable[[int], Callable[..., Any]]
+    vjps: tuple[Callable[..., Any] | None, ...] | Callable[..., list[Any]]
     latex: str
     group: str
     example: Callable[..., tuple[list[Any], dict[str, Any]]]
@@ -94,10 +94,6 @@ class Primitive:
         """Whether the row passes any gradient on."""
         return self.definition is not None or not isinstance(self.vjps, tuple) or any(self.vjps)
 
-    def vjp(self, k: int) -> Callable[..., Any] | None:
-        """The rule for operand ``k``."""
-        return self.vjps[k] if isinstance(self.vjps, tuple) else self.vjps(k)
-
     def __call__(self, *operands: Any, **params: Any) -> Any:
         """Compute, and record a line if any operand is a Tensor; on plain arrays the result is a plain array."""
         if self.align is not None:
@@ -110,9 +106,10 @@ class Primitive:
 
 def record(primitive: Primitive, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
     """Run ``primitive`` and, if an operand is a Tensor, return the new line; shapes and dtypes already agree."""
-    if not any(isinstance(x, Tensor) for x in operands):
+    taped = [isinstance(x, Tensor) for x in operands]
+    if not any(taped):
         return primitive.forward(*operands, **params)
-    lines = tuple([x if isinstance(x, Tensor) else constant(x) for x in operands])
+    lines = operands if all(taped) else tuple([x if isinstance(x, Tensor) else constant(x) for x in operands])
     try:
         value = np.asarray(primitive.forward(*[x.value for x in lines], **params))
     except TypeError as error:

@@ -31,13 +31,14 @@ class Kernel:
         dims, last = layout.dims, layout.channels_last
         if images.plain and len(shape) == dims:
             self.shape: Shape = (*shape, 1, 1) if last else (1, 1, *shape)
-        elif len(shape) == dims + 2:
+        elif not images.plain and len(shape) == dims + 2:
             self.shape = shape
         else:
             axes = "(*window, C_in / groups, C_out)" if last else "(C_out, C_in / groups, *window)"
+            needs = f"{dims}: a plain kernel for a plain image" if images.plain else f"{dims + 2}: {axes}"
             raise ValueError(
-                f"{images.operation}: the kernel has {len(shape)} dimensions (shape {shape}), it needs {dims + 2}: {axes}; "
-                f"a plain kernel of {dims} goes with a plain image of {dims}"
+                f"{images.operation}: the kernel has {len(shape)} dimensions (shape {shape}), but with an input of "
+                f"{dims + 2 - images.missing} dimensions it needs {needs}; add the axes that are missing, as in x[..., None]"
             )
         self.window: Shape = self.shape[:dims] if last else self.shape[2:]
         self.inner, self.outer = (self.shape[-2], self.shape[-1]) if last else (self.shape[1], self.shape[0])

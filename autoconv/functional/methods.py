@@ -58,12 +58,9 @@ def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: A
     if ufunc in READERS and method == "__call__":
         return ufunc(*map(_plain, inputs), **kwargs)
     if method != "__call__" or ufunc not in UFUNCS or kwargs:
-        asked = (
-            f"np.{ufunc.__name__}"
-            + ("" if method == "__call__" else f".{method}")
-            + (f" with {', '.join(kwargs)}=" if kwargs else "")
-        )
-        raise TypeError(f"{asked} cannot be recorded on a Tensor; {_instead(ufunc.__name__)}")
+        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+        settings = f" with {', '.join(kwargs)}=" if kwargs else ""
+        raise TypeError(f"np.{name}{settings} cannot be recorded on a Tensor; {_instead(name)}")
     return UFUNCS[ufunc](*inputs)
 
 
@@ -86,7 +83,19 @@ def _plain(x: Any) -> Any:
     return x.value if isinstance(x, Tensor) else x
 
 
+INSTEAD = {
+    "norm": "ac.sqrt(ac.sum(t * t))", "cumsum": "np.tri(len(t)) @ t", "diff": "t[1:] - t[:-1]", "sort": "t[np.argsort(t.value)]",
+    "median": "t[np.argsort(t.value)] and its middle elements", "hstack": "ac.concat(ts, axis=1)", "vstack": "ac.concat(ts, axis=0)",
+    "array_split": "ac.split", "average": "ac.mean, or ac.sum(t * weights)", "trace": "ac.einsum('ii->', t)", "diagonal": "ac.einsum('ii->i', t)",
+    "inner": "ac.einsum('i,i->', a, b)", "convolve": "ac.conv1d with flip=True and padding='full'", "correlate": "ac.conv1d", "cbrt": "t ** (1 / 3)",
+    "add.reduce": "ac.sum", "multiply.reduce": "ac.prod", "maximum.reduce": "ac.max", "expm1": "ac.exp(t) - 1", "log2": "ac.log(t) / np.log(2)",
+    "log10": "ac.log(t) / np.log(10)", "tan": "ac.sin(t) / ac.cos(t)", "sinh": "(ac.exp(t) - ac.exp(-t)) / 2", "nan_to_num": "ac.where(mask, t, 0)",
+}  # fmt: skip
+
+
 def _instead(name: str) -> str:
+    if name in INSTEAD:
+        return f"use {INSTEAD[name]}"
     return f"compose it of autoconv's operations (dir(autoconv) lists them), or take the array with t.value if no gradient shall flow through np.{name}"
 
 

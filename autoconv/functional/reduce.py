@@ -100,8 +100,7 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The product of the elements along ``axis`` (1 for none); its gradient needs no division, so zeros are harmless."""
     axes = normalize_axes(axis, x.ndim, "prod")
     if 0 in [x.shape[i] for i in axes]:
-        shape = keepdims_shape(x.shape, axes) if keepdims else tuple(n for i, n in enumerate(x.shape) if i not in axes)
-        return np.ones(shape, x.dtype)
+        return p.sum_(x, axis=axes, keepdims=keepdims) + 1  # the empty sum is 0, the empty product 1
     return _reduce("prod", p.mul, x, axis, keepdims)
 
 

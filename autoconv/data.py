@@ -1,0 +1,258 @@
+"""Images and labels as arrays: the digits that come with the package, and readers of IDX, .npz and folders of images.
+
+Readers give a ``Dataset``: x float32 (N, H, W, C) in 0 .. 1, y int64 (N,).  Sizes that a file claims are checked against
+what is really there before memory is taken; what cannot be read is one DataError with the path and the reason.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+import zlib
+from collections.abc import Iterator
+from importlib import resources
+from math import prod
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from .shapes import Shape, whole_number
+
+LIMIT = 4 * 2**30  # bytes of one array
+CHUNK = 2**20
+IDX_DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+MNIST = {"train": "train", "test": "t10k"}
+
+
+class DataError(ValueError):
+    """A file or folder that cannot be read as images and labels; the text has its path and the reason."""
+
+
+class Dataset(tuple[np.ndarray, np.ndarray]):
+    """The pair (x, y), and ``classes``: a name for each label 0, 1, ..."""
+
+    classes: tuple[str, ...]
+
+    def __new__(cls, x: np.ndarray, y: np.ndarray, classes: tuple[str, ...] | None = None) -> Dataset:
+        made = super().__new__(cls, (x, y))
+        whole = y.dtype.kind in "iu" and y.size
+        made.classes = tuple(map(str, range(int(y.max()) + 1))) if classes is None and whole else tuple(classes or ())
+        return made
+
+    @property
+    def x(self) -> np.ndarray:
+        return self[0]
+
+    @property
+    def y(self) -> np.ndarray:
+        return self[1]
+
+    def part(self, split: str | None, seed: int = 0) -> Dataset:
+        """ "train" (four fifths, rounded down), "test" (the rest) of a permutation by ``seed``, or all for None."""
+        _check_split(split)
+        if split is None:
+            return self
+        count = len(self.x) * 4 // 5
+        order = np.random.default_rng(seed).permutation(len(self.x))
+        chosen = order[:count] if split == "train" else order[count:]
+        return Dataset(self.x[chosen], self.y[chosen], self.classes)
+
+    def __repr__(self) -> str:
+        return f"Dataset(x {self.x.shape} {self.x.dtype}, y {self.y.shape} {self.y.dtype}, {len(self.classes)} classes)"
+
+
+def digits(split: str | None = None, seed: int = 0) -> Dataset:
+    """The 1,797 handwritten digits of the package: x (N, 8, 8, 1) float32 in 0 .. 1, y (N,) int64.
+
+    split: "train" (1,437 images), "test" (360), or None for all; the same seed gives the same split.
+    """
+    _check_split(split)
+    with resources.files("autoconv.datasets").joinpath("digits.csv.gz").open("rb") as packed:
+        table = np.loadtxt(gzip.decompress(packed.read()).decode("ascii").splitlines(), delimiter=",", dtype=np.float32)
+    x = (table[:, :64] / 16).reshape(-1, 8, 8, 1)
+    return Dataset(x, table[:, 64].astype(np.int64)).part(split, seed)
+
+
+def load(source: str | Path, split: str | None = None, seed: int = 0) -> Dataset:
+    """Whatever ``source`` is: "digits", a .npz file, a folder with the MNIST family's IDX files, or one with a folder of
+    images for each class.
+
+    split: "train", "test" or None for all.  The MNIST files have their own split; the others are split by ``seed``.
+    """
+    _check_split(split)
+    path = Path(source)
+    if path.is_dir():
+        return _load_mnist(path, split) if _mnist_file(path, "*-images*") else load_folder(path).part(split, seed)
+    if str(source) == "digits":
+        return digits(split, seed)
+    if not path.exists():
+        raise DataError(f'{path}: there is no such file or folder; give one, or "digits" for the images of the package')
+    if path.suffix == ".npz":
+        return load_npz(path).part(split, seed)
+    raise DataError(
+        f"{path}: give a .npz file, a folder with IDX files, or a folder with one folder of images per class"
+    )
+
+
+def load_npz(path: str | Path) -> Dataset:
+    """The arrays x and y of a .npz file: images (N, H, W) or (N, H, W, C), labels (N,).  Nothing is unpickled."""
+    path = Path(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            if not {"x", "y"} <= set(members):
+                raise DataError(f"{path}: needs the arrays x and y, found {', '.join(members) or 'none'}")
+            x, y = (_read_npy(archive, members[name], path) for name in "xy")
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise DataError(f"{path}: not a readable .npz file: {_reason(error)}") from None
+    return _dataset(path, x, y)
+
+
+def load_folder(path: str | Path) -> Dataset:
+    """Images in one folder per class: the sorted folders' names are the classes.  All images have one size.
+
+    Grey images give (N, H, W, 1), colour (N, H, W, 3).  Needs Pillow: pip install "autoconv[images]".
+    """
+    path = Path(path)
+    try:
+        from PIL import Image
+    except ImportError:
+        raise DataError(
+            f'{path}: reading image files needs Pillow; install it with: pip install "autoconv[images]"'
+        ) from None
+    folders = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")) if path.is_dir() else []
+    files = [
+        (f, i) for i, folder in enumerate(folders) for f in sorted(folder.iterdir()) if f.suffix.lower() in _IMAGES
+    ]
+    if not files:
+        raise DataError(
+            f"{path}: needs one folder of images ({', '.join(_IMAGES)}) for each class; found {len(folders)} folders"
+        )
+    images: list[np.ndarray] = []
+    for file, _ in files:
+        try:
+            with Image.open(file) as image:
+                grey = image.mode in ("1", "L", "LA", "I", "I;16", "F")
+                pixels = np.asarray(image.convert("L" if grey else "RGB"))
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise DataError(f"{file}: not a readable image: {_reason(error)}") from None
+        images.append(pixels if pixels.ndim == 3 else pixels[..., None])
+        if images[-1].shape != images[0].shape:
+            raise DataError(
+                f"{file}: has shape {images[-1].shape}, {files[0][0]} has {images[0].shape}; all images must have one size and kind"
+            )
+    labels = np.array([label for _, label in files], np.int64)
+    return _dataset(path, np.stack(images), labels, tuple(folder.name for folder in folders))
+
+
+def load_idx(path: str | Path) -> np.ndarray:
+    """The array of an IDX file, plain or gzip (LeCun's MNIST format: magic 0 0 dtype ndim, big-endian sizes, data)."""
+    path = Path(path)
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            with gzip.GzipFile(fileobj=raw) if packed else raw as stream:
+                return _read_idx(stream, path)  # type: ignore[arg-type]
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: not a readable IDX file: {_reason(error)}") from None
+
+
+def batches(
+    x: np.ndarray, y: np.ndarray, batch_size: int, rng: np.random.Generator | None = None, drop_last: bool = False
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(x, y) in batches, in order, or shuffled by ``rng``; the last may be smaller, unless ``drop_last`` leaves it out."""
+    size = whole_number(batch_size, "batches: batch_size", 1)
+    if len(x) != len(y):
+        raise ValueError(
+            f"batches: {len(x)} examples (x {x.shape}) but {len(y)} labels (y {y.shape}); they must be equal"
+        )
+    order = None if rng is None else rng.permutation(len(x))
+    for start in range(0, len(x) - (size - 1 if drop_last else 0), size):
+        chosen = slice(start, start + size) if order is None else order[start : start + size]
+        yield x[chosen], y[chosen]
+
+
+_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+
+
+def _check_split(split: str | None) -> None:
+    if split not in ("train", "test", None):
+        raise ValueError(f"split={split!r}; use 'train', 'test' or None for all")
+
+
+def _reason(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _dataset(path: Path, x: np.ndarray, y: np.ndarray, classes: tuple[str, ...] | None = None) -> Dataset:
+    """Images scaled to 0 .. 1 float32 (N, H, W, C), whole numbers as int64 labels."""
+    if x.dtype.kind not in "fiub" or y.dtype.kind not in "fiub":
+        raise DataError(f"{path}: x has dtype {x.dtype} and y {y.dtype}; both must be numbers")
+    if not x.ndim or not y.ndim or len(x) != len(y):
+        raise DataError(f"{path}: x has shape {x.shape} and y {y.shape}; they must have the same number of examples")
+    if not len(x):
+        raise DataError(f"{path}: there are no examples (x has shape {x.shape})")
+    scaled = x.astype(np.float32) / np.float32(255) if x.dtype == np.uint8 else x.astype(np.float32)
+    labels = y.astype(np.float32) if y.dtype.kind == "f" else y.astype(np.int64)
+    return Dataset(scaled[..., None] if x.ndim == 3 else scaled, labels, classes)
+
+
+def _mnist_file(folder: Path, pattern: str) -> Path | None:
+    return next((p for p in sorted(folder.glob(pattern)) if "ubyte" in p.name), None)
+
+
+def _load_mnist(folder: Path, split: str | None) -> Dataset:
+    parts = []
+    for name in [split] if split else list(MNIST):
+        images, labels = (_mnist_file(folder, f"{MNIST[name]}-{what}*") for what in ("images", "labels"))
+        if images is None or labels is None:
+            raise DataError(
+                f"{folder}: needs {MNIST[name]}-images-idx3-ubyte and {MNIST[name]}-labels-idx1-ubyte (or .gz)"
+            )
+        parts.append(_dataset(images, load_idx(images), load_idx(labels)))
+    return Dataset(np.concatenate([p.x for p in parts]), np.concatenate([p.y for p in parts]))
+
+
+def _read_idx(stream: IO[bytes], path: Path) -> np.ndarray:
+    head = stream.read(4)
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in IDX_DTYPES or not 1 <= head[3] <= 8:
+        raise DataError(
+            f"{path}: not an IDX file: it begins with {head.hex(' ') or 'nothing'}, not 00 00, a dtype code and 1 to 8 dimensions"
+        )
+    sizes = stream.read(4 * head[3])
+    if len(sizes) < 4 * head[3]:
+        raise DataError(f"{path}: truncated: the file ends inside its header")
+    shape = tuple(int(n) for n in np.frombuffer(sizes, ">u4"))
+    array = _read_array(stream, np.dtype(IDX_DTYPES[head[2]]), shape, path)
+    return array.astype(array.dtype.newbyteorder("="))
+
+
+def _read_array(stream: IO[bytes], dtype: np.dtype, shape: Shape, path: Path) -> np.ndarray:
+    """The rest of the stream as an array: memory grows with what is read, never with what the header claims."""
+    need, data = prod(shape) * dtype.itemsize, bytearray()
+    if need > LIMIT:
+        raise DataError(f"{path}: the header claims shape {shape}, {need:,} bytes; more than {LIMIT:,} are not read")
+    while len(data) <= need and (chunk := stream.read(min(CHUNK, need + 1 - len(data)))):
+        data += chunk
+    if len(data) != need:
+        found = "more" if len(data) > need else f"only {len(data):,}"
+        raise DataError(
+            f"{path}: the header claims shape {shape} of {dtype}, {need:,} bytes of data, but there are {found}"
+        )
+    return np.frombuffer(data, dtype).reshape(shape)
+
+
+def _read_npy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> np.ndarray:
+    with archive.open(info) as stream:
+        try:
+            version = np.lib.format.read_magic(stream)
+            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+            shape, fortran, dtype = read(stream)
+        except (ValueError, KeyError) as error:
+            raise DataError(f"{path}: {info.filename} has no readable .npy header: {_reason(error)}") from None
+        if dtype.hasobject:
+            raise DataError(f"{path}: {info.filename} holds Python objects, which are not read; save arrays of numbers")
+        array = _read_array(stream, dtype, shape[::-1] if fortran else shape, path)
+        return array.T if fortran else array

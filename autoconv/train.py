@@ -1,0 +1,294 @@
+"""Training: batches through a model, a sweep, a step; with curves, checkpoints, and care for what goes wrong.
+
+for each batch:  loss = loss(model(x), y);  gradients = sweep(loss, parameters);  optimizer.step(gradients)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import checkpoint as files
+from .backward import sweep
+from .data import batches
+from .functional.loss import cross_entropy
+from .nn import Module, Parameter
+from .optim import Optimizer, Schedule
+from .shapes import whole_number
+from .tape import Tape, Tensor, no_grad
+
+Loss = Callable[[Any, Any], Any]
+
+
+class TrainingError(RuntimeError):
+    """The loss became NaN or infinite; the text names the first line that did, ``line`` is that line.
+
+    The model has the last weights that gave a finite loss; ``history`` is that of the epochs before.
+    """
+
+    def __init__(self, text: str, line: Tensor | None, history: History) -> None:
+        super().__init__(text)
+        self.line = line
+        self.history = history
+
+
+@dataclass
+class History:
+    """One number for each epoch; accuracy is None for targets that are not labels, validation None without such data."""
+
+    loss: list[float] = field(default_factory=list)
+    accuracy: list[float | None] = field(default_factory=list)
+    validation_loss: list[float | None] = field(default_factory=list)
+    validation_accuracy: list[float | None] = field(default_factory=list)
+    lr: list[float] = field(default_factory=list)
+    interrupted: bool = False
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    def append(self, totals: _Totals, held_out: Evaluation | None, lr: float) -> None:
+        """Add an epoch."""
+        self.loss.append(totals.loss)
+        self.accuracy.append(totals.accuracy)
+        self.validation_loss.append(None if held_out is None else held_out.loss)
+        self.validation_accuracy.append(None if held_out is None else held_out.accuracy)
+        self.lr.append(lr)
+
+    def interrupt(self) -> None:
+        """Mark the end by Ctrl-C, without the epoch that was being added, if any."""
+        for numbers in (self.loss, self.accuracy, self.validation_loss, self.validation_accuracy):
+            del numbers[len(self.lr) :]
+        self.interrupted = True
+
+    def score(self, epoch: int = -1) -> tuple[float, float]:
+        """What "best" compares, larger is better: validation accuracy, then loss; without validation the training loss."""
+        held_out = self.validation_loss[epoch]
+        if held_out is None:
+            return 0.0, -self.loss[epoch]
+        return self.validation_accuracy[epoch] or 0.0, -held_out
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch (from 0) with the best score, the first of equals; ValueError when there is none."""
+        return max(range(len(self)), key=self.score)
+
+
+class Evaluation(NamedTuple):
+    """loss; accuracy (None without labels); the model's output for each example; confusion[true, predicted] (or None)."""
+
+    loss: float
+    accuracy: float | None
+    outputs: np.ndarray
+    confusion: np.ndarray | None
+
+    @property
+    def predictions(self) -> np.ndarray:
+        """The most likely class of each example."""
+        return self.outputs.argmax(-1)
+
+
+def fit(
+    model: Module,
+    train: tuple[Any, Any],
+    *,
+    validation: tuple[Any, Any] | None = None,
+    epochs: int,
+    batch_size: int = 64,
+    optimizer: Optimizer,
+    loss: Loss = cross_entropy,
+    schedule: Schedule | None = None,
+    rng: np.random.Generator | int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool | str | os.PathLike[str] = False,
+    progress: bool = True,
+) -> History:
+    """Train ``model`` on (x, y) up to epoch number ``epochs``; returns loss and accuracy of each.
+
+    rng: the generator (or seed) of the shuffling.  checkpoint: a file written after each epoch.  resume: True to go on from
+    that file, or another file to go on from.  Ctrl-C ends the training with the best weights so far in the model and
+    ``interrupted`` in the history.  Raises TrainingError for a loss that is not finite, CheckpointError for a file that
+    cannot be used, ValueError for data that do not fit.
+    """
+    whole_number(epochs, "fit: epochs", 0)
+    whole_number(batch_size, "fit: batch_size", 1)
+    generator = np.random.default_rng(rng)
+    x, y = _arrays("fit: train", train, model)
+    held_out = None if validation is None else _arrays("fit: validation", validation, model)
+    source = checkpoint if resume is True else resume
+    if resume is True and checkpoint is None:
+        raise ValueError(
+            "fit: resume=True needs checkpoint=, the file to go on from; or give the file itself as resume="
+        )
+    history = History()
+    if source:
+        history = _resumed(source, model, optimizer, schedule, generator)
+    weights = _Weights(model)
+    best, best_score = weights.now(), history.score() if len(history) else None
+    good = best
+    try:
+        for epoch in range(len(history), epochs):
+            model.train()
+            totals = _Totals()
+            with _bar(len(x), epoch, epochs, progress) as bar:
+                for bx, by in batches(x, y, batch_size, generator):
+                    out = model(bx)
+                    value = loss(out, by)
+                    if not np.isfinite(value.value).all():
+                        weights.put(good)
+                        raise _not_finite(value, epoch, history)
+                    good = weights.now()
+                    optimizer.step(sweep(value, optimizer.params))
+                    totals.add(value.item(), out.value, by)
+                    bar.update(len(bx))
+                measured = None if held_out is None else evaluate(model, *held_out, batch_size=batch_size, loss=loss)
+                history.append(totals, measured, optimizer.lr)
+                bar.set_postfix_str(_summary(history))
+            if schedule is not None:
+                schedule.step()
+            if best_score is None or history.score() > best_score:
+                best, best_score = weights.now(), history.score()
+            if checkpoint is not None:
+                saved = asdict(history)
+                files.save(checkpoint, model, optimizer, schedule, epoch=epoch + 1, rng=generator, extra=saved)
+    except KeyboardInterrupt:
+        weights.put(good if best_score is None else best)
+        history.interrupt()
+    return history
+
+
+def evaluate(model: Module, x: Any, y: Any, batch_size: int = 256, loss: Loss = cross_entropy) -> Evaluation:
+    """Loss, accuracy, outputs and confusion of ``model`` on (x, y), in evaluation mode and without recording.
+
+    The modules' modes are afterwards what they were.
+    """
+    x, y = _arrays("evaluate", (x, y), model)
+    modes = [(module, module.training) for module in model.modules()]
+    totals, outputs = _Totals(), []
+    model.eval()
+    try:
+        with no_grad():
+            for bx, by in batches(x, y, batch_size):
+                out = model(bx)
+                totals.add(float(np.asarray(loss(out, by))), out.value, by)
+                outputs.append(out.value)
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    joined = np.concatenate(outputs)
+    return Evaluation(totals.loss, totals.accuracy, joined, _confusion(joined, y) if totals.labelled else None)
+
+
+# ---- the parts of an epoch
+
+
+class _Totals:
+    """Sums over batches, weighted by their sizes."""
+
+    def __init__(self) -> None:
+        self.examples, self.sum, self.right, self.labelled = 0, 0.0, 0, True
+
+    def add(self, loss: float, out: np.ndarray, y: np.ndarray) -> None:
+        self.examples += len(y)
+        self.sum += loss * len(y)
+        self.labelled = self.labelled and _is_labels(out, y)
+        if self.labelled:
+            self.right += np.count_nonzero(out.argmax(-1) == y) / max(1, y[0].size)
+
+    @property
+    def loss(self) -> float:
+        return self.sum / self.examples
+
+    @property
+    def accuracy(self) -> float | None:
+        return self.right / self.examples if self.labelled else None
+
+
+class _Weights:
+    """The model's arrays without copies: an assigned parameter or buffer is a new array, the old one stays as it was."""
+
+    def __init__(self, model: Module) -> None:
+        self.parameters: list[Parameter] = list(model.parameters())
+        self.buffers = [(module, name) for module in model.modules() for name in module._buffers]
+
+    def now(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        return [p.value for p in self.parameters], [getattr(module, name) for module, name in self.buffers]
+
+    def put(self, state: tuple[list[np.ndarray], list[np.ndarray]]) -> None:
+        for p, value in zip(self.parameters, state[0], strict=True):
+            p.assign(value)
+        for (module, name), value in zip(self.buffers, state[1], strict=True):
+            setattr(module, name, value)
+
+
+def _arrays(what: str, pair: tuple[Any, Any], model: Module) -> tuple[np.ndarray, np.ndarray]:
+    """(x, y) as arrays of one length, x in the parameters' dtype so that nothing is computed in another."""
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise TypeError(f"{what} must be a pair (x, y), found {type(pair).__name__}")
+    x, y = (np.asarray(a.value if isinstance(a, Tensor) else a) for a in pair)
+    if not x.ndim or not y.ndim or len(x) != len(y) or not len(x):
+        raise ValueError(
+            f"{what}: x has shape {x.shape} and y {y.shape}; they need the same number of examples, at least one"
+        )
+    first = next(model.parameters(), None)
+    return x if first is None or first.dtype == object else x.astype(first.dtype, copy=False), y
+
+
+def _is_labels(out: np.ndarray, y: np.ndarray) -> bool:
+    return y.dtype.kind in "iu" and out.shape[:-1] == y.shape
+
+
+def _confusion(outputs: np.ndarray, y: np.ndarray) -> np.ndarray:
+    classes = outputs.shape[-1]
+    pairs = y.ravel() * classes + outputs.argmax(-1).ravel()
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
+def _resumed(
+    source: Any, model: Module, optimizer: Optimizer, schedule: Schedule | None, rng: np.random.Generator
+) -> History:
+    """The history in a checkpoint whose states are now in model, optimiser, schedule and generator."""
+    extra = files.inspect(source).extra
+    names = [f.name for f in fields(History)]
+    lists = [extra[name] for name in names[:-1]] if isinstance(extra, dict) and set(extra) == set(names) else []
+    if not lists or not all(isinstance(x, list) and len(x) == len(lists[0]) for x in lists):
+        raise files.CheckpointError(f"{source}: holds no history of fit; load it with checkpoint.load")
+    files.load(source, model, optimizer, schedule, rng=rng)
+    return History(*lists)
+
+
+def _not_finite(loss: Tensor, epoch: int, history: History) -> TrainingError:
+    """The error for a loss that is NaN or infinite: the first line of its tape whose value is not finite."""
+    broken = lambda line: line.value.dtype.kind == "f" and not np.isfinite(line.value).all()
+    number, line = next((number, line) for number, line in enumerate(Tape(loss)) if broken(line))
+    bad = np.count_nonzero(~np.isfinite(line.value))
+    if line.primitive is None:
+        what = f"parameter {line.name}" if isinstance(line, Parameter) else "an input or constant"
+    else:
+        path = " > ".join(s.name for s in line.scope.path) if line.scope else "outside any layer"
+        what = f"{line.primitive.name} ({path})"
+    text = (
+        f"the loss is {loss.item()} in epoch {epoch + 1}. The first line that is not finite is %{number}: {what}, shape {line.shape}, "
+        f"with {bad:,} of {line.size:,} values NaN or infinite. The model has its last good weights; "
+        "try a smaller learning rate, or look at the data"
+    )
+    return TrainingError(text, line, history)
+
+
+def _summary(history: History) -> str:
+    shown = {"loss": history.loss[-1], "acc": history.accuracy[-1]}
+    shown |= {"val loss": history.validation_loss[-1], "val acc": history.validation_accuracy[-1]}
+    return ", ".join(f"{name} {value:.4f}" for name, value in shown.items() if value is not None)
+
+
+@contextmanager
+def _bar(total: int, epoch: int, epochs: int, progress: bool) -> Iterator[Any]:
+    """A progress bar over the examples of one epoch."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc=f"epoch {epoch + 1}/{epochs}", unit="img", disable=not progress) as bar:
+        yield bar

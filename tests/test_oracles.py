@@ -1,0 +1,26 @@
+"""The oracle packs: right answers that this project did not write (see oracles/adapter_autoconv.py)."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ORACLES = Path(__file__).parent / "oracles"
+
+RUNS = {
+    "open": ["check_pack.py", "open.npz"],
+    "open, other memory layouts": ["check_pack.py", "open.npz", "--layouts"],
+    "open, float32": ["check_pack.py", "open.npz", "--dtype", "float32"],
+    "onnx": ["check_pack.py", "onnx_node.npz", "--onnx"],
+    **{f"properties, seed {seed}": ["properties.py", "--seed", str(seed), "--rounds", "20"] for seed in (0, 3, 11)},
+}
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_oracle(run):
+    command = [sys.executable, *RUNS[run], "--adapter", "adapter_autoconv:Adapter"]
+    done = subprocess.run(command, cwd=ORACLES, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    closing = done.stdout.strip().splitlines()[-1]
+    assert "32 properties, 0 broken" in closing or ("'pass'" in closing and "unsupported" not in closing)

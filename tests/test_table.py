@@ -1,0 +1,128 @@
+"""Every row of the table, by one loop each: gradients to second order, adjoints exact on integers, exact fractions."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import autoconv as ac
+from autoconv.gradcheck import adjoint_products
+from autoconv.primitives import TABLE
+from autoconv.tape import Tensor
+
+ROWS = list(TABLE.values())
+SMOOTH = [row for row in ROWS if row.differentiable]
+
+
+def floats(operands):
+    """Positions of the operands that can be differentiated: the floating-point arrays."""
+    return [k for k, x in enumerate(operands) if np.asarray(x).dtype.kind == "f"]
+
+
+def at(row, operands, params, places):
+    """The row as a function of its operands number ``places``, the others fixed."""
+
+    def f(*xs):
+        filled = list(operands)
+        for k, x in zip(places, xs, strict=True):
+            filled[k] = x
+        return row(*filled, **params)
+
+    return f
+
+
+@pytest.mark.parametrize("row", SMOOTH, ids=lambda row: row.name)
+def test_gradient_to_second_order(row):
+    operands, params = row.example(np.random.default_rng(1))
+    places = [k for k in floats(operands) if row.definition or not isinstance(row.vjps, tuple) or row.vjps[k]]
+    report = ac.check_grads(at(row, operands, params, places), *[operands[k] for k in places], order=2)
+    assert report and report.compared > 0
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if not row.differentiable], ids=lambda row: row.name)
+def test_rows_without_a_gradient_give_constants(row):
+    operands, params = row.example(np.random.default_rng(1))
+    y = row(*[ac.tensor(x) for x in operands], **params)
+    assert y.constant
+
+
+@pytest.mark.parametrize(("row", "k"), [(row, k) for row in ROWS for k in row.linear], ids=lambda v: getattr(v, "name", v))
+def test_adjoint_is_exact_on_integers(row, k):
+    """<A x, y> = <x, A* y> for every operand in which a row is linear."""
+    rng = np.random.default_rng(2)
+    operands, params = row.example(rng)
+    whole = [rng.choice([-2.0, -1.0, 1.0, 2.0, 4.0], np.shape(x)) if np.asarray(x).dtype.kind == "f" else x for x in operands]
+    affine = at(row, whole, params, [k])
+    f = lambda x: affine(x) - np.asarray(affine(0 * whole[k]))  # x + b is linear in x up to the constant b
+    y = np.asarray(f(whole[k]))
+    left, right = adjoint_products(f, whole[k], rng.integers(-3, 4, y.shape))
+    assert left == right
+
+
+def as_fractions(x):
+    return np.array([Fraction(float(v)).limit_denominator(7) for v in np.ravel(x)], object).reshape(np.shape(x))
+
+
+TRANSCENDENTAL = {"exp", "log", "log1p", "sqrt", "tanh", "sin", "cos", "erf", "logaddexp", "power"}
+EXACT = [row for row in ROWS if row.name not in TRANSCENDENTAL]
+
+
+@pytest.mark.parametrize("row", EXACT, ids=lambda row: row.name)
+def test_exact_fractions(row):
+    """Fractions in, fractions out, values and gradients equal to the floating-point run."""
+    operands, params = row.example(np.random.default_rng(3))
+    if row.name == "cast":
+        params = {"dtype": np.dtype(object)}
+    exact = [as_fractions(x) if np.asarray(x).dtype.kind == "f" else x for x in operands]
+    close = [x.astype(float) if x.dtype == object else x for x in exact]
+    lines = [ac.tensor(x) for x in exact]
+    y = row(*lines, **params)
+    expected = np.asarray(row.forward(*close, **({"dtype": np.dtype(float)} if row.name == "cast" else params)))
+    np.testing.assert_allclose(y.value.astype(float), expected, rtol=1e-12)
+    if not row.differentiable:
+        return
+    assert all(isinstance(v, Fraction | int) for v in y.value.ravel())
+    seed = np.full(y.shape, Fraction(1, 3), object)
+    places = floats(operands)
+    gradients = ac.sweep(y, [lines[k] for k in places], seed)
+    variables = [ac.tensor(x) for x in close]
+    params = {"dtype": np.dtype(float)} if row.name == "cast" else params
+    approximate = ac.sweep(row(*variables, **params), [variables[k] for k in places], np.full(y.shape, 1 / 3))
+    for g, h in zip(gradients, approximate, strict=True):
+        assert all(isinstance(v, Fraction | int) for v in g.ravel())
+        np.testing.assert_allclose(g.astype(float), h, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", sorted(TRANSCENDENTAL - {"power"}))
+def test_transcendental_rows_refuse_fractions(name):
+    row = TABLE[name]
+    operands, params = row.example(np.random.default_rng(3))
+    with pytest.raises(TypeError, match=f"{name}: not defined for exact fractions"):
+        row(*[ac.tensor(as_fractions(x)) for x in operands], **params)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_plain_arrays_record_nothing(row):
+    operands, params = row.example(np.random.default_rng(4))
+    assert not isinstance(row(*operands, **params), Tensor)
+
+
+@pytest.mark.parametrize("row", SMOOTH, ids=lambda row: row.name)
+def test_rules_speak_only_primitives(row):
+    """A recorded sweep gives the same numbers as one on plain arrays, and is itself a tape."""
+    operands, params = row.example(np.random.default_rng(5))
+    lines = [ac.tensor(x) for x in operands]
+    wrt = [lines[k] for k in floats(operands) if row.definition or not isinstance(row.vjps, tuple) or row.vjps[k]]
+    y = row(*lines, **params)
+    seed = np.random.default_rng(6).normal(size=y.shape)
+    plain = ac.sweep(y, wrt, seed)
+    recorded = ac.sweep(y, wrt, ac.tensor(seed))
+    for a, b in zip(plain, recorded, strict=True):
+        assert isinstance(b, Tensor)
+        np.testing.assert_array_equal(a, b.value)
+
+
+def test_every_row_has_a_formula_and_a_group():
+    for row in ROWS:
+        assert row.group in ("arithmetic", "wiring", "sum", "contract")
+        assert row.latex.format(*"abc")
