@@ -32,14 +32,16 @@ def cast(x: Array, dtype: Any) -> Array:
 
 def sign(x: Array, at_zero: int = 0) -> Array:
     s = np.sign(x)
-    return np.where(x == 0, at_zero, s) if at_zero else s
+    return s + at_zero * np.equal(x, 0) if at_zero else s
 
 
 def order(x: Array, y: Array) -> Array:
     """1 where x > y, -1 where x < y, 0 at a tie.  A NaN wins over a number, as it does in np.maximum."""
     x, y = np.asarray(x), np.asarray(y)
-    result: Array = (x > y) * np.ones((), x.dtype) - (x < y)
-    return result if result.dtype == object else result + np.isnan(x) - np.isnan(y)
+    result = np.greater(x, y).astype(np.int8) - np.less(x, y).astype(np.int8)
+    if x.dtype.kind == "f" and (np.isnan(x).any() or np.isnan(y).any()):
+        result = result + np.isnan(x) - np.isnan(y)
+    return cast(result, x.dtype)
 
 
 def erf(x: Array) -> Array:

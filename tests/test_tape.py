@@ -185,7 +185,7 @@ def test_memory_of_repeated_sweeps_is_flat():
     step()
     gc.collect()
     tracemalloc.start()
-    for _ in range(50):
+    for _ in range(500):
         step()
     gc.collect()  # which also empties Python's free lists
     before = tracemalloc.get_traced_memory()[0]
@@ -194,7 +194,7 @@ def test_memory_of_repeated_sweeps_is_flat():
     gc.collect()
     after = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
-    assert after - before < 5_000
+    assert after - before < 20_000  # 20 bytes a step: nothing that a step makes is kept
 
 
 def test_threads_record_apart():

@@ -1,0 +1,208 @@
+"""Optimisers and schedules against stored results of PyTorch (tests/reference), and what they refuse."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import autoconv as ac
+from autoconv import nn, optim
+
+FOLDER = Path(__file__).parent / "reference"
+REFERENCE = np.load(FOLDER / "torch_reference.npz")
+STORED = json.loads((FOLDER / "torch_reference.json").read_text())
+PARAMETERS = ("kernel", "kernel_bias", "weight", "weight_bias")
+
+
+def loss_of(p, x, labels):
+    y = ac.max_pool2d(ac.relu(ac.conv2d(x, p["kernel"], p["kernel_bias"], padding=1)), 2)
+    return ac.losses.cross_entropy(ac.flatten(y, 1) @ p["weight"] + p["weight_bias"], labels)
+
+
+def made(kind, params, settings):
+    return getattr(optim, kind)(params, **{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
+
+
+def parameters(dtype=np.float64):
+    return {name: nn.Parameter(REFERENCE[f"start/{name}"], name, dtype) for name in PARAMETERS}
+
+
+@pytest.mark.parametrize("by", ["grad", "argument"])
+@pytest.mark.parametrize("case", STORED["optimizers"])
+def test_five_steps_of_a_conv_net_are_those_of_pytorch(case, by):
+    p = parameters()
+    optimizer = made(STORED["optimizers"][case][0], p.values(), STORED["optimizers"][case][1])
+    losses = []
+    for _ in range(5):
+        loss = loss_of(p, REFERENCE["x"], REFERENCE["labels"])
+        if by == "grad":
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        else:
+            optimizer.step(ac.sweep(loss, optimizer.params))
+        losses.append(loss.item())
+    np.testing.assert_allclose(losses, REFERENCE[f"{case}/losses"], rtol=0, atol=1e-10)
+    for name in PARAMETERS:
+        np.testing.assert_allclose(p[name].value, REFERENCE[f"{case}/{name}"], rtol=0, atol=1e-10, err_msg=name)
+
+
+@pytest.mark.parametrize("case", STORED["schedules"])
+def test_learning_rates_are_those_of_pytorch(case):
+    optimizer = optim.SGD([nn.Parameter([0.0])], lr=0.2)
+    schedule = getattr(optim, case.split("_")[0])(optimizer, **STORED["schedules"][case]["settings"])
+    rates = [optimizer.lr]
+    for _ in STORED["schedules"][case]["rates"][1:]:
+        schedule.step()
+        rates.append(optimizer.lr)
+    np.testing.assert_allclose(rates, STORED["schedules"][case]["rates"], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("case", STORED["optimizers"])
+def test_single_precision_stays_single(case):
+    p = parameters(np.float32)
+    optimizer = made(STORED["optimizers"][case][0], p.values(), STORED["optimizers"][case][1])
+    for _ in range(2):
+        optimizer.step([np.ones(q.shape) for q in p.values()])
+    arrays = [v for entry in optimizer.state_dict()["state"] for v in entry.values() if isinstance(v, np.ndarray)]
+    assert {a.dtype for a in [*arrays, *[q.value for q in p.values()]]} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("case", STORED["optimizers"])
+def test_a_restored_optimiser_goes_on_bit_for_bit(case):
+    kind, settings = STORED["optimizers"][case]
+    grads = np.random.default_rng(0).normal(size=(6, 3))
+    p, q = nn.Parameter(np.ones(3)), nn.Parameter(np.ones(3))
+    first = made(kind, [p], settings)
+    for g in grads[:3]:
+        first.step([g])
+    state, value = first.state_dict(), p.numpy()
+    for g in grads[3:]:
+        first.step([g])
+    q.assign(value)
+    second = getattr(optim, kind)([q])
+    second.load_state_dict(state)
+    for g in grads[3:]:
+        second.step([g])
+    assert np.array_equal(p.value, q.value)
+    assert state["state"][0]["step"] == 3  # a state_dict is a copy
+
+
+def test_none_is_skipped_and_other_parameters_move():
+    p, q = nn.Parameter([1.0, 2.0]), nn.Parameter([3.0])
+    optimizer = optim.SGD([("p", p), ("q", q)], lr=0.5)
+    optimizer.step([None, np.array([2.0])])
+    assert p.value.tolist() == [1.0, 2.0]
+    assert q.value.tolist() == [2.0]
+    optimizer.step()
+    assert q.value.tolist() == [2.0]
+
+
+def test_lines_recorded_before_a_step_refuse_a_sweep():
+    p = nn.Parameter([1.0, 2.0])
+    loss = (p * p).sum()
+    optim.SGD([p], lr=0.1).step([np.ones(2)])
+    with pytest.raises(RuntimeError, match="given a new value"):
+        loss.backward()
+
+
+BAD_SETTINGS = [
+    ("SGD", {"lr": -1}, ValueError, "lr=-1"),
+    ("SGD", {"lr": float("nan")}, ValueError, "finite"),
+    ("SGD", {"lr": "0.1"}, TypeError, "must be a number"),
+    ("SGD", {"momentum": -0.1}, ValueError, "momentum=-0.1"),
+    ("SGD", {"nesterov": True}, ValueError, "nesterov needs momentum"),
+    ("SGD", {"nesterov": True, "momentum": 0.9, "dampening": 0.1}, ValueError, "dampening=0.1"),
+    ("SGD", {"weight_decay": -1}, ValueError, "weight_decay=-1"),
+    ("Adam", {"betas": (0.9, 1.0)}, ValueError, "below 1"),
+    ("Adam", {"betas": 0.9}, TypeError, "pair"),
+    ("AdamW", {"eps": -1e-8}, ValueError, "eps"),
+    ("RMSprop", {"alpha": -0.5}, ValueError, "alpha"),
+    ("RMSprop", {"centered": 1}, TypeError, "True or False"),
+    ("Adagrad", {"lr_decay": -1}, ValueError, "lr_decay"),
+]
+
+
+@pytest.mark.parametrize(("kind", "settings", "error", "text"), BAD_SETTINGS)
+def test_bad_settings(kind, settings, error, text):
+    with pytest.raises(error, match=text):
+        getattr(optim, kind)([nn.Parameter([1.0])], **settings)
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "text"),
+    [
+        ([], ValueError, "no parameters"),
+        ([np.zeros(3)], TypeError, "not a parameter"),
+        ([ac.tensor([1, 2])], TypeError, "not a parameter"),
+        ([ac.tensor([1.0]) * 2], TypeError, "not a parameter"),
+        ([nn.Parameter([1.0])] * 2, ValueError, "twice"),
+    ],
+)
+def test_bad_parameters(params, error, text):
+    with pytest.raises(error, match=text):
+        optim.SGD(params, lr=0.1)
+
+
+@pytest.mark.parametrize(
+    ("grads", "text"), [([np.ones(2)], "1 gradients for 2"), ([np.ones(2), np.ones(3)], r"shape \(3,\)")]
+)
+def test_gradients_that_do_not_fit_change_nothing(grads, text):
+    p, q = nn.Parameter([1.0, 2.0]), nn.Parameter([3.0])
+    optimizer = optim.Adam([p, q])
+    with pytest.raises(ValueError, match=text):
+        optimizer.step(grads)
+    assert p.value.tolist() == [1.0, 2.0]
+    assert optimizer.state == [{}, {}]
+
+
+def spoiled(**changes):
+    """The state of an Adam of one parameter of shape (2,) after a step, with ``changes`` at its top or in its first entry."""
+    optimizer = optim.Adam([nn.Parameter([1.0, 2.0])])
+    optimizer.step([np.ones(2)])
+    state = optimizer.state_dict()
+    state["state"][0].update({k: v for k, v in changes.items() if k not in state})
+    state.update({k: v for k, v in changes.items() if k in state})
+    return state
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        (spoiled(name="SGD"), "'SGD', the optimiser is Adam"),
+        (spoiled(state=[]), "for 0 parameters"),
+        (spoiled(settings={"lr": 1.0}), "settings of Adam"),
+        (spoiled(settings={"lr": -1.0, "betas": (0.9, 0.9), "eps": 0.0, "weight_decay": 0.0}), "lr=-1.0"),
+        (spoiled(exp_avg=np.ones(3)), r"exp_avg .* has shape \(3,\)"),
+        (spoiled(step=-1), "step=-1"),
+        (spoiled(other=np.ones(2)), "it needs step, exp_avg, exp_avg_sq"),
+        (None, "None"),
+    ],
+)
+def test_a_state_that_does_not_fit_changes_nothing(state, text):
+    optimizer = optim.Adam([nn.Parameter([1.0, 2.0])], lr=0.5)
+    with pytest.raises(ValueError, match=text):
+        optimizer.load_state_dict(state)
+    assert optimizer.lr == 0.5
+    assert optimizer.state == [{}]
+
+
+def test_schedules_refuse_what_makes_no_sense():
+    optimizer = optim.SGD([nn.Parameter([1.0])], lr=0.1)
+    for kind, settings, error in [
+        (optim.StepLR, {"step_size": 0}, ValueError),
+        (optim.StepLR, {"step_size": 1.5}, TypeError),
+        (optim.StepLR, {"step_size": 1, "gamma": -1.0}, ValueError),
+        (optim.CosineLR, {"T_max": 0}, ValueError),
+        (optim.CosineLR, {"T_max": 3, "eta_min": "0"}, TypeError),
+    ]:
+        with pytest.raises(error):
+            kind(optimizer, **settings)
+    with pytest.raises(TypeError, match="not an optimiser"):
+        optim.StepLR(0.1, 3)
+    schedule = optim.StepLR(optimizer, 3)
+    for state in [optim.CosineLR(optimizer, 3).state_dict(), schedule.state_dict() | {"epochs": -1}, {}]:
+        with pytest.raises(ValueError, match="load_state_dict"):
+            schedule.load_state_dict(state)
+    assert schedule.state_dict()["epochs"] == 0
