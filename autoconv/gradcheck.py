@@ -110,7 +110,9 @@ def check_grads(
 
 
 def _not_float(x: Any) -> Any:
-    raise TypeError(f"check_grads: an argument has dtype {np.asarray(x).dtype}; finite differences need floating point: convert it, as in x.astype(float)")
+    raise TypeError(
+        f"check_grads: an argument has dtype {np.asarray(x).dtype}; finite differences need floating point: convert it, as in x.astype(float)"
+    )
 
 
 def _weighted(f: Callable[..., Any], points: list[Any], rng: np.random.Generator) -> Callable[..., Any]:
@@ -133,7 +135,14 @@ def _all_gradients(phi: Callable[..., Any], count: int) -> Callable[..., Any]:
 
 
 def _compare(
-    phi: Callable[..., Any], points: list[Any], order: int, step: float, rtol: float, atol: float, elements: int, rng: np.random.Generator
+    phi: Callable[..., Any],
+    points: list[Any],
+    order: int,
+    step: float,
+    rtol: float,
+    atol: float,
+    elements: int,
+    rng: np.random.Generator,
 ) -> list[Difference]:
     gradients = _all_gradients(phi, len(points))(*points)
     scale = max([float(np.abs(g).max()) for g in gradients if g.size], default=0.0)

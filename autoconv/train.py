@@ -139,8 +139,9 @@ def fit(
                     out = model(bx)
                     value = loss(out, by)
                     if not np.isfinite(value.value).all():
+                        error = _not_finite(value, epoch, history)  # before the weights it was recorded with are gone
                         weights.put(good)
-                        raise _not_finite(value, epoch, history)
+                        raise error
                     good = weights.now()
                     optimizer.step(sweep(value, optimizer.params))
                     totals.add(value.item(), out.value, by)

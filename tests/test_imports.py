@@ -24,7 +24,9 @@ def imported(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = package[: len(package) - node.level + 1]
-            targets = [(*base, *node.module.split("."))] if node.module else [(*base, alias.name) for alias in node.names]
+            targets = (
+                [(*base, *node.module.split("."))] if node.module else [(*base, alias.name) for alias in node.names]
+            )
         elif isinstance(node, ast.ImportFrom):
             targets = [tuple(node.module.split("."))]
         elif isinstance(node, ast.Import):
@@ -44,4 +46,6 @@ def test_imports_point_down():
 def test_import_needs_no_more_than_numpy():
     """tqdm, graphviz and safetensors are imported by what uses them, not by ``import autoconv``."""
     code = "import sys, autoconv; print(sorted({'tqdm', 'graphviz', 'safetensors', 'autoconv.nn', 'autoconv.views'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )

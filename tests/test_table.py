@@ -46,12 +46,16 @@ def test_rows_without_a_gradient_give_constants(row):
     assert y.constant
 
 
-@pytest.mark.parametrize(("row", "k"), [(row, k) for row in ROWS for k in row.linear], ids=lambda v: getattr(v, "name", v))
+@pytest.mark.parametrize(
+    ("row", "k"), [(row, k) for row in ROWS for k in row.linear], ids=lambda v: getattr(v, "name", v)
+)
 def test_adjoint_is_exact_on_integers(row, k):
     """<A x, y> = <x, A* y> for every operand in which a row is linear."""
     rng = np.random.default_rng(2)
     operands, params = row.example(rng)
-    whole = [rng.choice([-2.0, -1.0, 1.0, 2.0, 4.0], np.shape(x)) if np.asarray(x).dtype.kind == "f" else x for x in operands]
+    whole = [
+        rng.choice([-2.0, -1.0, 1.0, 2.0, 4.0], np.shape(x)) if np.asarray(x).dtype.kind == "f" else x for x in operands
+    ]
     affine = at(row, whole, params, [k])
     f = lambda x: affine(x) - np.asarray(affine(0 * whole[k]))  # x + b is linear in x up to the constant b
     y = np.asarray(f(whole[k]))

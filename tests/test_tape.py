@@ -38,7 +38,18 @@ def test_broadcast_and_cast_are_lines():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.float64])
-@pytest.mark.parametrize("f", [lambda t: t * 2.5, lambda t: 1 / (t + 2), lambda t: t**2, lambda t: t - 1e300 * 0, lambda t: ac.sigmoid(t), lambda t: ac.mean(t), lambda t: ac.gelu(t)])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda t: t * 2.5,
+        lambda t: 1 / (t + 2),
+        lambda t: t**2,
+        lambda t: t - 1e300 * 0,
+        lambda t: ac.sigmoid(t),
+        lambda t: ac.mean(t),
+        lambda t: ac.gelu(t),
+    ],
+)
 def test_a_python_number_never_widens_an_array(dtype, f):
     t = ac.tensor(np.ones(3), dtype=dtype)
     y = f(t)
@@ -50,7 +61,10 @@ def test_constants_have_no_gradient_but_are_drawn():
     x, k = np.ones((4, 4)), ac.tensor(np.ones((2, 2)))
     y = ac.conv2d(x, k, padding=1).sum()
     assert "pad" in names(y) and "windows" in names(y)
-    assert [line.constant for line in ac.Tape(y) if line.primitive and line.primitive.name in ("pad", "windows")] == [True, True]
+    assert [line.constant for line in ac.Tape(y) if line.primitive and line.primitive.name in ("pad", "windows")] == [
+        True,
+        True,
+    ]
     y.backward()
     assert all(line.grad is None for line in ac.Tape(y) if line.constant)
     cut = ac.stop_gradient(k * 2) * k
@@ -204,7 +218,9 @@ def test_threads_record_apart():
         for _ in range(30):
             with ac.scope(f"thread {seed}", kind="layer"):
                 y = ac.max_pool2d(ac.relu(ac.conv2d(x, k)), 2).sum()
-            assert {line.scope.path[0].name for line in ac.Tape(y) if line.primitive and line.scope} == {f"thread {seed}"}
+            assert {line.scope.path[0].name for line in ac.Tape(y) if line.primitive and line.scope} == {
+                f"thread {seed}"
+            }
             k = ac.tensor(k.value - 0.01 * ac.sweep(y, [k])[0])
         out[seed] = k.value
 

@@ -53,7 +53,7 @@ def test_evaluate_counts_and_leaves_modes_alone():
     assert found.loss == pytest.approx(
         -np.log(shifted / shifted.sum(1, keepdims=True))[np.arange(60), Y].mean(), rel=1e-5
     )
-    assert found.confusion.tolist() == [[np.sum((Y == t) & (expected == p)) for p in (0, 1)] for t in (0, 1)]
+    assert found.confusion.tolist() == [[np.sum((t == Y) & (expected == p)) for p in (0, 1)] for t in (0, 1)]
     assert [m.training for m in model.modules()] == [True, True, False]
     assert all(p.grad is None for p in model.parameters())
 
@@ -65,7 +65,7 @@ def test_a_regression_has_no_accuracy():
     history = train.fit(
         model, (X, target), validation=(X, target), epochs=20, optimizer=optimizer, loss=ac.losses.mse, rng=0, progress=False
     )  # fmt: skip
-    assert history.accuracy == history.validation_accuracy == [None] * 20
+    assert [*history.accuracy, *history.validation_accuracy] == [None] * 40
     assert history.validation_loss[-1] < 0.1 * history.validation_loss[0]
     assert train.evaluate(model, X, target, loss=ac.losses.mse).confusion is None
 
@@ -109,7 +109,7 @@ def test_a_nan_names_the_first_line_and_keeps_the_last_good_weights(at, epochs):
 @pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
 def test_diverging_weights_and_nan_data_are_named():
     model = nn.Linear(4, 2, rng=0)
-    with pytest.raises(train.TrainingError, match="parameter weight|contract|matmul|add"):
+    with pytest.raises(train.TrainingError, match=r"is %\d+: (parameter weight|contract|add)"):
         fit(model, 50, optimizer=optim.SGD(model.parameters(), lr=1e38))
     assert np.isfinite(model.weight.value).all()
     x = X.copy()
@@ -183,27 +183,28 @@ def test_what_fit_refuses(tmp_path):
 
 
 def test_memory_is_flat_over_a_thousand_steps():
-    model = nn.Sequential(nn.Conv2d(1, 2, 3, rng=0), nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 3, rng=0))  # fmt: skip
-    x, y = RNG.normal(size=(4, 6, 6, 1)).astype(np.float32), np.array([0, 1, 2, 0])
+    model = nn.Sequential(nn.Conv2d(1, 2, 3, rng=0), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(2, 3, rng=0))
+    x, y = RNG.normal(size=(1000, 4, 4, 1)).astype(np.float32), RNG.integers(0, 3, 1000)
     optimizer = optim.Adam(model.parameters())
-    run = lambda epochs: train.fit(
-        model, (x, y), epochs=epochs, batch_size=2, optimizer=optimizer, rng=0, progress=False
-    )
-    run(10)
+
+    def steps(n):
+        train.fit(model, (x[:n], y[:n]), epochs=1, batch_size=1, optimizer=optimizer, rng=0, progress=False)
+
+    steps(10)
     gc.collect()
-    gc.disable()  # memory is freed with the tape itself, not by the collector
+    gc.disable()  # a step's memory is freed with its tape, not by the collector
     tracemalloc.start()
     try:
-        run(10)
+        steps(10)
         before = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
-        run(500)
+        steps(1000)
         after, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
         gc.enable()
     assert after - before < 20_000
-    assert peak - before < 500_000
+    assert peak - before < 200_000
 
 
 def test_two_threads_train_as_one_after_the_other():

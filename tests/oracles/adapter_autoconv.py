@@ -1,8 +1,8 @@
 """autoconv spoken in the oracle packs' words: NCHW layout, one operation on fresh leaves, gradients of sum(out * g).
 
-    python check_pack.py open.npz --adapter adapter_autoconv:Adapter [--layouts] [--dtype float32] [-v]
-    python check_pack.py onnx_node.npz --adapter adapter_autoconv:Adapter --onnx --allow-unsupported
-    python properties.py --adapter adapter_autoconv:Adapter --seed 3 --rounds 20
+python check_pack.py open.npz --adapter adapter_autoconv:Adapter [--layouts] [--dtype float32] [-v]
+python check_pack.py onnx_node.npz --adapter adapter_autoconv:Adapter --onnx --allow-unsupported
+python properties.py --adapter adapter_autoconv:Adapter --seed 3 --rounds 20
 """
 
 from types import SimpleNamespace
@@ -35,14 +35,39 @@ def operation(op, at, t):
     x = t["x"]
     second = x if at.get("aliased") else t.get("y")
     if op == "conv":
-        return spatial("conv", at)(x, t["w"], t.get("b"), stride=at["strides"], padding=pads(at["pads"]), dilation=at["dilations"], groups=at["groups"], **NCHW)
+        return spatial("conv", at)(
+            x,
+            t["w"],
+            t.get("b"),
+            stride=at["strides"],
+            padding=pads(at["pads"]),
+            dilation=at["dilations"],
+            groups=at["groups"],
+            **NCHW,
+        )
     if op == "conv_transpose":
-        return spatial("conv_transpose", at)(x, t["w"], t.get("b"), stride=at["strides"], padding=pads(at["pads"]), output_padding=at["output_padding"], dilation=at["dilations"], groups=at["groups"], **NCHW)
-    window = {"stride": at.get("strides"), "padding": pads(at["pads"]), "ceil_mode": at["ceil_mode"], **NCHW} if op.endswith("_pool") else {}
+        return spatial("conv_transpose", at)(
+            x,
+            t["w"],
+            t.get("b"),
+            stride=at["strides"],
+            padding=pads(at["pads"]),
+            output_padding=at["output_padding"],
+            dilation=at["dilations"],
+            groups=at["groups"],
+            **NCHW,
+        )
+    window = (
+        {"stride": at.get("strides"), "padding": pads(at["pads"]), "ceil_mode": at["ceil_mode"], **NCHW}
+        if op.endswith("_pool")
+        else {}
+    )
     if op == "max_pool":
         return spatial(op, at)(x, at["kernel"], dilation=at["dilations"], **window)
     if op == "avg_pool":
-        return spatial(op, at)(x, at["kernel"], count_include_pad=at["count_include_pad"], divisor=at["divisor"], **window)
+        return spatial(op, at)(
+            x, at["kernel"], count_include_pad=at["count_include_pad"], divisor=at["divisor"], **window
+        )
     if op == "lp_pool":
         return spatial(op, at)(x, at["kernel"], at["p"], **window)
     if op in REDUCTIONS:
@@ -58,7 +83,11 @@ def operation(op, at, t):
     if op == "einsum":
         return ac.einsum(at["equation"], *[t[k] for k in "xyzuv" if k in t])
     if op == "pad":
-        return ac.pad(x, at["pads"], mode=at["mode"], constant_values=at["value"]) if at["mode"] == "constant" else ac.pad(x, at["pads"], mode=at["mode"])
+        return (
+            ac.pad(x, at["pads"], mode=at["mode"], constant_values=at["value"])
+            if at["mode"] == "constant"
+            else ac.pad(x, at["pads"], mode=at["mode"])
+        )
     if op == "transpose":
         return ac.transpose(x, at["perm"])
     if op == "concat":
