@@ -101,8 +101,8 @@ from .tape import Primitive, Scope, Tape, Tensor, no_grad, scope, tensor
 
 __version__ = "0.1.0"
 
-_LATER = {"check_grads": ".gradcheck", "graph": ".views.graph"}
-_MODULES = ("nn", "optim", "data", "train", "checkpoint", "views", "gradcheck", "scalar", "cli")
+_LATER = {"Scalar": ".scalar", "check_grads": ".gradcheck", "expand": ".scalar", "graph": ".views.graph"}
+_MODULES = ("nn", "optim", "models", "data", "train", "checkpoint", "views", "gradcheck", "scalar", "cli")
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,6 @@ NumPy functions only, each the forward of one row of ``primitives.py``; they wor
 
 from __future__ import annotations
 
-from fractions import Fraction
 from itertools import product
 from math import erf as _erf
 from math import prod
@@ -21,18 +20,27 @@ Key = Any
 
 def zeros(shape: Shape, dtype: Any) -> Array:
     """Zeros that stay exact: in an object array they are fractions."""
-    return np.full(shape, Fraction(0), object) if dtype == object else np.zeros(shape, dtype)
+    return exact(np.zeros(shape, int)) if dtype == object else np.zeros(shape, dtype)
+
+
+def exact(x: Any) -> Array:
+    """An object array in which every Python number has become an exact Fraction (so that 1 / 2 stays 1/2)."""
+    from fractions import Fraction  # here, because it takes longer to import than all of autoconv
+    from numbers import Rational
+
+    convert = np.frompyfunc(lambda v: Fraction(v) if isinstance(v, Rational | float) else v, 1, 1)
+    return np.asarray(convert(np.asarray(x, object)), object)
 
 
 def cast(x: Array, dtype: Any) -> Array:
     if dtype == object and x.dtype != object:
-        return np.asarray(np.frompyfunc(Fraction, 1, 1)(x), object)
+        return exact(x)
     return np.asarray(x).astype(dtype)
 
 
 def sign(x: Array, at_zero: int = 0) -> Array:
     s = np.sign(x)
-    return s + at_zero * np.equal(x, 0) if at_zero else s
+    return s + (at_zero * np.equal(x, 0)).astype(s.dtype) if at_zero else s
 
 
 def order(x: Array, y: Array) -> Array:

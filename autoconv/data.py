@@ -40,6 +40,9 @@ class Dataset(tuple[np.ndarray, np.ndarray]):
         made.classes = tuple(map(str, range(int(y.max()) + 1))) if classes is None and whole else tuple(classes or ())
         return made
 
+    def __getnewargs__(self) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+        return (*self, self.classes)
+
     @property
     def x(self) -> np.ndarray:
         return self[0]
@@ -75,17 +78,17 @@ def digits(split: str | None = None, seed: int = 0) -> Dataset:
 
 
 def load(source: str | Path, split: str | None = None, seed: int = 0) -> Dataset:
-    """Whatever ``source`` is: "digits", a .npz file, a folder with the MNIST family's IDX files, or one with a folder of
-    images for each class.
+    """Whatever ``source`` is: "digits" (the package's; a folder of that name is "./digits"), a .npz file, a folder with the
+    MNIST family's IDX files, or one with a folder of images for each class.
 
     split: "train", "test" or None for all.  The MNIST files have their own split; the others are split by ``seed``.
     """
     _check_split(split)
+    if source == "digits":
+        return digits(split, seed)
     path = Path(source)
     if path.is_dir():
         return _load_mnist(path, split) if _mnist_file(path, "*-images*") else load_folder(path).part(split, seed)
-    if str(source) == "digits":
-        return digits(split, seed)
     if not path.exists():
         raise DataError(f'{path}: there is no such file or folder; give one, or "digits" for the images of the package')
     if path.suffix == ".npz":

@@ -30,7 +30,7 @@ import numpy as np
 
 from . import arrays
 from .shapes import broadcast_shapes, keepdims_shape
-from .tape import Primitive, Tensor, as_array, exact
+from .tape import Primitive, Tensor, as_array
 
 TABLE: dict[str, Primitive] = {}
 
@@ -61,7 +61,7 @@ def agree(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:
     lines = [x for x in operands if isinstance(x, Tensor)]
     if not lines:
         some_exact = any(getattr(x, "dtype", None) == object for x in operands)
-        return tuple(exact(x) for x in operands) if some_exact else operands
+        return tuple(arrays.exact(x) for x in operands) if some_exact else operands
     first = lines[0]
     if len(lines) == len(operands):
         if all([x.shape == first.shape and x.dtype == first.dtype for x in lines]):

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import cached_property
-from numbers import Rational
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from .arrays import exact
 
 _next_serial = itertools.count(1).__next__
 
@@ -72,10 +72,11 @@ class Primitive:
     """A row of the table.  ``vjps[k](g, y, *operands, **params)`` pulls y's cotangent g back to operand k.
 
     ``vjps`` has one rule for each operand (None: not differentiable in it); a row with any number of operands has one rule
-    for all, which returns their cotangents in a list.  A row with a ``definition`` has no rule: its gradient, drawing and scalar expansion are
-    those of its definition, while ``forward`` computes the exact value (``at`` moves the operands to where the definition
-    is differentiated without rounding).  ``linear`` lists the operands in which the row is linear.  ``elementwise`` rows
-    broadcast and cast their operands, from number ``selectors`` on.  ``example(rng)`` gives operands and params to test on.
+    for all, which returns their cotangents in a list.  A row with a ``definition`` has no rule: its gradient, drawing and
+    scalar expansion are those of its definition, while ``forward`` computes the exact value (``at`` moves the operands to
+    where the definition is differentiated without rounding).  ``linear`` lists the operands in which the row is linear.
+    ``align``, where there is one, first brings the operands to one shape and dtype, by recorded lines.  ``example(rng)``
+    gives operands and params to test on.
     """
 
     name: str
@@ -315,14 +316,6 @@ def as_array(data: Any, dtype: Any = None) -> np.ndarray:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-_exact = np.frompyfunc(lambda x: Fraction(x) if isinstance(x, Rational | float) else x, 1, 1)
-
-
-def exact(array: Any) -> np.ndarray:
-    """An object array in which every Python number has become an exact Fraction (so that 1 / 2 stays 1/2)."""
-    return np.asarray(_exact(array), dtype=object)
-
-
 def tensor(data: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     """A Tensor that owns a copy of ``data`` (array, nested lists, number or Tensor), of any shape.
 
@@ -397,12 +390,23 @@ class Tape:
         def row(line: Tensor) -> str:
             i = number[id(line)]
             if line.primitive is None:
-                source = "constant" if line.constant else "input"
+                plain = line.constant and line.size and not any(line.value.strides)
+                source = f"constant {line.value.flat[0]}" if plain else "constant" if line.constant else "input"
             else:
-                params = [f"{k}={v}" for k, v in line.params.items()]
+                params = [f"{k}={_setting(v)}" for k, v in line.params.items()]
                 source = f"{line.primitive.name}({', '.join([f'%{number[id(x)]}' for x in line.operands] + params)})"
             return f"%{i:<4} {line.shape!s:18} {source}{f'   # {line.name}' if line.name else ''}"
 
         shown = [row(line) for line in self.lines] if len(self) <= 60 else [
             *map(row, self.lines[:30]), f"... {len(self) - 60:,} more lines ...", *map(row, self.lines[-30:])]  # fmt: skip
         return "\n".join([f"Tape of {len(self):,} lines", *shown])
+
+
+def _setting(value: Any) -> str:
+    """A param as a reader writes it: slices with colons, tuples in brackets."""
+    if isinstance(value, slice):
+        parts = [value.start, value.stop] + [value.step] * (value.step not in (None, 1))
+        return ":".join("" if x is None else str(x) for x in parts)
+    if isinstance(value, tuple) and any(isinstance(x, slice) for x in value):
+        return f"[{', '.join(map(_setting, value))}]"
+    return "..." if value is Ellipsis else str(value)

@@ -6,7 +6,7 @@ for each batch:  loss = loss(model(x), y);  gradients = sweep(loss, parameters);
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
@@ -106,10 +106,12 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool | str | os.PathLike[str] = False,
     progress: bool = True,
+    extra: Mapping[str, Any] | None = None,
 ) -> History:
     """Train ``model`` on (x, y) up to epoch number ``epochs``; returns loss and accuracy of each.
 
-    rng: the generator (or seed) of the shuffling.  checkpoint: a file written after each epoch.  resume: True to go on from
+    rng: the generator (or seed) of the shuffling.  checkpoint: a file written after each epoch, with
+    ``extra`` (JSON) beside the history.  resume: True to go on from
     that file, or another file to go on from.  Ctrl-C ends the training with the best weights so far in the model and
     ``interrupted`` in the history.  Raises TrainingError for a loss that is not finite, CheckpointError for a file that
     cannot be used, ValueError for data that do not fit.
@@ -154,7 +156,7 @@ def fit(
             if best_score is None or history.score() > best_score:
                 best, best_score = weights.now(), history.score()
             if checkpoint is not None:
-                saved = asdict(history)
+                saved = {**(extra or {}), "history": asdict(history)}
                 files.save(checkpoint, model, optimizer, schedule, epoch=epoch + 1, rng=generator, extra=saved)
     except KeyboardInterrupt:
         weights.put(good if best_score is None else best)
@@ -254,8 +256,9 @@ def _resumed(
 ) -> History:
     """The history in a checkpoint whose states are now in model, optimiser, schedule and generator."""
     extra = files.inspect(source).extra
+    stored = extra.get("history") if isinstance(extra, dict) else None
     names = [f.name for f in fields(History)]
-    lists = [extra[name] for name in names[:-1]] if isinstance(extra, dict) and set(extra) == set(names) else []
+    lists = [stored[name] for name in names[:-1]] if isinstance(stored, dict) and set(stored) == set(names) else []
     if not lists or not all(isinstance(x, list) and len(x) == len(lists[0]) for x in lists):
         raise files.CheckpointError(f"{source}: holds no history of fit; load it with checkpoint.load")
     files.load(source, model, optimizer, schedule, rng=rng)
@@ -263,9 +266,16 @@ def _resumed(
 
 
 def _not_finite(loss: Tensor, epoch: int, history: History) -> TrainingError:
-    """The error for a loss that is NaN or infinite: the first line of its tape whose value is not finite."""
-    broken = lambda line: line.value.dtype.kind == "f" and not np.isfinite(line.value).all()
-    number, line = next((number, line) for number, line in enumerate(Tape(loss)) if broken(line))
+    """The error for a loss that is NaN or infinite: the first line that is not finite, and from which the loss has it.
+
+    An infinity that ends in a comparison, as in a softmax, does not reach the loss and is no fault.
+    """
+    tape, reaches = Tape(loss), {id(loss)}
+    number, line = len(tape) - 1, loss
+    for i in reversed(range(len(tape))):
+        if id(tape[i]) in reaches:
+            number, line = i, tape[i]
+            reaches.update(id(x) for x in line.operands if x.dtype.kind == "f" and not np.isfinite(x.value).all())
     bad = np.count_nonzero(~np.isfinite(line.value))
     if line.primitive is None:
         what = f"parameter {line.name}" if isinstance(line, Parameter) else "an input or constant"

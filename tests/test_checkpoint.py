@@ -59,7 +59,8 @@ class Run:
 def test_resuming_is_bit_identical(tmp_path, kind, epoch):
     whole, first, second = Run(kind, 1), Run(kind, 1), Run(kind, 2)
     expected = whole.fit(5)
-    first.fit(epoch, checkpoint=tmp_path / "c")
+    first.fit(epoch, checkpoint=tmp_path / "c", extra={"classes": 3})
+    assert checkpoint.inspect(tmp_path / "c").extra["classes"] == 3
     found = second.fit(5, checkpoint=tmp_path / "c", resume=True)
     assert found == expected
     assert second.everything() == whole.everything()

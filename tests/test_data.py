@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import pickle
 import struct
 import sys
 import zipfile
@@ -19,6 +20,9 @@ def test_digits():
     assert np.bincount(y).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
     assert (x[0, :, :, 0] * 16)[0].tolist() == [0, 0, 5, 13, 9, 1, 0, 0]
     assert everything.classes == tuple("0123456789")
+    again = pickle.loads(pickle.dumps(everything))
+    assert again.classes == everything.classes
+    assert np.array_equal(again.x, x)
 
 
 def test_split_is_seeded_and_without_overlap():

@@ -152,7 +152,7 @@ def test_convolution_and_its_transpose(dims, window, stride, pads, dilation, gro
 
     # conv_transpose is the adjoint: the same as the gradient of the convolution's input
     g = rng.integers(-4, 5, y.shape).astype(float)
-    size = [n for n in x.shape[1:-1]]
+    size = list(x.shape[1:-1])
     reached = [
         (c - 1) * s + d * (k - 1) + 1 - sum(p)
         for c, s, d, k, p in zip(

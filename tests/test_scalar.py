@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import itertools
 import math
 import pickle
 import random
@@ -41,6 +42,18 @@ def test_each_rule_is_its_row_kinks_and_limits_included(code):
     for index in np.ndindex(y.shape):
         found = apply(code + 2, *[float(g[index]) for g in grid])
         close(found, [y.value[index], *[x.grad[index] for x in operands]])
+
+
+@pytest.mark.parametrize("c", [*POINTS, 3.0, -1.0, -2.0, 1 / 3])
+def test_a_power_with_a_number_is_the_row_too(c):
+    with np.errstate(all="ignore"):
+        t = ac.tensor(POINTS)
+        y = t**c
+        y.backward(np.ones(y.shape))
+    for k, x in enumerate(map(Scalar, POINTS)):
+        z = x**c
+        z.backward()
+        close([z.data, x.grad], [y.value[k], t.grad[k]])
 
 
 PROGRAMS = {
@@ -151,6 +164,8 @@ def test_a_computed_scalar_cannot_be_set_or_copied():
         copy.copy(y)
     with pytest.raises(TypeError):
         y + "a"
+    with pytest.raises(ValueError, match="use 'split' or 'first'"):
+        y.maximum(1, ties="last")
 
 
 # ---- gradients add up, and inputs change
@@ -192,14 +207,14 @@ def test_zero_cotangent_passes_nothing_on():
 # ---- segments
 
 
+STEPS = [lambda a, b: (a * b).tanh(), lambda a, b: a - b, lambda a, b: (a + 0.5).relu(), lambda a, b: (2 - a) * 0.3]
+
+
 def random_program(seed, inputs):
     draw = random.Random(seed)
     known = list(inputs)
     for _ in range(300):
-        a, b = draw.choice(known), draw.choice(known[-20:] + inputs)
-        known.append(
-            draw.choice([lambda: (a * b).tanh(), lambda: a - b, lambda: (a + 0.5).relu(), lambda: (2 - a) * 0.3])()
-        )
+        known.append(draw.choice(STEPS)(draw.choice(known), draw.choice(known[-20:] + inputs)))
     return sum(known[-30:])
 
 
@@ -288,7 +303,7 @@ def test_two_threads_are_as_one_after_the_other():
         draw = random.Random(seed)
         w = [Scalar(draw.random()) for _ in range(6)]
         for _ in range(200):
-            loss = sum((p * draw.random() - q) ** 2 for p, q in zip(w, w[1:], strict=False))
+            loss = sum((p * draw.random() - q) ** 2 for p, q in itertools.pairwise(w))
             loss.backward()
             for p in w:
                 p.data, p.grad = p.data - 0.01 * p.grad, 0

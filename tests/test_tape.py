@@ -161,7 +161,7 @@ def test_chain_of_200_000_lines():
     assert x.grad == 1 and y.item() == 200_001
     assert "200_001" not in repr(y) and "tensor(" in repr(y)
     assert "400,001 lines" in repr(ac.Tape(y))
-    with pytest.raises(ValueError, match="400,001|400001|200,001"):
+    with pytest.raises(ValueError, match=r"400,001|200,001"):
         ac.graph(y)
     gone = weakref.ref(y)
     del y

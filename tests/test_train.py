@@ -106,12 +106,16 @@ def test_a_nan_names_the_first_line_and_keeps_the_last_good_weights(at, epochs):
     assert np.array_equal(model.layer.weight.value, seen[-1])  # those of the last finite loss
 
 
-@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value", "ignore:divide by zero")
 def test_diverging_weights_and_nan_data_are_named():
     model = nn.Linear(4, 2, rng=0)
-    with pytest.raises(train.TrainingError, match=r"is %\d+: (parameter weight|contract|add)"):
+    with pytest.raises(train.TrainingError, match="try a smaller learning rate"):
         fit(model, 50, optimizer=optim.SGD(model.parameters(), lr=1e38))
     assert np.isfinite(model.weight.value).all()
+    broken = nn.Linear(4, 2, rng=0)
+    broken.weight.assign(np.full((4, 2), np.inf))
+    with pytest.raises(train.TrainingError, match=r"is %\d+: parameter weight, shape \(4, 2\), with 8 of 8"):
+        fit(broken)
     x = X.copy()
     x[3] = np.nan
     with pytest.raises(train.TrainingError, match="an input or constant"):
@@ -192,19 +196,23 @@ def test_memory_is_flat_over_a_thousand_steps():
 
     steps(10)
     gc.collect()
-    gc.disable()  # a step's memory is freed with its tape, not by the collector
+    gc.disable()
     tracemalloc.start()
     try:
-        steps(10)
+        steps(200)
+        gc.collect()  # empties Python's lists of spare tuples
         before = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
         steps(1000)
-        after, peak = tracemalloc.get_traced_memory()
+        peak = tracemalloc.get_traced_memory()[1]
+        garbage = gc.collect()
+        after = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
         gc.enable()
-    assert after - before < 20_000
-    assert peak - before < 200_000
+    assert garbage < 100  # none from a step
+    assert after - before < 50_000  # 50 bytes a step: less than one line
+    assert peak - before < 1_000_000
 
 
 def test_two_threads_train_as_one_after_the_other():

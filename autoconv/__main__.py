@@ -1,0 +1,7 @@
+"""``python -m autoconv`` is the command ``autoconv``."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

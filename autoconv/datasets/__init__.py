@@ -1,0 +1,1 @@
+"""The data that comes with the package; README.md beside this file gives its source and licence."""

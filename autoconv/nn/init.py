@@ -1,0 +1,78 @@
+"""Initial weights: zero mean, and a variance that keeps the signal's size from layer to layer.
+
+An initialiser is called ``init(shape, rng, fans)`` and returns an array; write your own in the same form.  ``rng`` is a
+``np.random.Generator``, a seed, or None for an unseeded one; ``fans`` = (fan_in, fan_out), None for those of ``shape``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod, sqrt
+
+import numpy as np
+
+from ..shapes import Shape
+
+Rng = np.random.Generator | int | None
+Fans = tuple[int, int]
+Initializer = Callable[[Shape, Rng, Fans], np.ndarray]
+
+
+def fans(shape: Shape, channels_last: bool = True) -> Fans:
+    """(fan_in, fan_out): how many inputs one output reads, and how many outputs one input reaches.
+
+    Channels last: (*window, C_in / groups, C_out) and Linear's (in, out); channels first: (C_out, C_in / groups, *window).
+    fan_in = prod(window) * C_in / groups, fan_out = prod(window) * C_out.  ValueError for fewer than two dimensions.
+    """
+    if len(shape) < 2:
+        raise ValueError(
+            f"fans: a weight of shape {shape} has no inputs and outputs; it needs two dimensions or more: (*window, in, out)"
+        )
+    window = prod(shape[:-2] if channels_last else shape[2:])
+    inner, outer = shape[-2:] if channels_last else (shape[1], shape[0])
+    return window * inner, window * outer
+
+
+def glorot_uniform(shape: Shape, rng: Rng = None, fans: Fans | None = None) -> np.ndarray:
+    """Uniform in +-sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010), for tanh and sigmoid."""
+    return _uniform(shape, rng, 2 / _total(shape, fans))
+
+
+def glorot_normal(shape: Shape, rng: Rng = None, fans: Fans | None = None) -> np.ndarray:
+    """Normal with variance 2 / (fan_in + fan_out) (Glorot and Bengio, 2010)."""
+    return _normal(shape, rng, 2 / _total(shape, fans))
+
+
+def he_uniform(shape: Shape, rng: Rng = None, fans: Fans | None = None) -> np.ndarray:
+    """Uniform in +-sqrt(6 / fan_in) (He et al., 2015), for ReLU; the layers' default."""
+    return _uniform(shape, rng, 2 / _inputs(shape, fans))
+
+
+def he_normal(shape: Shape, rng: Rng = None, fans: Fans | None = None) -> np.ndarray:
+    """Normal with variance 2 / fan_in (He et al., 2015), for ReLU."""
+    return _normal(shape, rng, 2 / _inputs(shape, fans))
+
+
+def zeros(shape: Shape, rng: Rng = None, fans: Fans | None = None) -> np.ndarray:
+    """All zero: for biases, and to see why weights are not initialised so."""
+    return np.zeros(shape)
+
+
+_fans_of = fans
+
+
+def _inputs(shape: Shape, fans: Fans | None) -> int:
+    return max(1, (fans or _fans_of(shape))[0])
+
+
+def _total(shape: Shape, fans: Fans | None) -> int:
+    return max(1, sum(fans or _fans_of(shape)))
+
+
+def _uniform(shape: Shape, rng: Rng, variance: float) -> np.ndarray:
+    limit = sqrt(3 * variance)
+    return np.random.default_rng(rng).uniform(-limit, limit, shape)
+
+
+def _normal(shape: Shape, rng: Rng, variance: float) -> np.ndarray:
+    return np.random.default_rng(rng).normal(0, sqrt(variance), shape)

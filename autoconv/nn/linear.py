@@ -1,0 +1,48 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..functional.linalg import matmul
+from ..shapes import whole_number
+from .init import Initializer, Rng, fans, he_uniform
+from .module import Module, Parameter
+
+
+class Linear(Module):
+    """y[.., o] = sum over i of x[.., i] * weight[i, o] + bias[o].
+
+    x: (.., in_features); y: (.., out_features).  weight: (in_features, out_features), the transpose of PyTorch's, so that
+    y = x @ weight + bias, as channels-last kernels (kH, kW, C_in, C_out) have it; bias: (out_features,), zero at first.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        rng: Rng = None,
+        init: Initializer = he_uniform,
+        dtype: Any = np.float32,
+    ) -> None:
+        self.in_features = whole_number(in_features, "Linear: in_features", 1)
+        self.out_features = whole_number(out_features, "Linear: out_features", 1)
+        shape = (self.in_features, self.out_features)
+        self.weight = Parameter(init(shape, rng, fans(shape)), dtype=dtype)
+        self.bias = Parameter(np.zeros(self.out_features), dtype=dtype) if bias else None
+
+    def forward(self, x: Any) -> Any:
+        if not x.ndim or x.shape[-1] != self.in_features:
+            raise ValueError(
+                f"Linear: the input has shape {x.shape}, its last axis must have {self.in_features} features (weight {self.weight.shape}); "
+                "put Flatten before the layer, or give it that in_features"
+            )
+        y = matmul(x, self.weight)
+        return y if self.bias is None else y + self.bias
+
+    def extra_repr(self) -> str:
+        return f"{self.in_features}, {self.out_features}" + ("" if self.bias is not None else ", bias=False")

@@ -1,0 +1,232 @@
+"""Module: what holds parameters, and a scope around what it computes.
+
+A Module is a plain object: parameters, buffers and other modules are its attributes (or stand in a list or tuple that is
+one).  Calling it runs ``forward`` inside a scope of its name, so that graphs show the layer around its lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..tape import Tensor, as_array, constant, scope
+
+M = TypeVar("M", bound="Module")
+
+
+class Parameter(Tensor):
+    """A Tensor that a Module holds and an optimiser changes: a copy of ``data``, in float32 unless ``dtype`` says otherwise.
+
+    ``name`` is shown in graphs; a Module that takes the parameter up names it by its path, as in "conv1.weight".
+    Raises TypeError for a dtype that cannot be differentiated.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, name: str | None = None, dtype: Any = np.float32) -> None:
+        value = as_array(data.value if isinstance(data, Tensor) else data, dtype)
+        if value.dtype.kind not in "fO":
+            raise TypeError(f"Parameter: dtype {value.dtype} cannot be differentiated; use a floating-point dtype")
+        super().__init__(value, name=name)
+
+    def _leaf_copy(self) -> Tensor:
+        return Parameter(self.value, self.name, self.dtype)
+
+    def __reduce__(self) -> Any:
+        return Parameter, (self.value, self.name, self.dtype)
+
+
+class Module:
+    """The base of layers and models: write ``__init__`` with attributes and ``forward``.
+
+    >>> class Net(nn.Module):
+    ...     def __init__(self, rng=None):
+    ...         rng = np.random.default_rng(rng)
+    ...         self.conv1 = nn.Conv2d(1, 8, 3, rng=rng)
+    ...         self.out = nn.Linear(8, 10, rng=rng)
+    ...     def forward(self, x):
+    ...         return self.out(ac.global_avg_pool(ac.relu(self.conv1(x))))
+    """
+
+    training: bool = True
+    _name: str = ""
+    _buffers: tuple[str, ...] = ()
+    _output_shape: tuple[int, ...] | None = None
+
+    def forward(self, *inputs: Any, **kwargs: Any) -> Any:
+        """The output for ``inputs``; each Module defines its own."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward; define forward(self, x)")
+
+    def __call__(self, *inputs: Any, **kwargs: Any) -> Any:
+        """``forward`` in a scope of this module's name; plain arrays become constants of the tape."""
+        lifted = [constant(x) if isinstance(x, np.ndarray | np.generic) else x for x in inputs]
+        with scope(self._scope_name(), kind="layer"):
+            y = self.forward(*lifted, **kwargs)
+        vars(self)["_output_shape"] = getattr(y, "shape", None)
+        return y
+
+    def _scope_name(self) -> str:
+        kind = type(self).__name__
+        return f"{self._name}: {kind}" if self._name.isdigit() else self._name or kind
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        for path, held in _held(name, value):
+            if isinstance(held, Parameter):
+                held.name = path
+            else:
+                vars(held)["_name"] = path
+                for inner, parameter in held.named_parameters(path):
+                    parameter.name = inner
+
+    def register_buffer(self, name: str, value: np.ndarray) -> None:
+        """Keep an array that belongs to the state but is not trained, as running_mean; forward replaces it by assignment."""
+        self._buffers = (*self._buffers, name)
+        setattr(self, name, value)
+
+    # ---- what it holds
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """(attribute, module) for each module held directly, in the order of assignment."""
+        for name, value in vars(self).items():
+            for path, held in _held(name, value):
+                if isinstance(held, Module):
+                    yield path, held
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """(dotted path, module) for this module (path ``prefix``) and all below it; a shared module at each of its places."""
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child.named_modules(_join(prefix, name))
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it, each once."""
+        return iter({id(m): m for _, m in self.named_modules()}.values())
+
+    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+        """(dotted path, parameter), each parameter once, under the first of its paths."""
+        seen: set[int] = set()
+        for path, parameter in self._all_parameters(prefix):
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield path, parameter
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Each parameter once, in the order of ``named_parameters``."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, np.ndarray]]:
+        """(dotted path, array) of the state that is not trained."""
+        for path, module in self.named_modules():
+            for name in module._buffers:
+                yield _join(path, name), getattr(module, name)
+
+    def named_generators(self) -> Iterator[tuple[str, np.random.Generator]]:
+        """(dotted path, generator) of the modules that draw random numbers, as Dropout; checkpoints keep their state."""
+        for path, module in self.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, np.random.Generator):
+                    yield _join(path, name), value
+
+    def num_parameters(self) -> int:
+        """How many numbers are trained."""
+        return sum(parameter.size for parameter in self.parameters())
+
+    def _all_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+        for path, module in self.named_modules(prefix):
+            yield from ((_join(path, name), parameter) for name, parameter in module._own_parameters())
+
+    def _own_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        for name, value in vars(self).items():
+            for path, held in _held(name, value):
+                if isinstance(held, Parameter):
+                    yield path, held
+
+    # ---- state
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Dotted path -> a copy of the array, for every parameter and buffer."""
+        parameters = {name: parameter.value for name, parameter in self._all_parameters()}
+        return {name: np.array(value, order="C") for name, value in (parameters | dict(self.named_buffers())).items()}
+
+    def check_state_dict(self, state: Mapping[str, Any]) -> None:
+        """ValueError that lists the keys of ``state`` that are missing, unexpected or of another shape, if there are any."""
+        own = {name: p.value for name, p in self._all_parameters()} | dict(self.named_buffers())
+        problems = [f"missing {name} of shape {value.shape}" for name, value in own.items() if name not in state]
+        problems += [f"unexpected {name} of shape {np.shape(state[name])}" for name in state if name not in own]
+        for name, value in own.items():
+            if name in state and np.shape(state[name]) != value.shape:
+                problems.append(f"{name} has shape {np.shape(state[name])}, the model needs {value.shape}")
+            elif name in state and np.asarray(state[name]).dtype.kind not in "fiubO":
+                problems.append(f"{name} has dtype {np.asarray(state[name]).dtype}, which is not a number")
+        if problems:
+            raise ValueError(
+                f"load_state_dict: the state does not fit this {type(self).__name__}: {'; '.join(problems)}. Build the model with the settings it was saved with"
+            )
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over every parameter and buffer of ``state`` (cast to the model's dtypes).
+
+        Raises ValueError that names the missing, unexpected and mis-shaped keys; the model is then unchanged.
+        """
+        self.check_state_dict(state)
+        for name, parameter in self._all_parameters():
+            parameter.assign(state[name])
+        for path, module in self.named_modules():
+            for name in module._buffers:
+                setattr(module, name, np.array(state[_join(path, name)], dtype=getattr(module, name).dtype))
+
+    def train(self: M, mode: bool = True) -> M:
+        """Switch this module and all below it to training (Dropout drops, BatchNorm uses the batch), or back."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self: M) -> M:
+        """Switch to evaluation: the same as ``train(False)``."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients: ``.grad`` of every parameter becomes None."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    # ---- what a reader sees
+
+    def extra_repr(self) -> str:
+        """The settings shown between the parentheses of the repr."""
+        return ""
+
+    def __repr__(self) -> str:
+        """A tree: each layer with its settings, its parameters, and its output's shape when it has been called."""
+        rows = list(_rows(self, "", "", ""))
+        left, middle = (max(len(row[i]) for row in rows) for i in (0, 1))
+        lines = [f"{a:<{left}}  {b:>{middle}}  {c}".rstrip() for a, b, c in rows]
+        buffers = sum(value.size for _, value in self.named_buffers())
+        kept = f", {buffers:,} numbers in buffers" if buffers else ""
+        return "\n".join([*lines, f"total: {self.num_parameters():,} parameters{kept}"])
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name
+
+
+def _held(name: str, value: Any) -> Iterator[tuple[str, Parameter | Module]]:
+    """The parameters and modules in an attribute: itself, or those in a list or tuple under their numbers."""
+    if isinstance(value, Parameter | Module):
+        yield name, value
+    elif isinstance(value, list | tuple):
+        yield from ((f"{name}.{i}", x) for i, x in enumerate(value) if isinstance(x, Parameter | Module))
+
+
+def _rows(module: Module, label: str, first: str, rest: str) -> Iterator[tuple[str, str, str]]:
+    """(tree with settings, parameters of its own, output shape) for a module and all below it."""
+    own = sum(parameter.size for _, parameter in module._own_parameters())
+    shape = "" if module._output_shape is None else f"-> {module._output_shape}"
+    yield f"{first}{label}{type(module).__name__}({module.extra_repr()})", f"{own:,}" if own else "", shape
+    children = list(module.named_children())
+    for i, (name, child) in enumerate(children):
+        last = i == len(children) - 1
+        yield from _rows(child, f"{name}: ", rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))

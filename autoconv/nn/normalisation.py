@@ -1,0 +1,124 @@
+"""Normalisation layers with their running statistics, and dropout with its generator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..functional import normalisation as functional
+from ..functional.reduce import mean, var
+from ..shapes import Ints, whole_number
+from .init import Rng
+from .module import Module, Parameter
+
+
+class BatchNorm2d(Module):
+    """Each channel standardised over the batch and all positions, then scaled and shifted (Ioffe and Szegedy, 2015).
+
+    x: (N, *spatial, C) or (N, C) (channels first: (N, C, *spatial)); weight, bias: (C,), at first 1 and 0.  Training uses
+    the batch's mean and biased variance, and keeps, as PyTorch does, with the unbiased variance,
+
+        running = (1 - momentum) * running + momentum * batch;
+
+    evaluation uses running_mean and running_var.  ``affine=False`` leaves out weight and bias.
+    """
+
+    running_mean: np.ndarray
+    running_var: np.ndarray
+
+    def __init__(
+        self,
+        num_features: int,
+        *,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = True,
+        layout: str = "channels_last",
+        dtype: Any = np.float32,
+    ) -> None:
+        self.num_features = whole_number(num_features, f"{type(self).__name__}: num_features", 1)
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"{type(self).__name__}: momentum={momentum} must lie in 0 .. 1")
+        self.eps, self.momentum, self.layout = eps, momentum, layout
+        self.weight = Parameter(np.ones(num_features), dtype=dtype) if affine else None
+        self.bias = Parameter(np.zeros(num_features), dtype=dtype) if affine else None
+        self.register_buffer("running_mean", np.zeros(num_features, dtype))
+        self.register_buffer("running_var", np.ones(num_features, dtype))
+
+    def forward(self, x: Any) -> Any:
+        stored = {} if self.training else {"mean": self.running_mean, "var": self.running_var}
+        axis = functional.channel_axis(x, self.layout, type(self).__name__)
+        if x.shape[axis] != self.num_features:
+            raise ValueError(
+                f"{type(self).__name__}: the input has {x.shape[axis]} channels (shape {x.shape}), the layer {self.num_features}"
+            )
+        y = functional.batch_norm(x, self.weight, self.bias, **stored, eps=self.eps, layout=self.layout)
+        if self.training:
+            axes = tuple(i for i in range(x.ndim) if i != axis)
+            self.running_mean = self._mixed(self.running_mean, mean(x.value, axes))
+            self.running_var = self._mixed(self.running_var, var(x.value, axes, ddof=1))
+        return y
+
+    def _mixed(self, running: np.ndarray, batch: np.ndarray) -> np.ndarray:
+        return ((1 - self.momentum) * running + self.momentum * batch).astype(running.dtype)
+
+    def extra_repr(self) -> str:
+        changed = [f", {k}={getattr(self, k)!r}" for k, v in _USUAL.items() if getattr(self, k) != v]
+        return f"{self.num_features}" + "".join(changed) + ("" if self.weight is not None else ", affine=False")
+
+
+_USUAL = {"eps": 1e-5, "momentum": 0.1, "layout": "channels_last"}
+
+
+class BatchNorm1d(BatchNorm2d):
+    """BatchNorm2d under its name for (N, C) and (N, W, C)."""
+
+
+class BatchNorm3d(BatchNorm2d):
+    """BatchNorm2d under its name for (N, D, H, W, C)."""
+
+
+class LayerNorm(Module):
+    """Each example standardised over its own last axes, then scaled and shifted (Ba et al., 2016).
+
+    normalized_shape: the sizes of those axes, or the last one's; weight, bias: of that shape, at first 1 and 0.
+    """
+
+    def __init__(
+        self, normalized_shape: Ints, *, eps: float = 1e-5, affine: bool = True, dtype: Any = np.float32
+    ) -> None:
+        sizes = (normalized_shape,) if isinstance(normalized_shape, int) else normalized_shape
+        self.normalized_shape = tuple(whole_number(n, "LayerNorm: normalized_shape", 1) for n in sizes)
+        self.eps = eps
+        self.weight = Parameter(np.ones(self.normalized_shape), dtype=dtype) if affine else None
+        self.bias = Parameter(np.zeros(self.normalized_shape), dtype=dtype) if affine else None
+
+    def forward(self, x: Any) -> Any:
+        n = len(self.normalized_shape)
+        if x.shape[-n:] != self.normalized_shape:
+            raise ValueError(f"LayerNorm: the input has shape {x.shape}, its last axes must be {self.normalized_shape}")
+        return functional.layer_norm(x, self.weight, self.bias, axis=tuple(range(-n, 0)), eps=self.eps)
+
+    def extra_repr(self) -> str:
+        eps = f", eps={self.eps}" if self.eps != 1e-5 else ""
+        return f"{self.normalized_shape}{eps}" + ("" if self.weight is not None else ", affine=False")
+
+
+class Dropout(Module):
+    """In training each element is zero with probability p and the others are divided by 1 - p; in evaluation x itself.
+
+    ``rng``: the generator (shared with whoever else draws from it), a seed, or None.
+    """
+
+    def __init__(self, p: float = 0.5, *, rng: Rng = None) -> None:
+        if not 0 <= p < 1:
+            raise ValueError(f"Dropout: p={p} must be at least 0 and below 1")
+        self.p = p
+        self.rng = np.random.default_rng(rng)
+
+    def forward(self, x: Any) -> Any:
+        return functional.dropout(x, self.p, rng=self.rng, training=self.training)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"

@@ -1,0 +1,10 @@
+"""Optimisers and learning-rate schedules.
+
+optimizer (what all share), methods (SGD, Adam, AdamW, RMSprop, Adagrad), schedule (StepLR, CosineLR).
+"""
+
+from .methods import SGD, Adagrad, Adam, AdamW, RMSprop
+from .optimizer import Optimizer
+from .schedule import CosineLR, Schedule, StepLR
+
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "CosineLR", "Optimizer", "RMSprop", "Schedule", "StepLR"]

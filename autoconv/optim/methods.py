@@ -1,0 +1,192 @@
+"""The optimisers: SGD, Adam, AdamW, RMSprop, Adagrad, with PyTorch's defaults and results.
+
+In the formulas p is the parameter, g its gradient, t the number of the step, from 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..tape import Tensor
+from .optimizer import Optimizer, Slots
+
+
+class SGD(Optimizer):
+    """Gradient descent: p -= lr * d, with d = g + weight_decay * p, and with momentum
+
+    b = momentum * b + (1 - dampening) * d (b = d at first), d = b, or with Nesterov's look ahead d + momentum * b.
+    """
+
+    settings = ("lr", "momentum", "dampening", "weight_decay", "nesterov")
+    momentum: float
+    dampening: float
+    weight_decay: float
+    nesterov: bool
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+    ) -> None:
+        if nesterov and (not momentum > 0 or dampening != 0):
+            raise ValueError(
+                f"SGD: nesterov needs momentum > 0 and dampening = 0; found momentum={momentum}, dampening={dampening}"
+            )
+        super().__init__(
+            params, lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov
+        )
+
+    def slots(self, p: Tensor) -> Slots:
+        return {"momentum_buffer": np.zeros_like(p.value)} if self.momentum else {}
+
+    def updated(self, value: np.ndarray, g: np.ndarray, state: Slots, step: int) -> np.ndarray:
+        d = g + self.weight_decay * value if self.weight_decay else g
+        if self.momentum:
+            b = state["momentum_buffer"]
+            b *= self.momentum
+            b += d if step == 1 else (1 - self.dampening) * d
+            d = d + self.momentum * b if self.nesterov else b
+        return value - self.lr * d
+
+
+class Adam(Optimizer):
+    """p -= lr * m' / (sqrt(v') + eps), with running means m of d and v of d^2 and m' = m / (1 - beta1^t), v' = v / (1 - beta2^t);
+    d = g + weight_decay * p (Kingma and Ba, 2015)."""
+
+    settings = ("lr", "betas", "eps", "weight_decay")
+    decoupled = False
+    betas: tuple[float, float]
+    eps: float
+    weight_decay: float
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+    ) -> None:
+        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+
+    def slots(self, p: Tensor) -> Slots:
+        return {"exp_avg": np.zeros_like(p.value), "exp_avg_sq": np.zeros_like(p.value)}
+
+    def updated(self, value: np.ndarray, g: np.ndarray, state: Slots, step: int) -> np.ndarray:
+        if self.weight_decay and self.decoupled:
+            value = value * (1 - self.lr * self.weight_decay)
+        elif self.weight_decay:
+            g = g + self.weight_decay * value
+        beta1, beta2 = self.betas
+        m, v = state["exp_avg"], state["exp_avg_sq"]
+        m += (1 - beta1) * (g - m)
+        v *= beta2
+        v += (1 - beta2) * g * g
+        return value - self.lr / (1 - beta1**step) * m / (np.sqrt(v) / (1 - beta2**step) ** 0.5 + self.eps)
+
+
+class AdamW(Adam):
+    """Adam whose weight decay is no part of the gradient: p *= 1 - lr * weight_decay first (Loshchilov and Hutter, 2019)."""
+
+    decoupled = True
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay)
+
+
+class RMSprop(Optimizer):
+    """p -= lr * b, b = momentum * b + d / (sqrt(v) + eps), v a running mean of d^2 (centered: less the square of that of d);
+    d = g + weight_decay * p (Hinton, lecture 6e, 2012)."""
+
+    settings = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered")
+    alpha: float
+    eps: float
+    weight_decay: float
+    momentum: float
+    centered: bool
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum: float = 0,
+        centered: bool = False,
+    ) -> None:
+        super().__init__(
+            params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum, centered=centered
+        )
+
+    def slots(self, p: Tensor) -> Slots:
+        names = ["square_avg"] + ["grad_avg"] * self.centered + ["momentum_buffer"] * bool(self.momentum)
+        return {name: np.zeros_like(p.value) for name in names}
+
+    def updated(self, value: np.ndarray, g: np.ndarray, state: Slots, step: int) -> np.ndarray:
+        d = g + self.weight_decay * value if self.weight_decay else g
+        v = state["square_avg"]
+        v *= self.alpha
+        v += (1 - self.alpha) * d * d
+        spread = v
+        if self.centered:
+            state["grad_avg"] += (1 - self.alpha) * (d - state["grad_avg"])
+            spread = v - state["grad_avg"] ** 2
+        d = d / (np.sqrt(spread) + self.eps)
+        if self.momentum:
+            b = state["momentum_buffer"]
+            b *= self.momentum
+            b += d
+            d = b
+        return value - self.lr * d
+
+
+class Adagrad(Optimizer):
+    """p -= lr / (1 + (t - 1) * lr_decay) * d / (sqrt(s) + eps), s the sum of all d^2 so far; d = g + weight_decay * p
+    (Duchi et al., 2011)."""
+
+    settings = ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps")
+    lr_decay: float
+    weight_decay: float
+    initial_accumulator_value: float
+    eps: float
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
+        eps: float = 1e-10,
+    ) -> None:
+        super().__init__(
+            params,
+            lr=lr,
+            lr_decay=lr_decay,
+            weight_decay=weight_decay,
+            initial_accumulator_value=initial_accumulator_value,
+            eps=eps,
+        )
+
+    def slots(self, p: Tensor) -> Slots:
+        return {"sum": np.full_like(p.value, self.initial_accumulator_value)}
+
+    def updated(self, value: np.ndarray, g: np.ndarray, state: Slots, step: int) -> np.ndarray:
+        d = g + self.weight_decay * value if self.weight_decay else g
+        state["sum"] += d * d
+        return value - self.lr / (1 + (step - 1) * self.lr_decay) * d / (np.sqrt(state["sum"]) + self.eps)

@@ -1,0 +1,170 @@
+"""What all optimisers share: gradients in, new parameter values out, and a state that can be saved.
+
+Every optimiser has the same step; a subclass gives its settings, its slots (arrays it keeps for each parameter) and the
+change it makes.  Defaults and results are PyTorch's.  Values are exchanged through ``Tensor.assign``, so that a sweep over
+lines recorded before the step is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from ..tape import Tensor, describe
+
+Slots = dict[str, np.ndarray]
+
+
+class Optimizer:
+    """The base: ``params`` (Tensors, or (name, Tensor) pairs), checked settings, and one dict of state per parameter."""
+
+    settings: tuple[str, ...] = ("lr",)
+
+    def __init__(self, params: Iterable[Any], **settings: Any) -> None:
+        self.params = [p[1] if isinstance(p, tuple) else p for p in params]
+        self._check_params()
+        for name, value in settings.items():
+            _check_setting(type(self).__name__, name, value)
+            setattr(self, name, value)
+        self.state: list[dict[str, Any]] = [{} for _ in self.params]
+
+    lr: float
+
+    def slots(self, p: Tensor) -> Slots:
+        """The arrays kept for a parameter, as they are before the first step."""
+        return {}
+
+    def updated(self, value: np.ndarray, g: np.ndarray, state: Slots, step: int) -> np.ndarray:
+        """The parameter's new value for gradient ``g`` in step number ``step`` (from 1); ``state`` is changed in place."""
+        raise NotImplementedError(f"{type(self).__name__} defines no update")
+
+    def step(self, grads: Sequence[np.ndarray | None] | None = None) -> None:
+        """Change every parameter by its gradient: ``grads`` in the parameters' order, or each one's ``.grad``.
+
+        A parameter whose gradient is None is left alone.  Raises ValueError for gradients that do not fit, before
+        anything is changed.
+        """
+        given = [p.grad for p in self.params] if grads is None else list(grads)
+        if len(given) != len(self.params):
+            raise ValueError(
+                f"step: {len(given)} gradients for {len(self.params)} parameters; give one for each, or None"
+            )
+        for p, g in zip(self.params, given, strict=True):
+            if g is not None and np.shape(g) != p.shape:
+                raise ValueError(f"step: a gradient of shape {np.shape(g)} for {describe(p)}; the shapes must be equal")
+        for p, g, state in zip(self.params, given, self.state, strict=True):
+            if g is None:
+                continue
+            if not state:
+                state.update(self.slots(p), step=0)
+            state["step"] += 1
+            array = g.value if isinstance(g, Tensor) else np.asarray(g)
+            p.assign(self.updated(p.value, array.astype(p.dtype, copy=False), state, state["step"]))
+
+    def zero_grad(self) -> None:
+        """Forget the gradients: ``.grad`` of every parameter becomes None."""
+        for p in self.params:
+            p.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """{"name", "settings", "state": one dict for each parameter with its arrays (copies) and its number of steps}."""
+        copied = [{k: np.array(v) if isinstance(v, np.ndarray) else v for k, v in s.items()} for s in self.state]
+        return {"name": type(self).__name__, "settings": self._settings(), "state": copied}
+
+    def check_state_dict(self, state: Mapping[str, Any]) -> None:
+        """ValueError if ``state`` is not that of this kind of optimiser with these parameters."""
+        self._restored(state)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over settings and state.  ValueError if they do not fit; the optimiser is then unchanged."""
+        restored = self._restored(state)
+        for name in self.settings:
+            setattr(self, name, getattr(restored, name))
+        self.state = restored.state
+
+    def _settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.settings}
+
+    def _restored(self, state: Mapping[str, Any]) -> Optimizer:
+        """A new optimiser of the same parameters in that state."""
+        mine = type(self).__name__
+        if not isinstance(state, Mapping) or state.get("name") != mine:
+            found = state.get("name") if isinstance(state, Mapping) else state
+            raise ValueError(f"load_state_dict: this is the state of {found!r}, the optimiser is {mine}")
+        settings, saved = state.get("settings"), state.get("state")
+        if not isinstance(settings, Mapping) or set(settings) != set(self.settings):
+            raise ValueError(
+                f"load_state_dict: the settings of {mine} are {', '.join(self.settings)}; found {settings}"
+            )
+        if not isinstance(saved, Sequence) or len(saved) != len(self.params):
+            count = len(saved) if isinstance(saved, Sequence) else saved
+            raise ValueError(f"load_state_dict: the state is for {count} parameters, {mine} has {len(self.params)}")
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+        made = type(self)(self.params, **values)
+        made.state = [_slots(made.slots(p), p, entry) for p, entry in zip(self.params, saved, strict=True)]
+        return made
+
+    def _check_params(self) -> None:
+        name = type(self).__name__
+        if not self.params:
+            raise ValueError(
+                f"{name}: there are no parameters; pass model.parameters() (an iterator can be used only once)"
+            )
+        for p in self.params:
+            if not isinstance(p, Tensor) or p.primitive is not None or p.constant:
+                what = describe(p) if isinstance(p, Tensor) else repr(p)
+                raise TypeError(
+                    f"{name}: {what} is not a parameter; pass nn.Parameter or ac.tensor of floating-point numbers"
+                )
+        if len({id(p) for p in self.params}) < len(self.params):
+            raise ValueError(f"{name}: a parameter was given twice; its step would be made twice")
+
+    def __repr__(self) -> str:
+        listed = ", ".join(f"{k}={v}" for k, v in self._settings().items())
+        return f"{type(self).__name__}({len(self.params)} parameters, {listed})"
+
+
+# What a number among the settings must be, where that is more than "not negative".
+_BELOW_ONE = {"alpha": "at least 0 and at most 1", "betas": "at least 0 and below 1"}
+
+
+def _check_setting(optimizer: str, name: str, value: Any) -> None:
+    """TypeError for what is not a number (a pair of numbers, a yes or no), ValueError for one that makes no sense."""
+    if name in ("nesterov", "centered"):
+        if not isinstance(value, bool):
+            raise TypeError(f"{optimizer}: {name}={value!r} must be True or False")
+        return
+    numbers = value if name == "betas" else (value,)
+    if name == "betas" and not (isinstance(value, tuple) and len(value) == 2):
+        raise TypeError(f"{optimizer}: betas={value!r} must be a pair of numbers, as in (0.9, 0.999)")
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, int | float | np.floating):
+            raise TypeError(f"{optimizer}: {name}={value!r} must be a number")
+        fits = isfinite(number) and (number >= 0 or name == "dampening")
+        if not fits or (name == "betas" and number >= 1) or (name == "alpha" and number > 1):
+            raise ValueError(
+                f"{optimizer}: {name}={value!r} must be {_BELOW_ONE.get(name, 'a finite number of at least 0')}"
+            )
+
+
+def _slots(expected: Slots, p: Tensor, entry: Any) -> dict[str, Any]:
+    """A copy of one parameter's saved state; ValueError unless it is empty or has the slots and shapes of ``expected``."""
+    if not isinstance(entry, Mapping) or (entry and set(entry) != {"step", *expected}):
+        found = ", ".join(map(str, entry)) if isinstance(entry, Mapping) else repr(entry)
+        needed = ", ".join(["step", *expected])
+        raise ValueError(f"load_state_dict: the state of {describe(p)} has {found}; it needs {needed}, or nothing")
+    if not entry:
+        return {}
+    step = entry["step"]
+    if isinstance(step, bool) or not isinstance(step, int) or step < 0:
+        raise ValueError(f"load_state_dict: step={step!r} of {describe(p)} must be a whole number of at least 0")
+    for name in expected:
+        value = np.asarray(entry[name])
+        if value.shape != p.shape or value.dtype.kind not in "fiO":
+            raise ValueError(
+                f"load_state_dict: {name} of {describe(p)} has shape {value.shape} and dtype {value.dtype}"
+            )
+    return {**{name: np.array(entry[name], dtype=p.dtype) for name in expected}, "step": step}

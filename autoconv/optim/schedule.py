@@ -1,0 +1,111 @@
+"""Learning-rate schedules: the rate as a function of the number of epochs done, in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import cos, isfinite, pi
+from typing import Any
+
+from ..shapes import whole_number
+from .optimizer import Optimizer
+
+
+class Schedule:
+    """The base: ``step()`` after each epoch sets the optimiser's ``lr`` to ``rate(epochs done)``.
+
+    ``base_lr`` is the optimiser's rate when the schedule is made.
+    """
+
+    settings: tuple[str, ...] = ()
+
+    def __init__(self, optimizer: Optimizer, **settings: Any) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(
+                f"{type(self).__name__}: {optimizer!r} is not an optimiser; pass the one whose lr shall change"
+            )
+        self.optimizer = optimizer
+        self.base_lr = float(optimizer.lr)
+        self.epochs = 0
+        for name, value in settings.items():
+            setattr(self, name, value)
+
+    def rate(self, epochs: int) -> float:
+        """The learning rate after that many epochs."""
+        raise NotImplementedError(f"{type(self).__name__} defines no rate")
+
+    def step(self) -> None:
+        """One more epoch is done: the optimiser gets the next rate."""
+        self.epochs += 1
+        self.optimizer.lr = self.rate(self.epochs)
+
+    def state_dict(self) -> dict[str, Any]:
+        """{"name", "settings", "base_lr", "epochs"}, plain numbers."""
+        settings = {name: getattr(self, name) for name in self.settings}
+        return {"name": type(self).__name__, "settings": settings, "base_lr": self.base_lr, "epochs": self.epochs}
+
+    def check_state_dict(self, state: Mapping[str, Any]) -> None:
+        """ValueError if ``state`` is not that of this kind of schedule."""
+        mine = type(self).__name__
+        if not isinstance(state, Mapping) or state.get("name") != mine:
+            found = state.get("name") if isinstance(state, Mapping) else state
+            raise ValueError(f"load_state_dict: this is the state of {found!r}, the schedule is {mine}")
+        settings, rate, epochs = state.get("settings"), state.get("base_lr"), state.get("epochs")
+        if not isinstance(settings, Mapping) or set(settings) != set(self.settings):
+            raise ValueError(
+                f"load_state_dict: the settings of {mine} are {', '.join(self.settings)}; found {settings}"
+            )
+        if not isinstance(rate, float) or not (isfinite(rate) and rate >= 0) or type(epochs) is not int or epochs < 0:
+            raise ValueError(f"load_state_dict: base_lr={rate!r}, epochs={epochs!r} of {mine} cannot be right")
+        try:
+            type(self)(self.optimizer, **settings)
+        except TypeError as error:
+            raise ValueError(f"load_state_dict: {error}") from None
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over settings and count of epochs.  ValueError if they do not fit; the schedule is then unchanged."""
+        self.check_state_dict(state)
+        for name, value in state["settings"].items():
+            setattr(self, name, value)
+        self.base_lr, self.epochs = state["base_lr"], state["epochs"]
+
+    def __repr__(self) -> str:
+        listed = ", ".join(f"{name}={getattr(self, name)}" for name in self.settings)
+        return f"{type(self).__name__}({listed}, epochs={self.epochs}, lr={self.optimizer.lr:g})"
+
+
+class StepLR(Schedule):
+    """lr = base_lr * gamma ** floor(epochs / step_size)."""
+
+    settings = ("step_size", "gamma")
+    step_size: int
+    gamma: float
+
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
+        _check_number("StepLR: gamma", gamma)
+        super().__init__(optimizer, step_size=whole_number(step_size, "StepLR: step_size", 1), gamma=gamma)
+
+    def rate(self, epochs: int) -> float:
+        return self.base_lr * self.gamma ** (epochs // self.step_size)
+
+
+class CosineLR(Schedule):
+    """lr = eta_min + (base_lr - eta_min) * (1 + cos(pi * epochs / T_max)) / 2: PyTorch's CosineAnnealingLR
+    (Loshchilov and Hutter, 2017, without restarts)."""
+
+    settings = ("T_max", "eta_min")
+    T_max: int
+    eta_min: float
+
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0) -> None:
+        _check_number("CosineLR: eta_min", eta_min)
+        super().__init__(optimizer, T_max=whole_number(T_max, "CosineLR: T_max", 1), eta_min=eta_min)
+
+    def rate(self, epochs: int) -> float:
+        return self.eta_min + (self.base_lr - self.eta_min) * (1 + cos(pi * epochs / self.T_max)) / 2
+
+
+def _check_number(what: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{what} must be a number, found {value!r}")
+    if not (isfinite(value) and value >= 0):
+        raise ValueError(f"{what} must be a finite number of at least 0, found {value}")

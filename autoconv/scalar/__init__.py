@@ -1,0 +1,8 @@
+"""Scalars: ``Scalar`` records like a Python float, ``expand`` turns a tensor tape into scalars; both give a ``FlatTape``."""
+
+from .blocks import Block, FlatScalar, Operation, Origin
+from .expand import expand
+from .scalar import Scalar
+from .tape import FlatTape
+
+__all__ = ["Block", "FlatScalar", "FlatTape", "Operation", "Origin", "Scalar", "expand"]

@@ -1,0 +1,252 @@
+"""Expansion: a tensor tape's program run on arrays of *names* (the numbers of scalars) gives the flat scalar tape.
+
+Wiring lines move the names by the row's own forward; where several names meet in one cell the row's adjoint says which,
+and they become a sum.  Arithmetic lines make one scalar for each element, ``sum`` one for each result, ``contract`` the
+products and their sums; a row with a definition opens into its lines.  The name 0 is the constant zero: what padding
+and scattering put there, and what products and sums leave out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ..primitives import TABLE
+from ..tape import Primitive, Tape, Tensor, exact, tensor
+from .blocks import CONSTANT, INPUT, SUM, Array, Block, Opened, Operation
+from .flatten import flatten
+from .scalar import Scalar
+from .tape import FlatTape
+
+ADDING = {TABLE[name] for name in ("sum", "sum_to", "scatter_add", "overlap_add")}
+CAST, CONTRACT, MUL = TABLE["cast"], TABLE["contract"], TABLE["mul"]
+LARGEST = np.iinfo(np.int32).max
+
+
+def expand(y: Tensor | Tape | Scalar) -> FlatTape:
+    """The flat scalar tape of a Tensor, of all outputs of a Tape (its ``output`` is then flat), or of a Scalar.
+
+    Every scalar keeps where it came from (``origin``, ``name``), every element of every line its scalar (``scalars``).
+    Lines that depend on no input are constants.  Raises ValueError beyond 2,147,483,647 scalars or operands.
+    """
+    if isinstance(y, Scalar):
+        return flatten(y)
+    return _Expansion(y if isinstance(y, Tape) else Tape(y), y).done()
+
+
+@cache
+def definition_of(
+    primitive: Primitive, params: tuple[tuple[str, Any], ...], count: int
+) -> tuple[tuple[Tensor, ...], Tape]:
+    """The variables and the tape of a row's definition, recorded once on scalars."""
+    variables = tuple(tensor(0.5) for _ in range(count))
+    return variables, Tape(primitive.definition(*variables, **dict(params)))  # type: ignore[misc]
+
+
+class _Expansion:
+    """The flat tape under construction: its structure grows line by line, its numbers are filled in at the end."""
+
+    def __init__(self, tape: Tape, y: Tensor | Tape) -> None:
+        self.tape, self.y = tape, y
+        self.operations: dict[Any, tuple[int, Operation]] = {}
+        self.codes: list[Array] = []
+        self.arity: list[Array] = []
+        self.operands: list[Array] = []
+        self.blocks: list[Block] = []
+        self.leaves: list[tuple[slice, Any]] = []
+        self.numbers: dict[Any, int] = {}
+        self.size = self.reads = 0
+        self.exact = any(line.dtype == object for line in tape)
+        zero = Tensor(np.zeros(()), constant=True)
+        self.leaf(zero, CONSTANT)
+
+    def done(self) -> FlatTape:
+        places: dict[int, Array] = {}
+        live: set[int] = set()
+        for line in self.tape:
+            operands = [places[id(x)] for x in line.operands]
+            if any(id(x) in live for x in line.operands):
+                live.add(id(line))
+                places[id(line)] = self.line(line, line, operands)
+            else:
+                known = line.constant or line.primitive is not None
+                places[id(line)] = self.leaf(line, CONSTANT if known else INPUT)
+                live.update(() if known else (id(line),))
+        outputs = [places[id(x)] for x in self.tape.outputs]
+        joined = np.concatenate(self.operands)
+        dtype = object if self.exact else np.float64
+        flat = FlatTape(
+            operations=[operation for _, operation in self.operations.values()],
+            operation=np.concatenate(self.codes),
+            start=np.concatenate([[0], *self.arity]).cumsum(dtype=np.int32),
+            operands=joined,
+            slope=np.zeros(joined.size, dtype),
+            value=np.zeros(self.size, dtype),
+            output=outputs[0] if isinstance(self.y, Tensor) else np.concatenate([o.ravel() for o in outputs]),
+            blocks=self.blocks,
+            tape=self.tape,
+            places=places,
+        )
+        for where, numbers in self.leaves:
+            flat.value[where] = exact(numbers) if self.exact else numbers
+        flat.fill(recorded=True)
+        return flat
+
+    # ---- one line of a tensor tape, or of a definition on arrays of names
+
+    def line(self, line: Tensor, origin: Tensor, operands: list[Array], **more: Any) -> Array:
+        """The names of the elements of ``line``'s result; ``origin`` is the recorded line it belongs to."""
+        primitive: Any = line.primitive
+        if primitive is CAST and line.dtype.kind in "fO":
+            return operands[0]
+        if primitive in ADDING:
+            return self.added(line, operands[0])
+        if primitive is CONTRACT:
+            return self.contracted(line, *operands)
+        if primitive.definition is not None:
+            return self.opened(line, origin, operands)
+        if primitive.group == "wiring" and primitive.differentiable and primitive is not CAST:
+            moved = [
+                names if k == 0 or not isinstance(primitive.vjps, tuple) or primitive.vjps[k] else x.value
+                for k, (names, x) in enumerate(zip(operands, line.operands, strict=True))
+            ]
+            return np.asarray(primitive.forward(*moved, **line.params))
+        return self.elementwise(primitive, line.params, origin, operands, **more)
+
+    def elementwise(
+        self, primitive: Primitive, params: Mapping[str, Any], origin: Tensor, operands: list[Array], **more: Any
+    ) -> Array:
+        """One scalar for each element."""
+        rules: Any = () if primitive is CAST else primitive.vjps
+        passes = tuple(k for k, rule in enumerate(rules) if rule)
+        operation = self.operation(primitive.name, primitive, params, len(operands), passes)
+        columns = np.stack([names.ravel() for names in operands], axis=-1)
+        names = self.block(operation, columns.ravel(), np.full(len(columns), len(operands), np.int32), origin, **more)
+        return names.reshape(operands[0].shape)
+
+    def opened(self, line: Tensor, origin: Tensor, operands: list[Array]) -> Array:
+        """The lines of a definition, element by element; the last one has the row's exact value."""
+        primitive: Any = line.primitive
+        variables, definition = definition_of(primitive, tuple(line.params.items()), len(operands))
+        shape, flat = operands[0].shape, tuple(names.ravel() for names in operands)
+        opened = Opened(primitive, line.params, flat, variables, definition)
+        names = {id(x): n for x, n in zip(variables, flat, strict=True)}
+        for step in definition:
+            if id(step) in names:
+                continue
+            if step.primitive is None:
+                names[id(step)] = np.broadcast_to(self.constant(step), flat[0].shape)
+            else:
+                last = step is definition.outputs[0]
+                about = {"inner": not last or line is not origin, "opened": opened, "step": step, "last": last}
+                names[id(step)] = self.line(step, origin, [names[id(x)] for x in step.operands], **about)
+        return names[id(definition.outputs[0])].reshape(shape)
+
+    def added(self, line: Tensor, names: Array) -> Array:
+        """A row that adds: its adjoint, run on the cells of the result, tells where each element goes."""
+        primitive: Any = line.primitive
+        cells = np.arange(line.size, dtype=np.int32).reshape(line.shape)
+        goes = primitive.vjps[0](cells, line.value, *[x.value for x in line.operands], **line.params)
+        return self.sums(line, names.ravel(), np.asarray(goes).ravel())
+
+    def sums(self, line: Tensor, terms: Array, cells: Array) -> Array:
+        """The terms of each cell of ``line`` summed: zeros left out, a lone term as it is, none is zero."""
+        kept = terms != 0
+        if not kept.all():
+            terms, cells = terms[kept], cells[kept]
+        if (cells[1:] < cells[:-1]).any():
+            order = np.argsort(cells, kind="stable")
+            terms, cells = terms[order], cells[order]
+        counts = np.bincount(cells, minlength=line.size).astype(np.int32)
+        result = np.zeros(line.size, np.int32)
+        several = counts > 1
+        lone = np.repeat(~several, counts)
+        result[cells[lone]] = terms[lone]
+        if several.any():
+            every = bool(several.all())
+            elements = None if every else np.flatnonzero(several).astype(np.int32)
+            result[several] = self.block(
+                self.operation("sum", SUM), terms if every else terms[~lone], counts[several], line, elements
+            )
+        return result.reshape(line.shape)
+
+    def contracted(self, line: Tensor, a: Array, b: Array) -> Array:
+        """Products over all letters, those with a zero left out, and their sums over the letters the result lacks."""
+        letters, result = line.params["spec"].split("->")
+        in_a, in_b = letters.split(",")
+        summed = "".join(c for c in in_a if c in in_b and c not in result)
+        size = dict(zip(in_a + in_b, a.shape + b.shape, strict=True))
+        full = tuple(size[c] for c in result + summed)
+        left, right = [
+            np.broadcast_to(_spread(names, own, result + summed), full).ravel() for names, own in ((a, in_a), (b, in_b))
+        ]
+        terms = full[len(result) :]
+        cells = np.repeat(np.arange(line.size, dtype=np.int32), np.prod(terms, dtype=int))
+        kept = (left != 0) & (right != 0)
+        if not kept.all():
+            left, right, cells = left[kept], right[kept], cells[kept]
+        operation = self.operation("mul", MUL, {}, 2, (0, 1))
+        columns = np.stack([left, right], axis=-1).ravel()
+        single = np.prod(terms, dtype=int) == 1
+        products = self.block(operation, columns, np.full(len(left), 2, np.int32), line, cells, inner=not single)
+        return self.sums(line, products, cells)
+
+    # ---- blocks
+
+    def operation(self, name: str, primitive: Any, params: Any = None, arity: int = 0, passes: Any = ()) -> Operation:
+        """One Operation for each name and params."""
+        key = (name, repr(params))
+        if key not in self.operations:
+            made = primitive if isinstance(primitive, Operation) else Operation(name, primitive, params, arity, passes)
+            self.operations[key] = len(self.operations), made
+        return self.operations[key][1]
+
+    def block(
+        self,
+        operation: Operation,
+        operands: Array,
+        arity: Array,
+        line: Tensor,
+        elements: Array | None = None,
+        **more: Any,
+    ) -> Array:
+        """Append scalars of one operation and return their names."""
+        first, count = self.size, len(arity)
+        self.reads += operands.size
+        if max(first + count, self.reads) > LARGEST:
+            raise ValueError(f"expand: more than {LARGEST:,} scalars or operands; expand a smaller part or one image")
+        code = next(k for k, o in self.operations.values() if o is operation)
+        self.codes.append(np.full(count, code, np.uint16))
+        self.arity.append(arity)
+        self.operands.append(operands.astype(np.int32, copy=False))
+        self.blocks.append(Block(operation, first, count, line, elements, **more))
+        self.size += count
+        return np.arange(first, first + count, dtype=np.int32)
+
+    def leaf(self, line: Tensor, operation: Operation) -> Array:
+        """The scalars of an input or a constant."""
+        names = self.block(
+            self.operation(operation.name, operation), np.zeros(0, np.int32), np.zeros(line.size, np.int32), line
+        )
+        self.leaves.append((slice(self.size - line.size, self.size), line.value.ravel()))
+        return names.reshape(line.shape)
+
+    def constant(self, line: Tensor) -> int:
+        """The one scalar for a number that stands in a definition."""
+        number = line.item()
+        if number not in self.numbers:
+            self.numbers[number] = int(self.leaf(line, CONSTANT))
+        return self.numbers[number]
+
+
+def _spread(names: Array, letters: str, onto: str) -> Array:
+    """names with its axes in the order of ``onto``, and an axis of size 1 for each letter it lacks."""
+    moved = names.transpose([letters.index(c) for c in onto if c in letters])
+    return moved.reshape([moved.shape[_position(onto, letters, c)] if c in letters else 1 for c in onto])
+
+
+def _position(onto: str, letters: str, c: str) -> int:
+    return [x for x in onto if x in letters].index(c)

@@ -1,0 +1,321 @@
+"""Scalar: works like a Python float and records what it did on a flat tape; ``backward()`` fills in ``grad``.
+
+The values follow IEEE arithmetic as the tensors do (1 / Scalar(0) is inf, the logarithm of 0 is -inf), and the derivatives
+at kinks are those of the table in ``primitives.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any
+
+from . import rules
+from .recording import NOWHERE, WIDTH, Segment, meet, sweep
+from .rules import ABS, ADD, COS, DIV, EXP, LOG, MAX, MAX_FIRST, MIN, MIN_FIRST, MUL, NEG, POWER, SIN, SQRT, SUB, TANH
+
+_new = object.__new__
+
+
+class Scalar:
+    """A number that remembers how it was computed.
+
+    >>> a, b = Scalar(2.0), Scalar(-3.0)
+    >>> c = a * b + a.exp()
+    >>> c.backward()
+    >>> b.grad
+    2.0
+
+    It mixes with Python's and NumPy's numbers and lives in NumPy arrays of dtype object.  Comparisons compare values,
+    ``hash`` is the object's own.  A Scalar may be used by several threads, but by one at a time.
+    Raises TypeError if ``value`` is not a real number.
+    """
+
+    __slots__ = ("__weakref__", "_grad", "_home", "_i", "_name", "_v")
+
+    def __init__(self, value: Any, name: str | None = None) -> None:
+        number = value if value.__class__ is float else _number(value)
+        if number is None:
+            raise TypeError(
+                f"Scalar: {value!r} of type {type(value).__name__} is not a real number; give an int or a float, or ac.tensor an array"
+            )
+        self._v: float = number
+        self._home: Segment = NOWHERE
+        self._i = 0
+        self._grad: float | None = 0.0  # None: computed, and its gradient is in its segment
+        self._name = name
+
+    # ---- value, gradient, name
+
+    @property
+    def data(self) -> float:
+        """The value; an input may be given a new one, which what was computed before does not see."""
+        return self._v
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        number = _number(value)
+        if self._grad is None:
+            raise TypeError("data: this Scalar was computed; only an input can be given a new value")
+        if number is None:
+            raise TypeError(f"data: {value!r} is not a real number")
+        self._v, self._home = number, NOWHERE
+
+    @property
+    def grad(self) -> float:
+        """What ``backward`` added up so far."""
+        if self._grad is not None:
+            return self._grad
+        return self._home.grads[self._i] if self._i < len(self._home.grads) else 0.0
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if self._grad is not None:
+            self._grad = float(value)
+        else:
+            grads = self._home.grads
+            grads.extend([0.0] * (self._i + 1 - len(grads)))
+            grads[self._i] = float(value)
+
+    @property
+    def name(self) -> str | None:
+        return self._name if self._grad is not None else self._home.names.get(self._i)
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if self._grad is not None:
+            self._name = name
+        else:
+            self._home.names[self._i] = name
+
+    @property
+    def operation(self) -> str:
+        """The row of the table that made it, or "input"."""
+        return "input" if self._grad is not None else rules.OPERATIONS[self._home.rows[WIDTH * self._i]].name
+
+    def backward(self) -> None:
+        """Add d self / d x to ``x.grad`` of every x that this was computed from, and of itself (1).
+
+        A second call adds again.
+        """
+        if self._grad is not None:
+            self._grad += 1.0
+        else:
+            sweep(self._home, self._i)
+
+    # ---- arithmetic: sums and products are what a net consists of, so these two do without the call of _two
+
+    def __add__(self, other: Any) -> Scalar:
+        if other.__class__ is Scalar:
+            home = self._home
+            row = home.count
+            if home is not other._home or row >= home.limit:
+                return _two(ADD, self, other, 1.0, 1.0, self._v + other._v)
+            made = _new(Scalar)
+            made._v = value = self._v + other._v
+            home.extend((ADD, self._i, other._i, 1.0, 1.0, value))
+            home.count = row + 1
+            made._home, made._i, made._grad = home, row, None
+            return made
+        if other.__class__ is float:
+            return _one(ADD, self, 1.0, self._v + other, other)
+        return _with(ADD, self, other)
+
+    def __radd__(self, other: Any) -> Scalar:
+        return _with(ADD, self, other, reflected=True)
+
+    def __sub__(self, other: Any) -> Scalar:
+        if other.__class__ is Scalar:
+            return _two(SUB, self, other, 1.0, -1.0, self._v - other._v)
+        return _with(SUB, self, other)
+
+    def __rsub__(self, other: Any) -> Scalar:
+        return _with(SUB, self, other, reflected=True)
+
+    def __mul__(self, other: Any) -> Scalar:
+        if other.__class__ is Scalar:
+            home = self._home
+            row = home.count
+            if home is not other._home or row >= home.limit:
+                return _two(MUL, self, other, other._v, self._v, self._v * other._v)
+            made = _new(Scalar)
+            made._v = value = self._v * other._v
+            home.extend((MUL, self._i, other._i, other._v, self._v, value))
+            home.count = row + 1
+            made._home, made._i, made._grad = home, row, None
+            return made
+        if other.__class__ is float:
+            return _one(MUL, self, other, self._v * other, other)
+        return _with(MUL, self, other)
+
+    def __rmul__(self, other: Any) -> Scalar:
+        return _with(MUL, self, other, reflected=True)
+
+    def __truediv__(self, other: Any) -> Scalar:
+        return _with(DIV, self, other)
+
+    def __rtruediv__(self, other: Any) -> Scalar:
+        return _with(DIV, self, other, reflected=True)
+
+    def __pow__(self, other: Any) -> Scalar:
+        if other.__class__ is not Scalar and (number := _number(other)) is not None:
+            value, dx = rules.power_of_number(self._v, number)
+            return _one(POWER, self, dx, value, number)
+        return _with(POWER, self, other)
+
+    def __rpow__(self, other: Any) -> Scalar:
+        return _with(POWER, self, other, reflected=True)
+
+    def __neg__(self) -> Scalar:
+        return _one(NEG, self, -1.0, -self._v)
+
+    def __pos__(self) -> Scalar:
+        return self
+
+    def __abs__(self) -> Scalar:
+        return _apply(ABS, self)
+
+    # ---- functions
+
+    def relu(self) -> Scalar:
+        """max(0, x), with slope 0 at 0."""
+        v = self._v
+        return _one(MAX_FIRST, self, 0.0, 0.0, left=True) if v <= 0 else _one(MAX_FIRST, self, 1.0, v, left=True)
+
+    def exp(self) -> Scalar:
+        return _apply(EXP, self)
+
+    def log(self) -> Scalar:
+        return _apply(LOG, self)
+
+    def sqrt(self) -> Scalar:
+        return _apply(SQRT, self)
+
+    def tanh(self) -> Scalar:
+        return _apply(TANH, self)
+
+    def sin(self) -> Scalar:
+        return _apply(SIN, self)
+
+    def cos(self) -> Scalar:
+        return _apply(COS, self)
+
+    def sigmoid(self) -> Scalar:
+        """1 / (1 + e^-x), written e^(x - m) / (e^(x - m) + e^-m) with m = max(x, 0) held constant, so that nothing overflows."""
+        m = max(self._v, 0.0)
+        e = (self - m).exp()
+        return e / (e + math.exp(-m))
+
+    def maximum(self, other: Any, ties: str = "split") -> Scalar:
+        """The larger of two; at a tie half the gradient goes to each, with ties="first" all to self."""
+        return _with(_by_ties("maximum", ties, MAX, MAX_FIRST), self, other)
+
+    def minimum(self, other: Any, ties: str = "split") -> Scalar:
+        """The smaller of two; ties as in ``maximum``."""
+        return _with(_by_ties("minimum", ties, MIN, MIN_FIRST), self, other)
+
+    # ---- as a float
+
+    __hash__ = object.__hash__
+
+    def __float__(self) -> float:
+        return self._v
+
+    def __int__(self) -> int:
+        return int(self._v)
+
+    def __bool__(self) -> bool:
+        return bool(self._v)
+
+    def __eq__(self, other: object) -> Any:
+        return NotImplemented if (c := _number(other)) is None else self._v == c
+
+    def __lt__(self, other: Any) -> Any:
+        return NotImplemented if (c := _number(other)) is None else self._v < c
+
+    def __le__(self, other: Any) -> Any:
+        return NotImplemented if (c := _number(other)) is None else self._v <= c
+
+    def __gt__(self, other: Any) -> Any:
+        return NotImplemented if (c := _number(other)) is None else self._v > c
+
+    def __ge__(self, other: Any) -> Any:
+        return NotImplemented if (c := _number(other)) is None else self._v >= c
+
+    def __format__(self, spec: str) -> str:
+        return format(self._v, spec) if spec else repr(self)
+
+    def __repr__(self) -> str:
+        name = f", name={self.name!r}" if self.name else ""
+        return f"Scalar(data={self._v!r}, grad={self.grad!r}{name})"
+
+    def __reduce__(self) -> Any:
+        if self._grad is None:
+            raise TypeError("copy: this Scalar was computed and stands on a tape; copy float(x) instead")
+        return Scalar, (self._v, self._name)
+
+
+def _number(x: Any) -> float | None:
+    """A real number or a Scalar's value as a float; None for anything else."""
+    kind = x.__class__
+    if kind is float:
+        return x
+    if kind is Scalar:
+        return x._v
+    return float(x) if isinstance(x, Real) else None
+
+
+def _by_ties(name: str, ties: str, split: int, first: int) -> int:
+    if ties not in ("split", "first"):
+        raise ValueError(f"{name}: ties={ties!r}; use 'split' or 'first'")
+    return split if ties == "split" else first
+
+
+def _two(code: int, x: Scalar, y: Scalar, dx: float, dy: float, value: float) -> Scalar:
+    """Record an operation on two Scalars."""
+    home = x._home
+    row = home.count
+    if home is y._home and row < home.limit:
+        home.extend((code, x._i, y._i, dx, dy, value))
+    else:
+        home, (a, b) = meet(x, y)
+        row = home.count
+        home.extend((code, a, b, dx, dy, value))
+    home.count = row + 1
+    made = _new(Scalar)
+    made._v, made._home, made._i, made._grad = value, home, row, None
+    return made
+
+
+def _one(code: int, x: Scalar, dx: float, value: float, number: float = 0.0, left: bool = False) -> Scalar:
+    """Record an operation on one Scalar; ``number`` is the other operand of a binary one, on the ``left`` or the right."""
+    home, i = x._home, x._i
+    row = home.count
+    if row >= home.limit:
+        home, (i,) = meet(x)
+        row = home.count
+    home.extend((code, 0, i, number, dx, value) if left else (code, i, 0, dx, number, value))
+    home.count = row + 1
+    made = _new(Scalar)
+    made._v, made._home, made._i, made._grad = value, home, row, None
+    return made
+
+
+def _apply(code: int, x: Scalar) -> Scalar:
+    value, dx = rules.apply(code, x._v)
+    return _one(code, x, dx, value)
+
+
+def _with(code: int, x: Scalar, other: Any, reflected: bool = False) -> Any:
+    """A binary operation with a Scalar or a number; ``reflected``: the other is the left operand."""
+    if other.__class__ is Scalar:
+        value, dx, dy = rules.apply(code, x._v, other._v)
+        return _two(code, x, other, dx, dy, value)
+    number = _number(other)
+    if number is None:
+        return NotImplemented
+    if reflected:
+        value, _, dx = rules.apply(code, number, x._v)
+    else:
+        value, dx, _ = rules.apply(code, x._v, number)
+    return _one(code, x, dx, value, number, reflected)

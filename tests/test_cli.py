@@ -1,0 +1,193 @@
+"""The command line and the demo: what they print and write, and one clear line with status 2 for what goes wrong."""
+
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+import autoconv as ac
+from autoconv import checkpoint, cli, demo
+
+NET = """
+import numpy as np
+import autoconv as ac
+from autoconv import nn
+
+def loss():
+    x = ac.tensor(np.ones((3, 3)), name="x")
+    y = ac.relu(ac.conv2d(x, ac.tensor(np.eye(2), name="k"))).sum()
+    return y, locals()
+
+def make_model(input_shape, classes, rng):
+    return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), classes, rng=rng))
+
+def number():
+    return 3
+
+def broken():
+    return ac.conv2d(np.ones((2, 2)), np.ones((3, 3)))
+
+def strange():
+    return undefined_name
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(NET)
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "small.npz", x=rng.random((60, 6, 6)).astype(np.float32), y=rng.integers(0, 3, 60))
+    return tmp_path
+
+
+def test_demo_reads_digits_and_shows_what_it_did(folder, capsys):
+    assert cli.main(["demo", "--quiet"]) == 0
+    printed = capsys.readouterr().out
+    accuracy = float(re.search(r"never saw: ([\d.]+)%", printed)[1])
+    assert accuracy >= 97
+    table = re.search(r"true \\ read.*?(?=\n\n)", printed, re.S)[0]
+    assert len(table.splitlines()) == 11
+    assert "Try next:" in printed
+    written = {p.name for p in (folder / "autoconv-demo").iterdir()}
+    assert written == {
+        "index.html",
+        "model.safetensors",
+        "graph.svg",
+        "kernels.svg",
+        "mistakes.svg",
+        "confusion.svg",
+        "training-loss.svg",
+        "training-accuracy.svg",
+    }
+    for svg in (folder / "autoconv-demo").glob("*.svg"):
+        ElementTree.parse(svg)
+    page = (folder / "autoconv-demo" / "index.html").read_text()
+    assert page.count("<svg") == 6
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", page), "the page refers to nothing outside itself"
+    assert cli.main(["evaluate", "autoconv-demo/model.safetensors"]) == 0
+    assert f"accuracy {accuracy}%" in capsys.readouterr().out
+
+
+def test_train_resume_evaluate(folder, capsys):
+    base = [
+        "train",
+        "--data",
+        "small.npz",
+        "--model",
+        "net.py:make_model",
+        "--batch-size",
+        "16",
+        "--quiet",
+        "--schedule",
+        "cosine",
+        "--optimizer",
+        "sgd",
+        "--momentum",
+        "0.9",
+    ]
+    assert cli.main([*base, "--epochs", "4", "--checkpoint", "whole.safetensors"]) == 0
+    assert "48 images for training, 12 held out" in capsys.readouterr().out
+    assert cli.main(["evaluate", "whole.safetensors", "--data", "small.npz", "--model", "net.py:make_model"]) == 0
+    assert "12 held-out images: loss" in capsys.readouterr().out
+    assert cli.main(["evaluate", "whole.safetensors", "--data", "small.npz"]) == 2
+    assert "never run because a checkpoint names it" in capsys.readouterr().err
+
+
+def test_resuming_gives_the_same_weights(folder, capsys):
+    base = [
+        "train",
+        "--data",
+        "small.npz",
+        "--model",
+        "mlp",
+        "--batch-size",
+        "16",
+        "--quiet",
+        "--schedule",
+        "step",
+        "--step-size",
+        "1",
+    ]
+    assert cli.main([*base, "--epochs", "3", "--checkpoint", "whole.safetensors"]) == 0
+    assert cli.main([*base, "--epochs", "2", "--checkpoint", "parts.safetensors"]) == 0
+    assert cli.main([*base, "--epochs", "3", "--checkpoint", "parts.safetensors", "--resume"]) == 0
+    whole, parts = (
+        ac.models.mlp((6, 6, 1), 3, np.random.default_rng(1)),
+        ac.models.mlp((6, 6, 1), 3, np.random.default_rng(2)),
+    )
+    checkpoint.load("whole.safetensors", whole)
+    checkpoint.load("parts.safetensors", parts)
+    for a, b in zip(whole.parameters(), parts.parameters(), strict=True):
+        np.testing.assert_array_equal(a.value, b.value)
+
+
+def test_graph_of_a_function(folder, capsys):
+    assert cli.main(["graph", "net.py:loss"]) == 0
+    assert "written to loss.svg" in capsys.readouterr().out
+    assert ">k<" in (folder / "loss.svg").read_text()
+    assert cli.main(["graph", "net.py:loss", "--zoom", "calls", "--output", "calls.dot"]) == 0
+    assert "conv2d" in (folder / "calls.dot").read_text()
+
+
+ERRORS = {
+    "no such data": (["train", "--data", "nowhere"], ["nowhere"]),
+    "no such model": (["train", "--model", "resnet"], ["'resnet'", "cnn"]),
+    "a model that is none": (["train", "--model", "net.py:number"], ["returned int"]),
+    "a model that needs images": (["train", "--data", "flat.npz"], ["(4,)", "make_model"]),
+    "a setting the optimiser lacks": (["train", "--optimizer", "adam", "--momentum", "0.9"], ["--momentum", "adam"]),
+    "a bad learning rate": (["train", "--lr", "-1"], ["-1"]),
+    "resume without a checkpoint": (["train", "--resume"], ["--checkpoint"]),
+    "resume from nothing": (["train", "--resume", "--checkpoint", "no.safetensors", "--epochs", "1"], ["no.safetensors"]),
+    "a foreign checkpoint": (["evaluate", "small.npz"], ["small.npz", "not a checkpoint"]),
+    "no such file": (["graph", "nowhere.py:f"], ["no file nowhere.py"]),
+    "no such function": (["graph", "net.py:f"], ["no function 'f'", "make_model"]),
+    "no function named": (["graph", "net.py"], ["file.py:function"]),
+    "not a tensor": (["graph", "net.py:number"], ["returned int", "Tensor"]),
+    "an error inside": (["graph", "net.py:broken"], ["net.py:broken raised ValueError", "larger than the padded input"]),
+    "a mistake inside": (["graph", "net.py:strange"], ["NameError", "undefined_name", "line 21"]),
+    "no such zoom": (["graph", "net.py:loss", "--zoom", "atoms"], ["atoms", "calls"]),
+    "no such ending": (["graph", "net.py:loss", "--output", "x.jpg"], [".svg"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_errors_are_one_clear_line_and_status_2(case, folder, capsys):
+    arguments, parts = ERRORS[case]
+    np.savez(folder / "flat.npz", x=np.ones((20, 4)), y=np.zeros(20, int))
+    assert cli.main([*arguments, *(["--quiet"] if arguments[0] == "train" else [])]) == 2
+    error = capsys.readouterr().err.strip()
+    assert len(error.splitlines()) == 1
+    assert error.startswith(f"autoconv {arguments[0]}: error: ")
+    for part in parts:
+        assert part in error
+
+
+def test_unknown_options_have_status_2_too():
+    with pytest.raises(SystemExit) as left:
+        cli.main(["train", "--no-such-option"])
+    assert left.value.code == 2
+
+
+@pytest.mark.parametrize("command", ["demo", "train", "evaluate", "graph", "info"])
+def test_help_shows_examples(command, capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main([command, "--help"])
+    assert left.value.code == 0
+    assert f"examples:\n  autoconv {command}" in capsys.readouterr().out
+
+
+def test_info_and_module_form():
+    done = subprocess.run([sys.executable, "-m", "autoconv", "info"], capture_output=True, text=True, check=True)
+    assert ac.__version__ in done.stdout
+    assert "NumPy" in done.stdout
+
+
+def test_confusion_table_in_words():
+    assert (
+        demo.confusion_text(np.array([[3, 0], [1, 2]]))
+        == "true \\ read     0    1\n          0     3    .\n          1     1    2"
+    )
