@@ -144,6 +144,7 @@ class Tensor:
         "primitive",
         "scope",
         "serial",
+        "subscripts",
         "value",
     )
     __array_priority__ = 1000.0
@@ -168,6 +169,7 @@ class Tensor:
         self.name = name
         self.constant = constant
         self.grad: np.ndarray | None = None
+        self.subscripts = "matrix"
         self.serial = _next_serial()
 
     @property
@@ -278,18 +280,20 @@ class Tensor:
 
     def __reduce__(self) -> Any:
         leaf = self._leaf_copy()
-        return _rebuild, (type(self), leaf.value, leaf.name, leaf.constant)
+        return _rebuild, (type(self), leaf.value, leaf.name, leaf.constant, leaf.subscripts)
 
     def _leaf_copy(self) -> Tensor:
         if self.primitive is not None:
             raise TypeError(
                 f"copy: {describe(self)} was computed by {self.primitive.name} and stands on a tape; copy its t.value instead"
             )
-        return _rebuild(type(self), self.value, self.name, self.constant)
+        return _rebuild(type(self), self.value, self.name, self.constant, self.subscripts)
 
 
-def _rebuild(kind: type[Tensor], value: np.ndarray, name: str | None, constant: bool) -> Tensor:
-    return kind(value.copy(), name=name, constant=constant)
+def _rebuild(kind: type[Tensor], value: np.ndarray, name: str | None, constant: bool, subscripts: str) -> Tensor:
+    made = kind(value.copy(), name=name, constant=constant)
+    made.subscripts = subscripts
+    return made
 
 
 def describe(x: Tensor) -> str:
@@ -316,14 +320,19 @@ def as_array(data: Any, dtype: Any = None) -> np.ndarray:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def tensor(data: Any, dtype: Any = None, name: str | None = None) -> Tensor:
+def tensor(data: Any, dtype: Any = None, name: str | None = None, subscripts: str = "matrix") -> Tensor:
     """A Tensor that owns a copy of ``data`` (array, nested lists, number or Tensor), of any shape.
 
     Floating-point data and exact fractions (dtype object) can be differentiated; integers and booleans cannot.
-    Raises TypeError for text, complex numbers and ragged lists.
+    subscripts: how equations write its elements: "matrix" as w_{0,1}, "flat" counted from 1, as w_2.
+    Raises TypeError for text, complex numbers and ragged lists, ValueError for other subscripts.
     """
+    if subscripts not in ("matrix", "flat"):
+        raise ValueError(f"tensor: subscripts={subscripts!r}; use 'matrix' (w[0,1]) or 'flat' (w_2)")
     array = as_array(data.value if isinstance(data, Tensor) else data, dtype)
-    return Tensor(array, name=name, constant=array.dtype.kind not in "fO")
+    made = Tensor(array, name=name, constant=array.dtype.kind not in "fO")
+    made.subscripts = subscripts
+    return made
 
 
 def constant(data: Any) -> Tensor:
