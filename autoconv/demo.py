@@ -6,6 +6,8 @@ first layer, digits it gets wrong, and a page that shows them all offline.
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 from html import escape
 from pathlib import Path
@@ -69,10 +71,11 @@ def run(folder: str | Path = "autoconv-demo", progress: bool = True) -> float:
     print(confusion_text(result.confusion if result.confusion is not None else np.zeros((10, 10), int)))
     print(f"\nWritten to {folder}/: index.html (open it in a browser; it shows all the rest), model.safetensors,")
     print(f"{', '.join(f'{name}.svg' for name in pictures)}.\n")
+    autoconv = command()
     print("Try next:")
-    print(f"  autoconv evaluate {folder / 'model.safetensors'} --data digits")
-    print("  autoconv train --data digits --model mlp --epochs 20")
-    print("  autoconv train --help")
+    print(f"  {autoconv} evaluate {folder / 'model.safetensors'} --data digits")
+    print(f"  {autoconv} train --data digits --model mlp --epochs 20")
+    print(f"  {autoconv} train --help")
     return accuracy
 
 
@@ -112,6 +115,14 @@ def draw(model: Module, history: History, test: data.Dataset, result: Evaluation
         ),
         "graph": graph(loss, zoom="calls", names={"label": label, "loss": loss}).svg,
     }
+
+
+def command() -> str:
+    """How to call autoconv from here: by its name where the shell finds it, else by the path of this environment's program."""
+    program = Path(sys.executable).with_name("autoconv")
+    if shutil.which("autoconv") or not program.exists():
+        return "autoconv"
+    return str(program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program)
 
 
 def confusion_text(table: np.ndarray) -> str:
