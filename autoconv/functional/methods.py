@@ -70,7 +70,7 @@ def array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: Any) 
         return func(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
     if func not in FUNCTIONS:
         raise TypeError(f"np.{func.__name__} cannot be recorded on a Tensor; {_instead(func.__name__)}")
-    given = {k: v for k, v in kwargs.items() if v is not np._NoValue}
+    given = {k: v for k, v in kwargs.items() if type(v).__name__ != "_NoValueType"}  # NumPy's mark for "not given"
     try:
         return FUNCTIONS[func](*args, **given)
     except TypeError as error:

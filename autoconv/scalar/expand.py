@@ -133,7 +133,7 @@ class _Expansion:
         variables, definition = definition_of(primitive, tuple(line.params.items()), len(operands))
         shape, flat = operands[0].shape, tuple(names.ravel() for names in operands)
         opened = Opened(primitive, line.params, flat, variables, definition)
-        names = {id(x): n for x, n in zip(variables, flat, strict=True)}
+        names: dict[int, Any] = {id(x): n for x, n in zip(variables, flat, strict=True)}
         for step in definition:
             if id(step) in names:
                 continue
