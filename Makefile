@@ -32,10 +32,12 @@ $(BIN)/python:
 
 $(VENV)/run.stamp: $(BIN)/python setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/python -m compileall -q autoconv
 	touch $@
 
 $(VENV)/%.stamp: $(BIN)/python setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$*]"
+	$(BIN)/python -m compileall -q autoconv
 	touch $@
 
 clean:

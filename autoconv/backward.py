@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +20,7 @@ from .primitives import concat, contract, identity, reshape
 from .tape import Primitive, Tape, Tensor, describe, scope, tensor
 
 
-@dataclass(slots=True)
-class Step:
+class Step(NamedTuple):
     """What the sweep does at one line: its cotangent is complete, and each operand k receives a contribution.
 
     ``contributions`` holds (k, contribution, sum before or None, sum after).
@@ -186,8 +184,7 @@ def fresh(x: Any) -> Tensor:
     return made
 
 
-@dataclass
-class Recording:
+class Recording(NamedTuple):
     """One call of a function on fresh lines: its output, the lines, and whether the sweep has to be recorded.
 
     It has to be when an argument is a Tensor, or inside another derivative, whose function may still read it.

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 Shape = tuple[int, ...]
 Ints = int | Sequence[int]
@@ -97,8 +96,7 @@ def resolve_reshape(shape: Shape, new: Shape) -> Shape:
 _SPATIAL = {1: "W", 2: "HW", 3: "DHW"}
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """Where the channels stand: images (N, *spatial, C) or (N, C, *spatial), for ``dims`` spatial dimensions."""
 
     dims: int
@@ -153,8 +151,7 @@ def per_dimension(value: Ints, dims: int, what: str, minimum: int) -> Shape:
     return (whole_number(value, what, minimum),) * dims
 
 
-@dataclass(frozen=True)
-class Slide:
+class Slide(NamedTuple):
     """How a window slides over an input; every tuple has one entry for each spatial dimension.
 
     ``padding`` holds (low, high) pairs as asked for; ``overhang`` the further cells at the high end that ceil_mode reads.

@@ -10,8 +10,6 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +19,6 @@ from .arrays import exact
 _next_serial = itertools.count(1).__next__
 
 
-@dataclass(frozen=True, eq=False)
 class Scope:
     """A stretch of recording with a name: a layer, a composed operation, or the backward lines that serve one forward line.
 
@@ -29,12 +26,20 @@ class Scope:
     False inside ``no_grad``: results are then plain values without a line.
     """
 
-    name: str
-    kind: str
-    parent: Scope | None = None
-    of: Tensor | None = None
-    records: bool = True
-    serial: int = field(default_factory=_next_serial)
+    __slots__ = ("kind", "name", "of", "parent", "records", "serial")
+
+    def __init__(
+        self, name: str, kind: str, parent: Scope | None = None, of: Tensor | None = None, records: bool = True
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.parent = parent
+        self.of = of
+        self.records = records
+        self.serial = _next_serial()
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {' > '.join(scope.name for scope in self.path)}>"
 
     @property
     def path(self) -> tuple[Scope, ...]:
@@ -67,7 +72,6 @@ def no_grad() -> Any:
     return scope("no_grad", records=False)
 
 
-@dataclass(frozen=True, eq=False)
 class Primitive:
     """A row of the table.  ``vjps[k](g, y, *operands, **params)`` pulls y's cotangent g back to operand k.
 
@@ -79,21 +83,31 @@ class Primitive:
     gives operands and params to test on.
     """
 
-    name: str
-    forward: Callable[..., Any]
-    vjps: tuple[Callable[..., Any] | None, ...] | Callable[..., list[Any]]
-    latex: str
-    group: str
-    example: Callable[..., tuple[list[Any], dict[str, Any]]]
-    linear: tuple[int, ...] = ()
-    definition: Callable[..., Any] | None = None
-    at: Callable[..., Any] | None = None
-    align: Callable[..., tuple[Any, ...]] | None = None
-
-    @cached_property
-    def differentiable(self) -> bool:
-        """Whether the row passes any gradient on."""
-        return self.definition is not None or not isinstance(self.vjps, tuple) or any(self.vjps)
+    def __init__(
+        self,
+        name: str,
+        forward: Callable[..., Any],
+        vjps: tuple[Callable[..., Any] | None, ...] | Callable[..., list[Any]],
+        latex: str,
+        group: str,
+        example: Callable[..., tuple[list[Any], dict[str, Any]]],
+        *,
+        linear: tuple[int, ...] = (),
+        definition: Callable[..., Any] | None = None,
+        at: Callable[..., Any] | None = None,
+        align: Callable[..., tuple[Any, ...]] | None = None,
+    ) -> None:
+        self.name = name
+        self.forward = forward
+        self.vjps = vjps
+        self.latex = latex
+        self.group = group
+        self.example = example
+        self.linear = linear
+        self.definition = definition
+        self.at = at
+        self.align = align
+        self.differentiable = definition is not None or not isinstance(vjps, tuple) or any(vjps)
 
     def __call__(self, *operands: Any, **params: Any) -> Any:
         """Compute, and record a line if any operand is a Tensor; on plain arrays the result is a plain array."""

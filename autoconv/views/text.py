@@ -102,6 +102,15 @@ def _group(text: str) -> str:
     return f"({text})" if re.search(r"[ ^/·]", text.strip()) else text
 
 
+def element_name(name: str, index: Sequence[int], shape: Sequence[int], subscripts: str = "matrix") -> str:
+    """One element of a named tensor in text: "w[0,1]", or with subscripts="flat" "w_2" (counted from 1); of a 0-d tensor its name."""
+    if not shape:
+        return name
+    if subscripts == "flat":
+        return f"{name}_{int(np.ravel_multi_index(tuple(index), tuple(shape))) + 1}"
+    return f"{name}[{','.join(map(str, index))}]"
+
+
 def clean(text: str) -> str:
     """Text without characters that XML forbids or that would disturb a label; control characters become their pictures."""
     return "".join(
