@@ -40,7 +40,7 @@ def cast(x: Array, dtype: Any) -> Array:
 
 def sign(x: Array, at_zero: int = 0) -> Array:
     s = np.sign(x)
-    return s + (at_zero * np.equal(x, 0)).astype(s.dtype) if at_zero else s
+    return s + at_zero * np.equal(x, 0).astype(s.dtype) if at_zero else s
 
 
 def order(x: Array, y: Array) -> Array:
