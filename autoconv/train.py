@@ -92,6 +92,9 @@ class Evaluation(NamedTuple):
         return self.outputs.argmax(-1)
 
 
+@np.errstate(
+    over="ignore", invalid="ignore", divide="ignore"
+)  # a loss that is not finite is reported, once, by its line
 def fit(
     model: Module,
     train: tuple[Any, Any],

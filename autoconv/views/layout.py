@@ -115,7 +115,7 @@ def draw(net: Net, edges: Sequence[tuple[int, int]]) -> Layout:
                 at = after
         stops.append((at, bottoms[final - 1]))
         stops += [(ends[number], tops[final] - ARROW), (ends[number], boxes[b].top)]
-        routes.append(_route(stops if edges[number] == (a, b) else stops[::-1]))
+        routes.append(route(stops if edges[number] == (a, b) else stops[::-1]))
     width = max([right, *(value for value in beside.values())]) + MARGIN
     return Layout(width, y + MARGIN, tuple(boxes), tuple(routes))
 
@@ -135,7 +135,7 @@ def _bends(net: Net, x: list[float], beside: dict[int, float], v: int) -> list[t
     return found
 
 
-def _route(stops: list[Point]) -> Route:
+def route(stops: list[Point]) -> Route:
     """A curve through the stops that leaves and enters each of them vertically."""
     tip = stops[-1]
     down = 1 if tip[1] > stops[0][1] else -1
