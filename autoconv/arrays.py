@@ -39,8 +39,10 @@ def cast(x: Array, dtype: Any) -> Array:
 
 
 def sign(x: Array, at_zero: int = 0) -> Array:
-    s = np.sign(x)
-    return s + at_zero * np.equal(x, 0).astype(s.dtype) if at_zero else s
+    s = np.asarray(np.sign(x))
+    if at_zero:
+        np.putmask(s, np.equal(x, 0), at_zero)
+    return s
 
 
 def order(x: Array, y: Array) -> Array:
@@ -110,17 +112,33 @@ def windows(x: Array, axes: Shape, window: Shape, stride: Shape, dilation: Shape
 
 
 def overlap_add(frames: Array, axes: Shape, size: Shape, stride: Shape, dilation: Shape) -> Array:
-    """The adjoint of ``windows``: each frame's cells added back to where they were read, in zeros of ``size`` along ``axes``."""
+    """The adjoint of ``windows``: each frame's cells added back to where they were read, in zeros of ``size`` along ``axes``.
+
+    Tap by tap for all positions at once; along the last axis position by position where that makes longer runs of
+    neighbouring cells (few channels behind it).
+    """
     first, dims = axes[0], len(axes)
     counts, window = frames.shape[first : first + dims], frames.shape[first + dims : first + 2 * dims]
     out = zeros((*frames.shape[:first], *size, *frames.shape[first + 2 * dims :]), frames.dtype)
     before = (slice(None),) * first
-    for tap in product(*map(range, window)):
-        rows = zip(tap, dilation, counts, stride, strict=True)
-        reached = tuple(slice(t * d, t * d + (c - 1) * s + 1 if c else 0, s) for t, d, c, s in rows)
-        seen: Key = (*before, *(slice(None),) * dims, *tap)
-        out[before + reached] += frames[seen]
+    by_position = prod(frames.shape[first + 2 * dims :]) < 16 and dilation[-1] == 1
+    for *taps, last in product(*map(range, window[:-1]), range(counts[-1] if by_position else window[-1])):
+        reached = [reach(*row) for row in zip(taps, dilation, counts[:-1], stride, strict=False)]
+        if by_position:
+            reached.append(slice(last * stride[-1], last * stride[-1] + window[-1]))
+            seen: Key = (*before, *(slice(None),) * (dims - 1), last, *taps)
+        else:
+            reached.append(reach(last, dilation[-1], counts[-1], stride[-1]))
+            seen = (*before, *(slice(None),) * dims, *taps, last)
+        place: Key = (*before, *reached)
+        out[place] += frames[seen]
     return out
+
+
+def reach(tap: int, dilation: int, count: int, stride: int) -> slice:
+    """The cells that one tap of a window reads at all its ``count`` positions."""
+    start = tap * dilation
+    return slice(start, start + (count - 1) * stride + 1 if count else start, stride)
 
 
 def contract(a: Array, b: Array, spec: str) -> Array:

@@ -103,8 +103,11 @@ def _group(text: str) -> str:
 
 
 def element_name(name: str, index: Sequence[int], shape: Sequence[int], subscripts: str = "matrix") -> str:
-    """One element of a named tensor in text: "w[0,1]", or with subscripts="flat" "w_2" (counted from 1); of a 0-d tensor its name."""
-    if not shape:
+    """One element of a named tensor in text: "w[0,1]", or with subscripts="flat" "w_2" (counted from 1).
+
+    The one element of a 0-d tensor, or of a flat tensor of size 1, has the tensor's name.
+    """
+    if not shape or (subscripts == "flat" and np.prod(shape) == 1):
         return name
     if subscripts == "flat":
         return f"{name}_{int(np.ravel_multi_index(tuple(index), tuple(shape))) + 1}"
