@@ -101,7 +101,17 @@ from .tape import Primitive, Scope, Tape, Tensor, no_grad, scope, tensor
 
 __version__ = "0.1.0"
 
-_LATER = {"Scalar": ".scalar", "check_grads": ".gradcheck", "expand": ".scalar", "graph": ".views.graph"}
+_LATER = {
+    "Scalar": ".scalar",
+    "check_grads": ".gradcheck",
+    "expand": ".scalar",
+    "explain": ".views.explain",
+    "graph": ".views.graph",
+    "matrix_view": ".views.matrix",
+    "paths": ".views.paths",
+    "step": ".views.stepper",
+    "uses": ".views.uses",
+}
 _MODULES = ("nn", "optim", "models", "data", "train", "checkpoint", "views", "gradcheck", "scalar", "cli")
 
 

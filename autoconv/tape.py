@@ -137,7 +137,10 @@ def record(primitive: Primitive, operands: tuple[Any, ...], params: dict[str, An
     if around is not None and not around.records:
         return Tensor(value, constant=True)
     still = not primitive.differentiable or value.dtype.kind not in "fO" or all([x.constant for x in lines])
-    return Tensor(value, primitive, lines, params, around, constant=still)
+    line = Tensor(value, primitive, lines, params, around, constant=still)
+    if "flat" in [x.subscripts for x in lines] and all(x.constant or x.subscripts == "flat" for x in lines):
+        line.subscripts = "flat"
+    return line
 
 
 class Tensor:
@@ -338,7 +341,8 @@ def tensor(data: Any, dtype: Any = None, name: str | None = None, subscripts: st
     """A Tensor that owns a copy of ``data`` (array, nested lists, number or Tensor), of any shape.
 
     Floating-point data and exact fractions (dtype object) can be differentiated; integers and booleans cannot.
-    subscripts: how equations write its elements: "matrix" as w_{0,1}, "flat" counted from 1, as w_2.
+    subscripts: how equations write its elements: "matrix" as w_{0,1}, "flat" counted from 1, as w_2; what is computed from
+    flat tensors alone is flat.
     Raises TypeError for text, complex numbers and ragged lists, ValueError for other subscripts.
     """
     if subscripts not in ("matrix", "flat"):
@@ -416,7 +420,7 @@ class Tape:
                 plain = line.constant and line.size and not any(line.value.strides)
                 source = f"constant {line.value.flat[0]}" if plain else "constant" if line.constant else "input"
             else:
-                params = [f"{k}={_setting(v)}" for k, v in line.params.items()]
+                params = [f"{k}={setting(v)}" for k, v in line.params.items()]
                 source = f"{line.primitive.name}({', '.join([f'%{number[id(x)]}' for x in line.operands] + params)})"
             return f"%{i:<4} {line.shape!s:18} {source}{f'   # {line.name}' if line.name else ''}"
 
@@ -425,11 +429,11 @@ class Tape:
         return "\n".join([f"Tape of {len(self):,} lines", *shown])
 
 
-def _setting(value: Any) -> str:
+def setting(value: Any) -> str:
     """A param as a reader writes it: slices with colons, tuples in brackets."""
     if isinstance(value, slice):
         parts = [value.start, value.stop] + [value.step] * (value.step not in (None, 1))
         return ":".join("" if x is None else str(x) for x in parts)
     if isinstance(value, tuple) and any(isinstance(x, slice) for x in value):
-        return f"[{', '.join(map(_setting, value))}]"
+        return f"[{', '.join(map(setting, value))}]"
     return "..." if value is Ellipsis else str(value)

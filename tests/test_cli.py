@@ -1,5 +1,6 @@
 """The command line and the demo: what they print and write, and one clear line with status 2 for what goes wrong."""
 
+import io
 import re
 import subprocess
 import sys
@@ -133,6 +134,27 @@ def test_graph_of_a_function(folder, capsys):
     assert "conv2d" in (folder / "calls.dot").read_text()
 
 
+def test_explain_writes_the_equation(folder, capsys):
+    """dE/dk[0,0] of relu(sum of products) over ones: four windows of ones, each with slope 1."""
+    assert cli.main(["explain", "net.py:loss", "--at", "k[0,0]"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[0].startswith("dy/dk[0,0] = ")
+    assert printed.splitlines()[2].strip() == "= 4"
+    for form, mark in {"latex": "frac", "mathml": "<math", "markdown": "$", "csv": ","}.items():
+        assert cli.main(["explain", "net.py:loss", "--at", "k[0,0]", "--format", form]) == 0
+        assert mark in capsys.readouterr().out
+
+
+def test_step_walks_in_the_terminal_and_saves_a_page(folder, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\nuntil k[0,0]\np k\nb\nq\n"))
+    assert cli.main(["step", "net.py:loss"]) == 0
+    printed = capsys.readouterr().out
+    assert "x = " in printed
+    assert "grad" in printed
+    assert cli.main(["step", "net.py:loss", "--output", "walk.html"]) == 0
+    assert "<script" in (folder / "walk.html").read_text()
+
+
 ERRORS = {
     "no such data": (["train", "--data", "nowhere"], ["nowhere"]),
     "no such model": (["train", "--model", "resnet"], ["'resnet'", "cnn"]),
@@ -150,6 +172,10 @@ ERRORS = {
     "an error inside": (["graph", "net.py:broken"], ["net.py:broken raised ValueError", "larger than the padded input"]),
     "a mistake inside": (["graph", "net.py:strange"], ["NameError", "undefined_name", "line 21"]),
     "no such zoom": (["graph", "net.py:loss", "--zoom", "atoms"], ["atoms", "calls"]),
+    "no such element": (["explain", "net.py:loss", "--at", "q[0]"], ["'q'", "x, y, k"]),
+    "outside the tensor": (["explain", "net.py:loss", "--at", "k[5,0]"], ["(2, 2)", "k[5,0]"]),
+    "no index": (["explain", "net.py:loss", "--at", "k[a,0]"], ["whole numbers"]),
+    "a page with another ending": (["step", "net.py:loss", "--output", "walk.txt"], [".html"]),
     "no such ending": (["graph", "net.py:loss", "--output", "x.jpg"], [".svg"]),
 }  # fmt: skip
 
@@ -172,7 +198,7 @@ def test_unknown_options_have_status_2_too():
     assert left.value.code == 2
 
 
-@pytest.mark.parametrize("command", ["demo", "train", "evaluate", "graph", "info"])
+@pytest.mark.parametrize("command", ["demo", "train", "evaluate", "graph", "step", "explain", "info"])
 def test_help_shows_examples(command, capsys):
     with pytest.raises(SystemExit) as left:
         cli.main([command, "--help"])

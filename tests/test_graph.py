@@ -9,7 +9,7 @@ import pytest
 
 import autoconv as ac
 from autoconv.views import dot
-from autoconv.views.drawing import bezier
+from autoconv.views.labels import bezier
 from autoconv.views.layout import layered
 from autoconv.views.text import clean, cut, formula, numbers
 
@@ -417,7 +417,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda y: ac.graph(y, zoom="atoms"), ValueError, "unknown zoom 'atoms'; use one of 'lines', 'calls'"),
+        (lambda y: ac.graph(y, zoom="atoms"), ValueError, "unknown zoom 'atoms'; use one of 'model', 'calls', 'lines'"),
         (lambda y: ac.graph(y, layout="round"), ValueError, "'auto', 'dot', 'own'"),
         (lambda y: ac.graph(y.value), TypeError, "expected a Tensor, found ndarray"),
         (lambda y: ac.graph(y, names=["y"]), TypeError, "locals"),
@@ -457,7 +457,7 @@ def test_many_lines_in_few_calls_can_be_drawn_as_calls():
     with ac.scope("long"):
         for _ in range(5000):
             y = -y
-    with pytest.raises(ValueError, match=r"use zoom='calls' \(2 nodes\) or the graph of"):
+    with pytest.raises(ValueError, match=r"use zoom='calls' \(2 nodes\) or zoom='model' \(2 nodes\) or a slice"):
         ac.graph(y)
     assert ac.graph(y, zoom="calls").nodes[1].count == 5000
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from .layers import ranks
 from .layout import ARROW, MARGIN, Box, Layout, Point, Route
+from .node import Edge, Node
 from .svg import COLOURS
 from .text import clean, short
-from .zoom import Edge, Node
 
 LONGEST_IN_ALL = 3000  # ranks that all edges together may span
 _SHAPE = {
@@ -22,6 +22,7 @@ _SHAPE = {
     "constant": 'style="dashed,filled"',
     "line": 'style="filled"',
     "call": 'style="filled", peripheries=2',
+    "scalar": 'style="filled"',
 }
 
 
@@ -52,7 +53,9 @@ def source(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
             f"  {node.id} [label={quoted(words)}, {_SHAPE[node.kind]}, {colours}{', penwidth=2.5' if node.output else ''}]"
         )
     for edge in edges:
-        label = f' [headlabel="{edge.operand + 1}"]' if edge.target in several else ""
+        head = edge.slope or (str(edge.operand + 1) if edge.target in several else "")
+        marks = [f'headlabel="{head}"'] * bool(head) + [f'color="{edge.colour}"'] * bool(edge.colour)
+        label = f" [{', '.join(marks)}]" if marks else ""
         out.append(f"  {edge.source} -> {edge.target}{label}")
     return "\n".join([*out, "}\n"])
 

@@ -1,4 +1,4 @@
-"""``ac.graph``: the tape behind a Tensor as nodes and edges, ready to look at and to save.
+"""``ac.graph``: what is behind a Tensor or Scalar as nodes and edges, ready to look at and to save.
 
 A Graph is a snapshot in plain text and numbers: what is recorded, assigned or swept later does not change it.
 """
@@ -14,67 +14,76 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..tape import Tape, Tensor
+from ..scalar import Scalar
+from ..tape import Tensor
 from .dot import render, source
 from .drawing import draw
-from .zoom import ZOOMS, Edge, Group, Node, count_edges, describe
+from .gather import Request, gather
+from .node import Edge, Node
+from .roles import variables
+from .selection import DIRECTIONS
+from .zoom import ZOOMS, wish
 
-NODES, EDGES = 800, 4000  # more than this is a tangle, whatever the layout
 LAYOUTS = ("auto", "dot", "own")
 
 
-def graph(y: Tensor, zoom: str = "lines", names: Mapping[str, Any] | None = None, *, layout: str = "auto") -> Graph:
+def graph(
+    y: Tensor | Scalar,
+    zoom: str | None = None,
+    names: Mapping[str, Any] | None = None,
+    *,
+    focus: Any = None,
+    direction: str = "both",
+    backward: bool = False,
+    fold: bool = False,
+    open: Any = None,
+    layout: str = "auto",
+) -> Graph:
     """The graph of everything ``y`` was computed from.
 
-    y: a Tensor.  zoom: "lines" (one node for each line of ``ac.Tape(y)``) or "calls" (one node for each outermost
-    composed operation or layer; a model is opened to show its layers).  names: variables that name Tensors without a name
-    of their own, as in ``ac.graph(loss, names=locals())``.  layout: "own" is ours; "dot" asks the ``dot`` program of
-    Graphviz for the positions; "auto" is "dot" where it is installed and not too slow for this graph.
+    y: a Tensor, or a Scalar.  names: variables that name Tensors without a name of their own, as in
+    ``ac.graph(loss, names=locals())``.
 
-    Raises TypeError if y is not a Tensor, ValueError for an unknown zoom or layout and for a graph of more than 800 nodes.
+    zoom: what makes one node.
+        "model"    what the model holds, a layer or a further model, with its parameters inside
+        "calls"    each outermost composed operation or layer; models are opened to show their layers
+        "lines"    each line of ``ac.Tape(y)`` (the default)
+        "scalars"  each scalar operation: values and gradients dy/d. in the nodes, local derivatives on the edges, a
+                   weight and its uses in one colour (the only zoom of a Scalar)
+    focus: draw a slice only, of an element (``w[0, 0]``, or ``(w, (0, 0))``), a Tensor, or a list of them; ``direction``:
+        "up" what it was computed from, "down" what was computed from it, "both".
+    backward: draw the recorded sweep from y to the inputs beside the forward graph, with what each of its lines serves.
+    fold: draw equal structure once, with how often it occurs.
+    open: boxes to open, by name or Tensor (True: all): a call or layer into what it consists of, a line with a definition
+        such as "maximum" into the lines of that, which is also what scalars do (False: keep them closed).
+    layout: "own" is ours; "dot" asks the ``dot`` program of Graphviz for the positions; "auto" is "dot" where it is
+        installed and not too slow for this graph.  Scalars and the sweep always have our own.
+
+    Raises TypeError for other arguments; ValueError for an unknown zoom, direction or layout, for a focus that y does not
+    depend on, and for a graph of more than 800 nodes, with the counts of what could be drawn instead.
     """
-    if not isinstance(y, Tensor):
+    if not isinstance(y, Tensor | Scalar):
         raise TypeError(
             f"graph: expected a Tensor, found {type(y).__name__}; give what was computed, as in ac.graph(loss)"
         )
-    if zoom not in ZOOMS:
-        raise ValueError(f"graph: unknown zoom {zoom!r}; use one of {', '.join(map(repr, ZOOMS))}")
-    if layout not in LAYOUTS:
-        raise ValueError(f"graph: unknown layout {layout!r}; use one of {', '.join(map(repr, LAYOUTS))}")
+    zoom = zoom or ("scalars" if isinstance(y, Scalar) else "lines")
+    for what, given, known in (
+        ("zoom", zoom, ZOOMS),
+        ("direction", direction, DIRECTIONS),
+        ("layout", layout, LAYOUTS),
+    ):
+        if given not in known:
+            raise ValueError(f"graph: unknown {what} {given!r}; use one of {', '.join(map(repr, known))}")
     if names is not None and not isinstance(names, Mapping):
         raise TypeError(f"graph: names must map names to Tensors, as locals() does; found {type(names).__name__}")
-    tape = Tape(y)
-    groups = ZOOMS[zoom](tape)
-    check_size(tape, zoom, groups)
-    nodes, edges = describe(tape, groups, variables(names or {}))
+    if isinstance(y, Scalar) and (zoom != "scalars" or backward):
+        raise ValueError(
+            "graph: a Scalar has the zoom 'scalars' only, without backward=True; its nodes show the gradients"
+        )
+    chosen = [focus] if focus is not None and not isinstance(focus, list) else focus or []
+    request = Request(zoom, variables(names or {}), tuple(chosen), direction, backward, fold, wish(open))
+    nodes, edges = gather(y, request)
     return Graph(nodes, edges, zoom, layout)
-
-
-def check_size(tape: Tape, zoom: str, groups: list[Group]) -> None:
-    """ValueError if there is too much to draw, with the counts and what to do instead."""
-    nodes, edges = len(groups), count_edges(groups)
-    if nodes <= NODES and edges <= EDGES:
-        return
-    others = {name: make(tape) for name, make in ZOOMS.items() if name != zoom}
-    fitting = [
-        f"zoom={name!r} ({len(made):,} nodes)"
-        for name, made in others.items()
-        if len(made) <= NODES and count_edges(made) <= EDGES
-    ]
-    raise ValueError(
-        f"graph: zoom={zoom!r} would draw {nodes:,} nodes and {edges:,} edges for a tape of {len(tape):,} lines; more than "
-        f"{NODES:,} nodes or {EDGES:,} edges cannot be read: use {' or '.join([*fitting, 'the graph of an intermediate Tensor'])}, "
-        f"as in ac.graph(hidden)"
-    )
-
-
-def variables(names: Mapping[str, Any]) -> dict[int, str]:
-    """id(tensor) -> the first variable that holds it; names with a leading underscore (a notebook's history) do not count."""
-    found: dict[int, str] = {}
-    for name, x in names.items():
-        if isinstance(x, Tensor) and not name.startswith("_"):
-            found.setdefault(id(x), name)
-    return found
 
 
 @dataclass(frozen=True, repr=False)
@@ -122,12 +131,17 @@ class Graph:
         counts = Counter(node.kind for node in self.nodes)
         kinds = [
             f"{counts[kind]} {kind}{'s' if counts[kind] != 1 else ''}"
-            for kind in ("input", "constant", "line", "call")
+            for kind in ("input", "constant", "line", "call", "scalar")
             if counts[kind]
         ]
-        results = [f"{node.title} {', '.join(map(str, node.shapes))}" for node in self.nodes if node.output]
+        results = [
+            f"{node.title} {', '.join(map(str, node.shapes))}"
+            for node in self.nodes
+            if node.output and node.part == "forward"
+        ]
         edges = f"{len(self.edges)} edge{'s' if len(self.edges) != 1 else ''}"
-        return f"<Graph of {' -> '.join(results)} at zoom {self.zoom!r}: {', '.join(kinds)}; {edges}>"
+        what = " -> ".join(results) if len(results) < 5 else f"{len(results)} results"
+        return f"<Graph of {what or 'a slice'} at zoom {self.zoom!r}: {', '.join(kinds)}; {edges}>"
 
 
 def replace_file(path: Path, content: bytes) -> None:

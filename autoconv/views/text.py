@@ -12,6 +12,7 @@ import numpy as np
 from ..tape import Primitive
 
 LONGEST = 44  # characters in a label; the tooltip has the whole text
+LONGEST_INNER = 26
 HANDFUL = 4  # arrays of up to so many elements are written out
 _ATOMS = 0xE000  # private-use characters stand for the operands while a template is translated
 
@@ -55,7 +56,17 @@ def formula(primitive: Primitive, operands: Sequence[str]) -> str:
     given = list(operands) if isinstance(primitive.vjps, tuple) else [", ".join(operands)]
     if primitive.latex == "{0}":
         return f"{primitive.name}({', '.join(operands)})"
-    return readable(primitive.latex, len(given)).translate(dict(enumerate(map(parenthesised, given), _ATOMS)))
+    template = readable(primitive.latex, len(given))
+    if template == f"|{chr(_ATOMS)}|" and re.fullmatch(r"\([^()]*\)", given[0]):
+        given = [given[0][1:-1]]  # the bars are brackets enough
+    return template.translate(dict(enumerate(map(parenthesised, given), _ATOMS)))
+
+
+def inner(text: str) -> str:
+    """The formula of a step as another formula quotes it: in brackets, or only hinted at if it is long."""
+    if len(text) > LONGEST_INNER:
+        return "(…)"
+    return text if re.fullmatch(r"\|[^|]*\|", text) else f"({text})"
 
 
 def parenthesised(operand: str) -> str:

@@ -1,0 +1,166 @@
+"""The command line: ``autoconv demo | train | evaluate | graph | step | explain | info``.
+
+Errors are one clear line and exit status 2.  Code is only ever run from files that the user names on the command line,
+never because a checkpoint names them.  named (what the user names), training and looking (the commands).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from .. import __version__, models
+from ..train import TrainingError
+from . import looking, training
+from .named import UserError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status (0, 2 for an error the user can mend, 130 after Ctrl-C)."""
+    arguments = parser().parse_args(argv)
+    try:
+        return arguments.run(arguments) or 0
+    except (UserError, ValueError, TypeError, OSError, TrainingError, RuntimeError) as error:
+        print(f"autoconv {arguments.command}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"autoconv {arguments.command}: interrupted", file=sys.stderr)
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    top = argparse.ArgumentParser(
+        prog="autoconv",
+        description="Convolutional networks as recorded scalar arithmetic: train them, look inside them.",
+        epilog="examples:\n  autoconv demo\n  autoconv train --data digits --epochs 10 --checkpoint digits.safetensors\n"
+        "  autoconv evaluate digits.safetensors --data digits\n  autoconv graph net.py:loss --output loss.svg",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"autoconv {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="command")
+
+    def command(
+        name: str, run: Callable[[argparse.Namespace], int | None], summary: str, *examples: str
+    ) -> argparse.ArgumentParser:
+        epilog = "examples:\n" + "\n".join(f"  autoconv {name} {example}".rstrip() for example in examples)
+        made = commands.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        made.set_defaults(run=run)
+        return made
+
+    demo = command(
+        "demo",
+        training.demo,
+        "train a small network on real handwritten digits and show what it did",
+        "",
+        "--folder /tmp/demo",
+    )
+    demo.add_argument("--folder", default="autoconv-demo", help="where to write (default: %(default)s)")
+    demo.add_argument("--quiet", action="store_true", help="no progress bar")
+
+    train = command(
+        "train", training.train, "train a model and keep checkpoints",
+        "--data digits --epochs 10 --checkpoint digits.safetensors",
+        "--data digits --epochs 20 --checkpoint digits.safetensors --resume",
+        "--data mnist/ --model lenet --optimizer sgd --lr 0.05 --momentum 0.9 --schedule cosine",
+        "--data images/ --model net.py:make_model",
+    )  # fmt: skip
+    _data_options(train)
+    train.add_argument(
+        "--model", default="cnn", help=f"{', '.join(models.PRESETS)}, or file.py:make_model (default: %(default)s)"
+    )
+    train.add_argument("--optimizer", choices=training.OPTIMIZERS, default="adam", help="default: %(default)s")
+    train.add_argument("--lr", type=float, help="learning rate (default: the optimiser's; sgd 0.01)")
+    train.add_argument("--momentum", type=float, help="for sgd and rmsprop")
+    train.add_argument("--nesterov", action="store_true", help="for sgd with momentum")
+    train.add_argument("--weight-decay", type=float, help="default: the optimiser's")
+    train.add_argument(
+        "--schedule",
+        choices=["none", "step", "cosine"],
+        default="none",
+        help="of the learning rate, over the epochs (default: %(default)s)",
+    )
+    train.add_argument(
+        "--step-size", type=int, default=10, help="epochs between steps of the step schedule (default: %(default)s)"
+    )
+    train.add_argument("--epochs", type=int, default=10, help="default: %(default)s")
+    train.add_argument("--batch-size", type=int, default=64, help="default: %(default)s")
+    train.add_argument("--checkpoint", metavar="FILE", help="write here after every epoch")
+    train.add_argument("--resume", action="store_true", help="go on from --checkpoint, bit for bit as if never stopped")
+    train.add_argument("--quiet", action="store_true", help="no progress bar")
+
+    test = command(
+        "evaluate",
+        training.run_evaluate,
+        "loss, accuracy and confusion table of a checkpoint on held-out data",
+        "digits.safetensors --data digits",
+        "net.safetensors --data images/ --model net.py:make_model",
+    )
+    test.add_argument("checkpoint", help="a file written by autoconv train or demo")
+    _data_options(test)
+    test.add_argument("--model", help="file.py:make_model, or another preset than the checkpoint names")
+
+    graph = command("graph", looking.draw, "draw the tensor that a function returns", "net.py:loss", "net.py:loss --zoom calls --output loss.svg", 'net.py:loss --zoom scalars --focus "w[0,0]" --direction up')  # fmt: skip
+    _function(graph)
+    graph.add_argument("--zoom", help="model, calls, lines or scalars (default: lines)")
+    graph.add_argument(
+        "--focus",
+        action="append",
+        metavar="ELEMENT",
+        help='draw a slice only: of an element as "w[0,0]"; may be given again',
+    )
+    graph.add_argument(
+        "--direction", choices=["up", "down", "both"], default="both", help="of the slice (default: %(default)s)"
+    )
+    graph.add_argument("--backward", action="store_true", help="draw the recorded sweep beside it")
+    graph.add_argument("--fold", action="store_true", help="draw equal structure once, with its count")
+    graph.add_argument(
+        "--output", metavar="FILE", help=".svg, .dot, .png or .pdf (default: the function's name with .svg)"
+    )
+
+    step = command(
+        "step",
+        looking.walk,
+        "walk through forward and backward one event at a time",
+        "net.py:loss",
+        "net.py:loss --output walk.html",
+    )
+    _function(step)
+    step.add_argument("--output", metavar="FILE", help="write the interactive page (.html) instead")
+
+    explain = command("explain", looking.explain, "the equation of one gradient, with the run's own numbers", 'net.py:loss --at "w1[0,0]"', 'net.py:loss --at "w1[0,0]" --depth 1 --format latex')  # fmt: skip
+    _function(explain)
+    explain.add_argument(
+        "--at", required=True, metavar="ELEMENT", help='the element, as "w1[0,0]" or "%%7[0]" (a line of the tape)'
+    )
+    explain.add_argument("--depth", type=int, help="levels that are written out (default: all)")
+    explain.add_argument("--format", choices=looking.FORMATS, default="text", help="default: %(default)s")
+    explain.add_argument("--output", metavar="FILE", help="write to a file")
+
+    command("info", training.info, "versions and what is available here", "")
+    return top
+
+
+def _data_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data",
+        default="digits",
+        help="digits, a .npz with x and y, a folder with IDX files, or one with a folder of images per class (default: %(default)s)",
+    )
+    command.add_argument(
+        "--seed", type=int, default=0, help="of the split, the initial weights and the shuffling (default: %(default)s)"
+    )
+
+
+def _function(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "function",
+        help="file.py:function, called without arguments; it returns a Tensor, or (Tensor, locals()) to name the lines",
+    )

@@ -1,0 +1,66 @@
+"""The commands that look inside what a function of the user computes: graph, step, explain."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..tape import Tape, Tensor
+from ..views.graph import graph
+from .named import recorded
+
+
+def draw(arguments: argparse.Namespace) -> None:
+    """autoconv graph: the tensor that a function returns, as a picture in a file."""
+    y, names = recorded(arguments.function)
+    focus = [_element(y, at, names) for at in arguments.focus or []]
+    drawing = graph(
+        y,
+        zoom=arguments.zoom,
+        names=names,
+        focus=focus or None,
+        direction=arguments.direction,
+        backward=arguments.backward,
+        fold=arguments.fold,
+    )
+    output = arguments.output or f"{arguments.function.rpartition(':')[2]}.svg"
+    drawing.save(output)
+    print(f"{drawing!r}\nwritten to {output}")
+
+
+def walk(arguments: argparse.Namespace) -> None:
+    """autoconv step: forward and backward, one event at a time, in the terminal or as a page in a file."""
+    from ..views.stepper import step
+    from ..views.terminal import run
+
+    y, names = recorded(arguments.function)
+    stepper = step(y, names=names)
+    if arguments.output:
+        print(f"written to {stepper.save(arguments.output)}")
+    else:
+        run(stepper)
+
+
+FORMATS = ("text", "latex", "mathml", "markdown", "csv")
+
+
+def explain(arguments: argparse.Namespace) -> None:
+    """autoconv explain: where the gradient of one element comes from."""
+    from ..views.explain import explain as explanation
+
+    y, names = recorded(arguments.function)
+    made = explanation(_element(y, arguments.at, names), of=y, depth=arguments.depth, names=names)
+    text = getattr(made, arguments.format)
+    if arguments.output:
+        Path(arguments.output).write_text(text + "\n", encoding="utf-8")
+        print(f"written to {arguments.output}")
+    else:
+        print(text)
+
+
+def _element(y: Tensor, at: str, names: dict[str, Any]) -> Any:
+    """The element of y's tape that a text as "w1[0,0]" means."""
+    from ..views.explain import parse_at
+
+    return parse_at(at, Tape(y), names)
