@@ -105,12 +105,13 @@ _LATER = {
     "Scalar": ".scalar",
     "check_grads": ".gradcheck",
     "expand": ".scalar",
-    "explain": ".views.explain",
-    "graph": ".views.graph",
-    "matrix_view": ".views.matrix",
-    "paths": ".views.paths",
-    "step": ".views.stepper",
-    "uses": ".views.uses",
+    "explain": ".views.equations.explain",
+    "graph": ".views.graphs.graph",
+    "matrix_view": ".views.equations.matrix",
+    "paths": ".views.equations.paths",
+    "record_training": ".views.steps.training",
+    "step": ".views.steps.stepper",
+    "uses": ".views.equations.uses",
 }
 _MODULES = ("nn", "optim", "models", "data", "train", "checkpoint", "views", "gradcheck", "scalar", "cli")
 

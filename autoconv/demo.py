@@ -20,8 +20,8 @@ from .functional.loss import cross_entropy
 from .nn import Module
 from .tape import Tape, constant, tensor
 from .train import Evaluation, History, evaluate, fit
-from .views import chart
-from .views.graph import graph
+from .views.graphs.graph import graph
+from .views.pictures import chart
 
 EPOCHS, BATCH_SIZE, SEED = 15, 32, 0
 

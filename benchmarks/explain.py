@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 import autoconv as ac
-from autoconv.views.explain import explain
-from autoconv.views.ground import ground
-from autoconv.views.paths import paths
+from autoconv.views.equations.explain import explain
+from autoconv.views.equations.ground import ground
+from autoconv.views.equations.paths import paths
 
 
 def seconds(f: Callable[[], Any], repeats: int = 5) -> float:

@@ -15,11 +15,11 @@ from collections.abc import Callable
 import numpy as np
 
 import autoconv as ac
-from autoconv.views import close
-from autoconv.views.drawing import size
-from autoconv.views.layout import layered
-from autoconv.views.scalars import Scalars
-from autoconv.views.scene import arrange
+from autoconv.views.graphs import close
+from autoconv.views.graphs.scalars import Scalars
+from autoconv.views.pictures.drawing import size
+from autoconv.views.pictures.layout import layered
+from autoconv.views.pictures.scene import arrange
 
 
 def best(run: Callable[[], object], times: int = 3) -> float:

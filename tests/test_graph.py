@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv.views import dot
-from autoconv.views.labels import bezier
-from autoconv.views.layout import layered
-from autoconv.views.text import clean, cut, formula, numbers
+from autoconv.views.pictures import dot
+from autoconv.views.pictures.labels import bezier
+from autoconv.views.pictures.layout import layered
+from autoconv.views.words.text import clean, cut, formula, numbers
 
 needs_dot = pytest.mark.skipif(not dot.available(), reason="the dot program of Graphviz is not installed")
 

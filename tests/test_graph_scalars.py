@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv.views.colour import PALETTE, colour, element_colours
-from autoconv.views.drawing import size
-from autoconv.views.element import resolve
-from autoconv.views.grid import Grid, Place
-from autoconv.views.labels import bezier
-from autoconv.views.scene import arrange
+from autoconv.views.pictures.drawing import size
+from autoconv.views.pictures.grid import Grid, Place
+from autoconv.views.pictures.labels import bezier
+from autoconv.views.pictures.scene import arrange
+from autoconv.views.words.colour import PALETTE, colour, element_colours
+from autoconv.views.words.element import resolve
 
 
 def learner():

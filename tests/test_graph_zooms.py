@@ -8,9 +8,9 @@ import pytest
 
 import autoconv as ac
 from autoconv import nn
-from autoconv.views.drawing import size
-from autoconv.views.labels import bezier
-from autoconv.views.scene import arrange
+from autoconv.views.pictures.drawing import size
+from autoconv.views.pictures.labels import bezier
+from autoconv.views.pictures.scene import arrange
 
 
 class Net(nn.Module):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv.views.matrix import matrix_view
-from autoconv.views.paths import paths
-from autoconv.views.uses import uses
+from autoconv.views.equations.matrix import matrix_view
+from autoconv.views.equations.paths import paths
+from autoconv.views.equations.uses import uses
 
 
 def test_paths_of_two_convolutions():

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv.views import terminal
-from autoconv.views.filmstrip import chosen
-from autoconv.views.gridpicture import pictures
-from autoconv.views.stepper import step
-from autoconv.views.training import record_training
+from autoconv.views.steps import terminal
+from autoconv.views.steps.filmstrip import chosen
+from autoconv.views.steps.gridpicture import pictures
+from autoconv.views.steps.stepper import step
+from autoconv.views.steps.training import record_training
 
 
 def learner():

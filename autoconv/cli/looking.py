@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..tape import Tape, Tensor
-from ..views.graph import graph
+from ..views.graphs.graph import graph
 from .named import recorded
 
 
@@ -31,8 +31,8 @@ def draw(arguments: argparse.Namespace) -> None:
 
 def walk(arguments: argparse.Namespace) -> None:
     """autoconv step: forward and backward, one event at a time, in the terminal or as a page in a file."""
-    from ..views.stepper import step
-    from ..views.terminal import run
+    from ..views.steps.stepper import step
+    from ..views.steps.terminal import run
 
     y, names = recorded(arguments.function)
     stepper = step(y, names=names)
@@ -47,7 +47,7 @@ FORMATS = ("text", "latex", "mathml", "markdown", "csv")
 
 def explain(arguments: argparse.Namespace) -> None:
     """autoconv explain: where the gradient of one element comes from."""
-    from ..views.explain import explain as explanation
+    from ..views.equations.explain import explain as explanation
 
     y, names = recorded(arguments.function)
     made = explanation(_element(y, arguments.at, names), of=y, depth=arguments.depth, names=names)
@@ -61,6 +61,6 @@ def explain(arguments: argparse.Namespace) -> None:
 
 def _element(y: Tensor, at: str, names: dict[str, Any]) -> Any:
     """The element of y's tape that a text as "w1[0,0]" means."""
-    from ..views.explain import parse_at
+    from ..views.equations.explain import parse_at
 
     return parse_at(at, Tape(y), names)

@@ -1,0 +1,261 @@
+"""``ac.paths``: the ways from one number to the output, the product of slopes along each, and what closes the others.
+
+There may be far too many to list.  They are counted by one pass over the tape, forwards and backwards; only the largest are
+walked: a bound on what each scalar can still reach says where to go on, so that they come in order of size.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from ... import arrays
+from ...scalar import FlatTape
+from ...scalar.blocks import SUM
+from ...scalar.tape import slopes
+from ...tape import Tensor
+from ..words.roles import variables
+from ..words.text import clean
+from ..words.text import number as short_number
+from .explain import find
+from .ground import Array, Ground, ground
+from .symbols import Symbols
+
+WORK = 20_000  # scalars that a search for the largest paths may look at
+
+
+@dataclass(frozen=True)
+class Path:
+    """One way: the elements along it, the slope of each step, their product, its share of the total, and what closes it."""
+
+    elements: tuple[str, ...]
+    slopes: tuple[Any, ...]
+    product: Any
+    share: float
+    closed_by: str | None
+
+    def __repr__(self) -> str:
+        tail = f"closed by {self.closed_by}" if self.closed_by else f"{self.share:.1%}"
+        return f"{short_number(self.product)}  ({tail})  {' -> '.join(self.elements)}"
+
+
+@dataclass(frozen=True)
+class Paths:
+    """``paths`` are all of them if there are at most ``limit``, else the largest; ``count`` is how many there are.
+
+    ``closed`` says how many have a slope of 0, by what closes them first: a relu, a max; ``open`` is the rest.  Counts are
+    exact up to 2**53.  ``total`` is the gradient.
+    """
+
+    name: str
+    of: str
+    paths: tuple[Path, ...]
+    count: float
+    closed: Mapping[str, float]
+    total: Any
+
+    @property
+    def open(self) -> float:
+        return self.count - sum(self.closed.values())
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __iter__(self) -> Any:
+        return iter(self.paths)
+
+    def __getitem__(self, k: int) -> Path:
+        return self.paths[k]
+
+    @property
+    def heading(self) -> str:
+        shown = "" if len(self.paths) in (0, self.count) else f"; the {len(self.paths)} largest"
+        closed = "".join(f", {many(n)} closed by {what}" for what, n in self.closed.items())
+        return f"{many(self.count)} path{'s' if self.count != 1 else ''} from {self.name} to {self.of}: {many(self.open)} open{closed}{shown}"
+
+    def __repr__(self) -> str:
+        rest = f"the gradient, d{self.of}/d{self.name}, is {self.total:.6g}" if isinstance(self.total, float) else f"the gradient is {self.total}"  # fmt: skip
+        return "\n".join([self.heading, *[f"  {p!r}" for p in self.paths], rest])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(short_number(p.product))}</td><td>{escape(f'closed by {p.closed_by}' if p.closed_by else f'{p.share:.1%}')}</td>"
+            f'<td style="text-align:left">{escape(clean(" → ".join(p.elements)))}</td></tr>'
+            for p in self.paths
+        )
+        head = '<tr><th>product</th><th>share</th><th style="text-align:left">path</th></tr>'
+        return f"<p>{escape(clean(self.heading))}</p><table>{head}{rows}</table>"
+
+
+def paths(thing: Any, of: Tensor | FlatTape, limit: int = 10, names: Mapping[str, Any] | None = None) -> Paths:
+    """The paths from an element, as ``w[0, 0]``, to ``of``: the gradient is the sum of their products of slopes.
+
+    A step is one operation on one element; a maximum is one step, however it is defined.  limit: how many are listed.
+    Raises TypeError and ValueError as ``ac.explain`` does.
+    """
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        raise ValueError(f"paths: limit={limit!r}; use a whole number from 1")
+    known = ground(of, "paths")
+    symbols = Symbols(known, variables(names or {}))
+    start = find(thing, known, "paths")
+    if start is None:
+        line = thing[0] if isinstance(thing, tuple) else thing
+        return Paths(line.name or "x", symbols.element(known.output).text, (), 0, {}, 0.0)
+    edges = Edges(known)
+    total = known.cotangent.item(start)
+    behind, ahead, open_behind = edges.ways(start), edges.ways_on(), edges.ways(start, only_open=True)
+    count = float(behind[known.output])
+    closed: dict[str, float] = {}
+    dead = np.flatnonzero((edges.slope == 0) & (open_behind[edges.source] > 0) & (ahead[edges.target] > 0))
+    for k in dead.tolist():
+        what = closer(symbols, int(edges.target[k]))
+        closed[what] = closed.get(what, 0.0) + float(open_behind[edges.source[k]] * ahead[edges.target[k]])
+    every = count <= limit
+    found = edges.largest(start, limit, every)
+    listed = tuple(_path(symbols, edges, steps, total) for steps in found)
+    return Paths(symbols.element(start).text, symbols.element(known.output).text, listed, count, closed, total)
+
+
+def many(count: float) -> str:
+    """A count that may be astronomical."""
+    return f"{int(count):,}" if count < 1e15 else f"about {count:.2g}"
+
+
+def closer(symbols: Symbols, scalar: int) -> str:
+    """The call or row that a scalar belongs to, with its layer."""
+    block = symbols.block(scalar)
+    scope = symbols.ground.calls.get(id(block.line))
+    path = block.line.scope.path if block.line.scope else ()
+    layers = [s.name for s in path if s.kind == "layer"]
+    row = block.opened.primitive.name if block.opened else block.operation.name
+    name = scope.name if scope else row
+    return f"{name} in {layers[-1]}" if layers and layers[-1] != name else name
+
+
+def _path(symbols: Symbols, edges: Edges, steps: list[int], total: Any) -> Path:
+    """A path from the numbers of its edges."""
+    taken = [edges.slope.item(k) for k in steps]
+    product: Any = 1
+    for slope in taken:
+        product = product * slope
+    scalars = [int(edges.source[k]) for k in steps] + [int(edges.target[steps[-1]])] if steps else []
+    seen: list[str] = []
+    for i in scalars:
+        inner = symbols.block(i).inner and symbols.block(i).opened is None
+        if not inner:
+            seen.append(symbols.element(i).text)
+    closing = next((closer(symbols, int(edges.target[k])) for k in steps if edges.slope.item(k) == 0), None)
+    share = float(product) / float(total) if total else float("nan") if product else 0.0
+    return Path(tuple(seen), tuple(taken), product, share, closing)
+
+
+class Edges:
+    """Who reads whom, scalar by scalar, in the order of the tape; a row with a definition is one step from each operand."""
+
+    def __init__(self, known: Ground) -> None:
+        flat = known.flat
+        self.known, self.size = known, len(flat)
+        sources, targets, taken = [], [], []
+        for block, low, high in known.blocks:
+            if block.line.constant or (block.opened is not None and not block.last):
+                continue
+            here = np.arange(block.first, block.first + block.count, dtype=np.int32)
+            if block.opened is not None:
+                opened = block.opened
+                xs = [flat.value[names] for names in opened.operands]
+                one = arrays.cast(np.ones(block.count), flat.value.dtype)
+                with np.errstate(all="ignore"):
+                    for names, slope in zip(opened.operands, slopes(opened.primitive, opened.params, one, flat.value[here], xs), strict=True):  # fmt: skip
+                        sources.append(names)
+                        targets.append(here)
+                        taken.append(np.broadcast_to(slope, here.shape))
+            elif block.operation is SUM:
+                sources.append(flat.operands[low:high])
+                targets.append(known.by[low:high])
+                taken.append(flat.slope[low:high])
+            else:
+                for k in block.operation.passes:
+                    sources.append(flat.operands[low + k : high : block.operation.arity])
+                    targets.append(here)
+                    taken.append(flat.slope[low + k : high : block.operation.arity])
+        self.groups = np.cumsum([0, *[len(s) for s in sources]]).tolist()
+        join = lambda parts, dtype: np.concatenate(parts) if parts else np.zeros(0, dtype)
+        self.source: Array = join(sources, np.int32)
+        self.target: Array = join(targets, np.int32)
+        self.slope: Array = join(taken, float)
+
+    def ways(self, start: int, only_open: bool = False) -> Array:
+        """How many ways lead from ``start`` to each scalar."""
+        ways = np.zeros(self.size)
+        ways[start] = 1
+        for low, high in zip(self.groups, self.groups[1:], strict=False):
+            step = ways[self.source[low:high]]
+            if step.any():
+                kept = step * (self.slope[low:high] != 0) if only_open else step
+                np.add.at(ways, self.target[low:high], kept)
+        return ways
+
+    def ways_on(self) -> Array:
+        """How many ways lead from each scalar to the output."""
+        ways = np.zeros(self.size)
+        ways[self.known.output] = 1
+        for low, high in zip(reversed(self.groups[:-1]), reversed(self.groups[1:]), strict=True):
+            step = ways[self.target[low:high]]
+            if step.any():
+                np.add.at(ways, self.source[low:high], step)
+        return ways
+
+    @cached_property
+    def reach(self) -> Array:
+        """The largest size of a product of slopes on a way from each scalar to the output; -1 where there is none."""
+        best = np.full(self.size, -1.0)
+        best[self.known.output] = 1
+        for low, high in zip(reversed(self.groups[:-1]), reversed(self.groups[1:]), strict=True):
+            ahead = best[self.target[low:high]]
+            if (ahead >= 0).any():
+                size = np.abs(self.slope[low:high]).astype(float)
+                np.maximum.at(best, self.source[low:high], np.where(ahead >= 0, ahead * np.nan_to_num(size), -1.0))
+        return best
+
+    @cached_property
+    def readers(self) -> tuple[Array, Array]:
+        order = np.argsort(self.source, kind="stable")
+        return order, np.searchsorted(self.source[order], np.arange(self.size + 1))
+
+    def largest(self, start: int, limit: int, closed_too: bool) -> list[list[int]]:
+        """The numbers of the edges of the largest paths, in order of size, closed ones last if asked for."""
+        order, ends = self.readers
+        found: list[list[int]] = []
+        queue: list[tuple[float, int, int, float, Any]] = []
+        if self.reach[start] >= 0:
+            queue.append((-float(self.reach[start]), 0, start, 1.0, None))
+        tie = looked = 0
+        while queue and len(found) < limit and looked < WORK:
+            bound, _, i, size, way = heapq.heappop(queue)
+            if bound == 0 and not closed_too:
+                break
+            if i == self.known.output:
+                steps: list[int] = []
+                while way is not None:
+                    way, k = way
+                    steps.append(k)
+                found.append(steps[::-1])
+                continue
+            for k in order[ends[i] : ends[i + 1]].tolist():
+                looked += 1
+                ahead = float(self.reach[self.target[k]])
+                if ahead < 0:
+                    continue
+                on = size * abs(float(self.slope.item(k)))
+                bound = on * ahead
+                if bound == 0 and not closed_too:
+                    continue
+                tie += 1
+                heapq.heappush(queue, (-bound if bound == bound else 0.0, -tie, int(self.target[k]), on, (way, k)))
+        return found

@@ -1,0 +1,120 @@
+"""Why a gradient is zero: what stands in every way from the scalar to the output."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from ...primitives import TABLE
+from ...scalar.blocks import CONSTANT
+from ...tape import Tensor
+from .ground import Array
+from .terms import Sum, Term
+
+MOST = 64  # elements that are looked at
+CHOICES = {"where": "not chosen by where"}
+
+
+def reason(whole: Sum) -> str | None:
+    """The reason of a zero gradient in words, or None for a gradient that is not zero."""
+    products = np.array([t.product for t in whole.terms])
+    cancels = products.size > 1 and products.dtype != object and _cancels(whole, products)
+    if whole.total != 0 and not cancels:
+        return None
+    if not whole.terms:
+        return unread(whole)
+    if products.any():
+        return f"terms that cancel: the {np.count_nonzero(products)} that are not 0 sum to {'0' if whole.total == 0 else '0 to rounding'}"
+    causes = follow(whole)
+    parts = [f"{words} ({count:,}x)" if count > 1 else words for words, count in causes.most_common()]
+    return "; ".join(parts) or "no path: every way to the output is cut"
+
+
+def _cancels(whole: Sum, products: Array) -> bool:
+    spread = float(np.abs(products).sum())
+    eps = float(np.finfo(whole.context.ground.of.dtype).eps) if whole.context.ground.of.dtype.kind == "f" else 0.0
+    return np.isfinite(spread) and spread > 0 and abs(float(whole.total)) <= eps * spread
+
+
+def unread(whole: Sum) -> str:
+    """Why no step reads a scalar: cut off on purpose, multiplied with padding only, or left out by stride or index."""
+    flat = whole.context.ground.flat
+    read_by: set[Tensor] = set()
+    wired: set[Tensor] = set()
+    for line in whole.context.ground.tape:
+        if line.primitive and any((flat.places[id(x)] == whole.scalar).any() for x in line.operands):
+            (wired if line.primitive.group == "wiring" else read_by).add(line)
+    cut = [line for line in wired | read_by if line.constant]
+    if cut:
+        names = sorted({line.primitive.name for line in cut if line.primitive})
+        return f"no path: cut by {', '.join(names)}, which passes no gradient"
+    if any("spec" in line.params for line in read_by):
+        return "meets only padding: every product it is part of has a 0 from outside the input"
+    if whole.scalar == whole.context.ground.output:
+        return "no path"
+    skipped = any(
+        line.primitive is TABLE["windows"] and not (flat.places[id(line)] == whole.scalar).any() for line in wired
+    )
+    return "never read: the stride skips it" if skipped else "never read: no index, slice or window has it"
+
+
+def follow(whole: Sum) -> Counter[str]:
+    """What stops each way from the scalar on, counted; at most ``MOST`` elements are looked at."""
+    causes: Counter[str] = Counter()
+    waiting, met = [whole], {whole.scalar}
+    while waiting and len(met) <= MOST:
+        here = waiting.pop()
+        products = [t.product for t in here.terms]
+        if any(products):
+            causes["terms that cancel"] += 1
+        elif not here.terms and here.scalar != here.context.ground.output:
+            causes[unread(here)] += 1
+        else:
+            for term in here.terms:
+                if term.local == 0:
+                    causes[cause(here, term)] += 1
+                elif term.opened is not None and term._scalar not in met and term.upstream == 0:
+                    met.add(term._scalar)
+                    waiting.append(term.opened)
+    return causes
+
+
+def cause(whole: Sum, term: Term) -> str:
+    """Why one local derivative is zero, told by the rows on its way."""
+    context = whole.context
+    scope = context.ground.calls.get(id(context.symbols.block(term._scalar).line))
+    name = scope.name if scope else context.symbols.block(term._scalar).operation.name
+    way = _between(whole, term)
+    opened = [(block.opened, i - block.first, block.last) for i in way if (block := context.symbols.block(i)).opened]
+    for definition, place, last in opened:
+        rivals = (
+            [int(names[place]) for names in definition.operands if int(names[place]) not in way] if definition else []
+        )
+        if last and any(context.symbols.block(o).operation is CONSTANT for o in rivals):
+            row = name if scope else definition.primitive.name if definition else name
+            return f"inactive {row}: its operand lies on the flat side"
+    if opened:
+        return f"lost every max: another element won in {name}"
+    rows = {context.symbols.block(i).operation.primitive for i in way} - {None}
+    chosen = [CHOICES[row.name] for row in rows if row and row.name in CHOICES]
+    if chosen and len(rows) == len(chosen):
+        return chosen[0]
+    curved = [row for row in rows if row and row.differentiable and not row.linear]
+    if curved:
+        return f"saturated: the slope of {name} is 0 to rounding"
+    return "terms that cancel" if whole.ways.item(term._k) > 1 else f"multiplied by 0 in {name}"
+
+
+def _between(whole: Sum, term: Term) -> set[int]:
+    """The scalars on the ways of one term, the start included."""
+    flat, stops = whole.context.ground.flat, whole.context.symbols.stops
+    found, waiting = {term._scalar}, [term._scalar]
+    while waiting and len(found) < 10_000:
+        i = waiting.pop()
+        for o in flat.operands[flat.start[i] : flat.start[i + 1]].tolist():
+            if o not in found and whole.seen[o] and (o == whole.scalar or not stops[o]):
+                found.add(o)
+                if o != whole.scalar:
+                    waiting.append(o)
+    return found

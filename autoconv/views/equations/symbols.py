@@ -1,0 +1,235 @@
+"""Symbols for scalars and for local derivatives: names of elements, formulas of steps, products of slopes along a way.
+
+Where a derivative is a choice (a maximum) or too long to write, it is written d end / d start.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ...scalar.blocks import CONSTANT, Block
+from ...tape import Tensor
+from ..words.latex import OPEN, PRODUCT, SUM, Expression, call, element, symbol, value
+from ..words.roles import weights
+from ..words.text import uniform
+from .ground import Array, Ground, named_scalars
+from .products import Product, apply, rule, whole
+
+PATHS, LONGEST, NESTED = 4, 12, 3  # ways written out, scalars on one way, formulas inside a formula
+LONG = 40  # characters of a derivative inside a call, which has a shorter name
+
+
+class Symbols:
+    """Names and formulas of the scalars of one Ground, for one set of variables."""
+
+    def __init__(self, ground: Ground, names: Mapping[int, str]) -> None:
+        self.ground, self.names = ground, names
+        self.named, self.tensors = named_scalars(ground.flat, names)
+        self.stops = ground.stops(self.named)
+        self._numbers = {id(line): k for k, line in enumerate(ground.tape)}
+        self._firsts = [block.first for block in ground.flat.blocks]
+        self.coloured = weights(ground.tape)  # ids of the tensors whose elements have colours
+        self._places: dict[int, dict[int, int]] = {}
+        self._results: dict[int, Tensor] = {}
+
+    def block(self, i: int) -> Block:
+        return self.ground.flat.blocks[bisect_right(self._firsts, i) - 1]
+
+    def place(self, i: int) -> tuple[Tensor, tuple[int, ...]]:
+        """The tensor that a reader knows scalar ``i`` by, and its index: the first named one that has it, else its own line."""
+        if self.named[i]:
+            for x in self.tensors.values():
+                flat = self._where(x).get(i)
+                if flat is not None:
+                    return x, tuple(int(n) for n in np.unravel_index(flat, x.shape))
+        at = self.ground.flat.origin(i)
+        known = self._result_of(at.line)
+        if known is not at.line:
+            own = int(self.ground.flat.places[id(at.line)][at.index])  # of a step inside, the element it leads to
+            return known, tuple(int(n) for n in np.unravel_index(self._where(known)[own], known.shape))
+        return at.line, at.index
+
+    def flat_index(self, i: int) -> int:
+        """The flat index of scalar ``i`` in the tensor it is known by."""
+        x, index = self.place(i)
+        return int(np.ravel_multi_index(index, x.shape)) if index else 0
+
+    def _result_of(self, line: Tensor) -> Tensor:
+        """The last line of the same call that has the elements of ``line`` in another shape: the call's result."""
+        if id(line) not in self._results:
+            flat, calls = self.ground.flat, self.ground.calls
+            call_, found = calls.get(id(line)), line
+            same = [x for x in self.ground.tape if calls.get(id(x)) is call_ and x.size == line.size] if call_ else []
+            own = np.sort(flat.places[id(line)], axis=None)
+            for x in reversed(same):
+                if np.array_equal(np.sort(flat.places[id(x)], axis=None), own):
+                    found = x
+                    break
+            self._results[id(line)] = found
+        return self._results[id(line)]
+
+    def _where(self, x: Tensor) -> dict[int, int]:
+        if id(x) not in self._places:
+            numbers = self.ground.flat.scalars(x).ravel().tolist()
+            self._places[id(x)] = {n: k for k, n in reversed(list(enumerate(numbers)))}
+        return self._places[id(x)]
+
+    def label(self, x: Tensor) -> str:
+        """The name of a tensor: its own, its variable's, or its place on the tape."""
+        return x.name or self.names.get(id(x)) or f"%{self._numbers.get(id(x), '?')}"
+
+    def element(self, i: int) -> Expression:
+        """Scalar ``i`` as an element of the tensor it is known by; an output without a name is L."""
+        if i == self.ground.output and not self.named[i]:
+            return symbol("L")
+        line, index = self.place(i)
+        return element(self.label(line), index, line.shape, line.subscripts)
+
+    def expression(self, i: int, depth: int = NESTED) -> Expression:
+        """Scalar ``i`` by name, as the number it is, or by its formula if it is a step inside another formula."""
+        flat = self.ground.flat
+        block = self.block(i)
+        if i == 0 or (block.operation is CONSTANT and not self.named[i] and self._written(block)):
+            return value(flat.value[i])
+        interior = not self.stops[i] and depth and block.operation.arity and block.opened is None
+        if not interior:
+            return self.element(i)
+        operands = self._operands(i)
+        return call(self._row(i), [self.expression(o, depth - 1) for o in operands])
+
+    def _written(self, block: Block) -> bool:
+        """Whether a constant is a number somebody wrote (not data)."""
+        return id(block.line) not in self._numbers or uniform(block.line.value) is not None
+
+    def _operands(self, i: int) -> list[int]:
+        flat = self.ground.flat
+        return flat.operands[flat.start[i] : flat.start[i + 1]].tolist()
+
+    # ---- local derivatives
+
+    def slope(self, i: int, k: int) -> Product | None:
+        """d scalar i / d its operand number k, from the row's rule; None if the row has a definition instead."""
+        block = self.block(i)
+        operation = block.operation
+        if not operation.arity:
+            return Product()  # a sum
+        operands = self._operands(i)
+        known = tuple(self._number(o) for o in operands)
+        try:
+            found = rule(self._row(i), tuple(operation.params.items()), k, len(operands), known)
+        except TypeError:
+            return None
+        if found is None:
+            return None
+        y, variables, tape = found
+        products = {id(y): Product(1, (self._result(i, operands),))} if y in set(tape) else {}
+        for x, o in zip(variables, operands, strict=True):
+            if not x.constant:
+                products[id(x)] = Product(1, (self.expression(o),))
+        for line in tape:
+            if line.constant:
+                products[id(line)] = Product(whole(line.item()))
+            elif id(line) not in products:
+                products[id(line)] = apply(line, [products[id(x)] for x in line.operands])
+        return products[id(tape.outputs[0])]
+
+    def _result(self, i: int, operands: list[int]) -> Expression:
+        if self.named[i]:
+            return self.element(i)
+        return call(self._row(i), [self.expression(o) for o in operands])
+
+    def _row(self, i: int) -> Any:
+        """The row of the table that a computed scalar is of."""
+        return self.block(i).operation.primitive
+
+    def _number(self, i: int) -> Any:
+        """The number that stands written at scalar ``i``, or None for a symbol."""
+        block = self.block(i)
+        if block.operation is CONSTANT and not self.named[i] and self._written(block):
+            return whole(self.ground.flat.value.item(i))
+        return None
+
+    def local(self, start: int, end: int, ways: float, seen: Array) -> Expression:
+        """d end / d start in symbols: the product of slopes along each way, summed; or d end / d start if that is too long."""
+        found = self._products(start, end, seen) if ways <= PATHS else None
+        if found:
+            merged: dict[tuple[str, ...], Product] = {}
+            for product in found:
+                key = tuple(x.text for x in product.factors)
+                before = merged.get(key)
+                merged[key] = Product(product.number + before.number if before else product.number, product.factors)
+            parts = [p.expression for p in merged.values() if p.number]
+            if len(parts) == 1 and (len(parts[0].text) <= LONG or id(self.block(end).line) not in self.ground.calls):
+                return parts[0]
+            if parts and id(self.block(end).line) not in self.ground.calls:
+                inner = [x.within(PRODUCT) for x in parts]
+                return Expression(" + ".join(x.latex for x in inner), " + ".join(x.text for x in inner), SUM)
+        return self.quotient(start, end)
+
+    def partner(self, start: int, end: int, seen: Array) -> int | None:
+        """The scalar that ``start`` is multiplied with on its only way to ``end``; 0 for none, None for any other way."""
+        flat, i, met = self.ground.flat, end, 0
+        for _ in range(LONGEST):
+            operands = self._operands(i)
+            on_way = [k for k, o in enumerate(operands) if seen[o] and (o == start or not self.stops[o])]
+            if len(on_way) != 1:
+                return None
+            (k,) = on_way
+            if len(operands) == 2 and flat.slope[flat.start[i] + k] == flat.value[operands[1 - k]] and self.slope(i, k) == Product(1, (self.expression(operands[1 - k]),)):  # fmt: skip
+                if met:
+                    return None
+                met = operands[1 - k]
+            elif flat.slope[flat.start[i] + k] != 1:
+                return None
+            i = operands[k]
+            if i == start:
+                return met
+        return None
+
+    def quotient(self, start: int, end: int) -> Expression:
+        """d end / d start; for an operation with one result for one operand its name with a prime: relu'(x)."""
+        below = self.element(start)
+        scope = self.ground.calls.get(id(self.block(end).line))
+        (a, at), (_, to) = self.place(start), self.place(end)
+        if scope is not None and at == to and self.block(end).line.size == a.size > 0 and self._alone(scope):
+            name = symbol(scope.name)
+            return Expression(rf"{name.latex}'\left({below.latex}\right)", f"{name.text}'({below.text})")
+        opened = self.block(end).opened
+        if opened is not None and self.block(end).last and scope is None and not self.named[end]:
+            position = end - self.block(end).first
+            above = call(opened.primitive, [self.expression(int(o[position])) for o in opened.operands]).within(OPEN)
+        else:
+            above = self.element(end)
+        return Expression(rf"\frac{{\partial {above.latex}}}{{\partial {below.latex}}}", f"∂{above.text}/∂{below.text}")
+
+    def _alone(self, scope: Any) -> bool:
+        """Whether a call works on each element by itself."""
+        inside = [x for x in self.ground.tape if self.ground.calls.get(id(x)) is scope and x.primitive]
+        rows = [x.primitive for x in inside if x.primitive]
+        moves = any(row.group != "arithmetic" and row.latex != "{0}" for row in rows)
+        return len({x.shape for x in inside}) == 1 and not moves
+
+    def _products(self, start: int, end: int, seen: Array) -> list[Product] | None:
+        """The product of slopes of each way from ``start`` to ``end``; None if a row is opened or a way is too long."""
+        found: list[Product] = []
+        waiting: list[tuple[int, Product, int]] = [(end, Product(), 0)]
+        while waiting:
+            i, so_far, length = waiting.pop()
+            if i == start and length:
+                found.append(so_far)
+                continue
+            if length > LONGEST or self.block(i).opened is not None:
+                return None
+            block = self.block(i)
+            passes = block.operation.passes if block.operation.arity else range(len(self._operands(i)))
+            for k, o in reversed(list(enumerate(self._operands(i)))):
+                if k in passes and seen[o] and (o == start or not self.stops[o]):
+                    slope = self.slope(i, k)
+                    if slope is None:
+                        return None
+                    waiting.append((o, slope * so_far, length + 1))
+        return found

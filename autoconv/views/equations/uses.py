@@ -1,0 +1,134 @@
+"""``ac.uses``: how often each element of a tensor is read, as a grid: what ``overlap_add`` (col2im) makes of ones.
+
+Windows read the middle of an image more often than its border.  The adjoint of reading is adding up, so on frames of ones it
+counts the readers; an inverse would have to divide by that count, which is why the adjoint is not the inverse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from ...primitives import TABLE
+from ...scalar import expand
+from ...tape import Tape, Tensor, describe
+from ..words.roles import variables
+from ..words.text import clean
+
+WINDOWS = TABLE["windows"]
+LARGEST = 64  # rows and columns that are written out
+
+
+@dataclass(frozen=True)
+class Uses:
+    """``counts``: how often each element is read, in the tensor's shape; ``operations``: by how many scalar operations.
+
+    An element that a window reads for 16 kernels counts once in ``counts`` and 16 times in ``operations``.
+    """
+
+    name: str
+    counts: np.ndarray
+    operations: np.ndarray
+    framed: bool
+
+    @property
+    def note(self) -> str:
+        """What the counts say about windows and their adjoint."""
+        if not self.framed:
+            return "Each element's gradient is the sum over all places where it is read."
+        read = np.unique(self.counts)
+        span = f"{read[0]} to {read[-1]} times" if len(read) > 1 else f"{read[0]} times each"
+        never = int(np.count_nonzero(self.counts == 0))
+        return (
+            f"The windows read the elements {span}"
+            + (f" ({never:,} never)" if never else "")
+            + ". This grid is overlap_add (col2im) of ones: the adjoint of windows adds up what every window holds. It is not the "
+            "inverse: overlap_add(windows(x)) is x times this grid; to get x back, divide by it (where it is not 0)."
+        )
+
+    @property
+    def planes(self) -> list[tuple[str, np.ndarray]]:
+        """The counts as grids with their captions; equal channels and images are shown once."""
+        counts = self.counts
+        if counts.ndim <= 2:
+            return [("", np.atleast_2d(counts))]
+        axes = (1, 2) if counts.ndim == 4 else (0, 1)
+        moved = np.moveaxis(counts, axes, (-2, -1)).reshape(-1, counts.shape[axes[0]], counts.shape[axes[1]])
+        same = (moved == moved[:1]).all()
+        if same:
+            return (
+                [(f"the same in all {len(moved)} channels" if len(moved) > 1 else "", moved[0])] if len(moved) else []
+            )
+        return [(f"plane {k}", plane) for k, plane in enumerate(moved[:4])]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.counts, dtype=dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        lines = [f"uses of {self.name}, shape {self.counts.shape}:"]
+        for caption, plane in self.planes:
+            lines += [f"({caption})"] * bool(caption)
+            width = len(str(plane.max(initial=0)))
+            lines += [" ".join(f"{n:>{width}}" for n in row[:LARGEST]) for row in plane[:LARGEST].tolist()]
+        return "\n".join([*lines, self.note])
+
+    def _repr_html_(self) -> str:
+        most = max(1, int(self.counts.max(initial=0)))
+        parts = [f"<p>uses of <code>{escape(clean(self.name))}</code>, shape {self.counts.shape}</p>"]
+        for caption, plane in self.planes:
+            rows = "".join(
+                "<tr>" + "".join(_cell(n, most) for n in row[:LARGEST]) + "</tr>" for row in plane[:LARGEST].tolist()
+            )
+            head = f"<caption>{escape(caption)}</caption>" if caption else ""
+            parts.append(f'<table style="border-collapse:collapse">{head}{rows}</table>')
+        return "".join(parts) + f"<p>{escape(self.note)}</p>"
+
+
+def _cell(count: int, most: int) -> str:
+    share = round(8 + 52 * count / most)
+    style = f"background:color-mix(in srgb,#0072b2 {share}%,transparent);text-align:center;min-width:1.9em;border:1px solid color-mix(in srgb,currentColor 25%,transparent)"
+    return f'<td style="{style}">{count}</td>' if count else f'<td style="{style};background:none">0</td>'
+
+
+def uses(x: Tensor, of: Tensor, names: Mapping[str, Any] | None = None) -> Uses:
+    """How often each element of ``x`` is read on the way to ``of`` (a loss, or a layer's output).
+
+    For windows (convolution, pooling) it is the number of windows that hold the element: ``overlap_add`` of ones; for a
+    weight that is shared, the number of positions.  Raises TypeError for what is no Tensor, ValueError for an x that ``of``
+    does not read.
+    """
+    for what, given in (("x", x), ("of", of)):
+        if not isinstance(given, Tensor):
+            raise TypeError(f"uses: {what} must be a Tensor, found {type(given).__name__}; as in ac.uses(x, of=loss)")
+    tape = Tape(of)
+    if id(x) not in {id(line) for line in tape}:
+        raise ValueError(f"uses: {describe(of)} was not computed from {describe(x)}; give a tensor that it reads")
+    flat = expand(tape)
+    own = flat.scalars(x)
+    if (own == 0).any() and not x.size == 0:
+        raise ValueError(f"uses: {describe(x)} holds padding; ask for the tensor that was padded")
+    operations = np.bincount(flat.operands, minlength=len(flat))[own]
+    counts = np.zeros(len(flat), np.int64)
+    framed = _framed(tape, x)
+    for line in tape:
+        for y in line.operands if line.primitive and line.primitive.group != "wiring" else ():
+            if id(y) in framed:
+                counts += np.bincount(flat.scalars(y).ravel(), minlength=len(flat))
+    if not framed:
+        counts[own] = operations
+    named = variables(names or {})
+    return Uses(x.name or named.get(id(x)) or "x", counts[own], operations, bool(framed))
+
+
+def _framed(tape: Tape, x: Tensor) -> set[int]:
+    """The lines that are x seen through windows, and wiring alone."""
+    moved, framed = {id(x)}, set[int]()
+    for line in tape:
+        reads = {id(y) for y in line.operands}
+        if line.primitive is not None and line.primitive.group == "wiring" and reads & (moved | framed):
+            (framed if line.primitive is WINDOWS or reads & framed else moved).add(id(line))
+    return framed
