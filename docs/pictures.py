@@ -1,6 +1,6 @@
 """Make the README's pictures: python docs/pictures.py [folder]
 
-The learner's example, seen in four ways.  tests/test_readme.py compares the committed pictures with what this draws.
+The learner's example, seen in several ways.  tests/test_readme.py compares the committed pictures with what this draws.
 (stepper.png is a screenshot of the page that ``ac.step(C).save("walk.html")`` writes.)
 """
 
@@ -27,7 +27,6 @@ def draw() -> dict[str, str]:
     names = example()
     C, w1 = names["C"], names["w1"]
     return {
-        "example": ac.graph(C, zoom="calls", names=names, layout="own").svg,
         "weight": ac.graph(C, zoom="scalars", focus=w1[0, 0], direction="down", names=names).svg,
         "sweep": ac.graph(C, zoom="calls", names=names, backward=True).svg,
         "matrix": ac.matrix_view(ac.conv_matrix(w1, (3, 3))).svg,

@@ -2,12 +2,15 @@
 
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import autoconv as ac
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,14 +24,21 @@ def test_python_blocks_run_in_order(tmp_path, monkeypatch, capsys):
         exec(compile(code, "README.md", "exec"), space)
     assert "Tape of" in capsys.readouterr().out
     assert (tmp_path / "example.svg").stat().st_size > 1000
+    assert (tmp_path / "walk.html").stat().st_size > 1000
 
 
-def test_the_picture_is_what_the_example_draws(tmp_path, monkeypatch):
-    """docs/example.svg is the example's graph in autoconv's own layout (which needs no dot program)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("shutil.which", lambda *args, **kwargs: None)
-    exec(compile(next(text for kind, text in BLOCKS if kind == "python"), "README.md", "exec"), {})
-    assert (tmp_path / "example.svg").read_text() == (ROOT / "docs" / "example.svg").read_text()
+def test_pictures_are_what_the_code_draws():
+    """docs/*.svg are those of docs/pictures.py, in autoconv's own layout (which needs no dot program)."""
+    drawn = runpy.run_path(str(ROOT / "docs" / "pictures.py"))["draw"]()
+    for name, svg in drawn.items():
+        assert svg == (ROOT / "docs" / f"{name}.svg").read_text(encoding="utf-8"), name
+
+
+def test_the_equation_is_what_explain_writes():
+    pictures = runpy.run_path(str(ROOT / "docs" / "pictures.py"))
+    names = pictures["example"]()
+    (text,) = (block for kind, block in BLOCKS if kind == "text")
+    assert ac.explain(names["w1"][0, 0], of=names["C"], names=names).text.strip() == text.strip()
 
 
 COMMANDS = [
@@ -59,7 +69,7 @@ def test_autoconv_commands_run(tmp_path):
 
 def test_every_command_is_covered():
     assert all(c.startswith(("make ", "autoconv ")) for c in COMMANDS)
-    assert {kind for kind, _ in BLOCKS} == {"python", "sh"}
+    assert {kind for kind, _ in BLOCKS} == {"python", "sh", "text"}
 
 
 def test_the_map_and_links_name_what_is_there():
@@ -75,5 +85,5 @@ def test_the_map_and_links_name_what_is_there():
         "__pycache__",
     }
     assert not {part for part in parts if not any(p.rstrip("/").endswith("/" + part) for p in places)}
-    for link in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+    for link in [*re.findall(r"\]\((?!http)([^)#]+)\)", README), *re.findall(r'src="([^"]+)"', README)]:
         assert (ROOT / link).exists(), link

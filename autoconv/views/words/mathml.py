@@ -78,6 +78,8 @@ class _Parser:
         parts: list[str] = []
         while (token := self.peek()) and token not in ends:
             parts.append(self.scripted())
+            if token == r"\operatorname" and self.peek() not in ("", "(", r"\left", *ends):
+                parts.append('<mspace width="0.17em"></mspace>')  # as in "reshape x"
         self.next()
         self.depth -= 1
         return "".join(parts)
