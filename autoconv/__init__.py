@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from .backward import grad, hessian, hvp, jacobian, jvp, sweep, value_and_grad, vjp
+from .backward import sweep
 from .functional import loss as losses
 from .functional import methods as _methods
 from .functional.activation import (
@@ -98,6 +98,7 @@ from .primitives import (
 )
 from .primitives import abs_ as abs
 from .tape import Primitive, Scope, Tape, Tensor, no_grad, scope, tensor
+from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from .backward import grad, sweep
+from .backward import sweep
 from .functional.reduce import sum
 from .tape import Tensor, tensor
+from .transforms import grad
 
 
 @dataclass(frozen=True)
