@@ -9,6 +9,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PARTS := setup.py setup.cfg pyproject.toml $(wildcard autoconv/*/native/*)
 
 .PHONY: demo test bench notebooks clean
 
@@ -30,15 +31,15 @@ notebooks: $(VENV)/notebooks.stamp
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/run.stamp: $(BIN)/python setup.cfg pyproject.toml
+$(VENV)/run.stamp: $(BIN)/python $(PARTS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	$(BIN)/python -m compileall -q autoconv
 	touch $@
 
-$(VENV)/%.stamp: $(BIN)/python setup.cfg pyproject.toml
+$(VENV)/%.stamp: $(BIN)/python $(PARTS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$*]"
 	$(BIN)/python -m compileall -q autoconv
 	touch $@
 
 clean:
-	rm -rf $(VENV) autoconv-demo build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) autoconv-demo build dist *.egg-info autoconv/*/*.so .pytest_cache .ruff_cache .mypy_cache

@@ -1,10 +1,11 @@
-"""Scalars against micrograd, and the expansion of LeNet into scalars.
+"""Scalars beside plain Python floats and micrograd, scalar programs, and the expansion of LeNet into scalars.
 
     python benchmarks/scalar.py [--rounds 5]
 
-Records and differentiates an MLP (2-16-16-1, hinge loss over 100 points), a 5x5 convolution and a chain, in turn with
-micrograd where that is installed (pip install micrograd), with Python's garbage collector as it is and switched off, and
-prints medians in nanoseconds an operation and their ratio.  Then the time and memory of ``expand``, ``sweep`` and ``run``.
+An MLP (2-16-16-1, hinge loss over 100 points), a 5x5 convolution and a chain are recorded and differentiated in turn by
+the compiled Scalar, the one in Python and micrograd (pip install micrograd), and calculated with plain floats; medians in
+nanoseconds an operation, and ratios within this run.  The same programs recorded once and run on other inputs: one, and 256
+at once in float64 and float32.  Then the time and memory of ``expand``, ``sweep`` and ``run``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from typing import Any
 import numpy as np
 
 import autoconv as ac
-from autoconv.scalar import Scalar, expand
+from autoconv.scalar import expand, floor, floors, scalar
+from autoconv.scalar.replay import ScalarProgram
 
 try:
     from micrograd.engine import Value
@@ -31,46 +33,72 @@ except ImportError:
     Value = None
 
 
-def mlp(make: Callable[[float], Any]) -> Any:
-    """Hinge loss of a 2-16-16-1 MLP over 100 points, with regularisation."""
+def relu(x: Any) -> Any:
+    return (x if x > 0 else 0.0) if type(x) is float else x.relu()
+
+
+def mlp(w: list[Any]) -> Any:
+    """Hinge loss of a 2-16-16-1 MLP with the parameters ``w`` over 100 points, with regularisation."""
     draw = random.Random(0)
     points = [(draw.gauss(0, 1), draw.gauss(0, 1)) for _ in range(100)]
-    layers = [
-        [([make(draw.uniform(-1, 1)) for _ in range(m)], make(0.0)) for _ in range(n)]
-        for m, n in ((2, 16), (16, 16), (16, 1))
-    ]
-    loss = make(0.0)
+    layers, k = [], 0
+    for m, n in SIZES:
+        layers.append([(w[k + j * (m + 1) : k + j * (m + 1) + m], w[k + j * (m + 1) + m]) for j in range(n)])
+        k += n * (m + 1)
+    loss: Any = 0.0
     for point in points:
         h: Any = point
         for layer in layers:
-            last = layer is layers[-1]
-            h = [act if last else act.relu() for act in (sum((w * x for w, x in zip(ws, h)), b) for ws, b in layer)]  # noqa: B905
-        loss = loss + (h[0] * (-1.0 if point[0] * point[1] > 0 else 1.0) + 1.0).relu() * 0.01
-    for layer in layers:
-        for ws, _ in layer:
-            for w in ws:
-                loss = loss + w * w * 1e-4
+            rows = []
+            for ws, act in layer:
+                for a, x in zip(ws, h):  # noqa: B905
+                    act = act + a * x
+                rows.append(act if layer is layers[-1] else relu(act))
+            h = rows
+        loss = loss + relu(h[0] * (-1.0 if point[0] * point[1] > 0 else 1.0) + 1.0) * 0.01
+    for v in w:
+        loss = loss + v * v * 1e-4
     return loss
 
 
-def conv(make: Callable[[float], Any]) -> Any:
+def conv(w: list[Any]) -> Any:
     """Squared error of a 3x3 kernel over a 5x5 image."""
-    draw = random.Random(0)
-    kernel, image = [[make(draw.gauss(0, 1)) for _ in range(n)] for n in (9, 25)]
-    loss = make(0.0)
+    kernel, image = w[:9], w[9:]
+    loss: Any = 0.0
     for i in range(3):
         for j in range(3):
-            d = sum((kernel[3 * a + b] * image[5 * (i + a) + j + b] for a in range(3) for b in range(3)), make(-1.0))
+            d: Any = -1.0
+            for a in range(3):
+                for b in range(3):
+                    d = d + kernel[3 * a + b] * image[5 * (i + a) + j + b]
             loss = loss + d * d
     return loss
 
 
-def chain(make: Callable[[float], Any]) -> Any:
+def chain(w: list[Any]) -> Any:
     """c = a * c + b, 5,000 times: as long as micrograd's recursion goes in a large stack."""
-    a, b, c = make(0.999999), make(1.000001), make(0.5)
+    a, b, c = w
     for _ in range(5000):
         c = a * c + b
     return c
+
+
+def long_chain(w: list[Any]) -> Any:
+    """The same 500,000 times."""
+    a, b, c = w
+    for _ in range(500_000):
+        c = a * c + b
+    return c
+
+
+SIZES = ((2, 16), (16, 16), (16, 1))
+INPUTS = {mlp: sum((m + 1) * n for m, n in SIZES), conv: 34, chain: 3, long_chain: 3}
+
+
+def numbers(program: Callable[..., Any]) -> list[float]:
+    """The same inputs for every entrant."""
+    draw = random.Random(1)
+    return [0.999999, 1.000001, 0.5] if INPUTS[program] == 3 else [draw.uniform(-1, 1) for _ in range(INPUTS[program])]
 
 
 class Counter:
@@ -85,45 +113,88 @@ class Counter:
     __add__ = __radd__ = __mul__ = __rmul__ = relu = operation
 
 
+def operations(program: Callable[..., Any]) -> int:
+    Counter.n = 0
+    program([Counter() for _ in range(INPUTS[program])])
+    return Counter.n
+
+
 def timed(program: Callable[..., Any], make: Any) -> tuple[float, float, float]:
     """Seconds to record, seconds to sweep, and the value."""
+    at = numbers(program)
     start = time.perf_counter()
-    y = program(make)
+    y = program([make(v) for v in at])
     between = time.perf_counter()
+    if make is float:
+        return between - start, 0.0, y
     y.backward()
     return between - start, time.perf_counter() - between, y.data
 
 
+def bytes_of(program: Callable[..., Any], make: Any) -> float:
+    """Memory an operation, recording and gradients, after the sweep."""
+    at = numbers(program)
+    held = [program([make(v) for v in at]) for _ in range(3)]  # so that no buffer of an earlier run is used again
+    for y in held:
+        y.backward()
+    gc.collect()
+    tracemalloc.start()
+    inputs = [make(v) for v in at]
+    before = tracemalloc.get_traced_memory()[0]
+    y = program(inputs)
+    y.backward()
+    kept = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    return kept / operations(program)
+
+
 def compare(rounds: int) -> None:
-    """Print record and backward times of both, interleaved."""
-    entrants = {"autoconv": Scalar} | ({"micrograd": Value} if Value else {})
-    if not Value:
-        print("micrograd is not installed: ours alone is timed")
-    print(f"{'program':24}{'operations':>11}  {'entrant':10}{'record':>9}{'backward':>10}   ns an operation")
-    for program, collecting in ((mlp, True), (mlp, False), (conv, True), (chain, True)):
-        Counter.n = 0
-        program(lambda value: Counter())
-        found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in entrants}
+    """Print record and backward times of all, interleaved."""
+    entrants = {"plain floats": float} | ({"compiled": floors.native().Scalar} if floors.native() else {})
+    entrants |= {"in Python": scalar.Scalar} | ({"micrograd": Value} if Value else {})
+    print(f"autoconv.scalar.floor(): {floor()}" + ("" if Value else "; micrograd is not installed"))
+    print(
+        f"{'program':12}{'operations':>11}  {'entrant':13}{'record':>9}{'backward':>10}{'record':>10}{'both':>13}{'memory':>9}"
+    )
+    print(f"{'':12}{'':11}  {'':13}{'ns':>9}{'ns':>10}{'/ floats':>10}{'/ micrograd':>13}{'bytes':>9}   an operation")
+    for program in (mlp, conv, chain, long_chain):
+        count = operations(program)
+        present = {name: make for name, make in entrants.items() if program is not long_chain or name != "micrograd"}
+        found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in present}
         for _ in range(rounds):
-            for name, make in entrants.items():
+            for name, make in present.items():
                 gc.collect()
-                if not collecting:
-                    gc.disable()
-                repeats = max(1, 20_000 // Counter.n)
-                runs = [timed(program, make) for _ in range(repeats)]
-                gc.enable()
+                runs = [timed(program, make) for _ in range(max(1, 20_000 // count))]
                 found[name].append(tuple(median(part) for part in zip(*runs)))  # type: ignore[arg-type]  # noqa: B905
         values = [runs[0][2] for runs in found.values()]
         if max(values) - min(values) > 1e-9 * abs(values[0]):
             raise SystemExit(f"{program.__name__}: the values differ: {values}")
-        totals = {}
-        for name, runs in found.items():
-            record, back = (median(run[k] for run in runs) / Counter.n * 1e9 for k in (0, 1))
-            totals[name] = record + back
-            label = program.__name__ + ("" if collecting else " (collector off)")
-            print(f"{label:24}{Counter.n:11,}  {name:10}{record:9.0f}{back:10.0f}")
-        if Value:
-            print(f"{'':24}{'':11}  ratio     {totals['micrograd'] / totals['autoconv']:9.1f}")
+        spent = {name: [median(run[k] for run in runs) / count * 1e9 for k in (0, 1)] for name, runs in found.items()}
+        for name, (record, back) in spent.items():
+            floats = f"{record / spent['plain floats'][0]:10.2f}"
+            peer = f"{sum(spent[name]) / sum(spent['micrograd']):13.4f}" if "micrograd" in spent else f"{'':13}"
+            memory = f"{bytes_of(program, present[name]):9.0f}" if name != "plain floats" else ""
+            print(f"{program.__name__:12}{count:11,}  {name:13}{record:9.1f}{back:10.1f}{floats}{peer}{memory}")
+
+
+def replays(rounds: int) -> None:
+    """Print the times of recorded programs on new inputs."""
+    print(f"\n{'program':12}{'operations':>11}{'one input':>20}{'256 in float64':>20}{'256 in float32':>20}")
+    print(f"{'':12}{'':11}" + f"{'value':>10}{'+ grad':>10}" * 3 + "   ns an operation and input")
+    for program in (mlp, conv, chain, long_chain):
+        run = ScalarProgram(lambda *w: program(list(w)), INPUTS[program])  # noqa: B023
+        at = np.array(numbers(program))
+        many = at + 1e-3 * np.random.default_rng(0).normal(size=(256 if run.count < 1e5 else 64, len(at)))
+        shown = ""
+        for xs in (at, many, many.astype(np.float32)):
+            for call in (run, run.value_and_grad):
+                times = []
+                for _ in range(max(rounds, min(200, 2_000_000 // run.count)) if floors.native() else 1):
+                    start = time.perf_counter()
+                    call(xs)
+                    times.append(time.perf_counter() - start)
+                shown += f"{median(times) / run.count / (len(xs) if xs.ndim == 2 else 1) * 1e9:10.2f}"
+        print(f"{program.__name__:12}{run.count:11,}{shown}")
 
 
 def lenet() -> Any:
@@ -169,6 +240,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     compare(rounds)
+    replays(rounds)
     expansion(rounds)
 
 

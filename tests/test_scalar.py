@@ -1,13 +1,21 @@
-"""Scalar: a float that records; its rules are the table's rows; nothing recurses and nothing grows."""
+"""Scalar: a float that records; its rules are the table's rows; nothing recurses and nothing grows.
+
+Every fact holds on both floors, in Python and compiled; in the tests ``Scalar`` is that of the floor at hand.
+"""
 
 import copy
 import gc
 import itertools
 import math
+import operator
+import os
 import pickle
 import random
+import subprocess
+import sys
 import threading
 import tracemalloc
+import weakref
 from fractions import Fraction
 
 import numpy as np
@@ -15,9 +23,40 @@ import pytest
 
 import autoconv as ac
 from autoconv.primitives import TABLE
-from autoconv.scalar import Scalar, expand, recording
+from autoconv.scalar import Scalar, expand, floor, floors, recording, scalar
 from autoconv.scalar.recording import Segment
 from autoconv.scalar.rules import RULES, apply
+
+
+class InPython:
+    Scalar = scalar.Scalar
+
+    def limit(self, rows):
+        recording.LIMIT, before = rows, recording.LIMIT
+        return before
+
+    def close(self):
+        recording._thread.segment.close()
+
+    def segments(self):
+        return sum(type(x) is Segment for x in gc.get_objects())
+
+
+FLOORS = {"python": InPython()} | ({"native": floors.native()} if floors.native() else {})
+
+
+@pytest.fixture(autouse=True, params=FLOORS)
+def ground(request, monkeypatch):
+    """The floor that a test runs on."""
+    ground = FLOORS[request.param]
+    for module in (sys.modules[__name__], ac.scalar):
+        monkeypatch.setattr(module, "Scalar", ground.Scalar)
+    ground.close()
+    before = ground.limit(1000)
+    ground.limit(before)
+    yield ground
+    ground.limit(before)
+
 
 INF, NAN = math.inf, math.nan
 POINTS = [0.7, -1.3, 2.0, 0.0, 1.0, 1e300, -1e300, 1e-300, 800.0, INF, -INF, NAN]
@@ -30,6 +69,15 @@ def close(found, expected, tolerance=1e-13):
 # ---- the rules against the rows
 
 
+BINARY = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv, "power": operator.pow}
+UNARY = {"neg": operator.neg, "abs": abs}
+
+
+def recorded(name, params, xs):
+    """The operation of a row on Scalars."""
+    return (BINARY | UNARY)[name](*xs) if name in BINARY | UNARY else getattr(xs[0], name)(*xs[1:], **params)
+
+
 @pytest.mark.parametrize("code", range(len(RULES)), ids=lambda k: RULES[k][0] + str(RULES[k][1].get("ties", "")))
 def test_each_rule_is_its_row_kinks_and_limits_included(code):
     name, params, _ = RULES[code]
@@ -40,8 +88,18 @@ def test_each_rule_is_its_row_kinks_and_limits_included(code):
         y = TABLE[name](*operands, **params)
         y.backward(np.ones(y.shape))
     for index in np.ndindex(y.shape):
-        found = apply(code + 2, *[float(g[index]) for g in grid])
-        close(found, [y.value[index], *[x.grad[index] for x in operands]])
+        numbers = [float(g[index]) for g in grid]
+        xs = list(map(Scalar, numbers))
+        z = recorded(name, params, xs)
+        z.backward()
+        expected = [y.value[index], *[x.grad[index] for x in operands]]
+        close([z.data, *[x.grad for x in xs]], expected)
+        close(apply(code + 2, *numbers), expected)
+        for k in range(arity) if name in BINARY else ():  # the other operand a number
+            xs = [Scalar(x) if j == k else x for j, x in enumerate(numbers)]
+            z = recorded(name, params, xs)
+            z.backward()
+            close([z.data, xs[k].grad], [expected[0], expected[1 + k]])
 
 
 @pytest.mark.parametrize("c", [*POINTS, 3.0, -1.0, -2.0, 1 / 3])
@@ -82,18 +140,18 @@ def test_gradients_of_whole_expressions_are_those_of_finite_differences(program)
     ("f", "at", "expected"),
     [
         (abs, (0.0,), (0.0,)),
-        (Scalar.relu, (0.0,), (0.0,)),
-        (Scalar.maximum, (2.0, 2.0), (0.5, 0.5)),
-        (Scalar.minimum, (2.0, 2.0), (0.5, 0.5)),
+        (lambda x: x.relu(), (0.0,), (0.0,)),
+        (lambda x, y: x.maximum(y), (2.0, 2.0), (0.5, 0.5)),
+        (lambda x, y: x.minimum(y), (2.0, 2.0), (0.5, 0.5)),
         (lambda x, y: x.maximum(y, ties="first"), (2.0, 2.0), (1.0, 0.0)),
         (lambda x, y: x.minimum(y, ties="first"), (2.0, 2.0), (1.0, 0.0)),
-        (Scalar.maximum, (1.0, -1e20), (1.0, 0.0)),
-        (Scalar.maximum, (INF, INF), (0.5, 0.5)),
+        (lambda x, y: x.maximum(y), (1.0, -1e20), (1.0, 0.0)),
+        (lambda x, y: x.maximum(y), (INF, INF), (0.5, 0.5)),
         (lambda x: x**0, (0.0,), (0.0,)),
         (lambda x: 1 / x, (0.0,), (-INF,)),
         (lambda x: x**2, (-3.0,), (-6.0,)),
         (lambda x: 0.0**x, (2.0,), (0.0,)),
-        (Scalar.sigmoid, (-800.0,), (0.0,)),
+        (lambda x: x.sigmoid(), (-800.0,), (0.0,)),
     ],
 )
 def test_slopes_chosen_at_kinks(f, at, expected):
@@ -168,6 +226,93 @@ def test_a_computed_scalar_cannot_be_set_or_copied():
         y.maximum(1, ties="last")
 
 
+class Weight(Scalar):
+    """A subclass with state of its own."""
+
+    def __init__(self, value, name=None, rate=0.1):
+        super().__init__(value, name)
+        self.rate = rate
+
+
+class PythonWeight(scalar.Scalar):
+    def __init__(self, value, name=None, rate=0.1):
+        super().__init__(value, name)
+        self.rate = rate
+
+
+def test_subclasses_calculate_and_are_copied(ground):
+    kind = Weight if issubclass(Weight, ground.Scalar) else PythonWeight
+    w, x = kind(3.0, rate=0.5), Scalar(2.0)
+    y = (x - w) * w + x / w + w**x + w.maximum(x) - (5 - w)
+    y.backward()
+    assert y.data == pytest.approx(-3 + 2 / 3 + 9 + 3 - 2)
+    assert w.grad == pytest.approx((2 - 6) - 2 / 9 + 6 + 1 + 1)
+    assert x.grad == pytest.approx(3 + 1 / 3 + 9 * math.log(3))
+    made = pickle.loads(pickle.dumps(kind(4.0, "v", rate=2.0)))
+    assert (type(made), made.data, made.name, made.rate) == (kind, 4, "v", 2.0)
+    assert copy.copy(w).rate == 0.5
+
+
+def test_weak_references():
+    x = Scalar(1)
+    y = x * 2
+    seen = [weakref.ref(x), weakref.ref(y)]
+    assert [r() for r in seen] == [x, y]
+    del y
+    assert seen[1]() is None
+
+
+@pytest.mark.parametrize(
+    ("act", "error"),
+    [
+        (lambda x: x.maximum("a"), TypeError),
+        (lambda x: x + 10**400, OverflowError),
+        (lambda x: setattr(x, "data", "a"), TypeError),
+        (lambda x: setattr(x, "grad", "a"), ValueError),
+        (lambda x: delattr(x, "data"), AttributeError),
+        (lambda x: x < "a", TypeError),
+        (lambda x: pow(x, 2, 5), TypeError),
+        (lambda x: type(x)(), TypeError),
+        (lambda x: type(x)(1, "a", 2), TypeError),
+        (lambda x: type(x)(1, nam="a"), TypeError),
+        (lambda x: int(x / 0), OverflowError),
+        (lambda x: x // 2, TypeError),
+    ],
+)
+def test_refused_with_the_same_error(act, error):
+    x = Scalar(2.0, "x")
+    with pytest.raises(error):
+        act(x)
+    assert (x.data, x.grad, x.name) == (2, 0, "x")
+
+
+def test_both_floors_give_the_same_bits():
+    draw = random.Random(5)
+    at = [draw.uniform(0.1, 2) for _ in range(6)]
+    steps = [*PROGRAMS.values(), *STEPS]
+    results = []
+    for kind in (scalar.Scalar, Scalar):
+        pick = random.Random(9)
+        xs = [kind(v) for v in at]
+        y = sum(pick.choice(steps)(pick.choice(xs), pick.choice(xs)) for _ in range(60))
+        y.backward()
+        results.append([y.data, *[x.grad for x in xs]])
+    assert results[0] == results[1]
+
+
+def test_the_floor_can_be_chosen():
+    code = "import autoconv as ac; print(ac.scalar.floor(), ac.Scalar.__module__)"
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "AUTOCONV_NATIVE": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout == "python: the extension is switched off by AUTOCONV_NATIVE=0 autoconv.scalar\n"
+    assert floor() == "native" or floor().startswith("python: ")
+
+
 # ---- gradients add up, and inputs change
 
 
@@ -219,10 +364,10 @@ def random_program(seed, inputs):
 
 
 @pytest.mark.parametrize("limit", [4, 5, 17, 64])
-def test_a_calculation_over_many_segments_is_the_same(limit, monkeypatch):
+def test_a_calculation_over_many_segments_is_the_same(limit, ground):
     results = []
-    for n in (recording.LIMIT, limit):
-        monkeypatch.setattr(recording, "LIMIT", n)
+    for n in (1 << 17, limit):
+        ground.limit(n)
         Scalar(0).exp().backward()  # closes the segment at hand
         inputs = [Scalar(v) for v in (0.3, -0.7, 1.1)]
         y = random_program(1, inputs)
@@ -248,13 +393,13 @@ def test_a_chain_of_a_million_operations():
     del c
 
 
-def test_a_hundred_thousand_sweeps_in_a_chain_are_freed():
+def test_a_hundred_thousand_sweeps_in_a_chain_are_freed(ground):
     x = Scalar(1.0)
     y = x
     for _ in range(100_000):
         y = y + 1.0
         if y.data % 3 == 0:
-            recording._thread.segment.close()
+            ground.close()
     y.backward()
     assert x.grad == 1
     del y
@@ -285,17 +430,16 @@ def test_nothing_grows_in_a_training_loop():
     assert late - early < 50_000  # a step that stays behind costs 5,000 bytes, 700 of them 3.5 million
 
 
-def test_results_that_nobody_holds_are_freed_without_a_sweep(monkeypatch):
-    monkeypatch.setattr(recording, "LIMIT", 100)
+def test_results_that_nobody_holds_are_freed_without_a_sweep(ground):
+    ground.limit(100)
     w = [Scalar(k) for k in range(5)]
     base = w[0] * w[1]
     base.exp().backward()
-    counted = lambda: sum(type(x) is Segment for x in gc.get_objects())
     gc.collect()
-    before = counted()
+    before = ground.segments()
     for _ in range(1000):
         float(sum((x * base for x in w), w[0]))
-    assert counted() - before <= 4
+    assert ground.segments() - before <= 4
 
 
 def test_two_threads_are_as_one_after_the_other():

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import __version__, checkpoint, data, models, optim
 from ..primitives import TABLE
+from ..scalar import floor
 from ..train import evaluate, fit
 from .named import UserError, build
 
@@ -117,7 +118,8 @@ def info(arguments: argparse.Namespace) -> None:
         "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "NumPy": np.__version__,
         "primitives": f"{len(TABLE)} rows: " + ", ".join(f"{n} {group}" for group, n in groups.items()),
-        "floor": "NumPy, line by line",
+        "tensors": "NumPy, line by line",
+        "Scalar": floor(),
         "dot program": shutil.which("dot")
         or "not found: graphs are laid out by autoconv itself; .png and .pdf need it",
         "Pillow": "found"

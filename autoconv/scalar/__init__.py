@@ -2,7 +2,7 @@
 
 from .blocks import Block, FlatScalar, Operation, Origin
 from .expand import expand
-from .scalar import Scalar
+from .floors import Scalar, floor
 from .tape import FlatTape
 
-__all__ = ["Block", "FlatScalar", "FlatTape", "Operation", "Origin", "Scalar", "expand"]
+__all__ = ["Block", "FlatScalar", "FlatTape", "Operation", "Origin", "Scalar", "expand", "floor"]

@@ -18,7 +18,7 @@ from ..primitives import TABLE
 from ..tape import Primitive, Tape, Tensor, exact, tensor
 from .blocks import CONSTANT, INPUT, SUM, Array, Block, Opened, Operation
 from .flatten import flatten
-from .scalar import Scalar
+from .floors import KINDS, Scalar
 from .tape import FlatTape
 
 ADDING = {TABLE[name] for name in ("sum", "sum_to", "scatter_add", "overlap_add")}
@@ -32,7 +32,9 @@ def expand(y: Tensor | Tape | Scalar) -> FlatTape:
     Every scalar keeps where it came from (``origin``, ``name``), every element of every line its scalar (``scalars``).
     Lines that depend on no input are constants.  Raises ValueError beyond 2,147,483,647 scalars or operands.
     """
-    if isinstance(y, Scalar):
+    if not isinstance(y, (Tensor, Tape)):
+        if not isinstance(y, KINDS):
+            raise TypeError(f"expand: {type(y).__name__} is not recorded; give a Tensor, a Tape or a Scalar")
         return flatten(y)
     return _Expansion(y if isinstance(y, Tape) else Tape(y), y).done()
 

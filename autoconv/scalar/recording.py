@@ -15,6 +15,8 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .rules import LEAF, OLDER
 
 if TYPE_CHECKING:
@@ -82,8 +84,42 @@ class Segment:
         marked.discard(0)
         return marked
 
+    def needed(self, rows: Iterable[int]) -> bytearray:
+        """A mark for each row that ``rows`` were computed from."""
+        marks = bytearray(self.count)
+        for row in self.ancestors(rows):
+            marks[row] = 1
+        return marks
+
+    def columns(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Operation, operands, derivatives and value of ``rows``."""
+        table = np.array(self.rows, np.float64).reshape(-1, WIDTH)[rows]
+        code, a, b = (table[:, k].astype(np.intp) for k in range(3))
+        return code, a, b, table[:, 3], table[:, 4], table[:, 5]
+
 
 NOWHERE = Segment(0)
+
+# (thread, text) while a program is recorded that will run on other inputs: a value that leaves the tape stays the same.
+watched: tuple[int, str] | None = None
+
+
+def watch(text: str | None) -> str | None:
+    """Refuse, with ``text``, that values of Scalars leave the tape in this thread; None: allow it.  The text so far."""
+    global watched
+    before, watched = watched, (threading.get_ident(), text) if text else None
+    return before[1] if before else None
+
+
+def watching() -> bool:
+    """Is a program being recorded in this thread?"""
+    return watched is not None and watched[0] == threading.get_ident()
+
+
+def leave() -> None:
+    """A value is about to leave the tape.  Raises TypeError while a program is recorded."""
+    if watched and watching():
+        raise TypeError(watched[1])
 
 
 class _Thread(threading.local):

@@ -11,7 +11,7 @@ from numbers import Real
 from typing import Any
 
 from . import rules
-from .recording import NOWHERE, WIDTH, Segment, meet, sweep
+from .recording import NOWHERE, WIDTH, Segment, leave, meet, sweep, watching
 from .rules import ABS, ADD, COS, DIV, EXP, LOG, MAX, MAX_FIRST, MIN, MIN_FIRST, MUL, NEG, POWER, SIN, SQRT, SUB, TANH
 
 _new = object.__new__
@@ -50,10 +50,12 @@ class Scalar:
     @property
     def data(self) -> float:
         """The value; an input may be given a new one, which what was computed before does not see."""
+        leave()
         return self._v
 
     @data.setter
     def data(self, value: Any) -> None:
+        leave()
         number = _number(value)
         if self._grad is None:
             raise TypeError("data: this Scalar was computed; only an input can be given a new value")
@@ -92,6 +94,11 @@ class Scalar:
     def operation(self) -> str:
         """The row of the table that made it, or "input"."""
         return "input" if self._grad is not None else rules.OPERATIONS[self._home.rows[WIDTH * self._i]].name
+
+    @property
+    def _place(self) -> tuple[Segment, int] | None:
+        """The segment and row of a computed Scalar, None of an input."""
+        return None if self._grad is not None else (self._home, self._i)
 
     def backward(self) -> None:
         """Add d self / d x to ``x.grad`` of every x that this was computed from, and of itself (1).
@@ -158,7 +165,7 @@ class Scalar:
         return _with(DIV, self, other, reflected=True)
 
     def __pow__(self, other: Any) -> Scalar:
-        if other.__class__ is not Scalar and (number := _number(other)) is not None:
+        if not isinstance(other, Scalar) and (number := _number(other)) is not None:
             value, dx = rules.power_of_number(self._v, number)
             return _one(POWER, self, dx, value, number)
         return _with(POWER, self, other)
@@ -202,48 +209,52 @@ class Scalar:
 
     def sigmoid(self) -> Scalar:
         """1 / (1 + e^-x), written e^(x - m) / (e^(x - m) + e^-m) with m = max(x, 0) held constant, so that nothing overflows."""
+        if watching():  # m as a function of x holds for every input, and its own derivatives cancel
+            greater = self.maximum(0.0)
+            e = (self - greater).exp()
+            return e / (e + (-greater).exp())
         m = max(self._v, 0.0)
         e = (self - m).exp()
         return e / (e + math.exp(-m))
 
     def maximum(self, other: Any, ties: str = "split") -> Scalar:
         """The larger of two; at a tie half the gradient goes to each, with ties="first" all to self."""
-        return _with(_by_ties("maximum", ties, MAX, MAX_FIRST), self, other)
+        return _greatest("maximum", _by_ties("maximum", ties, MAX, MAX_FIRST), self, other)
 
     def minimum(self, other: Any, ties: str = "split") -> Scalar:
         """The smaller of two; ties as in ``maximum``."""
-        return _with(_by_ties("minimum", ties, MIN, MIN_FIRST), self, other)
+        return _greatest("minimum", _by_ties("minimum", ties, MIN, MIN_FIRST), self, other)
 
     # ---- as a float
 
     __hash__ = object.__hash__
 
     def __float__(self) -> float:
-        return self._v
+        return self.data
 
     def __int__(self) -> int:
-        return int(self._v)
+        return int(self.data)
 
     def __bool__(self) -> bool:
-        return bool(self._v)
+        return bool(self.data)
 
     def __eq__(self, other: object) -> Any:
-        return NotImplemented if (c := _number(other)) is None else self._v == c
+        return NotImplemented if (c := _number(other)) is None else self.data == c
 
     def __lt__(self, other: Any) -> Any:
-        return NotImplemented if (c := _number(other)) is None else self._v < c
+        return NotImplemented if (c := _number(other)) is None else self.data < c
 
     def __le__(self, other: Any) -> Any:
-        return NotImplemented if (c := _number(other)) is None else self._v <= c
+        return NotImplemented if (c := _number(other)) is None else self.data <= c
 
     def __gt__(self, other: Any) -> Any:
-        return NotImplemented if (c := _number(other)) is None else self._v > c
+        return NotImplemented if (c := _number(other)) is None else self.data > c
 
     def __ge__(self, other: Any) -> Any:
-        return NotImplemented if (c := _number(other)) is None else self._v >= c
+        return NotImplemented if (c := _number(other)) is None else self.data >= c
 
     def __format__(self, spec: str) -> str:
-        return format(self._v, spec) if spec else repr(self)
+        return format(self.data, spec) if spec else repr(self)
 
     def __repr__(self) -> str:
         name = f", name={self.name!r}" if self.name else ""
@@ -252,7 +263,10 @@ class Scalar:
     def __reduce__(self) -> Any:
         if self._grad is None:
             raise TypeError("copy: this Scalar was computed and stands on a tape; copy float(x) instead")
-        return Scalar, (self._v, self._name)
+        return type(self), (self._v, self._name), getattr(self, "__dict__", None)
+
+
+Scalar.__module__ = "autoconv.scalar"  # where it is imported from, so that a pickle suits both floors
 
 
 def _number(x: Any) -> float | None:
@@ -260,7 +274,7 @@ def _number(x: Any) -> float | None:
     kind = x.__class__
     if kind is float:
         return x
-    if kind is Scalar:
+    if isinstance(x, Scalar):
         return x._v
     return float(x) if isinstance(x, Real) else None
 
@@ -269,6 +283,13 @@ def _by_ties(name: str, ties: str, split: int, first: int) -> int:
     if ties not in ("split", "first"):
         raise ValueError(f"{name}: ties={ties!r}; use 'split' or 'first'")
     return split if ties == "split" else first
+
+
+def _greatest(name: str, code: int, x: Scalar, other: Any) -> Scalar:
+    made = _with(code, x, other)
+    if made is NotImplemented:
+        raise TypeError(f"{name}: {other!r} of type {type(other).__name__} is not a real number or a Scalar")
+    return made
 
 
 def _two(code: int, x: Scalar, y: Scalar, dx: float, dy: float, value: float) -> Scalar:
@@ -308,7 +329,9 @@ def _apply(code: int, x: Scalar) -> Scalar:
 
 def _with(code: int, x: Scalar, other: Any, reflected: bool = False) -> Any:
     """A binary operation with a Scalar or a number; ``reflected``: the other is the left operand."""
-    if other.__class__ is Scalar:
+    if isinstance(other, Scalar):
+        if reflected:
+            x, other = other, x
         value, dx, dy = rules.apply(code, x._v, other._v)
         return _two(code, x, other, dx, dy, value)
     number = _number(other)

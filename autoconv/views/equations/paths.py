@@ -161,7 +161,9 @@ class Edges:
     def __init__(self, known: Ground) -> None:
         flat = known.flat
         self.known, self.size = known, len(flat)
-        sources, targets, taken = [], [], []
+        sources: list[Any] = []
+        targets: list[Any] = []
+        taken: list[Any] = []
         for block, low, high in known.blocks:
             if block.line.constant or (block.opened is not None and not block.last):
                 continue

@@ -1,0 +1,131 @@
+/* A program run forwards and backwards on LANES inputs at once: T is the number type, F the name of its functions, TARGET the
+ * instruction set.  Included once for each choice; the loops over lanes are plain C that compilers turn into vectors. */
+
+#if defined(__GNUC__) && !defined(__clang__) /* left as a loop until it is turned into vectors */
+#define EACH _Pragma("GCC unroll 1") _Pragma("GCC ivdep") for (int l = 0; l < LANES; l++)
+#else
+#define EACH for (int l = 0; l < LANES; l++)
+#endif
+#define TILE 16 /* inputs that are turned from rows into lanes at a time, so that each cache line is read once */
+#define VALUE(expression) EACH { y[l] = (expression); } break
+/* A lane with cotangent 0 passes nothing on, whatever the slope. */
+#define PASS(operand, slope) EACH { T t = d[l] * (slope); operand[l] += d[l] != 0 ? t : 0; }
+#define ORDER(x, y) (((x) > (y)) - ((x) < (y)) + ((x) != (x)) - ((y) != (y)))
+#define SLOPE_OF(sign, tie) ((T)0.5 * (1 + (T)(ORDER(a[l], b[l]) ? sign ORDER(a[l], b[l]) : (tie))))
+
+static TARGET void NAME(forward)(const Program *p, T *restrict registers) {
+    for (const Step *step = p->steps, *end = step + p->count; step < end; step++) {
+        const T *a = registers + (size_t)step->a * LANES, *b = registers + (size_t)step->b * LANES;
+        T *restrict y = registers + (size_t)step->y * LANES;
+        const T c = (T)step->c;
+        switch (step->code) {
+        case ADD: VALUE(a[l] + b[l]);
+        case SUB: VALUE(a[l] - b[l]);
+        case MUL: VALUE(a[l] * b[l]);
+        case DIV: VALUE(a[l] / b[l]);
+        case NEG: VALUE(-a[l]);
+        case ABS: VALUE(a[l] < 0 ? -a[l] : a[l] == 0 ? 0 : a[l]);
+        case ADD_NUMBER: VALUE(a[l] + c);
+        case FROM_NUMBER: VALUE(c - a[l]);
+        case MUL_NUMBER: VALUE(a[l] * c);
+        case DIV_NUMBER: VALUE(a[l] / c);
+        case INTO_NUMBER: VALUE(c / a[l]);
+        case SQUARE: VALUE(a[l] * a[l]);
+        case RELU: VALUE(a[l] <= 0 ? 0 : a[l]);
+        case SQRT: VALUE(F(sqrt)(a[l]));
+        case POWER: VALUE(F(pow)(a[l], b[l]));
+        case POWER_NUMBER: VALUE(F(pow)(a[l], c));
+        case EXP: VALUE(F(exp)(a[l]));
+        case LOG: VALUE(F(log)(a[l]));
+        case TANH: VALUE(F(tanh)(a[l]));
+        case SIN: VALUE(F(sin)(a[l]));
+        case COS: VALUE(F(cos)(a[l]));
+        case MAX: VALUE(a[l] > b[l] || a[l] != a[l] ? a[l] : b[l]);
+        case MAX_FIRST: VALUE(a[l] >= b[l] || a[l] != a[l] ? a[l] : b[l]);
+        case MIN: VALUE(a[l] < b[l] || a[l] != a[l] ? a[l] : b[l]);
+        case MIN_FIRST: VALUE(a[l] <= b[l] || a[l] != a[l] ? a[l] : b[l]);
+        }
+    }
+}
+
+static TARGET void NAME(backward)(const Program *p, const T *restrict registers, T *restrict cotangents) {
+    memset(cotangents, 0, (size_t)(p->first - p->constants + 1) * LANES * sizeof(T));
+    EACH { cotangents[(size_t)p->output_cotangent * LANES + l] = 1; }
+    for (const Pull *step = p->pulls, *end = step + p->count; step < end; step++) {
+        const T *a = registers + (size_t)step->a * LANES, *y = registers + (size_t)step->y * LANES;
+        const T *b = registers + (size_t)step->b * LANES, *own = cotangents + (size_t)step->own * LANES;
+        T *ga = cotangents + (size_t)step->ga * LANES, *gb = cotangents + (size_t)step->gb * LANES;
+        const T c = (T)step->c;
+        T d[LANES];
+        EACH { d[l] = own[l]; }
+        if (step->fresh & 1) EACH { ga[l] = 0; }
+        if (step->fresh & 2) EACH { gb[l] = 0; }
+        if (LANES == 1 && d[0] == 0) continue;
+        switch (step->code) {
+        case ADD: EACH { ga[l] += d[l]; } EACH { gb[l] += d[l]; } break;
+        case SUB: EACH { ga[l] += d[l]; } EACH { gb[l] -= d[l]; } break;
+        case MUL: PASS(ga, b[l]) PASS(gb, a[l]) break;
+        case DIV: PASS(ga, 1 / b[l]) PASS(gb, -y[l] / b[l]) break;
+        case NEG: case FROM_NUMBER: EACH { ga[l] -= d[l]; } break;
+        case ABS: PASS(ga, a[l] > 0 ? 1 : a[l] < 0 ? -1 : a[l] * 0) break;
+        case ADD_NUMBER: EACH { ga[l] += d[l]; } break;
+        case MUL_NUMBER: PASS(ga, c) break;
+        case DIV_NUMBER: PASS(ga, 1 / c) break;
+        case INTO_NUMBER: PASS(ga, -y[l] / a[l]) break;
+        case SQUARE: PASS(ga, 2 * a[l]) break;
+        case RELU: EACH { ga[l] += a[l] <= 0 ? 0 : d[l]; } break;
+        case SQRT: PASS(ga, (T)0.5 / y[l]) break;
+        case POWER: PASS(ga, b[l] * F(pow)(a[l], b[l] != 0 ? b[l] - 1 : 1)) PASS(gb, y[l] * F(log)(a[l] == 0 ? 1 : a[l])) break;
+        case POWER_NUMBER: PASS(ga, c * F(pow)(a[l], c != 0 ? c - 1 : 1)) break;
+        case EXP: PASS(ga, y[l]) break;
+        case LOG: PASS(ga, 1 / a[l]) break;
+        case TANH: PASS(ga, 1 - y[l] * y[l]) break;
+        case SIN: PASS(ga, F(cos)(a[l])) break;
+        case COS: PASS(ga, -F(sin)(a[l])) break;
+        case MAX: PASS(ga, SLOPE_OF(+, 0)) PASS(gb, 1 - SLOPE_OF(+, 0)) break;
+        case MAX_FIRST: PASS(ga, SLOPE_OF(+, 1)) PASS(gb, 1 - SLOPE_OF(+, 1)) break;
+        case MIN: PASS(ga, SLOPE_OF(-, 0)) PASS(gb, 1 - SLOPE_OF(-, 0)) break;
+        case MIN_FIRST: PASS(ga, SLOPE_OF(-, 1)) PASS(gb, 1 - SLOPE_OF(-, 1)) break;
+        }
+    }
+}
+
+/* All inputs (N, inputs), LANES at a time; the last block repeats its last input. */
+static TARGET void NAME(run)(const Program *p, Run *run, void *workspace) {
+    T *registers = workspace, *cotangents = registers + (size_t)p->registers * LANES;
+    const T *inputs = run->inputs;
+    T *values = run->values, *gradients = run->gradients;
+    const Py_ssize_t width = p->first - p->constants;
+    for (Py_ssize_t k = 0; k < p->constants; k++)
+        EACH { registers[(size_t)k * LANES + l] = (T)run->constants[k]; }
+    for (Py_ssize_t start = 0; start < run->count; start += LANES) {
+        const int used = run->count - start < LANES ? (int)(run->count - start) : LANES;
+        T *restrict x = registers + (size_t)p->constants * LANES;
+        for (Py_ssize_t tile = 0; tile < width; tile += TILE)
+            for (int l = 0; l < LANES; l++) {
+                const T *row = inputs + (size_t)(start + (l < used ? l : used - 1)) * width;
+                for (Py_ssize_t j = tile; j < width && j < tile + TILE; j++) x[(size_t)j * LANES + l] = row[j];
+            }
+        NAME(forward)(p, registers);
+        for (int l = 0; l < used; l++) values[start + l] = registers[(size_t)p->output * LANES + l];
+        if (!gradients) continue;
+        NAME(backward)(p, registers, cotangents);
+        const T *g = cotangents + LANES;
+        for (Py_ssize_t tile = 0; tile < width; tile += TILE)
+            for (int l = 0; l < used; l++) {
+                T *row = gradients + (size_t)(start + l) * width;
+                for (Py_ssize_t j = tile; j < width && j < tile + TILE; j++) row[j] = g[(size_t)j * LANES + l];
+            }
+    }
+}
+
+#undef EACH
+#undef VALUE
+#undef TILE
+#undef PASS
+#undef ORDER
+#undef SLOPE_OF
+#undef T
+#undef F
+#undef LANES
+#undef NAME

@@ -1,0 +1,220 @@
+"""Scalar programs: a function of Scalars recorded once, then run on other inputs without Python.
+
+The flat tape of the recording becomes a list of steps on registers for the compiled extension (``native/replay.c``): one
+input runs in double precision, many run side by side in vector lanes, in float64 or float32.  Without the extension the
+rows of the table run in NumPy, level by level, on all inputs at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import recording
+from .blocks import CONSTANT, Array
+from .expand import expand
+from .floors import KINDS, Scalar, native
+from .rules import ADD, DIV, MAX_FIRST, MUL, OPERATIONS, POWER, SUB
+from .tape import FlatTape, slopes
+
+# Steps of native/replay.c that have a number as operand.
+ADD_NUMBER, FROM_NUMBER, MUL_NUMBER, DIV_NUMBER, INTO_NUMBER, SQUARE, RELU, POWER_NUMBER = range(
+    len(OPERATIONS), len(OPERATIONS) + 8
+)
+NUMBER_RIGHT = {ADD: ADD_NUMBER, SUB: ADD_NUMBER, MUL: MUL_NUMBER, DIV: DIV_NUMBER, POWER: POWER_NUMBER}
+NUMBER_LEFT = {ADD: ADD_NUMBER, SUB: FROM_NUMBER, MUL: MUL_NUMBER, DIV: INTO_NUMBER}
+
+DOUBLE, SINGLE = np.dtype(np.float64), np.dtype(np.float32)
+
+REFUSED = (
+    "a value was read while a scalar program is recorded (a comparison, bool(), float(), int(), .data or max() of Scalars): "
+    "the program would keep this outcome for every other input; write x.maximum(y), x.minimum(y), abs(x) or x.relu() "
+    "instead of a branch, or run the function itself"
+)
+_recording = threading.RLock()
+
+
+class ScalarProgram:
+    """``f`` of ``n_inputs`` Scalars, recorded once.
+
+    ``program(xs)`` is f(*xs) for xs of shape (n_inputs,), and the values (N,) for xs (N, n_inputs);
+    ``program.value_and_grad(xs)`` has df/dx_k beside them, in the shape of xs.  float32 inputs run in float32, all others
+    in float64.  Scalars that f reads from outside are read anew at each call; no gradient is given for them.
+    Raises TypeError if f reads values of its Scalars (a branch would hold for one input only) or returns no Scalar.
+    """
+
+    def __init__(self, f: Callable[..., Any], n_inputs: int) -> None:
+        self.n_inputs = n_inputs
+        inputs = [Scalar(0.5) for _ in range(n_inputs)]
+        y = _recorded(f, inputs)
+        if not isinstance(y, KINDS):
+            raise TypeError(
+                f"ScalarProgram: f returned {type(y).__name__}; it must return one Scalar, computed from its inputs"
+            )
+        flat = expand(y)
+        number = {id(x): k for k, x in enumerate(inputs)}
+        leaves = flat.inputs.tolist()
+        columns = {i: number[id(flat.leaves[i])] for i in leaves if id(flat.leaves[i]) in number}
+        shared = {i: flat.leaves[i] for i in leaves if i not in columns}
+        self.count = flat.count
+        self._run: Any = (_Compiled if native() else _Levels)(flat, n_inputs, columns, shared)
+
+    def __call__(self, xs: Any) -> Any:
+        """f at xs, or at each row of xs.  Raises ValueError for another number of inputs."""
+        return self._at(xs, gradient=False)[0]
+
+    def value_and_grad(self, xs: Any) -> tuple[Any, Array]:
+        """(f, df/dxs) at xs, or at each row of xs."""
+        return self._at(xs, gradient=True)
+
+    def _at(self, xs: Any, gradient: bool) -> tuple[Any, Any]:
+        given = np.asarray(xs)
+        if given.dtype == DOUBLE and given.shape == (self.n_inputs,):
+            return self._run(np.ascontiguousarray(given), None, gradient)
+        if given.dtype.kind not in "fiub":
+            raise TypeError(f"ScalarProgram: inputs of dtype {given.dtype}; give real numbers")
+        if given.ndim not in (1, 2) or given.shape[-1] != self.n_inputs:
+            raise ValueError(
+                f"ScalarProgram: inputs of shape {given.shape}; give ({self.n_inputs},) or (N, {self.n_inputs}), one number for each argument"
+            )
+        dtype = SINGLE if given.dtype == SINGLE else DOUBLE
+        if given.ndim == 1:
+            value, slopes_of_one = self._at(given.astype(DOUBLE), gradient)
+            return float(dtype.type(value)), slopes_of_one.astype(dtype, copy=False) if gradient else None
+        return self._run(np.ascontiguousarray(given, dtype), len(given), gradient)
+
+
+def _recorded(f: Callable[..., Any], inputs: list[Scalar]) -> Any:
+    """f(*inputs), with every value refused that would leave the tape."""
+    watch = native().watch if native() else recording.watch
+    with _recording:
+        before = watch(REFUSED)
+        try:
+            return f(*inputs)
+        finally:
+            watch(before)
+
+
+class _Compiled:
+    """The program in the extension.  Registers: constants and Scalars from outside, inputs, one for each operation."""
+
+    def __init__(self, flat: FlatTape, n_inputs: int, columns: dict[int, int], shared: dict[int, Scalar]) -> None:
+        code, a, b, numbers = _steps(flat)
+        constant, steps = _constant(flat), np.flatnonzero(np.diff(flat.start))
+        read = np.zeros(len(flat), bool)
+        read[a[steps]] = read[b[steps]] = read[flat.output] = True
+        kept = np.flatnonzero(read & constant)
+        self.constants = np.concatenate([flat.value[kept], np.zeros(len(shared))])
+        self.shared, self.own = list(shared.values()), len(kept)
+        first = len(self.constants) + n_inputs
+        register = np.zeros(len(flat), np.int32)
+        register[kept] = np.arange(len(kept))
+        register[list(shared)] = np.arange(len(kept), len(self.constants))
+        register[list(columns)] = len(self.constants) + np.array(list(columns.values()), np.int32)
+        register[steps] = np.arange(first, first + len(steps))
+        operands = (register[side[steps]].tobytes() for side in (a, b))
+        self.program = native().Program(
+            len(self.constants),
+            n_inputs,
+            int(register[flat.output]),
+            code[steps].astype(np.uint8).tobytes(),
+            *operands,
+            numbers[steps].tobytes(),
+        )
+
+    def __call__(self, rows: Array, count: int | None, gradient: bool) -> tuple[Any, Array | None]:
+        """Values (count,) for rows (count, n_inputs), or (None) one for (n_inputs,); gradients in the shape of ``rows``."""
+        constants = self.constants
+        if self.shared:
+            constants = constants.copy()
+            constants[self.own :] = [x._v for x in self.shared]
+        gradients = np.empty(rows.shape, rows.dtype) if gradient else None
+        if count is None:
+            return self.program.run(constants, rows, None, gradients, False), gradients
+        values = np.empty(count, rows.dtype)
+        self.program.run(constants, rows, values, gradients, rows.itemsize == SINGLE.itemsize)
+        return values, gradients
+
+
+def _constant(flat: FlatTape) -> Array:
+    """A mark for each scalar that is a number."""
+    return np.array([operation is CONSTANT for operation in flat.operations])[flat.operation]
+
+
+def _steps(flat: FlatTape) -> tuple[Array, Array, Array, Array]:
+    """Code, operands and number of each scalar's step; a constant operand moves into the step where there is a form for it."""
+    code, start, operands = flat.operation.astype(np.int64), flat.start[:-1], np.append(flat.operands, [0, 0])
+    arity = np.diff(flat.start)
+    a = np.where(arity > 0, operands[start], 0)
+    b = np.where(arity > 1, operands[start + 1], a)
+    constant, numbers = _constant(flat), np.zeros(len(flat))
+    right, left = (arity > 1) & constant[b], (arity > 1) & constant[a]
+    made = code.copy()
+    for side, other, forms in ((right, b, NUMBER_RIGHT), (left, a, NUMBER_LEFT)):
+        for old, new in forms.items():
+            here = side & (code == old)
+            numbers[here] = flat.value[other[here]] * (-1.0 if old == SUB and new == ADD_NUMBER else 1.0)
+            made[here] = new
+    made[(made == POWER_NUMBER) & (numbers == 2)] = SQUARE
+    made[left & (code == MAX_FIRST) & (flat.value[a] == 0)] = RELU
+    moved = made != code
+    a = np.where(moved & left, b, a)
+    return made, a, np.where(moved, a, b), numbers
+
+
+class _Levels:
+    """The program in NumPy: operations of one kind and depth together, on all inputs at once, by the rows of the table."""
+
+    def __init__(self, flat: FlatTape, n_inputs: int, columns: dict[int, int], shared: dict[int, Scalar]) -> None:
+        self.flat, self.columns, self.shared = flat, columns, shared
+        start, operands, code = flat.start.tolist(), flat.operands.tolist(), flat.operation.tolist()
+        depth = [0] * len(flat)
+        groups: dict[tuple[int, int], list[int]] = {}
+        for i in range(len(flat)):
+            reads = operands[start[i] : start[i + 1]]
+            if reads:
+                depth[i] = 1 + max(depth[j] for j in reads)
+                groups.setdefault((depth[i], code[i]), []).append(i)
+        self.groups = [(flat.operations[k], np.array(groups[d, k])) for d, k in sorted(groups)]
+
+    def __call__(self, rows: Array, count: int | None, gradient: bool) -> tuple[Any, Array | None]:
+        if count is None:
+            values, gradients = self(rows[None], 1, gradient)
+            return values.item(), gradients[0] if gradients is not None else None
+        flat, output = self.flat, int(self.flat.output)
+        value = np.repeat(flat.value.astype(rows.dtype)[:, None], count, axis=1)
+        for i, x in self.shared.items():
+            value[i] = x._v
+        for i, k in self.columns.items():
+            value[i] = rows[:, k]
+        with np.errstate(all="ignore"):
+            for operation, which in self.groups:
+                primitive: Any = operation.primitive
+                value[which] = primitive.forward(*self._operands(value, operation.arity, which), **operation.params)
+            if not gradient:
+                return value[output], None
+            g = np.zeros_like(value)
+            g[output] = 1
+            for operation, which in reversed(self.groups):
+                self._pull(g, value, operation, which)
+        gradients = np.zeros_like(rows)
+        for i, k in self.columns.items():
+            gradients[:, k] += g[i]
+        return value[output], gradients
+
+    def _operands(self, value: Array, arity: int, which: Array) -> list[Array]:
+        return [value[self.flat.operands[self.flat.start[which] + k]] for k in range(arity)]
+
+    def _pull(self, g: Array, value: Array, operation: Any, which: Array) -> None:
+        """Add to the cotangents of the operands; one that is 0 passes nothing on."""
+        here = g[which]
+        one = np.ones_like(here)
+        found = slopes(
+            operation.primitive, operation.params, one, value[which], self._operands(value, operation.arity, which)
+        )
+        for k, slope in enumerate(found):
+            passed = np.where(here != 0, here * slope, 0)
+            np.add.at(g, self.flat.operands[self.flat.start[which] + k], passed)

@@ -1,0 +1,36 @@
+"""The compiled parts, each optional: where they cannot be built, the package installs and does the same in Python and NumPy.
+
+Everything else about the package stands in setup.cfg.
+"""
+
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+# No fast-math: contraction is off so that every machine rounds alike; the other two only free the compiler from traps.
+UNIX = ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+
+
+class Build(build_ext):
+    """Flags by the kind of compiler."""
+
+    def build_extension(self, ext: Extension) -> None:
+        if self.compiler.compiler_type != "msvc":
+            ext.extra_compile_args = [*UNIX, *ext.extra_compile_args]
+        super().build_extension(ext)
+
+
+def extension(name: str, folder: str, **options: list[str]) -> list[Extension]:
+    """The extension whose C sources are all of ``folder``; none without sources."""
+    sources, headers = (sorted(str(path) for path in Path(folder).glob(kind)) for kind in ("*.c", "*.h"))
+    return [Extension(name, sources, depends=headers, optional=True, **options)] if sources else []
+
+
+setup(
+    cmdclass={"build_ext": Build},
+    ext_modules=[
+        *extension("autoconv.scalar._native", "autoconv/scalar/native"),
+        *extension("autoconv.plan._machine", "autoconv/plan/native"),
+    ],
+)
