@@ -114,3 +114,7 @@ class Adapter:
         result, tensors = run_program(prog, leaves, ns, wrap=ac.tensor)
         gradients = ac.sweep(result, list(tensors.values()))
         return np.asarray(result), dict(zip(tensors, gradients, strict=True))
+
+    def train(self, attrs, arrays):
+        """Not offered: the packs here have no such case; trajectories are compared in tests/test_optim.py."""
+        raise NotImplementedError("train")
