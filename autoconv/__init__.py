@@ -104,10 +104,14 @@ __version__ = "0.1.0"
 
 _LATER = {
     "Scalar": ".scalar",
+    "break_it": ".tutor.breaking",
+    "certificate": ".tutor.certificate",
+    "check": ".tutor.check",
     "check_grads": ".gradcheck",
     "expand": ".scalar",
     "explain": ".views.equations.explain",
     "graph": ".views.graphs.graph",
+    "mistakes": ".tutor.breaking",
     "matrix_view": ".views.equations.matrix",
     "paths": ".views.equations.paths",
     "record_training": ".views.steps.training",

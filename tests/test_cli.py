@@ -155,6 +155,21 @@ def test_step_walks_in_the_terminal_and_saves_a_page(folder, capsys, monkeypatch
     assert "<script" in (folder / "walk.html").read_text()
 
 
+def test_check_answers_with_an_exit_status(folder, capsys):
+    """The gradient of a sum of relu(x * k) over ones: each weight of k meets four ones, with slope 1."""
+    np.save(folder / "right.npy", np.full((2, 2), 4.0))
+    np.save(folder / "wrong.npy", np.full((2, 2), -4.0))
+    assert cli.main(["check", "net.py:loss", "--wrt", "k", "--claim", "right.npy"]) == 0
+    assert "RIGHT" in capsys.readouterr().out
+    assert cli.main(["check", "net.py:loss", "--wrt", "k", "--claim", "wrong.npy"]) == 1
+    assert "WRONG" in capsys.readouterr().out
+    assert cli.main(["check", "net.py:loss", "--wrt", "k[0,0]", "--formula", "x[0,0] + x[0,1] + x[1,0] + x[1,1]"]) in (
+        0,
+        1,
+    )
+    assert "4" in capsys.readouterr().out
+
+
 ERRORS = {
     "no such data": (["train", "--data", "nowhere"], ["nowhere"]),
     "no such model": (["train", "--model", "resnet"], ["'resnet'", "cnn"]),
@@ -174,6 +189,8 @@ ERRORS = {
     "no such zoom": (["graph", "net.py:loss", "--zoom", "atoms"], ["atoms", "calls"]),
     "no such element": (["explain", "net.py:loss", "--at", "q[0]"], ["'q'", "x, y, k"]),
     "outside the tensor": (["explain", "net.py:loss", "--at", "k[5,0]"], ["(2, 2)", "k[5,0]"]),
+    "a formula that is code": (["check", "net.py:loss", "--wrt", "k", "--formula", "open('x')"], ["open", "function"]),
+    "no such claim": (["check", "net.py:loss", "--wrt", "k", "--claim", "none.npy"], ["none.npy"]),
     "no index": (["explain", "net.py:loss", "--at", "k[a,0]"], ["whole numbers"]),
     "a page with another ending": (["step", "net.py:loss", "--output", "walk.txt"], [".html"]),
     "no such ending": (["graph", "net.py:loss", "--output", "x.jpg"], [".svg"]),
@@ -198,7 +215,7 @@ def test_unknown_options_have_status_2_too():
     assert left.value.code == 2
 
 
-@pytest.mark.parametrize("command", ["demo", "train", "evaluate", "graph", "step", "explain", "info"])
+@pytest.mark.parametrize("command", ["demo", "train", "evaluate", "graph", "step", "explain", "check", "info"])
 def test_help_shows_examples(command, capsys):
     with pytest.raises(SystemExit) as left:
         cli.main([command, "--help"])

@@ -34,11 +34,13 @@ def test_pictures_are_what_the_code_draws():
         assert svg == (ROOT / "docs" / f"{name}.svg").read_text(encoding="utf-8"), name
 
 
-def test_the_equation_is_what_explain_writes():
+def test_the_answers_are_what_explain_and_check_write():
     pictures = runpy.run_path(str(ROOT / "docs" / "pictures.py"))
     names = pictures["example"]()
-    (text,) = (block for kind, block in BLOCKS if kind == "text")
-    assert ac.explain(names["w1"][0, 0], of=names["C"], names=names).text.strip() == text.strip()
+    *verdicts, equation = (block for kind, block in BLOCKS if kind == "text")
+    assert ac.explain(names["w1"][0, 0], of=names["C"], names=names).text.strip() == equation.strip()
+    for shown, verdict in zip(verdicts, pictures["asked"](), strict=True):
+        assert shown.partition("\n")[2].strip() == verdict.strip()
 
 
 COMMANDS = [

@@ -1,4 +1,4 @@
-"""The command line: ``autoconv demo | train | evaluate | graph | step | explain | info``.
+"""The command line: ``autoconv demo | train | evaluate | graph | step | explain | check | info``.
 
 Errors are one clear line and exit status 2.  Code is only ever run from files that the user names on the command line,
 never because a checkpoint names them.  named (what the user names), training and looking (the commands).
@@ -143,6 +143,13 @@ def parser() -> argparse.ArgumentParser:
     explain.add_argument("--depth", type=int, help="levels that are written out (default: all)")
     explain.add_argument("--format", choices=looking.FORMATS, default="text", help="default: %(default)s")
     explain.add_argument("--output", metavar="FILE", help="write to a file")
+
+    judge = command("check", looking.check, "is the gradient you derived right? exit status 0 right, 1 wrong, 2 bad call", 'net.py:loss --wrt w --formula "(i[0,0] + i[0,1]) * 2*(o2 - y)"', "net.py:loss --wrt w --claim claim.npy")  # fmt: skip
+    _function(judge)
+    judge.add_argument("--wrt", required=True, metavar="TENSOR", help='what the gradient is of, as "w" or "w[0,0]"')
+    given = judge.add_mutually_exclusive_group(required=True)
+    given.add_argument("--claim", metavar="FILE", help="your gradient as an array in a .npy file")
+    given.add_argument("--formula", help="your gradient as a formula in the names of the tensors")
 
     command("info", training.info, "versions and what is available here", "")
     return top

@@ -1,10 +1,12 @@
-"""The commands that look inside what a function of the user computes: graph, step, explain."""
+"""The commands that look inside what a function of the user computes: graph, step, explain, check."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..tape import Tape, Tensor
 from ..views.graphs.graph import graph
@@ -57,6 +59,17 @@ def explain(arguments: argparse.Namespace) -> None:
         print(f"written to {arguments.output}")
     else:
         print(text)
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """autoconv check: whether a gradient derived by hand is right; exit status 0 for right, 1 for anything else."""
+    from ..tutor.check import check as judge
+
+    y, names = recorded(arguments.function)
+    claim = arguments.formula if arguments.claim is None else np.load(arguments.claim, allow_pickle=False)
+    verdict = judge(claim, of=y, wrt=arguments.wrt, names=names)
+    print(verdict.text)
+    return verdict.status
 
 
 def _element(y: Tensor, at: str, names: dict[str, Any]) -> Any:

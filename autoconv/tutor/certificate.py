@@ -1,0 +1,113 @@
+"""``ac.certificate``: one gradient from independent sources in one table: the tape, finite differences, a closed form.
+
+The closed forms are textbook formulas in plain loops: they share no line of code with the rules of the table.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from ..tape import Tape, Tensor, describe
+from .check import target
+from .closed_forms import closed_form
+from .differences import Losses
+from .replay import Study
+
+STEPS = [10.0**-e for e in range(1, 13)]
+ELEMENTS = 60
+
+
+class Certificate:
+    """``gradient`` (by the tape), ``differences`` (at the best step; nan where not tried), ``closed`` (or None) and its
+    ``formula``; ``curve``: [(step, largest error)]; true if all agree."""
+
+    def __init__(
+        self, gradient: Any, differences: Any, closed: Any, formula: str, curve: list[tuple[float, float]], tried: Any
+    ) -> None:
+        self.gradient, self.differences, self.closed, self.formula = gradient, differences, closed, formula
+        self.curve, self.tried = curve, tried
+
+    @property
+    def step(self) -> float:
+        """The step at which the V-curve is lowest."""
+        return min(self.curve, key=lambda row: row[1])[0]
+
+    @property
+    def rows(self) -> list[tuple[str, float, float]]:
+        """(source, largest difference from the tape, the same relative to the largest gradient)."""
+        scale = max(float(np.abs(self.gradient).max()), 1e-300) if self.gradient.size else 1.0
+        error = min(e for _, e in self.curve)
+        made = [(f"central difference, step {self.step:.0e}", error, error / scale)]
+        if self.closed is not None:
+            apart = float(np.abs(self.closed - self.gradient).max()) if self.gradient.size else 0.0
+            made.append((f"closed form: {self.formula}", apart, apart / scale))
+        return made
+
+    def __bool__(self) -> bool:
+        limits = [1e-5, 1e-9]
+        return all(relative < limit for (_, _, relative), limit in zip(self.rows, limits, strict=False))
+
+    @property
+    def text(self) -> str:
+        """The table, and the V-curve of the step: too large and the curvature shows, too small and the rounding does."""
+        rows = [
+            f"gradient by the tape: shape {self.gradient.shape}, {int(self.tried.sum())} elements tried by differences"
+        ]
+        rows += [
+            f"  {name:<60} differs by {error:.2e} (relative {relative:.1e})" for name, error, relative in self.rows
+        ]
+        if self.closed is None:
+            rows.append("  no closed form: the tensor is not read by one convolution or pooling alone")
+        rows.append("step of the central difference and its largest error:")
+        worst = max((np.log10(e) for _, e in self.curve if 0 < e < np.inf), default=0.0)
+        least = min((np.log10(e) for _, e in self.curve if 0 < e < np.inf), default=-1.0)
+        for step, error in self.curve:
+            share = 0 if not 0 < error < np.inf else (np.log10(error) - least) / max(worst - least, 1e-9)
+            rows.append(f"  {step:.0e}  {error:.2e}  {'#' * round(1 + 39 * share)}")
+        return "\n".join(rows)
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        body = "".join(f"<tr><td>{escape(n)}</td><td>{e:.2e}</td><td>{r:.1e}</td></tr>" for n, e, r in self.rows)
+        curve = "".join(f"<tr><td>{s:.0e}</td><td>{e:.2e}</td></tr>" for s, e in self.curve)
+        return (
+            f"<table><tr><th>against the tape</th><th>largest difference</th><th>relative</th></tr>{body}</table>"
+            f"<table><tr><th>step</th><th>error of the difference</th></tr>{curve}</table>"
+        )
+
+
+def certificate(loss: Tensor, wrt: Tensor) -> Certificate:
+    """The gradient of ``loss`` by the tape, by central differences over twelve steps, and in closed form where there is one.
+
+    A closed form exists for the kernel, the bias and the input of one convolution, and the input of one pooling, as long as
+    nothing else reads them.  At most 60 elements are tried by differences.  Raises TypeError for constants, ValueError for
+    a loss that is not one number or a Tensor that is not on its tape.
+    """
+    if not isinstance(loss, Tensor) or loss.size != 1:
+        raise ValueError(
+            f"certificate: the loss must be one number, found {describe(loss) if isinstance(loss, Tensor) else type(loss).__name__}"
+        )
+    tape = Tape(loss)
+    line, places, shape = target(wrt, tape)
+    study = Study(tape, line)
+    gradient = study.gradient.ravel()[places].reshape(shape)
+    losses = Losses(tape, line)
+    last, count = max(places.size - 1, 0), min(places.size, ELEMENTS)
+    chosen = np.unique(np.linspace(0, last, count).astype(int))
+    curve, best = [], np.full(places.size, np.nan)
+    lowest = np.inf
+    for step in STEPS:
+        made = np.array([losses.quotient(int(places[i]), "central", step) for i in chosen])
+        error = float(np.abs(made - gradient.ravel()[chosen]).max()) if len(chosen) else 0.0
+        curve.append((step, error))
+        if error < lowest:
+            lowest = error
+            best[chosen] = made
+    closed, formula = closed_form(study)
+    part = None if closed is None else closed.ravel()[places].reshape(shape)
+    return Certificate(gradient, best.reshape(shape), part, formula, curve, ~np.isnan(best))

@@ -1,0 +1,146 @@
+"""A place of the sweep: one line and one of its operands, where a gradient is pulled back and something can go wrong."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..backward import pull
+from ..tape import Tensor
+
+Array = Any
+
+# The letters of the contractions in functional/conv.py, and of a matrix product, in words.
+CONV_ROLES = {"n": "batch", "x": "positions", "y": "positions", "z": "positions", "c": "channels", "o": "filters"}
+CONV_ROLES |= {"i": "window", "j": "window", "k": "window", "g": "groups"}
+MATRIX_ROLES = {"a": "batch", "b": "channels", "c": "filters"}
+
+
+class Place:
+    """Operand number ``k`` of ``line``; what a rule would give for a cotangent g is ``right(g)``."""
+
+    def __init__(self, line: Tensor, k: int) -> None:
+        self.line, self.k = line, k
+        self.operand = line.operands[k]
+
+    @property
+    def row(self) -> str:
+        assert self.line.primitive is not None
+        return self.line.primitive.name
+
+    @property
+    def x(self) -> Array:
+        return self.operand.value
+
+    @property
+    def y(self) -> Array:
+        return self.line.value
+
+    def other(self) -> Array:
+        """The other operand of a row with two."""
+        return self.line.operands[1 - self.k].value
+
+    def right(self, g: Array) -> Array:
+        return pull(self.line, g, (self.k,), False)[0]
+
+    @cached_property
+    def slope(self) -> Array:
+        """The local derivative of a row that works element by element: what a cotangent of ones gives."""
+        return self.right(np.ones(self.line.shape))
+
+    @property
+    def elementwise(self) -> bool:
+        assert self.line.primitive is not None
+        return self.line.primitive.group == "arithmetic"
+
+    @cached_property
+    def calls(self) -> tuple[str, ...]:
+        """The names of the calls and layers around the line, outermost first."""
+        return tuple(scope.name for scope in self.line.scope.path) if self.line.scope else ()
+
+    def inside(self, *words: str) -> bool:
+        """Whether the line belongs to a call whose name begins with one of ``words``, as in inside("conv")."""
+        return any(name.startswith(words) for name in self.calls)
+
+    @property
+    def pooling(self) -> str | None:
+        """The pooling that the line serves: "max", "avg" or none."""
+        for name in self.calls:
+            if name.startswith(("max_pool", "avg_pool", "lp_pool")):
+                return name[:3].rstrip("_")
+        return None
+
+
+class Contraction:
+    """A contraction read by its letters: which belong to the operand, which are summed in its gradient, and their roles."""
+
+    def __init__(self, place: Place) -> None:
+        left, self.result = place.line.params["spec"].split("->")
+        letters = left.split(",")
+        self.own, self.others = letters[place.k], letters[1 - place.k]
+        self.spec = f"{self.result},{self.others}->{self.own}"
+        self.summed = [c for c in dict.fromkeys(self.result + self.others) if c not in self.own]
+        self.shared = [c for c in self.summed if c in self.result and c in self.others]
+        self.convolution = place.inside("conv")
+        roles = CONV_ROLES if self.convolution else MATRIX_ROLES if place.inside("matmul") else {}
+        self.roles = {c: roles.get(c, f"axis {c}") for c in self.result + self.others + self.own}
+        self.is_kernel = self.convolution and self._kernel(self.own)  # the gradient is the kernel's
+        self.has_kernel = self.convolution and self._kernel(self.others)  # the kernel is what g meets
+
+    @staticmethod
+    def _kernel(letters: str) -> bool:
+        return "n" not in letters
+
+    def window(self, letters: str) -> tuple[int, ...]:
+        """The kernel's spatial axes among ``letters``."""
+        return tuple(i for i, c in enumerate(letters) if c in "ijk") if self.convolution else ()
+
+    def of_role(self, role: str) -> list[str]:
+        """The summed letters that play ``role``."""
+        return [c for c in self.summed if self.roles[c] == role]
+
+    def product(self, g: Array, other: Array) -> Array:
+        return np.einsum(self.spec, g, other, optimize=True)
+
+    def only(self, g: Array, other: Array, letters: list[str], at: int) -> Array:
+        """The product where only index ``at`` (0 or -1) of ``letters`` takes part in the sum."""
+
+        def cut(x: Array, names: str) -> Array:
+            return x[tuple(slice(at, None if at == -1 else at + 1) if c in letters else slice(None) for c in names)]
+
+        return self.product(cut(g, self.result), cut(other, self.others))
+
+    def sums(self, g: Array, other: Array, letters: list[str]) -> Array:
+        """The product of the sums over ``letters``, instead of the sum of the products."""
+
+        def total(x: Array, names: str) -> Array:
+            return x.sum(axis=tuple(i for i, c in enumerate(names) if c in letters), keepdims=True)
+
+        return self.product(total(g, self.result), total(other, self.others))
+
+
+def select(size: int, count: int, window: int, stride: int, dilation: int, shift: int = 0) -> Array:
+    """S[p, u, h] = 1 where tap u of window p reads cell h = p * stride + u * dilation + shift of ``size`` cells."""
+    cells = stride * np.arange(count)[:, None, None] + dilation * np.arange(window)[None, :, None] + shift
+    return (cells == np.arange(size)).astype(float)
+
+
+def gather(x: Array, axes: tuple[int, ...], selections: list[Array]) -> Array:
+    """Windows of x by the selections of each dimension: ``axes`` become (*counts, *window); cells outside are 0."""
+    first, dims = axes[0], len(axes)
+    for chosen in selections:
+        x = np.tensordot(x, chosen, axes=(first, 2))  # the axis leaves, (count, window) come at the end
+    rest = x.ndim - first - 2 * dims
+    made = [first + rest + 2 * d for d in range(dims)] + [first + rest + 2 * d + 1 for d in range(dims)]
+    return x.transpose([*range(first), *made, *range(first, first + rest)])
+
+
+def put(frames: Array, axes: tuple[int, ...], selections: list[Array]) -> Array:
+    """The adjoint of ``gather``: every tap added at its cell, those that fall outside dropped."""
+    first, dims = axes[0], len(axes)
+    for d, chosen in enumerate(selections):
+        frames = np.tensordot(frames, chosen, axes=((first, first + dims - d), (0, 1)))
+    rest = frames.ndim - first - dims
+    return frames.transpose([*range(first), *range(first + rest, first + rest + dims), *range(first, first + rest)])

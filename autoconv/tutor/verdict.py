@@ -1,0 +1,167 @@
+"""The verdict: what the tutor answers, as an object, as text, as LaTeX, in a notebook and as an exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any, NamedTuple
+
+import numpy as np
+
+KINDS = ("right", "right only here", "wrong", "checker at fault", "right for another forward", "unknown")
+_WIDE = 12  # elements of an array written out in a text
+
+
+class Finding(NamedTuple):
+    """One mistake that was found: its name, where, what was done, and the three hints."""
+
+    name: str
+    place: str
+    says: str
+    nudge: str
+    locate: str
+    show: str
+
+    def __str__(self) -> str:
+        return f"{self.name}{f' ({self.place})' if self.place else ''}: {self.says}"
+
+
+class Verdict:
+    """The answer of ``ac.check``; true if the claim is the gradient of this loss.
+
+    ``kind``: "right", "right only here", "wrong", "checker at fault", "right for another forward" or "unknown".
+    ``mistakes``: the Findings of the best explanation, all of which were made; ``alternatives``: other explanations that fit
+    as well, each a list of Findings; ``telling_input``: values of the inputs at which they would differ, or None.
+    ``evidence``: sentences with counts and numbers; ``counter_example``: one element with both numbers and its equation, or
+    None; ``hints``: {"nudge", "locate", "show"}; ``gradient``: the true gradient.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        summary: str,
+        *,
+        gradient: Any = None,
+        claim: Any = None,
+        mistakes: list[Finding] | None = None,
+        alternatives: list[list[Finding]] | None = None,
+        evidence: list[str] | None = None,
+        counter_example: CounterExample | None = None,
+        telling_input: Mapping[str, Any] | None = None,
+        hints: Mapping[str, str] | None = None,
+    ) -> None:
+        self.kind, self.summary = kind, summary
+        self.gradient, self.claim = gradient, claim
+        self.mistakes = mistakes or []
+        self.alternatives = alternatives or []
+        self.evidence = evidence or []
+        self.counter_example = counter_example
+        self.telling_input = telling_input
+        self.hints: dict[str, str] = dict(hints or _hints(self.mistakes))
+
+    @property
+    def right(self) -> bool:
+        return self.kind in ("right", "right only here")
+
+    def __bool__(self) -> bool:
+        return self.right
+
+    @property
+    def status(self) -> int:
+        """The exit status of the command line: 0 right, 1 not right (2 is a call that could not be checked)."""
+        return 0 if self.kind == "right" else 1
+
+    @property
+    def text(self) -> str:
+        """The verdict in words, with evidence, the counter-example and the first hint."""
+        rows = [f"{self.kind.upper()}: {self.summary}"]
+        rows += [f"  {'and ' if i else ''}{finding}" for i, finding in enumerate(self.mistakes)]
+        for other in self.alternatives:
+            rows.append("  or: " + " and ".join(map(str, other)))
+        rows += [f"  {line}" for line in self.evidence]
+        if self.telling_input:
+            rows.append(f"  {self._input_title}:")
+            rows += [f"    {name} = {_short(value)}" for name, value in self.telling_input.items()]
+        if self.counter_example:
+            rows.append(f"  {self.counter_example.text}")
+        if self.hints.get("nudge"):
+            rows.append(f"  Hint: {self.hints['nudge']}")
+        return "\n".join(rows)
+
+    @property
+    def latex(self) -> str:
+        """The counter-example's equation (or the verdict alone) as LaTeX."""
+        if self.counter_example and self.counter_example.latex:
+            return self.counter_example.latex
+        return rf"\text{{{self.kind}}}"
+
+    @property
+    def _input_title(self) -> str:
+        here = self.kind == "right only here"
+        return "An input at which it is wrong" if here else "An input that tells them apart"
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """Text, and HTML with the further hints folded away."""
+        return {"text/plain": self.text, "text/html": self._html()}
+
+    def _html(self) -> str:
+        mark = {"right": "#1a7f37", "wrong": "#b3261e"}.get(self.kind, "#8a6100")
+        parts = [
+            f'<div style="border-left:4px solid {mark};padding:.2em .8em;max-width:52em">',
+            f"<p><strong>{escape(self.kind.capitalize())}.</strong> {escape(self.summary)}</p>",
+        ]
+        if self.mistakes:
+            rows = [[self.mistakes, ""], *[[other, "or "] for other in self.alternatives]]
+            items = "".join(f"<li>{word}{escape(' and '.join(map(str, group)))}</li>" for group, word in rows)
+            parts.append(f"<ul>{items}</ul>")
+        parts += [f"<p>{escape(line)}</p>" for line in self.evidence]
+        if self.counter_example:
+            parts.append(f"<p>{escape(self.counter_example.text)}</p>{self.counter_example.mathml}")
+        if self.telling_input:
+            rows_ = "\n".join(f"{k} = {_short(v)}" for k, v in self.telling_input.items())
+            parts.append(f"<p>{self._input_title}:</p><pre>{escape(rows_)}</pre>")
+        words = {"nudge": "A nudge", "locate": "Where to look", "show": "Show me"}
+        for level, title in words.items():
+            if self.hints.get(level):
+                parts.append(f"<details><summary>{title}</summary><p>{escape(self.hints[level])}</p></details>")
+        return "\n".join([*parts, "</div>"])
+
+
+class CounterExample(NamedTuple):
+    """One element at which claim and gradient differ, and the equation of the gradient there (empty without ``explain``)."""
+
+    element: str
+    claimed: float
+    gradient: float
+    equation: str = ""
+    latex: str = ""
+
+    @property
+    def text(self) -> str:
+        rows = f"Look at {self.element}: you have {self.claimed:.6g}, the gradient is {self.gradient:.6g}."
+        return f"{rows}\n    {self.equation}" if self.equation else rows
+
+    @property
+    def mathml(self) -> str:
+        if not self.latex:
+            return ""
+        from ..views.words.mathml import mathml
+
+        return mathml(self.latex, display=True)
+
+
+def _hints(mistakes: list[Finding]) -> dict[str, str]:
+    join = lambda texts: " ".join(dict.fromkeys(t for t in texts if t))
+    return {
+        "nudge": join(m.nudge for m in mistakes),
+        "locate": join(m.locate for m in mistakes),
+        "show": join(m.show + "." for m in mistakes if m.show),
+    }
+
+
+def _short(value: Any) -> str:
+    array = np.asarray(value)
+    return np.array2string(array, precision=4, separator=", ", threshold=_WIDE * 4).replace("\n", "\n      ")
