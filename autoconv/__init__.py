@@ -108,6 +108,7 @@ _LATER = {
     "certificate": ".tutor.certificate",
     "check": ".tutor.check",
     "check_grads": ".gradcheck",
+    "compile": ".plan",
     "expand": ".scalar",
     "explain": ".views.equations.explain",
     "graph": ".views.graphs.graph",

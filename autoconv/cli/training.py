@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__, checkpoint, data, models, optim
+from ..plan import native_run
 from ..primitives import TABLE
 from ..scalar import floor
 from ..train import evaluate, fit
@@ -119,6 +120,7 @@ def info(arguments: argparse.Namespace) -> None:
         "NumPy": np.__version__,
         "primitives": f"{len(TABLE)} rows: " + ", ".join(f"{n} {group}" for group, n in groups.items()),
         "tensors": "NumPy, line by line",
+        "compiled": native_run.floor(),
         "Scalar": floor(),
         "dot program": shutil.which("dot")
         or "not found: graphs are laid out by autoconv itself; .png and .pdf need it",

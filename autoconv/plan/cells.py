@@ -1,0 +1,272 @@
+"""Where lines are: the cells of a stage, or whole arrays; and how one becomes the other.
+
+A line is either *laned* (its cells, one example in each lane, live in a stage of the machine) or an *array* (a source, or
+computed by NumPy).  Stages have odd numbers and NumPy's turns even ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..shapes import Shape
+from .instructions import (
+    CLEAR,
+    GATHER,
+    LOAD,
+    MAP,
+    OPERATIONS,
+    SPLAT,
+    STORE,
+    Input,
+    Instruction,
+    Names,
+    Output,
+    Stage,
+)
+from .names import in_memory, one_example
+from .program import Line, Program
+
+_MOST_CELLS = 1 << 25  # a larger plan would take longer to make than NumPy takes to run
+
+
+@dataclass
+class Lane:
+    """A line in a stage: its cells for one example (size 1 along ``axis``)."""
+
+    names: Names
+    axis: int
+    stage: int
+
+
+class Cells:
+    """The plan of a program for batches of ``examples``, numbers of one ``dtype``."""
+
+    def __init__(self, program: Program, examples: int, dtype: np.dtype) -> None:
+        self.program, self.examples, self.dtype = program, examples, dtype
+        self.lanes: dict[int, Lane] = {}
+        self.pending: dict[int, Any] = {}
+        self.merged: dict[int, int] = {}
+        self.ready: dict[int, int] = {}
+        self.axis: dict[int, int | None] = {}
+        self.numpy: list[int] = []
+        self.stages: dict[int, Stage] = {}
+        self._loaded: dict[tuple[int, int, int], Names] = {}
+        self._stored: set[int] = set()
+        self.readers: list[list[int]] = [[] for _ in program.lines]
+        for i, line in enumerate(program.lines):
+            for x in line.operands:
+                self.readers[x].append(i)
+
+    def array(self, i: int) -> int:
+        """Have line i as a whole array; from which turn on it is there."""
+        if i in self.merged:
+            return self._merge(i)
+        self.settle(i)
+        if i in self.lanes and i not in self._stored:
+            lane = self.lanes[i]
+            stage = self.stages[lane.stage]
+            self._stored.add(i)
+            stage.outputs.append(Output(i, lane.axis))
+            order = np.moveaxis(lane.names, lane.axis, 0).ravel()
+            stage.instructions.append(Instruction(STORE, [], [order], i, array=len(stage.outputs) - 1))
+            self.ready[i] = lane.stage + 1
+            self.axis[i] = lane.axis
+        return self.ready[i]
+
+    def _merge(self, i: int) -> int:
+        """A reshape that merged the examples with another axis is wanted as an array after all: NumPy makes it."""
+        del self.merged[i]
+        self.by_numpy(i, self.program.lines[i])
+        return self.ready[i]
+
+    def settle(self, i: int) -> None:
+        """Have line i written down, if it waits for its reader."""
+
+    def by_numpy(self, i: int, line: Line) -> None:
+        ready = max((self.array(x) for x in line.operands), default=0)
+        self.ready[i] = ready + ready % 2
+        self.numpy.append(i)
+        self.axis[i] = self._numpy_axis(i, line)
+
+    def _numpy_axis(self, i: int, line: Line) -> int | None:
+        known = [(x, a) for x in line.operands if (a := self.axis.get(x)) is not None]
+        if not known or line.primitive is None:
+            return None
+        x, axis = known[0]
+        shape = self.program.lines[x].shape
+        if (line.shape == shape and line.primitive.group == "arithmetic") or line.primitive.name == "cast":
+            return axis
+        found = one_example(line, shape, axis, self.examples) if line.primitive.group == "wiring" else None
+        return found[1] if found else None
+
+    def stage(self, *operands: int) -> int:
+        """The first stage in which these lines can be had."""
+        least = 1
+        for x in operands:
+            at = (
+                self.lanes[x].stage
+                if x in self.lanes
+                else self.pending[x].stage
+                if x in self.pending
+                else self.array(x) + 1
+            )
+            least = max(least, at)
+        return self.open(least)
+
+    def open(self, number: int) -> int:
+        """Have a stage of this number."""
+        self.stages.setdefault(number, Stage(number))
+        return number
+
+    def example_axis(self, *operands: int) -> int | None:
+        """The axis that counts examples in the first operand for which that is known."""
+        for x in operands:
+            if x in self.pending:
+                return self.pending[x].axis
+            if x in self.lanes:
+                return self.lanes[x].axis
+        return next((a for x in operands if (a := self.axis.get(x)) is not None), None)
+
+    def names(self, i: int, axis: int, stage: int) -> Names | None:
+        """The cells of line i in a stage, with the examples along ``axis``; None if they cannot be had."""
+        self.settle(i)
+        if i in self.merged:
+            return None
+        if i in self.lanes and self.lanes[i].stage == stage:
+            return self.lanes[i].names if self.lanes[i].axis == axis else None
+        if (i, axis, stage) not in self._loaded:
+            line = self.program.lines[i]
+            if line.dtype not in (self.dtype, np.dtype(bool)):
+                return None
+            shared = self._shared(i, axis, stage)
+            if shared is None:
+                if not line.shape or line.shape[axis] != self.examples:
+                    return None
+                self.array(i)
+                shared = self._load(i, axis, stage)
+            self._loaded[i, axis, stage] = shared
+        return self._loaded[i, axis, stage]
+
+    def _load(self, i: int, axis: int, stage: int) -> Names:
+        line, at = self.program.lines[i], self.stages[stage]
+        count = prod(line.shape) // max(1, self.examples)
+        first = at.cells(count)
+        names = np.arange(first, first + count, dtype=np.int32)
+        at.instructions.append(Instruction(LOAD, [names], [], i, array=at.input(Input(i, axis))))
+        rest = tuple(n for d, n in enumerate(line.shape) if d != axis)
+        return np.expand_dims(names.reshape(rest), axis)
+
+    def _shared(self, i: int, axis: int, stage: int) -> Names | None:
+        """The cells of a line that is the same for every example: numbers spread over all lanes."""
+        line = self.program.lines[i]
+        if i in self.lanes or not line.shape:
+            return None
+        one = (*line.shape[:axis], 1, *line.shape[axis + 1 :])
+        if line.value is not None and line.value.size and not any(line.value.strides):
+            return np.broadcast_to(self.spread(i, stage, part="first"), one)
+        if line.value is not None and (line.value.strides[axis] == 0 or line.shape[axis] == 1):
+            return self.spread(i, stage, part=("at", axis)).reshape(one)
+        if line.primitive is None or line.primitive.name != "broadcast_to":
+            return None
+        x = line.operands[0]
+        shape = self.program.lines[x].shape
+        q = axis - (len(line.shape) - len(shape))
+        if x in self.lanes or x in self.pending or (q >= 0 and shape[q] != 1):
+            return None
+        self.array(x)
+        return np.broadcast_to(self.spread(x, stage).reshape(shape), one)
+
+    def spread(self, i: int, stage: int, part: Any = None) -> Names:
+        """Cells with the numbers of an array that is there before the stage (or of a part of it)."""
+        at, line = self.stages[stage], self.program.lines[i]
+        key = (i, -1 if part is None else -2 if part == "first" else -3 - part[1], stage)
+        if key not in self._loaded:
+            count = 1 if part == "first" else prod(line.shape) // (line.shape[part[1]] if part else 1)
+            first = at.cells(count)
+            names = np.arange(first, first + count, dtype=np.int32)
+            at.instructions.append(Instruction(SPLAT, [names], [], i, array=at.input(Input(i, None, part=part))))
+            self._loaded[key] = names
+        return self._loaded[key]
+
+    # ---- new cells, and what is written there
+
+    def place(self, i: int, names: Names, axis: int, stage: int) -> bool:
+        self.lanes[i] = Lane(names, axis, stage)
+        return True
+
+    def fresh(self, shape: Shape, stage: int, like: Names | None = None, outermost: int = 0) -> Names:
+        """New cells for one example of this shape, their axes in memory in the order that ``like`` has them.
+
+        With ``outermost`` (how many axes at the end come first in memory) channels stand outside and positions inside.  From
+        one channel to the next it is an odd number of cells: a power of two would put every channel in the same cache set.
+        """
+        axes = list(range(len(shape)))
+        order = (
+            in_memory(like) if like is not None else [*axes[len(axes) - outermost :], *axes[: len(axes) - outermost]]
+        )
+        sizes = [shape[d] for d in order]
+        outside = next((d for d, n in enumerate(sizes) if n > 1), 0)
+        inside = prod(sizes[outside + 1 :])
+        step = inside | 1 if inside > 1 else 1
+        count = sizes[outside] if sizes else 1
+        first = self.stages[stage].cells(step * count)
+        inner = np.arange(inside, dtype=np.int32)
+        names = first + (np.arange(count, dtype=np.int32)[:, None] * step + inner).reshape(sizes)
+        return names.transpose(np.argsort(order)) if sizes else names
+
+    def one(self, shape: Shape, axis: int) -> Shape:
+        return (*shape[:axis], 1, *shape[axis + 1 :])
+
+    def copy(self, i: int, names: Names, stage: int) -> Names:
+        """The same numbers in cells of their own, in order."""
+        out = self.fresh(names.shape, stage)
+        self._elementwise(i, "copy", out, [names], (0.0,) * 3, stage)
+        return out
+
+    def _elementwise(
+        self, i: int, name: str, out: Names, reads: list[Names], numbers: tuple[float, ...], stage: int
+    ) -> None:
+        """One instruction for all cells, in the order in which the results stand in memory."""
+        order = np.argsort(out, axis=None)
+        instruction = Instruction(
+            MAP, [out.ravel()[order]], [x.ravel()[order] for x in reads], i, OPERATIONS[name], numbers
+        )
+        self.stages[stage].instructions.append(instruction)
+
+    def operand(self, i: int, line: Line) -> tuple[Names, int, int] | None:
+        """The cells of a line's first operand, the axis of its examples, and the stage."""
+        x = line.operands[0]
+        axis = self.example_axis(x)
+        if axis is None:
+            return None
+        stage = self.stage(x)
+        names = self.names(x, axis, stage)
+        return None if names is None else (names, axis, stage)
+
+    def clear(self, i: int, names: Names, stage: int) -> None:
+        """Lanes without an example must not count when lanes are added up."""
+        at = self.stages[stage]
+        todo = [v for v in at.values(names) if v and v not in at.cleared]
+        if not todo or self.examples % 16 == 0:
+            return
+        at.cleared.update(todo)
+        ends = [*at.starts[1:], at.end]
+        cells = np.concatenate([np.arange(at.starts[v], ends[v], dtype=np.int32) for v in todo])
+        at.instructions.append(Instruction(CLEAR, [cells], [cells], i))
+
+    def collect(self, i: int, target: Names, source: Names, shape: Shape, axis: int, stage: int) -> bool:
+        """Line i, of which cell ``target[e]`` is the sum of all ``source[e]``: other names if none has two."""
+        order = np.argsort(target, kind="stable")
+        target, source = target[order], source[order]
+        number = np.arange(len(target)) - np.searchsorted(target, target)
+        table = np.zeros((prod(shape), int(number.max(initial=0)) + 1), np.int32)
+        table[target, number] = source
+        if table.shape[1] == 1:
+            return self.place(i, table.reshape(shape), axis, stage)
+        out = self.fresh(shape, stage)
+        self.stages[stage].instructions.append(Instruction(GATHER, [out.ravel()], [table], i))
+        return self.place(i, out, axis, stage)

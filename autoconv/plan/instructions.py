@@ -1,0 +1,138 @@
+"""The machine's instructions as the planner writes them: cells by name, arrays by number; addresses come later.
+
+A ``Stage`` is one native call: instructions over the cells of one example, the arrays it reads and writes, and the sums over
+all examples that it makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Names = np.ndarray
+
+MAP, GATHER, LOAD, STORE, SPLAT, CHOOSE, PLACE, CLEAR, TOTAL, GEMM, DOT, OUTER = range(1, 13)
+WORDS = {
+    MAP: "elementwise", GATHER: "add up cells", LOAD: "load examples", STORE: "store examples", SPLAT: "spread numbers",
+    CHOOSE: "choose by label", PLACE: "place by label", CLEAR: "clear unused lanes", TOTAL: "sum over examples", GEMM: "contract",
+    DOT: "contract over examples", OUTER: "contract over examples, transposed",
+}  # fmt: skip
+OPERATIONS = {
+    name: i
+    for i, name in enumerate(
+        [
+            "copy",
+            "add",
+            "sub",
+            "mul",
+            "div",
+            "neg",
+            "abs",
+            "sign",
+            "maximum",
+            "minimum",
+            "greater",
+            "less",
+            "greater_equal",
+            "less_equal",
+            "equal",
+            "not_equal",
+            "where",
+            "slope",
+            "sqrt",
+            "exp",
+            "log",
+            "log1p",
+            "tanh",
+            "sin",
+            "cos",
+            "erf",
+            "power",
+        ],
+        start=1,
+    )
+}
+
+
+@dataclass
+class Instruction:
+    """One instruction: the cells it writes and reads (arrays of names), and what its kind needs besides."""
+
+    kind: int
+    writes: list[Names]
+    reads: list[Names]
+    line: int
+    operation: int = 0
+    numbers: tuple[float, ...] = ()
+    array: int = 0
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Result:
+    """A sum over all examples: an array of ``rows`` x ``columns`` numbers, rows ``pitch`` apart (0: padded to whole vectors)."""
+
+    line: int
+    rows: int
+    columns: int
+    padded: bool
+    shape: tuple[int, ...]
+
+
+@dataclass
+class Input:
+    """An array that a stage reads: line number, which axis counts examples (None: no such axis), as int64 or as numbers."""
+
+    line: int
+    axis: int | None
+    places: bool = False
+    part: Any = None
+
+
+@dataclass
+class Output:
+    """A line of which a stage writes one value for each example: its shape, and which axis counts examples."""
+
+    line: int
+    axis: int
+
+
+@dataclass
+class Stage:
+    """One native call.  Array numbers count inputs, then outputs, then results."""
+
+    number: int
+    instructions: list[Instruction] = field(default_factory=list)
+    inputs: list[Input] = field(default_factory=list)
+    outputs: list[Output] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
+    starts: list[int] = field(default_factory=lambda: [0])
+    end: int = 1
+    cleared: set[int] = field(default_factory=set)
+
+    def cells(self, count: int) -> int:
+        """The first of ``count`` new cells, a value of their own."""
+        first, self.end = self.end, self.end + count
+        self.starts.append(first)
+        return first
+
+    def values(self, names: Names) -> Iterator[int]:
+        """The numbers of the values that these cells belong to (0: the zero cell alone)."""
+        found = np.searchsorted(self.starts, np.unique(names), side="right") - 1
+        return iter(np.unique(found).tolist())
+
+    def input(self, wanted: Input) -> int:
+        """The number of an input array."""
+        for i, known in enumerate(self.inputs):
+            if (known.line, known.axis, known.places, known.part) == (
+                wanted.line,
+                wanted.axis,
+                wanted.places,
+                wanted.part,
+            ):
+                return i
+        self.inputs.append(wanted)
+        return len(self.inputs) - 1

@@ -1,0 +1,168 @@
+"""From lines to instructions: every line that treats the examples of a batch alike goes to the machine, the others to NumPy.
+
+Lines are taken in order.  A line is either *laned* (its cells, one example in each lane, live in a stage of the machine) or
+an *array* (a source, or computed by NumPy).  Stages have odd numbers and NumPy's turns even ones; a line goes to the first
+stage in which its operands can be had: cells of the same stage as they are, everything else through its array.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from ..shapes import Shape, broadcast_axes, keepdims_shape
+from . import contraction, labels, overlap
+from .cells import Cells
+from .instructions import (
+    GATHER,
+    OPERATIONS,
+    TOTAL,
+    Instruction,
+    Names,
+    Result,
+)
+from .names import one_example, steps
+from .program import Line, Program
+
+_MOST_CELLS = 1 << 25  # a larger plan would take longer to make than NumPy takes to run
+
+
+class Lowering(Cells):
+    """The plan of a program for batches of ``examples``, numbers of one ``dtype``."""
+
+    def __init__(self, program: Program, examples: int, dtype: np.dtype) -> None:
+        super().__init__(program, examples, dtype)
+        for i, line in enumerate(program.lines):
+            if line.primitive is None:
+                self.ready[i] = 0
+                mine = line.argument is not None and bool(line.shape) and line.shape[0] == examples
+                self.axis[i] = 0 if mine else None
+            elif not self._lower(i, line):
+                self.by_numpy(i, line)
+        for y in program.outputs:
+            self.array(y)
+
+    def settle(self, i: int) -> None:
+        """Write down a contraction that waited for its reader."""
+        if i in self.pending:
+            contraction.emit(self, self.pending.pop(i))
+
+    def _lower(self, i: int, line: Line) -> bool:
+        """Write line i for the machine; False if NumPy has to do it."""
+        assert line.primitive is not None
+        name = line.primitive.name
+        if line.dtype not in (self.dtype, np.dtype(bool)) or 0 in line.shape:
+            return False
+        if any(stage.end > _MOST_CELLS for stage in self.stages.values()):
+            return False
+        if name == "contract":
+            return contraction.lower(self, i, line)
+        if name == "overlap_add":
+            return overlap.overlap(self, i, line)
+        if name == "take":
+            return labels.take(self, i, line)
+        if name == "scatter_add":
+            return labels.scatter_add(self, i, line)
+        if name in ("sum", "sum_to"):
+            return self._sum(i, line)
+        if name in OPERATIONS:
+            return self._map(i, line, name)
+        if name == "cast" and self.program.lines[line.operands[0]].dtype == bool:
+            return self._alias(i, line)
+        return (name == "concat" and self._concat(i, line)) or (
+            line.primitive.group == "wiring" and self._wiring(i, line)
+        )
+
+    def _map(self, i: int, line: Line, name: str) -> bool:
+        axis = self.example_axis(*line.operands)
+        if axis is None or line.shape[axis : axis + 1] != (self.examples,):
+            return False
+        if name == "add" and contraction.with_bias(self, i, line):
+            return True
+        stage = self.stage(*line.operands)
+        found = [self.names(x, axis, stage) for x in line.operands]
+        if any(x is None for x in found):
+            return False
+        reads: list[Names] = [x for x in found if x is not None]
+        if name == "add":
+            a, b = reads
+            if not ((a != 0) & (b != 0)).any():  # each cell of one meets the zero cell of the other: nothing to add
+                return self.place(i, np.where(a != 0, a, b), axis, stage)
+        out = self.fresh(self.one(line.shape, axis), stage, like=max(reads, key=lambda x: len(np.unique(x))))
+        numbers = (0.0, float(line.params.get("at_zero", 0)), 0.0)
+        if name == "slope":
+            numbers = (line.params["less"], line.params["tie"], line.params["more"])
+        self._elementwise(i, name, out, reads, numbers, stage)
+        return self.place(i, out, axis, stage)
+
+    def _alias(self, i: int, line: Line) -> bool:
+        found = self.operand(i, line)
+        return found is not None and self.place(i, *found)
+
+    def _wiring(self, i: int, line: Line) -> bool:
+        assert line.primitive is not None
+        x = line.operands[0]
+        if i in self.lanes:  # placed by the ``scatter_add`` that it reads
+            return True
+        axis = self.example_axis(x)
+        if axis is None:
+            return False
+        shape = self.program.lines[x].shape
+        moved = one_example(line, shape, axis, self.examples)
+        if moved is None:
+            return labels.merges(self, i, line, x, axis)
+        if line.primitive.name == "reshape" and x in self.pending and contraction.reshaped(self, i, x, line, moved[1]):
+            return True
+        found = self.operand(i, line)
+        if found is None:
+            return False
+        names, _, stage = found
+        if line.primitive.name == "windows" and steps(names) is None and contraction.feeds(self, i):
+            names = self.copy(i, names, stage)
+        return self.place(i, np.asarray(line.primitive.forward(names, **moved[0])), moved[1], stage)
+
+    def _concat(self, i: int, line: Line) -> bool:
+        axis = self.example_axis(*line.operands)
+        if axis is None or line.params["axis"] == axis:
+            return False
+        stage = self.stage(*line.operands)
+        found = [self.names(x, axis, stage) for x in line.operands]
+        if any(x is None for x in found):
+            return False
+        return self.place(i, np.concatenate(found, axis=line.params["axis"]), axis, stage)  # type: ignore[arg-type]
+
+    def _sum(self, i: int, line: Line) -> bool:
+        assert line.primitive is not None
+        x = line.operands[0]
+        shape = self.program.lines[x].shape
+        if line.primitive.name == "sum":
+            axes = tuple(line.params["axis"])
+        else:
+            axes = broadcast_axes(line.shape, shape)
+        found = self.operand(i, line)
+        if found is None:
+            return False
+        names, axis, stage = found
+        rest = [d for d in range(len(shape)) if d not in axes and d != axis]
+        table = names.transpose(*rest, *[d for d in range(len(shape)) if d not in rest])
+        table = table.reshape(prod([shape[d] for d in rest]), -1)
+        at = self.stages[stage]
+        if axis in axes:
+            self.clear(i, names, stage)
+            at.results.append(Result(i, 1, len(table), False, line.shape))
+            at.instructions.append(Instruction(TOTAL, [], [table], i, array=len(at.results) - 1))
+            self.ready[i] = stage + 1
+            self.axis[i] = None
+            return True
+        kept = keepdims_shape(shape, axes)
+        made = self._summed(line, shape, axes, axis)
+        out = self.fresh(self.one(kept, axis), stage)
+        at.instructions.append(Instruction(GATHER, [out.ravel()], [table], i))
+        return self.place(i, out.reshape(self.one(line.shape, made)), made, stage)
+
+    def _summed(self, line: Line, shape: Shape, axes: Shape, axis: int) -> int:
+        """Where the example axis is after a sum over other axes."""
+        if len(line.shape) == len(shape):
+            return axis
+        return axis - sum(d < axis for d in axes)

@@ -1,0 +1,156 @@
+"""Wiring rows on the names of cells: who reads whom, worked out when the plan is made, so that nothing is moved at run time.
+
+A value of one example is a set of cells.  Instead of numbers, the wiring rows are run once on an array of cell *names* with
+one example in it; the result says which cell stands where.  Name 0 is a cell that is always zero, so padding is a name too.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..shapes import Shape
+from .program import Line
+
+Names = np.ndarray
+
+
+def one_example(line: Line, shape: Shape, axis: int, examples: int) -> tuple[dict[str, Any], int] | None:
+    """The params of a wiring line for one example, and where the example axis is then; None if examples mix.
+
+    ``shape`` is the operand's, with ``examples`` along ``axis``.
+    """
+    assert line.primitive is not None
+    name, params = line.primitive.name, dict(line.params)
+    rule = _RULES.get(name)
+    if rule is None:
+        return None
+    moved = rule(params, shape, axis, line.shape, examples)
+    return None if moved is None else (params, moved)
+
+
+def _alone(shape: Shape, axis: int) -> Shape:
+    return (*shape[:axis], 1, *shape[axis + 1 :])
+
+
+def _reshape(params: dict[str, Any], shape: Shape, axis: int, made: Shape, examples: int) -> int | None:
+    before = prod(shape[:axis])
+    for q, n in enumerate(made):
+        if n == examples and prod(made[:q]) == before:
+            params["shape"] = _alone(made, q)
+            return q
+    return None
+
+
+def _permute(params: dict[str, Any], shape: Shape, axis: int, made: Shape, examples: int) -> int:
+    return tuple(params["axes"]).index(axis)
+
+
+def _flip(params: dict[str, Any], shape: Shape, axis: int, made: Shape, examples: int) -> int | None:
+    return None if axis in params["axis"] else axis
+
+
+def _broadcast(params: dict[str, Any], shape: Shape, axis: int, made: Shape, examples: int) -> int | None:
+    q = axis + len(made) - len(shape)
+    if made[q] != examples:
+        return None
+    params["shape"] = _alone(made, q)
+    return q
+
+
+def _pad(params: dict[str, Any], shape: Shape, axis: int, made: Shape, examples: int) -> int | None:
+    return axis if tuple(params["width"][axis]) == (0, 0) else None
+
+
+def _keyed(key: Any, ndim: int, axis: int, examples: int) -> tuple[tuple[Any, ...], int] | None:
+    """A key of slices, integers and new axes spelt out for ``ndim`` axes, all of axis ``axis`` taken, and where that is then."""
+    parts = list(key) if isinstance(key, tuple) else [key]
+    used = sum(k is not None and k is not Ellipsis for k in parts)
+    if Ellipsis in parts:
+        at = parts.index(Ellipsis)
+        parts[at : at + 1] = [slice(None)] * (ndim - used)
+    else:
+        parts += [slice(None)] * (ndim - used)
+    old = new = 0
+    for k in parts:
+        if k is None:
+            new += 1
+            continue
+        if old == axis:
+            if not isinstance(k, slice) or k.indices(examples) != (0, examples, 1):
+                return None
+            return tuple(parts), new
+        old, new = old + 1, new + isinstance(k, slice)
+    return None
+
+
+def _index(params: dict[str, Any], shape: Shape, axis: int, made: Shape, examples: int) -> int | None:
+    found = _keyed(params["key"], len(shape), axis, examples)
+    if found is None:
+        return None
+    parts, moved = found
+    position = _position(parts, axis)
+    params["key"] = (*parts[:position], slice(None), *parts[position + 1 :])
+    return moved
+
+
+def _position(parts: tuple[Any, ...], axis: int) -> int:
+    """Where in a spelt-out key axis number ``axis`` stands."""
+    old = 0
+    for j, k in enumerate(parts):
+        if k is None:
+            continue
+        if old == axis:
+            return j
+        old += 1
+    raise IndexError(axis)
+
+
+def _scatter(params: dict[str, Any], shape: Shape, axis: int, made: Shape, examples: int) -> int | None:
+    for q, n in enumerate(made):
+        if n == examples:
+            found = _keyed(params["key"], len(made), q, examples)
+            if found is not None and found[1] == axis:
+                position = _position(found[0], q)
+                params["key"] = (*found[0][:position], slice(None), *found[0][position + 1 :])
+                params["shape"] = _alone(made, q)
+                return q
+    return None
+
+
+def _windows(params: dict[str, Any], shape: Shape, axis: int, made: Shape, examples: int) -> int | None:
+    axes = params["axes"]
+    return None if axis in axes else axis if axis < axes[0] else axis + len(axes)
+
+
+_RULES = {
+    "reshape": _reshape, "permute_dims": _permute, "flip": _flip, "broadcast_to": _broadcast, "pad": _pad, "crop": _pad,
+    "index": _index, "scatter": _scatter, "windows": _windows,
+}  # fmt: skip
+
+
+def steps(names: Names) -> list[int] | None:
+    """The step along each axis if the names are evenly spaced (first + sum of i * step), None otherwise."""
+    if not names.size:
+        return None
+    made = [int(names.take(1, axis=d).flat[0] - names.flat[0]) if n > 1 else 0 for d, n in enumerate(names.shape)]
+    even = np.full((1,) * names.ndim, names.flat[0], names.dtype)
+    for d, (n, step) in enumerate(zip(names.shape, made, strict=True)):
+        even = even + (np.arange(n, dtype=names.dtype) * step).reshape((n,) + (1,) * (names.ndim - d - 1))
+    return made if np.array_equal(even, names) else None
+
+
+def in_memory(names: Names) -> list[int]:
+    """The axes from the one with the longest step between neighbours to the shortest, judged in the middle."""
+    middle = tuple(n // 2 for n in names.shape)
+    here = int(names[middle])
+
+    def step(d: int) -> int:
+        if names.shape[d] == 1:
+            return 0
+        there = tuple(m - (k == d) for k, m in enumerate(middle))
+        return abs(here - int(names[there])) if here and names[there] else 0
+
+    return sorted(range(names.ndim), key=lambda d: -step(d))

@@ -1,0 +1,56 @@
+/* kernel.h for every instruction set, element type and number of lanes, and the list of them.
+ *
+ * On x86 each set is compiled under a target pragma of its own, so the build needs no -march and one binary runs everywhere;
+ * other processors get the compiler's generic vectors.  ``registers``: how many accumulators a tile may have without spilling.
+ */
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+#define NAME(x) JOIN(x##_, SUFFIX)
+
+#if defined(__x86_64__) && !defined(__clang__)
+#define MANY_SETS
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v4,prefer-vector-width=512")
+#define SET v4
+#define BYTES 64
+#include "types.h"
+#undef BYTES
+#undef SET
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v3")
+#define SET v3
+#define BYTES 32
+#include "types.h"
+#undef BYTES
+#undef SET
+#pragma GCC pop_options
+#endif
+#define SET base
+#define BYTES 16
+#include "types.h"
+#undef BYTES
+#undef SET
+
+#define ENTRY(set, type, lanes, registers) {#set, sizeof(type), lanes, registers, block_##set##_##type##lanes, collect_##set##_##type##lanes, update_##set##_##type##lanes}
+static const Kernel all_kernels[] = {
+#ifdef MANY_SETS
+    ENTRY(v4, float, 16, 28), ENTRY(v4, float, 8, 28), ENTRY(v4, float, 4, 28), ENTRY(v4, double, 8, 28), ENTRY(v4, double, 4, 28), ENTRY(v4, double, 2, 28),
+    ENTRY(v3, float, 8, 12), ENTRY(v3, float, 4, 12), ENTRY(v3, double, 4, 12), ENTRY(v3, double, 2, 12),
+#endif
+    ENTRY(base, float, 4, 12), ENTRY(base, double, 2, 12), {0, 0, 0, 0, 0, 0, 0}};
+
+static int supported(const char *set) {
+#ifdef MANY_SETS
+  const char *most = getenv("AUTOCONV_INSTRUCTIONS"); /* "v3" or "base" leaves the wider sets alone, for tests and comparisons */
+  int level = most && !strcmp(most, "base") ? 0 : most && !strcmp(most, "v3") ? 1 : 2;
+  if (!strcmp(set, "v4")) return level > 1 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("bmi2");
+  if (!strcmp(set, "v3")) return level > 0 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+#endif
+  return !strcmp(set, "base");
+}
+static const Kernel *find_kernel(int bytes, int lanes) {
+  for (const Kernel *k = all_kernels; k->set; k++)
+    if (k->bytes == bytes && k->lanes == lanes && supported(k->set)) return k;
+  return 0;
+}

@@ -1,0 +1,94 @@
+"""Running a program with NumPy, line by line, in as little memory as its lifetimes allow.
+
+Each array is let go after the line that reads it (or a view of it) last, and an arithmetic line writes its result over an
+operand that nobody needs any more.  Numbers are those of the tape: the same NumPy calls in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .program import Program
+
+# Rows whose result may be a view of their (first) operand.
+_VIEWS = {"identity", "stop_gradient", "reshape", "permute_dims", "flip", "broadcast_to", "crop", "index", "windows"}
+_IN_PLACE: dict[str, np.ufunc] = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "neg": np.negative, "exp": np.exp, "log": np.log,
+    "log1p": np.log1p, "sqrt": np.sqrt, "tanh": np.tanh, "sin": np.sin, "cos": np.cos, "power": np.power, "maximum": np.maximum,
+    "minimum": np.minimum, "logaddexp": np.logaddexp,
+}  # fmt: skip
+
+
+class NumpyRun:
+    """A program with its memory planned: ``run(arguments)`` gives the outputs, arrays that the caller owns."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.owner = _owners(program)
+        last: dict[int, int] = {}
+        for i, line in enumerate(program.lines):
+            for x in (*line.operands, i):
+                for owner in self.owner[x]:
+                    last[owner] = i
+        for y in program.outputs:
+            for owner in self.owner[y]:
+                last[owner] = len(program.lines)
+        self.last = last
+        found = {i: self._overwritten(i) for i in range(len(program.lines))}
+        self.over = {i: x for i, x in found.items() if x is not None}
+        self.freed: list[list[int]] = [[] for _ in program.lines]
+        for i in range(len(program.lines)):
+            end = max(last[o] for o in self.owner[i])
+            if end < len(program.lines):
+                self.freed[end].append(i)
+
+    def _overwritten(self, i: int) -> int | None:
+        """The operand whose memory line i may take over: made by a calculation of its own, and read here last."""
+        line = self.program.lines[i]
+        if line.primitive is None or line.primitive.name not in _IN_PLACE or line.dtype.kind != "f":
+            return None
+        for x in line.operands:
+            operand = self.program.lines[x]
+            mine = operand.primitive is not None and self.owner[x] == (x,) and self.last[x] == i
+            if mine and operand.shape == line.shape and operand.dtype == line.dtype:
+                return x
+        return None
+
+    def run(self, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
+        lines = self.program.lines
+        values: list[Any] = [None] * len(lines)
+        for i, line in enumerate(lines):
+            if line.primitive is None:
+                values[i] = self.source(i, arguments)
+            else:
+                operands = [values[x] for x in line.operands]
+                over = values[self.over[i]] if i in self.over else None
+                if over is not None and over.ndim and over.flags.writeable:
+                    values[i] = _IN_PLACE[line.primitive.name](*operands, out=over)
+                else:
+                    values[i] = np.asarray(line.primitive.forward(*operands, **line.params))
+            for x in self.freed[i]:
+                values[x] = None
+        return [np.array(values[y], order="C") for y in self.program.outputs]
+
+    def source(self, i: int, arguments: Sequence[np.ndarray]) -> np.ndarray:
+        line = self.program.lines[i]
+        if line.argument is not None:
+            return arguments[line.argument]
+        value = line.tensor.value if line.tensor is not None else line.value
+        assert value is not None
+        return value
+
+
+def _owners(program: Program) -> list[tuple[int, ...]]:
+    """For each line the lines whose memory its array may lie in: itself, or what it may be a view of."""
+    owners: list[tuple[int, ...]] = []
+    for i, line in enumerate(program.lines):
+        if line.primitive is not None and line.primitive.name in _VIEWS:
+            owners.append(tuple(sorted({i, *[o for x in line.operands for o in owners[x]]})))
+        else:
+            owners.append((i,))
+    return owners

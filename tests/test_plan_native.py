@@ -1,0 +1,285 @@
+"""The native machine: the same numbers as NumPy on random nets and geometries, both dtypes, any batch and number of threads."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import autoconv as ac
+from autoconv import nn
+from autoconv.plan import compile, native_run
+from autoconv.plan.numpy_run import NumpyRun
+from autoconv.plan.passes import simplify
+from autoconv.plan.program import from_tape
+from autoconv.plan.slopes import slopes
+from autoconv.tape import Tensor
+
+native = pytest.mark.skipif(native_run.machine() is None, reason="the extension is not built here")
+ACTIVATIONS = [ac.relu, ac.tanh, ac.sigmoid, ac.leaky_relu, ac.elu, lambda x: x * x, lambda x: ac.clip(x, -0.5, 0.5)]
+
+
+def pick(rng, *choices):
+    return choices[rng.integers(len(choices))]
+
+
+def random_net(seed):
+    """(f, parameters, shape of one example): convolutions, pools and activations of random geometry, then a linear layer."""
+    rng = np.random.default_rng(seed)
+    dims = pick(rng, 1, 2, 2, 3)
+    first = bool(rng.integers(2))
+    layout = "channels_first" if first else "channels_last"
+    size = {1: 23, 2: 11, 3: 8}[dims]
+    channels = pick(rng, 1, 2, 4, 6)
+    shape = (channels, *(size,) * dims) if first else (*(size,) * dims, channels)
+    conv = [ac.conv1d, ac.conv2d, ac.conv3d][dims - 1]
+    pools = [[ac.max_pool1d, ac.avg_pool1d], [ac.max_pool2d, ac.avg_pool2d], [ac.max_pool3d, ac.avg_pool3d]][dims - 1]
+    layers, parameters = [], []
+    for _ in range(pick(rng, 1, 2)):
+        groups = pick(rng, 1, 1, 2, channels) if channels % 2 == 0 else 1
+        out = groups * pick(rng, 1, 3, 4)
+        window = tuple(int(k) for k in rng.integers(1, 4, dims))
+        kernel = (out, channels // groups, *window) if first else (*window, channels // groups, out)
+        w, b = (ac.tensor(rng.normal(size=s) * 0.4) for s in (kernel, (out,)))
+        settings = {
+            "stride": pick(rng, 1, 1, 2),
+            "padding": pick(rng, 0, 1, "same", "full"),
+            "dilation": pick(rng, 1, 1, 2),
+            "groups": groups,
+        }
+        if settings["dilation"] == 2 and settings["padding"] == 0:
+            settings["padding"] = 1
+        bias = b if rng.integers(3) else None
+        parameters += [w] if bias is None else [w, b]
+        layers.append(lambda x, w=w, bias=bias, s=settings: conv(x, w, bias, layout=layout, **s))
+        layers.append(pick(rng, *ACTIVATIONS))
+        if rng.integers(2):
+            pool, k = pick(rng, *pools), pick(rng, 2, 3)
+            more = {"stride": pick(rng, 1, 2), "padding": pick(rng, 0, 1), "layout": layout}
+            layers.append(lambda x, pool=pool, k=k, more=more: pool(x, k, **more))
+        channels = out
+    x = np.zeros((1, *shape))
+    for layer in layers:
+        x = np.asarray(layer(ac.tensor(x)))
+    w = ac.tensor(rng.normal(size=(x.size, 3)) * 0.2)
+    parameters.append(w)
+
+    def f(x, labels):
+        for layer in layers:
+            x = layer(x)
+        return ac.losses.cross_entropy(ac.flatten(x, 1) @ w, labels)
+
+    return f, parameters, shape
+
+
+def in_dtype(parameters, dtype):
+    """The parameters with their values in another dtype."""
+    for p in parameters:
+        p.value = p.value.astype(dtype)
+        p.value.flags.writeable = False
+
+
+def swept(f, arguments, wrt):
+    start = ac.tensor(0).serial
+    lines = [ac.tensor(x) for x in arguments]
+    y = f(*lines)
+    gradients = ac.sweep(y, wrt, Tensor(np.ones(y.shape, y.dtype), constant=True))
+    return from_tape([y, *gradients], lines, start)
+
+
+@native
+@pytest.mark.parametrize("seed", range(60))
+def test_random_nets(seed):
+    f, parameters, shape = random_net(seed)
+    rng = np.random.default_rng(seed + 1000)
+    examples = [1, 3, 8, 16, 37][seed % 5]
+    dtype = [np.float32, np.float64][seed % 2]
+    in_dtype(parameters, dtype)
+    x, labels = rng.normal(size=(examples, *shape)).astype(dtype), rng.integers(0, 3, examples)
+    program = simplify(swept(f, [x, labels], parameters))
+    planned = native_run.plan(program, [x, labels])
+    assert planned is not None
+    for got, expected in zip(planned.run([x, labels]), NumpyRun(program).run([x, labels]), strict=True):
+        scale = np.abs(expected).max() + 1e-3
+        np.testing.assert_allclose(got / scale, expected / scale, atol=5e-4 if dtype == np.float32 else 1e-12)
+        assert got.dtype == expected.dtype and got.shape == expected.shape
+
+
+FUNCTIONS = {
+    "batch norm": lambda x, w: ac.sum(ac.batch_norm(x, w, w) ** 3),
+    "layer norm": lambda x, w: ac.sum(ac.layer_norm(x, w, axis=-1) ** 3),
+    "softmax": lambda x, w: ac.sum(ac.softmax(x * w, axis=1) ** 2),
+    "attention": lambda x, w: ac.sum(ac.softmax(ac.einsum("nijc,nklc->nijkl", x, x * w), axis=-1) ** 2),
+    "conv transpose": lambda x, w: ac.sum(
+        ac.conv_transpose2d(x, ac.reshape(ac.outer(w, w), (1, 1, 3, 3)), stride=2, output_padding=1) ** 2
+    ),
+    "global pools": lambda x, w: ac.sum(ac.global_max_pool(x) * w + ac.global_avg_pool(x)),
+    "where and comparisons": lambda x, w: ac.sum(ac.where(x > w, x * w, ac.minimum(x, 0.3) - 1) / (1 + ac.abs(x))),
+    "examples mixed": lambda x, w: ac.sum(ac.flip(x, 0) * x) + ac.sum(x[1:] * x[:-1]) + ac.sum(ac.reshape(x, -1) ** 2),
+    "examples in the middle": lambda x, w: ac.sum(ac.moveaxis(x, 0, 2) ** 2 * w),
+    "library functions": lambda x, w: ac.sum(
+        ac.gelu(x) + ac.sin(x) * ac.cos(w) + ac.log1p(ac.exp(x)) + ac.sqrt(x * x + 1)
+    ),
+    "powers": lambda x, w: ac.sum((ac.abs(x) + 0.5) ** w + ac.softplus(x)),
+    "a product of parameters": lambda x, w: ac.sum(x * ac.sum(ac.outer(w, w), axis=0)),
+    "lp pool": lambda x, w: ac.sum(ac.lp_pool2d(x * w, 2, 3, stride=1)),
+    "overlapping windows": lambda x, w: ac.sum(
+        ac.windows(x, (2, 3), stride=1) * ac.overlap_add(ac.windows(x, (2, 2)), (4, 5))[:, :3, :3, None, None]
+    ),
+    "standard deviation": lambda x, w: ac.sum(ac.std(x, axis=(1, 2)) * w) + ac.std(x),
+    "product": lambda x, w: ac.sum(ac.prod(x, axis=1)) + ac.max(x) - ac.min(x * w),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("examples", [1, 5, 16])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_functions(name, examples, dtype):
+    rng = np.random.default_rng(5)
+    x, w = rng.normal(size=(examples, 4, 5, 3)).astype(dtype), ac.tensor(rng.uniform(0.5, 1.5, 3).astype(dtype))
+    f = FUNCTIONS[name]
+    xt = ac.tensor(x)
+    y = f(xt, w)
+    expected = [y.value, *ac.sweep(y, [xt, w])]
+    program = compile(lambda x: f(x, w))
+    for _ in range(2):
+        value, by_x = program.value_and_grad(x, wrt=0)
+        by_w = program.value_and_grad(x, wrt=[w])[1][0]
+        for got, e in zip((value, by_x, by_w), expected, strict=True):
+            np.testing.assert_allclose(
+                got, e, rtol=2e-3 if dtype == np.float32 else 1e-9, atol=2e-4 if dtype == np.float32 else 1e-10
+            )
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_slopes_change_no_number(seed):
+    f, parameters, shape = random_net(seed)
+    x = np.random.default_rng(seed).normal(size=(2, *shape))
+    program = simplify(swept(f, [x, np.array([0, 1])], parameters))
+    after = slopes(program)
+    assert len(after.lines) <= len(program.lines)
+    for a, b in zip(
+        NumpyRun(program).run([x, np.array([0, 1])]), NumpyRun(after).run([x, np.array([0, 1])]), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-16)
+
+
+@native
+def test_ties_nan_and_infinities():
+    f = lambda x: ac.sum(ac.maximum(x, 0) + ac.max_pool1d(x, 2) * 2 + ac.relu(x) + ac.minimum(x, 1, ties="first"))
+    x = np.array([[[0.0], [0.0], [1.0], [1.0], [-1.0], [np.inf]], [[np.nan], [1.0], [-0.0], [0.0], [-np.inf], [2.0]]])
+    f = lambda x: ac.maximum(x, 0.0) + ac.relu(x) - ac.minimum(x, 1.0, ties="first")
+    xt = ac.tensor(x)
+    with np.errstate(invalid="ignore"):
+        y = f(xt)
+        expected = ac.sweep(y, [xt], np.ones(y.shape))[0]
+        program = compile(lambda x: ac.sum(f(x)))
+        np.testing.assert_array_equal(compile(f)(x), y.value)
+        np.testing.assert_array_equal(program.value_and_grad(x, wrt=0)[1], expected)
+
+
+@native
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"AUTOCONV_THREADS": "1"},
+        {"AUTOCONV_THREADS": "5"},
+        {"AUTOCONV_INSTRUCTIONS": "v3"},
+        {"AUTOCONV_INSTRUCTIONS": "base"},
+        {"AUTOCONV_NATIVE": "0"},
+    ],
+    ids=str,
+)
+def test_threads_and_instruction_sets(settings):
+    """Each in a process of its own, since the choice is made once; the sums print with the digits that all must share."""
+    code = (
+        "import numpy as np, autoconv as ac; from autoconv.plan import compile; from autoconv import models\n"
+        "m = models.cnn((12, 12, 2), 4, np.random.default_rng(0)); rng = np.random.default_rng(1)\n"
+        "x, y = rng.normal(size=(83, 12, 12, 2)).astype('f4'), rng.integers(0, 4, 83)\n"
+        "p = compile(lambda x, y: ac.losses.cross_entropy(m(x), y)); o = ac.optim.SGD(m.parameters(), lr=0.1)\n"
+        "print(*[f'{p.step(o, x, y):.4f}' for _ in range(4)])"
+    )
+    run = lambda more: (
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, **more}, capture_output=True, text=True, check=True
+        ).stdout
+    )
+    assert run(settings) == run({})
+
+
+@native
+def test_two_python_threads_share_one_program():
+    from concurrent.futures import ThreadPoolExecutor
+
+    w = ac.tensor(np.random.default_rng(0).normal(size=(30, 40)).astype(np.float32))
+    program = compile(lambda x: ac.tanh(x @ w))
+    xs = [np.random.default_rng(k).normal(size=(64, 30)).astype(np.float32) for k in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        for x, y in zip(xs * 5, pool.map(program, xs * 5), strict=True):
+            np.testing.assert_allclose(y, np.tanh(x @ w.value), rtol=1e-4, atol=1e-5)
+
+
+@native
+def test_the_plan_says_what_the_machine_does():
+    f, parameters, shape = random_net(3)
+    program = compile(f)
+    x = np.random.default_rng(0).normal(size=(20, *shape))
+    program.value_and_grad(x, np.zeros(20, int), wrt=parameters)
+    assert "native machine" in program.plan and "contract" in program.plan and "lanes" in program.plan
+
+
+OPTIMIZERS = {
+    "sgd": lambda p: ac.optim.SGD(p, lr=0.05),
+    "sgd with decay": lambda p: ac.optim.SGD(p, lr=0.05, weight_decay=0.1),
+    "momentum": lambda p: ac.optim.SGD(p, lr=0.05, momentum=0.9, dampening=0.3, weight_decay=0.01),
+    "nesterov": lambda p: ac.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True),
+    "adam": lambda p: ac.optim.Adam(p, lr=0.01, weight_decay=0.1),
+    "adamw": lambda p: ac.optim.AdamW(p, lr=0.01, betas=(0.8, 0.99)),
+    "rmsprop": lambda p: ac.optim.RMSprop(p, lr=0.01, momentum=0.5),
+    "adagrad": lambda p: ac.optim.Adagrad(p, lr=0.01),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
+def test_optimizers(name, layout):
+    """Four steps with the machine and four without leave the same parameters and the same state."""
+    rng = np.random.default_rng(0)
+    shape = (9, 9, 3) if layout == "channels_last" else (3, 9, 9)
+    x, y = rng.normal(size=(21, *shape)), rng.integers(0, 4, 21)
+    build = lambda: nn.Sequential(
+        nn.Conv2d(3, 5, 3, padding=1, layout=layout, rng=1, dtype=np.float64), nn.Tanh(), nn.AvgPool2d(2, layout=layout),
+        nn.Flatten(), nn.Linear(80, 4, rng=2, dtype=np.float64),
+    )  # fmt: skip
+    ours, theirs = build(), build()
+    optimizers = [OPTIMIZERS[name](m.parameters()) for m in (ours, theirs)]
+    program = compile(lambda x, y: ac.losses.cross_entropy(ours(x), y))
+    before = [p.value.copy() for p in ours.parameters()]
+    held = [p.value for p in ours.parameters()]
+    for _ in range(4):
+        got = program.step(optimizers[0], x, y)
+        loss = ac.losses.cross_entropy(theirs(x), y)
+        optimizers[1].step(ac.sweep(loss, optimizers[1].params))
+        assert np.isclose(got, loss.item(), rtol=1e-9)
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        np.testing.assert_allclose(a.value, b.value, rtol=1e-9, atol=1e-12)
+    for a, b in zip(*[o.state_dict()["state"] for o in optimizers], strict=True):
+        assert a.keys() == b.keys() and a["step"] == 4
+        for key in a:
+            np.testing.assert_allclose(a[key], b[key], rtol=1e-8, atol=1e-12)
+    for a, b in zip(held, before, strict=True):
+        np.testing.assert_array_equal(a, b)  # who held the old arrays still has the old numbers
+
+
+@native
+def test_a_bad_label_moves_no_parameter():
+    w = ac.tensor(np.ones((3, 2)))
+    program = compile(lambda x, y: ac.losses.cross_entropy(x @ w, y))
+    optimizer = ac.optim.SGD([w], lr=0.1)
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    program.step(optimizer, x, np.array([0, 1, 0, 1]))
+    before = w.value
+    with pytest.raises(ValueError, match="out of range"):
+        program.step(optimizer, x, np.array([0, 1, 2, 1]))
+    assert w.value is before
