@@ -119,7 +119,7 @@ class Verdict:
             parts.append(f"<ul>{items}</ul>")
         parts += [f"<p>{escape(line)}</p>" for line in self.evidence]
         if self.counter_example:
-            parts.append(f"<p>{escape(self.counter_example.text)}</p>{self.counter_example.mathml}")
+            parts.append(f"<p>{escape(self.counter_example.sentence)}</p>{self.counter_example.mathml}")
         if self.telling_input:
             rows_ = "\n".join(f"{k} = {_short(v)}" for k, v in self.telling_input.items())
             parts.append(f"<p>{self._input_title}:</p><pre>{escape(rows_)}</pre>")
@@ -140,9 +140,14 @@ class CounterExample(NamedTuple):
     latex: str = ""
 
     @property
+    def sentence(self) -> str:
+        return f"Look at {self.element}: you have {self.claimed:.6g}, the gradient is {self.gradient:.6g}."
+
+    @property
     def text(self) -> str:
-        rows = f"Look at {self.element}: you have {self.claimed:.6g}, the gradient is {self.gradient:.6g}."
-        return f"{rows}\n    {self.equation}" if self.equation else rows
+        """The sentence, and the equation below it in lines."""
+        lines = self.equation.splitlines()
+        return "\n".join([self.sentence, *[f"    {line}" for line in lines]])
 
     @property
     def mathml(self) -> str:
