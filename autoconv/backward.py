@@ -127,7 +127,7 @@ def check_seed(y: Tensor, seed: Any) -> Any:
             raise ValueError(
                 f"gradient: {describe(y)} is not a scalar; reduce it first, as in y.sum(), or give a seed of shape {y.shape}"
             )
-        return np.ones(y.shape, y.dtype) if y.dtype != object else arrays.cast(np.ones(y.shape), object)
+        return arrays.cast(np.ones(y.shape), y.dtype)
     if np.shape(seed) != y.shape:
         raise ValueError(f"gradient: the seed has shape {np.shape(seed)}, {describe(y)} needs one of shape {y.shape}")
     return seed if isinstance(seed, Tensor) and seed.dtype == y.dtype else arrays.cast(np.asarray(seed), y.dtype)

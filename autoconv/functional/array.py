@@ -223,12 +223,9 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
 
 def getitem(x: Any, key: Any) -> Any:
     """x[key] as NumPy has it: integers, slices, None, Ellipsis, index arrays and masks."""
-    if isinstance(key, list) or (isinstance(key, Tensor | np.ndarray) and key.ndim and key.dtype.kind in "iu"):
-        return (
-            p.take(x, key if isinstance(key, Tensor) else np.asarray(key), axis=0)
-            if _whole(key)
-            else getitem(x, np.asarray(key))
-        )
+    key = np.asarray(key) if isinstance(key, list) else key
+    if isinstance(key, Tensor | np.ndarray) and key.ndim and key.dtype.kind in "iu":
+        return p.take(x, key, axis=0)
     parts = key if isinstance(key, tuple) else (key,)
     parts = tuple(k.value if isinstance(k, Tensor) else k for k in parts)
     if all(
@@ -238,10 +235,6 @@ def getitem(x: Any, key: Any) -> Any:
         return p.index(x, key=parts)
     names = np.arange(x.size).reshape(x.shape)[parts]  # ask NumPy which elements the key reads
     return p.take(reshape(x, -1), names, axis=0)
-
-
-def _whole(key: Any) -> bool:
-    return isinstance(key, Tensor) or (np.asarray(key).dtype.kind in "iu")
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:

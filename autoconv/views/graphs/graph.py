@@ -6,7 +6,6 @@ A Graph is a snapshot in plain text and numbers: what is recorded, assigned or s
 from __future__ import annotations
 
 import os
-import secrets
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ...files import replace_file
 from ...scalar import Scalar
 from ...tape import Tensor
 from ..pictures.dot import render, source
@@ -142,14 +142,3 @@ class Graph:
         edges = f"{len(self.edges)} edge{'s' if len(self.edges) != 1 else ''}"
         what = " -> ".join(results) if len(results) < 5 else f"{len(results)} results"
         return f"<Graph of {what or 'a slice'} at zoom {self.zoom!r}: {', '.join(kinds)}; {edges}>"
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file in one piece: to a temporary file beside it, which then takes its name."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

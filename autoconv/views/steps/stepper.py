@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from ...backward import Step, check_seed, steps
+from ...files import replace_file
 from ...tape import Tape, Tensor, describe
-from ..graphs.graph import replace_file, variables
+from ..words.roles import variables
 from ..words.text import numbers
 from .condition import condition as parsed
 from .condition import locate

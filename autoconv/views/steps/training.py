@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from ...files import replace_file
 from ...shapes import whole_number
 from ...tape import Tensor
-from ..graphs.graph import replace_file
 from ..pictures.chart import curves
 from ..words.text import clean, number
 from .pack import Pack
