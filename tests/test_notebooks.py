@@ -1,5 +1,6 @@
 """Every lesson runs from top to bottom, and its committed outputs are those of the run."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,15 +9,18 @@ nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
 
 LESSONS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:e[-+]?\d+)?")
 
 
-def texts(notebook):
-    """The printed and plain-text outputs of each code cell."""
-    return [
+def outputs(notebook):
+    """The printed and plain-text outputs of each code cell: the words between the numbers, and the numbers."""
+    texts = [
         "".join(o.get("text", "") or o.get("data", {}).get("text/plain", "") for o in cell.outputs)
         for cell in notebook.cells
         if cell.cell_type == "code"
     ]
+    words = [" ".join(NUMBER.sub(" # ", text).split()) for text in texts]
+    return words, [float(number) for text in texts for number in NUMBER.findall(text)]
 
 
 def test_there_are_lessons():
@@ -27,11 +31,13 @@ def test_there_are_lessons():
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 def test_lesson_runs_and_shows_what_is_committed(lesson):
     notebook = nbformat.read(lesson, as_version=4)
-    committed = texts(notebook)
-    assert any(committed)
+    committed_words, committed_numbers = outputs(notebook)
+    assert any(committed_words)
     nbclient.NotebookClient(
         notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(lesson.parent)}}
     ).execute()
-    assert texts(notebook) == committed
+    words, numbers = outputs(notebook)
+    assert words == committed_words
+    assert numbers == pytest.approx(committed_numbers, rel=1e-3, abs=1e-9)  # other processors round otherwise
     pictures = [o for cell in notebook.cells for o in cell.get("outputs", []) if "image/svg+xml" in o.get("data", {})]
     assert pictures
