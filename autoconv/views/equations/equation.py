@@ -39,7 +39,9 @@ class Statement:
 
     @property
     def formulas(self) -> list[Expression]:
-        return [x for x in (self.pattern, self.symbols, self.numbers) if x]
+        """What stands between ``left`` and ``result``; a single number alone would only repeat the result with fewer digits."""
+        alone = len(self.whole.terms) == 1 and "·" not in self.numbers.text
+        return [x for x in (self.pattern, self.symbols, None if alone else self.numbers) if x]
 
 
 def shown(whole: Sum) -> tuple[list[Term], int]:
