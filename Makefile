@@ -2,13 +2,14 @@
 #
 #   make demo       train a convolutional network on handwritten digits and show what it did
 #   make test       lint, type check, run every test
-#   make bench      time a training step (beside PyTorch, where it is installed)
+#   make bench      time everything beside its peers (PyTorch, JAX, tinygrad, ...), in an environment of their own
 #   make notebooks  open the lessons in JupyterLab
 #   make clean      remove what these commands made
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 PARTS := setup.py setup.cfg pyproject.toml $(wildcard autoconv/*/native/*)
 
 .PHONY: demo test bench notebooks clean
@@ -22,8 +23,8 @@ test: $(VENV)/test.stamp
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
-bench: $(VENV)/run.stamp
-	$(BIN)/python benchmarks/cnn.py
+bench: $(PEERS)/bench.stamp
+	$(PEERS)/bin/python benchmarks/run.py
 
 notebooks: $(VENV)/notebooks.stamp
 	$(BIN)/jupyter lab notebooks
@@ -41,5 +42,15 @@ $(VENV)/%.stamp: $(BIN)/python $(PARTS)
 	$(BIN)/python -m compileall -q autoconv
 	touch $@
 
+# a peer that has no build for this machine is left out
+$(PEERS)/bench.stamp: benchmarks/peers.txt $(PARTS)
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -e .
+	grep -v '^#' benchmarks/peers.txt | while read -r peer; do \
+	    $(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check "$$peer" || echo "$$peer cannot be installed here"; \
+	done
+	$(PEERS)/bin/python -m compileall -q autoconv
+	touch $@
+
 clean:
-	rm -rf $(VENV) autoconv-demo build dist *.egg-info autoconv/*/*.so .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(PEERS) autoconv-demo build dist *.egg-info autoconv/*/*.so .pytest_cache .ruff_cache .mypy_cache

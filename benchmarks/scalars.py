@@ -1,10 +1,10 @@
-"""Scalars beside plain Python floats and micrograd, scalar programs, and the expansion of LeNet into scalars.
+"""Scalars beside plain Python floats, micrograd and CasADi, scalar programs, and the expansion of LeNet into scalars.
 
-    python benchmarks/scalar.py [--rounds 5]
+    python benchmarks/scalars.py [--rounds 5]
 
 An MLP (2-16-16-1, hinge loss over 100 points), a 5x5 convolution and a chain are recorded and differentiated in turn by
-the compiled Scalar, the one in Python and micrograd (pip install micrograd), and calculated with plain floats; medians in
-nanoseconds an operation, and ratios within this run.  The same programs recorded once and run on other inputs: one, and 256
+the compiled Scalar, the one in Python, micrograd and CasADi where they are installed, and calculated with plain floats;
+medians in nanoseconds an operation, and ratios within this run.  The same programs recorded once and run on other inputs: one, and 256
 at once in float64 and float32.  Then the time and memory of ``expand``, ``sweep`` and ``run``.
 """
 
@@ -31,10 +31,21 @@ try:
     from micrograd.engine import Value
 except ImportError:
     Value = None
+try:
+    import casadi
+except ImportError:
+    casadi = None
 
 
 def relu(x: Any) -> Any:
-    return (x if x > 0 else 0.0) if type(x) is float else x.relu()
+    if type(x) is float:
+        return x if x > 0 else 0.0
+    return casadi.fmax(x, 0) if casadi and type(x) is casadi.SX else x.relu()
+
+
+def symbol(_: float) -> Any:
+    """A CasADi input: its programs are written with symbols, and numbers come at the end."""
+    return casadi.SX.sym("x")
 
 
 def mlp(w: list[Any]) -> Any:
@@ -123,10 +134,15 @@ def timed(program: Callable[..., Any], make: Any) -> tuple[float, float, float]:
     """Seconds to record, seconds to sweep, and the value."""
     at = numbers(program)
     start = time.perf_counter()
-    y = program([make(v) for v in at])
+    inputs = [make(v) for v in at]
+    y = program(inputs)
     between = time.perf_counter()
     if make is float:
         return between - start, 0.0, y
+    if make is symbol:
+        variables = casadi.vertcat(*inputs)
+        casadi.gradient(y, variables)
+        return between - start, time.perf_counter() - between, float(casadi.Function("f", [variables], [y])(at))
     y.backward()
     return between - start, time.perf_counter() - between, y.data
 
@@ -148,10 +164,13 @@ def bytes_of(program: Callable[..., Any], make: Any) -> float:
     return kept / operations(program)
 
 
-def compare(rounds: int) -> None:
-    """Print record and backward times of all, interleaved."""
+def compare(rounds: int) -> list[dict[str, Any]]:
+    """Print record and backward times of all, interleaved; returns them as rows {program, entrant, record, backward} in ns."""
     entrants = {"plain floats": float} | ({"compiled": floors.native().Scalar} if floors.native() else {})
     entrants |= {"in Python": scalar.Scalar} | ({"micrograd": Value} if Value else {})
+    entrants |= {"CasADi": symbol} if casadi else {}
+    recursive = ("micrograd", "CasADi")  # the long chain is too deep or too slow for them
+    rows: list[dict[str, Any]] = []
     print(f"autoconv.scalar.floor(): {floor()}" + ("" if Value else "; micrograd is not installed"))
     print(
         f"{'program':12}{'operations':>11}  {'entrant':13}{'record':>9}{'backward':>10}{'record':>10}{'both':>13}{'memory':>9}"
@@ -159,7 +178,7 @@ def compare(rounds: int) -> None:
     print(f"{'':12}{'':11}  {'':13}{'ns':>9}{'ns':>10}{'/ floats':>10}{'/ micrograd':>13}{'bytes':>9}   an operation")
     for program in (mlp, conv, chain, long_chain):
         count = operations(program)
-        present = {name: make for name, make in entrants.items() if program is not long_chain or name != "micrograd"}
+        present = {name: make for name, make in entrants.items() if program is not long_chain or name not in recursive}
         found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in present}
         for _ in range(rounds):
             for name, make in present.items():
@@ -173,8 +192,11 @@ def compare(rounds: int) -> None:
         for name, (record, back) in spent.items():
             floats = f"{record / spent['plain floats'][0]:10.2f}"
             peer = f"{sum(spent[name]) / sum(spent['micrograd']):13.4f}" if "micrograd" in spent else f"{'':13}"
-            memory = f"{bytes_of(program, present[name]):9.0f}" if name != "plain floats" else ""
+            traced = name not in ("plain floats", "CasADi")
+            memory = f"{bytes_of(program, present[name]):9.0f}" if traced else ""
+            rows.append({"program": program.__name__, "entrant": name, "record": record, "backward": back})
             print(f"{program.__name__:12}{count:11,}  {name:13}{record:9.1f}{back:10.1f}{floats}{peer}{memory}")
+    return rows
 
 
 def replays(rounds: int) -> None:
@@ -235,18 +257,26 @@ def expansion(rounds: int) -> None:
     print(f"{rate:.1f} million operations expanded a second   memory {kept / 1e6:.0f} MB, at most {peak / 1e6:.0f} MB")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
-    compare(rounds)
-    replays(rounds)
-    expansion(rounds)
+def main(rounds: int) -> list[dict[str, Any]]:
+    """All of it, in a thread with a large stack, because micrograd's sort is recursive; returns the rows of ``compare``."""
+    rows: list[dict[str, Any]] = []
 
+    def run() -> None:
+        rows.extend(compare(rounds))
+        replays(rounds)
+        expansion(rounds)
 
-if __name__ == "__main__":  # in a thread with a large stack, because micrograd's sort is recursive
+    limit, stack = sys.getrecursionlimit(), threading.stack_size(1 << 29)
     sys.setrecursionlimit(10**7)
-    threading.stack_size(1 << 29)
-    thread = threading.Thread(target=main)
+    thread = threading.Thread(target=run)
     thread.start()
     thread.join()
+    sys.setrecursionlimit(limit)
+    threading.stack_size(stack)
+    return rows
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    main(parser.parse_args().rounds)

@@ -1,0 +1,179 @@
+"""Everything that is measured, in one run: python benchmarks/run.py [--quick] [--only steps growth scalars imports accuracy]
+
+``make bench`` installs the peers (peers.txt) into an environment of their own and calls this.  A peer that does not run here
+is left out with its reason.  Writes benchmarks/results/: results.json (every number), table.md, steps.svg, growth.svg.
+Every ratio is of medians within this run; what else the machine did meanwhile is written down as its load.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import accuracy
+import chart
+import imports
+import nets
+import numpy as np
+import scalars
+from turns import MODULES, race
+
+RESULTS = Path(__file__).parent / "results"
+PEERS = ("torch", "jax", "tinygrad", "autograd", "micrograd", "casadi")
+STEPS = [("lenet", n) for n in (1, 16, 64, 256)] + [
+    (name, net.batch) for name, net in nets.NETS.items() if name != "lenet"
+]
+FEW = ["autoconv compiled", "torch", "torch channels_last", "jax"]
+GROWTH = {
+    "LeNet, batch": [("lenet", n, n) for n in (1, 4, 16, 64, 256, 1024)],
+    "two layers, image side": [(f"image {n}", 8, n) for n in (8, 16, 32, 64, 128)],
+    "16 x 16 images, layers": [(f"depth {n}", 8, n) for n in (1, 2, 4, 8, 16, 32)],
+}
+
+
+def machine() -> dict[str, Any]:
+    """What was measured on, and with which versions."""
+    cpu = Path("/proc/cpuinfo")
+    names = (
+        [line.split(":")[1].strip() for line in cpu.read_text().splitlines() if line.startswith("model name")]
+        if cpu.exists()
+        else []
+    )
+    found: dict[str, Any] = {
+        "date": datetime.date.today().isoformat(),
+        "processor": names[0] if names else platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}",
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    }
+    for peer in PEERS:
+        try:
+            found[peer] = version(peer)
+        except PackageNotFoundError:
+            found[peer] = "not installed"
+    return found
+
+
+def peak() -> float:
+    """Floating-point operations a second of NumPy's float32 matrix product: the best of several sizes and tries."""
+    best = 0.0
+    for n in (512, 1024, 2048):
+        a, b = np.ones((2, n, n), np.float32)
+        for _ in range(max(4, 40 * 512**3 // n**3)):
+            start = perf_counter()
+            np.matmul(a, b)
+            best = max(best, 2 * n**3 / (perf_counter() - start))
+    return best
+
+
+def steps(slices: int) -> list[dict[str, Any]]:
+    """A row for each net, batch and entrant."""
+    rows = []
+    for name, batch in STEPS:
+        case, work, top = f"{name}, batch {batch}", nets.operations(nets.named(name), batch), peak()
+        found = race(name, batch, list(MODULES), slices)
+        best = min(median(e.times) for e in found if e.name in chart.MARKS)
+        print(f"{case}: {work / 1e6:,.0f} million operations; matrix products run at {top / 1e9:.0f} billion a second")
+        for e in found:
+            middle = median(e.times)
+            row = {"case": case, "entrant": e.name, "median": middle, "min": min(e.times), "ratio": middle / best}
+            row |= {"peak": work / middle / top, "first": e.first, "memory": e.memory[0], "added": e.memory[1]}
+            rows.append(row)
+            print(
+                f"  {e.name:20} {middle * 1e3:9.3f} ms  {middle / best:6.2f} of the fastest peer's   min {min(e.times) * 1e3:9.3f} ms"
+                f"   {row['peak']:5.0%} of peak   first call {e.first:6.2f} s   {e.memory[0]:5.0f} MB"
+            )
+    return rows
+
+
+def growth(slices: int) -> list[dict[str, Any]]:
+    rows = []
+    for series, cases in GROWTH.items():
+        for name, batch, size in cases:
+            print(f"{series} {size}")
+            for e in race(name, batch, FEW, slices):
+                rows.append({"series": series, "size": size, "entrant": e.name, "median": median(e.times)})
+                print(f"  {e.name:20} {median(e.times) * 1e3:9.3f} ms")
+    return rows
+
+
+def table(found: dict[str, Any]) -> str:
+    """The run as Markdown: what it ran on, then a table for each subject."""
+    lines = ["# Measured", "", *(f"- {key}: {value}" for key, value in found["machine"].items()), ""]
+    if rows := found.get("steps"):
+        lines += ["## One training step", "", "Median ms; in brackets the multiple of the fastest peer's median.", ""]
+        names = list(MODULES)
+        lines += ["| | " + " | ".join(names) + " | of matrix-multiply peak |", "|---" * (len(names) + 2) + "|"]
+        for case in dict.fromkeys(row["case"] for row in rows):
+            of = {row["entrant"]: row for row in rows if row["case"] == case}
+            cells = [f"{of[n]['median'] * 1e3:.3g} ({of[n]['ratio']:.2f})" if n in of else "-" for n in names]
+            share = f"{of[names[0]]['peak']:.0%}" if names[0] in of else "-"
+            lines.append(f"| {case} | " + " | ".join(cells) + f" | {share} |")
+        lines += ["", "First call (s) / peak memory of the process (MB):", ""]
+        lines += ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+        for case in dict.fromkeys(row["case"] for row in rows):
+            of = {row["entrant"]: row for row in rows if row["case"] == case}
+            cells = [f"{of[n]['first']:.2g} / {of[n]['memory']:.0f}" if n in of else "-" for n in names]
+            lines.append(f"| {case} | " + " | ".join(cells) + " |")
+        lines.append("")
+    if rows := found.get("scalars"):
+        lines += [
+            "## Scalars",
+            "",
+            "ns an operation, recording + sweep.",
+            "",
+            "| program | entrant | record | sweep |",
+            "|---|---|---|---|",
+        ]
+        lines += [f"| {r['program']} | {r['entrant']} | {r['record']:.1f} | {r['backward']:.1f} |" for r in rows]
+        lines.append("")
+    if rows := found.get("accuracy"):
+        lines += ["## Error of float32 gradients", "", "| net | entrant | error against float64 |", "|---|---|---|"]
+        lines += [f"| {r['net']} | {r['entrant']} | {r['error']:.1e} |" for r in rows]
+        lines.append("")
+    if row := found.get("imports"):
+        lines += ["## Import", "", f"python {row['python']:.0f} ms, numpy +{row['numpy']:.0f} ms, autoconv +{row['autoconv']:.0f} ms: "
+                  f"{row['autoconv'] / row['numpy']:.2f} of numpy's.", ""]  # fmt: skip
+    return "\n".join(lines)
+
+
+def main() -> None:
+    subjects = ["steps", "growth", "scalars", "imports", "accuracy"]
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--only", nargs="+", choices=subjects, default=subjects)
+    options.add_argument("--quick", action="store_true", help="few slices: a first look, not a result")
+    chosen = options.parse_args()
+    slices = 3 if chosen.quick else 12
+    found: dict[str, Any] = {"machine": machine()}
+    for subject in chosen.only:
+        print(f"--- {subject}", flush=True)
+        if subject == "steps":
+            found[subject] = steps(slices)
+        elif subject == "growth":
+            found[subject] = growth(max(3, slices // 2))
+        elif subject == "scalars":
+            found[subject] = scalars.main(max(2, slices // 2))
+        elif subject == "imports":
+            found[subject] = imports.measure(slices + 3)
+        else:
+            found[subject] = accuracy.measure(list(nets.NETS), 3 if chosen.quick else 7)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "results.json").write_text(json.dumps(found, indent=1))
+    (RESULTS / "table.md").write_text(table(found))
+    if "steps" in found:
+        chart.ratios(found["steps"], "One training step, beside the fastest peer").save(RESULTS / "steps.svg")
+    if "growth" in found:
+        chart.growth(found["growth"], "How a training step grows").save(RESULTS / "growth.svg")
+    print(f"written to {RESULTS}")
+
+
+if __name__ == "__main__":
+    main()
