@@ -1,6 +1,7 @@
 """Small SVG pictures of a training run: curves over the epochs, grids of grey images, and a confusion table.
 
-Each function takes plain numbers and returns SVG text, self-contained, for light and dark pages.
+Each function takes plain numbers and returns a Picture: SVG text, self-contained, for light and dark pages, which a notebook
+shows as it is.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..words.text import cut, number
-from .svg import coordinate, document, rect, text, text_width, tooltip
+from .svg import Picture, coordinate, document, rect, text, text_width, tooltip
 
 LOOKS = ("first", "second")  # the strokes of the series; the second is dashed as well
 
@@ -27,7 +28,7 @@ def curves(
     x_label: str = "epoch",
     y_label: str = "",
     start: int = 1,
-) -> str:
+) -> Picture:
     """One or two lines over whole numbers ``start``, ``start`` + 1, ...; None and what is not finite leave a gap.
 
     series: name -> values, as in {"train": [...], "validation": [...]}.  Raises ValueError for more than two series or for
@@ -83,13 +84,17 @@ def images(
     columns: int = 8,
     side: int = 64,
     signed: bool = False,
-) -> str:
+    limit: float | None = None,
+) -> Picture:
     """Grey pictures in a grid, each with a caption below it.
 
     pictures: 2-d arrays (H, W); each is scaled from its smallest number (black) to its largest (white), or with ``signed``
-    (kernels) so that 0 is mid grey.  side: the length of the longer edge in the picture.  Raises ValueError for an array
-    that is not (H, W) or captions that do not match.
+    (kernels) so that 0 is mid grey.  limit: one scale for all, from 0 (with ``signed`` from -limit) to ``limit``.  side:
+    the length of the longer edge in the picture.  Raises ValueError for an array that is not (H, W), captions that do not
+    match, or a limit that is not positive.
     """
+    if limit is not None and not 0 < limit < math.inf:
+        raise ValueError(f"images: limit={limit} must be a positive number, the value that is white")
     arrays = [np.asarray(picture, dtype=float) for picture in pictures]
     for array in arrays:
         if array.ndim != 2 or not array.size:
@@ -109,7 +114,7 @@ def images(
         x, y = 16 + column * cell + (cell - 14 - w) / 2, head + row * line + (side - h) / 2
         parts.append(
             f'<image x="{coordinate(x)}" y="{coordinate(y)}" width="{coordinate(w)}" height="{coordinate(h)}" '
-            f'preserveAspectRatio="none" href="data:image/png;base64,{b64encode(png(grey(array, signed), side)).decode()}"/>'
+            f'preserveAspectRatio="none" href="data:image/png;base64,{b64encode(png(grey(array, signed, limit), side)).decode()}"/>'
         )
         parts.append(rect(x, y, w, h, "axis", fill="none"))
         if words:
@@ -122,7 +127,7 @@ def images(
     return document(width, head + -(-len(arrays) // across) * line, title or "images", parts)
 
 
-def confusion(table: Any, labels: Sequence[Any] = (), *, title: str = "") -> str:
+def confusion(table: Any, labels: Sequence[Any] = (), *, title: str = "") -> Picture:
     """A table of counts: row = true class, column = predicted class; right ones blue, wrong ones orange, darker for more.
 
     table: (classes, classes) whole numbers.  Raises ValueError for another shape or labels that do not match.
@@ -216,16 +221,19 @@ def dots(look: str, points: Sequence[tuple[float, float]]) -> str:
 # ---- grey pictures
 
 
-def grey(array: np.ndarray, signed: bool) -> np.ndarray:
-    """Numbers as grey levels 0 .. 255; what is not finite is black."""
+def grey(array: np.ndarray, signed: bool, limit: float | None = None) -> np.ndarray:
+    """Numbers as grey levels 0 .. 255, those beyond ``limit`` as if they were there; what is not finite is black."""
     finite = np.isfinite(array)
     known = array[finite]
     low, high = (known.min(), known.max()) if known.size else (0.0, 1.0)
+    if limit is not None:
+        low, high = 0.0, limit
     if signed:
-        high = max(abs(low), abs(high))
+        high = max(abs(low), abs(high)) or 1.0
         low = -high
     span = high - low if high > low else 1.0
-    return np.where(finite, np.rint((np.where(finite, array, low) - low) / span * 255), 0).astype(np.uint8)
+    share = np.clip((np.where(finite, array, low) - low) / span, 0, 1)
+    return np.where(finite, np.rint(share * 255), 0).astype(np.uint8)
 
 
 def png(levels: np.ndarray, side: int) -> bytes:
