@@ -109,6 +109,8 @@ _LATER = {
     "check": ".tutor.check",
     "check_grads": ".gradcheck",
     "compile": ".plan",
+    "exercise": ".tutor.exercise.making",
+    "exercise_key": ".tutor.exercise.key",
     "expand": ".scalar",
     "explain": ".views.equations.explain",
     "graph": ".views.graphs.graph",

@@ -21,7 +21,11 @@ def run(lesson: Path) -> None:
     """Execute one notebook from top to bottom and write it back, without times, counters of earlier runs or machine names."""
     notebook = nbformat.read(lesson, as_version=4)
     NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(lesson.parent)}}
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(lesson.parent)}},
     ).execute()
     notebook.metadata = nbformat.from_dict(KERNEL)
     for number, cell in enumerate(notebook.cells):

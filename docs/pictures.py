@@ -22,15 +22,6 @@ def example() -> dict[str, ac.Tensor]:
     return {"i": i, "w1": w1, "w2": w2, "o1": o1, "o2": o2, "C": C}
 
 
-def asked() -> list[str]:
-    """The two claims of the README's learner: one right, one wrong."""
-    names = example()
-    C, w1, w2 = names["C"], names["w1"], names["w2"]
-    right = ac.check("o1[0,0] * 2*(o2 - 1)", of=C, wrt=w2[0, 0], names=names)
-    wrong = ac.check("(i[0,0] + i[0,1] + i[1,0] + i[1,1]) * sum(w2) * 2*(o2 - 1)", of=C, wrt=w1[0, 0], names=names)
-    return [right.text, wrong.text]
-
-
 def draw() -> dict[str, str]:
     """Name -> SVG."""
     names = example()

@@ -1,6 +1,7 @@
 """The command line and the demo: what they print and write, and one clear line with status 2 for what goes wrong."""
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -227,6 +228,19 @@ def test_info_and_module_form():
     done = subprocess.run([sys.executable, "-m", "autoconv", "info"], capture_output=True, text=True, check=True)
     assert ac.__version__ in done.stdout
     assert "NumPy" in done.stdout
+
+
+def test_info_says_which_floor_is_in_use_and_why():
+    environment = os.environ | {"AUTOCONV_NATIVE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "autoconv", "info"], capture_output=True, text=True, check=True, env=environment
+    )
+    rows = dict(line.split(None, 1) for line in done.stdout.splitlines())
+    assert (
+        rows["ac.compile"] == "NumPy: AUTOCONV_NATIVE=0 turns the native machine off"
+        or "not built" in rows["ac.compile"]
+    )
+    assert rows["ac.Scalar"] == "python: the extension is switched off by AUTOCONV_NATIVE=0"
 
 
 def test_confusion_table_in_words():

@@ -1,7 +1,7 @@
-"""The command line: ``autoconv demo | train | evaluate | graph | step | explain | check | info``.
+"""The command line: ``autoconv demo | train | evaluate | graph | step | explain | check | exercise | info``.
 
 Errors are one clear line and exit status 2.  Code is only ever run from files that the user names on the command line,
-never because a checkpoint names them.  named (what the user names), training and looking (the commands).
+never because a checkpoint names them.  named (what the user names), training, looking and exercising (the commands).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from .. import __version__, models
 from ..train import TrainingError
-from . import looking, training
+from . import exercising, looking, training
 from .named import UserError
 
 
@@ -144,12 +144,15 @@ def parser() -> argparse.ArgumentParser:
     explain.add_argument("--format", choices=looking.FORMATS, default="text", help="default: %(default)s")
     explain.add_argument("--output", metavar="FILE", help="write to a file")
 
-    judge = command("check", looking.check, "is the gradient you derived right? exit status 0 right, 1 wrong, 2 bad call", 'net.py:loss --wrt w --formula "(i[0,0] + i[0,1]) * 2*(o2 - y)"', "net.py:loss --wrt w --claim claim.npy")  # fmt: skip
+    judge = command("check", looking.check, "is the gradient you derived right? exit status 0 right, 1 wrong (as well: right only at these inputs, or not to be told), 2 bad call", 'net.py:loss --wrt w --formula "(i[0,0] + i[0,1]) * 2*(o2 - y)"', "net.py:loss --wrt w --claim claim.npy")  # fmt: skip
     _function(judge)
     judge.add_argument("--wrt", required=True, metavar="TENSOR", help='what the gradient is of, as "w" or "w[0,0]"')
     given = judge.add_mutually_exclusive_group(required=True)
-    given.add_argument("--claim", metavar="FILE", help="your gradient as an array in a .npy file")
-    given.add_argument("--formula", help="your gradient as a formula in the names of the tensors")
+    given.add_argument("--claim", metavar="FILE", help="your gradient as an array in a .npy file (or several by name in a .npz)")
+    given.add_argument("--formula", help="your gradient as a formula in the names of the tensors; or its shape, as (3, 3); or sum, mean, same for all")
+
+    sheet = command("exercise", exercising.run, "a worksheet with numbers left out, and its key; or marks for a filled-in one", "net.py:loss --blanks 5 --nice-numbers --out sheet.ipynb", "net.py:loss --of graph --seed 3 --out sheet.html", "--mark answers.json --key sheet.key.json")  # fmt: skip
+    exercising.options(sheet)
 
     command("info", training.info, "versions and what is available here", "")
     return top

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..tape import Tape, Tensor
 from ..views.graphs.graph import graph
-from .named import recorded
+from .named import UserError, recorded
 
 
 def draw(arguments: argparse.Namespace) -> None:
@@ -62,14 +63,26 @@ def explain(arguments: argparse.Namespace) -> None:
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """autoconv check: whether a gradient derived by hand is right; exit status 0 for right, 1 for anything else."""
+    """autoconv check: whether a gradient derived by hand is right; exit status 0 for right, 1 for anything else.
+
+    "Right only here" counts as 1: the numbers agree, but what was handed in is not the gradient of this program.
+    """
     from ..tutor.check import check as judge
 
     y, names = recorded(arguments.function)
-    claim = arguments.formula if arguments.claim is None else np.load(arguments.claim, allow_pickle=False)
+    claim = arguments.formula if arguments.claim is None else _claimed(arguments.claim)
     verdict = judge(claim, of=y, wrt=arguments.wrt, names=names)
-    print(verdict.text)
+    print(verdict.wrapped(shutil.get_terminal_size().columns))
     return verdict.status
+
+
+def _claimed(file: str) -> Any:
+    """The array in a .npy file, or the arrays by name in a .npz file; nothing in it is ever run."""
+    try:
+        made = np.load(file, allow_pickle=False)
+    except (ValueError, EOFError):
+        raise UserError(f"{file} holds no array of numbers; write one with numpy.save({file!r}, gradient)") from None
+    return made if isinstance(made, np.ndarray) else dict(made)
 
 
 def _element(y: Tensor, at: str, names: dict[str, Any]) -> Any:

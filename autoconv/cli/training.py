@@ -14,7 +14,7 @@ import numpy as np
 from .. import __version__, checkpoint, data, models, optim
 from ..plan import native_run
 from ..primitives import TABLE
-from ..scalar import floor
+from ..scalar import floors
 from ..train import evaluate, fit
 from .named import UserError, build
 
@@ -119,9 +119,9 @@ def info(arguments: argparse.Namespace) -> None:
         "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "NumPy": np.__version__,
         "primitives": f"{len(TABLE)} rows: " + ", ".join(f"{n} {group}" for group, n in groups.items()),
-        "tensors": "NumPy, line by line",
-        "compiled": native_run.floor(),
-        "Scalar": floor(),
+        "ac.tensor": "NumPy, line by line",
+        "ac.compile": native_run.floor(),
+        "ac.Scalar": floors.described(),
         "dot program": shutil.which("dot")
         or "not found: graphs are laid out by autoconv itself; .png and .pdf need it",
         "Pillow": "found"

@@ -109,16 +109,16 @@ class FlatTape:
 
         With ``recorded`` the elements of a line take the value that it was recorded with.
         """
-        with np.errstate(all="ignore"):
-            if self.blocks:
-                self._fill_blocks(recorded)
-            else:
-                self._fill_scalars()
         fixed = np.zeros(len(self), bool)
         fixed[self._of(CONSTANT)] = True
+        with np.errstate(all="ignore"):
+            if self.blocks:
+                self._fill_blocks(recorded, fixed)
+            else:
+                self._fill_scalars()
         self.slope[fixed[self.operands]] = 0
 
-    def _fill_blocks(self, recorded: bool) -> None:
+    def _fill_blocks(self, recorded: bool, fixed: Array) -> None:
         opened: Opened | None = None
         placed: dict[int, Any] = {}
         for block in self.blocks:
@@ -127,9 +127,9 @@ class FlatTape:
             if block.opened is not opened:
                 opened = block.opened
                 placed = opened.placed(self.value) if opened and opened.primitive.at else {}
-            self._fill_block(block, placed, recorded)
+            self._fill_block(block, placed, recorded, fixed)
 
-    def _fill_block(self, block: Block, placed: dict[int, Any], recorded: bool) -> None:
+    def _fill_block(self, block: Block, placed: dict[int, Any], recorded: bool, fixed: Array) -> None:
         operation, low, high = block.operation, *self._span(block)
         here = slice(block.first, block.first + block.count)
         if recorded and not block.inner:
@@ -155,7 +155,9 @@ class FlatTape:
             xs, y = [placed[id(x)] for x in step.operands], placed[id(step)]
         one = arrays.cast(np.ones(block.count), self.value.dtype)
         for k in operation.passes:
-            self.slope[low + k : high : operation.arity] = primitive.vjps[k](one, y, *xs, **operation.params)
+            towards = slice(low + k, high, operation.arity)
+            if not fixed[self.operands[towards]].all():  # a fraction has no logarithm, for the slope of an exponent
+                self.slope[towards] = primitive.vjps[k](one, y, *xs, **operation.params)
 
     def _fill_scalars(self) -> None:
         start, one = self.start.tolist(), np.ones((), self.value.dtype)

@@ -20,16 +20,32 @@ from .replay import Study
 
 Rules = Callable[[Tensor, Any, tuple[int, ...], bool], list[Any]]
 Ways = dict[str, Callable[[Any], Any]]
+Among = Callable[[Tensor], bool]
 
 
 class Plant(NamedTuple):
-    """A mistake made once: at ``line`` the contribution to operand ``k`` is off by ``delta`` (k None: what the line pushes on)."""
+    """A mistake made once: at ``line`` the contribution to operand ``k`` is off by ``delta`` (k None: what the line pushes on).
+
+    ``kind`` is what the line is to a reader, a row or a call: who gets one tanh wrong gets all of them wrong.
+    """
 
     mistake: Mistake
     way: str
     line: Tensor
     k: int | None
     delta: Any
+    kind: str = ""
+    call: Call | None = None
+
+    @property
+    def place(self) -> Tensor:
+        """The line that a reader is shown: of a call its last."""
+        return self.line if self.call is None else self.call.y
+
+    @property
+    def x(self) -> Tensor:
+        """The line whose cotangent is off."""
+        return self.line if self.k is None else self.line.operands[self.k]
 
     def rules(self) -> Rules:
         """The rules of a sweep with this one mistake."""
@@ -55,9 +71,11 @@ class Mistake:
         return f"<mistake {self.name}: {self.says}>"
 
     def plants(self, study: Study) -> Iterator[Plant]:
+        """The mistake at every single place where it can be made."""
         raise NotImplementedError
 
-    def everywhere(self, study: Study, way: str) -> Rules:
+    def everywhere(self, study: Study, way: str, among: Among | None = None) -> Rules:
+        """The rules of a sweep that makes it at every place (``among``: at those lines that it accepts)."""
         raise NotImplementedError
 
 
@@ -69,22 +87,37 @@ class RuleMistake(Mistake):
     def plants(self, study: Study) -> Iterator[Plant]:
         for step in study.steps:
             for k, right, _, _ in step.contributions:
-                for way, wrong in self.ways(study.place(step.line, k)).items():
+                place = study.place(step.line, k)
+                for way, wrong in self.ways(place).items():
                     made = wrong(step.cotangent)
                     if np.shape(made) == np.shape(right):
-                        yield Plant(self, way, step.line, k, made - right)
+                        yield Plant(self, way, step.line, k, made - right, place.row)
 
-    def everywhere(self, study: Study, way: str) -> Rules:
-        def rules(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[Any]:
-            made = pull(line, g, wanted, recorded)
-            for i, k in enumerate(wanted):
-                wrong = self.ways(study.place(line, k)).get(way)
-                if wrong is not None:
-                    other = wrong(g)
-                    made[i] = other if np.shape(other) == np.shape(made[i]) else made[i]
-            return made
+    def table(self, study: Study, way: str, among: Among | None = None) -> dict[tuple[int, int], Callable[[Any], Any]]:
+        """The wrong rules by line and operand."""
+        made = {}
+        for step in study.steps:
+            if among is None or among(step.line):
+                for k, *_ in step.contributions:
+                    if wrong := self.ways(study.place(step.line, k)).get(way):
+                        made[id(step.line), k] = wrong
+        return made
 
-        return rules
+    def everywhere(self, study: Study, way: str, among: Among | None = None) -> Rules:
+        return tabled(self.table(study, way, among))
+
+
+def tabled(table: dict[tuple[int, int], Callable[[Any], Any]]) -> Rules:
+    """The rules of a sweep with the wrong rules of ``table``; one whose result has no fitting shape is passed over."""
+
+    def rules(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[Any]:
+        wrong = {k: table[id(line), k](g) for k in wanted if (id(line), k) in table}
+        wrong = {k: made for k, made in wrong.items() if np.shape(made) == line.operands[k].shape}
+        rest = tuple(k for k in wanted if k not in wrong)
+        right = dict(zip(rest, pull(line, g, rest, recorded), strict=True)) if rest else {}
+        return [wrong[k] if k in wrong else right[k] for k in wanted]
+
+    return rules
 
 
 class PathMistake(Mistake):
@@ -99,11 +132,11 @@ class PathMistake(Mistake):
                 line, k, _ = received[-1]
                 yield Plant(self, way, line, k, sum(received[i][2] for i in indices) - total)
 
-    def everywhere(self, study: Study, way: str) -> Rules:
+    def everywhere(self, study: Study, way: str, among: Among | None = None) -> Rules:
         dropped = set()
         for received in study.received.values():
             keep = self.kept(len(received)).get(way)
-            if keep is not None:
+            if keep is not None and (among is None or among(received[-1][0])):
                 dropped |= {(id(line), k) for i, (line, k, _) in enumerate(received) if i not in keep}
 
         def rules(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[Any]:
@@ -125,7 +158,7 @@ class IncompleteMistake(Mistake):
             yield Plant(self, "every time", line, None, running[:-1].sum(axis=0))
             yield Plant(self, "too early", line, None, running[0] - running[-1])
 
-    def everywhere(self, study: Study, way: str) -> Rules:
+    def everywhere(self, study: Study, way: str, among: Among | None = None) -> Rules:
         collected: dict[int, list[Any]] = {}
 
         def rules(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[Any]:
@@ -152,12 +185,12 @@ class CallMistake(Mistake):
                 made = wrong(g)
                 if np.shape(made) == call.x.shape:
                     line, k = call.readers[-1]
-                    yield Plant(self, way, line, k, made - call.pull(g))
+                    yield Plant(self, way, line, k, made - call.pull(g), call.name, call)
 
-    def everywhere(self, study: Study, way: str) -> Rules:
+    def everywhere(self, study: Study, way: str, among: Among | None = None) -> Rules:
         arrived: dict[int, Any] = {}
-        fitting = {call.scope.serial: call for call in study.calls if way in self.ways(call)}
-        outermost = [c for c in fitting.values() if not any(s.serial in fitting for s in c.scope.path[:-1])]
+        fitting = [c for c in study.calls if way in self.ways(c) and (among is None or among(c.readers[-1][0]))]
+        outermost = [c for c in fitting if not any(c.within(other) for other in fitting)]
         chosen = {id(call.y): call for call in outermost}
         silent = {(id(line), k): call for call in chosen.values() for line, k in call.readers}
 

@@ -1,4 +1,7 @@
-"""Composed operations as single steps: a call with one input and one output, and its Jacobian, taken from its own lines."""
+"""Composed operations as single steps: one input, one output, and the Jacobian between them, taken from their own lines.
+
+There are the calls that the tape names (softmax, layer_norm, ..), and the stretches that somebody wrote out, as 1 / (1 + exp(-x)).
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,32 @@ from ..backward import Step, steps
 from ..tape import Scope, Tape, Tensor
 
 JACOBIAN = 400  # elements of an input up to which the diagonal of a full Jacobian is worked out
+STRETCH, STRETCHES = 12, 60  # lines of a stretch, and how many are looked at
+WRITTEN = "formula"
+_ENTRY = ("reshape", "broadcast_to", "sum", "sum_to")
+_BENT = {
+    "mul", "div", "exp", "log", "log1p", "sqrt", "tanh", "power", "abs", "erf", "sin", "cos", "logaddexp", "maximum",
+    "minimum", "where",
+}  # fmt: skip
+# Calls whose lines a reader thinks of one by one; any other is one step to them.
+_OPEN = ("conv", "max_pool", "avg_pool", "lp_pool", "matmul", "einsum", "linear", "relu")
 
 
 class Call:
     """One composed operation: ``y`` its output, ``x`` its one differentiable input, ``readers`` the (line, k) that read x."""
 
-    def __init__(
-        self, scope: Scope, x: Tensor, y: Tensor, readers: list[tuple[Tensor, int]], lines: list[Tensor]
-    ) -> None:
-        self.scope, self.x, self.y, self.readers, self.lines = scope, x, y, readers, lines
+    def __init__(self, name: str, x: Tensor, y: Tensor, readers: list[tuple[Tensor, int]], lines: list[Tensor]) -> None:
+        self.name, self.x, self.y, self.readers, self.lines = name, x, y, readers, lines
+        self.members = frozenset(map(id, lines))
 
     @property
-    def name(self) -> str:
-        return self.scope.name
+    def closed(self) -> bool:
+        """Whether a reader thinks of it as one step, not of the lines inside."""
+        return self.name != WRITTEN and not self.name.startswith(_OPEN)
+
+    def within(self, other: Call) -> bool:
+        """Whether this is a part of a larger one."""
+        return self.members < other.members
 
     @cached_property
     def alone(self) -> tuple[Tensor, Tensor]:
@@ -41,10 +57,10 @@ class Call:
             made[id(line)] = Tensor(value, line.primitive, operands, line.params, constant=line.constant)
         return leaf, made[id(self.y)]
 
-    def pull(self, g: Any, at: Any = None) -> Any:
-        """The true cotangent of x for g at y (at another input, if given)."""
+    def pull(self, g: Any, at: Any = None, rules: Any = None) -> Any:
+        """The cotangent of x for g at y (at another input, or by other rules, if given)."""
         leaf, y = self.alone if at is None else self.at(at)
-        found = [s.cotangent for s in steps(y, [leaf], np.asarray(g)) if s.line is leaf]
+        found = [s.cotangent for s in steps(y, [leaf], np.asarray(g), rules=rules) if s.line is leaf]
         return found[0] if found else np.zeros(leaf.shape)
 
     @cached_property
@@ -97,5 +113,57 @@ def calls_of(tape: Tape, walked: list[Step]) -> list[Call]:
             outputs = {id(swept[0].line): swept[0].line}
         if len(inputs) == 1 and len(outputs) == 1 and len(swept) > 1 and readers:
             line, k = readers[0]
-            made.append(Call(scopes[serial], line.operands[k], next(iter(outputs.values())), readers, lines))
-    return made
+            made.append(Call(scopes[serial].name, line.operands[k], next(iter(outputs.values())), readers, lines))
+    named = {(id(c.x), id(c.y)) for c in made}
+    whole = [c.members & on_the_way.keys() for c in made if c.closed]
+    return made + [c for c in stretches(tape, walked, whole) if (id(c.x), id(c.y)) not in named]
+
+
+def stretches(tape: Tape, walked: list[Step], whole: list[frozenset[int]]) -> list[Call]:
+    """Stretches of single operations between two lines of one shape, x and y, through which everything passes.
+
+    They are found from their end y: its operands are opened, latest first, until a single line x is left.  A stretch has
+    to bend (a linear one is no step of its own), and takes in all or nothing of a call that is one step (``whole``).
+    """
+    position = {id(line): i for i, line in enumerate(tape)}
+    swept = {id(s.line): s for s in walked}
+    readers: dict[int, set[int]] = {}
+    for step in walked:
+        for k, *_ in step.contributions:
+            readers.setdefault(id(step.line.operands[k]), set()).add(id(step.line))
+    found: list[Call] = []
+    for step in walked:
+        y, opened = step.line, dict[int, Tensor]()
+        front = {id(y): y}
+        while front and len(opened) < STRETCH and len(found) < STRETCHES:
+            line = max(front.values(), key=lambda x: position[id(x)])
+            elsewhere = line is not y and not readers[id(line)] <= opened.keys()
+            if id(line) not in swept or elsewhere or not _passable(line):
+                break
+            del front[id(line)]
+            opened[id(line)] = line
+            front |= {id(line.operands[k]): line.operands[k] for k, *_ in swept[id(line)].contributions}
+            if len(front) == 1 and len(opened) > 1 and _bends(opened):
+                (x,) = front.values()
+                if x.shape == y.shape and all(m.isdisjoint(opened) or m <= opened.keys() for m in whole):
+                    lines = sorted(opened.values(), key=lambda line: position[id(line)])
+                    reads = [
+                        (r, k) for r in reversed(lines) for k, *_ in swept[id(r)].contributions if r.operands[k] is x
+                    ]
+                    found.append(Call(WRITTEN, x, y, reads, lines))
+    return found
+
+
+def _passable(line: Tensor) -> bool:
+    return line.primitive is not None and (line.primitive.group == "arithmetic" or line.primitive.name in _ENTRY)
+
+
+def _bends(opened: dict[int, Tensor]) -> bool:
+    """Whether a stretch is more than one operation with sums and constant factors around it."""
+
+    def bent(line: Tensor) -> bool:
+        row = line.primitive.name if line.primitive else ""
+        factor = row == "mul" and any(x.constant for x in line.operands)
+        return row in _BENT and not factor and not (row == "div" and line.operands[1].constant)
+
+    return sum(map(bent, opened.values())) > 1

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..tape import Tape, Tensor, describe
 from .check import target
+from .claim import Names
 from .closed_forms import closed_form
 from .differences import Losses
 from .replay import Study
@@ -22,13 +23,14 @@ ELEMENTS = 60
 
 class Certificate:
     """``gradient`` (by the tape), ``differences`` (at the best step; nan where not tried), ``closed`` (or None) and its
-    ``formula``; ``curve``: [(step, largest error)]; true if all agree."""
+    ``formula``; ``curve``: [(step, largest error)]; ``kinks``: how many elements lie at a kink or a tie, where a difference
+    proves nothing and is left out; true if all agree."""
 
     def __init__(
-        self, gradient: Any, differences: Any, closed: Any, formula: str, curve: list[tuple[float, float]], tried: Any
+        self, gradient: Any, differences: Any, closed: Any, formula: str, curve: list[tuple[float, float]], kinks: int
     ) -> None:
         self.gradient, self.differences, self.closed, self.formula = gradient, differences, closed, formula
-        self.curve, self.tried = curve, tried
+        self.curve, self.kinks, self.tried = curve, kinks, ~np.isnan(differences)
 
     @property
     def step(self) -> float:
@@ -38,7 +40,8 @@ class Certificate:
     @property
     def rows(self) -> list[tuple[str, float, float]]:
         """(source, largest difference from the tape, the same relative to the largest gradient)."""
-        scale = max(float(np.abs(self.gradient).max()), 1e-300) if self.gradient.size else 1.0
+        compared = [self.gradient, self.differences[self.tried], *([] if self.closed is None else [self.closed])]
+        scale = max((float(np.abs(g).max()) for g in compared if g.size), default=0.0) or 1.0
         error = min(e for _, e in self.curve)
         made = [(f"central difference, step {self.step:.0e}", error, error / scale)]
         if self.closed is not None:
@@ -59,6 +62,10 @@ class Certificate:
         rows += [
             f"  {name:<60} differs by {error:.2e} (relative {relative:.1e})" for name, error, relative in self.rows
         ]
+        if self.kinks:
+            rows.append(
+                f"  {self.kinks} elements lie at a kink or a tie: their slopes to the left and right differ, no difference is taken"
+            )
         if self.closed is None:
             rows.append("  no closed form: the tensor is not read by one convolution or pooling alone")
         rows.append("step of the central difference and its largest error:")
@@ -81,11 +88,11 @@ class Certificate:
         )
 
 
-def certificate(loss: Tensor, wrt: Tensor) -> Certificate:
+def certificate(loss: Tensor, wrt: Tensor | str) -> Certificate:
     """The gradient of ``loss`` by the tape, by central differences over twelve steps, and in closed form where there is one.
 
-    A closed form exists for the kernel, the bias and the input of one convolution, and the input of one pooling, as long as
-    nothing else reads them.  At most 60 elements are tried by differences.  Raises TypeError for constants, ValueError for
+    A closed form exists for the kernel, the bias and the input of one convolution (or transposed convolution), and the input of
+    one pooling, as long as nothing else reads them.  At most 60 elements are tried by differences.  Raises TypeError for constants, ValueError for
     a loss that is not one number or a Tensor that is not on its tape.
     """
     if not isinstance(loss, Tensor) or loss.size != 1:
@@ -93,21 +100,38 @@ def certificate(loss: Tensor, wrt: Tensor) -> Certificate:
             f"certificate: the loss must be one number, found {describe(loss) if isinstance(loss, Tensor) else type(loss).__name__}"
         )
     tape = Tape(loss)
-    line, places, shape = target(wrt, tape)
+    try:
+        line, places, shape = target(Names(tape, None).tensor(wrt) if isinstance(wrt, str) else wrt, tape)
+    except (TypeError, ValueError) as wrong:
+        raise type(wrong)(str(wrong).replace("check:", "certificate:", 1)) from None
     study = Study(tape, line)
+    if not study.finite:
+        raise ValueError("certificate: the loss or its gradient is infinite or nan at these inputs; choose others")
     gradient = study.gradient.ravel()[places].reshape(shape)
     losses = Losses(tape, line)
     last, count = max(places.size - 1, 0), min(places.size, ELEMENTS)
-    chosen = np.unique(np.linspace(0, last, count).astype(int))
+    chosen = np.unique(np.linspace(0, last, count).astype(int)) if places.size else np.zeros(0, int)
+    smooth = np.array([i for i in chosen if not _kink(losses, int(places[i]))], dtype=int)
     curve, best = [], np.full(places.size, np.nan)
     lowest = np.inf
     for step in STEPS:
-        made = np.array([losses.quotient(int(places[i]), "central", step) for i in chosen])
-        error = float(np.abs(made - gradient.ravel()[chosen]).max()) if len(chosen) else 0.0
+        made = np.array([losses.quotient(int(places[i]), "central", step) for i in smooth])
+        error = float(np.abs(made - gradient.ravel()[smooth]).max()) if len(smooth) else 0.0
         curve.append((step, error))
         if error < lowest:
             lowest = error
-            best[chosen] = made
+            best[smooth] = made
     closed, formula = closed_form(study)
     part = None if closed is None else closed.ravel()[places].reshape(shape)
-    return Certificate(gradient, best.reshape(shape), part, formula, curve, ~np.isnan(best))
+    return Certificate(gradient, best.reshape(shape), part, formula, curve, len(chosen) - len(smooth))
+
+
+def _kink(losses: Losses, flat: int) -> bool:
+    """Whether the slopes on the two sides of this point differ, and stay different as the step shrinks."""
+    apart = []
+    for part in (1e-4, 1e-6):
+        step = part * max(1.0, abs(float(losses.origin.flat[flat])))
+        left, right = (losses.quotient(flat, kind, step) for kind in ("backward", "forward"))
+        noise = 8 * 2.0**-52 * abs(losses.at(0, 0.0)) / step
+        apart.append(abs(right - left) if abs(right - left) > noise + 1e-7 * max(abs(left), abs(right)) else 0.0)
+    return apart[1] > 0 and apart[1] > 0.5 * apart[0]

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from ..tape import Tape, Tensor, describe
 from . import answers
-from .claim import Claim, Names, rounding
+from .claim import Claim, Names, finite, rounding
+from .exercise.key import Key
+from .exercise.marking import Marks, mark
 from .fit import Tolerance, equal, scale_of
-from .replay import Study, fresh_studies
+from .replay import Study
 from .verdict import Verdict
 
-FRESH = 2  # runs at other inputs for a claim that has values there
+
+@overload
+def check(claim: Any, of: Key) -> Marks: ...
 
 
+@overload
 def check(
     claim: Any, of: Tensor, wrt: Any = None, names: Mapping[str, Any] | None = None, rtol: float | None = None
-) -> Verdict:
+) -> Verdict: ...
+
+
+def check(claim: Any, of: Any, wrt: Any = None, names: Any = None, rtol: float | None = None) -> Verdict | Marks:
     """Compare a claimed gradient d of / d wrt with the true one, element by element, and find what went wrong.
 
     claim: an array of wrt's shape; one number (with ``wrt=w[0, 0]``); a shape, as in (3, 3); a rule in a word ("sum", "mean",
@@ -30,13 +38,19 @@ def check(
     one, as in names=locals().  rtol: how closely numbers must agree (default 1e-6, 1e-4 for float32, and the last digit
     of numbers written by hand).
     Returns a Verdict, which is true if the claim is right.  Raises TypeError and ValueError for what cannot be compared.
+    With of=exercise or its key, the claim is the answers {number: value} of a worksheet, and the Marks of them come back.
     """
+    if isinstance(of, Key):
+        return mark(claim, of)
     if not isinstance(of, Tensor):
         raise TypeError(f"check: of must be the loss, a Tensor; found {type(of).__name__}")
     if of.size != 1:
         raise ValueError(f"check: of has shape {of.shape}; a gradient needs one number: reduce it, as in of=ac.sum(y)")
     if of.constant:
-        raise TypeError(f"check: {describe(of)} depends on no floating-point tensor; make one with ac.tensor(data)")
+        raise TypeError(
+            f"check: {describe(of)} depends on no floating-point tensor (whole numbers have no gradient); make one with "
+            "ac.tensor(data, dtype=float)"
+        )
     tape = Tape(of)
     known = Names(tape, names)
     if isinstance(claim, Mapping):
@@ -53,8 +67,8 @@ def check(
         return answers.shape(case)
     if read.kind == "rule":
         return answers.rule(case)
-    first = read.evaluate(study)
-    tolerance = _tolerance(read, first, line, rtol)
+    first = finite(read.evaluate(study), f"the {read.kind}")
+    tolerance = _tolerance(read, first, line, rtol, study.gradient.ravel()[places].reshape(shape))
     if first.shape != shape and not (first.size == places.size == 1):
         return answers.other_shape(case, first, tolerance)
     case.claimed = first.reshape(shape)
@@ -63,7 +77,7 @@ def check(
         tolerance = tolerance._replace(absolute=max(tolerance.absolute, 1e-12))
     right_here = equal(case.flat, case.truth, tolerance)
     if read.replayable:
-        return answers.everywhere(case, fresh_studies(tape, line, FRESH), tolerance, right_here)
+        return answers.everywhere(case, tolerance, right_here)
     return answers.right(case, tolerance) if right_here else answers.wrong(case, tolerance)
 
 
@@ -85,11 +99,11 @@ def target(wrt: Any, tape: Tape) -> tuple[Tensor, np.ndarray, tuple[int, ...]]:
     return line, places, shape
 
 
-def _tolerance(read: Claim, first: np.ndarray, line: Tensor, rtol: float | None) -> Tolerance:
+def _tolerance(read: Claim, first: np.ndarray, line: Tensor, rtol: float | None, truth: np.ndarray) -> Tolerance:
     if rtol is not None:
         if not 0 <= rtol < 1:
             raise ValueError(f"check: rtol={rtol} must be at least 0 and below 1")
         return Tolerance(rtol)
     narrow = {"float16": 5e-3, "float32": 1e-4}
     relative = max(narrow.get(read.dtype, 1e-6), narrow.get(line.dtype.name, 1e-6))
-    return Tolerance(relative, 0.0 if read.replayable or not first.size else rounding(first))
+    return Tolerance(relative, 0.0 if read.replayable or not first.size else rounding(first, truth))

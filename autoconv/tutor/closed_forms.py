@@ -11,7 +11,7 @@ from ..tape import Tensor
 from .place import Contraction, Place
 from .replay import Study
 
-_VIEWS = ("reshape", "cast", "identity", "pad", "flip")
+_VIEWS = ("reshape", "cast", "identity", "pad", "take", "flip")
 _LARGEST = 200_000  # products written one by one
 
 
@@ -32,7 +32,9 @@ def closed_form(study: Study) -> tuple[Any, str]:
             continue
         break
     place = Place(line, k)
-    if name == "contract" and place.inside("conv") and not place.inside("conv_transpose"):
+    if name == "contract" and place.inside("conv_transpose"):
+        made, formula = _transposed(study, place)
+    elif name == "contract" and place.inside("conv"):
         made, formula = _kernel(study, place)
     elif name == "windows" and place.inside("conv") and not place.inside("conv_transpose"):
         made, formula = _image(study, line)
@@ -54,21 +56,27 @@ def _undone(g: Any, chain: list[Tensor]) -> Any:
             g = g[tuple(slice(low, low + n) for n, (low, _) in zip(before, line.params["width"], strict=True))]
         elif name == "flip":
             g = np.flip(g, line.params["axis"])
+        elif name == "take":  # a border that repeats cells: each gives back what its copies received
+            whole = np.zeros(before)
+            moved = np.moveaxis(whole, line.params["axis"], 0)  # a view: what is added here is added to the whole
+            np.add.at(moved, line.operands[1].value, np.moveaxis(g, line.params["axis"], 0))
+            g = whole
         else:
             g = g.reshape(before)
     return g
 
 
-def _taps(line: Tensor) -> Any:
-    """(position, tap, cell) of every window of a ``windows`` line."""
-    axes, window = line.params["axes"], line.params["window"]
-    counts = line.shape[axes[0] : axes[-1] + 1]
+def _taps(frames: Tensor, moves: Tensor) -> Any:
+    """(position, tap, cell) of every window of ``frames``, which move as the line ``moves`` says."""
+    axes = moves.params["axes"]
+    dims = len(axes)
+    counts, window = frames.shape[axes[0] : axes[0] + dims], frames.shape[axes[0] + dims : axes[0] + 2 * dims]
     for p, u in product(np.ndindex(*counts), np.ndindex(*window)):
         yield (
             p,
             u,
             tuple(
-                i * s + a * d for i, a, s, d in zip(p, u, line.params["stride"], line.params["dilation"], strict=True)
+                i * s + a * d for i, a, s, d in zip(p, u, moves.params["stride"], moves.params["dilation"], strict=True)
             ),
         )
 
@@ -101,7 +109,7 @@ def _kernel(study: Study, place: Place) -> tuple[Any, str]:
         return None, ""
     g, x = study.cotangent[id(place.line)], frames.operands[0].value
     made = np.zeros(place.operand.shape)
-    for p, u, cell in _taps(frames):
+    for p, u, cell in _taps(frames, frames):
         patch = _indexed(x, image, dict(zip("xyz", cell, strict=False)))
         back = _indexed(g, c.result, dict(zip("xyz", p, strict=False)))
         rest = "".join(a for a in image if a not in "xyz"), "".join(a for a in c.result if a not in "xyz")
@@ -123,13 +131,38 @@ def _image(study: Study, windows: Tensor) -> tuple[Any, str]:
     c, frames, kernel_value, image, kernel = parts
     g = study.cotangent[id(line)]
     made = np.zeros(windows.operands[0].shape)
-    for p, u, cell in _taps(frames):
+    for p, u, cell in _taps(frames, frames):
         back = _indexed(g, c.result, dict(zip("xyz", p, strict=False)))
         weight = _indexed(kernel_value, kernel, dict(zip("ijk", u, strict=False)))
         names = ["".join(a for a in letters if a not in "xyzijk") for letters in (c.result, kernel, image)]
         key = tuple(dict(zip("xyz", cell, strict=False)).get(a, slice(None)) for a in image)
         made[key] += np.einsum(f"{names[0]},{names[1]}->{names[2]}", back, weight)
     return made, "full correlation of y_bar with the rotated kernel"
+
+
+def _transposed(study: Study, place: Place) -> tuple[Any, str]:
+    """x_bar[i] = sum over u of w[u] y_bar[i s + u d], and w_bar[u] = sum over i of x[i] y_bar[i s + u d]."""
+    line = place.line
+    readers = study.received.get(id(line), [])
+    if len(readers) != 1 or readers[0][0].primitive is None or readers[0][0].primitive.name != "overlap_add":
+        return None, ""
+    if line.size > _LARGEST:
+        return None, ""
+    moves = readers[0][0]
+    c, g = Contraction(place), study.cotangent[id(moves)]
+    output = "".join(a for a in c.result if a not in "ijk")
+    made = np.zeros(place.operand.shape)
+    for p, u, cell in _taps(line, moves):
+        at = dict(zip("xyz", p, strict=False)) | dict(zip("ijk", u, strict=False))
+        back = _indexed(g, output, dict(zip("xyz", cell, strict=False)))
+        other = _indexed(place.other(), c.others, at)
+        names = ["".join(a for a in letters if a not in "xyzijk") for letters in (output, c.others, c.own)]
+        key = tuple(at.get(a, slice(None)) for a in c.own)
+        made[key] += np.einsum(f"{names[0]},{names[1]}->{names[2]}", back, other)
+    return (
+        made,
+        "sum over positions of x[i] y_bar[i s + u d]" if c.is_kernel else "plain correlation of y_bar with the kernel",
+    )
 
 
 def _bias(study: Study, place: Place) -> tuple[Any, str]:
@@ -154,6 +187,6 @@ def _pooled(study: Study, windows: Tensor, kind: str) -> tuple[Any, str]:
     spread = np.moveaxis((share * g[..., None]).reshape(frames.shape), range(-dims, 0), cells)
     made = np.zeros(windows.operands[0].shape)
     lead = (slice(None),) * axes[0]
-    for p, u, cell in _taps(windows):
+    for p, u, cell in _taps(windows, windows):
         made[lead + cell] += spread[lead + p + u]
     return made, "all of it to the winning cell" if kind == "max" else "1/n of it to each of n cells"

@@ -84,6 +84,7 @@ def _switched(key: Key, tape: Tape, names: Names) -> Finding:
         )
     m = BANK[key.name]
     place = where(tape, tape[key.position] if key.position >= 0 else None, names)
+    place = f"at every {key.kind}" if key.kind else place
     return Finding(
         m.name,
         f"{place}{f'; {key.way}' if key.way else ''}",

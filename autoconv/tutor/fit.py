@@ -59,6 +59,7 @@ def fit(a: np.ndarray, b: np.ndarray, tolerance: Tolerance, count: int) -> Fit |
         return None
     telling = np.abs(b) > SIGNIFICANT * scale
     factor = float(np.median(a[telling] / b[telling]))
+    level = float(np.ptp(np.abs(b[telling]))) <= 1e-6 * scale  # any constant array is a multiple of another
     for tried in dict.fromkeys((1.0, -1.0, nice(factor) or factor)):
         if tried == 0:
             continue
@@ -69,7 +70,7 @@ def fit(a: np.ndarray, b: np.ndarray, tolerance: Tolerance, count: int) -> Fit |
         if slips and not few:
             continue
         free = tried not in (1.0, -1.0)
-        if free and agreeing < 2 and abs(tried) not in (2.0, 0.5):
+        if free and (agreeing < 2 or level) and abs(tried) not in (2.0, 0.5):
             continue
         if free and slips and agreeing < 4:
             continue

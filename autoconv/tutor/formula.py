@@ -2,12 +2,14 @@
 
     "(i[0,0] + i[0,1]) * 2*(o2 - y)"        "conv(i, 2*(o - y))"        "[[1, 2], [3, 4*w[0,1]]]"
 
-Work is bounded before it is done: length, nesting, sizes of results.  Numbers are floats, so 9**9**9 is inf, not a day's work.
+Work is bounded before it is done: length, nesting, and the numbers computed in all.  Numbers are floats, so 9**9**9 is inf, not
+a day's work.
 """
 
 from __future__ import annotations
 
 import ast
+import unicodedata
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -16,8 +18,12 @@ import numpy as np
 
 from ..functional import conv as compositions
 from ..functional.activation import sigmoid
+from .formula_errors import OTHER_OPERATORS, OTHER_PARTS, FormulaError, advice, located
 
-LONGEST, NODES, DEEPEST, ELEMENTS, PRODUCTS = 4000, 1500, 60, 1_000_000, 100_000_000
+LONGEST, PARTS, DEEPEST = 20_000, 20_000, 60
+ELEMENTS, WORK = 1_000_000, 100_000_000  # numbers in one result; numbers computed by the whole formula
+
+__all__ = ["FUNCTIONS", "Formula", "FormulaError", "subscript"]
 
 _COUNTS = {"sum": (1, 2), "max": (1, 2), "min": (1, 2), "conv": (2, 2), "full": (2, 2)}
 _OPERATORS: dict[type, Any] = {
@@ -29,25 +35,23 @@ _OPERATORS: dict[type, Any] = {
 }
 
 
-class FormulaError(ValueError):
-    """What is wrong with a formula, and where."""
-
-
 class Formula:
     """A parsed formula; call it with the values of its names.  Raises FormulaError with the position of what is not allowed."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text = " ".join(text.split())  # a formula may run over several lines
+        self._work = 0.0
         if len(text) > LONGEST:
             raise FormulaError(f"formula: {len(text):,} characters are more than the {LONGEST:,} allowed")
+        if "#" in text:
+            raise FormulaError(located(self.text, self.text.index("#"), "there are no comments in a formula"))
         try:
-            self.tree = ast.parse(text.strip(), mode="eval").body
+            self.tree = ast.parse(self.text, mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            at = getattr(error, "offset", None) or 1
-            raise FormulaError(_located(text.strip(), at - 1, f"this is not a formula ({error.args[0]})")) from None
-        self.text = text.strip()
-        if sum(1 for _ in ast.walk(self.tree)) > NODES:
-            raise FormulaError(f"formula: more than {NODES} parts; write it shorter, with sum(...) or conv(...)")
+            at = (getattr(error, "offset", None) or 1) - 1
+            raise FormulaError(located(self.text, at, advice(self.text, at, error))) from None
+        if sum(isinstance(n, ast.expr) for n in ast.walk(self.tree)) > PARTS:
+            raise FormulaError(f"formula: more than {PARTS:,} parts; write it shorter, with sum(...) or conv(...)")
         self._check(self.tree, 0)
         self.names = sorted(
             {n.id for n in ast.walk(self.tree) if isinstance(n, ast.Name)}
@@ -56,11 +60,29 @@ class Formula:
 
     def __call__(self, values: Mapping[str, Any]) -> np.ndarray:
         """The value for these values of the names; FormulaError for unknown names, shapes that do not fit, and too much work."""
+        self._work = 0.0
+        known = {unicodedata.normalize("NFKC", name): value for name, value in values.items()}  # as ast reads names
         with np.errstate(all="ignore"):
-            return np.asarray(self._value(self.tree, values), dtype=float)
+            return np.asarray(self._value(self.tree, known), dtype=float)
+
+    @property
+    def whole_numbers(self) -> tuple[int, ...]:
+        """The numbers of a formula that is but a pair of brackets with whole numbers, as a shape is written; or ()."""
+        parts = self.tree.elts if isinstance(self.tree, ast.Tuple) else []
+        made = tuple(n.value for n in parts if isinstance(n, ast.Constant) and type(n.value) is int)
+        return made if len(made) == len(parts) else ()
 
     def wrong(self, node: ast.AST, what: str) -> FormulaError:
-        return FormulaError(_located(self.text, getattr(node, "col_offset", 0), what))
+        before = self.text.encode()[: getattr(node, "col_offset", 0)]  # ast counts bytes
+        return FormulaError(located(self.text, len(before.decode(errors="ignore")), what))
+
+    def spend(self, node: ast.AST, numbers: float, kept: float = 0) -> None:
+        """Count ``numbers`` that are about to be computed, ``kept`` of them as a result; FormulaError if that is too much."""
+        self._work += numbers
+        if kept > ELEMENTS:
+            raise self.wrong(node, f"the result would have more than {ELEMENTS:,} elements")
+        if self._work > WORK:
+            raise self.wrong(node, f"this formula would compute more than {WORK:,} numbers")
 
     def _check(self, node: ast.AST, depth: int) -> None:
         """FormulaError for anything that is not in the grammar, before a single number is computed."""
@@ -75,23 +97,27 @@ class Formula:
         if isinstance(node, ast.Name):
             return
         if isinstance(node, ast.BinOp):
-            if type(node.op) not in _OPERATORS:
-                raise self.wrong(node, f"{type(node.op).__name__} is not in the grammar; use + - * / **")
-            parts: list[ast.AST] = [node.left, node.right]
+            for term in _chain(node):
+                if type(term.op) not in _OPERATORS:
+                    other = OTHER_OPERATORS.get(type(term.op), type(term.op).__name__)
+                    raise self.wrong(term.right, f"{other} is not in the grammar; use + - * / **")
+                self._check(term.right, depth + 1)
+            parts: list[ast.AST] = [term.left]
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
             parts = [node.operand]
         elif isinstance(node, ast.List | ast.Tuple):
             parts = list(node.elts)
         elif isinstance(node, ast.Subscript):
-            self._key(node.slice)
+            self.key(node.slice)
             parts = [node.value]
         elif isinstance(node, ast.Call):
             if not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS:
                 name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
-                raise self.wrong(node, f"there is no function {name!r}; use {', '.join(FUNCTIONS)}")
+                raise self.wrong(node, f"there is no function {name[:60]!r}; use {', '.join(FUNCTIONS)}")
             for keyword in node.keywords:
-                if keyword.arg != "axis" or node.func.id not in ("sum", "max", "min"):
-                    raise self.wrong(node, f"{node.func.id} takes no setting {keyword.arg!r}")
+                if keyword.arg != "axis" or node.func.id not in ("sum", "max", "min") or len(node.args) > 1:
+                    also = f" beside {len(node.args)} arguments" if keyword.arg == "axis" and len(node.args) > 1 else ""
+                    raise self.wrong(node, f"{node.func.id} takes no setting {keyword.arg!r}{also}")
                 self._axes(keyword.value)
             few, many = _COUNTS.get(node.func.id, (1, 1))
             if not few <= len(node.args) <= many:
@@ -99,17 +125,17 @@ class Formula:
                 raise self.wrong(node, f"{node.func.id} takes {takes} arguments, found {len(node.args)}")
             parts = list(node.args)
         else:
-            kind = type(node).__name__
+            kind = OTHER_PARTS.get(type(node).__name__, type(node).__name__)
             raise self.wrong(
                 node, f"{kind} is not in the grammar: names, numbers, [indices], + - * / **, and functions"
             )
         for part in parts:
             self._check(part, depth + 1)
 
-    def _key(self, node: ast.AST) -> Any:
+    def key(self, node: ast.AST) -> Any:
         """A subscript as an index: whole numbers, colons, and tuples of them."""
         if isinstance(node, ast.Tuple):
-            return tuple(self._key(n) for n in node.elts)
+            return tuple(self.key(n) for n in node.elts)
         if isinstance(node, ast.Slice):
             return slice(*[None if n is None else self._whole(n) for n in (node.lower, node.upper, node.step)])
         return self._whole(node)
@@ -119,6 +145,8 @@ class Formula:
         number = node.operand if isinstance(node, ast.UnaryOp) else node
         if not isinstance(number, ast.Constant) or type(number.value) is not int:
             raise self.wrong(node, "an index is a whole number or a slice, as in w[0, 1] or w[:, 1]")
+        if number.value > 1 << 31:
+            raise self.wrong(node, f"no array has an index {number.value}")
         return sign * number.value
 
     def _axes(self, node: ast.AST) -> int | tuple[int, ...]:
@@ -131,11 +159,13 @@ class Formula:
             if node.id not in values:
                 near = get_close_matches(node.id, values, 1)
                 known = f"did you mean {near[0]!r}?" if near else f"the tape's names are {', '.join(values) or 'none'}"
-                raise self.wrong(node, f"there is no tensor named {node.id!r}; {known}")
+                raise self.wrong(node, f"there is no tensor named {node.id[:60]!r}; {known}")
             return np.asarray(values[node.id], dtype=float)
         if isinstance(node, ast.UnaryOp):
             value = self._value(node.operand, values)
             return -value if isinstance(node.op, ast.USub) else value
+        if isinstance(node, ast.BinOp):
+            return self._sum(node, values)
         try:
             return self._composed(node, values)
         except FormulaError:
@@ -143,27 +173,74 @@ class Formula:
         except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
             raise self.wrong(node, " ".join(str(error).split())) from None
 
+    def _sum(self, node: ast.BinOp, values: Mapping[str, Any]) -> Any:
+        """A chain of operators, from its left end."""
+        terms = _chain(node)
+        made = self._value(terms[-1].left, values)
+        for term in reversed(terms):
+            right = self._value(term.right, values)
+            try:
+                size = float(np.prod(np.broadcast_shapes(np.shape(made), np.shape(right)), dtype=float))
+            except ValueError:
+                shapes = f"{np.shape(made)} and {np.shape(right)}"
+                raise self.wrong(term, f"arrays of shapes {shapes} do not fit together element by element") from None
+            self.spend(term, size, size)
+            made = _OPERATORS[type(term.op)](made, right)
+        return made
+
     def _composed(self, node: ast.AST, values: Mapping[str, Any]) -> Any:
-        if isinstance(node, ast.BinOp):
-            left, right = self._value(node.left, values), self._value(node.right, values)
-            if np.prod(np.broadcast_shapes(np.shape(left), np.shape(right)), dtype=float) > ELEMENTS:
-                raise self.wrong(node, f"the result would have more than {ELEMENTS:,} elements")
-            return _OPERATORS[type(node.op)](left, right)
         if isinstance(node, ast.List | ast.Tuple):
-            return np.array([self._value(n, values) for n in node.elts], dtype=float)
+            parts = [self._value(n, values) for n in node.elts]
+            if len({np.shape(part) for part in parts}) > 1:
+                raise self.wrong(
+                    node, f"the rows of an array must have one shape, found {[np.shape(x) for x in parts]}"
+                )
+            size = float(sum(np.size(part) for part in parts))
+            self.spend(node, size, size)
+            return np.array(parts, dtype=float)
         if isinstance(node, ast.Subscript):
-            return self._value(node.value, values)[self._key(node.slice)]
+            return np.asarray(self._value(node.value, values))[self.key(node.slice)]
         assert isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
         name = node.func.id
-        arguments = [self._value(n, values) for n in node.args]
+        arguments = [np.asarray(self._value(n, values)) for n in node.args]
         axis = {str(k.arg): self._axes(k.value) for k in node.keywords}
-        if name == "sum" and len(node.args) == 2 and not axis:
+        if name == "sum" and len(node.args) == 2:
             arguments, axis = arguments[:1], {"axis": self._axes(node.args[1])}
+        if name in ("conv", "full"):
+            self.spend(node, *_products(arguments[0], arguments[1], name == "full"))
+        elif len(arguments) == 2:
+            size = float(np.prod(np.broadcast_shapes(*[x.shape for x in arguments]), dtype=float))
+            self.spend(node, size, size)
+        else:
+            self.spend(node, arguments[0].size)
         return FUNCTIONS[name](*arguments, **axis)
 
 
-def _located(text: str, at: int, what: str) -> str:
-    return f"formula: {what}, at position {at + 1}: {text[max(0, at - 20) : at]} >>> {text[at : at + 30]}"
+def subscript(text: str) -> Any:
+    """The index that a text like "[0, 1]" or "[:, 1]" writes; FormulaError for anything else."""
+    formula = Formula(f"x{text}")
+    if not isinstance(formula.tree, ast.Subscript) or not isinstance(formula.tree.value, ast.Name):
+        raise FormulaError(f"formula: {text!r} is no index; write [0, 1] or [:, 1]")
+    return formula.key(formula.tree.slice)
+
+
+def _chain(node: ast.BinOp) -> list[ast.BinOp]:
+    """a + b - c ... as its operators, the last first: a long sum is no deep nesting."""
+    made = [node]
+    while isinstance(made[-1].left, ast.BinOp):
+        made.append(made[-1].left)
+    return made
+
+
+def _products(x: Any, kernel: Any, full: bool) -> tuple[float, float]:
+    """How many products a convolution takes, and at most how many numbers it gives."""
+    dims = _dims(x, kernel)
+    first = 1 if x.ndim == dims + 2 else 0
+    sizes, window = x.shape[first : first + dims], kernel.shape[:dims]
+    out = float(np.prod([n + (k - 1 if full else 1 - k) for n, k in zip(sizes, window, strict=False)], dtype=float))
+    batch = x.shape[0] if first else 1
+    filters = kernel.shape[-1] if kernel.ndim > dims else 1
+    return max(out, 0.0) * batch * kernel.size, max(out, 0.0) * batch * filters
 
 
 def _extreme(whole: Callable[..., Any], pairs: Callable[..., Any]) -> Callable[..., Any]:
@@ -171,21 +248,23 @@ def _extreme(whole: Callable[..., Any], pairs: Callable[..., Any]) -> Callable[.
     return lambda x, *more, axis=None: pairs(x, *more) if more else whole(x, axis=axis)
 
 
+def _dims(x: Any, kernel: Any) -> int:
+    """Along how many axes a kernel slides: (k,), (k, C, O); (kH, kW), (kH, kW, C, O); (kD, kH, kW, C, O)."""
+    if kernel.ndim == 3 and x.ndim == 3:
+        return 1 if x.shape[-1] == kernel.shape[1] else 3
+    return {1: 1, 3: 1, 5: 3}.get(kernel.ndim, 2)
+
+
 def _conv(padding: Any) -> Callable[..., Any]:
     """Cross-correlation without padding (conv) or with every partial overlap (full), in the library's layout."""
-
-    def conv(x: Any, kernel: Any) -> Any:
-        if x.size * kernel.size > PRODUCTS:
-            raise ValueError(f"conv of {x.size:,} by {kernel.size:,} elements is more than a formula may ask for")
-        dims = 1 if kernel.ndim == 1 or (kernel.ndim == 3 and x.ndim <= 3) else 2
-
-        return getattr(compositions, f"conv{dims}d")(x, kernel, padding=padding)
-
-    return conv
+    return lambda x, kernel: getattr(compositions, f"conv{_dims(x, kernel)}d")(x, kernel, padding=padding)
 
 
 def _rot180(kernel: Any) -> Any:
-    return np.flip(kernel, (0, 1) if kernel.ndim > 1 else 0)
+    """A kernel turned along all axes along which it slides."""
+    if not kernel.ndim:
+        raise ValueError("a number cannot be rotated")
+    return np.flip(kernel, tuple(range({1: 1, 3: 1, 5: 3}.get(kernel.ndim, 2))))
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {

@@ -1,20 +1,15 @@
-"""Right for another forward: the same sweep over a program that differs in a convention; and ties, where both answers are right."""
+"""Right for another forward: the same sweep over a program that differs in a convention, or a loss that is reduced otherwise."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import permutations
-from typing import Any
-
-import numpy as np
+from itertools import combinations, permutations
+from math import prod
 
 from .. import primitives as p
-from ..backward import pull
 from ..tape import Tape, Tensor
 from .place import Contraction, Place
-from .replay import Change, Study
-
-_TIED = ("maximum", "minimum")
+from .replay import Change
 
 
 def forwards(tape: Tape) -> Iterator[tuple[str, Change]]:
@@ -85,59 +80,38 @@ def _reorder(chosen: int, axes: tuple[int, ...]) -> Change:
     return change
 
 
-# ---- ties
+def combined(changes: list[tuple[str, Change]]) -> Iterator[tuple[str, Change]]:
+    """Two differences at once, of different kinds."""
+    for (one, first), (two, second) in combinations(changes, 2):
+        if one.startswith("flattening") != two.startswith("flattening"):
+
+            def both(line: Tensor, operands: list[Tensor], a: Change = first, b: Change = second) -> Tensor | None:
+                made = a(line, operands)
+                return b(line, operands) if made is None else made
+
+            yield f"{one}, and {two}", both
 
 
-def ties(study: Study) -> list[Tensor]:
-    """The lines of the sweep where two competitors are equal, or |.| meets zero: the slope there is a choice."""
-    found = []
-    for step in study.steps:
-        name = step.line.primitive.name if step.line.primitive and step.contributions else ""
-        values = [x.value for x in step.line.operands]
-        if (name in _TIED and np.any(values[0] == values[1])) or (name == "abs" and np.any(values[0] == 0)):
-            found.append(step.line)
-    return found
-
-
-def tie_rules(study: Study) -> Iterator[tuple[str, Any]]:
-    """Sweeps that break ties otherwise, by the convention's name."""
-    tied = {id(line) for line in ties(study)}
-    if not tied:
-        return
-    for name, weights in _CONVENTIONS.items():
-        yield name, _broken(tied, weights)
-    yield "evenly among all winners of a window", _shared
-
-
-_CONVENTIONS = {
-    "an even split": (0.5, 0.5),
-    "all to the first": (1.0, 0.0),
-    "all to the last": (0.0, 1.0),
-    "nothing at a tie": (0.0, 0.0),
-    "all to each of them": (1.0, 1.0),
-}
-
-
-def _shared(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[Any]:
-    """Max pooling that divides a window's gradient evenly among its equal winners."""
-    place = Place(line, 0) if line.primitive is p.windows else None
-    if place is None or place.pooling != "max":
-        return pull(line, g, wanted, recorded)
-    first, dims = line.params["axes"][0], len(line.params["axes"])
-    axes = tuple(range(first + dims, first + 2 * dims))
-    won = line.value == line.value.max(axis=axes, keepdims=True)
-    return [place.right(won * (g.sum(axis=axes, keepdims=True) / won.sum(axis=axes, keepdims=True)))]
-
-
-def _broken(tied: set[int], weights: tuple[float, float]) -> Any:
-    def rules(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[Any]:
-        made = pull(line, g, wanted, recorded)
-        if id(line) not in tied or line.primitive is None:
-            return made
-        if line.primitive.name == "abs":
-            at_zero = line.operands[0].value == 0
-            return [np.where(at_zero, g * (weights[0] - weights[1]), x) for x in made]
-        equal = line.operands[0].value == line.operands[1].value
-        return [np.where(equal, g * weights[k], x) for k, x in zip(wanted, made, strict=True)]
-
-    return rules
+def reductions(tape: Tape) -> Iterator[tuple[str, float]]:
+    """Other ways to reduce the loss, and how many times its gradient they give: a mean where it is a sum, a sum where it is a mean."""
+    line, sizes, constants = tape.outputs[0], list[int](), list[float]()
+    while line.primitive is not None:
+        name, through = line.primitive.name, line.operands[0]
+        if name in ("div", "mul") and line.size == 1:
+            k = 0 if name == "mul" and line.operands[0].constant else 1
+            if not line.operands[k].constant:
+                break
+            number, through = float(line.operands[k].value.reshape(())), line.operands[1 - k]
+            constants.append(number if name == "div" else 1 / number if number else 0.0)
+        elif name == "sum":
+            sizes += [through.shape[a] for a in line.params["axis"]]
+        elif name not in ("reshape", "cast", "identity"):
+            break
+        line = through
+    counts = sorted({1, *sizes[:1], prod(sizes)})  # a sum, a mean over the examples, a mean over all
+    here = next((n for n in reversed(counts) if n > 1 and any(abs(c - n) < 1e-6 * n for c in constants)), 1)
+    recorded = f"here it is a mean over {here:,}" if here > 1 else "here it is a sum"
+    for n in counts:
+        if n != here:
+            what = f"a loss that is the mean over {n:,} terms" if n > 1 else "a loss that is the sum of its terms"
+            yield f"{what} ({recorded})", here / n

@@ -16,13 +16,15 @@ import numpy as np
 from ..tape import Tape, Tensor
 from .diagnose import REARRANGED
 from .fit import Tolerance, equal
+from .place import Place
 from .replay import Study, double
-from .verdict import Verdict
+from .verdict import UNSEEN, Verdict
 
 if TYPE_CHECKING:
-    from .answers import Case
+    from .case import Case
 
 GROWN = (1, 2, 1)  # cells added to the spatial dimensions, so that nothing stays square
+LARGE = 300_000  # elements on a tape beyond which no other geometry is tried
 
 
 class _CannotGrowError(Exception):
@@ -33,34 +35,41 @@ def elsewhere(case: Case, tolerance: Tolerance, verdict: Verdict) -> Verdict:
     """``verdict`` (right), or "right only here" if a known mistake explains the claim on a geometry that can tell."""
     formula = case.read.formula
     indexed = formula is not None and any(isinstance(n, ast.Subscript) for n in ast.walk(formula.tree))
-    if indexed or case.places.size != case.line.size or not _images(case.tape):
+    large = sum(line.size for line in case.tape) > LARGE
+    if indexed or large or case.places.size != case.line.size or not _images(case.tape):
         return verdict
-    for overlap in (True, False):
+    agreed = differs = ""
+    for overlap, deep in ((True, True), (False, True), (True, False), (False, False)):
         try:
-            other, claimed = _grown_case(case, overlap)
+            other, claimed = _grown_case(case, overlap, deep)
         except (_CannotGrowError, ValueError, IndexError, TypeError):
             continue  # the program, or the claim, is made for this geometry alone
+        shapes = ", ".join(f"{n} {line.shape}" for n, line in other.inputs.items())
         if equal(claimed, other.truth, tolerance):
+            agreed = agreed or shapes
             continue
-        from .answers import wrong
+        from .wrong import wrong
 
         found = wrong(other, tolerance)
         named = [m.name for m in found.mistakes]
         if found.kind != "wrong" or REARRANGED in named or not any(m.place for m in found.mistakes):
+            differs = differs or (shapes if not overlap else "")  # a stride written into the claim is no mistake
             continue
-        shapes = ", ".join(f"{n} {line.shape}" for n, line in other.inputs.items())
-        how = "windows that overlap" if overlap else "another size"
+        how = "with windows that overlap" if overlap else "at another size"
         found.kind, found.gradient, found.claim = "right only here", verdict.gradient, case.read.given
-        found.summary = f"it agrees at your geometry, which cannot tell; with {how} ({shapes}) it is not the gradient."
+        found.summary = f"it agrees at your geometry, which cannot tell; {how} ({shapes}) it is not the gradient."
         found.telling_input = {n: line.value for n, line in other.inputs.items()}
         return found
-    if verdict.evidence:
-        verdict.evidence.append("Tried on a larger, oblong geometry as well, where the program could be grown.")
+    if differs:
+        verdict.evidence.append(f"It is made for this geometry: with {differs} it is not the gradient.")
+    elif agreed:
+        verdict.evidence = [e for e in verdict.evidence if not e.startswith(UNSEEN)]
+        verdict.evidence.append(f"Right on a larger, oblong geometry as well ({agreed}).")
     return verdict
 
 
-def _grown_case(case: Case, overlap: bool) -> tuple[Case, np.ndarray]:
-    made = grow(case.tape, overlap, np.random.default_rng(3))
+def _grown_case(case: Case, overlap: bool, deep: bool) -> tuple[Case, np.ndarray]:
+    made = grow(case.tape, overlap, deep, np.random.default_rng(3))
     tape = Tape(made[id(case.tape.outputs[0])])
     other = copy.copy(case)
     other.names = copy.copy(case.names)
@@ -84,7 +93,7 @@ def _images(tape: Tape) -> dict[int, tuple[int, ...]]:
     for line in tape:
         if line.primitive is not None and line.primitive.name == "windows":
             x = line.operands[0]
-            while x.primitive is not None and x.primitive.name in ("pad", "reshape", "cast", "identity"):
+            while x.primitive is not None and x.primitive.name in ("pad", "reshape", "cast", "identity", "take"):
                 x = x.operands[0]
             if x.primitive is None and x.ndim >= len(line.params["axes"]):
                 less = 0 if x.ndim == line.operands[0].ndim else 1
@@ -92,10 +101,55 @@ def _images(tape: Tape) -> dict[int, tuple[int, ...]]:
     return found
 
 
-def grow(tape: Tape, overlap: bool, rng: np.random.Generator) -> dict[int, Tensor]:
-    """The program of ``tape`` on larger images, with fresh numbers; ``overlap``: windows move by less than their size."""
-    made: dict[int, Tensor] = {}
+def _doubled(tape: Tape) -> dict[int, list[int]]:
+    """By id of a leaf: its axes of size 1 that can become 2: one example, one channel, one filter.
+
+    Examples stay as they are where the tape holds whole numbers, as labels: there would be one for each.
+    """
     images = _images(tape)
+    labels = any(x.primitive is None and x.value.dtype.kind in "iu" and not _clamped(x) for x in tape)
+    found: dict[int, list[int]] = {}
+    for line in tape:
+        spatial = images.get(id(line), ())
+        if line.primitive is None and spatial and line.ndim == len(spatial) + 2:
+            rest = [a for a in range(line.ndim) if a not in spatial and line.shape[a] == 1]
+            found[id(line)] = [a for a in rest if a > 0 or not labels]
+        elif line.primitive is not None and line.primitive.name == "contract" and Place(line, 0).inside("conv"):
+            for letters, x in zip(line.params["spec"].split("->")[0].split(","), line.operands, strict=True):
+                if x.primitive is None and "n" not in letters and "o" in letters and x.shape[letters.index("o")] == 1:
+                    found.setdefault(id(x), []).append(letters.index("o"))
+    return found
+
+
+def _strides(tape: Tape) -> list[int]:
+    """By how many cells windows move along each dimension, all layers taken together: what is added fits them without a rest."""
+    made = [1, 1, 1]
+    for line in tape:
+        if line.primitive is not None and line.primitive.name == "windows":
+            for i, stride in enumerate(line.params["stride"]):
+                made[i] = min(made[i] * stride, 8)
+    return made
+
+
+def _clamped(line: Tensor) -> bool:
+    """Whether whole numbers are the cells of a padded axis, the border repeated: 0 0 1 2 3 3."""
+    cells = line.value
+    return cells.ndim == 1 and np.array_equal(cells, np.clip(_unclamped(cells), 0, cells.max(initial=0)))
+
+
+def _unclamped(cells: np.ndarray) -> np.ndarray:
+    return np.arange(len(cells)) - max(int((cells == 0).sum()) - 1, 0)
+
+
+def grow(tape: Tape, overlap: bool, deep: bool, rng: np.random.Generator) -> dict[int, Tensor]:
+    """The program of ``tape`` on larger images, with fresh numbers.
+
+    ``overlap``: windows move by less than their size; ``deep``: two examples, channels and filters where there is one.
+    """
+    made: dict[int, Tensor] = {}
+    images, doubled = _images(tape), _doubled(tape) if deep else {}
+    raise_if(deep and not any(doubled.values()))
+    strides = _strides(tape)
     changed = False
 
     def leaf(line: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -112,8 +166,10 @@ def grow(tape: Tape, overlap: bool, rng: np.random.Generator) -> dict[int, Tenso
     for line in tape:
         if line.primitive is None:
             shape = list(line.shape)
-            for axis, more in zip(images.get(id(line), ()), GROWN, strict=False):
-                shape[axis] += more
+            for axis, more, moves in zip(images.get(id(line), ()), GROWN, strides, strict=False):
+                shape[axis] += more * moves
+            for axis in doubled.get(id(line), ()):
+                shape[axis] = 2
             made[id(line)] = leaf(line, tuple(shape))
             continue
         operands = [made[id(x)] for x in line.operands]
@@ -129,6 +185,12 @@ def grow(tape: Tape, overlap: bool, rng: np.random.Generator) -> dict[int, Tenso
             params["shape"] = _meets(tape, line, made)
         elif name == "contract":
             operands = _fitting(line, operands, made, leaf)
+        elif name == "take" and _clamped(line.operands[1]):
+            operands[1] = _padded(line, operands[0])
+        elif name == "div" and _counts(line):
+            axes = line.operands[0].params["axis"]
+            number = prod(operands[0].operands[0].shape[a] for a in axes)
+            operands[1] = Tensor(np.array(float(number)), constant=True)
         elif line.primitive.group == "arithmetic" and len({x.shape for x in operands}) > 1:
             large = next(x.shape for x, old in zip(operands, line.operands, strict=True) if old.primitive is not None)
             for k, old in enumerate(line.operands):
@@ -143,6 +205,23 @@ def grow(tape: Tape, overlap: bool, rng: np.random.Generator) -> dict[int, Tenso
     return made
 
 
+def _padded(line: Tensor, x: Tensor) -> Tensor:
+    """The clamped cells of an axis that has grown."""
+    cells, axis = line.operands[1].value, line.params["axis"]
+    more = x.shape[axis] - line.operands[0].shape[axis]
+    reach = np.arange(len(cells) + more) + _unclamped(cells)[0]
+    return Tensor(np.clip(reach, 0, x.shape[axis] - 1).astype(cells.dtype), constant=True)
+
+
+def _counts(line: Tensor) -> bool:
+    """Whether a division is by the number of terms of the sum before it: a mean."""
+    above, below = line.operands
+    if above.primitive is None or above.primitive.name != "sum" or not below.constant or below.size != 1:
+        return False
+    terms = prod(above.operands[0].shape[a] for a in above.params["axis"])
+    return float(below.value.reshape(())) == terms
+
+
 def raise_if(wrong: bool) -> None:
     """_CannotGrowError if the program cannot be grown."""
     if wrong:
@@ -153,6 +232,9 @@ def regroup(old: tuple[int, ...], new: tuple[int, ...], grown: tuple[int, ...]) 
     """The shape that a reshape from ``old`` to ``new`` makes of ``grown``: axes are kept, merged, or of size 1."""
     made: list[int] = []
     i = j = 0
+    while i < min(len(old), len(new)) and old[i] == new[i] and len(old) != len(new):
+        made.append(grown[i])
+        i = j = i + 1
     while i < len(old) or j < len(new):
         left, right = [i], [j]
         i, j = i + 1, j + 1
@@ -168,7 +250,10 @@ def regroup(old: tuple[int, ...], new: tuple[int, ...], grown: tuple[int, ...]) 
                 j += 1
         before, after, larger = old[left[0] : i], new[right[0] : j], grown[left[0] : i]
         kept = [m for n, m in zip(before, larger, strict=True) if n > 1]
-        if [n for n in after if n > 1] == [n for n in before if n > 1]:
+        if any(n == 1 < m for n, m in zip(before, larger, strict=True)):
+            raise_if(len(after) != 1 and before != after)
+            made += larger if before == after else [prod(larger)]
+        elif [n for n in after if n > 1] == [n for n in before if n > 1]:
             sizes = iter(kept)
             made += [next(sizes) if n > 1 else 1 for n in after]
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import mistakes_arithmetic, mistakes_paths, mistakes_pooling, mistakes_sums, mistakes_wiring
+from . import mistakes_arithmetic, mistakes_kernels, mistakes_paths, mistakes_pooling, mistakes_sums, mistakes_wiring
 from .bank import BANK, Mistake, find
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Mistake",
     "find",
     "mistakes_arithmetic",
+    "mistakes_kernels",
     "mistakes_paths",
     "mistakes_pooling",
     "mistakes_sums",

@@ -119,6 +119,23 @@ def _swapped(p: Place) -> Ways:
 
 
 @mistake(
+    "one side of a difference forgotten",
+    "one number stands where a difference belongs, as y in place of y - t",
+    "What would the gradient be if the two were equal?",
+    "d/dy 1/2 (y - t)^2 = y - t: the difference, which is 0 where both are equal",
+    rank=0,
+)
+def _one_side(p: Place) -> Ways:
+    return {"": lambda g: _in_proportion(g, p)} if p.row == "sub" else {}
+
+
+def _in_proportion(g: Any, p: Place) -> Any:
+    """c a for a cotangent g = c (a - b) with one c for all elements; no gradient for any other."""
+    c = float(np.vdot(g, p.y)) / max(float(np.vdot(p.y, p.y)), 1e-300)
+    return c * p.x if np.allclose(g, c * p.y, rtol=1e-9, atol=0) else None
+
+
+@mistake(
     "derivative taken at the output",
     "f' was evaluated at the activation f(x) instead of at the pre-activation x",
     "At which number is the derivative of the activation evaluated?",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from ..backward import pull
+from ..tape import Tape, Tensor
 from .bank import IncompleteMistake, PathMistake, Ways, call_mistake, enter
 from .calls import Call
 
@@ -88,6 +92,38 @@ def _diagonal(call: Call) -> Ways:
 
 
 @call_mistake(
+    "statistics held constant",
+    "a sum over the input (mean, deviation, the denominator of a softmax) was taken for a constant",
+    "If one input grows, do the mean and the deviation stay what they were?",
+    "the mean and the deviation depend on every input: add the gradients that come back through them",
+    2,
+)
+def _constants(call: Call) -> Ways:
+    sums = [line for line in call.lines if _is_sum(line)]
+    made: Ways = {}
+    if call.x.shape == call.y.shape and sums:
+        made["all of them"] = partial(_without, call, range(len(sums)))
+        if len(sums) > 1:
+            made |= {f"number {i + 1}": partial(_without, call, [i]) for i in range(len(sums))}
+    return made
+
+
+def _without(call: Call, cut: Sequence[int], g: Any) -> Any:
+    """The call's gradient with nothing coming back through the sums number ``cut``."""
+    number = {id(line): i for i, line in enumerate(x for x in Tape(call.alone[1]) if _is_sum(x))}
+
+    def rules(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[Any]:
+        made = pull(line, g, wanted, recorded)
+        return [x * 0 for x in made] if number.get(id(line)) in cut else made
+
+    return call.pull(g, rules=rules)
+
+
+def _is_sum(line: Tensor) -> bool:
+    return line.primitive is not None and line.primitive.name == "sum" and not line.constant
+
+
+@call_mistake(
     "derivative of a call taken at its output",
     "f' was evaluated at the activation f(x) instead of at the pre-activation x",
     "At which number is the derivative of the activation evaluated?",
@@ -113,6 +149,61 @@ def _half(call: Call) -> Ways:
 
 
 @call_mistake(
+    "derivative of the output multiplied in again",
+    "y - t was multiplied by the derivative of the softmax (or sigmoid) once more, or divided by it",
+    "Is y - t the gradient before the softmax (or sigmoid), or after it?",
+    "softmax with cross entropy, and sigmoid with its own: the gradient before the softmax is y - t, nothing else",
+    2,
+)
+def _again_output(call: Call) -> Ways:
+    y = _probabilities(call)
+    if y is None:
+        return {}
+    made: Ways = {"diagonal": lambda g: call.pull(g) * y * (1 - y), "divided": lambda g: call.pull(g) / (y * (1 - y))}
+    if call.name == "cross_entropy":
+        made["all of it"] = lambda g: _through_softmax(y, call.pull(g))
+        made["skipped"] = lambda g: _skip_softmax(y, call.pull(g))
+    return made
+
+
+@call_mistake(
+    "target forgotten",
+    "the output itself stands where output minus target belongs",
+    "What would the gradient be if every output were right?",
+    "E = 1/2 (y - t)^2, and cross entropy after a softmax: y - t, which is 0 where the output is right",
+    2,
+)
+def _untargeted(call: Call) -> Ways:
+    y = _probabilities(call)
+    return {"": lambda g: y * _weight(y, call.pull(g))} if y is not None else {}
+
+
+def _probabilities(call: Call) -> Any:
+    """What the softmax or sigmoid inside a loss puts out, or None for any other call."""
+    x = call.x.value
+    if call.name == "bce_with_logits":
+        return 1 / (1 + np.exp(-x))
+    if call.name == "cross_entropy" and call.x.ndim > 1:
+        e = np.exp(x - x.max(axis=-1, keepdims=True))
+        return e / e.sum(axis=-1, keepdims=True)
+    return None
+
+
+def _weight(y: Any, d: Any) -> Any:
+    """w of the gradient d = w (y - t) for targets that are 0 or 1 (w = 1 / n for a mean)."""
+    return np.maximum(d / y, d / (y - 1))
+
+
+def _through_softmax(y: Any, d: Any) -> Any:
+    return y * (d - (d * y).sum(axis=-1, keepdims=True))
+
+
+def _skip_softmax(y: Any, d: Any) -> Any:
+    """-t / y, the gradient after the softmax, of d = w (y - t)."""
+    return (d - y * _weight(y, d)) / y
+
+
+@call_mistake(
     "gradient of a maximum spread evenly",
     "the gradient of a maximum was divided among everything that took part",
     "Which of them changes the maximum when it changes a little?",
@@ -135,8 +226,9 @@ def _everyone(call: Call) -> Ways:
 
 
 def _reduced(call: Call) -> tuple[int, ...]:
-    """The axes over which a call of max or min reduces, or () for any other call."""
-    if call.name not in ("max", "min") or call.x.ndim > _AXES + 2:
+    """The axes over which a call of max or min reduces, or () for any other call (in a pooling layer: the layer's matter)."""
+    pooled = any("pool" in scope.name for scope in call.lines[0].scope.path) if call.lines[0].scope else False
+    if call.name not in ("max", "min") or pooled or call.x.ndim > _AXES + 2:
         return ()
     best: Any = np.max if call.name == "max" else np.min
     for count in range(1, call.x.ndim + 1):

@@ -86,7 +86,8 @@ def _wrong_cell(p: Place) -> Ways:
     s = _pool("max", p) or _pool("avg", p)
     if s is None:
         return {}
-    made: Ways = {f"the {w} cell": partial(_shares, s, share=_cell(i)) for w, i in (("first", 0), ("last", -1))}
+    cells = {"first": 0, "last": -1} | ({"middle": int(np.prod(s.window)) // 2} if all(n % 2 for n in s.window) else {})
+    made: Ways = {f"the {word} cell": partial(_shares, s, share=_cell(at)) for word, at in cells.items()}
     if p.pooling == "avg":
         made["the largest cell"] = lambda g: _shares(s, g, _best)
     else:

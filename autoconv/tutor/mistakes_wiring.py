@@ -240,7 +240,7 @@ def _off_by_one(p: Place) -> Ways:
     "fold back with the same order of axes as forward",
 )
 def _flattened(p: Place) -> Ways:
-    if p.row not in ("reshape", "permute_dims"):
+    if p.row not in ("reshape", "permute_dims") or p.composed:
         return {}
     if p.row == "permute_dims":
         axes = p.line.params["axes"]

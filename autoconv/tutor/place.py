@@ -12,17 +12,22 @@ from ..tape import Tensor
 
 Array = Any
 
-# The letters of the contractions in functional/conv.py, and of a matrix product, in words.
+# The letters of the contractions in functional/conv.py, in words; those of any other product follow from their places.
 CONV_ROLES = {"n": "batch", "x": "positions", "y": "positions", "z": "positions", "c": "channels", "o": "filters"}
 CONV_ROLES |= {"i": "window", "j": "window", "k": "window", "g": "groups"}
-MATRIX_ROLES = {"a": "batch", "b": "channels", "c": "filters"}
+
+
+_MOVES = ("reshape", "permute_dims", "flip", "cast", "identity", "broadcast_to")
 
 
 class Place:
-    """Operand number ``k`` of ``line``; what a rule would give for a cotangent g is ``right(g)``."""
+    """Operand number ``k`` of ``line``; what a rule would give for a cotangent g is ``right(g)``.
 
-    def __init__(self, line: Tensor, k: int) -> None:
-        self.line, self.k = line, k
+    ``readers``: the rows that read the line, where that is known.
+    """
+
+    def __init__(self, line: Tensor, k: int, readers: tuple[str, ...] = ()) -> None:
+        self.line, self.k, self.readers = line, k, readers
         self.operand = line.operands[k]
 
     @property
@@ -60,6 +65,11 @@ class Place:
         """The names of the calls and layers around the line, outermost first."""
         return tuple(scope.name for scope in self.line.scope.path) if self.line.scope else ()
 
+    @cached_property
+    def composed(self) -> bool:
+        """Whether the line belongs to a composed operation, and was not written by the user."""
+        return any(scope.kind == "call" for scope in self.line.scope.path) if self.line.scope else False
+
     def inside(self, *words: str) -> bool:
         """Whether the line belongs to a call whose name begins with one of ``words``, as in inside("conv")."""
         return any(name.startswith(words) for name in self.calls)
@@ -84,10 +94,21 @@ class Contraction:
         self.summed = [c for c in dict.fromkeys(self.result + self.others) if c not in self.own]
         self.shared = [c for c in self.summed if c in self.result and c in self.others]
         self.convolution = place.inside("conv")
-        roles = CONV_ROLES if self.convolution else MATRIX_ROLES if place.inside("matmul") else {}
-        self.roles = {c: roles.get(c, f"axis {c}") for c in self.result + self.others + self.own}
+        self.roles = CONV_ROLES if self.convolution else self._roles(letters, place)
         self.is_kernel = self.convolution and self._kernel(self.own)  # the gradient is the kernel's
         self.has_kernel = self.convolution and self._kernel(self.others)  # the kernel is what g meets
+
+    def _roles(self, letters: list[str], place: Place) -> dict[str, str]:
+        """The roles in a product of data and weights, as in (batch, positions, channels) x (channels, filters)."""
+        weights = next(
+            (k for k in (1, 0) if stored(place.line.operands[k]) and not stored(place.line.operands[1 - k])), 1
+        )
+        made = dict.fromkeys("".join(letters), "channels")
+        free = [c for c in self.result if c not in letters[weights]]
+        made |= {c: "positions" if i else "batch" for i, c in enumerate(free)}
+        made |= {c: "filters" for c in self.result if c not in letters[1 - weights]}
+        both = [c for c in self.result if c in letters[0] and c in letters[1]]
+        return made | {c: "positions" if i else "batch" for i, c in enumerate(both)}
 
     @staticmethod
     def _kernel(letters: str) -> bool:
@@ -119,6 +140,13 @@ class Contraction:
             return x.sum(axis=tuple(i for i, c in enumerate(names) if c in letters), keepdims=True)
 
         return self.product(total(g, self.result), total(other, self.others))
+
+
+def stored(x: Tensor) -> bool:
+    """Whether x is a parameter or an input, or one of these with its axes moved."""
+    while x.primitive is not None and x.primitive.name in _MOVES:
+        x = x.operands[0]
+    return x.primitive is None and not x.constant
 
 
 def select(size: int, count: int, window: int, stride: int, dilation: int, shift: int = 0) -> Array:

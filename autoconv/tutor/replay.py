@@ -35,6 +35,7 @@ class Study:
         self.wrt = self.loss if wrt is None else self.lines[id(wrt)]
         self.steps: list[Step] = list(steps(self.loss, None if wrt is None else [self.wrt], np.ones(self.loss.shape)))
         self.cotangent: dict[int, np.ndarray] = {id(s.line): s.cotangent for s in self.steps}
+        self.tied: dict[int, tuple[Any, Any, Any]] | None = None  # filled by ties
         self._positions: dict[int, int] = {}
         self._places: dict[tuple[int, int], Place] = {}
         self.gradient: np.ndarray = self.cotangent.get(id(self.wrt), np.zeros(self.wrt.shape))
@@ -52,7 +53,8 @@ class Study:
         """Operand k of a line, made once."""
         key = (id(line), k)
         if key not in self._places:
-            self._places[key] = Place(line, k)
+            readers = [reader.primitive for reader, *_ in self.received.get(id(line), [])]
+            self._places[key] = Place(line, k, tuple([p.name for p in readers if p is not None]))
         return self._places[key]
 
     @cached_property
@@ -120,13 +122,18 @@ def double(value: Any) -> np.ndarray:
     return array.astype(float) if array.dtype.kind in "fO" else array.copy()
 
 
-def fresh_inputs(tape: Tape, rng: np.random.Generator, spread: float | None = None) -> dict[Tensor, np.ndarray]:
+def fresh_inputs(
+    tape: Tape, rng: np.random.Generator, spread: float | None = None, only: set[int] | None = None
+) -> dict[Tensor, np.ndarray]:
     """Other values for the inputs of ``tape``: drawn at the scale of the old ones, or near them (relative ``spread``).
+    ``only``: the ids of those that change.
 
     Nothing is left of equal numbers, symmetric kernels and whole numbers.
     """
     made = {}
     for line in tape.inputs:
+        if only is not None and id(line) not in only:
+            continue
         old = double(line.value)
         if spread is None:
             scale = float(np.sqrt(np.mean(old**2))) if old.size else 0.0
@@ -136,13 +143,23 @@ def fresh_inputs(tape: Tape, rng: np.random.Generator, spread: float | None = No
     return made
 
 
-def fresh_studies(tape: Tape, wrt: Tensor, count: int, seed: int = 0) -> list[Study]:
-    """``count`` runs at fresh inputs where everything is finite and the gradient is not zero (fewer if there are none)."""
+def fresh_studies(
+    tape: Tape,
+    wrt: Tensor,
+    count: int,
+    seed: int = 0,
+    only: set[int] | None = None,
+    suits: Callable[[Study], bool] = lambda study: True,
+) -> list[Study]:
+    """``count`` runs at fresh inputs where everything is finite and the gradient is not zero (fewer if there are none).
+
+    ``only``: the ids of the inputs that change (None: all); ``suits``: what else a run must fulfil.
+    """
     found: list[Study] = []
     rng = np.random.default_rng(seed)
     for attempt in range(6 * count):
-        study = Study(tape, wrt, fresh_inputs(tape, rng, None if attempt < 3 * count else 0.3))
-        if study.finite and np.any(study.gradient):
+        study = Study(tape, wrt, fresh_inputs(tape, rng, None if attempt < 3 * count else 0.3, only))
+        if study.finite and np.any(study.gradient) and suits(study):
             found.append(study)
         if len(found) == count:
             break

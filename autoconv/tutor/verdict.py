@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 import numpy as np
 
 KINDS = ("right", "right only here", "wrong", "checker at fault", "right for another forward", "unknown")
-_WIDE = 12  # elements of an array written out in a text
+UNSEEN = "This example cannot show"
+_ROWS = 8  # rows of numbers up to which an array is written out
+
+
+_P = '<p style="margin:.4em 0">'
 
 
 class Finding(NamedTuple):
@@ -27,7 +32,7 @@ class Finding(NamedTuple):
 
 
 class Verdict:
-    """The answer of ``ac.check``; true if the claim is the gradient of this loss.
+    """The answer of ``ac.check``; true if the claimed numbers are the gradient at these inputs ("right" and "right only here").
 
     ``kind``: "right", "right only here", "wrong", "checker at fault", "right for another forward" or "unknown".
     ``mistakes``: the Findings of the best explanation, all of which were made; ``alternatives``: other explanations that fit
@@ -68,7 +73,7 @@ class Verdict:
 
     @property
     def status(self) -> int:
-        """The exit status of the command line: 0 right, 1 not right (2 is a call that could not be checked)."""
+        """The exit status of the command line: 0 right, 1 anything else, also "right only here" (2: could not be checked)."""
         return 0 if self.kind == "right" else 1
 
     @property
@@ -87,6 +92,14 @@ class Verdict:
         if self.hints.get("nudge"):
             rows.append(f"  Hint: {self.hints['nudge']}")
         return "\n".join(rows)
+
+    def wrapped(self, width: int) -> str:
+        """The text with its sentences broken into lines of ``width`` characters; equations stay as they are."""
+        made = []
+        for row in self.text.splitlines():
+            indent = len(row) - len(row.lstrip())
+            made += wrap(row, width, subsequent_indent=" " * (indent + 2)) if indent < 4 and len(row) > width else [row]
+        return "\n".join(made)
 
     @property
     def latex(self) -> str:
@@ -111,22 +124,23 @@ class Verdict:
         mark = {"right": "#1a7f37", "wrong": "#b3261e"}.get(self.kind, "#8a6100")
         parts = [
             f'<div style="border-left:4px solid {mark};padding:.2em .8em;max-width:52em">',
-            f"<p><strong>{escape(self.kind.capitalize())}.</strong> {escape(self.summary)}</p>",
+            f"{_P}<strong>{escape(self.kind.capitalize())}.</strong> {escape(_sentence(self.summary))}</p>",
         ]
-        if self.mistakes:
-            rows = [[self.mistakes, ""], *[[other, "or "] for other in self.alternatives]]
-            items = "".join(f"<li>{word}{escape(' and '.join(map(str, group)))}</li>" for group, word in rows)
-            parts.append(f"<ul>{items}</ul>")
-        parts += [f"<p>{escape(line)}</p>" for line in self.evidence]
-        if self.counter_example:
-            parts.append(f"<p>{escape(self.counter_example.sentence)}</p>{self.counter_example.mathml}")
+        for number, group in enumerate(filter(None, [self.mistakes, *self.alternatives])):
+            items = "".join(f"<li>{'and ' if i else ''}{escape(str(finding))}</li>" for i, finding in enumerate(group))
+            word = "" if not number and self.mistakes else f"{_P}{'or:' if number else 'It might also be:'}</p>"
+            parts.append(f'{word}<ul style="margin:.4em 0">{items}</ul>')
+        parts += [f"{_P}{escape(line)}</p>" for line in self.evidence]
         if self.telling_input:
             rows_ = "\n".join(f"{k} = {_short(v)}" for k, v in self.telling_input.items())
-            parts.append(f"<p>{self._input_title}:</p><pre>{escape(rows_)}</pre>")
+            parts.append(f'{_P}{self._input_title}:</p><pre style="overflow-x:auto">{escape(rows_)}</pre>')
+        if self.counter_example:
+            equation = f'<div style="overflow-x:auto;padding:.2em 0">{self.counter_example.mathml}</div>'
+            parts.append(f"{_P}{escape(self.counter_example.sentence)}</p>{equation}")
         words = {"nudge": "A nudge", "locate": "Where to look", "show": "Show me"}
         for level, title in words.items():
             if self.hints.get(level):
-                parts.append(f"<details><summary>{title}</summary><p>{escape(self.hints[level])}</p></details>")
+                parts.append(f"<details><summary>{title}</summary>{_P}{escape(self.hints[level])}</p></details>")
         return "\n".join([*parts, "</div>"])
 
 
@@ -163,10 +177,17 @@ def _hints(mistakes: list[Finding]) -> dict[str, str]:
     return {
         "nudge": join(m.nudge for m in mistakes),
         "locate": join(m.locate for m in mistakes),
-        "show": join(m.show + "." for m in mistakes if m.show),
+        "show": join(_sentence(m.show) + "." for m in mistakes if m.show),
     }
+
+
+def _sentence(text: str) -> str:
+    """With a capital, unless it begins with a formula."""
+    word = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if word == "it" or (len(word) > 2 and word.rstrip(",:;'s").isalpha()) else text
 
 
 def _short(value: Any) -> str:
     array = np.asarray(value)
-    return np.array2string(array, precision=4, separator=", ", threshold=_WIDE * 4).replace("\n", "\n      ")
+    text = np.array2string(array, precision=4, separator=", ", threshold=1000).replace("\n", "\n      ")
+    return text if text.count("\n") < _ROWS else f"array of shape {array.shape}: see .telling_input"
