@@ -1,7 +1,7 @@
 # Everything runs in an environment of its own, .venv, made at the first call; after that no network is needed.
 #
 #   make demo       train a convolutional network on handwritten digits and show what it did
-#   make test       lint, type check, run every test
+#   make test       lint, type check, run every test, with the compiled parts and without
 #   make bench      time everything beside its peers (PyTorch, JAX, tinygrad, ...), in an environment of their own
 #   make notebooks  open the lessons in JupyterLab
 #   make clean      remove what these commands made
@@ -21,7 +21,8 @@ test: $(VENV)/test.stamp
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
+	AUTOCONV_NATIVE=0 $(BIN)/python -m pytest -n auto
 
 bench: $(PEERS)/bench.stamp
 	$(PEERS)/bin/python benchmarks/run.py

@@ -60,7 +60,7 @@ def agree(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:
     """
     lines = [x for x in operands if isinstance(x, Tensor)]
     if not lines:
-        some_exact = any(getattr(x, "dtype", None) == object for x in operands)
+        some_exact = any([getattr(x, "dtype", None) == object for x in operands])
         return tuple(arrays.exact(x) for x in operands) if some_exact else operands
     first = lines[0]
     if len(lines) == len(operands):
@@ -94,7 +94,7 @@ def select(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:
     condition, *choices = operands
     if not any(isinstance(x, Tensor) for x in operands):
         return (condition, *agree(name, tuple(choices)))
-    shape = broadcast_shapes(*[np.shape(getattr(x, "value", x)) for x in operands], operation=name)
+    shape = broadcast_shapes(*[np.shape(getattr(x, "_value", x)) for x in operands], operation=name)
     known = [x if isinstance(x, Tensor) or type(x) in (int, float) else as_array(x) for x in choices]
     dtype = np.result_type(*[x if isinstance(x, int | float) else x.dtype for x in known])
     return (fit(condition, shape, bool), *[fit(x, shape, dtype) for x in known])

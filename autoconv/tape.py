@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .arrays import exact
+from .hooks import watcher
 
 _next_serial = itertools.count(1).__next__
 
@@ -126,9 +127,9 @@ def record(primitive: Primitive, operands: tuple[Any, ...], params: dict[str, An
         return primitive.forward(*operands, **params)
     lines = operands if all(taped) else tuple([x if isinstance(x, Tensor) else constant(x) for x in operands])
     try:
-        value = np.asarray(primitive.forward(*[x.value for x in lines], **params))
+        value = np.asarray(primitive.forward(*[x._value for x in lines], **params))
     except TypeError as error:
-        if not any(x.value.dtype == object for x in lines):
+        if not any(x.dtype == object for x in lines):
             raise
         raise TypeError(
             f"{primitive.name}: not defined for exact fractions (dtype object); use floating-point numbers"
@@ -153,6 +154,7 @@ class Tensor:
 
     __slots__ = (
         "__weakref__",
+        "_value",
         "constant",
         "grad",
         "name",
@@ -162,7 +164,6 @@ class Tensor:
         "scope",
         "serial",
         "subscripts",
-        "value",
     )
     __array_priority__ = 1000.0
     __hash__ = object.__hash__
@@ -178,7 +179,7 @@ class Tensor:
         constant: bool = False,
     ) -> None:
         value.flags.writeable = False
-        self.value: np.ndarray = value
+        self._value: np.ndarray = value
         self.primitive = primitive
         self.operands = operands
         self.params: Mapping[str, Any] = params or {}
@@ -190,20 +191,34 @@ class Tensor:
         self.serial = _next_serial()
 
     @property
+    def value(self) -> np.ndarray:
+        watching = watcher.get()
+        if watching is not None:
+            watching.read(self)
+        return self._value
+
+    @value.setter
+    def value(self, value: np.ndarray) -> None:
+        watching = watcher.get()
+        if watching is not None:
+            watching.assigned(self)
+        self._value = value
+
+    @property
     def shape(self) -> tuple[int, ...]:
-        return self.value.shape
+        return self._value.shape
 
     @property
     def ndim(self) -> int:
-        return self.value.ndim
+        return self._value.ndim
 
     @property
     def size(self) -> int:
-        return self.value.size
+        return self._value.size
 
     @property
     def dtype(self) -> np.dtype:
-        return self.value.dtype
+        return self._value.dtype
 
     def numpy(self) -> np.ndarray:
         """A copy of the value that may be written to."""

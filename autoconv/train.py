@@ -1,6 +1,8 @@
 """Training: batches through a model, a sweep, a step; with curves, checkpoints, and care for what goes wrong.
 
 for each batch:  loss = loss(model(x), y);  gradients = sweep(loss, parameters);  optimizer.step(gradients)
+
+These three are one call of a compiled function (plan/), which records them once for each size of a batch.
 """
 
 from __future__ import annotations
@@ -14,13 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import checkpoint as files
-from .backward import sweep
 from .data import batches
 from .functional.loss import cross_entropy
 from .nn import Module, Parameter
 from .optim import Optimizer, Schedule
+from .plan import Compiled, compile
 from .shapes import whole_number
-from .tape import Tape, Tensor, no_grad
+from .tape import Tape, Tensor
 
 Loss = Callable[[Any, Any], Any]
 
@@ -132,6 +134,7 @@ def fit(
     history = History()
     if source:
         history = _resumed(source, model, optimizer, schedule, generator)
+    training, testing = _compiled(model, loss), _compiled(model, loss)  # they differ in what BatchNorm and Dropout do
     weights = _Weights(model)
     best, best_score = weights.now(), history.score() if len(history) else None
     good = best
@@ -141,17 +144,16 @@ def fit(
             totals = _Totals()
             with _bar(len(x), epoch, epochs, progress) as bar:
                 for bx, by in batches(x, y, batch_size, generator):
-                    out = model(bx)
-                    value = loss(out, by)
-                    if not np.isfinite(value.value).all():
-                        error = _not_finite(value, epoch, history)  # before the weights it was recorded with are gone
+                    before = weights.now()
+                    (value, out), failed = training.step_if_finite(optimizer, bx, by)
+                    if failed is not None:
+                        error = _not_finite(failed, epoch, history)  # before the weights it was recorded with are gone
                         weights.put(good)
                         raise error
-                    good = weights.now()
-                    optimizer.step(sweep(value, optimizer.params))
-                    totals.add(value.item(), out.value, by)
+                    good = before[0], weights.now()[1]  # the parameters that gave this loss, the means after it
+                    totals.add(float(value), out, by)
                     bar.update(len(bx))
-                measured = None if held_out is None else evaluate(model, *held_out, batch_size=batch_size, loss=loss)
+                measured = None if held_out is None else _evaluated(testing, model, *held_out, batch_size)
                 history.append(totals, measured, optimizer.lr)
                 bar.set_postfix_str(_summary(history))
             if schedule is not None:
@@ -168,28 +170,41 @@ def fit(
 
 
 def evaluate(model: Module, x: Any, y: Any, batch_size: int = 256, loss: Loss = cross_entropy) -> Evaluation:
-    """Loss, accuracy, outputs and confusion of ``model`` on (x, y), in evaluation mode and without recording.
+    """Loss, accuracy, outputs and confusion of ``model`` on (x, y), in evaluation mode.
 
     The modules' modes are afterwards what they were.
     """
     x, y = _arrays("evaluate", (x, y), model)
+    return _evaluated(_compiled(model, loss), model, x, y, batch_size)
+
+
+# ---- the parts of an epoch
+
+
+def _compiled(model: Module, loss: Loss) -> Compiled:
+    """(x, y) -> (the loss, the model's output)."""
+
+    def both(x: Any, y: Any) -> tuple[Any, Any]:
+        out = model(x)
+        return loss(out, y), out
+
+    return compile(both)
+
+
+def _evaluated(program: Compiled, model: Module, x: np.ndarray, y: np.ndarray, batch_size: int) -> Evaluation:
     modes = [(module, module.training) for module in model.modules()]
     totals, outputs = _Totals(), []
     model.eval()
     try:
-        with no_grad():
-            for bx, by in batches(x, y, batch_size):
-                out = model(bx)
-                totals.add(float(np.asarray(loss(out, by))), out.value, by)
-                outputs.append(out.value)
+        for bx, by in batches(x, y, batch_size):
+            value, out = program(bx, by)
+            totals.add(float(value), out, by)
+            outputs.append(out)
     finally:
         for module, mode in modes:
             module.training = mode
     joined = np.concatenate(outputs)
     return Evaluation(totals.loss, totals.accuracy, joined, _confusion(joined, y) if totals.labelled else None)
-
-
-# ---- the parts of an epoch
 
 
 class _Totals:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "autoconv"
 FLOORS = [
-    "files", "shapes", "arrays", "tape", "primitives", "backward", "transforms", "functional", "gradcheck", "scalar", "views", "tutor", "plan", "nn", "optim",
+    "files", "shapes", "arrays", "hooks", "tape", "primitives", "backward", "transforms", "functional", "gradcheck", "scalar", "views", "tutor", "plan", "nn", "optim",
     "datasets", "models", "data", "checkpoint", "train", "demo", "__init__", "cli", "__main__",
 ]  # fmt: skip
 

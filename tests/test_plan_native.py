@@ -88,18 +88,34 @@ def swept(f, arguments, wrt):
     return from_tape([y, *gradients], lines, start)
 
 
+def layouts(dtype):
+    """Every layout that this processor can run for a dtype."""
+    kinds = [k for k in native_run.machine().kernels() if k[1] == np.dtype(dtype).itemsize]
+    return [
+        native_run.Layout(channels, set_, lanes, registers)
+        for set_, _, lanes, registers in kinds
+        if set_ == kinds[0][0]
+        for channels in (False, True)
+    ]
+
+
 @native
+@pytest.mark.parametrize("channels", [False, True, None], ids=["examples", "channels", "chosen"])
 @pytest.mark.parametrize("seed", range(60))
-def test_random_nets(seed):
+def test_random_nets(seed, channels, monkeypatch):
     f, parameters, shape = random_net(seed)
     rng = np.random.default_rng(seed + 1000)
     examples = [1, 3, 8, 16, 37][seed % 5]
     dtype = [np.float32, np.float64][seed % 2]
     in_dtype(parameters, dtype)
+    if channels is not None:
+        possible = [x for x in layouts(dtype) if x.channels == channels]
+        monkeypatch.setattr(native_run, "choose", lambda *_: possible[seed % len(possible)])
     x, labels = rng.normal(size=(examples, *shape)).astype(dtype), rng.integers(0, 3, examples)
     program = simplify(swept(f, [x, labels], parameters))
     planned = native_run.plan(program, [x, labels])
     assert planned is not None
+    assert channels in (None, planned.layout.channels)
     for got, expected in zip(planned.run([x, labels]), NumpyRun(program).run([x, labels]), strict=True):
         scale = np.abs(expected).max() + 1e-3
         np.testing.assert_allclose(got / scale, expected / scale, atol=5e-4 if dtype == np.float32 else 1e-12)
@@ -152,6 +168,79 @@ def test_functions(name, examples, dtype):
             )
 
 
+SPECIAL = [
+    0.0,
+    -0.0,
+    np.inf,
+    -np.inf,
+    np.nan,
+    1.0,
+    -1.0,
+    1e-10,
+    -1e-10,
+    -0.5,
+    20.0,
+    -20.0,
+    88.7,
+    89.0,
+    -88.0,
+    -103.5,
+    -150.0,
+    710.0,
+    -745.0,
+]
+
+
+@native
+@pytest.mark.parametrize("name", ["exp", "log", "log1p", "tanh"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_functions_of_vectors(name, dtype):
+    """Within three units in the last place of the true value, over all magnitudes; special values are NumPy's."""
+    rng, kind = np.random.default_rng(0), np.finfo(dtype)
+    edges = [kind.max, -kind.max, kind.tiny, -kind.tiny, kind.tiny / 8, kind.smallest_subnormal]
+    scales = [rng.normal(size=3000) * s for s in (1e-6, 1e-3, 0.1, 1, 10, 80, 600)]
+    with np.errstate(all="ignore"):
+        x = np.concatenate([SPECIAL, edges, *scales, np.exp(scales[-2] / 2)]).astype(dtype)
+        x = np.append(x, np.ones(-len(x) % 37, dtype)).reshape(-1, 37)
+        got, true = compile(getattr(ac, name))(x), getattr(np, name)(x.astype(np.longdouble))
+        expected = true.astype(dtype)
+        np.testing.assert_array_equal(got[~np.isfinite(expected)], expected[~np.isfinite(expected)])
+        finite = np.isfinite(expected)
+        error = np.abs(got[finite] - true[finite]) / np.spacing(np.abs(expected[finite])).astype(np.longdouble)
+    assert error.max() < 3
+    np.testing.assert_array_equal(np.signbit(got[0, :2]), np.signbit(expected[0, :2]))
+
+
+@native
+def test_sums_do_not_depend_on_who_adds_them():
+    """Whichever thread runs which chunk of a batch, the gradients have the same bits."""
+    f, parameters, shape = random_net(5)
+    x = np.random.default_rng(0).normal(size=(97, *shape)).astype(np.float32)
+    in_dtype(parameters, np.float32)
+    program = compile(f)
+    labels = np.arange(97) % 3
+    first = program.value_and_grad(x, labels, wrt=parameters)
+    for _ in range(20):
+        again = program.value_and_grad(x, labels, wrt=parameters)
+        assert first[0] == again[0] and all(np.array_equal(a, b) for a, b in zip(first[1], again[1], strict=True))
+
+
+@native
+def test_parameters_that_somebody_holds_are_not_written_over():
+    w = ac.tensor(np.random.default_rng(0).normal(size=(6, 3)))
+    program = compile(lambda x, y: ac.losses.cross_entropy(x @ w, y))
+    optimizer = ac.optim.SGD([w], lr=0.1)
+    x, y = np.random.default_rng(1).normal(size=(8, 6)), np.arange(8) % 3
+    for _ in range(3):
+        program.step(optimizer, x, y)
+    view, numbers = w.value[1:], w.value[1:].copy()
+    recorded = ac.sum(w * w)
+    program.step(optimizer, x, y)
+    program.step(optimizer, x, y)
+    np.testing.assert_array_equal(view, numbers)
+    assert not np.array_equal(w.value[1:], numbers) and recorded.item() != ac.sum(w * w).item()
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_slopes_change_no_number(seed):
     f, parameters, shape = random_net(seed)
@@ -188,6 +277,10 @@ def test_ties_nan_and_infinities():
         {"AUTOCONV_INSTRUCTIONS": "v3"},
         {"AUTOCONV_INSTRUCTIONS": "base"},
         {"AUTOCONV_NATIVE": "0"},
+        {"AUTOCONV_LANES": "examples"},
+        {"AUTOCONV_LANES": "channels"},
+        {"AUTOCONV_LANES": "channels", "AUTOCONV_INSTRUCTIONS": "v3"},
+        {"AUTOCONV_LANES": "channels", "AUTOCONV_INSTRUCTIONS": "base"},
     ],
     ids=str,
 )

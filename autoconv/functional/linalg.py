@@ -37,7 +37,8 @@ def matmul(x: Any, y: Any) -> Any:
     batch = ascii_letters[3 : 1 + max(x.ndim, y.ndim, 2)]
     left, right = [batch[len(batch) - max(operand.ndim - 2, 0) :] for operand in (x, y)]
     rows, columns = "a" * (x.ndim > 1), "c" * (y.ndim > 1)
-    return _einsum(f"{left}{rows}b,{right}b{columns}->{batch}{rows}{columns}", x, y)
+    equation = f"{left}{rows}b,{right}b{columns}->{batch}{rows}{columns}"
+    return _contracted(equation, [f"{left}{rows}b", f"{right}b{columns}"], batch + rows + columns, x, y)
 
 
 def dot(x: Any, y: Any) -> Any:
@@ -73,14 +74,14 @@ def einsum(equation: str, *operands: Any) -> Any:
 
     Operands are contracted two at a time from the left.
     """
-    if not any(isinstance(x, Tensor) for x in operands):
-        return _einsum(equation, *operands)
-    with scope("einsum"):
-        return _einsum(equation, *operands)
-
-
-def _einsum(equation: str, *operands: Any) -> Any:
     terms, result = parse_equation(equation, operands)
+    if not any(isinstance(x, Tensor) for x in operands):
+        return _contracted(equation, terms, result, *operands)
+    with scope("einsum"):
+        return _contracted(equation, terms, result, *operands)
+
+
+def _contracted(equation: str, terms: list[str], result: str, *operands: Any) -> Any:
     parts = same_dtype(*map(as_operand, operands))
     sizes: dict[str, int] = {}
     for letters, x in zip(terms, parts, strict=True):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .. import primitives as p
+from ..hooks import check
+from ..shapes import Shape
 from .activation import log_softmax as _log_softmax
 from .activation import softplus
 from .composed import composed
@@ -79,18 +82,23 @@ def _nll(operation: str, normalise: Any, x: Any, labels: Any, reduction: str, ax
         raise ValueError(
             f"{operation}: labels of shape {labels.shape} for an input of shape {x.shape}; one label for each example needs shape {rest}"
         )
-    classes, values = x.shape[axis], getattr(labels, "value", labels)
-    if values.size and not 0 <= values.min() <= values.max() < classes:
-        bad = values.ravel()[np.argmax((values < 0) | (values >= classes))]
-        raise ValueError(
-            f"{operation}: label {bad} is out of range for {classes} classes (0 .. {classes - 1}; input shape {x.shape})"
-        )
+    classes = x.shape[axis]
+    check(partial(_in_range, operation, classes, x.shape), labels)
     logs = normalise(x, axis=axis)
     if axis != x.ndim - 1:
         logs = p.permute_dims(logs, axes=(*[i for i in range(x.ndim) if i != axis], axis))
     flat = p.reshape(logs, shape=(logs.size,))
     places = p.add(p.reshape(labels, shape=(labels.size,)), np.arange(labels.size) * classes)
     return _reduced(-p.reshape(p.take(flat, places, axis=0), shape=rest), reduction)
+
+
+def _in_range(operation: str, classes: int, shape: Shape, labels: np.ndarray) -> None:
+    """ValueError for a label that is no class; ``shape`` is that of the input."""
+    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+        bad = labels.ravel()[np.argmax((labels < 0) | (labels >= classes))]
+        raise ValueError(
+            f"{operation}: label {bad} is out of range for {classes} classes (0 .. {classes - 1}; input shape {shape})"
+        )
 
 
 @composed("logits", "t")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import primitives as p
+from ..hooks import draw
 from ..shapes import Ints, Shape, parse_layout
 from .composed import composed
 from .reduce import mean
@@ -97,5 +98,5 @@ def dropout(x: Any, p: float = 0.5, *, rng: np.random.Generator, training: bool 
         raise ValueError(f"dropout: p={p} must be at least 0 and below 1")
     if not training or p == 0:
         return x
-    kept = (rng.random(x.shape) >= p).astype(x.dtype)
-    return x * (kept / (1 - p)).astype(x.dtype)
+    shape, dtype = x.shape, x.dtype
+    return x * draw(rng, lambda: ((rng.random(shape) >= p).astype(dtype) / (1 - p)).astype(dtype))

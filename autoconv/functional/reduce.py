@@ -68,19 +68,16 @@ def tournament(combine: Callable[[Any, Any], Any], x: Any, axis: int) -> Any:
 
 
 def _reduce(name: str, combine: Callable[[Any, Any], Any], x: Any, axis: Axis, keepdims: bool) -> Any:
-    """A tournament over one axis or several (in C order)."""
+    """A tournament over each axis in turn, the last one first: left of two is then always earlier in C order."""
     axes = normalize_axes(axis, x.ndim, name)
     if not axes:
         return x
     if 0 in [x.shape[i] for i in axes]:
         raise ValueError(f"{name}: shape {x.shape} has no element along axis {axis}, and there is no {name} of nothing")
     shape = keepdims_shape(x.shape, axes) if keepdims else tuple(n for i, n in enumerate(x.shape) if i not in axes)
-    if len(axes) > 1:
-        kept = tuple(i for i in range(x.ndim) if i not in axes)
-        merged = (*[x.shape[i] for i in kept], product(x.shape[i] for i in axes))
-        x = p.reshape(p.permute_dims(x, axes=(*kept, *sorted(axes))), shape=merged)
-        axes = (len(kept),)
-    return p.reshape(tournament(combine, x, axes[0]), shape=shape)
+    for i in sorted(axes, reverse=True):
+        x = tournament(combine, x, i)
+    return x if x.shape == shape else p.reshape(x, shape=shape)
 
 
 @composed("x")

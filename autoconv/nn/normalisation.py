@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..functional import normalisation as functional
-from ..functional.reduce import mean, var
+from ..hooks import keep, observe
 from ..shapes import Ints, whole_number
 from .init import Rng
 from .module import Module, Parameter
@@ -47,7 +48,7 @@ class BatchNorm2d(Module):
         self.register_buffer("running_var", np.ones(num_features, dtype))
 
     def forward(self, x: Any) -> Any:
-        stored = {} if self.training else {"mean": self.running_mean, "var": self.running_var}
+        stored = {} if self.training else {"mean": keep(self, "running_mean"), "var": keep(self, "running_var")}
         axis = functional.channel_axis(x, self.layout, type(self).__name__)
         if x.shape[axis] != self.num_features:
             raise ValueError(
@@ -55,13 +56,17 @@ class BatchNorm2d(Module):
             )
         y = functional.batch_norm(x, self.weight, self.bias, **stored, eps=self.eps, layout=self.layout)
         if self.training:
-            axes = tuple(i for i in range(x.ndim) if i != axis)
-            self.running_mean = self._mixed(self.running_mean, mean(x.value, axes))
-            self.running_var = self._mixed(self.running_var, var(x.value, axes, ddof=1))
+            axes, n = tuple(i for i in range(x.ndim) if i != axis), x.size // self.num_features
+            observe(partial(self._keep, n / (n - 1)), *functional.moments(x, axes))
         return y
 
+    def _keep(self, unbiased: float, batch_mean: np.ndarray, batch_var: np.ndarray) -> None:
+        self.running_mean = self._mixed(self.running_mean, batch_mean)
+        self.running_var = self._mixed(self.running_var, unbiased * batch_var)
+
     def _mixed(self, running: np.ndarray, batch: np.ndarray) -> np.ndarray:
-        return ((1 - self.momentum) * running + self.momentum * batch).astype(running.dtype)
+        mixed = (1 - self.momentum) * running + self.momentum * batch.reshape(running.shape)
+        return mixed.astype(running.dtype)
 
     def extra_repr(self) -> str:
         changed = [f", {k}={getattr(self, k)!r}" for k, v in _USUAL.items() if getattr(self, k) != v]

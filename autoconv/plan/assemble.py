@@ -1,52 +1,80 @@
 """From a stage's instructions to the machine's own terms: cells get addresses, contractions get tiles, tables one pool.
 
 Memory: each value lives from the instruction that writes it first to the one that reads it last; values that do not live at
-the same time share addresses (first fit).
+the same time share addresses (first fit).  How an instruction is written down depends on what the lanes of a vector are:
+``by_examples`` (a cell is a vector of examples) and ``by_channels`` (a cell is a number, vectors are rows of cells).
 """
 
 from __future__ import annotations
 
-import struct
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from .instructions import (
-    CHOOSE,
-    CLEAR,
-    DOT,
-    GATHER,
-    GEMM,
-    LOAD,
-    MAP,
-    OUTER,
-    PLACE,
-    SPLAT,
-    STORE,
-    TOTAL,
-    Instruction,
-    Stage,
-)
+from .instructions import Instruction, Stage
 
-_WIDTH = 16
+WIDTH = 24
+IN_MEMORY, IN_SUMS, IN_PACKED, NOWHERE = (
+    -1,
+    -2,
+    -3,
+    -4,
+)  # where a contraction's operands stand, or the number of an array
+GROWS, POSITIVE_PART, BIAS_OF_VECTORS, ROWS_OUTSIDE, ADDS = 1, 2, 4, 8, 16  # properties of a contraction
+_SUMS_AT_HAND = 1 << 18  # numbers: what the sums of all chunks may take before they crowd the cache
 
 
 class Assembled:
-    """A stage in bytes: ``code``, ``tables``, ``results``, and how many numbers its cells and its sums take."""
+    """A stage in bytes: ``code``, ``tables``, ``results``, ``packing``; and how many numbers its memory, sums and packed arrays take."""
+
+    cell = 1
 
     def __init__(self, stage: Stage, lanes: int, registers: int) -> None:
         self.stage, self.lanes, self.registers = stage, lanes, registers
         self._tables: list[np.ndarray] = []
         self._known: dict[bytes, int] = {}
         self._size = 0
+        self.packs = 0
+        self.packing = b""
         self.spare: dict[int, int] = {}
-        self._where = self._place()
-        self._sums = self._results()
-        rows = [self._row(number, one) for number, one in enumerate(stage.instructions)]
-        self.code = np.array(rows, np.int64).reshape(-1, _WIDTH).tobytes()
+        self.where = self._place()
+        self.sums = self._results()
+        self.prepare()
+        self.code = np.array(list(self.written()), np.int64).reshape(-1, WIDTH).tobytes()
+        self.finish()
         self.tables = np.concatenate([*self._tables, np.zeros(1, np.int32)]).tobytes()
+
+    def machine(self, maker: Any, bytes_: int, parts: int) -> Any:
+        """The program, ready to run on up to ``parts`` threads."""
+        chunks = max(parts, min(4 * parts, _SUMS_AT_HAND // max(1, self.numbers)))
+        sizes = self.cells, self.numbers, self.packs
+        return maker(self.code, self.tables, self.results, self.packing, *sizes, bytes_, self.lanes, self.cell, chunks)
+
+    def together(self) -> list[tuple[int, int]]:
+        """Stretches of instructions that run as one, so that all their cells are needed at the same time."""
+        return []
+
+    def written(self) -> Iterator[list[int]]:
+        """The words of all instructions, in the order in which they run."""
+        for number, one in enumerate(self.stage.instructions):
+            yield from self.rows(number, one)
+
+    def rows(self, number: int, one: Instruction) -> list[list[int]]:
+        """Instruction number ``number`` in words."""
+        raise NotImplementedError
+
+    def spare_numbers(self, one: Instruction) -> int:
+        """How much memory an instruction needs for itself."""
+        return 0
+
+    def prepare(self) -> None:
+        """What has to be known before rows are written."""
+
+    def finish(self) -> None:
+        """What is left to write down when all rows are known."""
 
     # ---- memory
 
@@ -58,32 +86,37 @@ class Assembled:
                 for value in stage.values(names):
                     first.setdefault(value, number)
                     last[value] = number
+        for begin, end in self.together():
+            for value in first:
+                first[value] = begin if begin < first[value] < end else first[value]
+                last[value] = end - 1 if begin <= last[value] < end else last[value]
         ends = [*stage.starts[1:], stage.end]
-        wanted = [(begin, last[v], (ends[v] - stage.starts[v]) * self.lanes, v) for v, begin in first.items() if v]
+        size = lambda v: -(-(ends[v] - stage.starts[v]) * self.cell // self.lanes) * self.lanes
+        wanted = [(begin, last[v], size(v), v) for v, begin in first.items() if v]
         for number, one in enumerate(stage.instructions):
-            if one.kind == OUTER:
-                terms, columns = one.more["b"].shape
-                wanted.append((number, number, terms * self.lanes * self._pitch(columns), -1 - number))
+            if spare := self.spare_numbers(one):
+                wanted.append((number, number, spare, -1 - number))
         where = np.zeros(stage.end, np.int32)
         taken: list[tuple[int, int, int]] = []  # (address, size, last use) of what lives, by address
         self.cells = self.lanes
-        for begin, end, size, value in sorted(wanted, key=lambda w: w[0]):
+        for begin, end, length, value in sorted(wanted, key=lambda w: w[0]):
             taken = [t for t in taken if t[2] >= begin]
             at = self.lanes
-            for address, length, _ in taken:
-                if at + size <= address:
+            for address, used, _ in taken:
+                if at + length <= address:
                     break
-                at = max(at, address + length)
-            taken = sorted([*taken, (at, size, end)])
-            self.cells = max(self.cells, at + size)
+                at = max(at, address + used)
+            taken = sorted([*taken, (at, length, end)])
+            self.cells = max(self.cells, at + length)
             if value < 0:
                 self.spare[-1 - value] = at
             else:
                 start, stop = stage.starts[value], ends[value]
-                where[start:stop] = at + np.arange(stop - start, dtype=np.int32) * self.lanes
+                where[start:stop] = at + np.arange(stop - start, dtype=np.int32) * self.cell
         return where
 
-    def _pitch(self, columns: int) -> int:
+    def pitch(self, columns: int) -> int:
+        """So many numbers rounded up to whole vectors."""
         return -(-columns // self.lanes) * self.lanes
 
     def _results(self) -> list[int]:
@@ -91,15 +124,19 @@ class Assembled:
         starts, rows, end = [], [], 0
         arrays = len(self.stage.inputs) + len(self.stage.outputs)
         for number, r in enumerate(self.stage.results):
-            pitch = self._pitch(r.columns) if r.padded else r.columns
+            pitch = self.pitch(r.columns) if r.padded else r.columns
+            places = -1
+            if r.places is not None:
+                at = np.arange(r.rows)[:, None] * pitch + np.arange(r.columns)
+                places = self.table(at.ravel()[np.argsort(r.places, axis=None)])
             starts.append(end)
-            rows.append([arrays + number, end, r.rows, r.columns, pitch, 0, 0, 0])
+            rows.append([arrays + number, end, r.rows, r.columns, pitch, places, 0, 0])
             end = -(-(end + r.rows * pitch) // 16) * 16
         self.numbers = end
         self.results = np.array(rows, np.int64).reshape(-1, 8).tobytes()
         return starts
 
-    def _table(self, values: Any) -> int:
+    def table(self, values: Any) -> int:
         """Where in the pool this table begins; equal tables are there once."""
         table = np.ascontiguousarray(values, np.int32).ravel()
         key = table.tobytes()
@@ -109,95 +146,34 @@ class Assembled:
             self._size += table.size
         return self._known[key]
 
-    # ---- instructions
+    def contraction(self, kind: int, k: int, places: Sequence[int], flags: int, tables: Sequence[Any]) -> list[int]:
+        """The words of GEMM and DOT without their tiles: ``places`` of the operands, the result and the bias."""
+        s, v, o, bias = places
+        words = [kind, k, s, v, o, bias, flags, *map(self.table, tables)]
+        return words + [0] * (WIDTH - len(words))
 
-    def _row(self, number: int, one: Instruction) -> list[int]:
-        at, table, lanes = self._where, self._table, self.lanes
-        w = [one.kind] + [0] * (_WIDTH - 1)
-        if one.kind == MAP:
-            reads = [table(at[names]) for names in one.reads]
-            reads += reads[:1] * (3 - len(reads))
-            w[1:7] = [one.operation, one.writes[0].size, table(at[one.writes[0]]), *reads]
-            w[7:10] = struct.unpack("3q", struct.pack("3d", *one.numbers))
-        elif one.kind == GATHER:
-            names = one.reads[0]
-            w[2:6] = [len(names), table(at[one.writes[0]]), table(at[names]), names.shape[1]]
-        elif one.kind in (LOAD, SPLAT):
-            w[2:5] = [one.writes[0].size, table(at[one.writes[0]]), one.array]
-        elif one.kind == STORE:
-            w[2:5] = [one.reads[0].size, table(at[one.reads[0]]), len(self.stage.inputs) + one.array]
-        elif one.kind == CHOOSE:
-            w[2:6] = [one.reads[0].size, table(at[one.reads[0]]), one.array, table(at[one.writes[0]])]
-        elif one.kind == PLACE:
-            w[2:6] = [one.writes[0].size, table(at[one.writes[0]]), one.array, table(at[one.reads[0]])]
-        elif one.kind == CLEAR:
-            w[2:4] = [one.reads[0].size, table(at[one.reads[0]])]
-        elif one.kind == TOTAL:
-            names = one.reads[0]
-            w[2:6] = [len(names), self._sums[one.array], table(at[names]), names.shape[1]]
-        elif one.kind == GEMM:
-            self._gemm(w, one)
-        elif one.kind == DOT:
-            a, b, o = (one.more[k] for k in "abo")
-            w[1] = a.shape[1]
-            w[4:8] = [
-                table(at[a[:, 0]]),
-                table((a[0] - a[0, 0]) * lanes),
-                table(at[b[:, 0]]),
-                table((b[0] - b[0, 0]) * lanes),
-            ]
-            w[8:10] = [table(self._sums[one.array] + o[:, 0]), table(o[0] - o[0, 0])]
-            self._tiles(w, len(a), len(b), 7, 4)
-        elif one.kind == OUTER:
-            self._outer(w, number, one)
-        return w
-
-    def _gemm(self, w: list[int], one: Instruction) -> None:
-        at, table, more, out = self._where, self._table, one.more, self._where[one.writes[0]]
-        w[1:4] = [len(more["sk"]), one.array, -1]
-        w[4:8] = [
-            table(more["sb"]),
-            table(more["sk"]),
-            table(at[more["vb"]]),
-            table(np.asarray(more["vk"]) * self.lanes),
-        ]
-        w[8:10] = [table(out[:, 0]), table(out[0] - out[0, 0])]
-        if more["bias"] is not None:
-            w[3], w[10] = more["bias"][0], table(more["bias"][1])
-        self._tiles(w, out.shape[0], out.shape[1], 8, 4)
-
-    def _outer(self, w: list[int], number: int, one: Instruction) -> None:
-        at, table, lanes = self._where, self._table, self.lanes
-        a, b = one.more["a"], one.more["b"]
-        pitch, rows = self._pitch(b.shape[1]), np.arange(len(a))
-        terms, vectors = a.shape[1] * lanes, pitch // lanes
-        steps = ((a[0] - a[0, 0]) * lanes)[:, None] + np.arange(lanes)
-        w[1:4] = [terms, b.shape[1], pitch]
-        w[4:8] = [table(at[a[:, 0]]), table(steps), table(np.arange(vectors) * lanes), table(np.arange(terms) * pitch)]
-        w[8:11] = [table(self._sums[one.array] + rows * pitch), table(np.arange(vectors) * lanes), table(at[b])]
-        self._tiles(w, len(a), vectors, 8, 4)
-        w[15] = self.spare[number]
-
-    def _tiles(self, w: list[int], height: int, width: int, tallest: int, widest: int) -> None:
-        tall, wide = tiles(height, width, tallest, widest, self.registers)
-        w[11:15] = [self._table(tall), len(tall), self._table(wide), len(wide)]
+    def tiles(self, w: list[int], height: int, width: int, tallest: int, widest: int, loads: int = 0) -> None:
+        """Write down which tiles cover height x width results."""
+        tall, wide = tiles(height, width, tallest, widest, self.registers, loads)
+        w[14:18] = [self.table(tall), len(tall), self.table(wide), len(wide)]
 
 
 @cache
 def tiles(
-    height: int, width: int, tallest: int, widest: int, registers: int
+    height: int, width: int, tallest: int, widest: int, registers: int, loads: int = 0
 ) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
-    """How height x width results are cut into tiles of at most ``registers``: ((start, size), ...) for either side.
+    """How height x width results are cut into tiles that fit ``registers``: ((start, size), ...) for either side.
 
-    A step of a tile of i x j costs i * j multiplications, at least 8 (what hides their latency), and a little for each load.
+    A step of a tile of i x j costs i * j multiplications, at least 4 (partial sums hide most of their latency), and a little for each load.
+    Besides the results, j operands stay in registers, and one more (``loads``) unless the processor multiplies from memory.
     """
     best: tuple[float, Any, Any] | None = None
     for j in range(1, min(widest, width) + 1):
         wide = _cut(width, j)
-        for i in range(1, min(tallest, height, registers // j) + 1):
+        for i in range(1, max(1, min(tallest, height, (registers - j - loads) // j)) + 1):
             tall = _cut(height, i)
             cost = sum(
-                n * m * (max(h * v, 8) + 0.3 * v + 0.15 * h + 1) for h, n in _count(tall) for v, m in _count(wide)
+                n * m * (max(h * v, 4) + 0.3 * v + 0.15 * h + 1) for h, n in _count(tall) for v, m in _count(wide)
             )
             if best is None or cost < best[0]:
                 best = (cost, tall, wide)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,13 @@ class Call:
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.args, self.kwargs = args, kwargs
         self.resolved: Any = None
+        self.leaves: list[Any]
+        self._unflatten: Callable[[Sequence[Any]], Any]
+        if not kwargs and all([type(x) is np.ndarray for x in args]):  # the usual call, without the detour
+            self.leaves, self._unflatten = list(args), lambda made: (tuple(made), {})
+            self.is_array, self.statics = [True] * len(args), []
+            self.signature: Any = tuple([_kind(x) for x in args])
+            return
         self.leaves, self._unflatten = flatten((args, kwargs))
         self.is_array = [isinstance(x, np.ndarray | np.generic | Tensor) for x in self.leaves]
         self.statics = [x for x, a in zip(self.leaves, self.is_array, strict=True) if not a]
@@ -69,19 +76,20 @@ class Call:
                 raise TypeError(f"value_and_grad: {x!r} cannot be differentiated; pass an array, as in np.array({x!r})")
         return leaves
 
-    def plain(self, asked: Any, result: Any, gradients: Sequence[Any]) -> Any:
-        """Recorded results as arrays."""
+    def plain(self, result: Any) -> Any:
+        """A result with arrays in place of Tensors."""
         leaves, rebuild = flatten(result)
-        value = rebuild([np.array(x.value)[()] if isinstance(x, Tensor) else x for x in leaves])
-        arrays = [np.array(g.value if isinstance(g, Tensor) else g, order="C") for g in gradients]
-        return value if asked is None else (value, self.shaped(self.resolved, arrays))
+        return rebuild([np.array(x.value)[()] if isinstance(x, Tensor) else x for x in leaves])
 
-    def shaped(self, resolved: Any, gradients: list[np.ndarray]) -> Any:
-        """The gradients in the structure in which they were asked for."""
+    def shaped(self, resolved: Any, gradients: Sequence[Any], own: bool) -> Any:
+        """The gradients as arrays of the caller's, in the structure in which they were asked for."""
+        arrays = [
+            np.array(g.value if isinstance(g, Tensor) else g, order="C", copy=None if own else True) for g in gradients
+        ]
         if isinstance(resolved, Tensors | str):
-            return list(gradients)
+            return arrays
         chosen = self.args[resolved] if isinstance(resolved, int) else tuple(self.args[i] for i in resolved)
-        return flatten(chosen)[1](gradients)
+        return flatten(chosen)[1](arrays)
 
 
 def _closed_over(y: Tensor, arguments: list[Tensor]) -> list[Tensor]:
@@ -106,6 +114,8 @@ def _structure(tree: Any) -> Any:
 
 def _kind(x: Any) -> Any:
     """What of a leaf decides the tape: shape and dtype of an array, the value of anything else."""
+    if type(x) is np.ndarray:
+        return (False, x.shape, x.dtype if x.dtype.isnative else x.dtype.newbyteorder("="))
     if isinstance(x, Tensor | np.ndarray | np.generic):
         return (isinstance(x, Tensor) and x.constant, x.shape, x.dtype.newbyteorder("="))
     if isinstance(x, int | float | str | bool | bytes | type(None)):

@@ -45,8 +45,9 @@ class Lane:
 class Cells:
     """The plan of a program for batches of ``examples``, numbers of one ``dtype``."""
 
-    def __init__(self, program: Program, examples: int, dtype: np.dtype) -> None:
-        self.program, self.examples, self.dtype = program, examples, dtype
+    def __init__(self, program: Program, examples: int, dtype: np.dtype, row: int = 0) -> None:
+        """``row``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill."""
+        self.program, self.examples, self.dtype, self.row = program, examples, dtype, row
         self.lanes: dict[int, Lane] = {}
         self.pending: dict[int, Any] = {}
         self.merged: dict[int, int] = {}
@@ -186,7 +187,9 @@ class Cells:
         key = (i, -1 if part is None else -2 if part == "first" else -3 - part[1], stage)
         if key not in self._loaded:
             count = 1 if part == "first" else prod(line.shape) // (line.shape[part[1]] if part else 1)
-            first = at.cells(count)
+            first = at.cells(max(count, self.row) if count == 1 else count)
+            if self.row and count == 1:
+                at.spread.add(first)
             names = np.arange(first, first + count, dtype=np.int32)
             at.instructions.append(Instruction(SPLAT, [names], [], i, array=at.input(Input(i, None, part=part))))
             self._loaded[key] = names
@@ -198,32 +201,50 @@ class Cells:
         self.lanes[i] = Lane(names, axis, stage)
         return True
 
-    def fresh(self, shape: Shape, stage: int, like: Names | None = None, outermost: int = 0) -> Names:
+    def fresh(self, shape: Shape, stage: int, like: Names | None = None, channels: int = 0, free: int = 0) -> Names:
         """New cells for one example of this shape, their axes in memory in the order that ``like`` has them.
 
-        With ``outermost`` (how many axes at the end come first in memory) channels stand outside and positions inside.  From
-        one channel to the next it is an odd number of cells: a power of two would put every channel in the same cache set.
+        ``channels``: how many axes at the end are channels, ``free`` of them in one group.  With examples in the lanes channels
+        stand outside and positions inside; from one channel to the next it is an odd number of cells, because a power of two
+        would put every channel in the same cache set.  With channels in the lanes they stand inside, in rows of whole vectors.
         """
         axes = list(range(len(shape)))
-        order = (
-            in_memory(like) if like is not None else [*axes[len(axes) - outermost :], *axes[: len(axes) - outermost]]
-        )
+        turn = 0 if self.row else channels
+        order = in_memory(like) if like is not None else [*axes[len(axes) - turn :], *axes[: len(axes) - turn]]
         sizes = [shape[d] for d in order]
+        names = self._rows(sizes, stage, like, channels, free) if self.row else self._planes(sizes, stage)
+        return names.transpose(np.argsort(order)) if sizes else names
+
+    def _planes(self, sizes: list[int], stage: int) -> Names:
         outside = next((d for d, n in enumerate(sizes) if n > 1), 0)
         inside = prod(sizes[outside + 1 :])
         step = inside | 1 if inside > 1 else 1
         count = sizes[outside] if sizes else 1
         first = self.stages[stage].cells(step * count)
         inner = np.arange(inside, dtype=np.int32)
-        names = first + (np.arange(count, dtype=np.int32)[:, None] * step + inner).reshape(sizes)
-        return names.transpose(np.argsort(order)) if sizes else names
+        return first + (np.arange(count, dtype=np.int32)[:, None] * step + inner).reshape(sizes)
+
+    def _rows(self, sizes: list[int], stage: int, like: Names | None, channels: int, free: int) -> Names:
+        """Rows of numbers, each with gaps up to a whole vector if it is shorter (or its last group is)."""
+        at = self.stages[stage]
+        dense = like is not None and prod(sizes) >= self.row and int(np.ptp(like)) + 1 == like.size and like.all()
+        inside = channels or next((len(sizes) - d for d in range(len(sizes) - 1, -1, -1) if sizes[d] > 1), 0)
+        length = prod(sizes) if dense else 1 if free and not channels else prod(sizes[len(sizes) - inside :])
+        count = prod(sizes) // length
+        gap = max(0, self.row - (free or length))
+        first = at.cells(count * (length + gap))
+        table = first + np.arange(count * (length + gap), dtype=np.int32).reshape(count, -1)
+        if gap:
+            at.gaps.append(table[:, length:].ravel())
+        return table[:, :length].reshape(sizes)
 
     def one(self, shape: Shape, axis: int) -> Shape:
         return (*shape[:axis], 1, *shape[axis + 1 :])
 
-    def copy(self, i: int, names: Names, stage: int) -> Names:
+    def copy(self, i: int, names: Names, stage: int, out: Names | None = None) -> Names:
         """The same numbers in cells of their own, in order."""
-        out = self.fresh(names.shape, stage)
+        if out is None:
+            out = self.fresh(names.shape, stage, like=names if self.row else None)
         self._elementwise(i, "copy", out, [names], (0.0,) * 3, stage)
         return out
 
@@ -251,7 +272,7 @@ class Cells:
         """Lanes without an example must not count when lanes are added up."""
         at = self.stages[stage]
         todo = [v for v in at.values(names) if v and v not in at.cleared]
-        if not todo or self.examples % 16 == 0:
+        if not todo or self.row or self.examples % 16 == 0:
             return
         at.cleared.update(todo)
         ends = [*at.starts[1:], at.end]

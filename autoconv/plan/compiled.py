@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..backward import check_seed, sweep
-from ..tape import Tape, Tensor
+from ..hooks import watcher
+from ..scalar.floors import KINDS
+from ..tape import Tensor
 from ..transforms import _inside, flatten
-from . import native_run, report
 from .call import Call, Tensors
+from .entry import Entry, Made, planned
 from .guards import Guards
-from .native_run import NativeRun
-from .numpy_run import NumpyRun
-from .passes import simplify
-from .program import Program, from_tape
+from .scalars import ScalarFunction
 from .step import Step
-from .watch import Recorded, record
+from .watch import apart, record
 
 _PATIENCE = 3  # recordings after which a function that cannot be replayed is simply called
 _KEPT = 64  # signatures, and times that one signature is recorded again before it is left to f
@@ -36,43 +34,24 @@ def compile(f: Callable[..., Any]) -> Compiled:
     >>> program = ac.compile(loss)            # loss(x, y), which may read model parameters
     >>> program(x, y)                         # the loss
     >>> program.value_and_grad(x, y)          # (the loss, [gradient for each parameter])
+    >>> program.step(optimizer, x, y)         # the loss, after a step of training
     >>> print(program.plan)
 
     f is recorded anew for other shapes, dtypes or static arguments (numbers, strings: part of the signature), and when
     something else that it reads has changed (a flag, a plain array, a setting).  Tensors that f closes over are read anew at
-    each run.  A function that looks at numbers while it runs, draws random numbers or assigns to Tensors is recorded at every
-    call.  Python side effects (prints, counters) happen only when it is recorded.
+    each run, and dropout draws anew.  A function that looks at numbers while it runs, assigns to Tensors, or reads what it
+    changes itself is recorded at every call.  Python side effects (prints, counters) happen only when it is recorded.
+
+    A function of numbers, called with floats, is recorded on Scalars; arrays in their places are then many inputs at once:
+
+    >>> program = ac.compile(lambda x, y: (x * y).tanh())
+    >>> program(0.5, 2.0)                                  # a float
+    >>> program(np.linspace(0, 1, 1000), 2.0)              # 1,000 of them, side by side in vector lanes
+    >>> program.value_and_grad(xs, ys, wrt=(0, 1))         # values, (df/dx, df/dy), each of xs' shape
     """
     if not callable(f):
         raise TypeError(f"compile: {f!r} is not a function; pass the function itself, as in ac.compile(loss)")
     return Compiled(f)
-
-
-@dataclass
-class _Entry:
-    """What is known about one signature: a runner, or the reason why f is recorded at every call."""
-
-    guards: Guards
-    reason: str | None = None
-    first: Any = None
-    planned: NumpyRun | NativeRun | None = None
-    program: Program | None = None
-    rebuild: Callable[[Sequence[Any]], Any] | None = None
-    statics: list[Any] | None = None
-    outputs: int = 0
-    resolved: Any = None
-    checks: tuple[tuple[int, int], ...] = ()
-    observers: tuple[tuple[Callable[..., None], int], ...] = ()
-    settled: bool = False
-    wrt: tuple[Tensor, ...] = ()
-    note: str = ""
-    recordings: int = 1
-    kept: Any = None
-
-    @property
-    def given_up(self) -> bool:
-        """Whether f was looked at often enough to be left alone: it could not be replayed any of these times."""
-        return self.reason is not None and self.recordings >= _PATIENCE
 
 
 class Compiled:
@@ -80,17 +59,24 @@ class Compiled:
 
     def __init__(self, f: Callable[..., Any]) -> None:
         self.function = f
-        self._entries: dict[Any, _Entry] = {}
-        self._last: _Entry | None = None
+        self._entries: dict[Any, Entry] = {}
+        self._last: Entry | ScalarFunction | None = None
         self._lock = threading.RLock()
+        self._scalars = ScalarFunction(f)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """f's result, with plain arrays in place of Tensors.
 
-        Inside a derivative, or on Tensors that were computed, f itself is called, and recorded as always.
+        Inside a derivative or another compiled function, or on Tensors that were computed, f itself is called, and recorded
+        as always.
         """
+        if _inside.get() or watcher.get():
+            return self.function(*args, **kwargs)
+        if (made := self._scalars(args, kwargs)) is not None:
+            self._last = self._scalars
+            return made[0]
         call = Call(args, kwargs)
-        if _inside.get() or any(isinstance(x, Tensor) and x.primitive is not None for x in call.leaves):
+        if any(isinstance(x, Tensor) and x.primitive for x in call.leaves):
             return self.function(*args, **kwargs)
         return self._run(call, None)
 
@@ -99,89 +85,82 @@ class Compiled:
 
         wrt: a list of Tensors that f reads gives a list of gradients; an argument's number (or a tuple of them) its
         gradient, in the argument's structure.  None: every floating-point Tensor that f closes over, in the order of
-        reading (``parameters``), or argument 0 if there are none.
+        reading (``parameters``), or argument 0 if there are none.  For a function of numbers, Scalars take the place of
+        Tensors, and the gradient has one number for each input.
         Raises TypeError for what cannot be differentiated, ValueError for a result that is not a scalar.
         """
-        call = Call(args, kwargs)
-        if wrt is None:
-            asked: Any = "closed over"
-        elif isinstance(wrt, int) or all(isinstance(i, int) for i in wrt):
-            numbers = (wrt,) if isinstance(wrt, int) else tuple(wrt)
-            if not all(-len(args) <= i < len(args) for i in numbers):
-                raise ValueError(f"value_and_grad: wrt={wrt} but the function was called with {len(args)} arguments")
-            asked = wrt if isinstance(wrt, int) else numbers
-        elif all(isinstance(x, Tensor) for x in wrt):
-            asked = Tensors(wrt)
-        else:
-            raise TypeError(
-                f"value_and_grad: wrt={wrt!r}; give argument numbers, or a list of the Tensors that f reads"
-            )
-        return self._run(call, asked)
+        asked = _asked(wrt, args)
+        made = None if isinstance(asked, Tensors) else self._scalars(args, kwargs, asked)
+        if made is None:
+            return self._run(Call(args, kwargs), asked)
+        self._last = self._scalars
+        return made
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         """One step of training: f's result (whose first number is the loss), after ``optimizer`` has moved its parameters."""
         call = Call(args, kwargs)
-        step = Step(optimizer)
-        result, gradients = self._run(call, Tensors(optimizer.params), step)
+        made = self._made(call, Tensors(optimizer.params), step := Step(optimizer))
+        made.accept()
         if not step.done:
-            optimizer.step(gradients)
-        return result
+            optimizer.step(made.gradients)
+        return call.plain(made.result)
+
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what is not finite is given back
+    def step_if_finite(self, optimizer: Any, *args: Any, **kwargs: Any) -> tuple[Any, Tensor | None]:
+        """``step``, unless the loss is NaN or infinite: then no parameter and no state of the optimiser changes.
+
+        Returns (f's result, None), or (f's result, the recorded line of a loss that is not finite).
+        """
+        call = Call(args, kwargs)
+        made = self._made(call, Tensors(optimizer.params), step := Step(optimizer, careful=True))
+        loss = flatten(made.result)[0][0]
+        if np.isfinite(loss.value if isinstance(loss, Tensor) else loss).all():
+            made.accept()
+            if not step.done:
+                optimizer.step(made.gradients)
+            return call.plain(made.result), None
+        if not isinstance(loss, Tensor):
+            call.lift()
+            again = record(self._traced(call, None), call.lines, [], made.sources)
+            loss = _loss(again.result[0])
+        return call.plain(made.result), loss
 
     @property
-    def parameters(self) -> tuple[Tensor, ...]:
-        """The Tensors that the last gradient was taken of."""
+    def parameters(self) -> tuple[Any, ...]:
+        """The Tensors (or Scalars) that f reads, of which the last gradient was taken."""
         return self._last.wrt if self._last else ()
 
     @property
     def plan(self) -> str:
         """What was decided for the last signature, line by line, with bytes and floating-point operations."""
-        if self._last is None:
-            return "nothing is planned before the first call: the shapes decide"
-        if self._last.reason:
-            return f"recorded anew at every call, because {self._last.reason}"
-        assert self._last.planned is not None
-        return self._last.note + report.describe(self._last.planned)
+        return self._last.plan if self._last else "nothing is planned before the first call: the shapes decide"
 
     def __repr__(self) -> str:
         return f"<compiled {getattr(self.function, '__name__', self.function)}, {len(self._entries)} signatures>"
 
-    def _run(self, call: Call, asked: Any, step: Step | None = None) -> Any:
+    def _run(self, call: Call, asked: Any) -> Any:
+        made = self._made(call, asked)
+        made.accept()
+        result = call.plain(made.result)
+        return result if asked is None else (result, call.shaped(made.resolved, made.gradients, made.own))
+
+    def _made(self, call: Call, asked: Any, step: Step | None = None) -> Made:
+        """One call: by the recording of its signature, which is made if there is none that holds; or by f itself."""
         key = (call.signature, asked)
         entry = self._entries.get(key)
-        if entry is None or not (entry.given_up or entry.guards.hold()):
+        if (
+            entry is None
+            or (entry.run is None and entry.recordings < _PATIENCE)
+            or (entry.run and not entry.guards.hold())
+        ):
             with self._lock:
-                recordings = entry.recordings + 1 if entry else 1
-                entry = self._record(call, asked)
-                entry.recordings = recordings
-                if recordings > _KEPT and entry.reason is None:
-                    entry.reason = "something it reads besides its arguments changes from call to call"
-                    entry.planned = None
+                entry, go = self._record(call, asked, entry.recordings + 1 if entry else 1)
                 while len(self._entries) >= _KEPT:
                     self._entries.pop(next(iter(self._entries)))
-                self._entries[key] = entry
+                self._entries[key] = self._last = entry
+            return go(step)
         self._last = entry
-        if entry.first is not None:
-            first, entry.first = entry.first, None
-            return call.plain(asked, *first)
-        arrays = call.arrays
-        if entry.planned is None or not all(_fits(arrays[i], classes) for i, classes in entry.checks):
-            try:
-                return self._eager(call, asked)
-            except Exception:
-                if entry.planned is None:  # these arguments were refused; others of the same shapes may not be
-                    self._entries.pop(key, None)
-                raise
-        if isinstance(entry.planned, NativeRun):
-            made = entry.planned.run(arrays, step)
-        else:
-            made = entry.planned.run(arrays)
-        if step is not None and step.done:
-            step.put()
-        assert entry.rebuild is not None and entry.statics is not None
-        made = _told(entry, made)
-        values = iter(made[: entry.outputs])
-        result = entry.rebuild([next(values)[()] if x is _HOLE else x for x in entry.statics])
-        return result if asked is None else (result, call.shaped(entry.resolved, made[entry.outputs :]))
+        return apart(lambda: self._eager(call, asked, entry.plain)) if entry.run is None else entry.run(call, step)
 
     def _traced(self, call: Call, asked: Any) -> Callable[[], Any]:
         """A function that runs f on lines and returns (result, lines asked for, their recorded gradients)."""
@@ -192,83 +171,75 @@ class Compiled:
                 return result, [], []
             y = _loss(result)
             wrt = call.wanted(asked, y)
-            check_seed(y, None)
+            _check_scalar(y)
             return result, wrt, sweep(y, wrt, Tensor(np.ones(y.shape, y.dtype), constant=True))
 
         return traced
 
-    def _record(self, call: Call, asked: Any) -> _Entry:
-        call.lift()
-        guards = Guards(self.function, call.statics)
+    def _record(self, call: Call, asked: Any, recordings: int) -> tuple[Entry, Callable[[Step | None], Made]]:
+        """A new entry, and what gives the results of this call."""
+        before = Guards(self.function, call.statics)
         try:
-            made = record(self._traced(call, asked), call.lines, guards.generators)
+            call.lift()
+            made = record(self._traced(call, asked), call.lines, before.generators)
         except Exception as error:
-            return _Entry(guards, reason=f"it could not be recorded: {error}", kept=call.statics)
-        guards = Guards(self.function, call.statics)
-        if made.reason:
-            result, wrt, gradients = made.result
-            return _Entry(guards, made.reason, first=(result, gradients), wrt=tuple(wrt), kept=call.statics)
-        return _planned(made, call, guards, asked)
+            if asked is not None:
+                raise
+            value = self.function(*call.args, **call.kwargs)  # it may take plain arrays only
+            reason = f"it could not be recorded: {error}"
+            return Entry(before, call.statics, reason, recordings=recordings, plain=True), lambda _: Made(value)
+        made.reason = made.reason or before.unfit()
+        if recordings > _KEPT:
+            made.reason = made.reason or "something it reads besides its arguments changes from call to call"
+        entry = planned(made, call, Guards(self.function, call.statics), asked)
+        entry.recordings = recordings
+        if entry.run is not None:
+            run, sources = entry.run, [s.line.value for s in made.sources]
+            return entry, lambda step: run(call, step, sources)
+        for o in made.observers:
+            o.told(*[x.value for x in o.lines])
+        result, _, gradients = made.result
+        return entry, lambda _: Made(result, gradients, call.resolved)
 
-    def _eager(self, call: Call, asked: Any) -> Any:
+    def _eager(self, call: Call, asked: Any, plain: bool) -> Made:
         """What f gives by itself."""
-        if asked is None:
-            return call.plain(asked, self.function(*call.args, **call.kwargs), [])
+        if plain:
+            return Made(self.function(*call.args, **call.kwargs))
         call.lift()
         result = self.function(*call.placed[0], **call.placed[1])
+        if asked is None:
+            return Made(result)
         y = _loss(result)
-        return call.plain(asked, result, sweep(y, call.wanted(asked, y)))
+        _check_scalar(y)
+        return Made(result, sweep(y, call.wanted(asked, y)), call.resolved)
 
 
-_HOLE = object()  # where an output that is computed stands among those that are not
+def _asked(wrt: Any, args: tuple[Any, ...]) -> Any:
+    """What ``wrt`` asks for, as part of a signature."""
+    if wrt is None:
+        return "closed over"
+    if isinstance(wrt, int) or all(isinstance(i, int) for i in wrt):
+        numbers = (wrt,) if isinstance(wrt, int) else tuple(wrt)
+        if not all(-len(args) <= i < len(args) for i in numbers):
+            raise ValueError(f"value_and_grad: wrt={wrt} but the function was called with {len(args)} arguments")
+        return wrt if isinstance(wrt, int) else numbers
+    if all(isinstance(x, Tensor) for x in wrt):
+        return Tensors(wrt)
+    if all(isinstance(x, KINDS) for x in wrt):
+        return list(wrt)
+    raise TypeError(f"value_and_grad: wrt={wrt!r}; give argument numbers, or a list of the Tensors that f reads")
 
 
-def _planned(made: Recorded, call: Call, guards: Guards, asked: Any) -> _Entry:
-    result, wrt, gradients = made.result
-    leaves, rebuild = flatten(result)
-    outputs = [x for x in leaves if isinstance(x, Tensor)]
-    statics = [_HOLE if isinstance(x, Tensor) else x for x in leaves]
-    lines = {id(x): i for i, x in enumerate(call.lines)}
-    checks = tuple({(lines[id(c.labels)], c.classes) for c in made.checks if id(c.labels) in lines})
-    entry = _Entry(guards, rebuild=rebuild, statics=statics, outputs=len(outputs), checks=checks, wrt=tuple(wrt))
-    entry.kept, entry.resolved = (call.statics, asked), call.resolved
-    computed = [c for c in made.checks if id(c.labels) not in lines and not _still(c.labels, call.lines, made.start)]
-    if computed or any(x.dtype == object for x in Tape(*outputs, *gradients)):
-        entry.reason = "its labels are computed" if computed else "it calculates with exact fractions"
-        return entry
-    entry.observers = tuple((o.told, len(o.lines)) for o in made.observers)
-    observed = [x for o in made.observers for x in o.lines]
-    program = simplify(from_tape([*observed, *outputs, *gradients], call.lines, made.start))
-    entry.program = program
-    try:
-        entry.planned = native_run.plan(program, call.arrays) or NumpyRun(program)
-    except (ArithmeticError, AssertionError, LookupError, MemoryError, TypeError, ValueError) as error:
-        # a gap in the planner must not refuse a function that NumPy can run
-        entry.planned, entry.note = NumpyRun(program), f"the native machine was left out: {error!r}\n"
-    return entry
-
-
-def _told(entry: _Entry, made: list[np.ndarray]) -> list[np.ndarray]:
-    """Tell the observers their numbers, which come first; the rest."""
-    for told, count in entry.observers:
-        told(*made[:count])
-        made = made[count:]
-    if entry.observers and not entry.settled:
-        entry.settled = True
-        entry.guards.release()
-    return made
-
-
-def _still(x: Tensor, arguments: list[Tensor], start: int) -> bool:
-    """Whether x depends on constants alone."""
-    known = {id(a) for a in arguments}
-    return not any(id(line) in known or line.serial < start for line in Tape(x))
+def _check_scalar(y: Tensor) -> None:
+    """ValueError for a result that is not one number, TypeError for one that is no floating-point number."""
+    if y.size != 1:
+        raise ValueError(
+            f"gradient: the function's result has shape {y.shape} and is not a scalar; reduce it first, as in y.sum(). "
+            "A function of numbers takes arrays of many inputs after it was called with floats once"
+        )
+    check_seed(y, None)
 
 
 def _loss(result: Any) -> Tensor:
     y = flatten(result)[0][0]
     return y if isinstance(y, Tensor) else Tensor(np.array(y, dtype=float), constant=True)
-
-
-def _fits(labels: np.ndarray, classes: int) -> bool:
-    return not labels.size or bool(labels.min() >= 0 and labels.max() < classes)

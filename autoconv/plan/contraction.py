@@ -41,6 +41,7 @@ class Pending:
     axis: int
     stage: int
     bias: tuple[int, np.ndarray] | None = None
+    relu: bool = False
 
     def letters(self) -> tuple[str, str, str, str]:
         """g, i, j, k."""
@@ -83,7 +84,7 @@ def with_bias(low: Cells, i: int, line: Line) -> bool:
     """``contraction + b``, b the same along every position: the sum starts from b instead of 0."""
     for x, b in (line.operands, line.operands[::-1]):
         p, other = low.pending.get(x), low.program.lines[b]
-        if p is None or p.bias or len(low.readers[x]) != 1 or x in low.program.outputs or x == b:
+        if p is None or p.bias or p.relu or len(low.readers[x]) != 1 or x in low.program.outputs or x == b:
             continue
         if b in low.lanes or b in low.pending or other.primitive is None or other.primitive.name != "broadcast_to":
             continue
@@ -97,6 +98,18 @@ def with_bias(low: Cells, i: int, line: Line) -> bool:
         table = by_groups(places, p.result, p.n, g, free, j, sizes=p.sizes)
         if (table == table[:, :, :1]).all() and not _varies(other.shape, shape, p.axis):
             low.pending[i] = replace(low.pending.pop(x), line=i, bias=(source, table[:, :, 0]))
+            return True
+    return False
+
+
+def with_relu(low: Cells, i: int, line: Line) -> bool:
+    """``maximum(contraction, 0)`` that nobody else reads: negative sums are stored as 0."""
+    for x, c in (line.operands, line.operands[::-1]):
+        p, value = low.pending.get(x), low.program.lines[c].value
+        if p is None or p.relu or len(low.readers[x]) != 1 or x in low.program.outputs or value is None:
+            continue
+        if value.size and not any(value.strides) and value.flat[0] == 0 and low.program.lines[x].shape == line.shape:
+            low.pending[i] = replace(low.pending.pop(x), line=i, relu=True)
             return True
     return False
 
@@ -154,7 +167,8 @@ def emit(low: Cells, p: Pending) -> None:
         sizes=p.sizes,
     )
     letters = [p.n, *j, *g, *free]
-    out = low.fresh(tuple(1 if c == p.n else p.sizes[c] for c in letters), p.stage, outermost=len(g) + len(free))
+    shape = tuple(1 if c == p.n else p.sizes[c] for c in letters)
+    out = low.fresh(shape, p.stage, None, len(g) + len(free), prod([p.sizes[c] for c in free]))
     out = out.transpose([letters.index(c) for c in p.result])
     table = by_groups(out, p.result, p.n, g, free, j, sizes=p.sizes)
     for part in range(len(x)):
@@ -173,7 +187,7 @@ def emit(low: Cells, p: Pending) -> None:
 
 def gemm(low: Cells, p: Pending, out: Names, sb: Any, sk: Any, vb: Names, vk: Any, part: int) -> None:
     at = low.stages[p.stage]
-    more: dict[str, Any] = {"sb": sb, "sk": sk, "vb": vb, "vk": vk, "bias": None}
+    more: dict[str, Any] = {"sb": sb, "sk": sk, "vb": vb, "vk": vk, "bias": None, "relu": p.relu}
     if p.bias is not None:
         more["bias"] = (at.input(Input(p.bias[0], None)), p.bias[1][part])
     reads = [(vb[:, None] + vk).ravel()] if vb.size * vk.size < 1 << 16 else [np.unique(vb)]
@@ -199,6 +213,9 @@ def _over_examples(
     rows, columns = [
         "".join(c for c in result if c in mine and c not in other) for mine, other in ((in_a, in_b), (in_b, in_a))
     ]
+    if low.row:
+        sides = [(names[0], in_a, rows), (names[1], in_b, columns)]
+        return _rows_of_vectors(low, i, line, sides, (n, g, k, result), sizes, stage)
     terms = prod([sizes[c] for c in k])
     outer = terms < _FEW and not g and result == rows + columns
     tables = []
@@ -228,4 +245,52 @@ def _over_examples(
         more = {"a": tables[0][part], "b": tables[1][part], "o": o[part]}
         reads = [np.unique(tables[0][part]), np.unique(tables[1][part])]
         at.instructions.append(Instruction(DOT, [], reads, i, array=number, more=more))
+    return True
+
+
+def _rows_of_vectors(
+    low: Cells,
+    i: int,
+    line: Line,
+    sides: list[tuple[Names, str, str]],
+    letters: tuple[str, str, str, str],
+    sizes: dict[str, int],
+    stage: int,
+) -> bool:
+    """The same with channels in the lanes: numbers of one side times vectors of the other, whose cells stand side by side."""
+    n, g, k, result = letters
+    tables = [by_groups(found, mine, n, g, free, k, sizes=sizes) for found, mine, free in sides]
+
+    def vectors(side: int) -> float:
+        """How many vector products it takes with this side in vectors; without end if its cells do not stand side by side."""
+        height, width = (prod([sizes[c] for c in sides[s][2]]) for s in (1 - side, side))
+        beside = bool((np.diff(tables[side], axis=1) == 1).all()) and bool(tables[side].all())
+        beside = beside and len(list(low.stages[stage].values(tables[side]))) == 1
+        return height * -(-width // low.row) if beside else float("inf")
+
+    side = 0 if vectors(0) < vectors(1) else 1
+    if vectors(side) == float("inf"):
+        found, mine, free = sides[side]
+        outside = [d for d, c in enumerate(mine) if c not in free]
+        order = [*outside, *[d for d in range(len(mine)) if d not in outside]]
+        moved = np.ascontiguousarray(found.transpose(order))
+        moved = low.copy(
+            i, moved, stage, low.fresh(moved.shape, stage, None, len(free), prod(moved.shape[len(outside) :]))
+        )
+        tables[side] = by_groups(moved, "".join(mine[d] for d in order), n, g, free, k, sizes=sizes)
+    found, mine, free = sides[1 - side]
+    table = tables[1 - side]
+    at = low.stages[stage]
+    if not (len(list(at.values(table))) == 1 and table.all() and all(_even(part) for part in table)):
+        tables[1 - side] = by_groups(low.copy(i, np.ascontiguousarray(found), stage), mine, n, g, free, k, sizes=sizes)
+    a, b = tables[1 - side], tables[side]
+    places = np.arange(prod(line.shape)).reshape(line.shape)
+    o = by_groups(places, result, "", g, sides[1 - side][2], sides[side][2], sizes=sizes)
+    o = o.reshape(-1, o.shape[2])
+    at.results.append(Result(i, *o.shape, True, line.shape, None if (np.diff(o.ravel()) == 1).all() else o))
+    low.ready[i], low.axis[i] = stage + 1, None
+    for part in range(len(a)):
+        more = {"a": a[part], "b": b[part], "row": part * a.shape[1]}
+        reads = [np.unique(a[part]), np.unique(b[part])]
+        at.instructions.append(Instruction(DOT, [], reads, i, array=len(at.results) - 1, more=more))
     return True

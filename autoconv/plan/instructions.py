@@ -14,7 +14,7 @@ import numpy as np
 
 Names = np.ndarray
 
-MAP, GATHER, LOAD, STORE, SPLAT, CHOOSE, PLACE, CLEAR, TOTAL, GEMM, DOT, OUTER = range(1, 13)
+MAP, GATHER, LOAD, STORE, SPLAT, CHOOSE, PLACE, CLEAR, TOTAL, GEMM, DOT, OUTER, STRIPS = range(1, 14)
 WORDS = {
     MAP: "elementwise", GATHER: "add up cells", LOAD: "load examples", STORE: "store examples", SPLAT: "spread numbers",
     CHOOSE: "choose by label", PLACE: "place by label", CLEAR: "clear unused lanes", TOTAL: "sum over examples", GEMM: "contract",
@@ -73,13 +73,17 @@ class Instruction:
 
 @dataclass
 class Result:
-    """A sum over all examples: an array of ``rows`` x ``columns`` numbers, rows ``pitch`` apart (0: padded to whole vectors)."""
+    """A sum over all examples: ``rows`` x ``columns`` numbers, each row padded to whole vectors or not.
+
+    ``places``: where in the line each of them stands; None if they stand there in this order.
+    """
 
     line: int
     rows: int
     columns: int
     padded: bool
     shape: tuple[int, ...]
+    places: np.ndarray | None = None
 
 
 @dataclass
@@ -102,7 +106,11 @@ class Output:
 
 @dataclass
 class Stage:
-    """One native call.  Array numbers count inputs, then outputs, then results."""
+    """One native call.  Array numbers count inputs, then outputs, then results.
+
+    With channels in the lanes, ``gaps`` are cells that only fill a row up to a whole vector (anything may be written there),
+    and ``spread`` those of which the following cells repeat the number.
+    """
 
     number: int
     instructions: list[Instruction] = field(default_factory=list)
@@ -112,6 +120,8 @@ class Stage:
     starts: list[int] = field(default_factory=lambda: [0])
     end: int = 1
     cleared: set[int] = field(default_factory=set)
+    gaps: list[np.ndarray] = field(default_factory=list)
+    spread: set[int] = field(default_factory=set)
 
     def cells(self, count: int) -> int:
         """The first of ``count`` new cells, a value of their own."""

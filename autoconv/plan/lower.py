@@ -31,8 +31,8 @@ _MOST_CELLS = 1 << 25  # a larger plan would take longer to make than NumPy take
 class Lowering(Cells):
     """The plan of a program for batches of ``examples``, numbers of one ``dtype``."""
 
-    def __init__(self, program: Program, examples: int, dtype: np.dtype) -> None:
-        super().__init__(program, examples, dtype)
+    def __init__(self, program: Program, examples: int, dtype: np.dtype, row: int = 0) -> None:
+        super().__init__(program, examples, dtype, row)
         for i, line in enumerate(program.lines):
             if line.primitive is None:
                 self.ready[i] = 0
@@ -79,6 +79,8 @@ class Lowering(Cells):
         if axis is None or line.shape[axis : axis + 1] != (self.examples,):
             return False
         if name == "add" and contraction.with_bias(self, i, line):
+            return True
+        if name == "maximum" and contraction.with_relu(self, i, line):
             return True
         stage = self.stage(*line.operands)
         found = [self.names(x, axis, stage) for x in line.operands]

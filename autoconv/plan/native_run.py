@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from math import ceil
 from time import perf_counter
@@ -11,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from .assemble import Assembled
-from .instructions import GEMM, Input, Instruction, Stage
+from ..tape import Tensor
+from .by_channels import ByChannels
+from .by_examples import ByExamples
+from .instructions import DOT, GEMM, OUTER, Input, Instruction, Stage
 from .lower import Lowering
 from .numpy_run import NumpyRun
 from .passes import simplify
@@ -21,6 +25,12 @@ from .slopes import slopes
 from .step import Step
 
 _WORTH_A_THREAD = 200_000  # floating-point operations below which waking a second thread costs more than it saves
+_OF_CHANNELS = 1.2  # what channels in the lanes cost besides: weights are read for each example, rows have ragged ends
+_CROWDED = 1.5  # what it costs when the values of a block do not fit the cache that a processor has to itself
+_CACHE = 1 << 20
+_PLACES = np.dtype(np.int64)
+_NOTHING: frozenset[int] = frozenset()
+_WRONG: frozenset[int] = frozenset([-1])  # in place of lines: a label was out of range
 
 
 @cache
@@ -52,24 +62,28 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _unshared(tensor: Tensor) -> bool:
+    """Whether a Tensor's array is held by nobody else (one reference is the question's own) and may be written over."""
+    return sys.getrefcount(tensor.value) <= 2 and tensor.value.flags.owndata
+
+
 @cache
-def seconds_of_a_block(bytes_: int, lanes: int) -> float:
-    """How long one block of so many lanes takes for a fixed contraction, measured once in a process (about a millisecond)."""
+def seconds_of_a_product(bytes_: int, lanes: int) -> float:
+    """The time of one product of a number and a vector of so many lanes in a contraction, measured once in a process."""
     stage = Stage(1)
     x = np.arange(stage.cells(256), 257, dtype=np.int32).reshape(16, 16)
     out = np.arange(stage.cells(128), 385, dtype=np.int32).reshape(8, 16)
     more = {"sb": np.zeros(8, int), "sk": np.arange(16), "vb": x[:, 0], "vk": np.arange(16), "bias": None}
     stage.inputs.append(Input(0, None))
     stage.instructions += [Instruction(GEMM, [out], [x.ravel()], 0, more=more)] * 20
-    made = Assembled(stage, lanes, 12)
-    run = machine().Machine(made.code, made.tables, made.results, made.cells, made.numbers, bytes_, lanes).run
+    run = ByExamples(stage, lanes, 16).machine(machine().Machine, bytes_, 1).run
     weights = [np.ones(64, np.float32 if bytes_ == 4 else np.float64)]
     times = []
     for _ in range(8):
         start = perf_counter()
         run(weights, lanes, 1, b"")
         times.append(perf_counter() - start)
-    return min(times)
+    return min(times) / (20 * 8 * 16 * 16)
 
 
 def plan(program: Program, arguments: Sequence[np.ndarray]) -> NativeRun | None:
@@ -86,46 +100,131 @@ def plan(program: Program, arguments: Sequence[np.ndarray]) -> NativeRun | None:
     dtype = max(work, key=lambda d: work[d])
     rewritten = simplify(slopes(program))
     lowering = Lowering(rewritten, examples, dtype)
-    stages = [s for s in lowering.stages.values() if s.instructions]
-    return NativeRun(program, lowering, sorted(stages, key=lambda s: s.number)) if stages else None
+    if not any(s.instructions for s in lowering.stages.values()):
+        return None
+    flops = sum(rewritten.flops(i) for i in range(len(rewritten.lines)))
+    parts = threads() if flops > _WORTH_A_THREAD else 1
+    chosen = choose(lowering, parts)
+    if chosen.channels:
+        lowering = Lowering(rewritten, examples, dtype, chosen.lanes)
+    return NativeRun(program, lowering, chosen, parts)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the lanes of a vector are: ``lanes`` examples, or (``channels``) as many cells of one example; for which processor."""
+
+    channels: bool
+    set: str
+    lanes: int
+    registers: int
+
+
+def choose(lowering: Lowering, parts: int) -> Layout:
+    """The layout with the least time for its busiest thread, judged by the products of vectors that it takes."""
+    bytes_, examples = lowering.dtype.itemsize, lowering.examples
+    kinds = [k for k in machine().kernels() if k[1] == bytes_]
+    kinds = [k for k in kinds if k[0] == kinds[0][0]]
+    forced = os.environ.get("AUTOCONV_LANES")
+    written = [one.writes[0].size for s in lowering.stages.values() for one in s.instructions if one.writes]
+    largest = bytes_ * max(written, default=0)
+    best: tuple[float, Layout] | None = None
+    for set_, _, lanes, registers in kinds:
+        each = _relative_time(bytes_, lanes, kinds[-1][2]) * (1 + lanes * bytes_ / 512)  # and more memory to walk through
+        blocks = ceil(examples / lanes)
+        time = ceil(blocks / min(parts, blocks)) * _products(lowering, None) * each
+        other = ceil(examples / min(parts, examples)) * _products(lowering, lanes) * each * _OF_CHANNELS
+        for channels, cost in ((False, time), (True, other)):
+            if 3 * largest * (1 if channels else lanes) > _CACHE:
+                cost *= _CROWDED
+            if forced in ("examples", "channels") and channels != (forced == "channels"):
+                continue
+            if best is None or cost < best[0]:
+                best = (cost, Layout(channels, set_, lanes, registers))
+    assert best is not None
+    return best[1]
+
+
+def _relative_time(bytes_: int, lanes: int, least: int) -> float:
+    """What a vector of so many lanes costs beside one of the fewest lanes: 1, 2 or 4, so that noise does not change a plan."""
+    measured = seconds_of_a_product(bytes_, lanes) / seconds_of_a_product(bytes_, least)
+    return 1.0 if measured < 1.4 else 2.0 if measured < 2.8 else 4.0
+
+
+def _products(lowering: Lowering, lanes: int | None) -> int:
+    """Products of vectors for a block of examples (lanes: None) or, with so many channels in the lanes, for one example."""
+    count = 0
+    rows = lambda n: n if lanes is None else ceil(n / lanes)
+    for stage in lowering.stages.values():
+        for one in stage.instructions:
+            if one.kind == GEMM:
+                height, width = one.writes[0].shape
+                count += rows(height) * width * len(one.more["sk"])
+            elif one.kind in (DOT, OUTER):
+                a = one.more["a"]
+                width = len(one.more["b"]) if one.kind == DOT else one.more["b"].shape[1]
+                count += len(a) * rows(width) * a.shape[1]
+            elif one.writes:
+                count += one.writes[0].size if lanes is None else 1 + one.writes[0].size // 4
+    return count
 
 
 class NativeRun:
     """Stages of the machine and turns of NumPy: ``run(arguments)`` gives the outputs."""
 
-    def __init__(self, original: Program, lowering: Lowering, stages: list[Stage]) -> None:
-        self.lowering, self.program = lowering, lowering.program
+    def __init__(self, original: Program, lowering: Lowering, layout: Layout, parts: int) -> None:
+        self.lowering, self.program, self.layout = lowering, lowering.program, layout
         self.plain = NumpyRun(original)
-        self.examples, self.dtype = lowering.examples, lowering.dtype
-        self.flops = sum(self.program.flops(i) for i in range(len(self.program.lines)))
-        self.parts = threads() if self.flops > _WORTH_A_THREAD else 1
-        self.set, self.lanes, registers = self._kernel()
-        self.stages = stages
-        self.assembled = [Assembled(stage, self.lanes, registers) for stage in stages]
-        self.machines = [
-            machine().Machine(a.code, a.tables, a.results, a.cells, a.numbers, self.dtype.itemsize, self.lanes)
-            for a in self.assembled
-        ]
-        last = max(s.number for s in stages) + 2
-        self.turns: dict[int, list[int]] = {t: [] for t in range(0, last + 1, 2)}
-        for i in lowering.numpy:
-            self.turns.setdefault(lowering.ready[i], []).append(i)
-        self._constants = {
-            (k, n): self._input(x, self.program.lines[x.line].value)  # type: ignore[arg-type]
-            for k, stage in enumerate(stages)
-            for n, x in enumerate(stage.inputs)
-            if self.program.lines[x.line].value is not None
-        }
+        self.examples, self.dtype, self.parts = lowering.examples, lowering.dtype, parts
+        self.set, self.lanes = layout.set, layout.lanes
+        self.stages = sorted((s for s in lowering.stages.values() if s.instructions), key=lambda s: s.number)
+        assemble = ByChannels if layout.channels else ByExamples
+        self.assembled = [assemble(stage, layout.lanes, layout.registers) for stage in self.stages]
+        self.machines = [a.machine(machine().Machine, self.dtype.itemsize, parts) for a in self.assembled]
+        wanted = self._needed(self.program.outputs)
+        self._turns = sorted(
+            [(stage.number, True, k) for k, stage in enumerate(self.stages)]
+            + [(lowering.ready[i], False, i) for i in lowering.numpy if i in wanted]
+        )
+        lines = self.program.lines
+        self._arguments = [(i, line.argument) for i, line in enumerate(lines) if line.argument is not None]
+        self._tensors = [(i, line.tensor) for i, line in enumerate(lines) if line.tensor is not None]
+        self._fixed = {i: line.value for i, line in enumerate(lines) if line.value is not None}
+        self._inputs = [[self._constant(x) for x in stage.inputs] for stage in self.stages]
+        self._spared: dict[int, frozenset[int]] = {}
+        self._gradients: dict[int, list[int]] = {}
+        self.unshared: set[int] = set()
 
-    def _kernel(self) -> tuple[str, int, int]:
-        """The kernel with the least time for its busiest thread: blocks times the measured time of a block."""
-        kinds = [k for k in machine().kernels() if k[1] == self.dtype.itemsize]
+    def _needed(self, outputs: list[int]) -> set[int]:
+        """The lines that have to be arrays for the stages and these outputs, and what NumPy computes them from."""
+        needed = {*outputs, *[x.line for stage in self.stages for x in stage.inputs]}
+        for i in sorted(self.lowering.numpy, reverse=True):
+            if i in needed:
+                needed.update(self.program.lines[i].operands)
+        return needed
 
-        def time(lanes: int) -> float:
-            return ceil(ceil(self.examples / lanes) / self.parts) * seconds_of_a_block(self.dtype.itemsize, lanes)
+    def _unread(self, gradients: int) -> frozenset[int]:
+        """The lines that are needed for nothing but the last ``gradients`` outputs."""
+        if gradients not in self._spared:
+            outputs = self.program.outputs
+            needed = self._needed(outputs[: len(outputs) - gradients])
+            self._spared[gradients] = frozenset(i for i in range(len(self.program.lines)) if i not in needed)
+        return self._spared[gradients]
 
-        set_, _, lanes, registers = min([k for k in kinds if k[0] == kinds[0][0]], key=lambda k: time(k[2]))
-        return set_, lanes, registers
+    def gradient_lines(self, count: int) -> list[int]:
+        """For each of the last ``count`` outputs the line with the same numbers in the same order, under whatever shape."""
+        if count not in self._gradients:
+            lines, found = self.program.lines, []
+            for line in self.program.outputs[len(self.program.outputs) - count :]:
+                while (primitive := lines[line].primitive) is not None and primitive.name == "reshape":
+                    line = lines[line].operands[0]
+                found.append(line)
+            self._gradients[count] = found
+        return self._gradients[count]
+
+    def _constant(self, wanted: Input) -> np.ndarray | None:
+        value = self.program.lines[wanted.line].value
+        return None if value is None else self._input(wanted, value)
 
     def _input(self, wanted: Input, value: np.ndarray) -> np.ndarray:
         """An array as the machine reads it."""
@@ -135,56 +234,72 @@ class NativeRun:
             value = value.take(0, axis=wanted.part[1])
         if wanted.axis:
             value = np.moveaxis(value, wanted.axis, 0)
-        return np.ascontiguousarray(value, np.int64 if wanted.places else self.dtype)
+        dtype = _PLACES if wanted.places else self.dtype
+        if value.dtype == dtype and value.flags.c_contiguous:
+            return value
+        return np.ascontiguousarray(value, dtype)
 
-    def run(self, arguments: Sequence[np.ndarray], step: Step | None = None) -> list[np.ndarray]:
-        """The outputs; with ``step`` the parameters are moved as well, in the last native call where that can be."""
+    def run(self, arguments: Sequence[np.ndarray], step: Step | None = None) -> list[Any]:
+        """The outputs; with ``step`` the parameters are moved as well, in the last native call where that can be.
+
+        Gradients that are needed for the step alone are then None: they are never written down.
+        """
         lines = self.program.lines
-        values: dict[int, np.ndarray] = {}
-        for i, line in enumerate(lines):
-            if line.argument is not None:
-                values[i] = arguments[line.argument]
-            elif line.tensor is not None:
-                values[i] = line.tensor.value
-            elif line.value is not None:
-                values[i] = line.value
-        number = {stage.number: k for k, stage in enumerate(self.stages)}
-        for turn in sorted({*self.turns, *number}):
-            if turn in number:
-                k = number[turn]
-                if not self._stage(k, values, step if k == len(self.stages) - 1 else None):
+        values: dict[int, Any] = dict(self._fixed)
+        for i, number in self._arguments:
+            values[i] = arguments[number]
+        if step is not None:
+            self.unshared = {id(t.value) for _, t in self._tensors if _unshared(t)}
+        for i, tensor in self._tensors:
+            values[i] = tensor.value
+        own: set[int] = set()
+        unread: frozenset[int] = frozenset()
+        for _, native, k in self._turns:
+            if native:
+                unread = self._stage(k, values, own, step if k == len(self.stages) - 1 else None)
+                if unread is _WRONG:
                     return self.plain.run(arguments)
-                continue
-            for i in self.turns[turn]:
-                line = lines[i]
+            elif k not in unread:
+                line = lines[k]
                 assert line.primitive is not None
-                values[i] = np.asarray(line.primitive.forward(*[values[x] for x in line.operands], **line.params))
-        return [np.array(values[y], order="C") for y in self.program.outputs]
+                values[k] = np.asarray(line.primitive.forward(*[values[x] for x in line.operands], **line.params))
+        made = []
+        for y in self.program.outputs:
+            if y in own:
+                own.discard(y)
+                made.append(values[y])
+            else:
+                made.append(None if y in unread else np.array(values[y], order="C"))
+        return made
 
-    def _stage(self, k: int, values: dict[int, np.ndarray], step: Step | None) -> bool:
-        stage = self.stages[k]
-        lines = self.program.lines
-        arrays = [
-            self._constants[k, n] if (k, n) in self._constants else self._input(x, values[x.line])
-            for n, x in enumerate(stage.inputs)
+    def _stage(self, k: int, values: dict[int, Any], own: set[int], step: Step | None) -> frozenset[int]:
+        """One native call; the lines that were spared, since only the step reads them."""
+        stage, lines = self.stages[k], self.program.lines
+        arrays: list[Any] = [
+            self._input(x, values[x.line]) if known is None else known
+            for x, known in zip(stage.inputs, self._inputs[k], strict=True)
         ]
         for out in stage.outputs:
             shape = lines[out.line].shape
-            rest = tuple(n for d, n in enumerate(shape) if d != out.axis)
-            made = np.empty((self.examples, *rest), self.dtype)
+            made = np.empty((self.examples, *shape[: out.axis], *shape[out.axis + 1 :]), self.dtype)
             arrays.append(made)
             values[out.line] = np.moveaxis(made, 0, out.axis)
-        for result in stage.results:
-            arrays.append(np.empty(result.shape, self.dtype))
-            values[result.line] = arrays[-1]
-        first = len(arrays) - len(stage.results)
-        updates = (
-            b"" if step is None else step.rows(self, {r.line: first + n for n, r in enumerate(stage.results)}, arrays)
-        )
-        right = self.machines[k].run(arrays, self.examples, self.parts, updates)
-        if step is not None and right and updates:
+        first = len(arrays)
+        arrays += [None] * len(stage.results)
+        updates, unread = b"", _NOTHING
+        if step is not None:
+            updates = step.rows(self, {r.line: first + n for n, r in enumerate(stage.results)}, arrays)
+            if updates:
+                unread = self._unread(len(step.optimizer.params))
+        for n, result in enumerate(stage.results, start=first):
+            if result.line not in unread:
+                arrays[n] = values[result.line] = np.empty(result.shape, self.dtype)
+                own.add(result.line)
+        if not self.machines[k].run(arrays, self.examples, self.parts, updates):
+            return _WRONG
+        if step is not None and updates:
             step.done = True
         for out in stage.outputs:
             if lines[out.line].dtype == bool:
                 values[out.line] = values[out.line].astype(bool)
-        return right
+        return unread

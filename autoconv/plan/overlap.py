@@ -86,7 +86,7 @@ def _turned(low: Cells, i: int, line: Line, p: Pending, axis: int) -> bool:
     Cells that are reached through the same taps, at the same distances, form a class: one GEMM for each.
     """
     groups = list(p.result) if p.shape == tuple(p.sizes[c] for c in p.result) else _axes_as_letters(p)
-    if groups is None or p.bias is not None:
+    if groups is None or p.bias is not None or p.relu:
         return False
     g, free, j, k = p.letters()
     axes = line.params["axes"]
@@ -116,7 +116,9 @@ def _turned(low: Cells, i: int, line: Line, p: Pending, axis: int) -> bool:
     sizes = {**p.sizes, **{f"{d}": n for d, n in enumerate(size)}, p.n: 1}
     positions = [str(d) for d in range(dims)]
     letters = [p.n, *positions, *g, *channels]
-    whole = low.fresh(tuple(sizes[c] for c in letters), p.stage, outermost=len(g) + len(channels))
+    whole = low.fresh(
+        tuple(sizes[c] for c in letters), p.stage, None, len(g) + len(channels), prod([sizes[c] for c in channels])
+    )
     whole = whole.transpose([letters.index(c) for c in spelt])
     cells = by_groups(whole, spelt, p.n, g, channels, "".join(positions), sizes=sizes)
     names = np.zeros(int(whole.max()) + 1, np.int32)

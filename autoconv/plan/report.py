@@ -119,10 +119,12 @@ def _words(program: Program, many: list[Instruction]) -> str:
         cells = sum(x.writes[0].size for x in many)
         classes = f" in {len(many)} classes or groups" if len(many) > 1 else ""
         bias = ", starting from the bias" if one.more["bias"] is not None else ""
-        return f"contract: {cells:,} cells of {len(one.more['sk']):,} products{classes}{bias}"
+        relu = ", negative sums stored as 0" if one.more["relu"] else ""
+        return f"contract: {cells:,} cells of {len(one.more['sk']):,} products{classes}{bias}{relu}"
     if one.kind == DOT:
         products = one.more["a"].shape[1]
-        return f"contract and sum over examples: {sum(x.more['o'].size for x in many):,} numbers of {products:,} products of cells"
+        numbers = sum(len(x.more["a"]) * len(x.more["b"]) for x in many)
+        return f"contract and sum over examples: {numbers:,} numbers of {products:,} products of cells"
     if one.kind == OUTER:
         return f"contract and sum over examples: {len(one.more['a'])} x {one.more['b'].shape[1]} numbers, lanes transposed first"
     if one.kind in (GATHER, TOTAL):

@@ -51,7 +51,27 @@ def slopes(program: Program) -> Program:
             less, tie, more = found.cases
             params = {"less": less, "tie": tie, "more": more}
             lines[i] = replace(line, primitive=slope, operands=(found.base, a, b), params=params)
-    return keep(Program(lines, program.outputs))
+    return keep(_of_results(Program(lines, program.outputs)))
+
+
+def _of_results(program: Program) -> Program:
+    """slope(g, a, b) where max(a, b) is known as well: the order of a and the maximum decides as well as that of a and b, if
+    a tie counts like the other case in which a (or b) is the maximum.  So what went into a relu need not be kept for it."""
+    results = {}
+    for i, line in enumerate(program.lines):
+        if line.primitive is not None and line.primitive.name == "maximum":
+            a, b = line.operands
+            results[a, b] = results[b, a] = i
+    lines = list(program.lines)
+    for i, line in enumerate(lines):
+        if line.primitive is slope and line.operands[1:] in results:
+            g, a, b = line.operands
+            y = results[a, b]
+            if y < i and line.params["tie"] == line.params["more"]:
+                lines[i] = replace(line, operands=(g, a, y))
+            elif y < i and line.params["tie"] == line.params["less"]:
+                lines[i] = replace(line, operands=(g, y, b))
+    return Program(lines, program.outputs)
 
 
 def _same(lines: list[Line], i: int, found: _Known) -> bool:

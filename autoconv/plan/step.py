@@ -1,7 +1,8 @@
 """An optimiser's step as part of a native call: SGD, Adam and AdamW on the gradients that the call has just made.
 
-The machine writes new parameter arrays (the old ones stay as they were for whoever holds them) and changes the optimiser's
-slots in place; every other optimiser, and a gradient that NumPy finishes, is left to ``optimizer.step``.
+The machine writes new parameter arrays where somebody else holds the old ones (who still has the old numbers), else in
+place; it changes the optimiser's slots in place, or copies of them where the step may still be taken back; every other optimiser, and a gradient that NumPy
+finishes, is left to ``optimizer.step``.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ if TYPE_CHECKING:
     from .native_run import NativeRun
 
 _SGD, _ADAM = 1, 2
+_ROW = struct.Struct("7q8dq")  # the machine's words for one parameter
 
 
 class Step:
-    """One step of ``optimizer``; ``done`` once the machine has made it, ``put`` then gives the parameters their new values."""
+    """One step of ``optimizer``; ``done`` once the machine has made it, ``put`` then gives the parameters their new values.
 
-    def __init__(self, optimizer: Any) -> None:
-        self.optimizer = optimizer
+    ``careful``: without ``put`` nothing is changed, the optimiser's slots neither.
+    """
+
+    def __init__(self, optimizer: Any, careful: bool = False) -> None:
+        self.optimizer, self.careful = optimizer, careful
         self.done = False
         self._new: list[tuple[Tensor, np.ndarray]] = []
         self._states: list[dict[str, Any]] = []
@@ -34,57 +39,72 @@ class Step:
         ``results``: line -> number of its array among ``arrays``.
         """
         o, params = self.optimizer, self.optimizer.params
-        lines = [_unshaped(run, line) for line in run.program.outputs[len(run.program.outputs) - len(params) :]]
-        known = type(o).__module__.startswith("autoconv.optim") and type(o).__name__ in ("SGD", "Adam", "AdamW")
-        if not known or not params or not all(line in results for line in lines):
+        if not _known(o) or not params:
             return b""
-        if any(p.dtype != run.dtype for p in params):
-            return b""
-        made = b""
+        lines = run.gradient_lines(len(params))
+        numbers_of = _sgd if type(o).__name__ == "SGD" else _adam
+        numbers: dict[int, list[float]] = {}
+        made = []
         for p, line, state in zip(params, lines, o.state, strict=True):
-            slots = dict(state) if state else {**o.slots(p), "step": 0}
-            t = slots["step"] + 1
-            names = [k for k in slots if k != "step"]
-            if not all(
-                slots[k].flags.c_contiguous and slots[k].flags.writeable and slots[k].dtype == p.dtype for k in names
-            ):
+            value = p.value
+            if line not in results or value.dtype != run.dtype or not value.flags.c_contiguous:
                 return b""
-            new = np.empty(p.shape, p.dtype)
-            at = len(arrays)
-            arrays += [p.value, new, *[slots[k] for k in names]]
-            places = [at + 2 + k if k < len(names) else -1 for k in range(2)]
+            slots = dict(state) if state else {**o.slots(p), "step": 0}
+            alone = id(value) in run.unshared and not self.careful
+            new, at = value if alone else np.empty(value.shape, value.dtype), len(arrays)
+            arrays += (value, new)
+            if len(slots) > 1 and not self._arrays_of(slots, bool(state), p, arrays):
+                return b""
+            t = slots["step"] + 1
+            if t not in numbers:
+                kind, *numbers[t] = numbers_of(o, t)
+            count = len(arrays) - at - 2
+            places = at + 2 if count else -1, at + 3 if count > 1 else -1
+            made.append(_ROW.pack(kind, results[line], at, at + 1, *places, value.size, *numbers[t], 0))
             self._new.append((p, new))
             self._states.append(slots)
-            kind, numbers = _sgd(o, t) if type(o).__name__ == "SGD" else _adam(o, t)
-            made += struct.pack("7q", kind, results[line], at, at + 1, *places, p.size) + struct.pack(
-                "8d", *numbers, *(0.0,) * (8 - len(numbers))
-            )
-            made += struct.pack("q", 0)
-        return made
+        return b"".join(made)
+
+    def _arrays_of(self, slots: dict[str, Any], kept: bool, p: Tensor, arrays: list[np.ndarray]) -> bool:
+        """Add an optimiser's slots for p to ``arrays``; False if they are not as the machine needs them."""
+        for k, x in slots.items():
+            if k == "step":
+                continue
+            if not (x.flags.c_contiguous and x.flags.writeable and x.dtype == p.dtype):
+                return False
+            if self.careful and kept:
+                slots[k] = x = x.copy()
+            arrays.append(x)
+        return True
 
     def put(self) -> None:
         """The parameters take their new values; they are then younger than every line that read the old ones."""
         serial = tensor(0).serial
         for (p, new), state, slots in zip(self._new, self.optimizer.state, self._states, strict=True):
-            new.flags.writeable = False
-            p.value, p.serial = new, serial
+            if new is not p.value:
+                new.flags.writeable = False
+                p.value = new
+            p.serial = serial
             state.update(slots, step=slots["step"] + 1)
 
 
-def _unshaped(run: NativeRun, line: int) -> int:
-    """The line whose numbers, in the same order, this one has under another shape."""
-    lines = run.program.lines
-    while (primitive := lines[line].primitive) is not None and primitive.name == "reshape":
-        line = lines[line].operands[0]
-    return line
+def _known(optimizer: Any) -> bool:
+    """Whether the machine knows the update: one of ours, with nothing of it replaced."""
+    kind = type(optimizer)
+    ours = kind.__module__.startswith("autoconv.optim") and kind.__name__ in ("SGD", "Adam", "AdamW")
+    if not ours or {"step", "updated", "slots"} & set(vars(optimizer)):
+        return False
+    if kind.__name__ == "SGD":  # the momentum may have been switched on or off since the first step
+        return all(bool(optimizer.momentum) == ("momentum_buffer" in state) for state in optimizer.state if state)
+    return True
 
 
-def _sgd(o: Any, t: int) -> tuple[int, list[float]]:
+def _sgd(o: Any, t: int) -> tuple[float, ...]:
     share = 1.0 if t == 1 else 1 - o.dampening
-    return _SGD, [o.lr, o.weight_decay, o.momentum, share, float(o.nesterov)]
+    return _SGD, o.lr, o.weight_decay, o.momentum, share, float(o.nesterov), 0.0, 0.0, 0.0
 
 
-def _adam(o: Any, t: int) -> tuple[int, list[float]]:
+def _adam(o: Any, t: int) -> tuple[float, ...]:
     beta1, beta2 = o.betas
     inside, outside = (0.0, o.lr * o.weight_decay) if o.decoupled else (o.weight_decay, 0.0)
-    return _ADAM, [o.lr / (1 - beta1**t), inside, beta1, beta2, (1 - beta2**t) ** 0.5, o.eps, outside]
+    return _ADAM, o.lr / (1 - beta1**t), inside, beta1, beta2, (1 - beta2**t) ** 0.5, o.eps, outside, 0.0

@@ -1,92 +1,31 @@
 """Recording a function for later runs, and noticing what a replay would get wrong.
 
 A replay repeats the lines of the tape on new inputs.  That is not what the function does if it looked at numbers while it
-was recorded (``if loss > 1``, ``float(t)``, ``np.asarray(t)``), gave a Tensor a new value, or drew random numbers.
-``record`` finds out, so that such a function is recorded anew at every call.
+was recorded (``if loss > 1``, ``float(t)``, ``np.asarray(t)``), gave a Tensor a new value, or drew random numbers in a way
+that cannot be repeated.  ``record`` finds out, so that such a function is recorded anew at every call.
 """
 
 from __future__ import annotations
 
 import contextvars
 import random
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from .. import primitives, tape
-from ..functional import loss
-from ..tape import Tape, Tensor, tensor
-
-_slot = vars(Tensor)[
-    "value"
-]  # where a Tensor keeps its array; the property below stands in front of it while recording
-_recording = threading.RLock()
-_SHAPE_ONLY = {"record", "shape", "ndim", "size", "dtype", "__init__"}  # what tape.py reads whatever the numbers are
+from ..hooks import Watcher, watcher
+from ..tape import Tape, Tensor, _scope, tensor
+from ..transforms import _inside
 
 
 @dataclass
-class LabelCheck:
-    """Whole numbers in 0 .. classes - 1, which a loss has checked: to be checked again on other inputs."""
+class Check:
+    """``test`` raises for numbers of ``x`` that are refused."""
 
-    labels: Tensor
-    classes: int
-
-
-@dataclass
-class Watch:
-    """What was seen: Tensors whose numbers were read, those that were assigned to, and checks on labels."""
-
-    read: list[Tensor] = field(default_factory=list)
-    assigned: list[Tensor] = field(default_factory=list)
-    checks: list[LabelCheck] = field(default_factory=list)
-
-
-@contextmanager
-def watching() -> Iterator[Watch]:
-    """Notice, in this thread, every look at a Tensor's numbers other than the engine's own."""
-    seen, thread = Watch(), threading.get_ident()
-
-    def get(self: Tensor) -> Any:
-        if threading.get_ident() == thread:
-            frame = sys._getframe(1)
-            while frame.f_code.co_name in ("<listcomp>", "<genexpr>") and frame.f_back:
-                frame = frame.f_back
-            code = frame.f_code
-            if code.co_filename == loss.__file__ and code.co_name == "_nll":
-                seen.checks.append(LabelCheck(self, frame.f_locals["x"].shape[frame.f_locals["axis"]]))
-            elif code.co_filename != primitives.__file__ and not (
-                code.co_filename == tape.__file__ and code.co_name in _SHAPE_ONLY
-            ):
-                seen.read.append(self)
-        return _slot.__get__(self)
-
-    def put(self: Tensor, value: np.ndarray) -> None:
-        if threading.get_ident() == thread and sys._getframe(1).f_code.co_name != "__init__":
-            seen.assigned.append(self)
-        _slot.__set__(self, value)
-
-    with _recording:
-        Tensor.value = property(get, put)  # type: ignore[assignment, misc]
-        try:
-            yield seen
-        finally:
-            Tensor.value = _slot  # type: ignore[misc]
-
-
-@dataclass
-class Recorded:
-    """One call: what f returned, the serial before its first line, the checks to redo, and why a replay would be wrong."""
-
-    result: Any
-    start: int
-    checks: list[LabelCheck]
-    reason: str | None
-    observers: list[Observer] = field(default_factory=list)
+    test: Callable[[np.ndarray], None]
+    x: Tensor
 
 
 @dataclass
@@ -97,56 +36,124 @@ class Observer:
     lines: tuple[Tensor, ...]
 
 
-_observers: contextvars.ContextVar[list[Observer] | None] = contextvars.ContextVar("autoconv_observers", default=None)
+@dataclass
+class Source:
+    """A line whose numbers ``make`` gives anew at every run: drawn from a generator, or an attribute of an object."""
+
+    make: Callable[[], np.ndarray]
+    line: Tensor
+    holder: Any = None
+    name: str = ""
 
 
-def observe(told: Callable[..., None], *lines: Tensor) -> None:
-    """Call ``told`` with the values of ``lines`` (arrays): at once, or, inside ``compile``, after each run.
+@dataclass
+class Recorded:
+    """One call: what f returned, the serial before its first line, what to do at each run, and why a replay would be wrong."""
 
-    For what a layer keeps from the numbers that pass through it, as running means, without looking at them itself.  What
-    ``told`` changes must not be read where it is observed: training keeps the means, evaluation reads them.
-    """
-    waiting = _observers.get()
-    if waiting is None:
-        told(*[x.value for x in lines])
-    else:
-        waiting.append(Observer(told, lines))
+    result: Any
+    start: int
+    reason: str | None
+    checks: list[Check] = field(default_factory=list)
+    observers: list[Observer] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
 
 
-def record(f: Callable[[], Any], inputs: list[Tensor], generators: list[Any]) -> Recorded:
-    """Call ``f`` outside of any scope or derivative that may surround the caller, and watch it.
+class _Watch(Watcher):
+    """What was seen while a function was recorded.  ``generators``: the random generators that it can reach."""
 
-    ``inputs``: the Tensors that stand for arguments; ``generators``: the random generators f can reach.
+    def __init__(self, generators: list[Any], given: list[np.ndarray]) -> None:
+        self.looked: list[Tensor] = []
+        self.changed: list[Tensor] = []
+        self.checks: list[Check] = []
+        self.observers: list[Observer] = []
+        self.sources: list[Source] = []
+        self.elsewhere = False
+        self.generators, self._given = generators, iter(given)
+        self._states = _states(generators)
+
+    def read(self, x: Tensor) -> None:
+        self.looked.append(x)
+
+    def assigned(self, x: Tensor) -> None:
+        self.changed.append(x)
+
+    def checked(self, test: Callable[[np.ndarray], None], x: Tensor) -> None:
+        self.checks.append(Check(test, x))
+
+    def observed(self, told: Callable[..., None], lines: tuple[Tensor, ...]) -> None:
+        self.observers.append(Observer(told, lines))
+
+    def drawn(self, rng: np.random.Generator, make: Callable[[], np.ndarray]) -> Any:
+        given = next(self._given, None)
+        if given is None and not any(g is rng for g in self.generators):
+            self.elsewhere = True
+            return make()
+        elsewhere = self.drew
+        line = Tensor(np.array(make() if given is None else given), constant=True)
+        self.elsewhere = elsewhere
+        self._states = _states(self.generators)
+        self.sources.append(Source(make, line))
+        return line
+
+    def kept(self, holder: Any, name: str) -> Any:
+        given = next(self._given, None)
+        line = Tensor(np.array(getattr(holder, name) if given is None else given), constant=True)
+        self.sources.append(Source(lambda: getattr(holder, name), line, holder, name))
+        return line
+
+    @property
+    def drew(self) -> bool:
+        """Whether random numbers were drawn in another way than by ``hooks.draw`` from a known generator."""
+        return self.elsewhere or _states(self.generators) != self._states
+
+
+def record(
+    f: Callable[[], Any], inputs: list[Tensor], generators: list[Any], given: Sequence[np.ndarray] = ()
+) -> Recorded:
+    """Call ``f`` apart, and watch it; nobody is told yet what it observed.
+
+    ``inputs``: the Tensors that stand for arguments; ``generators``: the random generators that f can reach; ``given``: what
+    an earlier run has drawn, to be used instead of new draws.
     """
     start = tensor(0).serial
-    before = _states(generators)
-    observers: list[Observer] = []
+    seen = _Watch(generators, list(given))
+    result = apart(f, seen)
+    reason = _reason(seen, {id(x) for x in (*inputs, *[s.line for s in seen.sources])}, start)
+    return Recorded(result, start, reason, seen.checks, seen.observers, seen.sources)
 
-    def observed() -> Any:
-        _observers.set(observers)
+
+def apart(f: Callable[[], Any], watching: Watcher | None = None) -> Any:
+    """``f()`` outside of any scope, derivative or recording that may surround the caller."""
+
+    def run() -> Any:
+        _scope.set(None)
+        _inside.set(False)
+        watcher.set(watching)
         return f()
 
-    with watching() as seen:
-        result = contextvars.Context().run(observed)
-    known = {id(x) for x in inputs}
-    looked = [x for x in seen.read if any(_is_input(line, known, start) for line in Tape(x))]
-    reason = None
-    if seen.assigned:
-        reason = "it gives a Tensor a new value"
-    elif looked:
-        what = looked[0].primitive.name if looked[0].primitive else "an input"
-        reason = f"it looks at the numbers of {what} of shape {looked[0].shape} while it runs, and may depend on them"
-    elif _states(generators) != before:
-        reason = "it draws random numbers, which must be fresh at every call"
-    if reason:
-        for o in observers:
-            o.told(*[x.value for x in o.lines])
-    return Recorded(result, start, seen.checks, reason, observers)
+    return contextvars.copy_context().run(run)
 
 
-def _is_input(line: Tensor, known: set[int], start: int) -> bool:
-    return id(line) in known or line.serial < start
+def _reason(seen: _Watch, inputs: set[int], start: int) -> str | None:
+    if seen.changed:
+        return "it gives a Tensor a new value"
+    for x in seen.looked:
+        if any(id(line) in inputs or line.serial < start for line in Tape(x)):
+            what = x.primitive.name if x.primitive else "an input"
+            return f"it looks at the numbers of {what} of shape {x.shape} while it runs, and may depend on them"
+    return "it draws random numbers, which must be fresh at every call" if seen.drew else None
 
 
-def _states(generators: list[Any]) -> list[str]:
-    return [repr(g.bit_generator.state) for g in generators] + [repr(np.random.get_state()), repr(random.getstate())]
+def _states(generators: list[Any]) -> list[Any]:
+    """The states of these generators and of the global ones, to be compared."""
+    own = [repr(g.getstate() if isinstance(g, random.Random) else _plain(g)) for g in generators]
+    name, keys, *rest = np.random.get_state(legacy=True)
+    return [*own, (name, np.asarray(keys).tobytes(), *rest), random.getstate()]
+
+
+def _plain(g: Any) -> Any:
+    """A NumPy generator's state without arrays, whose text would be shortened."""
+    state = g.bit_generator.state if isinstance(g, np.random.Generator) else g.get_state(legacy=False)
+    return {
+        k: {n: np.asarray(x).tolist() for n, x in v.items()} if isinstance(v, dict) else v for k, v in state.items()
+    }

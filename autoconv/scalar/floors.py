@@ -36,6 +36,13 @@ def floor() -> str:
     return _reason
 
 
+def described() -> str:
+    """The floor in words: the extension and its vector instructions, or Python and the reason why."""
+    if _native is None:
+        return _reason
+    return f"compiled extension, recorded programs with {_native.vectors()} vectors"
+
+
 def native() -> Any:
     """The compiled extension, None where it is not in use."""
     return _native

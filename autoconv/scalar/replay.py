@@ -8,7 +8,7 @@ rows of the table run in NumPy, level by level, on all inputs at once.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,25 +42,36 @@ class ScalarProgram:
 
     ``program(xs)`` is f(*xs) for xs of shape (n_inputs,), and the values (N,) for xs (N, n_inputs);
     ``program.value_and_grad(xs)`` has df/dx_k beside them, in the shape of xs.  float32 inputs run in float32, all others
-    in float64.  Scalars that f reads from outside are read anew at each call; no gradient is given for them.
+    in float64.  Scalars that f reads from outside (``outside``) are read anew at each call; no gradient is given for them.
     Raises TypeError if f reads values of its Scalars (a branch would hold for one input only) or returns no Scalar.
     """
 
     def __init__(self, f: Callable[..., Any], n_inputs: int) -> None:
-        self.n_inputs = n_inputs
         inputs = [Scalar(0.5) for _ in range(n_inputs)]
-        y = _recorded(f, inputs)
+        y = recorded(f, inputs)
         if not isinstance(y, KINDS):
             raise TypeError(
                 f"ScalarProgram: f returned {type(y).__name__}; it must return one Scalar, computed from its inputs"
             )
+        self._plan(y, inputs)
+
+    @classmethod
+    def of(cls, y: Scalar, inputs: Sequence[Scalar]) -> ScalarProgram:
+        """The program of a recorded Scalar as a function of ``inputs``, Scalars that it was computed from."""
+        made = cls.__new__(cls)
+        made._plan(y, inputs)
+        return made
+
+    def _plan(self, y: Scalar, inputs: Sequence[Scalar]) -> None:
+        self.n_inputs = len(inputs)
         flat = expand(y)
         number = {id(x): k for k, x in enumerate(inputs)}
         leaves = flat.inputs.tolist()
         columns = {i: number[id(flat.leaves[i])] for i in leaves if id(flat.leaves[i]) in number}
         shared = {i: flat.leaves[i] for i in leaves if i not in columns}
+        self.outside = list(shared.values())
         self.count = flat.count
-        self._run: Any = (_Compiled if native() else _Levels)(flat, n_inputs, columns, shared)
+        self._run: Any = (_Compiled if native() else _Levels)(flat, self.n_inputs, columns, shared)
 
     def __call__(self, xs: Any) -> Any:
         """f at xs, or at each row of xs.  Raises ValueError for another number of inputs."""
@@ -87,8 +98,8 @@ class ScalarProgram:
         return self._run(np.ascontiguousarray(given, dtype), len(given), gradient)
 
 
-def _recorded(f: Callable[..., Any], inputs: list[Scalar]) -> Any:
-    """f(*inputs), with every value refused that would leave the tape."""
+def recorded(f: Callable[..., Any], inputs: Sequence[Scalar]) -> Any:
+    """f(*inputs), with every value refused that would leave the tape: a TypeError with the text REFUSED."""
     watch = native().watch if native() else recording.watch
     with _recording:
         before = watch(REFUSED)

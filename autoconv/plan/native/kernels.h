@@ -1,7 +1,7 @@
 /* kernel.h for every instruction set, element type and number of lanes, and the list of them.
  *
  * On x86 each set is compiled under a target pragma of its own, so the build needs no -march and one binary runs everywhere;
- * other processors get the compiler's generic vectors.  ``registers``: how many accumulators a tile may have without spilling.
+ * other processors get the compiler's generic vectors.  ``registers``: how many vectors the processor can hold.
  */
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
@@ -32,13 +32,13 @@
 #undef BYTES
 #undef SET
 
-#define ENTRY(set, type, lanes, registers) {#set, sizeof(type), lanes, registers, block_##set##_##type##lanes, collect_##set##_##type##lanes, update_##set##_##type##lanes}
+#define ENTRY(set, type, lanes, registers) {#set, sizeof(type), lanes, registers, block_##set##_##type##lanes, pack_##set##_##type##lanes, collect_##set##_##type##lanes}
 static const Kernel all_kernels[] = {
 #ifdef MANY_SETS
-    ENTRY(v4, float, 16, 28), ENTRY(v4, float, 8, 28), ENTRY(v4, float, 4, 28), ENTRY(v4, double, 8, 28), ENTRY(v4, double, 4, 28), ENTRY(v4, double, 2, 28),
-    ENTRY(v3, float, 8, 12), ENTRY(v3, float, 4, 12), ENTRY(v3, double, 4, 12), ENTRY(v3, double, 2, 12),
+    ENTRY(v4, float, 16, 32), ENTRY(v4, float, 8, 32), ENTRY(v4, float, 4, 32), ENTRY(v4, double, 8, 32), ENTRY(v4, double, 4, 32), ENTRY(v4, double, 2, 32),
+    ENTRY(v3, float, 8, 16), ENTRY(v3, float, 4, 16), ENTRY(v3, double, 4, 16), ENTRY(v3, double, 2, 16),
 #endif
-    ENTRY(base, float, 4, 12), ENTRY(base, double, 2, 12), {0, 0, 0, 0, 0, 0, 0}};
+    ENTRY(base, float, 4, 16), ENTRY(base, double, 2, 16), {0, 0, 0, 0, 0, 0, 0}};
 
 static int supported(const char *set) {
 #ifdef MANY_SETS

@@ -1,9 +1,8 @@
 /* A small machine for compiled tapes: it runs a program of instructions over blocks of examples, on several threads.
  *
  * kernel.h holds the instructions and is included once for each instruction set, element type and number of lanes; which one
- * runs is chosen when a program is made.  ``Machine(code, tables, results, memory, sums, lanes, bytes)`` makes a program,
- * ``run(arrays, examples)`` runs it with the interpreter lock released.  Threads share the blocks, spin briefly when they
- * wait, then sleep.
+ * runs is chosen when a program is made.  ``Machine(...)`` makes a program from bytes that the planner wrote, ``run(arrays, ...)``
+ * runs it with the interpreter lock released.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -20,133 +19,51 @@
 #else
 #define SHUFFLE(a, b, type, ...) __builtin_shuffle(a, b, (type){__VA_ARGS__})
 #endif
-enum { WIDTH = 16, MOST_THREADS = 64 };
+enum { WIDTH = 24, UPDATE_WIDTH = 16, MOST_THREADS = 64, MOST_CHUNKS = 64, SOME = 128, STRIP = 1024 };
 enum { SGD = 1, ADAM };
-enum { MAP = 1, GATHER, LOAD, STORE, SPLAT, CHOOSE, PLACE, CLEAR, TOTAL, GEMM, DOT, OUTER };
+enum { MAP = 1, GATHER, LOAD, STORE, SPLAT, CHOOSE, PLACE, CLEAR, TOTAL, GEMM, DOT, OUTER, STRIPS };
+enum { IN_MEMORY = -1, IN_SUMS = -2, IN_PACKED = -3, NOWHERE = -4 };              /* or the number of an array */
+enum { GROWS = 1, POSITIVE_PART = 2, BIAS_OF_VECTORS = 4, ROWS_OUTSIDE = 8, ADDS = 16 }; /* of a contraction */
 enum { COPY = 1, ADD, SUB, MUL, DIV, NEG, ABS, SIGN, MAXIMUM, MINIMUM, GREATER, LESS, GREATER_EQUAL, LESS_EQUAL, EQUAL, NOT_EQUAL, WHERE, SLOPE,
        SQRT, EXP, LOG, LOG1P, TANH, SIN, COS, ERF, POWER };
 
 typedef struct {
-  void *memory, *sums, **arrays;
-  int wrong;
+  void *memory, *sums, *const *arrays;
+  int first, wrong; /* whether this is the first block of a chunk, so that its sums are stored; whether a place was out of range */
 } Thread;
 typedef struct {
-  const int64_t *code, *result;
+  const int64_t *code, *result, *packing;
   const int *tables;
-  long count, results, cells, numbers;
+  void *packed;
+  long count, results, packings, cells, numbers, packs;
+  int cell, chunks; /* numbers of a cell, which is the examples of a block; the most chunks of blocks with sums of their own */
 } Program;
+typedef struct Job Job;
 typedef struct {
   const char *set;
   int bytes, lanes, registers;
   void (*block)(const Program *, Thread *, long, int);
-  void (*collect)(const Program *, Thread *, int, int);
-  void (*update)(const Thread *, const int64_t *, long, int, int);
+  void (*pack)(const Program *, void *const *, int, int);
+  void (*collect)(const Job *, int);
 } Kernel;
-
-#include "kernels.h"
-
-/* ---- threads: one pool for all programs, used by one run at a time */
-typedef struct Job Job;
 struct Job {
   const Program *program;
   const Kernel *kernel;
-  Thread threads[MOST_THREADS];
-  int parts;
+  void *memory[MOST_THREADS], *sums[MOST_CHUNKS], *const *arrays;
+  int parts, chunks;
   long examples, updates;
   const int64_t *update;
+  atomic_int next, wrong;
 };
-static struct {
-  pthread_mutex_t lock, run;
-  pthread_cond_t changed;
-  atomic_int generation, waiting, arrived, phase;
-  int size, parts, first[MOST_THREADS];
-  Job *job;
-} pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, 0, 0, 1, 0, {0}, 0};
 
-static void relax(void) {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#endif
-}
-/* spin briefly, then sleep, until the number is another one than ``old`` */
-static void wait_for_change(atomic_int *number, int old) {
-  for (int spin = 0; spin < 4000; spin++) {
-    if (atomic_load_explicit(number, memory_order_acquire) != old) return;
-    relax();
-  }
-  pthread_mutex_lock(&pool.lock);
-  while (atomic_load(number) == old) pthread_cond_wait(&pool.changed, &pool.lock);
-  pthread_mutex_unlock(&pool.lock);
-}
-static void change(atomic_int *number) {
-  pthread_mutex_lock(&pool.lock);
-  atomic_fetch_add(number, 1);
-  pthread_cond_broadcast(&pool.changed);
-  pthread_mutex_unlock(&pool.lock);
-}
-static void barrier(int parts) {
-  if (parts == 1) return;
-  int phase = atomic_load(&pool.phase);
-  if (atomic_fetch_add(&pool.arrived, 1) == parts - 1) {
-    atomic_store(&pool.arrived, 0);
-    change(&pool.phase);
-  } else
-    wait_for_change(&pool.phase, phase);
-}
-static void work(Job *job, int part) {
-  const Program *p = job->program;
-  Thread *t = &job->threads[part];
-  int lanes = job->kernel->lanes;
-  memset(t->sums, 0, p->numbers * job->kernel->bytes);
-  long blocks = (job->examples + lanes - 1) / lanes, end = blocks * (part + 1) / job->parts;
-  for (long b = blocks * part / job->parts; b < end; b++) {
-    long left = job->examples - b * lanes;
-    job->kernel->block(p, t, b * lanes, left < lanes ? (int)left : lanes);
-  }
-  barrier(job->parts);
-  int wrong = 0, parts = job->parts;
-  for (int k = 0; k < parts; k++) wrong |= job->threads[k].wrong;
-  job->kernel->collect(p, job->threads, part, parts);
-  if (job->updates && !wrong) {
-    barrier(parts);
-    job->kernel->update(t, job->update, job->updates, part, parts);
-  }
-  barrier(parts); /* after it the job may be gone */
-}
-/* Job, parts and generation change together under the lock, so a worker never sees those of two runs. */
-static void *worker(void *number) {
-  int part = (int)(intptr_t)number, seen = pool.first[part];
-  for (;;) {
-    wait_for_change(&pool.generation, seen);
-    pthread_mutex_lock(&pool.lock);
-    seen = atomic_load(&pool.generation);
-    Job *job = part < pool.parts ? pool.job : 0;
-    pthread_mutex_unlock(&pool.lock);
-    if (job) work(job, part);
-  }
-  return 0;
-}
-static void start(Job *job) {
-  pthread_mutex_lock(&pool.lock);
-  pool.job = job;
-  pool.parts = job->parts;
-  atomic_fetch_add(&pool.generation, 1);
-  pthread_cond_broadcast(&pool.changed);
-  pthread_mutex_unlock(&pool.lock);
-}
-static void after_fork(void) {
-  pool.size = 1;
-  pthread_mutex_init(&pool.lock, 0);
-  pthread_mutex_init(&pool.run, 0);
-  pthread_cond_init(&pool.changed, 0);
-  atomic_store(&pool.arrived, 0);
-}
+#include "kernels.h"
+#include "threads.h"
 
 /* ---- the Python type */
 typedef struct {
   PyObject_HEAD Program program;
   const Kernel *kernel;
-  void *storage[MOST_THREADS], *blocks[3];
+  void *memory[MOST_THREADS], *sums[MOST_CHUNKS], *blocks[5];
 } Machine;
 
 static void *aligned(size_t bytes) {
@@ -162,88 +79,84 @@ static void *copied(PyObject *bytes) {
   return p;
 }
 static void machine_free(Machine *self) {
-  for (int i = 0; i < MOST_THREADS; i++) free(self->storage[i]);
-  for (int i = 0; i < 3; i++) free(self->blocks[i]);
+  for (int i = 0; i < MOST_THREADS; i++) free(self->memory[i]);
+  for (int i = 0; i < MOST_CHUNKS; i++) free(self->sums[i]);
+  for (int i = 0; i < 5; i++) free(self->blocks[i]);
   Py_TYPE(self)->tp_free((PyObject *)self);
 }
 static PyObject *machine_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
-  PyObject *code, *tables, *results;
-  long cells, numbers;
-  int bytes, lanes;
+  PyObject *code, *tables, *results, *packing;
+  long cells, numbers, packs;
+  int bytes, lanes, cell, chunks;
   (void)keywords;
-  if (!PyArg_ParseTuple(args, "SSSllii", &code, &tables, &results, &cells, &numbers, &bytes, &lanes)) return 0;
+  if (!PyArg_ParseTuple(args, "SSSSllliiii", &code, &tables, &results, &packing, &cells, &numbers, &packs, &bytes, &lanes, &cell, &chunks)) return 0;
   const Kernel *kernel = find_kernel(bytes, lanes);
   if (!kernel) return PyErr_Format(PyExc_ValueError, "no kernel for %d bytes in %d lanes", bytes, lanes);
   Machine *self = (Machine *)type->tp_alloc(type, 0);
   if (!self) return 0;
   self->kernel = kernel;
-  self->blocks[0] = copied(code), self->blocks[1] = copied(tables), self->blocks[2] = copied(results);
-  if (!self->blocks[0] || !self->blocks[1] || !self->blocks[2]) {
+  PyObject *parts[] = {code, tables, results, packing};
+  int failed = !(self->blocks[4] = aligned((size_t)packs * (size_t)bytes));
+  for (int i = 0; i < 4; i++) failed |= !(self->blocks[i] = copied(parts[i]));
+  if (failed) {
     Py_DECREF(self);
     return PyErr_NoMemory();
   }
-  self->program = (Program){self->blocks[0], self->blocks[2], self->blocks[1], PyBytes_GET_SIZE(code) / (8 * WIDTH), PyBytes_GET_SIZE(results) / 64, cells, numbers};
+  self->program = (Program){self->blocks[0], self->blocks[2], self->blocks[3], self->blocks[1], self->blocks[4], PyBytes_GET_SIZE(code) / (8 * WIDTH),
+                            PyBytes_GET_SIZE(results) / 64, PyBytes_GET_SIZE(packing) / 64, cells, numbers, packs, cell, chunks};
   return (PyObject *)self;
 }
+/* memory for the threads and chunks of a run, kept for the next; whether there was enough */
+static int provide(Machine *self, Job *job) {
+  size_t bytes = (size_t)self->kernel->bytes;
+  for (int k = 0; k < job->parts; k++) {
+    if (!self->memory[k] && !(self->memory[k] = aligned((size_t)self->program.cells * bytes))) return 0;
+    job->memory[k] = self->memory[k];
+  }
+  for (int k = 0; k < job->chunks; k++) {
+    if (!self->sums[k] && !(self->sums[k] = aligned((size_t)self->program.numbers * bytes))) return 0;
+    job->sums[k] = self->sums[k];
+  }
+  return 1;
+}
+static int least(long a, long b) { return (int)(a < b ? a : b); }
+
 /* run(arrays, examples, threads, updates): whether every place was in range; the updates are made only then */
 static PyObject *machine_run(Machine *self, PyObject *args) {
-  PyObject *list;
+  PyObject *list, *updates;
   long examples;
   int parts;
-  PyObject *updates;
   if (!PyArg_ParseTuple(args, "O!liS", &PyList_Type, &list, &examples, &parts, &updates)) return 0;
-  Py_ssize_t count = PyList_GET_SIZE(list);
+  Py_ssize_t count = PyList_GET_SIZE(list), held = 0;
   Py_buffer *views = calloc((size_t)count + 1, sizeof *views);
   void **arrays = calloc((size_t)count + 1, sizeof *arrays);
-  Py_ssize_t held = 0;
-  int failed = !views || !arrays, wrong = 0;
+  int failed = !views || !arrays, enough = 1;
   for (; !failed && held < count; held++) {
-    if (PyObject_GetBuffer(PyList_GET_ITEM(list, held), &views[held], PyBUF_C_CONTIGUOUS)) {
-      failed = 1;
-      break;
-    }
+    if (PyList_GET_ITEM(list, held) == Py_None) continue;
+    if ((failed = PyObject_GetBuffer(PyList_GET_ITEM(list, held), &views[held], PyBUF_C_CONTIGUOUS))) break;
     arrays[held] = views[held].buf;
   }
-  long blocks = (examples + self->kernel->lanes - 1) / self->kernel->lanes;
-  if (parts > blocks) parts = (int)blocks;
-  if (parts > MOST_THREADS) parts = MOST_THREADS;
-  if (parts < 1) parts = 1;
+  Job job = {&self->program, self->kernel, {0}, {0}, arrays, 1, 1, examples, PyBytes_GET_SIZE(updates) / (8 * UPDATE_WIDTH), (const int64_t *)PyBytes_AS_STRING(updates), 0, 0};
   if (!failed) {
     Py_BEGIN_ALLOW_THREADS;
     pthread_mutex_lock(&pool.run);
-    long rows = PyBytes_GET_SIZE(updates) / (8 * WIDTH);
-    Job job = {&self->program, self->kernel, {{0}}, parts, examples, rows, (const int64_t *)PyBytes_AS_STRING(updates)};
-    size_t bytes = (size_t)self->kernel->bytes, cells = (size_t)self->program.cells;
-    cells += 64 / bytes - cells % (64 / bytes);
-    for (int k = 0; k < parts && !failed; k++) {
-      if (!self->storage[k]) self->storage[k] = aligned((cells + (size_t)self->program.numbers) * bytes);
-      if (!self->storage[k]) failed = 2;
-      job.threads[k] = (Thread){self->storage[k], (char *)self->storage[k] + cells * bytes, arrays, 0};
-    }
-    while (!failed && pool.size < parts) {
-      pthread_t id;
-      pool.first[pool.size] = atomic_load(&pool.generation);
-      if (pthread_create(&id, 0, worker, (void *)(intptr_t)pool.size)) {
-        job.parts = pool.size;
-        break;
-      }
-      pthread_detach(id);
-      pool.size++;
-    }
-    if (!failed) {
+    long blocks = (examples + self->program.cell - 1) / self->program.cell;
+    job.chunks = least(least(blocks, self->program.chunks), MOST_CHUNKS);
+    if (job.chunks < 1) job.chunks = 1;
+    job.parts = enlist(least(least(parts, MOST_THREADS), job.chunks));
+    if ((enough = provide(self, &job))) {
       if (job.parts > 1) start(&job);
       work(&job, 0);
-      for (int k = 0; k < job.parts; k++) wrong |= job.threads[k].wrong;
     }
     pthread_mutex_unlock(&pool.run);
     Py_END_ALLOW_THREADS;
-    if (failed == 2) PyErr_NoMemory();
   }
-  while (held > 0) PyBuffer_Release(&views[--held]);
+  while (held > 0)
+    if (views[--held].obj) PyBuffer_Release(&views[held]);
   free(views);
   free(arrays);
-  if (failed) return 0;
-  return PyBool_FromLong(!wrong);
+  if (!enough) return PyErr_NoMemory();
+  return failed ? 0 : PyBool_FromLong(!atomic_load(&job.wrong));
 }
 static PyMethodDef methods[] = {
     {"run", (PyCFunction)machine_run, METH_VARARGS, "run(arrays, examples, threads, updates): run the program, then make the updates; False (and no update) if a place was out of range."},
@@ -252,7 +165,7 @@ static PyTypeObject MachineType = {PyVarObject_HEAD_INIT(0, 0).tp_name = "autoco
                                    .tp_basicsize = sizeof(Machine),
                                    .tp_dealloc = (destructor)machine_free,
                                    .tp_flags = Py_TPFLAGS_DEFAULT,
-                                   .tp_doc = "Machine(code, tables, results, cells, numbers, bytes, lanes): a program in the machine's own terms.",
+                                   .tp_doc = "Machine(code, tables, results, packing, cells, numbers, packs, bytes, lanes, cell, chunks): a program in the machine's own terms.",
                                    .tp_methods = methods,
                                    .tp_new = machine_new};
 /* kernels(): (instruction set, bytes of an element, lanes, registers for a tile) of each kernel this processor runs */

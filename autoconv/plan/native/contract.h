@@ -1,0 +1,141 @@
+/* The two contractions.  All addresses come from int32 tables, in numbers; vectors may stand at any address.
+ *
+ *   GEMM  O[oi[i] + oj[j]] = bias + sum_k S[sb[i] + sk[k]] * V[vb[j] + vk[k]]                 S numbers, V and O vectors
+ *   DOT   O[oi[i] + oj[j]] = sum_k sum_lanes A[ab[i] + ak[k]] * B[bb[j] + bk[k]]              A and B vectors, O numbers
+ *
+ * A tile is I x J results in registers; every I x J that pays is compiled, the planner chooses.
+ */
+typedef struct {
+  const T *s, *v, *bias;
+  T *o;
+  const int *sb, *sk, *vb, *vk, *oi, *oj, *ob;
+  long k;
+  int flags, add;
+} NAME(Gemm);
+
+static inline __attribute__((always_inline)) void NAME(gemm)(const NAME(Gemm) *g, int i0, int j0, const int I, const int J) {
+  enum { MORE = 4 };
+  const int P = I * J >= 8 ? 1 : I * J >= 4 ? 2 : MORE; /* partial sums, where a tile alone would wait for its additions */
+  V a[8][4], b[MORE][8][4];
+  const T *s[8], *v[4];
+  UNROLL for (int i = 0; i < I; i++) s[i] = g->s + g->sb[i0 + i];
+  UNROLL for (int j = 0; j < J; j++) v[j] = g->v + g->vb[j0 + j];
+  UNROLL for (int i = 0; i < I; i++)
+    UNROLL for (int j = 0; j < J; j++) {
+      a[i][j] = ZERO;
+      UNROLL for (int p = 1; p < P; p++) b[p][i][j] = ZERO;
+    }
+  if (g->bias && g->flags & BIAS_OF_VECTORS)
+    UNROLL for (int i = 0; i < I; i++)
+      UNROLL for (int j = 0; j < J; j++) a[i][j] = FROM(g->bias + g->ob[j0 + j]);
+  else if (g->bias)
+    UNROLL for (int i = 0; i < I; i++)
+      UNROLL for (int j = 0; j < J; j++) a[i][j] = SPREAD(g->bias[g->ob[i0 + i]]);
+  const int *sk = g->sk, *vk = g->vk;
+#define STEP(k, sum) \
+  { \
+    long so = sk[k], vo = vk[k]; \
+    V x[4]; \
+    UNROLL for (int j = 0; j < J; j++) x[j] = FROM(v[j] + vo); \
+    UNROLL for (int i = 0; i < I; i++) { \
+      V w = SPREAD(s[i][so]); \
+      UNROLL for (int j = 0; j < J; j++) sum[i][j] += w * x[j]; \
+    } \
+  }
+  long k = 0, K = g->k;
+  if (P > 1)
+    for (; k + P <= K; k += P) {
+      STEP(k, a)
+      UNROLL for (int p = 1; p < P; p++) STEP(k + p, b[p])
+    }
+  for (; k < K; k++) STEP(k, a)
+#undef STEP
+  UNROLL for (int p = 1; p < P; p++)
+    UNROLL for (int i = 0; i < I; i++)
+      UNROLL for (int j = 0; j < J; j++) a[i][j] += b[p][i][j];
+#define EVERY(result) \
+  UNROLL for (int i = 0; i < I; i++) \
+    UNROLL for (int j = 0; j < J; j++) { \
+      T *o = g->o + g->oi[i0 + i] + g->oj[j0 + j]; \
+      AT(o) = result; \
+    }
+  if (g->add) EVERY(FROM(o) + a[i][j])
+  else if (g->flags & POSITIVE_PART) EVERY(PICK(a[i][j] <= 0, ZERO, a[i][j]))
+  else EVERY(a[i][j])
+#undef EVERY
+}
+#define TILE(I, J) \
+  static void NAME(g##I##_##J)(const NAME(Gemm) *g, int i, int j) { NAME(gemm)(g, i, j, I, J); }
+#define COLUMN(J) TILE(1, J) TILE(2, J) TILE(3, J) TILE(4, J) TILE(5, J) TILE(6, J) TILE(7, J) TILE(8, J)
+COLUMN(1) COLUMN(2) COLUMN(3) COLUMN(4)
+#undef TILE
+#define ROW(J) \
+  {0, NAME(g1_##J), NAME(g2_##J), NAME(g3_##J), NAME(g4_##J), NAME(g5_##J), NAME(g6_##J), NAME(g7_##J), NAME(g8_##J)}
+static void (*const NAME(gemms)[5][9])(const NAME(Gemm) *, int, int) = {{0}, ROW(1), ROW(2), ROW(3), ROW(4)};
+#undef ROW
+#undef COLUMN
+
+typedef struct {
+  const T *a, *b;
+  T *o;
+  const int *ab, *ak, *bb, *bk, *oi, *oj;
+  long k;
+  int add;
+} NAME(Dot);
+
+static inline __attribute__((always_inline)) void NAME(dot)(const NAME(Dot) *d, int i0, int j0, const int I, const int J) {
+  enum { FULL = 48 };
+  V a[FULL];
+  const T *p[8], *q[8];
+  UNROLL for (int e = 0; e < I * J; e++) a[e] = ZERO;
+  UNROLL for (int i = 0; i < I; i++) p[i] = d->a + d->ab[i0 + i];
+  UNROLL for (int j = 0; j < J; j++) q[j] = d->b + d->bb[j0 + j];
+  const int *ak = d->ak, *bk = d->bk;
+  for (long k = 0, K = d->k; k < K; k++) {
+    long ao = ak[k], bo = bk[k];
+    V x[8];
+    UNROLL for (int j = 0; j < J; j++) x[j] = FROM(q[j] + bo);
+    UNROLL for (int i = 0; i < I; i++) {
+      V y = FROM(p[i] + ao);
+      UNROLL for (int j = 0; j < J; j++) a[i * J + j] += y * x[j];
+    }
+  }
+  T t[FULL];
+  UNROLL for (int e = I * J; e < (I * J + L - 1) / L * L; e++) a[e] = ZERO;
+  UNROLL for (int e = 0; e < I * J; e += L) AT(t + e) = NAME(totals)(a + e);
+  UNROLL for (int i = 0; i < I; i++)
+    UNROLL for (int j = 0; j < J; j++) {
+      T *o = d->o + d->oi[i0 + i] + d->oj[j0 + j];
+      *o = d->add ? *o + t[i * J + j] : t[i * J + j];
+    }
+}
+#define TILE(I, J) static void NAME(d##I##_##J)(const NAME(Dot) *d, int i, int j) { NAME(dot)(d, i, j, I, J); }
+#define COLUMN(J) TILE(1, J) TILE(2, J) TILE(3, J) TILE(4, J) TILE(5, J) TILE(6, J) TILE(7, J)
+COLUMN(1) COLUMN(2) COLUMN(3) COLUMN(4)
+#undef TILE
+#define ROW(J) {0, NAME(d1_##J), NAME(d2_##J), NAME(d3_##J), NAME(d4_##J), NAME(d5_##J), NAME(d6_##J), NAME(d7_##J)}
+static void (*const NAME(dots)[5][8])(const NAME(Dot) *, int, int) = {{0}, ROW(1), ROW(2), ROW(3), ROW(4)};
+#undef ROW
+#undef COLUMN
+
+/* ---- the tiles of one instruction: w[14..15] those of i, w[16..17] those of j */
+static void NAME(all_of_gemm)(const int64_t *w, const int *tables, const NAME(Gemm) *g) {
+  const int *tall = tables + w[14], *wide = tables + w[16];
+  if (w[6] & ROWS_OUTSIDE)
+    for (long i = 0; i < w[15]; i++)
+      for (long j = 0; j < w[17]; j++) NAME(gemms)[wide[2 * j + 1]][tall[2 * i + 1]](g, tall[2 * i], wide[2 * j]);
+  else
+    for (long j = 0; j < w[17]; j++)
+      for (long i = 0; i < w[15]; i++) NAME(gemms)[wide[2 * j + 1]][tall[2 * i + 1]](g, tall[2 * i], wide[2 * j]);
+}
+/* Some k at a time where results are sums that grow, so that their cells stay in the nearest cache for all tiles. */
+static void NAME(all_of_dot)(const int64_t *w, const int *tables, NAME(Dot) d, int first) {
+  const int *tall = tables + w[14], *wide = tables + w[16];
+  long count = d.k, some = w[6] & GROWS ? SOME : count;
+  for (long k = 0; k < count; k += some, d.ak += some, d.bk += some) {
+    d.k = count - k < some ? count - k : some;
+    d.add = k > 0 || w[6] & ADDS || (w[6] & GROWS && !first);
+    for (long j = 0; j < w[17]; j++)
+      for (long i = 0; i < w[15]; i++) NAME(dots)[wide[2 * j + 1]][tall[2 * i + 1]](&d, tall[2 * i], wide[2 * j]);
+  }
+}

@@ -1,0 +1,68 @@
+/* exp, log, log1p and tanh of L numbers at a time, within three units in the last place, by the usual reductions.
+ *
+ *   exp   x = n ln 2 + r, a Taylor polynomial of r, times 2^n in two steps (so that denormal results round once)
+ *   log   x = m 2^e with m between sqrt(1/2) and sqrt(2); log m = 2 artanh(f / (2 + f)), f = m - 1 (FreeBSD's coefficients)
+ *   log1p log(1 + x) and what the addition lost;   tanh  e / (e + 2) with e = exp(2 |x|) - 1
+ */
+#define BITS(x) ((M)(x))
+#define WHOLE(n) SPREAD((T)(n))
+static inline __attribute__((always_inline)) V NAME(power_of_two)(M n) { return (V)((n + BIAS) << MANTISSA); }
+/* (exp(r) - 1) / r by Horner's rule, and n, for x = n ln 2 + r */
+static inline __attribute__((always_inline)) V NAME(reduced)(V x, M *n, V *r) {
+  V t = x * (T)1.44269504088896340736 + (T)MAGIC;
+  *n = BITS(t) - BITS(WHOLE(MAGIC));
+  V k = t - (T)MAGIC;
+  *r = (x - k * (T)LN2_HIGH) - k * (T)LN2_LOW;
+  V p = WHOLE(0);
+  static const T inverse[] = {EXP_COEFFICIENTS};
+  UNROLL for (int i = 0; i < (int)(sizeof inverse / sizeof *inverse); i++) p = p * *r + inverse[i];
+  return p;
+}
+static inline __attribute__((always_inline)) V NAME(exp_)(V x) {
+  M n;
+  V r, c = PICK(x < (T)EXP_LEAST, WHOLE(EXP_LEAST), PICK(x > (T)EXP_MOST, WHOLE(EXP_MOST), x));
+  V p = NAME(reduced)(c, &n, &r);
+  M half = n >> 1;
+  V y = (p * r + (T)1) * NAME(power_of_two)(half) * NAME(power_of_two)(n - half);
+  return PICK(x != x, x, y);
+}
+static inline __attribute__((always_inline)) V NAME(tanh_)(V x) {
+  M n, sign = BITS(x) & BITS(WHOLE(-0.0));
+  V r, a = (V)(BITS(x) ^ sign), c = PICK(a > (T)22, WHOLE(22), a);
+  V p = NAME(reduced)(c + c, &n, &r), two = NAME(power_of_two)(n);
+  V e = p * r * two + (two - (T)1);
+  return PICK(x != x, x, (V)(BITS(e / (e + (T)2)) | sign));
+}
+static inline __attribute__((always_inline)) V NAME(log_)(V x) {
+  M tiny = (M)(x < (T)LEAST_NORMAL);
+  V y = PICK(tiny, x * (T)TWO_TO_MANTISSA, x);
+  M from = BITS(WHOLE(0.70710678118654752440)), e = (BITS(y) - from) >> MANTISSA; /* arithmetic shift */
+  V m = (V)(BITS(y) - (e << MANTISSA)), f = m - (T)1, s = f / (f + (T)2), z = s * s, q = WHOLE(0);
+  static const T artanh[] = {LOG_COEFFICIENTS};
+  UNROLL for (int i = 0; i < (int)(sizeof artanh / sizeof *artanh); i++) q = q * z + artanh[i];
+  V k = __builtin_convertvector(e - (tiny & MANTISSA), V), h = f * f * (T)0.5;
+  V l = k * (T)LN2_HIGH - ((h - (s * (h + q * z) + k * (T)LN2_LOW)) - f);
+  l = PICK(x == (T)INFINITY, x, l);
+  l = PICK(x == 0, WHOLE(-INFINITY), l);
+  return PICK((x < 0) | (x != x), WHOLE(NAN), l);
+}
+static inline __attribute__((always_inline)) V NAME(log1p_)(V x) {
+  V u = x + (T)1, lost = x - (u - (T)1);
+  V y = NAME(log_)(u) + lost / u;
+  return PICK((u == (T)INFINITY) | (u == 0), NAME(log_)(u), PICK(u == (T)1, x, y));
+}
+#define BY_LANES(name, call) \
+  static inline V NAME(name)(V x, V y) { \
+    V o; \
+    (void)y; \
+    for (int l = 0; l < L; l++) o[l] = call; \
+    return o; \
+  }
+BY_LANES(sqrt_, SQRT_(x[l]))
+BY_LANES(sin_, SIN_(x[l]))
+BY_LANES(cos_, COS_(x[l]))
+BY_LANES(erf_, ERF_(x[l]))
+BY_LANES(pow_, POW_(x[l], y[l]))
+#undef BY_LANES
+#undef BITS
+#undef WHOLE

@@ -1,0 +1,46 @@
+/* Elementwise: out = f(x, y, z) through tables of positions, vectors ``begin`` to ``end`` (of w[2]), then w[7] single numbers. */
+#define LOOP(expr) \
+  for (long c = begin; c < end; c++) { V x = FROM(m + xs[c]), y = FROM(m + ys[c]), z = FROM(m + zs[c]); (void)x, (void)y, (void)z; AT(m + os[c]) = (expr); } \
+  for (long c = 0; c < singles; c++) { V x = SPREAD(m[sx[c]]), y = SPREAD(m[sy[c]]), z = SPREAD(m[sz[c]]); (void)x, (void)y, (void)z; V r = (expr); m[so[c]] = r[0]; } \
+  break
+#define TRUTH(condition) PICK(condition, SPREAD((T)1), ZERO)
+static void NAME(map)(const int64_t *w, const int *tables, T *m, long begin, long end) {
+  const int *os = tables + w[3], *xs = tables + w[4], *ys = tables + w[5], *zs = tables + w[6];
+  const int *so = tables + w[8], *sx = tables + w[9], *sy = tables + w[10], *sz = tables + w[11];
+  long singles = w[7];
+  double coefficient[3];
+  memcpy(coefficient, w + 12, sizeof coefficient);
+  V less = SPREAD((T)coefficient[0]), tie = SPREAD((T)coefficient[1]), more = SPREAD((T)coefficient[2]);
+  switch (w[1]) {
+  case COPY: LOOP(x);
+  case ADD: LOOP(x + y);
+  case SUB: LOOP(x - y);
+  case MUL: LOOP(x * y);
+  case DIV: LOOP(x / y);
+  case NEG: LOOP(-x);
+  case ABS: LOOP((V)((M)x & ~(M)SPREAD((T)-0.0)));
+  case SIGN: LOOP(PICK((x > 0) | (x < 0) | (x != x), PICK(x > 0, SPREAD((T)1), PICK(x < 0, SPREAD((T)-1), x)), tie));
+  case MAXIMUM: LOOP(PICK((x > y) | (x != x), x, y));
+  case MINIMUM: LOOP(PICK((x < y) | (x != x), x, y));
+  case GREATER: LOOP(TRUTH(x > y));
+  case LESS: LOOP(TRUTH(x < y));
+  case GREATER_EQUAL: LOOP(TRUTH(x >= y));
+  case LESS_EQUAL: LOOP(TRUTH(x <= y));
+  case EQUAL: LOOP(TRUTH(x == y));
+  case NOT_EQUAL: LOOP(TRUTH(x != y));
+  case WHERE: LOOP(PICK(x != 0, y, z));
+  /* x times a coefficient chosen by the order of y and z; a NaN comes before every number, as in the row "order" */
+  case SLOPE: LOOP(x * PICK((y > z) | ((y != y) & (z == z)), more, PICK((y < z) | ((y == y) & (z != z)), less, tie)));
+  case SQRT: LOOP(NAME(sqrt_)(x, x));
+  case EXP: LOOP(NAME(exp_)(x));
+  case LOG: LOOP(NAME(log_)(x));
+  case LOG1P: LOOP(NAME(log1p_)(x));
+  case TANH: LOOP(NAME(tanh_)(x));
+  case SIN: LOOP(NAME(sin_)(x, x));
+  case COS: LOOP(NAME(cos_)(x, x));
+  case ERF: LOOP(NAME(erf_)(x, x));
+  case POWER: LOOP(NAME(pow_)(x, y));
+  }
+}
+#undef LOOP
+#undef TRUTH
