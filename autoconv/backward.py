@@ -7,9 +7,9 @@ plain arrays is the same code without a tape.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,15 +72,26 @@ def pull(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[
     primitive = line.primitive
     if primitive is None or not wanted:
         return []
-    y, operands = (line, line.operands) if recorded else (line.value, tuple([x.value for x in line.operands]))
+    y = line if recorded else line.value
+    operands: tuple[Any, ...] = line.operands if recorded else tuple([x.value for x in line.operands])
     if primitive.definition is not None:
-        placed = primitive.at(*operands, **line.params) if primitive.at else operands
-        variables, numbers, derived = derive(primitive, len(operands), wanted, tuple(line.params.items()))
-        return list(derived.run({**numbers, **dict(zip(variables, (g, *placed), strict=True))}))
-    if not isinstance(primitive.vjps, tuple):
-        made = primitive.vjps(g, y, *operands, **line.params)
-        return [made[k] for k in wanted]
-    return [primitive.vjps[k](g, y, *operands, **line.params) for k in wanted]  # type: ignore[misc]
+        rule = partial(by_definition, primitive, wanted, line.params)
+        made = rule(g, *operands) if recorded else arrays.in_blocks(rule, len(wanted), g, *operands)
+    elif isinstance(primitive.vjps, tuple):
+        made = [primitive.vjps[k](g, y, *operands, **line.params) for k in wanted]  # type: ignore[misc]
+    else:
+        every = primitive.vjps(g, y, *operands, **line.params)
+        made = [every[k] for k in wanted]
+    return made if recorded else [arrays.ordered_as(m, operands[k]) for k, m in zip(wanted, made, strict=True)]
+
+
+def by_definition(
+    primitive: Primitive, wanted: tuple[int, ...], params: Mapping[str, Any], g: Any, *operands: Any
+) -> list[Any]:
+    """The contributions of a row with a definition: the rule derived from it, where ``at`` has moved the operands."""
+    placed = primitive.at(*operands, **params) if primitive.at else operands
+    variables, numbers, derived = derive(primitive, len(operands), wanted, tuple(params.items()))
+    return list(derived.run({**numbers, **dict(zip(variables, (g, *placed), strict=True))}))
 
 
 @cache
@@ -111,7 +122,8 @@ def sweep(y: Tensor, wrt: Sequence[Tensor], seed: Any = None) -> list[Any]:
             )
     recorded = isinstance(seed, Tensor)
     seed = check_seed(y, seed)
-    found = {id(s.line): s.cotangent for s in steps(y, wrt, seed, recorded)}
+    asked = {id(x) for x in wrt}
+    found = {id(s.line): s.cotangent for s in steps(y, wrt, seed, recorded) if id(s.line) in asked}
     missing = lambda x: tensor(arrays.zeros(x.shape, x.dtype)) if recorded else arrays.zeros(x.shape, x.dtype)
     return [found[id(x)] if id(x) in found else missing(x) for x in wrt]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,8 @@ class ByChannels(Assembled):
 
     def __init__(self, stage: Stage, lanes: int, registers: int) -> None:
         self._packed: dict[tuple[int, bytes], _Packed] = {}
-        self._spread = np.array([0, *stage.spread])
+        self._spread = np.zeros(stage.end, bool)
+        self._spread[[0, *stage.spread]] = True
         gaps = np.zeros(stage.end + lanes, bool)
         for names in stage.gaps:
             gaps[names] = True
@@ -107,7 +109,7 @@ class ByChannels(Assembled):
         """
         joined = np.diff(out) == 1
         for names in reads:
-            spread = (names[1:] == names[:-1]) & np.isin(names[1:], self._spread)
+            spread = (names[1:] == names[:-1]) & self._spread[names[1:]]
             beside = np.diff(self.where[names]) == 1
             changes = (beside[1:] & spread[:-1]) | (spread[1:] & beside[:-1])
             joined &= beside | spread
@@ -143,7 +145,7 @@ class ByChannels(Assembled):
     def _gather(self, one: Instruction) -> list[int]:
         at, table, names = self.where, self.table, one.reads[0]
         total = one.kind == TOTAL
-        out = np.arange(len(names)) if total else one.writes[0].ravel()
+        out: np.ndarray = np.arange(len(names)) if total else one.writes[0].ravel()
         order = np.argsort(out)
         out, names = out[order], names[order]
         vectors, singles = self._runs(out, list(names.T), total)
@@ -188,7 +190,7 @@ class ByChannels(Assembled):
         """Find what has to be packed."""
         for one in self.stage.instructions:
             if one.kind == GEMM and not self._as_dot(one):
-                bias = one.more["bias"] or (0, [], [])
+                bias: Any = one.more["bias"] or (0, [])
                 for array, base, rows in ((one.array, one.more["sb"], one.more["sk"]), (bias[0], bias[1], [0])):
                     self._pack(array, np.asarray(base), np.asarray(rows))
         for packed in self._packed.values():
@@ -236,7 +238,7 @@ class ByChannels(Assembled):
             tables = [rows, of_weights, columns, of_cells, out[:, 0], out[0] - out[0, 0]]
             places = [one.array, IN_MEMORY, IN_MEMORY, NOWHERE]
             w = self.contraction(DOT, len(of_cells), places, flags, tables)
-            self.tiles(w, *out.shape, 7, 4, loads=1)
+            self.tiles(w, len(out), out.shape[1], 7, 4, loads=1)
             made.append(w)
         return made
 

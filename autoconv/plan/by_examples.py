@@ -109,7 +109,7 @@ class ByExamples(Assembled):
             places = [one.array, IN_MEMORY, IN_MEMORY, NOWHERE if bias is None else bias[0]]
             flags = POSITIVE_PART if more.get("relu") else 0
             w = self.contraction(GEMM, len(more["sk"]), places, flags, [*tables, [0] if bias is None else bias[1]])
-            self.tiles(w, *out.shape, 8, 4)
+            self.tiles(w, len(out), out.shape[1], 8, 4)
             return w
         a, b = more["a"], more["b"]
         if one.kind == DOT:

@@ -191,7 +191,8 @@ class Cells:
             if self.row and count == 1:
                 at.spread.add(first)
             names = np.arange(first, first + count, dtype=np.int32)
-            at.instructions.append(Instruction(SPLAT, [names], [], i, array=at.input(Input(i, None, part=part))))
+            one = Instruction(SPLAT, [names], [], i, array=at.input(Input(i, None, part=part)))
+            at.instructions.insert(0 if count == 1 else len(at.instructions), one)
             self._loaded[key] = names
         return self._loaded[key]
 

@@ -34,13 +34,18 @@ def describe(run: NumpyRun | NativeRun) -> str:
 def _head(run: NumpyRun | NativeRun) -> str:
     if isinstance(run, NumpyRun):
         return f"at most {size(_peak(run), 'B')} of memory at a time; NumPy runs them in this order"
-    blocks = -(-run.examples // run.lanes)
-    memory = sum((a.cells + a.numbers) * run.dtype.itemsize for a in run.assembled)
+    memory = sum((a.cells + a.numbers + a.packs) * run.dtype.itemsize for a in run.assembled)
     count = sum(len(s.instructions) for s in run.stages)
+    if run.layout.channels:
+        blocks = run.examples
+        layout = f"one example at a time, its channels in {run.lanes} lanes"
+    else:
+        blocks = -(-run.examples // run.lanes)
+        layout = f"{run.examples} examples in {blocks} blocks of {run.lanes} lanes"
     return (
         f"{count} instructions of the native machine ({run.set}) in {len(run.stages)} call{'s' * (len(run.stages) > 1)}, "
-        f"{len(run.lowering.numpy)} lines left to NumPy; {run.examples} examples in {blocks} blocks of {run.lanes} lanes, "
-        f"{min(blocks, run.parts)} threads, {size(memory, 'B')} of memory for each"
+        f"{len(run.lowering.numpy)} lines left to NumPy; {layout}, "
+        f"{min(blocks, run.parts)} thread{'s' * (min(blocks, run.parts) > 1)}, {size(memory, 'B')} of memory for each"
     )
 
 

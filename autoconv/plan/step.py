@@ -41,29 +41,45 @@ class Step:
         o, params = self.optimizer, self.optimizer.params
         if not _known(o) or not params:
             return b""
-        lines = run.gradient_lines(len(params))
-        numbers_of = _sgd if type(o).__name__ == "SGD" else _adam
-        numbers: dict[int, list[float]] = {}
-        made = []
+        lines, first = run.gradient_lines(len(params)), len(arrays)
+        unshared = set() if self.careful else run.unshared
+        steps, counts = set(), set()
         for p, line, state in zip(params, lines, o.state, strict=True):
-            value = p.value
-            if line not in results or value.dtype != run.dtype or not value.flags.c_contiguous:
-                return b""
+            value = new = p.value
+            if id(value) not in unshared:
+                if value.dtype != run.dtype or not value.flags.c_contiguous:
+                    return b""
+                new = np.empty(value.shape, value.dtype)
             slots = dict(state) if state else {**o.slots(p), "step": 0}
-            alone = id(value) in run.unshared and not self.careful
-            new, at = value if alone else np.empty(value.shape, value.dtype), len(arrays)
             arrays += (value, new)
-            if len(slots) > 1 and not self._arrays_of(slots, bool(state), p, arrays):
+            if line not in results or (len(slots) > 1 and not self._arrays_of(slots, bool(state), p, arrays)):
                 return b""
-            t = slots["step"] + 1
-            if t not in numbers:
-                kind, *numbers[t] = numbers_of(o, t)
-            count = len(arrays) - at - 2
-            places = at + 2 if count else -1, at + 3 if count > 1 else -1
-            made.append(_ROW.pack(kind, results[line], at, at + 1, *places, value.size, *numbers[t], 0))
+            steps.add(slots["step"] + 1)
+            counts.add(len(slots) - 1)
             self._new.append((p, new))
             self._states.append(slots)
-        return b"".join(made)
+        if len(steps) > 1 or len(counts) > 1:
+            return b""
+        kind, *numbers = (_sgd if type(o).__name__ == "SGD" else _adam)(o, steps.pop())
+        key = (kind, *numbers, first, count := counts.pop())
+        if key not in run.rows:  # the same words as in the last step, but where the settings change with every step
+            run.rows.clear()
+            sizes = [new.size for _, new in self._new]
+            run.rows[key] = b"".join(
+                _ROW.pack(
+                    kind,
+                    results[line],
+                    at,
+                    at + 1,
+                    at + 2 if count else -1,
+                    at + 3 if count > 1 else -1,
+                    n,
+                    *numbers,
+                    0,
+                )
+                for line, n, at in zip(lines, sizes, range(first, len(arrays), 2 + count), strict=True)
+            )
+        return run.rows[key]
 
     def _arrays_of(self, slots: dict[str, Any], kept: bool, p: Tensor, arrays: list[np.ndarray]) -> bool:
         """Add an optimiser's slots for p to ``arrays``; False if they are not as the machine needs them."""

@@ -16,17 +16,18 @@ _STRIP = 64  # elements of the first instruction in a strip: a few times so many
 
 
 def groups(stage: Stage) -> list[tuple[int, int]]:
-    """Stretches (begin, end) of elementwise instructions of which each but the first reads what one before it writes."""
+    """Stretches (begin, end) of elementwise instructions of which each but the first reads what one before it reads or writes."""
     found, begin = [], 0
-    written: set[int] = set()
+    touched: set[int] = set()
     for number, one in enumerate([*stage.instructions, None]):
-        reads = {v for names in one.reads for v in stage.values(names)} if one is not None and one.kind == MAP else set()
-        if one is None or not written & reads:
+        large = one is not None and one.kind == MAP and one.writes[0].size > _STRIP
+        reads = {v for names in one.reads for v in stage.values(names) if v} if one is not None and large else set()
+        if not touched & reads:
             if number - begin > 1:
                 found.append((begin, number))
-            begin, written = number, set()
-        if one is not None and one.kind == MAP and one.writes[0].size > _STRIP:
-            written |= set(stage.values(one.writes[0]))
+            begin, touched = number, set()
+        if one is not None and large:
+            touched |= reads | set(stage.values(one.writes[0]))
     return found
 
 

@@ -152,6 +152,17 @@ def _through(x: Tensor) -> Tensor:
     return x
 
 
-def mistakes() -> dict[str, str]:
+class Mistakes(dict[str, str]):
+    """{name: what it does}, a table in a notebook."""
+
+    def _repr_html_(self) -> str:
+        left = 'style="text-align:left"'
+        rows = "".join(
+            f"<tr><td {left}>{escape(name)}</td><td {left}>{escape(says)}</td></tr>" for name, says in self.items()
+        )
+        return f"<table><tr><th {left}>mistake</th><th {left}>what it does</th></tr>{rows}</table>"
+
+
+def mistakes() -> Mistakes:
     """The names of all mistakes that the tutor knows and can make, and what each one does."""
-    return {name: m.says for name, m in BANK.items()}
+    return Mistakes({name: m.says for name, m in BANK.items()})

@@ -1,13 +1,14 @@
 /* kernel.h for every instruction set, element type and number of lanes, and the list of them.
  *
  * On x86 each set is compiled under a target pragma of its own, so the build needs no -march and one binary runs everywhere;
- * other processors get the compiler's generic vectors.  ``registers``: how many vectors the processor can hold.
+ * other processors get the compiler's generic vectors, and so does a build with -DBASELINE (for sanitizers, which are slow).
+ * ``registers``: how many vectors the processor can hold.
  */
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 #define NAME(x) JOIN(x##_, SUFFIX)
 
-#if defined(__x86_64__) && !defined(__clang__)
+#if defined(__x86_64__) && !defined(__clang__) && !defined(BASELINE)
 #define MANY_SETS
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v4,prefer-vector-width=512")

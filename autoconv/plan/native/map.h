@@ -30,7 +30,10 @@ static void NAME(map)(const int64_t *w, const int *tables, T *m, long begin, lon
   case NOT_EQUAL: LOOP(TRUTH(x != y));
   case WHERE: LOOP(PICK(x != 0, y, z));
   /* x times a coefficient chosen by the order of y and z; a NaN comes before every number, as in the row "order" */
-  case SLOPE: LOOP(x * PICK((y > z) | ((y != y) & (z == z)), more, PICK((y < z) | ((y == y) & (z != z)), less, tie)));
+  case SLOPE:
+    if (coefficient[1] == coefficient[2]) { LOOP(x * PICK((y == y) & ~(y >= z), less, more)); }
+    if (coefficient[1] == coefficient[0]) { LOOP(x * PICK((z == z) & ~(y <= z), more, less)); }
+    LOOP(x * PICK((y > z) | ((y != y) & (z == z)), more, PICK((y < z) | ((y == y) & (z != z)), less, tie)));
   case SQRT: LOOP(NAME(sqrt_)(x, x));
   case EXP: LOOP(NAME(exp_)(x));
   case LOG: LOOP(NAME(log_)(x));

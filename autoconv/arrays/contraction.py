@@ -1,0 +1,147 @@
+"""The row ``contract``: multiply and sum over named axes, by matrix products on operands as they lie in memory."""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from ..shapes import Shape
+from .elements import Array
+from .memory import by_stride, memory_order
+
+PIECE = 1 << 18  # elements copied at a time: they stay in the cache until they are multiplied
+
+
+def contract(a: Array, b: Array, spec: str) -> Array:
+    """Multiply and sum over the letters of ``spec`` that the result does not have, by matrix products.
+
+    Letters are sorted into batch (a, b and result), summed (a and b) and free (one operand and the result); then
+    result[batch, free_a, free_b] = sum_k a[batch, free_a, k] * b[batch, k, free_b].  The larger operand, called a, is read
+    in its own memory order; where it has to be copied (frames), it is copied and multiplied piece by piece.
+    """
+    if b.size > a.size:
+        return contract(b, a, swapped(spec))
+    plan = sort_axes(spec, a.shape, a.strides, b.shape, b.strides)
+    batch, rows, terms = len(plan.shape), plan.rows, plan.terms
+    left, right = a.transpose(plan.left), matrices(b.transpose(plan.right), batch, plan.summed)
+    turned = plan.turned  # the rows are innermost in the result, as they are in a
+    out = np.empty(
+        (*plan.shape, plan.columns, rows) if turned else (*plan.shape, rows, plan.columns),
+        np.result_type(a.dtype, b.dtype),
+    )
+    product_ = out.swapaxes(-1, -2) if turned else out
+    multiplied = np.matmul if terms != 1 else np.multiply  # one term: nothing is summed
+    whole = left.size <= PIECE or lies(left, batch, plan.free)
+    number = 1 if whole else left.shape[plan.cut]
+    step = 1 if whole else max(1, PIECE * number // left.size)
+    for start in range(0, number, step):
+        stop = min(start + step, number)
+        key = (*[slice(None)] * plan.cut, slice(start, stop))
+        made = matrices(left if whole else left[key], batch, plan.free)
+        if rows >= terms:
+            multiplied(made, right, out=product_[..., start * rows // number : stop * rows // number, :])
+        else:
+            part = right[..., start * terms // number : stop * terms // number, :]
+            if start:
+                product_ += np.matmul(made, part)
+            else:
+                np.matmul(made, part, out=product_)
+    return out.reshape(plan.sizes).transpose(plan.result)
+
+
+@cache
+def swapped(spec: str) -> str:
+    """``spec`` for the operands the other way round."""
+    operands, result = spec.split("->")
+    in_a, in_b = operands.split(",")
+    return f"{in_b},{in_a}->{result}"
+
+
+class Sorted(NamedTuple):
+    """How ``contract`` takes its operands apart: their axes in the order batch, rows, terms and batch, terms, columns."""
+
+    left: list[int]
+    right: list[int]
+    shape: list[int]  # of the batch axes
+    free: int  # axes that make the rows
+    summed: int  # axes that make the terms
+    rows: int
+    terms: int
+    columns: int
+    turned: bool  # whether rows are innermost in the result
+    cut: int  # the axis of ``left`` along which it is taken piece by piece
+    sizes: list[int]  # of the product's axes
+    result: list[int]  # the order of those in the result
+
+
+@lru_cache(maxsize=1024)
+def sort_axes(spec: str, shape_a: Shape, strides_a: Shape, shape_b: Shape, strides_b: Shape) -> Sorted:
+    """The letters of ``spec`` sorted for operands that lie so in memory, a the larger one."""
+    operands, result = spec.split("->")
+    in_a, in_b = operands.split(",")
+    size = dict(zip(in_a + in_b, shape_a + shape_b, strict=True))
+    order_a, order_b = (
+        [in_a[i] for i in by_stride(shape_a, strides_a)],
+        [in_b[i] for i in by_stride(shape_b, strides_b)],
+    )
+    batch = [c for c in order_a if c in in_b and c in result]
+    summed = [c for c in order_a if c in in_b and c not in result]
+    free_a, free_b = [c for c in order_a if c not in in_b], [c for c in order_b if c not in in_a]
+    rows, terms, columns = [prod([size[c] for c in letters]) for letters in (free_a, summed, free_b)]
+    inner = [c for c in order_a if size[c] > 1] if rows >= terms else result
+    turned = bool(inner) and inner[-1] in free_a
+    made = batch + (free_b + free_a if turned else free_a + free_b)
+    left = batch + free_a + summed
+    cut = next((c for c in (free_a if rows >= terms else summed) if size[c] > 1), None)
+    return Sorted(
+        left=[in_a.index(c) for c in left],
+        right=[in_b.index(c) for c in batch + summed + free_b],
+        shape=[size[c] for c in batch],
+        free=len(free_a),
+        summed=len(summed),
+        rows=rows,
+        terms=terms,
+        columns=columns,
+        turned=turned,
+        cut=left.index(cut) if cut else 0,
+        sizes=[size[c] for c in made],
+        result=[made.index(c) for c in result],
+    )
+
+
+def matrices(x: Array, batch: int, rows: int) -> Array:
+    """x as matrices: its first axes stay, ``rows`` axes become one, and those that remain become one.
+
+    A view if x lies so in memory, else a copy with the same axis innermost.
+    """
+    first, end = batch, batch + rows
+    shape = (*x.shape[:first], prod(x.shape[first:end]), prod(x.shape[end:]))
+    if lies(x, batch, rows) or not x.ndim or memory_order(x)[-1] >= end:
+        return x.reshape(shape)
+    turned = x.transpose([*range(first), *range(end, x.ndim), *range(first, end)])
+    return turned.reshape(*shape[:-2], shape[-1], shape[-2]).swapaxes(-1, -2)
+
+
+def lies(x: Array, batch: int, rows: int) -> bool:
+    """Whether x is matrices as it stands: neighbours in a row or a column are neighbours in memory, and nothing overlaps."""
+    of_rows, of_columns = even(x, range(batch, batch + rows)), even(x, range(batch + rows, x.ndim))
+    if of_rows is None or of_columns is None:
+        return False
+    (step, length), (other, _) = sorted([of_rows, of_columns])
+    return step == x.itemsize and (not other or other >= step * length)
+
+
+def even(x: Array, axes: range) -> tuple[int, int] | None:
+    """(step in bytes, number of cells) of consecutive axes that walk through memory at one step, None if they do not."""
+    step, length = x.itemsize, 1
+    for i in reversed(axes):
+        if x.shape[i] == 1:
+            continue
+        if length > 1 and x.strides[i] != step * length:
+            return None
+        step = step if length > 1 else x.strides[i]
+        length *= x.shape[i]
+    return step, length

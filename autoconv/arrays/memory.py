@@ -1,0 +1,68 @@
+"""How arrays lie in memory: the order of their axes, zeros and copies in that order, and work done block by block.
+
+What is computed element by element keeps the order of its operands (NumPy's "K"), so one decision where frames are made
+(``wiring.windows``) reaches everything that follows, and the sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf
+
+import numpy as np
+
+from ..shapes import Shape
+from .elements import Array, exact
+
+BLOCK = 1 << 16  # elements that a rule made of several calculations takes at a time: they stay in the cache
+
+# The C library hands freed arrays back to the system page by page, and each step would fetch the pages anew; having seen one
+# large array come and go (it is never touched), it keeps them for the next.
+np.empty(31 << 20, np.uint8)
+
+
+def memory_order(x: Array) -> list[int]:
+    """The axes of x from the outermost to the innermost in memory."""
+    return by_stride(x.shape, x.strides)
+
+
+def by_stride(shape: Shape, strides: Shape) -> list[int]:
+    """Axes from the largest stride to the smallest; those that make no step, of size 1 or repeated, come first."""
+    steps = [-abs(step) if step and n > 1 else -inf for n, step in zip(shape, strides, strict=True)]
+    return sorted(range(len(steps)), key=steps.__getitem__)
+
+
+def ordered_as(g: Array, x: Array) -> Array:
+    """g, copied if x is stored without gaps in another order of its axes: what is computed from both then runs through both alike."""
+    if x.ndim < 2 or g.strides == x.strides or 0 in g.strides:
+        return g
+    order = memory_order(x)
+    if order == memory_order(g) or not x.transpose(order).flags.c_contiguous:
+        return g
+    copy = np.empty_like(x, dtype=g.dtype)
+    copy[...] = g
+    return copy
+
+
+def zeros_as(x: Array, shape: Shape) -> Array:
+    """Zeros of x's dtype, in memory in the order of x's axes."""
+    return exact(np.zeros(shape, int)) if x.dtype == object else np.zeros_like(x, shape=shape)
+
+
+def in_blocks(f: Callable[..., Sequence[Array]], count: int, *xs: Array) -> list[Array]:
+    """The ``count`` results of f, which works element by element, block by block: what it computes in between stays in the cache."""
+    if xs[-1].size <= BLOCK:  # (of a calculation with one exact fraction, some are Fractions)
+        return list(f(*xs))
+    reads, writes = [["readonly"]] * len(xs), [["writeonly", "allocate"]] * count
+    blocks = np.nditer(
+        [*xs, *[None] * count],
+        flags=["external_loop", "buffered", "refs_ok"],
+        op_flags=reads + writes,  # type: ignore[arg-type]
+        op_dtypes=[x.dtype for x in xs] + [xs[0].dtype] * count,
+        buffersize=BLOCK,
+    )
+    with blocks:
+        for block in blocks:
+            for out, made in zip(block[len(xs) :], f(*block[: len(xs)]), strict=True):
+                out[...] = made
+        return list(blocks.operands[len(xs) :])
