@@ -148,8 +148,13 @@ def parser() -> argparse.ArgumentParser:
     _function(judge)
     judge.add_argument("--wrt", required=True, metavar="TENSOR", help='what the gradient is of, as "w" or "w[0,0]"')
     given = judge.add_mutually_exclusive_group(required=True)
-    given.add_argument("--claim", metavar="FILE", help="your gradient as an array in a .npy file (or several by name in a .npz)")
-    given.add_argument("--formula", help="your gradient as a formula in the names of the tensors; or its shape, as (3, 3); or sum, mean, same for all")
+    given.add_argument(
+        "--claim", metavar="FILE", help="your gradient as an array in a .npy file (or several by name in a .npz)"
+    )
+    given.add_argument(
+        "--formula",
+        help="your gradient as a formula in the names of the tensors; or its shape, as (3, 3); or sum, mean, same for all",
+    )
 
     sheet = command("exercise", exercising.run, "a worksheet with numbers left out, and its key; or marks for a filled-in one", "net.py:loss --blanks 5 --nice-numbers --out sheet.ipynb", "net.py:loss --of graph --seed 3 --out sheet.html", "--mark answers.json --key sheet.key.json")  # fmt: skip
     exercising.options(sheet)
