@@ -26,15 +26,15 @@ def ratios(rows: Sequence[dict[str, Any]], title: str) -> Picture:
     """rows: {case, entrant, median}.  The time of each entrant over the fastest peer's of its case, on a logarithmic axis."""
     cases = list(dict.fromkeys(row["case"] for row in rows))
     best = {c: min(r["median"] for r in rows if r["case"] == c and r["entrant"] in MARKS) for c in cases}
-    low, high = 0.125, 64.0
+    found = [row["median"] / best[row["case"]] for row in rows]
+    low, high = 2.0 ** math.floor(math.log2(min(found))), 2.0 ** math.ceil(math.log2(max(found)))
     width, height = 760.0, TOP + ROW * len(cases) + 46
 
     def px(ratio: float) -> float:
-        share = math.log(min(max(ratio, low), high) / low) / math.log(high / low)
-        return LEFT + share * (width - LEFT - RIGHT)
+        return LEFT + math.log(ratio / low) / math.log(high / low) * (width - LEFT - RIGHT)
 
     bottom = TOP + ROW * len(cases)
-    parts = [text(16, 24, title, size=14, font_weight="bold"), *legend(48)]
+    parts = [text(16, 24, title, size=14, font_weight="bold"), *legend(48, rows)]
     tick = low
     while tick <= high:
         look = "axis" if tick == 1 else "grid"
@@ -42,7 +42,7 @@ def ratios(rows: Sequence[dict[str, Any]], title: str) -> Picture:
         parts.append(text(px(tick), bottom + 18, f"{tick:g}", "soft", 11, "middle"))
         tick *= 2
     parts.append(
-        text(width - RIGHT, bottom + 36, "time / the fastest peer's time (shorter is better)", "soft", 11, "end")
+        text(width - RIGHT, bottom + 36, "time / the fastest peer's time (further left is faster)", "soft", 11, "end")
     )
     for i, case in enumerate(cases):
         y = TOP + ROW * (i + 0.5)
@@ -57,7 +57,7 @@ def growth(rows: Sequence[dict[str, Any]], title: str) -> Picture:
     """rows: {series, size, entrant, median}.  Milliseconds over size for each series, both axes logarithmic, side by side."""
     series = list(dict.fromkeys(row["series"] for row in rows))
     each, height = 300.0, 330.0
-    parts = [text(16, 24, title, size=14, font_weight="bold"), *legend(48)]
+    parts = [text(16, 24, title, size=14, font_weight="bold"), *legend(48, rows)]
     for k, name in enumerate(series):
         mine = [row for row in rows if row["series"] == name]
         sizes = sorted({row["size"] for row in mine})
@@ -91,9 +91,10 @@ def mark(x: float, y: float, entrant: str, words: str) -> str:
     return f"<g>{tooltip(words)}{circle}{text(x, y + 3.5, MARKS[entrant], size=10, anchor='middle')}</g>"
 
 
-def legend(y: float) -> list[str]:
+def legend(y: float, rows: Sequence[dict[str, Any]]) -> list[str]:
     parts, x = [], 24.0
-    for entrant in (*OURS, *MARKS):
+    present = {row["entrant"] for row in rows}
+    for entrant in (name for name in (*OURS, *MARKS) if name in present):
         parts += [mark(x, y, entrant, entrant), text(x + 12, y + 4, entrant, size=11)]
         x += 30 + 6.7 * len(entrant)
         if x > 620:

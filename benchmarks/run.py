@@ -1,5 +1,7 @@
 """Everything that is measured, in one run: python benchmarks/run.py [--quick] [--only steps growth scalars imports accuracy]
 
+    python benchmarks/run.py --only steps --cases lenet:16 mlp:128 [--busy]   # some nets and batches; prints, writes nothing
+
 ``make bench`` installs the peers (peers.txt) into an environment of their own and calls this.  A peer that does not run here
 is left out with its reason.  Writes benchmarks/results/: results.json (every number), table.md, steps.svg, growth.svg.
 Every ratio is of medians within this run; what else the machine did meanwhile is written down as its load.
@@ -8,10 +10,13 @@ Every ratio is of medians within this run; what else the machine did meanwhile i
 from __future__ import annotations
 
 import argparse
+import atexit
 import datetime
 import json
 import os
 import platform
+import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
@@ -74,10 +79,10 @@ def peak() -> float:
     return best
 
 
-def steps(slices: int) -> list[dict[str, Any]]:
+def steps(slices: int, cases: list[tuple[str, int]]) -> list[dict[str, Any]]:
     """A row for each net, batch and entrant."""
     rows = []
-    for name, batch in STEPS:
+    for name, batch in cases:
         case, work, top = f"{name}, batch {batch}", nets.operations(nets.named(name), batch), peak()
         found = race(name, batch, list(MODULES), slices)
         best = min(median(e.times) for e in found if e.name in chart.MARKS)
@@ -145,18 +150,36 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def case(text: str) -> tuple[str, int]:
+    """ "lenet:16" as ("lenet", 16)."""
+    name, _, batch = text.partition(":")
+    if name not in nets.NETS or not batch.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not net:batch with a net of {', '.join(nets.NETS)}")
+    return name, int(batch)
+
+
+def busy() -> subprocess.Popen[bytes]:
+    """A foreign process that never rests, on the first core."""
+    pin = "import os; getattr(os, 'sched_setaffinity', lambda *_: None)(0, {0})\nwhile True: pass"
+    return subprocess.Popen([sys.executable, "-c", pin])
+
+
 def main() -> None:
     subjects = ["steps", "growth", "scalars", "imports", "accuracy"]
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--only", nargs="+", choices=subjects, default=subjects)
     options.add_argument("--quick", action="store_true", help="few slices: a first look, not a result")
+    options.add_argument("--cases", nargs="+", type=case, help="net:batch ..., of the training steps")
+    options.add_argument("--busy", action="store_true", help="beside a process that keeps one core busy")
     chosen = options.parse_args()
     slices = 3 if chosen.quick else 12
+    if chosen.busy:
+        atexit.register(busy().kill)
     found: dict[str, Any] = {"machine": machine()}
     for subject in chosen.only:
         print(f"--- {subject}", flush=True)
         if subject == "steps":
-            found[subject] = steps(slices)
+            found[subject] = steps(slices, chosen.cases or STEPS)
         elif subject == "growth":
             found[subject] = growth(max(3, slices // 2))
         elif subject == "scalars":
@@ -165,6 +188,8 @@ def main() -> None:
             found[subject] = imports.measure(slices + 3)
         else:
             found[subject] = accuracy.measure(list(nets.NETS), 3 if chosen.quick else 7)
+    if chosen.cases or chosen.busy:
+        return
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "results.json").write_text(json.dumps(found, indent=1))
     (RESULTS / "table.md").write_text(table(found))
