@@ -1,0 +1,60 @@
+"""The benchmark's nets are what they say, and its pictures can be drawn; what is measured is not tested."""
+
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+FOLDER = Path(__file__).parent.parent / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER / "entrants"))
+    monkeypatch.syspath_prepend(str(FOLDER))
+    yield
+    for name in ("nets", "ours", "chart"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize(
+    "name", ["lenet", "cnn32", "1-D", "3-D", "odd", "depthwise", "residual", "mlp", "image 8", "depth 3"]
+)
+def test_compiled_and_eager_take_the_same_steps(name):
+    import nets
+    import ours
+
+    net = nets.named(name)
+    compiled, eager = (ours.step(net, 2, kind) for kind in (True, False))
+    assert [compiled() for _ in range(3)] == pytest.approx([eager() for _ in range(3)], rel=1e-4)
+
+
+def test_lenet_is_counted():
+    """2 multiplications and additions for each weight a position, three times (the first layer twice)."""
+    import nets
+
+    first, second, dense = 28 * 28 * 6 * 25, 10 * 10 * 16 * 25 * 6, 400 * 120 + 120 * 84 + 84 * 10
+    assert nets.operations(nets.NETS["lenet"], 4) == 2 * 4 * (2 * first + 3 * (second + dense))
+
+
+def test_weights_with_channels_first_are_the_same_numbers_in_other_places():
+    import nets
+
+    net = nets.NETS["lenet"]
+    ours, theirs = nets.parameters(net), nets.channels_first(net)
+    assert theirs[2].shape == (16, 6, 5, 5)
+    assert np.array_equal(theirs[2][3, 1], ours[2][:, :, 1, 3])
+    assert theirs[4][7, 2 * 25 + 3 * 5 + 4] == ours[4][3 * 5 * 16 + 4 * 16 + 2, 7]  # channel 2 of the cell (3, 4)
+
+
+def test_charts_are_drawn():
+    import chart
+
+    times = {"autoconv compiled": 1.0, "autoconv eager": 9.0, "torch": 3.0, "jax": 4.0}
+    steps = [{"case": "a net", "entrant": name, "median": t} for name, t in times.items()]
+    growth = [{"series": "size", "size": n, "entrant": e, "median": t * n} for e, t in times.items() for n in (1, 2, 4)]
+    for picture in (chart.ratios(steps, "steps"), chart.growth(growth, "growth")):
+        assert "a net: autoconv compiled 0.33" in picture or "autoconv compiled, size" in picture
+        assert ElementTree.fromstring(picture).tag.endswith("svg")
