@@ -89,7 +89,8 @@ class ByChannels(Assembled):
             return [self._outer(one)]
         if one.kind in (LOAD, SPLAT):
             names = one.writes[0]
-            w[2:6] = [names.size, table(at[names]), one.array, int(int(names.flat[0]) not in self.stage.spread)]
+            single = one.kind == SPLAT and int(names.flat[0]) not in self.stage.spread
+            w[2:6] = [names.size, table(at[names]), one.array, int(single)]
         elif one.kind == STORE:
             w[2:5] = [one.reads[0].size, table(at[one.reads[0]]), len(self.stage.inputs) + one.array]
         elif one.kind == CHOOSE:

@@ -80,9 +80,11 @@ class ByExamples(Assembled):
             names = one.reads[0]
             w[2:7] = [len(names), table(at[one.writes[0]]), table(at[names]), names.shape[1], IN_MEMORY]
         elif one.kind in (LOAD, SPLAT):
-            w[2:5] = [one.writes[0].size, table(at[one.writes[0]]), one.array]
+            source = self.stage.inputs[one.array]
+            w[2:6] = [one.writes[0].size, table(at[one.writes[0]]), one.array, int(source.kept)]
         elif one.kind == STORE:
             w[2:5] = [one.reads[0].size, table(at[one.reads[0]]), len(self.stage.inputs) + one.array]
+            w[5] = int(self.stage.outputs[one.array].kept)
         elif one.kind == CHOOSE:
             w[2:6] = [one.reads[0].size, table(at[one.reads[0]]), one.array, table(at[one.writes[0]])]
         elif one.kind == PLACE:

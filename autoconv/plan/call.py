@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,7 @@ class Tensors(tuple):
     """Tensors as part of a signature: the same ones, not equal ones."""
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Tensors)
-            and len(self) == len(other)
-            and all(a is b for a, b in zip(self, other, strict=True))
-        )
+        return isinstance(other, Tensors) and len(self) == len(other) and all(map(is_, self, other))
 
     def __hash__(self) -> int:
         return hash(tuple(map(id, self)))

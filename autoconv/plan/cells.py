@@ -30,8 +30,6 @@ from .instructions import (
 from .names import in_memory, one_example
 from .program import Line, Program
 
-_MOST_CELLS = 1 << 25  # a larger plan would take longer to make than NumPy takes to run
-
 
 @dataclass
 class Lane:
@@ -145,12 +143,24 @@ class Cells:
                 return None
             shared = self._shared(i, axis, stage)
             if shared is None:
+                shared = self.again(i, axis, stage)
+            if shared is None:
                 if not line.shape or line.shape[axis] != self.examples:
                     return None
                 self.array(i)
                 shared = self._load(i, axis, stage)
             self._loaded[i, axis, stage] = shared
         return self._loaded[i, axis, stage]
+
+    def again(self, i: int, axis: int, stage: int) -> Names | None:
+        """The cells of a line of an earlier stage, derived anew; None if it is to be loaded."""
+        raise NotImplementedError
+
+    def has(self, i: int, stage: int) -> bool:
+        """Whether line i has its cells in a stage."""
+        lane = self.lanes.get(i)
+        axis = self.example_axis(i)
+        return (lane is not None and lane.stage == stage) or (i, axis, stage) in self._loaded
 
     def _load(self, i: int, axis: int, stage: int) -> Names:
         line, at = self.program.lines[i], self.stages[stage]

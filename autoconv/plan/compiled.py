@@ -61,6 +61,10 @@ class Compiled:
         self.function = f
         self._entries: dict[Any, Entry] = {}
         self._last: Entry | ScalarFunction | None = None
+        self._recent: tuple[Any, Entry | None] = (
+            None,
+            None,
+        )  # the last signature and its entry: mostly the next one's as well
         self._lock = threading.RLock()
         self._scalars = ScalarFunction(f)
 
@@ -112,7 +116,7 @@ class Compiled:
         Returns (f's result, None), or (f's result, the recorded line of a loss that is not finite).
         """
         call = Call(args, kwargs)
-        made = self._made(call, Tensors(optimizer.params), step := Step(optimizer, careful=True))
+        made = self._made(call, Tensors(optimizer.params), step := Step(optimizer, if_finite=True))
         loss = flatten(made.result)[0][0]
         if np.isfinite(loss.value if isinstance(loss, Tensor) else loss).all():
             made.accept()
@@ -146,8 +150,9 @@ class Compiled:
 
     def _made(self, call: Call, asked: Any, step: Step | None = None) -> Made:
         """One call: by the recording of its signature, which is made if there is none that holds; or by f itself."""
-        key = (call.signature, asked)
-        entry = self._entries.get(key)
+        key, (known, entry) = (call.signature, asked), self._recent
+        if known != key:
+            entry = self._entries.get(key)
         if (
             entry is None
             or (entry.run is None and entry.recordings < _PATIENCE)
@@ -158,8 +163,10 @@ class Compiled:
                 while len(self._entries) >= _KEPT:
                     self._entries.pop(next(iter(self._entries)))
                 self._entries[key] = self._last = entry
+                self._recent = key, entry
             return go(step)
         self._last = entry
+        self._recent = key, entry
         return apart(lambda: self._eager(call, asked, entry.plain)) if entry.run is None else entry.run(call, step)
 
     def _traced(self, call: Call, asked: Any) -> Callable[[], Any]:

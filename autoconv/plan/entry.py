@@ -115,7 +115,7 @@ class Run:
         arrays += sources
         if isinstance(self.planned, NativeRun):
             if step is not None and self._late:
-                step.careful = True
+                step.careful, step.if_finite = True, False
             made = self.planned.run(arrays, step)
         else:
             made = self.planned.run(arrays)

@@ -14,7 +14,7 @@ import random
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
-from operator import is_
+from operator import getitem, is_
 from typing import Any
 
 import numpy as np
@@ -47,13 +47,11 @@ class Guards:
         self._group()
 
     def _group(self) -> None:
-        """The noted attributes by the place they were found in, to be compared in one go."""
-        groups: dict[int, tuple[Mapping[str, Any], list[str], list[Any]]] = {}
-        for place, name, value in self._named:
-            _, names, values = groups.setdefault(id(place), (place, [], []))
-            names.append(name)
-            values.append(value)
-        self._groups = list(groups.values())
+        """The noted attributes and the numbers of them side by side, to be compared in one go."""
+        self._places = [place for place, _, _ in self._named]
+        self._names = [name for _, name, _ in self._named]
+        self._values = [value for _, _, value in self._named]
+        self._holders = [holder for holder, _ in self._attributes]
 
     def _walk(self, roots: tuple[Any, ...]) -> None:
         self.generators: list[Any] = []
@@ -63,6 +61,7 @@ class Guards:
         self._sizes: list[tuple[Any, int, tuple[Any, ...]]] = []
         self._arrays: list[tuple[np.ndarray, bytes]] = []
         self._attributes: list[tuple[dict, int]] = []
+        self._counts: list[int] = []  # of attributes, when they were found right
         self._codes = []
         self._kept: list[Any] = []
         seen: set[int] = set()
@@ -89,7 +88,8 @@ class Guards:
             yield from (x.func, x.args, x.keywords)
         elif isinstance(x, _DEEP):
             parts = _parts(x)
-            self._sizes.append((x, len(x), parts))
+            if not isinstance(x, tuple):  # which stays as it is
+                self._sizes.append((x, len(x), parts))
             yield from parts
         elif isinstance(x, type):
             yield from self._class(x)
@@ -167,12 +167,17 @@ class Guards:
         """Whether everything noted is still there and equal."""
         return self.changed() is None
 
+    def _identical(self) -> bool:
+        """Whether every noted attribute is the same object."""
+        try:
+            return all(map(is_, map(getitem, self._places, self._names), self._values))
+        except KeyError:
+            return False
+
     def changed(self) -> str | None:
         """The first thing that is not what it was, in words."""
-        for place, names, values in self._groups:
-            if all(map(is_, map(place.get, names), values)):
-                continue
-            for name, value in zip(names, values, strict=True):
+        if not self._identical():
+            for place, name, value in self._named:
                 if not _same(place.get(name, _MISSING), value):
                     return repr(name)
         for cell, name, value in self._cells:
@@ -184,8 +189,10 @@ class Guards:
             now = _parts(holder)
             if not all(map(is_, now, parts)) and not all(map(_same, now, parts)):
                 return f"what is in a {type(holder).__name__}"
-        if [n for n, count in self._attributes if len(n) - (_NOTE in n) != count]:
-            return "which attributes there are"
+        if (counts := list(map(len, self._holders))) != self._counts:
+            if [n for n, count in self._attributes if len(n) - (_NOTE in n) != count]:
+                return "which attributes there are"
+            self._counts = counts
         if any(array.tobytes() != copy for array, copy in self._arrays):
             return "the numbers in a plain array"
         return None

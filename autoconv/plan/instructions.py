@@ -88,20 +88,28 @@ class Result:
 
 @dataclass
 class Input:
-    """An array that a stage reads: line number, which axis counts examples (None: no such axis), as int64 or as numbers."""
+    """An array that a stage reads: line number, which axis counts examples (None: no such axis), as int64 or as numbers.
+
+    ``kept``: as the stage that made it left it (see ``Output``).
+    """
 
     line: int
     axis: int | None
     places: bool = False
     part: Any = None
+    kept: bool = False
 
 
 @dataclass
 class Output:
-    """A line of which a stage writes one value for each example: its shape, and which axis counts examples."""
+    """A line of which a stage writes one value for each example, and which axis counts examples.
+
+    ``kept``: only later stages read it, so whole cells are written, block by block, and read again in the same order.
+    """
 
     line: int
     axis: int
+    kept: bool = False
 
 
 @dataclass

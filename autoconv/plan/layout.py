@@ -10,19 +10,18 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from math import ceil
-from time import perf_counter
 from typing import Any
 
-import numpy as np
-
-from .by_examples import ByExamples
-from .instructions import DOT, GEMM, OUTER, Input, Instruction, Stage
+from .instructions import DOT, GEMM, OUTER
 from .lower import Lowering
 
 _OF_CHANNELS = 1.2  # what channels in the lanes cost besides: weights are read for each example, rows have ragged ends
 _CROWDED = 1.5  # what it costs when the values of a block do not fit the cache that a processor has to itself
 _CACHE = 1 << 20
 _WAKING = 1.1  # what it costs to have more than one thread
+_WALK = (
+    512  # bytes: a vector of any width is one register and one operation, and a wider one more memory to walk through
+)
 
 
 @cache
@@ -46,7 +45,10 @@ class Layout:
 
 
 def choose(lowering: Lowering, parts: int) -> Layout:
-    """The layout with the least time for its busiest thread, judged by the products of vectors that it takes."""
+    """The layout with the least time for its busiest thread, judged by the products of vectors that it takes.
+
+    It is counted, not measured: the layout decides how sums are rounded, and the same run must have the same bits again.
+    """
     bytes_, examples = lowering.dtype.itemsize, lowering.examples
     kinds = [k for k in machine().kernels() if k[1] == bytes_]
     kinds = [k for k in kinds if k[0] == kinds[0][0]]
@@ -55,9 +57,7 @@ def choose(lowering: Lowering, parts: int) -> Layout:
     largest = bytes_ * max(written, default=0)
     best: tuple[float, Layout] | None = None
     for set_, _, lanes, registers in kinds:
-        each = _relative_time(bytes_, lanes, kinds[-1][2]) * (
-            1 + lanes * bytes_ / 512
-        )  # and more memory to walk through
+        each = 1 + lanes * bytes_ / _WALK
         blocks = ceil(examples / lanes)
         time = ceil(blocks / min(parts, blocks)) * _products(lowering, None) * each
         other = ceil(examples / min(parts, examples)) * _products(lowering, lanes) * each * _OF_CHANNELS
@@ -72,12 +72,6 @@ def choose(lowering: Lowering, parts: int) -> Layout:
                 best = (cost, Layout(channels, set_, lanes, registers))
     assert best is not None
     return best[1]
-
-
-def _relative_time(bytes_: int, lanes: int, least: int) -> float:
-    """What a vector of so many lanes costs beside one of the fewest lanes: 1, 2 or 4, so that noise does not change a plan."""
-    measured = seconds_of_a_product(bytes_, lanes) / seconds_of_a_product(bytes_, least)
-    return 1.0 if measured < 1.4 else 2.0 if measured < 2.8 else 4.0
 
 
 def _products(lowering: Lowering, lanes: int | None) -> int:
@@ -96,24 +90,3 @@ def _products(lowering: Lowering, lanes: int | None) -> int:
             elif one.writes:
                 count += one.writes[0].size if lanes is None else 1 + one.writes[0].size // 4
     return count
-
-
-@cache
-def seconds_of_a_product(bytes_: int, lanes: int) -> float:
-    """The time of one product of a number and a vector of so many lanes in a contraction, measured once in a process."""
-    stage = Stage(1)
-    x = np.arange(stage.cells(256), 257, dtype=np.int32).reshape(16, 16)
-    out = np.arange(stage.cells(128), 385, dtype=np.int32).reshape(8, 16)
-    more = {"sb": np.zeros(8, int), "sk": np.arange(16), "vb": x[:, 0], "vk": np.arange(16), "bias": None}
-    stage.inputs.append(Input(0, None))
-    stage.instructions += [Instruction(GEMM, [out], [x.ravel()], 0, more=more)] * 20
-    run = ByExamples(stage, lanes, 16).machine(machine().Machine, bytes_, 1).run
-    weights = [np.ones(64, np.float32 if bytes_ == 4 else np.float64)]
-    times = []
-    for _ in range(
-        200
-    ):  # about a millisecond: longer than another process keeps the processor, or the clock needs to rise
-        start = perf_counter()
-        run(weights, lanes, 1, b"")
-        times.append(perf_counter() - start)
-    return min(times) / (20 * 8 * 16 * 16)

@@ -7,12 +7,14 @@ stage in which its operands can be had: cells of the same stage as they are, eve
 
 from __future__ import annotations
 
+from collections.abc import Set
 from math import prod
 
 import numpy as np
 
 from ..shapes import Shape, broadcast_axes, keepdims_shape
 from . import contraction, labels, overlap
+from .again import again
 from .cells import Cells
 from .instructions import (
     GATHER,
@@ -31,8 +33,12 @@ _MOST_CELLS = 1 << 25  # a larger plan would take longer to make than NumPy take
 class Lowering(Cells):
     """The plan of a program for batches of ``examples``, numbers of one ``dtype``."""
 
-    def __init__(self, program: Program, examples: int, dtype: np.dtype, row: int = 0) -> None:
+    def __init__(
+        self, program: Program, examples: int, dtype: np.dtype, row: int = 0, wanted: Set[tuple[int, int]] = frozenset()
+    ) -> None:
+        """``wanted``: which lines which stages loaded when the program was lowered before (``loads``)."""
         super().__init__(program, examples, dtype, row)
+        self.wanted = wanted
         for i, line in enumerate(program.lines):
             if line.primitive is None:
                 self.ready[i] = 0
@@ -42,6 +48,10 @@ class Lowering(Cells):
                 self.by_numpy(i, line)
         for y in program.outputs:
             self.array(y)
+
+    def loads(self) -> set[tuple[int, int]]:
+        """(line, stage) of all lines that a stage loads."""
+        return {(x.line, n) for n, stage in self.stages.items() for x in stage.inputs if x.axis is not None}
 
     def settle(self, i: int) -> None:
         """Write down a contraction that waited for its reader."""
@@ -83,20 +93,27 @@ class Lowering(Cells):
         if name == "maximum" and contraction.with_relu(self, i, line):
             return True
         stage = self.stage(*line.operands)
+        names = self.arithmetic(i, line, axis, stage)
+        return names is not None and self.place(i, names, axis, stage)
+
+    def arithmetic(self, i: int, line: Line, axis: int, stage: int) -> Names | None:
+        """Write an elementwise line down in a stage; its cells, None if an operand cannot be had there."""
+        assert line.primitive is not None
+        name = line.primitive.name
         found = [self.names(x, axis, stage) for x in line.operands]
         if any(x is None for x in found):
-            return False
+            return None
         reads: list[Names] = [x for x in found if x is not None]
         if name == "add":
             a, b = reads
             if not ((a != 0) & (b != 0)).any():  # each cell of one meets the zero cell of the other: nothing to add
-                return self.place(i, np.where(a != 0, a, b), axis, stage)
+                return np.where(a != 0, a, b)
         out = self.fresh(self.one(line.shape, axis), stage, like=max(reads, key=lambda x: len(np.unique(x))))
         numbers = (0.0, float(line.params.get("at_zero", 0)), 0.0)
         if name == "slope":
             numbers = (line.params["less"], line.params["tie"], line.params["more"])
         self._elementwise(i, name, out, reads, numbers, stage)
-        return self.place(i, out, axis, stage)
+        return out
 
     def _alias(self, i: int, line: Line) -> bool:
         found = self.operand(i, line)
@@ -120,9 +137,21 @@ class Lowering(Cells):
         if found is None:
             return False
         names, _, stage = found
+        made = self.renamed(i, line, names, axis, stage)
+        return made is not None and self.place(i, made, moved[1], stage)
+
+    def renamed(self, i: int, line: Line, names: Names, axis: int, stage: int) -> Names | None:
+        """The cells of a wiring line, which are those of its operand; None if examples mix."""
+        assert line.primitive is not None
+        found = one_example(line, self.program.lines[line.operands[0]].shape, axis, self.examples)
+        if found is None:
+            return None
         if line.primitive.name == "windows" and steps(names) is None and contraction.feeds(self, i):
             names = self.copy(i, names, stage)
-        return self.place(i, np.asarray(line.primitive.forward(names, **moved[0])), moved[1], stage)
+        return np.asarray(line.primitive.forward(names, **found[0]))
+
+    def again(self, i: int, axis: int, stage: int) -> Names | None:
+        return again(self, i, axis, stage)
 
     def _concat(self, i: int, line: Line) -> bool:
         axis = self.example_axis(*line.operands)

@@ -13,13 +13,16 @@ from ..tape import Tensor
 from .by_channels import ByChannels
 from .by_examples import ByExamples
 from .instructions import Input
+from .kept import Kept
 from .layout import Layout, choose, machine
 from .lower import Lowering
 from .numpy_run import NumpyRun
 from .passes import simplify
 from .program import Program
+from .repeat import Repeat
 from .slopes import slopes
 from .step import Step
+from .sums import sums
 
 _WORTH_A_THREAD = 200_000  # floating-point operations below which waking a second thread costs more than it saves
 _PLACES = np.dtype(np.int64)
@@ -39,7 +42,11 @@ def floor() -> str:
 
 
 def threads() -> int:
-    """How many threads a program may use: AUTOCONV_THREADS, or the processors this process may run on."""
+    """How many threads a program may use: AUTOCONV_THREADS, or the processors this process may run on.
+
+    A batch is cut into sums by their number: with another number of threads a sum may round otherwise in its last bits, with
+    the same one it has the same bits, whichever thread makes what.
+    """
     asked = os.environ.get("AUTOCONV_THREADS", "")
     if asked.isdigit() and int(asked):
         return int(asked)
@@ -64,15 +71,16 @@ def plan(program: Program, arguments: Sequence[np.ndarray]) -> NativeRun | None:
     if examples < 1 or not work:
         return None
     dtype = max(work, key=lambda d: work[d])
-    rewritten = simplify(slopes(program))
+    rewritten = simplify(sums(slopes(program)))
     lowering = Lowering(rewritten, examples, dtype)
     if not any(s.instructions for s in lowering.stages.values()):
         return None
     flops = sum(rewritten.flops(i) for i in range(len(rewritten.lines)))
     parts = threads() if flops > _WORTH_A_THREAD else 1
     chosen = choose(lowering, parts)
-    if chosen.channels:
-        lowering = Lowering(rewritten, examples, dtype, chosen.lanes)
+    if chosen.channels or len(lowering.stages) > 1:
+        row = chosen.lanes if chosen.channels else 0
+        lowering = Lowering(rewritten, examples, dtype, row, lowering.loads())
     return NativeRun(program, lowering, chosen, parts)
 
 
@@ -85,11 +93,13 @@ class NativeRun:
         self.examples, self.dtype, self.parts = lowering.examples, lowering.dtype, parts
         self.set, self.lanes = layout.set, layout.lanes
         self.stages = sorted((s for s in lowering.stages.values() if s.instructions), key=lambda s: s.number)
+        wanted = self._needed(self.program.outputs)
+        self.asked = self._asked(wanted)
+        self._kept = Kept(self.program, self.stages, self.asked)
         assemble = ByChannels if layout.channels else ByExamples
         self.assembled = [assemble(stage, layout.lanes, layout.registers) for stage in self.stages]
         self.machines = [a.machine(machine().Machine, self.dtype.itemsize, parts) for a in self.assembled]
-        wanted = self._needed(self.program.outputs)
-        self._turns = sorted(
+        self.turns = sorted(
             [(stage.number, True, k) for k, stage in enumerate(self.stages)]
             + [(lowering.ready[i], False, i) for i in lowering.numpy if i in wanted]
         )
@@ -97,11 +107,12 @@ class NativeRun:
         self._arguments = [(i, line.argument) for i, line in enumerate(lines) if line.argument is not None]
         self._tensors = [(i, line.tensor) for i, line in enumerate(lines) if line.tensor is not None]
         self._fixed = {i: line.value for i, line in enumerate(lines) if line.value is not None}
-        self._inputs = [[self._constant(x) for x in stage.inputs] for stage in self.stages]
+        self.inputs = [[self._constant(x) for x in stage.inputs] for stage in self.stages]
         self._spared: dict[int, frozenset[int]] = {}
         self._gradients: dict[int, list[int]] = {}
         self.unshared: set[int] = set()  # arrays of Tensors that nobody else holds
         self.rows: dict[Any, bytes] = {}  # the words of the last optimiser's step
+        self._repeat: Repeat | None = None  # the last step, if the next one may be made likewise
 
     def _needed(self, outputs: list[int]) -> set[int]:
         """The lines that have to be arrays for the stages and these outputs, and what NumPy computes them from."""
@@ -110,6 +121,11 @@ class NativeRun:
             if i in needed:
                 needed.update(self.program.lines[i].operands)
         return needed
+
+    def _asked(self, wanted: set[int]) -> set[int]:
+        """The lines that somebody besides the machine reads."""
+        lines = self.program.lines
+        return {*self.program.outputs, *[x for i in self.lowering.numpy if i in wanted for x in lines[i].operands]}
 
     def _unread(self, gradients: int) -> frozenset[int]:
         """The lines that are needed for nothing but the last ``gradients`` outputs."""
@@ -132,9 +148,9 @@ class NativeRun:
 
     def _constant(self, wanted: Input) -> np.ndarray | None:
         value = self.program.lines[wanted.line].value
-        return None if value is None else self._input(wanted, value)
+        return None if value is None else self.as_read(wanted, value)
 
-    def _input(self, wanted: Input, value: np.ndarray) -> np.ndarray:
+    def as_read(self, wanted: Input, value: np.ndarray) -> np.ndarray:
         """An array as the machine reads it."""
         if wanted.part == "first":
             value = value.ravel()[:1] if value.flags.c_contiguous else value.flat[:1]
@@ -152,25 +168,24 @@ class NativeRun:
 
         Gradients that are needed for the step alone are then None: they are never written down.
         """
-        lines = self.program.lines
+        if step is not None and self._repeat is not None and (again := self._repeat.made(arguments, step)) is not None:
+            return again
         values: dict[int, Any] = dict(self._fixed)
         for i, number in self._arguments:
             values[i] = arguments[number]
         if step is not None:
-            self.unshared = {id(t.value) for _, t in self._tensors if _unshared(t) and t.dtype == self.dtype}
+            # what is read after the machine has moved the parameters must have the numbers from before
+            free = [t for i, t in self._tensors if i not in self.asked and t.dtype == self.dtype]
+            self.unshared = {id(t.value) for t in free if _unshared(t)}
         for i, tensor in self._tensors:
             values[i] = tensor.value
         own: set[int] = set()
-        unread: frozenset[int] = frozenset()
-        for _, native, k in self._turns:
-            if native:
-                unread = self._stage(k, values, own, step if k == len(self.stages) - 1 else None)
-                if unread is _WRONG:
-                    return self.plain.run(arguments)
-            elif k not in unread:
-                line = lines[k]
-                assert line.primitive is not None
-                values[k] = np.asarray(line.primitive.forward(*[values[x] for x in line.operands], **line.params))
+        blocks = -(-self.examples // self.assembled[0].cell) * self.assembled[0].cell
+        with self._kept.memory(blocks, self.dtype) as kept:
+            values.update(kept)
+            unread = self._run(values, own, step)
+        if unread is _WRONG:
+            return self.plain.run(arguments)
         made = []
         for y in self.program.outputs:
             if y in own:
@@ -180,14 +195,32 @@ class NativeRun:
                 made.append(None if y in unread else np.array(values[y], order="C"))
         return made
 
+    def _run(self, values: dict[int, Any], own: set[int], step: Step | None) -> frozenset[int]:
+        """All turns; the lines that were spared."""
+        lines = self.program.lines
+        unread: frozenset[int] = frozenset()
+        for _, native, k in self.turns:
+            if native:
+                unread = self._stage(k, values, own, step if k == len(self.stages) - 1 else None)
+                if unread is _WRONG:
+                    break
+            elif k not in unread:
+                line = lines[k]
+                assert line.primitive is not None
+                values[k] = np.asarray(line.primitive.forward(*[values[x] for x in line.operands], **line.params))
+        return unread
+
     def _stage(self, k: int, values: dict[int, Any], own: set[int], step: Step | None) -> frozenset[int]:
         """One native call; the lines that were spared, since only the step reads them."""
         stage, lines = self.stages[k], self.program.lines
         arrays: list[Any] = [
-            self._input(x, values[x.line]) if known is None else known
-            for x, known in zip(stage.inputs, self._inputs[k], strict=True)
+            known if known is not None else values[x.line] if x.kept else self.as_read(x, values[x.line])
+            for x, known in zip(stage.inputs, self.inputs[k], strict=True)
         ]
         for out in stage.outputs:
+            if out.kept:
+                arrays.append(values[out.line])
+                continue
             shape = lines[out.line].shape
             made = np.empty((self.examples, *shape[: out.axis], *shape[out.axis + 1 :]), self.dtype)
             arrays.append(made)
@@ -207,7 +240,9 @@ class NativeRun:
             return _WRONG
         if step is not None and updates:
             step.done = True
+            if Repeat.possible(self, step) and not (self._repeat and self._repeat.fits(step)):
+                self._repeat = Repeat(self, step, updates, unread)
         for out in stage.outputs:
-            if lines[out.line].dtype == bool:
+            if lines[out.line].dtype == bool and not out.kept:
                 values[out.line] = values[out.line].astype(bool)
         return unread

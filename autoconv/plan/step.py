@@ -12,26 +12,31 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..tape import Tensor, tensor
+from ..tape import Tensor, _next_serial
 
 if TYPE_CHECKING:
     from .native_run import NativeRun
 
 _SGD, _ADAM = 1, 2
+_METHODS = "autoconv.optim.methods"  # where they are defined
+_KNOWN = frozenset(["SGD", "Adam", "AdamW"])
+_PARTS = frozenset(["step", "updated", "slots"])
 _ROW = struct.Struct("7q8dq")  # the machine's words for one parameter
 
 
 class Step:
     """One step of ``optimizer``; ``done`` once the machine has made it, ``put`` then gives the parameters their new values.
 
-    ``careful``: without ``put`` nothing is changed, the optimiser's slots neither.
+    ``careful``: without ``put`` nothing is changed, the optimiser's slots neither; if that is for the sake of a loss that may
+    not be finite (``if_finite``), the machine may also look at it and then leave everything alone.
     """
 
-    def __init__(self, optimizer: Any, careful: bool = False) -> None:
-        self.optimizer, self.careful = optimizer, careful
+    def __init__(self, optimizer: Any, if_finite: bool = False) -> None:
+        self.optimizer, self.careful, self.if_finite = optimizer, if_finite, if_finite
         self.done = False
+        self.repeated, self.count = False, 0  # made as the one before it (repeat.py), with that number
         self._new: list[tuple[Tensor, np.ndarray]] = []
-        self._states: list[dict[str, Any]] = []
+        self.states: list[dict[str, Any]] = []
 
     def rows(self, run: NativeRun, results: dict[int, int], arrays: list[np.ndarray]) -> bytes:
         """The machine's instructions; arrays that they need are added to ``arrays``.  Empty if the machine cannot do it.
@@ -39,7 +44,7 @@ class Step:
         ``results``: line -> number of its array among ``arrays``.
         """
         o, params = self.optimizer, self.optimizer.params
-        if not _known(o) or not params:
+        if not known(o) or not params:
             return b""
         lines, first = run.gradient_lines(len(params)), len(arrays)
         unshared = set() if self.careful else run.unshared
@@ -57,11 +62,11 @@ class Step:
             steps.add(slots["step"] + 1)
             counts.add(len(slots) - 1)
             self._new.append((p, new))
-            self._states.append(slots)
+            self.states.append(slots)
         if len(steps) > 1 or len(counts) > 1:
             return b""
-        kind, *numbers = (_sgd if type(o).__name__ == "SGD" else _adam)(o, steps.pop())
-        key = (kind, *numbers, first, count := counts.pop())
+        kind, *settings = numbers(o, steps.pop())
+        key = (kind, *settings, first, count := counts.pop())
         if key not in run.rows:  # the same words as in the last step, but where the settings change with every step
             run.rows.clear()
             sizes = [new.size for _, new in self._new]
@@ -74,7 +79,7 @@ class Step:
                     at + 2 if count else -1,
                     at + 3 if count > 1 else -1,
                     n,
-                    *numbers,
+                    *settings,
                     0,
                 )
                 for line, n, at in zip(lines, sizes, range(first, len(arrays), 2 + count), strict=True)
@@ -95,8 +100,12 @@ class Step:
 
     def put(self) -> None:
         """The parameters take their new values; they are then younger than every line that read the old ones."""
-        serial = tensor(0).serial
-        for (p, new), state, slots in zip(self._new, self.optimizer.state, self._states, strict=True):
+        serial = _next_serial()
+        if self.repeated:
+            for p, state in zip(self.optimizer.params, self.optimizer.state, strict=True):
+                p.serial, state["step"] = serial, self.count
+            return
+        for (p, new), state, slots in zip(self._new, self.optimizer.state, self.states, strict=True):
             if new is not p.value:
                 new.flags.writeable = False
                 p.value = new
@@ -104,15 +113,20 @@ class Step:
             state.update(slots, step=slots["step"] + 1)
 
 
-def _known(optimizer: Any) -> bool:
+def known(optimizer: Any) -> bool:
     """Whether the machine knows the update: one of ours, with nothing of it replaced."""
     kind = type(optimizer)
-    ours = kind.__module__.startswith("autoconv.optim") and kind.__name__ in ("SGD", "Adam", "AdamW")
-    if not ours or {"step", "updated", "slots"} & set(vars(optimizer)):
+    if kind.__name__ not in _KNOWN or kind.__module__ != _METHODS or not _PARTS.isdisjoint(vars(optimizer)):
         return False
     if kind.__name__ == "SGD":  # the momentum may have been switched on or off since the first step
-        return all(bool(optimizer.momentum) == ("momentum_buffer" in state) for state in optimizer.state if state)
+        momentum = bool(optimizer.momentum)
+        return all([momentum == ("momentum_buffer" in state) for state in optimizer.state if state])
     return True
+
+
+def numbers(o: Any, t: int) -> tuple[float, ...]:
+    """The kind of the update and its numbers in step t, as the machine wants them."""
+    return _sgd(o, t) if type(o).__name__ == "SGD" else _adam(o, t)
 
 
 def _sgd(o: Any, t: int) -> tuple[float, ...]:

@@ -41,6 +41,19 @@ static void NAME(load)(const T *x, long count, const int *os, T *m, int n, int c
     for (int l = 0; l < L; l++) o[l] = l < n ? x[l * count + e] : 0;
   }
 }
+/* cells into examples of an array (N, count) */
+static void NAME(store)(T *x, long count, const int *os, const T *m, int n) {
+  long e = 0;
+  if (n == L)
+    for (; e + L <= count; e += L) {
+      V square[L];
+      for (int l = 0; l < L; l++) square[l] = FROM(m + os[e + l]);
+      NAME(transpose)(square);
+      for (int l = 0; l < L; l++) AT(x + l * count + e) = square[l];
+    }
+  for (; e < count; e++)
+    for (int l = 0; l < n; l++) x[l * count + e] = m[os[e] + l];
+}
 /* w[2] cells of B for each of w[1] / L values of k, transposed into rows of w[18] numbers (a multiple of L) at w[19] */
 static void NAME(turn)(const int64_t *w, const int *bs, T *m) {
   for (long k = 0; k < w[1] / L; k++) {
@@ -71,12 +84,22 @@ static void NAME(block)(const Program *p, Thread *t, long first, int n) {
       break;
     }
     case GATHER: NAME(gather)(w, tables, m, NAME(place)(p, t, w[6]), w[6] == IN_SUMS && !t->first); break;
-    case LOAD: NAME(load)((const T *)t->arrays[w[4]] + first * w[2], w[2], tables + w[3], m, n, cell); break;
+    case LOAD: { /* w[5] = 1: the array keeps whole cells, block by block, as only the machine reads it */
+      const T *x = (const T *)t->arrays[w[4]] + first * w[2];
+      const int *os = tables + w[3];
+      if (w[5] == 1)
+        for (long e = 0; e < w[2]; e++) AT(m + os[e]) = FROM(x + e * L);
+      else NAME(load)(x, w[2], os, m, n, cell);
+      break;
+    }
     case STORE: {
       T *x = (T *)t->arrays[w[4]] + first * w[2];
       const int *os = tables + w[3];
-      for (long e = 0; e < w[2]; e++)
-        for (int l = 0; l < n; l++) x[l * w[2] + e] = m[os[e] + l];
+      if (w[5] == 1)
+        for (long e = 0; e < w[2]; e++) AT(x + e * L) = FROM(m + os[e]);
+      else if (cell == 1)
+        for (long e = 0; e < w[2]; e++) x[e] = m[os[e]];
+      else NAME(store)(x, w[2], os, m, n);
       break;
     }
     case SPLAT: { /* numbers of an array, each into all lanes of a vector, or (w[5] = 1) into one number */

@@ -46,16 +46,16 @@ typedef struct {
   int bytes, lanes, registers;
   void (*block)(const Program *, Thread *, long, int);
   void (*pack)(const Program *, void *const *, int, int);
-  void (*collect)(const Job *, int);
+  void (*collect)(Job *, int);
 } Kernel;
 struct Job {
   const Program *program;
   const Kernel *kernel;
   void *memory[MOST_THREADS], *sums[MOST_CHUNKS], *const *arrays;
-  int parts, chunks;
+  int parts, chunks, tested; /* tested: the array whose numbers must be finite for the updates to be made, or -1 */
   long examples, updates;
   const int64_t *update;
-  atomic_int next, wrong;
+  atomic_int next, wrong, infinite;
 };
 
 #include "kernels.h"
@@ -123,12 +123,13 @@ static int provide(Machine *self, Job *job) {
 }
 static int least(long a, long b) { return (int)(a < b ? a : b); }
 
-/* run(arrays, examples, threads, updates): whether every place was in range; the updates are made only then */
+/* run(arrays, examples, threads, updates, tested): True; False if a place was out of range, None if the array of that number
+ * (if given) is not finite.  The updates are made only if it is True. */
 static PyObject *machine_run(Machine *self, PyObject *args) {
   PyObject *list, *updates;
   long examples;
-  int parts;
-  if (!PyArg_ParseTuple(args, "O!liS", &PyList_Type, &list, &examples, &parts, &updates)) return 0;
+  int parts, tested = -1;
+  if (!PyArg_ParseTuple(args, "O!liS|i", &PyList_Type, &list, &examples, &parts, &updates, &tested)) return 0;
   Py_ssize_t count = PyList_GET_SIZE(list), held = 0;
   Py_buffer *views = calloc((size_t)count + 1, sizeof *views);
   void **arrays = calloc((size_t)count + 1, sizeof *arrays);
@@ -138,7 +139,7 @@ static PyObject *machine_run(Machine *self, PyObject *args) {
     if ((failed = PyObject_GetBuffer(PyList_GET_ITEM(list, held), &views[held], PyBUF_C_CONTIGUOUS))) break;
     arrays[held] = views[held].buf;
   }
-  Job job = {&self->program, self->kernel, {0}, {0}, arrays, 1, 1, examples, PyBytes_GET_SIZE(updates) / (8 * UPDATE_WIDTH), (const int64_t *)PyBytes_AS_STRING(updates), 0, 0};
+  Job job = {&self->program, self->kernel, {0}, {0}, arrays, 1, 1, tested, examples, PyBytes_GET_SIZE(updates) / (8 * UPDATE_WIDTH), (const int64_t *)PyBytes_AS_STRING(updates), 0, 0, 0};
   if (!failed) {
     Py_BEGIN_ALLOW_THREADS;
     pthread_mutex_lock(&pool.run);
@@ -158,10 +159,12 @@ static PyObject *machine_run(Machine *self, PyObject *args) {
   free(views);
   free(arrays);
   if (!enough) return PyErr_NoMemory();
-  return failed ? 0 : PyBool_FromLong(!atomic_load(&job.wrong));
+  if (failed) return 0;
+  if (atomic_load(&job.infinite)) Py_RETURN_NONE;
+  return PyBool_FromLong(!atomic_load(&job.wrong));
 }
 static PyMethodDef methods[] = {
-    {"run", (PyCFunction)machine_run, METH_VARARGS, "run(arrays, examples, threads, updates): run the program, then make the updates; False (and no update) if a place was out of range."},
+    {"run", (PyCFunction)machine_run, METH_VARARGS, "run(arrays, examples, threads, updates, tested=-1): run the program, then make the updates; no update and False if a place was out of range, None if the array number tested is not finite."},
     {0}};
 static PyTypeObject MachineType = {PyVarObject_HEAD_INIT(0, 0).tp_name = "autoconv.plan._machine.Machine",
                                    .tp_basicsize = sizeof(Machine),

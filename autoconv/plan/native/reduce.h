@@ -51,8 +51,19 @@ static void NAME(update)(void *const *arrays, const int64_t *w, long i, long n, 
     }
   }
 }
+/* whether the numbers of a result are finite; every thread finds the same */
+static int NAME(finite)(const Program *p, const Job *job, const int64_t *r, long size) {
+  T some[STRIP];
+  for (long n, i = 0; i < size; i += n) {
+    n = size - i < STRIP ? size - i : STRIP;
+    NAME(reduced_sums)(p, job, r, i, n, some);
+    for (long k = 0; k < n; k++)
+      if (!(some[k] - some[k] == 0)) return 0;
+  }
+  return 1;
+}
 /* this part's share of every result that is wanted as an array, then of every parameter (its gradient: the result of array w[1]) */
-static void NAME(collect)(const Job *job, int part) {
+static void NAME(collect)(Job *job, int part) {
   const Program *p = job->program;
   void *const *arrays = job->arrays;
   for (const int64_t *r = p->result; r < p->result + p->results * 8; r += 8) {
@@ -60,6 +71,11 @@ static void NAME(collect)(const Job *job, int part) {
     if (arrays[r[0]]) NAME(reduced_sums)(p, job, r, from, size * (part + 1) / job->parts - from, (T *)arrays[r[0]] + from);
   }
   if (atomic_load(&job->wrong)) return;
+  for (const int64_t *r = p->result; r < p->result + p->results * 8; r += 8)
+    if (r[0] == job->tested && !NAME(finite)(p, job, r, r[2] * r[3])) {
+      atomic_store(&job->infinite, 1);
+      return;
+    }
   for (const int64_t *w = job->update; w < job->update + job->updates * UPDATE_WIDTH; w += UPDATE_WIDTH) {
     long end = w[6] * (part + 1) / job->parts;
     const int64_t *r = p->result;
