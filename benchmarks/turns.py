@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import nets
@@ -95,10 +95,30 @@ def race(net: str, batch: int, names: list[str], slices: int, say: Callable[[str
             )
     for _ in range(slices):
         for entrant in running:
+            wait_until_quiet()
             entrant.turn()
     for entrant in running:
         entrant.end()
     return running
+
+
+def wait_until_quiet(most: float = 3.0) -> None:
+    """Wait, at most so many seconds, until nobody works: the threads of the last entrant spin for a while after its turn."""
+    end = perf_counter() + most
+    while perf_counter() < end:
+        before = working()
+        sleep(0.05)
+        if before is None or working() - before < 0.3 * 0.05:
+            return
+
+
+def working() -> float | None:
+    """Seconds of work that all processors of this machine have done, where the system says so."""
+    file = Path("/proc/stat")
+    if not file.exists():
+        return None
+    user, nice, system, _, _, *more = map(int, file.read_text().split("\n", 1)[0].split()[1:8])
+    return (user + nice + system + sum(more)) / os.sysconf("SC_CLK_TCK")
 
 
 def serve(name: str, net: str, batch: int) -> None:
