@@ -7,13 +7,7 @@ the one slip that is made; "" makes none.
 from __future__ import annotations
 
 import numpy as np
-
-Arrays = dict[str, np.ndarray]
-
-
-def softmax(s: np.ndarray) -> np.ndarray:
-    e = np.exp(s - s.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
+from by_hand_images import Arrays, softmax
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

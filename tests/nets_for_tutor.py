@@ -173,3 +173,15 @@ NETS: dict[str, Callable[[int], Net]] = {
     "mlp arithmetic": mlp_arithmetic,
     "mlp deep": mlp_deep,
 }
+
+
+def with_conventions() -> tuple[Any, np.ndarray]:
+    """(loss of a kernel, with the convolution's convention and the flattening left open; the kernel)."""
+    rng = np.random.default_rng(0)
+    x, w, v = rng.normal(size=(2, 5, 5, 2)), rng.normal(size=(3, 3, 2, 2)), rng.normal(size=(18, 2))
+
+    def loss(w: Any, flip: bool = False, order: Any = (0, 1, 2, 3)) -> Any:
+        h = ac.transpose(ac.tanh(ac.conv2d(x, w, flip=flip)), order)
+        return ac.sum((ac.flatten(h, 1) @ v) ** 2)
+
+    return loss, w

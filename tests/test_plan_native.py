@@ -16,8 +16,7 @@ from autoconv.plan.program import from_tape
 from autoconv.plan.slopes import slopes
 from autoconv.tape import Tensor
 
-off = native_run.machine() is None or os.environ.get("AUTOCONV_NATIVE") == "0"
-native = pytest.mark.skipif(off, reason="the native machine is not built here, or switched off")
+native = pytest.mark.skipif(not native_run.available(), reason="the native machine is not built here, or switched off")
 ACTIVATIONS = [ac.relu, ac.tanh, ac.sigmoid, ac.leaky_relu, ac.elu, lambda x: x * x, lambda x: ac.clip(x, -0.5, 0.5)]
 
 

@@ -1,7 +1,5 @@
 """Programs cut into stages by sums over all examples: the same numbers as NumPy, and little is carried from stage to stage."""
 
-import os
-
 import numpy as np
 import pytest
 
@@ -13,8 +11,7 @@ from autoconv.plan.program import from_tape
 from autoconv.plan.sums import sums
 from autoconv.tape import Tensor
 
-off = native_run.machine() is None or os.environ.get("AUTOCONV_NATIVE") == "0"
-native = pytest.mark.skipif(off, reason="the native machine is not built here, or switched off")
+native = pytest.mark.skipif(not native_run.available(), reason="the native machine is not built here, or switched off")
 
 
 def net(seed, dtype):

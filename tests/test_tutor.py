@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from nets_for_tutor import with_conventions
 
 import autoconv as ac
 from autoconv.tutor.breaking import break_it
@@ -215,13 +216,7 @@ def test_a_geometry_without_overlap_is_replaced_by_one_that_can_tell(add: bool, 
 
 
 def test_the_gradient_of_another_forward_is_recognised() -> None:
-    rng = np.random.default_rng(0)
-    x, w, v = rng.normal(size=(2, 5, 5, 2)), rng.normal(size=(3, 3, 2, 2)), rng.normal(size=(18, 2))
-
-    def loss(w: Any, flip: bool = False, order: Any = (0, 1, 2, 3)) -> Any:
-        h = ac.transpose(ac.tanh(ac.conv2d(x, w, flip=flip)), order)
-        return ac.sum((ac.flatten(h, 1) @ v) ** 2)
-
+    loss, w = with_conventions()
     here = ac.tensor(w, name="w")
     of = loss(here)
     flipped = check(ac.grad(lambda w: loss(w, flip=True))(w), of=of, wrt=here)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from nets_for_tutor import with_conventions
 
 import autoconv as ac
 from autoconv.tutor.certificate import certificate
@@ -105,13 +106,7 @@ def test_a_loss_that_is_reduced_otherwise() -> None:
 
 
 def test_two_conventions_at_once_and_a_sign_on_top() -> None:
-    rng = np.random.default_rng(0)
-    x, w, v = rng.normal(size=(2, 5, 5, 2)), rng.normal(size=(3, 3, 2, 2)), rng.normal(size=(18, 2))
-
-    def loss(w: Any, flip: bool = False, order: Any = (0, 1, 2, 3)) -> Any:
-        h = ac.transpose(ac.tanh(ac.conv2d(x, w, flip=flip)), order)
-        return ac.sum((ac.flatten(h, 1) @ v) ** 2)
-
+    loss, w = with_conventions()
     here = ac.tensor(w, name="w")
     both = ac.grad(lambda w: loss(w, True, (0, 3, 1, 2)))(w)
     verdict = check(both, of=loss(here), wrt=here)

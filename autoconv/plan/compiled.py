@@ -61,10 +61,7 @@ class Compiled:
         self.function = f
         self._entries: dict[Any, Entry] = {}
         self._last: Entry | ScalarFunction | None = None
-        self._recent: tuple[Any, Entry | None] = (
-            None,
-            None,
-        )  # the last signature and its entry: mostly the next one's as well
+        self._recent: tuple[Any, Entry | None] = (None, None)  # the last signature: mostly the next one's as well
         self._lock = threading.RLock()
         self._scalars = ScalarFunction(f)
 

@@ -19,9 +19,7 @@ _OF_CHANNELS = 1.2  # what channels in the lanes cost besides: weights are read 
 _CROWDED = 1.5  # what it costs when the values of a block do not fit the cache that a processor has to itself
 _CACHE = 1 << 20
 _WAKING = 1.1  # what it costs to have more than one thread
-_WALK = (
-    512  # bytes: a vector of any width is one register and one operation, and a wider one more memory to walk through
-)
+_WALK = 512  # bytes: a vector of any width is one operation, and a wider one has more memory to walk through
 
 
 @cache

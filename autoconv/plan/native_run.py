@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..tape import Tensor
 from .by_channels import ByChannels
 from .by_examples import ByExamples
 from .instructions import Input
@@ -19,7 +17,7 @@ from .lower import Lowering
 from .numpy_run import NumpyRun
 from .passes import simplify
 from .program import Program
-from .repeat import Repeat
+from .repeat import ALONE, Repeat, holders
 from .slopes import slopes
 from .step import Step
 from .sums import sums
@@ -30,12 +28,17 @@ _NOTHING: frozenset[int] = frozenset()
 _WRONG: frozenset[int] = frozenset([-1])  # in place of lines: a label was out of range
 
 
+def available() -> bool:
+    """Whether programs may run natively: the extension was built and is not switched off."""
+    return machine() is not None and os.environ.get("AUTOCONV_NATIVE") != "0"
+
+
 def floor() -> str:
     """Which floor compiled programs run on, and why, in words."""
     found = machine()
     if found is None:
         return "NumPy: the extension autoconv.plan._machine is not built (it needs a C compiler when the package is installed)"
-    if os.environ.get("AUTOCONV_NATIVE") == "0":
+    if not available():
         return "NumPy: AUTOCONV_NATIVE=0 turns the native machine off"
     kinds = sorted({set_ for set_, *_ in found.kernels()})
     return f"native machine, instruction sets {', '.join(kinds)}, {threads()} threads"
@@ -53,15 +56,9 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _unshared(tensor: Tensor) -> bool:
-    """Whether a Tensor's array is held by nobody else (two references are the question's own) and may be written over."""
-    value = tensor.value
-    return sys.getrefcount(value) <= 3 and value.flags.owndata and value.flags.c_contiguous
-
-
 def plan(program: Program, arguments: Sequence[np.ndarray]) -> NativeRun | None:
     """The program for the machine; None if there is no machine, no batch, or nothing for it to do."""
-    if machine() is None or os.environ.get("AUTOCONV_NATIVE") == "0":
+    if not available():
         return None
     examples = next((x.shape[0] for x in arguments if x.ndim), 0)
     work: dict[np.dtype, int] = {}
@@ -176,7 +173,11 @@ class NativeRun:
         if step is not None:
             # what is read after the machine has moved the parameters must have the numbers from before
             free = [t for i, t in self._tensors if i not in self.asked and t.dtype == self.dtype]
-            self.unshared = {id(t.value) for t in free if _unshared(t)}
+            self.unshared = {
+                id(x)
+                for x, n in zip(*holders(free), strict=True)
+                if n <= ALONE and x.flags.owndata and x.flags.c_contiguous
+            }
         for i, tensor in self._tensors:
             values[i] = tensor.value
         own: set[int] = set()

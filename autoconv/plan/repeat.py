@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 _NUMBERS = slice(7, 15)  # among the machine's words for one parameter: the numbers of the update
 
 
-def _values(params: Sequence[Tensor]) -> tuple[list[np.ndarray], list[int]]:
+def holders(params: Sequence[Tensor]) -> tuple[list[np.ndarray], list[int]]:
     """The parameters' arrays, and how many hold each."""
     values = [p._value for p in params]
     return values, list(map(sys.getrefcount, values))
 
 
-_ALONE = _values([Tensor(np.zeros(1))])[1][0]  # held by the Tensor and by the question
+ALONE = holders([Tensor(np.zeros(1))])[1][0]  # held by the Tensor and by the question
 
 
 class Repeat:
@@ -62,7 +62,7 @@ class Repeat:
         self._run, self._optimizer, self._kind, self._params = run, weakref.ref(o), type(o), list(o.params)
         count = len(self._params)
         self._refs: list[weakref.ref[np.ndarray]] = []  # the parameters' arrays, without holding them
-        self._alone = [_ALONE] * count
+        self._alone = [ALONE] * count
         turns = [(native, k) for _, native, k in run.turns if native or k not in unread]
         middle = turns.index((True, 0))
         self._before, self._after = ([_turn(lines[k], k) for _, k in x] for x in (turns[:middle], turns[middle + 1 :]))
@@ -111,8 +111,8 @@ class Repeat:
             return None
         if step.careful and (not step.if_finite or self._tested < 0):
             return None
-        held, holders = _values(self._params)
-        if holders != self._alone:
+        held, counts = holders(self._params)
+        if counts != self._alone:
             return None
         slots = [state.get(name) for state in o.state for name in self._names]
         same = self._refs and all(map(is_, [ref() for ref in self._refs], held)) and all(map(is_, slots, self._slots))

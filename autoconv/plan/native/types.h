@@ -31,25 +31,7 @@
 #define L 4
 #include "kernel.h"
 #undef L
-#undef T
-#undef MASK
-#undef SQRT_
-#undef SIN_
-#undef COS_
-#undef ERF_
-#undef POW_
-#undef SUFFIX
-#undef MANTISSA
-#undef BIAS
-#undef MAGIC
-#undef LN2_HIGH
-#undef LN2_LOW
-#undef EXP_LEAST
-#undef EXP_MOST
-#undef LEAST_NORMAL
-#undef TWO_TO_MANTISSA
-#undef EXP_COEFFICIENTS
-#undef LOG_COEFFICIENTS
+#include "untyped.h"
 
 #define T double
 #define MASK int64_t
@@ -85,22 +67,4 @@
 #define L 2
 #include "kernel.h"
 #undef L
-#undef T
-#undef MASK
-#undef SQRT_
-#undef SIN_
-#undef COS_
-#undef ERF_
-#undef POW_
-#undef SUFFIX
-#undef MANTISSA
-#undef BIAS
-#undef MAGIC
-#undef LN2_HIGH
-#undef LN2_LOW
-#undef EXP_LEAST
-#undef EXP_MOST
-#undef LEAST_NORMAL
-#undef TWO_TO_MANTISSA
-#undef EXP_COEFFICIENTS
-#undef LOG_COEFFICIENTS
+#include "untyped.h"

@@ -1,0 +1,20 @@
+/* Takes back what types.h says of one element type, so that the next can be said. */
+#undef T
+#undef MASK
+#undef SQRT_
+#undef SIN_
+#undef COS_
+#undef ERF_
+#undef POW_
+#undef SUFFIX
+#undef MANTISSA
+#undef BIAS
+#undef MAGIC
+#undef LN2_HIGH
+#undef LN2_LOW
+#undef EXP_LEAST
+#undef EXP_MOST
+#undef LEAST_NORMAL
+#undef TWO_TO_MANTISSA
+#undef EXP_COEFFICIENTS
+#undef LOG_COEFFICIENTS
