@@ -89,13 +89,14 @@ def swept(f, arguments, wrt):
 
 
 def layouts(dtype):
-    """Every layout that this processor can run for a dtype."""
+    """Every layout that this processor can run for a dtype, on threads of their own and on three that share a block."""
     kinds = [k for k in native_run.machine().kernels() if k[1] == np.dtype(dtype).itemsize]
     return [
-        native_run.Layout(channels, set_, lanes, registers)
+        native_run.Layout(channels, set_, lanes, registers, vectors, team)
+        for vectors, channels in ((1, False), (1, True), (2, False), (4, False))
         for set_, _, lanes, registers in kinds
         if set_ == kinds[0][0]
-        for channels in (False, True)
+        for team in (1, 3)
     ]
 
 

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from .instructions import Instruction, Stage
+from .layout import Layout
+from .team import WORK, Rows, shared
 
 WIDTH = 24
 IN_MEMORY, IN_SUMS, IN_PACKED, NOWHERE = (
@@ -28,34 +30,56 @@ _SUMS_AT_HAND = 1 << 18  # numbers: what the sums of all chunks may take before 
 
 
 class Assembled:
-    """A stage in bytes: ``code``, ``tables``, ``results``, ``packing``; and how many numbers its memory, sums and packed arrays take."""
+    """A stage in bytes: ``code``, ``tables``, ``results``, ``packing``, and ``phases`` and ``tasks`` for threads that share a block;
+    and how many numbers its memory, sums and packed arrays take.
+    """
 
-    cell = 1
+    cell = 1  # how many numbers a cell has
 
-    def __init__(self, stage: Stage, lanes: int, registers: int) -> None:
-        self.stage, self.lanes, self.registers = stage, lanes, registers
+    def __init__(self, stage: Stage, layout: Layout) -> None:
+        self.stage, self.lanes, self.registers = stage, layout.lanes, layout.registers
+        self.team = layout.team
         self._tables: list[np.ndarray] = []
         self._known: dict[bytes, int] = {}
         self._size = 0
         self.packs = 0
         self.packing = b""
-        self.spare: dict[int, int] = {}
+        self.memory: dict[
+            int, tuple[int, int]
+        ] = {}  # (address, size) of values, and under -1 - i what instruction i needs for itself
         self.where = self._place()
         self.sums = self._results()
         self.prepare()
-        self.code = np.array(list(self.written()), np.int64).reshape(-1, WIDTH).tobytes()
+        rows, phases, tasks = self._shared() if self.team > 1 else (list(self.written()), [], [])
+        self.code, self.phases, self.tasks = (np.array(x, np.int64).tobytes() for x in (rows, phases, tasks))
         self.finish()
         self.tables = np.concatenate([*self._tables, np.zeros(1, np.int32)]).tobytes()
 
     def machine(self, maker: Any, bytes_: int, parts: int) -> Any:
         """The program, ready to run on up to ``parts`` threads."""
         chunks = max(parts, min(4 * parts, _SUMS_AT_HAND // max(1, self.numbers)))
-        sizes = self.cells, self.numbers, self.packs
-        return maker(self.code, self.tables, self.results, self.packing, *sizes, bytes_, self.lanes, self.cell, chunks)
+        stage = self.stage
+        words = self.code, self.tables, self.results, self.packing, self.phases, self.tasks
+        sizes = len(stage.inputs) + len(stage.outputs) + len(stage.results), self.cells, self.numbers, self.packs
+        return maker(*words, *sizes, bytes_, self.lanes, self.cell, chunks)
+
+    def _shared(self) -> tuple[Rows, Rows, Rows]:
+        """The rows sorted into phases, for threads that share a block."""
+        rows = [self.rows(number, one) for number, one in enumerate(self.stage.instructions)]
+        written = [self.written_to(one) for one in self.stage.instructions]
+        return shared(self.stage, rows, written, self.memory, self.team)
+
+    def written_to(self, one: Instruction) -> np.ndarray:
+        """The addresses of the cells that an instruction writes, and of others that it passes over on the way."""
+        return self.where[np.concatenate([np.empty(0, np.int32), *[names.ravel() for names in one.writes]])]
 
     def together(self) -> list[tuple[int, int]]:
         """Stretches of instructions that run as one, so that all their cells are needed at the same time."""
         return []
+
+    def spare(self, number: int) -> int:
+        """Where the memory of instruction ``number``'s own begins."""
+        return self.memory[-1 - number][0]
 
     def written(self) -> Iterator[list[int]]:
         """The words of all instructions, in the order in which they run."""
@@ -98,19 +122,19 @@ class Assembled:
                 wanted.append((number, number, spare, -1 - number))
         where = np.zeros(stage.end, np.int32)
         taken: list[tuple[int, int, int]] = []  # (address, size, last use) of what lives, by address
-        self.cells = self.lanes
+        zero = max(self.lanes, self.cell)  # the zero cell stands first
+        self.cells = zero
         for begin, end, length, value in sorted(wanted, key=lambda w: w[0]):
             taken = [t for t in taken if t[2] >= begin]
-            at = self.lanes
+            at = zero
             for address, used, _ in taken:
                 if at + length <= address:
                     break
                 at = max(at, address + used)
             taken = sorted([*taken, (at, length, end)])
             self.cells = max(self.cells, at + length)
-            if value < 0:
-                self.spare[-1 - value] = at
-            else:
+            self.memory[value] = at, length
+            if value > 0:
                 start, stop = stage.starts[value], ends[value]
                 where[start:stop] = at + np.arange(stop - start, dtype=np.int32) * self.cell
         return where
@@ -156,6 +180,7 @@ class Assembled:
         """Write down which tiles cover height x width results."""
         tall, wide = tiles(height, width, tallest, widest, self.registers, loads)
         w[14:18] = [self.table(tall), len(tall), self.table(wide), len(wide)]
+        w[WORK] = height * width * w[1]
 
 
 @cache

@@ -41,6 +41,7 @@ from .instructions import (
     Instruction,
     Stage,
 )
+from .layout import Layout
 
 _FEW_POSITIONS = 4  # up to so many, a sum over cells that stand side by side is a dot product; packing would cost more
 
@@ -59,15 +60,15 @@ class _Packed:
 class ByChannels(Assembled):
     """A stage whose vectors are rows of cells of one example."""
 
-    def __init__(self, stage: Stage, lanes: int, registers: int) -> None:
+    def __init__(self, stage: Stage, layout: Layout) -> None:
         self._packed: dict[tuple[int, bytes], _Packed] = {}
         self._spread = np.zeros(stage.end, bool)
         self._spread[[0, *stage.spread]] = True
-        gaps = np.zeros(stage.end + lanes, bool)
+        gaps = np.zeros(stage.end + layout.lanes, bool)
         for names in stage.gaps:
             gaps[names] = True
         self._gaps = np.concatenate([[0], np.cumsum(gaps)])
-        super().__init__(stage, lanes, registers)
+        super().__init__(stage, layout)
 
     def spare_numbers(self, one: Instruction) -> int:
         """A dot product's last vector, of which the first lanes are zero."""
@@ -90,7 +91,12 @@ class ByChannels(Assembled):
         if one.kind in (LOAD, SPLAT):
             names = one.writes[0]
             single = one.kind == SPLAT and int(names.flat[0]) not in self.stage.spread
-            w[2:6] = [names.size, table(at[names]), one.array, int(single)]
+            w[2:6] = [
+                names.size,
+                table(at[names]),
+                one.array,
+                (1 if single else self.lanes) if one.kind == SPLAT else 0,
+            ]
         elif one.kind == STORE:
             w[2:5] = [one.reads[0].size, table(at[one.reads[0]]), len(self.stage.inputs) + one.array]
         elif one.kind == CHOOSE:
@@ -156,6 +162,13 @@ class ByChannels(Assembled):
         return w + [0] * (WIDTH - len(w))
 
     # ---- contractions
+
+    def written_to(self, one: Instruction) -> np.ndarray:
+        """A contraction writes whole vectors: the next channels' cells get their numbers afterwards."""
+        if one.kind != GEMM or self._as_dot(one):
+            return super().written_to(one)
+        first = self.where[one.writes[0]][0]
+        return (first[:, None] + self._starts(one.writes[0].shape[0]))[..., None] + np.arange(self.lanes)
 
     def _starts(self, count: int) -> np.ndarray:
         """Where the vectors of a row of numbers begin: the last one ends with the row, if there is room for one."""
@@ -229,7 +242,7 @@ class ByChannels(Assembled):
         starts, whole, made = self._starts(count), count // lanes, []
         parts = [(positions, starts[:whole], starts[:whole], 0)]
         if left := count % lanes:
-            spare = self.spare[number] + np.arange(len(positions))[:, None] * lanes + np.arange(lanes)
+            spare = self.spare(number) + np.arange(len(positions))[:, None] * lanes + np.arange(lanes)
             source = np.where(np.arange(lanes) < lanes - left, 0, positions[:, None] + count - lanes + np.arange(lanes))
             copy = [MAP, OPERATIONS["copy"], 0, 0, 0, 0, 0, spare.size, self.table(spare), *[self.table(source)] * 3]
             made.append(copy + [0] * (WIDTH - len(copy)))

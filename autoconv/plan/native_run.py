@@ -10,7 +10,7 @@ import numpy as np
 
 from .by_channels import ByChannels
 from .by_examples import ByExamples
-from .instructions import Input
+from .instructions import CLEAR, Input
 from .kept import Kept
 from .layout import Layout, choose, machine
 from .lower import Lowering
@@ -90,11 +90,14 @@ class NativeRun:
         self.examples, self.dtype, self.parts = lowering.examples, lowering.dtype, parts
         self.set, self.lanes = layout.set, layout.lanes
         self.stages = sorted((s for s in lowering.stages.values() if s.instructions), key=lambda s: s.number)
+        if self.examples % layout.examples == 0:  # no lane is without an example
+            for stage in self.stages:
+                stage.instructions = [one for one in stage.instructions if one.kind != CLEAR]
         wanted = self._needed(self.program.outputs)
         self.asked = self._asked(wanted)
         self._kept = Kept(self.program, self.stages, self.asked)
         assemble = ByChannels if layout.channels else ByExamples
-        self.assembled = [assemble(stage, layout.lanes, layout.registers) for stage in self.stages]
+        self.assembled = [assemble(stage, layout) for stage in self.stages]
         self.machines = [a.machine(machine().Machine, self.dtype.itemsize, parts) for a in self.assembled]
         self.turns = sorted(
             [(stage.number, True, k) for k, stage in enumerate(self.stages)]
@@ -181,8 +184,8 @@ class NativeRun:
         for i, tensor in self._tensors:
             values[i] = tensor.value
         own: set[int] = set()
-        blocks = -(-self.examples // self.assembled[0].cell) * self.assembled[0].cell
-        with self._kept.memory(blocks, self.dtype) as kept:
+        whole = -(-self.examples // self.layout.examples) * self.layout.examples
+        with self._kept.memory(whole, self.dtype) as kept:
             values.update(kept)
             unread = self._run(values, own, step)
         if unread is _WRONG:
@@ -237,7 +240,7 @@ class NativeRun:
             if result.line not in unread:
                 arrays[n] = values[result.line] = np.empty(result.shape, self.dtype)
                 own.add(result.line)
-        if not self.machines[k].run(arrays, self.examples, self.parts, updates):
+        if not machine().run((self.machines[k],), arrays, self.examples, self.parts, updates):
             return _WRONG
         if step is not None and updates:
             step.done = True

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..hooks import watcher
 from ..tape import Tensor
+from .layout import machine
 from .step import Step, known, numbers
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class Repeat:
         for k, line, shape in self._results:
             arrays[k] = values[line] = own[line] = np.empty(shape, run.dtype)
         tested = self._tested if step.careful else -1
-        moved = run.machines[0].run(arrays, run.examples, run.parts, rows, tested)
+        moved = machine().run((run.machines[0],), arrays, run.examples, run.parts, rows, tested)
         if moved is False:
             return run.plain.run(arguments)
         if moved:

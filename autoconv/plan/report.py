@@ -36,16 +36,22 @@ def _head(run: NumpyRun | NativeRun) -> str:
         return f"at most {size(_peak(run), 'B')} of memory at a time; NumPy runs them in this order"
     memory = sum((a.cells + a.numbers + a.packs) * run.dtype.itemsize for a in run.assembled)
     count = sum(len(s.instructions) for s in run.stages)
-    if run.layout.channels:
-        blocks = run.examples
-        layout = f"one example at a time, its channels in {run.lanes} lanes"
+    layout = run.layout
+    blocks = -(-run.examples // layout.examples)
+    threads = min(blocks, run.parts)
+    if layout.channels:
+        of = f"one example at a time, its channels in {run.lanes} lanes"
     else:
-        blocks = -(-run.examples // run.lanes)
-        layout = f"{run.examples} examples in {blocks} blocks of {run.lanes} lanes"
+        beside = f", {layout.vectors} vectors side by side" if layout.vectors > 1 else ""
+        of = f"{run.examples} examples in {blocks} block{'s' * (blocks > 1)} of {layout.examples}, {run.lanes} lanes{beside}"
+    if layout.team > 1:
+        shared = f"{layout.team} threads that share {'an example' if layout.channels else 'a block'}"
+    else:
+        shared = f"{threads} thread{'s' * (threads > 1)}"
     return (
         f"{count} instructions of the native machine ({run.set}) in {len(run.stages)} call{'s' * (len(run.stages) > 1)}, "
-        f"{len(run.lowering.numpy)} lines left to NumPy; {layout}, "
-        f"{min(blocks, run.parts)} thread{'s' * (min(blocks, run.parts) > 1)}, {size(memory, 'B')} of memory for each"
+        f"{len(run.lowering.numpy)} lines left to NumPy; {of}, {shared}, "
+        f"{size(memory, 'B')} of memory for {'all' if layout.team > 1 else 'each'}"
     )
 
 

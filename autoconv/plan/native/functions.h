@@ -53,16 +53,16 @@ static inline __attribute__((always_inline)) V NAME(log1p_)(V x) {
 }
 #define BY_LANES(name, call) \
   static inline V NAME(name)(V x, V y) { \
-    V o; \
-    (void)y; \
-    for (int l = 0; l < L; l++) o[l] = call; \
-    return o; \
+    T a[L], b[L]; \
+    AT(a) = x, AT(b) = y; \
+    for (int l = 0; l < L; l++) a[l] = call; \
+    return FROM(a); \
   }
-BY_LANES(sqrt_, SQRT_(x[l]))
-BY_LANES(sin_, SIN_(x[l]))
-BY_LANES(cos_, COS_(x[l]))
-BY_LANES(erf_, ERF_(x[l]))
-BY_LANES(pow_, POW_(x[l], y[l]))
+BY_LANES(sqrt_, SQRT_(a[l]))
+BY_LANES(sin_, SIN_(a[l]))
+BY_LANES(cos_, COS_(a[l]))
+BY_LANES(erf_, ERF_(a[l]))
+BY_LANES(pow_, POW_(a[l], b[l]))
 #undef BY_LANES
 #undef BITS
 #undef WHOLE

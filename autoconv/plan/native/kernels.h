@@ -33,13 +33,13 @@
 #undef BYTES
 #undef SET
 
-#define ENTRY(set, type, lanes, registers) {#set, sizeof(type), lanes, registers, block_##set##_##type##lanes, pack_##set##_##type##lanes, collect_##set##_##type##lanes}
+#define ENTRY(set, type, lanes, registers) {#set, sizeof(type), lanes, registers, block_##set##_##type##lanes, pack_##set##_##type##lanes, collect_##set##_##type##lanes, update_##set##_##type##lanes}
 static const Kernel all_kernels[] = {
 #ifdef MANY_SETS
     ENTRY(v4, float, 16, 32), ENTRY(v4, float, 8, 32), ENTRY(v4, float, 4, 32), ENTRY(v4, double, 8, 32), ENTRY(v4, double, 4, 32), ENTRY(v4, double, 2, 32),
     ENTRY(v3, float, 8, 16), ENTRY(v3, float, 4, 16), ENTRY(v3, double, 4, 16), ENTRY(v3, double, 2, 16),
 #endif
-    ENTRY(base, float, 4, 16), ENTRY(base, double, 2, 16), {0, 0, 0, 0, 0, 0, 0}};
+    ENTRY(base, float, 4, 16), ENTRY(base, double, 2, 16), {0}};
 
 static int supported(const char *set) {
 #ifdef MANY_SETS

@@ -1,13 +1,13 @@
 /* After the blocks: the sums of all chunks, added in the order of the chunks, into result arrays, and the optimiser's step. */
 
 /* ``count`` numbers of result r from number ``from`` on: the same bits whichever thread ran which chunk */
-static void NAME(reduced_sums)(const Program *p, const Job *job, const int64_t *r, long from, long count, T *out) {
+static void NAME(reduced_sums)(const Pass *pass, const int64_t *r, long from, long count, T *out) {
   /* r: array, where in the sums, rows, columns, from one row to the next, table of places or -1 */
   long columns = r[3] == r[4] ? r[2] * r[3] : r[3], pitch = r[4];
-  for (int c = 0; c < job->chunks; c++) {
-    const T *sums = (const T *)job->sums[c] + r[1];
+  for (int c = 0; c < pass->chunks; c++) {
+    const T *sums = (const T *)pass->sums[c] + r[1];
     if (r[5] >= 0) {
-      const int *place = p->tables + r[5] + from;
+      const int *place = pass->program->tables + r[5] + from;
       for (long e = 0; e < count; e++) out[e] = (c ? out[e] : 0) + sums[place[e]];
       continue;
     }
@@ -24,71 +24,104 @@ static void NAME(reduced_sums)(const Program *p, const Job *job, const int64_t *
     }
   }
 }
-/* one optimiser's row on numbers i .. i + n of a parameter, with their gradients g */
-static void NAME(update)(void *const *arrays, const int64_t *w, long i, long n, const T *restrict g) {
-  double h[8];
-  memcpy(h, w + 7, sizeof h);
-  const T *p = (const T *)arrays[w[2]] + i; /* may be o: an array that nobody else holds is changed in place */
-  T *o = (T *)arrays[w[3]] + i, *restrict m = w[4] < 0 ? 0 : (T *)arrays[w[4]] + i, *restrict v = w[5] < 0 ? 0 : (T *)arrays[w[5]] + i;
-  T rate = (T)h[0], decay = (T)h[1], a = (T)h[2], b = (T)h[3], c = (T)h[4], e = (T)h[5];
-  if (w[0] == SGD && !m) {
-    long k = 0;
-    for (; k + L <= n; k += L) AT(o + k) = FROM(p + k) - rate * (FROM(g + k) + decay * FROM(p + k));
-    for (; k < n; k++) o[k] = p[k] - rate * (g[k] + decay * p[k]);
-  } else if (w[0] == SGD) { /* a momentum, b the share of the gradient, c whether to look ahead (Nesterov) */
-    for (long k = 0; k < n; k++) {
-      T d = g[k] + decay * p[k];
-      m[k] = a * m[k] + b * d;
-      o[k] = p[k] - rate * (c != 0 ? d + a * m[k] : m[k]);
-    }
-  } else { /* Adam: a, b the betas, c the root of v's correction, e epsilon; h[6] the decay that is no part of the gradient */
-    T keep = (T)(1 - h[6]), of_m = (T)(1 - h[2]), of_v = (T)(1 - h[3]);
-    for (long k = 0; k < n; k++) {
-      T old = p[k] * keep, d = g[k] + decay * p[k];
-      m[k] += of_m * (d - m[k]);
-      v[k] = b * v[k] + of_v * d * d;
-      o[k] = old - rate * m[k] / (SQRT_(v[k]) / c + e);
-    }
+/* this part's share of every result that is wanted as an array */
+static void NAME(collect)(const Pass *pass, int part, int parts) {
+  const Program *p = pass->program;
+  for (const int64_t *r = p->result; r < p->result + p->results * 8; r += 8) {
+    long size = r[2] * r[3], from = size * part / parts;
+    if (pass->arrays[r[0]]) NAME(reduced_sums)(pass, r, from, size * (part + 1) / parts - from, (T *)pass->arrays[r[0]] + from);
   }
 }
+/* one optimiser's row on L numbers of a parameter p with gradient g, its new value o (maybe p itself) and the slots m and v */
+static inline __attribute__((always_inline)) void NAME(descend)(const int kind, const T *p, T *o, T *m, T *v, const T *g, const T *h) {
+  T rate = h[0], decay = h[1], a = h[2], b = h[3], c = h[4], e = h[5], of_mean = h[7], of_square = h[8], keep = h[9];
+  V old = FROM(p), d = FROM(g) + decay * old;
+  if (kind == SGD) {
+    AT(o) = old - rate * d;
+  } else if (kind == MOMENTUM) { /* a momentum, b the share of the gradient, c whether to look ahead (Nesterov) */
+    V moved = a * FROM(m) + b * d;
+    AT(m) = moved;
+    if (c != 0) moved = d + a * moved;
+    AT(o) = old - rate * moved;
+  } else { /* Adam: a, b the betas, c the root of v's correction, e epsilon */
+    V mean = FROM(m) + of_mean * (d - FROM(m)), square = b * FROM(v) + of_square * d * d;
+    AT(m) = mean;
+    AT(v) = square;
+    AT(o) = old * keep - rate * mean / (NAME(sqrt_)(square, square) / c + e);
+  }
+}
+/* the same on n numbers from number i on, the last of them by way of a vector that they do not fill */
+static inline __attribute__((always_inline)) void NAME(descend_all)(const int kind, void *const *arrays, const int64_t *w, long i, long n, const T *g) {
+  double numbers[8];
+  memcpy(numbers, w + 7, sizeof numbers);
+  T h[10] = {0, 0, 0, 0, 0, 0, 0, (T)(1 - numbers[2]), (T)(1 - numbers[3]), (T)(1 - numbers[6])}; /* numbers[6]: decay that is no part of the gradient */
+  for (int k = 0; k < 6; k++) h[k] = (T)numbers[k];
+  T *of[4];
+  for (int k = 0; k < 4; k++) of[k] = w[2 + k] < 0 ? 0 : (T *)arrays[w[2 + k]] + i;
+  long k = 0;
+  for (; k + L <= n; k += L) NAME(descend)(kind, of[0] + k, of[1] + k, of[2] ? of[2] + k : 0, of[3] ? of[3] + k : 0, g + k, h);
+  if (k == n) return;
+  T last[5][L] = {{0}};
+  const size_t bytes = (size_t)(n - k) * sizeof(T);
+  memcpy(last[4], g + k, bytes);
+  for (int x = 0; x < 4; x++)
+    if (of[x]) memcpy(last[x], of[x] + k, bytes);
+  NAME(descend)(kind, last[0], last[1], last[2], last[3], last[4], h);
+  for (int x = 1; x < 4; x++)
+    if (of[x]) memcpy(of[x] + k, last[x], bytes);
+}
+static void NAME(one_update)(void *const *arrays, const int64_t *w, long i, long n, const T *g) {
+  if (w[0] == ADAM) NAME(descend_all)(ADAM, arrays, w, i, n, g);
+  else if (w[4] >= 0) NAME(descend_all)(MOMENTUM, arrays, w, i, n, g);
+  else NAME(descend_all)(SGD, arrays, w, i, n, g);
+}
+/* the pass and its result whose array has this number in the run */
+static const Pass *NAME(pass_of)(const Job *job, int64_t array, const int64_t **result) {
+  for (const Pass *pass = job->passes; pass < job->passes + job->count; pass++) {
+    const Program *p = pass->program;
+    for (const int64_t *r = p->result; r < p->result + p->results * 8; r += 8)
+      if (pass->arrays + r[0] == job->arrays + array) {
+        *result = r;
+        return pass;
+      }
+  }
+  return 0;
+}
 /* whether the numbers of a result are finite; every thread finds the same */
-static int NAME(finite)(const Program *p, const Job *job, const int64_t *r, long size) {
+static int NAME(finite)(const Job *job) {
   T some[STRIP];
-  for (long n, i = 0; i < size; i += n) {
+  const int64_t *r;
+  const Pass *pass = NAME(pass_of)(job, job->tested, &r);
+  if (!pass) return 1;
+  for (long n, i = 0, size = r[2] * r[3]; i < size; i += n) {
     n = size - i < STRIP ? size - i : STRIP;
-    NAME(reduced_sums)(p, job, r, i, n, some);
+    NAME(reduced_sums)(pass, r, i, n, some);
     for (long k = 0; k < n; k++)
       if (!(some[k] - some[k] == 0)) return 0;
   }
   return 1;
 }
-/* this part's share of every result that is wanted as an array, then of every parameter (its gradient: the result of array w[1]) */
-static void NAME(collect)(Job *job, int part) {
-  const Program *p = job->program;
-  void *const *arrays = job->arrays;
-  for (const int64_t *r = p->result; r < p->result + p->results * 8; r += 8) {
-    long size = r[2] * r[3], from = size * part / job->parts;
-    if (arrays[r[0]]) NAME(reduced_sums)(p, job, r, from, size * (part + 1) / job->parts - from, (T *)arrays[r[0]] + from);
-  }
+/* this part's share of every parameter (its gradient: the result of array w[1]), if all numbers are as they must be */
+static void NAME(update)(Job *job, int part, int parts) {
   if (atomic_load(&job->wrong)) return;
-  for (const int64_t *r = p->result; r < p->result + p->results * 8; r += 8)
-    if (r[0] == job->tested && !NAME(finite)(p, job, r, r[2] * r[3])) {
-      atomic_store(&job->infinite, 1);
-      return;
-    }
+  if (job->tested >= 0 && !NAME(finite)(job)) {
+    atomic_store(&job->infinite, 1);
+    return;
+  }
   for (const int64_t *w = job->update; w < job->update + job->updates * UPDATE_WIDTH; w += UPDATE_WIDTH) {
-    long end = w[6] * (part + 1) / job->parts;
-    const int64_t *r = p->result;
+    long end = w[6] * (part + 1) / parts;
+    const int64_t *r;
+    const Pass *pass = NAME(pass_of)(job, w[1], &r);
+    if (!pass) continue;
     T some[STRIP];
-    while (r[0] != w[1]) r += 8;
-    int direct = job->chunks == 1 && r[5] < 0; /* the sums are the gradient, row by row */
+    int direct = pass->chunks == 1 && r[5] < 0; /* the sums are the gradient, row by row */
     long columns = r[3] == r[4] ? r[2] * r[3] : r[3];
-    for (long n, i = w[6] * part / job->parts; i < end; i += n) {
+    for (long n, i = w[6] * part / parts; i < end; i += n) {
       long row = direct ? i / columns : 0, column = i - row * columns;
       n = direct ? columns - column : STRIP;
       if (n > end - i) n = end - i;
-      if (!direct) NAME(reduced_sums)(p, job, r, i, n, some);
-      NAME(update)(arrays, w, i, n, direct ? (const T *)job->sums[0] + r[1] + row * r[4] + column : some);
+      if (!direct) NAME(reduced_sums)(pass, r, i, n, some);
+      NAME(one_update)(job->arrays, w, i, n, direct ? (const T *)pass->sums[0] + r[1] + row * r[4] + column : some);
     }
   }
 }

@@ -1,99 +1,136 @@
 /* Threads: one pool for all programs, used by one run at a time.
  *
- * A run's blocks are cut into chunks, each with sums of its own; threads take chunks as they come free, so a thread that loses
- * its processor for a while costs little, and the sums are added in the order of the chunks whoever made them.
+ * A run is a row of phases, each of so many tasks.  A thread takes the next task that nobody has, and begins with it once all
+ * tasks of the phases before are done.  So nobody waits for a thread that sleeps or has lost its processor, except for the task
+ * it has in hand; and since a task is the same work whoever takes it, the numbers do not depend on who does.
  */
+typedef struct {
+  atomic_int value, sleeping;
+} __attribute__((aligned(64))) Count; /* each on a cache line of its own */
 static struct {
   pthread_mutex_t lock, run;
   pthread_cond_t changed;
-  atomic_int generation, arrived, phase, sleeping;
-  int size, parts, first[MOST_THREADS];
+  Count runs, next, done, left; /* runs begun; in this one: tasks taken, tasks done, threads that have left */
+  int size, parts, joined, first[MOST_THREADS];
   Job *job;
-} pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, 0, 0, 1, 0, {0}, 0};
+} pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, {0, 0}, {0, 0}, {0, 0}, {0, 0}, 1, 0, 0, {0}, 0};
 
 static void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
 #endif
 }
-/* spin briefly, then sleep, until the number is another one than ``old`` */
-static void wait_for_change(atomic_int *number, int old) {
+/* whether a count has come to ``least``, though it may have begun anew after the largest number */
+static int there(Count *count, int least) { return (int)((unsigned)atomic_load_explicit(&count->value, memory_order_acquire) - (unsigned)least) >= 0; }
+/* spin briefly, then sleep, until it has */
+static void wait_for(Count *count, int least) {
   for (int spin = 0; spin < 4000; spin++) {
-    if (atomic_load_explicit(number, memory_order_acquire) != old) return;
+    if (there(count, least)) return;
     relax();
   }
   pthread_mutex_lock(&pool.lock);
-  atomic_fetch_add(&pool.sleeping, 1);
-  while (atomic_load(number) == old) pthread_cond_wait(&pool.changed, &pool.lock);
-  atomic_fetch_sub(&pool.sleeping, 1);
+  atomic_fetch_add(&count->sleeping, 1);
+  while (!there(count, least)) pthread_cond_wait(&pool.changed, &pool.lock);
+  atomic_fetch_sub(&count->sleeping, 1);
   pthread_mutex_unlock(&pool.lock);
 }
-/* Who is about to sleep has the lock from its count to its wait, so either it sees the change or its count is seen here. */
-static void change(atomic_int *number) {
-  atomic_fetch_add(number, 1);
-  if (!atomic_load(&pool.sleeping)) return;
+/* Who is about to sleep has the lock from adding itself to its wait, so either it sees the change or it is seen here. */
+static void add_one(Count *count) {
+  atomic_fetch_add(&count->value, 1);
+  if (!atomic_load(&count->sleeping)) return;
   pthread_mutex_lock(&pool.lock);
   pthread_cond_broadcast(&pool.changed);
   pthread_mutex_unlock(&pool.lock);
 }
-static void barrier(int parts) {
-  if (parts == 1) return;
-  int phase = atomic_load(&pool.phase);
-  if (atomic_fetch_add(&pool.arrived, 1) == parts - 1) {
-    atomic_store(&pool.arrived, 0);
-    change(&pool.phase);
-  } else
-    wait_for_change(&pool.phase, phase);
+
+/* ---- a thread's way through the phases: it has task ``mine``; those of the phase are ``begin`` to ``end`` */
+typedef struct {
+  int mine, begin, end;
+} Way;
+static int mine(Way *way) {
+  if (way->mine >= way->end) return 0;
+  wait_for(&pool.done, way->begin);
+  return 1;
 }
+static void finish(Way *way) {
+  add_one(&pool.done);
+  way->mine = atomic_fetch_add(&pool.next.value, 1);
+}
+#define PHASE(way, tasks) for ((way).begin = (way).end, (way).end += (int)(tasks); mine(&(way)); finish(&(way)))
+#define TASK(way) ((way).mine - (way).begin)
+
+/* All of a run by one thread; ``part`` says whose memory it uses. */
 static void work(Job *job, int part) {
-  const Program *p = job->program;
-  const Kernel *kernel = job->kernel;
-  long step = p->cell, blocks = (job->examples + step - 1) / step;
-  Thread t = {job->memory[part], 0, job->arrays, 0, 0};
-  if (p->packings) {
-    kernel->pack(p, job->arrays, part, job->parts);
-    barrier(job->parts);
+  Way way = {atomic_fetch_add(&pool.next.value, 1), 0, 0};
+  for (Pass *pass = job->passes; pass < job->passes + job->count; pass++) {
+    const Program *p = pass->program;
+    const Kernel *kernel = pass->kernel;
+    const long step = p->cell, blocks = (job->examples + step - 1) / step;
+    if (p->packings) PHASE(way, job->parts) kernel->pack(p, pass->arrays, TASK(way), job->parts);
+    if (pass->team)
+      for (long b = 0; b < blocks; b++)
+        for (const int64_t *phase = p->phase; phase < p->phase + p->phases * 2; phase += 2) {
+          PHASE(way, phase[1]) {
+            Thread t = {pass->memory[0], pass->sums[0], pass->arrays, b == 0, 0};
+            const long left = job->examples - b * step;
+            kernel->block(p, &t, b * step, least(left, step), p->task + (phase[0] + TASK(way)) * 4);
+            if (t.wrong) atomic_store(&job->wrong, 1);
+          }
+        }
+    else
+      PHASE(way, pass->chunks) {
+        const long chunk = TASK(way), end = blocks * (chunk + 1) / pass->chunks;
+        const int64_t whole[] = {0, p->count, 0, 1};
+        Thread t = {pass->memory[part], pass->sums[chunk], pass->arrays, 1, 0};
+        for (long b = blocks * chunk / pass->chunks; b < end; b++, t.first = 0) kernel->block(p, &t, b * step, least(job->examples - b * step, step), whole);
+        if (t.wrong) atomic_store(&job->wrong, 1);
+      }
+    PHASE(way, job->parts) kernel->collect(pass, TASK(way), job->parts);
   }
-  for (int chunk; (chunk = atomic_fetch_add(&job->next, 1)) < job->chunks;) {
-    long end = blocks * (chunk + 1) / job->chunks;
-    t.sums = job->sums[chunk];
-    t.first = 1;
-    for (long b = blocks * chunk / job->chunks; b < end; b++, t.first = 0) {
-      long left = job->examples - b * step;
-      kernel->block(p, &t, b * step, left < step ? (int)left : (int)step);
-    }
-  }
-  if (t.wrong) atomic_store(&job->wrong, 1);
-  barrier(job->parts);
-  kernel->collect(job, part);
-  barrier(job->parts); /* after it the job may be gone */
+  if (job->updates || job->tested >= 0) PHASE(way, job->parts) job->passes->kernel->update(job, TASK(way), job->parts);
 }
-/* Job, parts and generation change together under the lock, so a worker never sees those of two runs. */
+/* Job, parts and the number of runs change together under the lock, so a worker never sees those of two runs. */
 static void *worker(void *number) {
   int part = (int)(intptr_t)number, seen = pool.first[part];
   for (;;) {
-    wait_for_change(&pool.generation, seen);
+    wait_for(&pool.runs, (int)((unsigned)seen + 1));
     pthread_mutex_lock(&pool.lock);
-    seen = atomic_load(&pool.generation);
+    seen = atomic_load(&pool.runs.value);
     Job *job = part < pool.parts ? pool.job : 0;
+    pool.joined += job != 0;
     pthread_mutex_unlock(&pool.lock);
-    if (job) work(job, part);
+    if (!job) continue;
+    work(job, part);
+    add_one(&pool.left);
   }
   return 0;
 }
-static void start(Job *job) {
+/* Run a job on this thread and on whoever joins it. */
+static void run_job(Job *job) {
   pthread_mutex_lock(&pool.lock);
-  pool.job = job;
+  atomic_store(&pool.done.value, 0);
+  atomic_store(&pool.left.value, 0);
+  atomic_store(&pool.next.value, 0);
+  pool.joined = 0;
   pool.parts = job->parts;
-  atomic_fetch_add(&pool.generation, 1);
-  pthread_cond_broadcast(&pool.changed);
+  if (job->parts > 1) {
+    pool.job = job;
+    atomic_fetch_add(&pool.runs.value, 1);
+    pthread_cond_broadcast(&pool.changed);
+  }
   pthread_mutex_unlock(&pool.lock);
+  work(job, 0);
+  pthread_mutex_lock(&pool.lock);
+  pool.job = 0;
+  const int joined = pool.joined;
+  pthread_mutex_unlock(&pool.lock);
+  wait_for(&pool.left, joined); /* then all tasks are done, and the job may go */
 }
 /* Have threads for so many parts; how many parts there can be. */
 static int enlist(int parts) {
   while (pool.size < parts) {
     pthread_t id;
-    pool.first[pool.size] = atomic_load(&pool.generation);
+    pool.first[pool.size] = atomic_load(&pool.runs.value);
     if (pthread_create(&id, 0, worker, (void *)(intptr_t)pool.size)) return pool.size;
     pthread_detach(id);
     pool.size++;
@@ -102,9 +139,11 @@ static int enlist(int parts) {
 }
 static void after_fork(void) {
   pool.size = 1;
+  pool.job = 0;
   pthread_mutex_init(&pool.lock, 0);
   pthread_mutex_init(&pool.run, 0);
   pthread_cond_init(&pool.changed, 0);
-  atomic_store(&pool.arrived, 0);
-  atomic_store(&pool.sleeping, 0);
+  atomic_store(&pool.runs.sleeping, 0);
+  atomic_store(&pool.done.sleeping, 0);
+  atomic_store(&pool.left.sleeping, 0);
 }
