@@ -26,7 +26,7 @@ IN_MEMORY, IN_SUMS, IN_PACKED, NOWHERE = (
     -4,
 )  # where a contraction's operands stand, or the number of an array
 GROWS, POSITIVE_PART, BIAS_OF_VECTORS, ROWS_OUTSIDE, ADDS = 1, 2, 4, 8, 16  # properties of a contraction
-_SUMS_AT_HAND = 1 << 18  # numbers: what the sums of all chunks may take before they crowd the cache
+_SUMS_AT_HAND = 1 << 19  # numbers: what the sums of all chunks may take before they crowd the cache
 
 
 class Assembled:

@@ -16,7 +16,8 @@ class Kept:
     """The lines of ``stages`` that later stages alone read, ``asked`` being those that somebody else reads."""
 
     def __init__(self, program: Program, stages: Sequence[Stage], asked: set[int]) -> None:
-        self._shapes: dict[int, int] = {}
+        self._cells: dict[int, int] = {}  # how many numbers each example has
+        self._sums: dict[int, tuple[int, ...]] = {}
         self._spare: list[dict[int, np.ndarray]] = []
         readers: dict[int, list[Input]] = {}
         for stage in stages:
@@ -28,10 +29,16 @@ class Kept:
                 if out.line in asked or any(x.axis != out.axis or x.places or x.part is not None for x in found):
                     continue
                 shape = program.lines[out.line].shape
-                self._shapes[out.line] = prod(shape) // shape[out.axis]
+                self._cells[out.line] = prod(shape) // shape[out.axis]
                 out.kept = True
                 for x in found:
                     x.kept = True
+            for result in stage.results:
+                if result.line in readers and result.line not in asked:
+                    self._sums[result.line] = result.shape
+
+    def __contains__(self, line: int) -> bool:
+        return line in self._cells or line in self._sums
 
     @contextmanager
     def memory(self, examples: int, dtype: np.dtype) -> Iterator[dict[int, np.ndarray]]:
@@ -39,7 +46,8 @@ class Kept:
         try:
             arrays = self._spare.pop()
         except IndexError:
-            arrays = {line: np.empty((examples, size), dtype) for line, size in self._shapes.items()}
+            shapes = self._sums | {line: (examples, size) for line, size in self._cells.items()}
+            arrays = {line: np.empty(shape, dtype) for line, shape in shapes.items()}
         try:
             yield arrays
         finally:

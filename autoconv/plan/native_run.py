@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
 from .by_channels import ByChannels
 from .by_examples import ByExamples
-from .instructions import CLEAR, Input
+from .instructions import CLEAR, Input, Output, Result
 from .kept import Kept
 from .layout import Layout, choose, machine
 from .lower import Lowering
@@ -21,6 +22,7 @@ from .repeat import ALONE, Repeat, holders
 from .slopes import slopes
 from .step import Step
 from .sums import sums
+from .turns import turns
 
 _WORTH_A_THREAD = 200_000  # floating-point operations below which waking a second thread costs more than it saves
 _PLACES = np.dtype(np.int64)
@@ -95,19 +97,19 @@ class NativeRun:
                 stage.instructions = [one for one in stage.instructions if one.kind != CLEAR]
         wanted = self._needed(self.program.outputs)
         self.asked = self._asked(wanted)
-        self._kept = Kept(self.program, self.stages, self.asked)
+        self.kept = Kept(self.program, self.stages, self.asked)
         assemble = ByChannels if layout.channels else ByExamples
         self.assembled = [assemble(stage, layout) for stage in self.stages]
         self.machines = [a.machine(machine().Machine, self.dtype.itemsize, parts) for a in self.assembled]
-        self.turns = sorted(
-            [(stage.number, True, k) for k, stage in enumerate(self.stages)]
-            + [(lowering.ready[i], False, i) for i in lowering.numpy if i in wanted]
-        )
+        self.turns = turns(lowering, self.stages, wanted)
+        self.calls = [turn for turn in self.turns if isinstance(turn, tuple)]
         lines = self.program.lines
         self._arguments = [(i, line.argument) for i, line in enumerate(lines) if line.argument is not None]
         self._tensors = [(i, line.tensor) for i, line in enumerate(lines) if line.tensor is not None]
         self._fixed = {i: line.value for i, line in enumerate(lines) if line.value is not None}
-        self.inputs = [[self._constant(x) for x in stage.inputs] for stage in self.stages]
+        self.constants = {
+            id(x): y for stage in self.stages for x in stage.inputs if (y := self._constant(x)) is not None
+        }
         self._spared: dict[int, frozenset[int]] = {}
         self._gradients: dict[int, list[int]] = {}
         self.unshared: set[int] = set()  # arrays of Tensors that nobody else holds
@@ -184,8 +186,7 @@ class NativeRun:
         for i, tensor in self._tensors:
             values[i] = tensor.value
         own: set[int] = set()
-        whole = -(-self.examples // self.layout.examples) * self.layout.examples
-        with self._kept.memory(whole, self.dtype) as kept:
+        with self.memory() as kept:
             values.update(kept)
             unread = self._run(values, own, step)
         if unread is _WRONG:
@@ -199,54 +200,65 @@ class NativeRun:
                 made.append(None if y in unread else np.array(values[y], order="C"))
         return made
 
+    def memory(self) -> AbstractContextManager[dict[int, np.ndarray]]:
+        """Memory for what stays with the machine, for whole blocks."""
+        block = self.layout.examples
+        return self.kept.memory(-(-self.examples // block) * block, self.dtype)
+
     def _run(self, values: dict[int, Any], own: set[int], step: Step | None) -> frozenset[int]:
         """All turns; the lines that were spared."""
         lines = self.program.lines
         unread: frozenset[int] = frozenset()
-        for _, native, k in self.turns:
-            if native:
-                unread = self._stage(k, values, own, step if k == len(self.stages) - 1 else None)
+        for turn in self.turns:
+            if isinstance(turn, tuple):
+                unread = self._call(turn, values, own, step if turn is self.calls[-1] else None)
                 if unread is _WRONG:
                     break
-            elif k not in unread:
-                line = lines[k]
+            elif turn not in unread:
+                line = lines[turn]
                 assert line.primitive is not None
-                values[k] = np.asarray(line.primitive.forward(*[values[x] for x in line.operands], **line.params))
+                values[turn] = np.asarray(line.primitive.forward(*[values[x] for x in line.operands], **line.params))
         return unread
 
-    def _stage(self, k: int, values: dict[int, Any], own: set[int], step: Step | None) -> frozenset[int]:
+    def places(self, call: tuple[int, ...]) -> list[Input | Output | Result]:
+        """What the arrays of a call are, in the machine's order."""
+        made: list[Input | Output | Result] = []
+        for k in call:
+            made += (*self.stages[k].inputs, *self.stages[k].outputs, *self.stages[k].results)
+        return made
+
+    def _call(self, call: tuple[int, ...], values: dict[int, Any], own: set[int], step: Step | None) -> frozenset[int]:
         """One native call; the lines that were spared, since only the step reads them."""
-        stage, lines = self.stages[k], self.program.lines
-        arrays: list[Any] = [
-            known if known is not None else values[x.line] if x.kept else self.as_read(x, values[x.line])
-            for x, known in zip(stage.inputs, self.inputs[k], strict=True)
-        ]
-        for out in stage.outputs:
-            if out.kept:
-                arrays.append(values[out.line])
-                continue
-            shape = lines[out.line].shape
-            made = np.empty((self.examples, *shape[: out.axis], *shape[out.axis + 1 :]), self.dtype)
-            arrays.append(made)
-            values[out.line] = np.moveaxis(made, 0, out.axis)
-        first = len(arrays)
-        arrays += [None] * len(stage.results)
+        lines, places = self.program.lines, self.places(call)
+        arrays: list[Any] = [None] * len(places)
         updates, unread = b"", _NOTHING
         if step is not None:
-            updates = step.rows(self, {r.line: first + n for n, r in enumerate(stage.results)}, arrays)
+            results = {x.line: n for n, x in enumerate(places) if isinstance(x, Result)}
+            updates = step.rows(self, results, arrays)
             if updates:
                 unread = self._unread(len(step.optimizer.params))
-        for n, result in enumerate(stage.results, start=first):
-            if result.line not in unread:
-                arrays[n] = values[result.line] = np.empty(result.shape, self.dtype)
-                own.add(result.line)
-        if not machine().run((self.machines[k],), arrays, self.examples, self.parts, updates):
+        for n, x in enumerate(places):
+            if isinstance(x, Input):
+                known = self.constants.get(id(x))
+                arrays[n] = (
+                    known if known is not None else values[x.line] if x.kept else self.as_read(x, values[x.line])
+                )
+            elif x.line in self.kept:
+                arrays[n] = values[x.line]
+            elif isinstance(x, Output):
+                shape = lines[x.line].shape
+                arrays[n] = np.empty((self.examples, *shape[: x.axis], *shape[x.axis + 1 :]), self.dtype)
+                values[x.line] = np.moveaxis(arrays[n], 0, x.axis)
+            elif x.line not in unread:
+                arrays[n] = values[x.line] = np.empty(x.shape, self.dtype)
+                own.add(x.line)
+        if not machine().run(tuple(self.machines[k] for k in call), arrays, self.examples, self.parts, updates):
             return _WRONG
         if step is not None and updates:
             step.done = True
             if Repeat.possible(self, step) and not (self._repeat and self._repeat.fits(step)):
                 self._repeat = Repeat(self, step, updates, unread)
-        for out in stage.outputs:
-            if lines[out.line].dtype == bool and not out.kept:
-                values[out.line] = values[out.line].astype(bool)
+        for x in places:
+            if isinstance(x, Output) and lines[x.line].dtype == bool and not x.kept:
+                values[x.line] = values[x.line].astype(bool)
         return unread

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..hooks import watcher
 from ..tape import Tensor
+from .instructions import Input, Result
 from .layout import machine
 from .step import Step, known, numbers
 
@@ -45,8 +46,8 @@ class Repeat:
         """Whether the step that was just made is one native call, after which nothing reads the parameters."""
         params, lines = {id(p) for p in step.optimizer.params}, run.program.lines
         return (
-            len(run.stages) == 1
-            and not run.stages[0].outputs
+            len(run.calls) == 1
+            and all(out.kept for stage in run.stages for out in stage.outputs)
             and not any(id(lines[i].tensor) in params for i in run.asked)
         )
 
@@ -59,47 +60,60 @@ class Repeat:
         )
 
     def __init__(self, run: NativeRun, step: Step, rows: bytes, unread: frozenset[int]) -> None:
-        o, stage, lines = step.optimizer, run.stages[0], run.program.lines
+        o, lines, (call,) = step.optimizer, run.program.lines, run.calls
         self._run, self._optimizer, self._kind, self._params = run, weakref.ref(o), type(o), list(o.params)
+        self._machines = tuple(run.machines[k] for k in call)
         count = len(self._params)
         self._refs: list[weakref.ref[np.ndarray]] = []  # the parameters' arrays, without holding them
         self._alone = [ALONE] * count
-        turns = [(native, k) for _, native, k in run.turns if native or k not in unread]
-        middle = turns.index((True, 0))
-        self._before, self._after = ([_turn(lines[k], k) for _, k in x] for x in (turns[:middle], turns[middle + 1 :]))
-        self._kept = run.program.outputs[: len(run.program.outputs) - count]
-        read = {x for _, k in (*turns[:middle], *turns[middle + 1 :]) for x in lines[k].operands} | set(self._kept)
-        self._fixed: dict[int, Any] = {i: lines[i].value for i in read if lines[i].value is not None}
-        self._arrays: list[Any] = list(run.inputs[0])  # of the next call: what changes from step to step is None
+        middle = run.turns.index(call)
+        before, after = ([k for k in x if isinstance(k, int)] for x in (run.turns[:middle], run.turns[middle + 1 :]))
+        after = [k for k in after if k not in unread]
+        self._before, self._after = ([_turn(lines[k], k) for k in x] for x in (before, after))
+        self._asked = run.program.outputs[: len(run.program.outputs) - count]
+        read = {x for k in (*before, *after) for x in lines[k].operands} | set(self._asked)
         of_param = {id(p): i for i, p in enumerate(self._params)}
-        self._at = [-1] * count  # where the parameters' arrays stand
+        places = run.places(call)
+        self._arrays: list[Any] = [None] * len(places)  # of the next call: what changes from step to step is None
+        self._values: list[tuple[int, int]] = []  # where parameters' arrays stand: (place, parameter)
         self._inputs = []  # what else is put in: where, how, and the line
-        for k, wanted in enumerate(stage.inputs):
-            i = of_param.get(id(lines[wanted.line].tensor), -1)
-            if self._arrays[k] is not None:
-                continue
-            if i >= 0 and self._at[i] < 0 and wanted.part is None and not wanted.axis and not wanted.places:
-                self._at[i] = k
-            else:
-                self._inputs.append((k, wanted))
-                read.add(wanted.line)
-        self._arguments = [(i, n) for i in read if (n := lines[i].argument) is not None]
+        self._kept: list[tuple[int, int]] = []  # what stays with the machine: (place, line)
+        self._results = []  # what it makes for others: (place, line, shape)
+        of_line = {}
+        for n, x in enumerate(places):
+            if isinstance(x, Result):
+                of_line[x.line] = n
+            if x.line in run.kept:
+                self._kept.append((n, x.line))
+            elif isinstance(x, Result):
+                if x.line not in unread:
+                    self._results.append((n, x.line, lines[x.line].shape))
+            elif isinstance(x, Input) and (constant := run.constants.get(id(x))) is not None:
+                self._arrays[n] = constant
+            elif isinstance(x, Input):
+                i = of_param.get(id(lines[x.line].tensor), -1)
+                if i >= 0 and x.part is None and not x.axis and not x.places:
+                    self._values.append((n, i))
+                else:
+                    self._inputs.append((n, x))
+                    read.add(x.line)
+        self._fixed: dict[int, Any] = {i: lines[i].value for i in read if lines[i].value is not None}
+        self._arguments = [(i, number) for i in read if (number := lines[i].argument) is not None]
         self._tensors = [(i, t) for i in read if (t := lines[i].tensor) is not None]
-        of_line = {result.line: len(self._arrays) + n for n, result in enumerate(stage.results)}
-        self._arrays += [None] * len(stage.results)
-        self._results = [(k, line, lines[line].shape) for line, k in of_line.items() if line not in unread]
-        for i, k in enumerate(self._at):
-            if k < 0:
-                self._at[i] = len(self._arrays)
+        at = {i: n for n, i in reversed(self._values)}
+        for i in range(count):
+            if i not in at:
+                at[i] = len(self._arrays)
+                self._values.append((at[i], i))
                 self._arrays.append(None)
         self._names = [name for name in step.states[0] if name != "step"]
         self._slots: list[Any] = []
         words = np.frombuffer(rows, np.int64).reshape(count, -1).copy()
         words[:, 1] = [of_line[line] for line in run.gradient_lines(count)]
-        words[:, 2] = words[:, 3] = self._at
+        words[:, 2] = words[:, 3] = [at[i] for i in range(count)]
         for n in range(len(self._names)):
             words[:, 4 + n] = len(self._arrays) + n + len(self._names) * np.arange(count)
-        self._first, self._tested = len(self._arrays), of_line.get(_first_line(run, [k for k, *_ in self._after]), -1)
+        self._first, self._tested = len(self._arrays), of_line.get(_first_line(run, after), -1)
         self._arrays += [None] * (len(self._names) * count)
         self._rows = (tuple(words[0].view(np.float64)[_NUMBERS].tolist()), words.tobytes())
 
@@ -132,22 +146,25 @@ class Repeat:
         for k, forward, operands, params in self._before:
             values[k] = np.asarray(forward(*[values[x] for x in operands], **params))
         arrays = self._arrays.copy()
-        for k, x in zip(self._at, held, strict=True):
-            arrays[k] = x
-        for k, wanted in self._inputs:
-            arrays[k] = run.as_read(wanted, values[wanted.line])
+        for n, i in self._values:
+            arrays[n] = held[i]
         own = {}
-        for k, line, shape in self._results:
-            arrays[k] = values[line] = own[line] = np.empty(shape, run.dtype)
-        tested = self._tested if step.careful else -1
-        moved = machine().run((run.machines[0],), arrays, run.examples, run.parts, rows, tested)
+        for n, line, shape in self._results:
+            arrays[n] = values[line] = own[line] = np.empty(shape, run.dtype)
+        with run.memory() as kept:
+            for n, line in self._kept:
+                arrays[n] = kept[line]
+            for n, wanted in self._inputs:
+                arrays[n] = run.as_read(wanted, values[wanted.line])
+            tested = self._tested if step.careful else -1
+            moved = machine().run(self._machines, arrays, run.examples, run.parts, rows, tested)
         if moved is False:
             return run.plain.run(arguments)
         if moved:
             step.done, step.repeated, step.count = True, True, count
         for k, forward, operands, params in self._after:
             values[k] = np.asarray(forward(*[values[x] for x in operands], **params))
-        made = [own.pop(y) if y in own else np.array(values[y], order="C") for y in self._kept]
+        made = [own.pop(y) if y in own else np.array(values[y], order="C") for y in self._asked]
         return made + [None] * len(held)
 
     def _bind(self, values: list[np.ndarray], slots: list[Any]) -> bool:

@@ -145,7 +145,9 @@ static int prepare(Job *job, PyObject *machines) {
   for (int k = 0; k < job->count; k++) {
     const Program *p = job->passes[k].program;
     const long blocks = (job->examples + p->cell - 1) / p->cell;
-    const int team = p->phases > 0, chunks = team || blocks < 1 ? 1 : least(least(blocks, p->chunks), MOST_CHUNKS);
+    const int team = p->phases > 0;
+    int chunks = team || blocks < 1 ? 1 : least(least(blocks, p->chunks), MOST_CHUNKS);
+    if (chunks < blocks && chunks > job->parts) chunks -= chunks % job->parts; /* so many for each thread */
     const int useful = team ? job->parts : least(job->parts, chunks);
     job->passes[k].team = team;
     job->passes[k].chunks = chunks;

@@ -114,8 +114,8 @@ static void NAME(update)(Job *job, int part, int parts) {
     const Pass *pass = NAME(pass_of)(job, w[1], &r);
     if (!pass) continue;
     T some[STRIP];
-    int direct = pass->chunks == 1 && r[5] < 0; /* the sums are the gradient, row by row */
     long columns = r[3] == r[4] ? r[2] * r[3] : r[3];
+    int direct = pass->chunks == 1 && r[5] < 0 && (columns % L == 0 || columns == w[6]); /* the sums are the gradient, row by row */
     for (long n, i = w[6] * part / parts; i < end; i += n) {
       long row = direct ? i / columns : 0, column = i - row * columns;
       n = direct ? columns - column : STRIP;
