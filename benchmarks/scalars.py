@@ -4,8 +4,8 @@
 
 An MLP (2-16-16-1, hinge loss over 100 points), a 5x5 convolution and a chain are recorded and differentiated in turn by
 the compiled Scalar, the one in Python, micrograd and CasADi where they are installed, and calculated with plain floats;
-medians in nanoseconds an operation, and ratios within this run.  The same programs recorded once and run on other inputs: one, and 256
-at once in float64 and float32.  Then the time and memory of ``expand``, ``sweep`` and ``run``.
+medians in nanoseconds an operation, and ratios within this run.  The same programs recorded once and run on other inputs: floats, an array,
+and 256 arrays at once in float64 and float32.  Then the time and memory of ``expand``, ``sweep`` and ``run``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -200,22 +201,33 @@ def compare(rounds: int) -> list[dict[str, Any]]:
 
 
 def replays(rounds: int) -> None:
-    """Print the times of recorded programs on new inputs."""
-    print(f"\n{'program':12}{'operations':>11}{'one input':>20}{'256 in float64':>20}{'256 in float32':>20}")
-    print(f"{'':12}{'':11}" + f"{'value':>10}{'+ grad':>10}" * 3 + "   ns an operation and input")
+    """Print the times of recorded programs on new inputs: floats given to ``ac.compile``'s function, and arrays."""
+    print(
+        f"\n{'program':12}{'operations':>11}{'compiled, floats':>20}{'one input':>20}{'256 in float64':>20}{'256 in float32':>20}"
+    )
+    print(f"{'':12}{'':11}" + f"{'value':>10}{'+ grad':>10}" * 4 + "   ns an operation and input")
     for program in (mlp, conv, chain, long_chain):
         run = ScalarProgram(lambda *w: program(list(w)), INPUTS[program])  # noqa: B023
         at = np.array(numbers(program))
         many = at + 1e-3 * np.random.default_rng(0).normal(size=(256 if run.count < 1e5 else 64, len(at)))
-        shown = ""
+        compiled, floats = ac.compile(lambda *w: program(list(w))), at.tolist()  # noqa: B023
+        wrt = tuple(range(len(at)))
+        calls: list[tuple[Callable[[], Any], int]] = [
+            (lambda: compiled(*floats), 1),  # noqa: B023
+            (lambda: compiled.value_and_grad(*floats, wrt=wrt), 1),  # noqa: B023
+        ]
         for xs in (at, many, many.astype(np.float32)):
-            for call in (run, run.value_and_grad):
-                times = []
-                for _ in range(max(rounds, min(200, 2_000_000 // run.count)) if floors.native() else 1):
-                    start = time.perf_counter()
-                    call(xs)
-                    times.append(time.perf_counter() - start)
-                shown += f"{median(times) / run.count / (len(xs) if xs.ndim == 2 else 1) * 1e9:10.2f}"
+            count = len(xs) if xs.ndim == 2 else 1
+            calls += [(partial(run, xs), count), (partial(run.value_and_grad, xs), count)]
+        shown = ""
+        for call, count in calls:
+            call()
+            times = []
+            for _ in range(max(rounds, min(200, 2_000_000 // run.count)) if floors.native() else 1):
+                start = time.perf_counter()
+                call()
+                times.append(time.perf_counter() - start)
+            shown += f"{median(times) / run.count / count * 1e9:10.2f}"
         print(f"{program.__name__:12}{run.count:11,}{shown}")
 
 

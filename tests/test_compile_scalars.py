@@ -1,8 +1,12 @@
 """ac.compile for functions of numbers: recorded once on Scalars, replayed at one input or at many, on both floors."""
 
+import contextlib
+import gc
 import itertools
 import math
+import sys
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -116,6 +120,127 @@ def test_recorded_once():
     assert len(calls) == 1
 
 
+class Length(float):
+    pass
+
+
+def weighed(x, y=3.0, *rest, unit=1.0):
+    """x y + the sum of the rest, where a list stands for its sum."""
+    total = lambda v: sum(v) if isinstance(v, list) else v
+    return (total(x) * total(y) + sum(rest)) * unit
+
+
+# positional arguments, named ones, the result, its gradients by the first argument and the last
+CALLS = {
+    "floats": ((2.0, 5.0), {}, 10, 5, 2),
+    "other floats": ((3.0, 0.5), {}, 1.5, 0.5, 3),
+    "more floats": ((2.0, 5.0, 1.0), {}, 11, 5, 1),
+    "one float": ((2.0,), {}, 6, 3, 3),
+    "a float and an int": ((2.0, 5), {}, 10, 5, TypeError),
+    "a float and a bool": ((2.0, True), {}, 2, 1, TypeError),
+    "NumPy's float": ((np.float64(2), 5.0), {}, 10, 5, 2),
+    "a float's child": ((2.0, Length(5)), {}, 10, 5, 2),
+    "a Scalar": ((ac.Scalar(2.0), 5.0), {}, 10, 5, 2),
+    "a name": ((2.0, 5.0), {"unit": 2.0}, 20, 10, 4),
+    "two names": ((2.0,), {"unit": 2.0, "y": 4.0}, 16, 8, 8),
+    "a list": (([2.0, 1.0], 5.0), {}, 15, [5, 5], 3),
+    "a list of all sorts": (([2.0, 1], 5.0), {}, 15, [5, 1], 3),
+    "arrays": ((np.array([2.0, 3.0]), 5.0), {}, [10, 15], [5, 5], [2, 3]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_calls_of_all_kinds_take_turns(name):
+    for other in CALLS:
+        program = compile(weighed)
+        program(1.0, 1.0)
+        for args, kwargs, result, first, last in (CALLS[name], CALLS[other], CALLS[name]):
+            found = program(*args, **kwargs)
+            assert np.array_equal(found, result)
+            assert isinstance(result, list) or type(found) is float
+            found, slope = program.value_and_grad(*args, **kwargs)
+            assert np.array_equal(found, result)
+            assert np.array_equal(slope, first)
+            if last is TypeError:
+                with pytest.raises(TypeError, match="holds no float"):
+                    program.value_and_grad(*args, wrt=-1, **kwargs)
+            else:
+                both = program.value_and_grad(*args, wrt=(0, -1), **kwargs)[1]
+                assert all(map(np.array_equal, both, (first, last)))
+
+
+def test_what_is_asked_for_may_change():
+    w = ac.Scalar(4.0)
+    program, places = compile(lambda x, y: w * x * y), [0, 1]
+    for _ in range(2):
+        assert program.value_and_grad(2.0, 5.0) == (40, [10])
+        assert program.parameters == (w,)
+        assert program.value_and_grad(2.0, 5.0, wrt=places) == (40, (20, 8))
+        places.reverse()
+        assert program.value_and_grad(2.0, 5.0, wrt=places) == (40, (8, 20))
+        places.reverse()
+        assert program.parameters == ()
+        assert program.value_and_grad(2.0, 5.0, wrt=[w]) == (40, [10])
+        assert program.value_and_grad(2.0, 5.0, wrt=-2) == (40, 20)
+        for wrong in (2, (0, 2), (-3,)):
+            with pytest.raises(ValueError, match="was called with 2 arguments"):
+                program.value_and_grad(2.0, 5.0, wrt=wrong)
+    pair = (0, 1)
+    assert program.value_and_grad(2.0, 5.0, wrt=pair) == (40, (20, 8))
+    with pytest.raises(TypeError):
+        program.value_and_grad(2.0, 5.0, 1.0, wrt=pair)
+    with pytest.raises(ValueError, match="was called with 1 arguments"):
+        program.value_and_grad(2.0, wrt=pair)
+    assert program.value_and_grad(2.0, 5.0, wrt=pair) == (40, (20, 8))
+
+
+def test_several_results_of_floats():
+    program = compile(lambda x, y: {"product": x * y, "n": 3, "sum": [x + y, x]})
+    for _ in range(3):
+        assert program(2.0, 5.0) == {"product": 10, "n": 3, "sum": [7, 2]}
+        assert program.value_and_grad(3.0, 5.0, wrt=(1, 0)) == ({"product": 15, "n": 3, "sum": [8, 3]}, (3, 5))
+
+
+def test_settings_may_change_between_calls_with_floats():
+    settings = {"scale": 1.0, "signs": [1, 1]}
+    program = compile(lambda x, y: (x * settings["signs"][0] + y * settings["signs"][1]) * (1 / settings["scale"]))
+    for scale, signs in itertools.product((1.0, 0, 2.0, 4.0), ([1, 1], [1, -1])):
+        settings["scale"] = scale
+        settings["signs"][:] = signs
+        for _ in range(2):
+            if scale == 0:
+                with pytest.raises(ZeroDivisionError):
+                    program(3.0, 2.0)
+            else:
+                assert program(3.0, 2.0) == (3 + signs[1] * 2) / scale
+                assert program.value_and_grad(3.0, 2.0, wrt=1)[1] == signs[1] / scale
+
+
+def test_calls_keep_nothing():
+    program, held = compile(lambda x, y: (x * y).tanh()), (2.5, 1.5)
+    both, floats = (0, 1), [float(k) for k in range(100)]
+
+    def calls():
+        for x in floats:
+            program(x, held[1])
+            program.value_and_grad(x, held[1], wrt=both)
+            with contextlib.suppress(ValueError):
+                program.value_and_grad(x, held[1], wrt=2)
+
+    calls()
+    gc.collect()
+    counts = [sys.getrefcount(x) for x in (*floats, *held, both, program)]
+    tracemalloc.start()
+    sizes = []
+    for _ in range(5):
+        calls()
+        gc.collect()
+        sizes.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert [sys.getrefcount(x) for x in (*floats, *held, both, program)] == counts
+    assert min(b - a for a, b in itertools.pairwise(sizes)) < 16 * 300  # a float for each call would be more
+
+
 def branch(x, y):
     return x * y if x > y else x + y
 
@@ -193,6 +318,26 @@ def test_other_functions_of_floats_are_what_they_were():
     assert compile(lambda x: 2.5)(1.0) == 2.5
     with pytest.raises(ZeroDivisionError):
         compile(lambda x: x / (1 // 0))(2.0)
+
+
+def test_a_scalar_from_outside_is_changed_by_another_thread():
+    w, done, wrong = ac.Scalar(1.0), threading.Event(), []
+    program = compile(lambda x: w * x)
+    program(1.0)
+
+    def change():
+        while not done.is_set():
+            w.data = 3.0 - w.data  # 1 and 2 in turn
+
+    other = threading.Thread(target=change)
+    other.start()
+    for k in range(2000):
+        value, slopes = program.value_and_grad(float(k), wrt=(0,))
+        if value not in (k, 2 * k) or slopes[0] not in (1, 2) or program(float(k)) not in (k, 2 * k):
+            wrong.append(k)
+    done.set()
+    other.join()
+    assert not wrong
 
 
 def test_two_threads_call_one_program():

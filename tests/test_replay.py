@@ -176,6 +176,35 @@ def test_scalars_from_outside_are_read_anew():
     assert ScalarProgram(lambda x: w, 1)([0.0]) == 5
 
 
+class Weight(float):
+    pass
+
+
+def test_one_input_as_floats():
+    w = Scalar(3.0)
+    program = ScalarProgram(lambda x, y: w * x * y + x * x, 2)
+    for weight in (3.0, 5.0):
+        w.data = weight
+        value, dx, dy = 10 * weight + 4, 5 * weight + 4, 2 * weight
+        for wrt, slopes in (
+            (None, None),
+            ((), ()),
+            ((0, 1), (dx, dy)),
+            ((1,), (dy,)),
+            ((-1, 0, -1), (dy, dx, dy)),
+        ):
+            found = program.at((2.0, 5.0), wrt)
+            assert found == (value, slopes)
+            assert all(type(x) is float for x in (found[0], *(found[1] or ())))
+    for k in (2, -3, 1 << 40):
+        with pytest.raises(IndexError):
+            program.at((2.0, 5.0), (0, k))
+    for xs in ((2, 5.0), (2.0, True), (np.float64(2), 5.0), (2.0, Weight(5)), (2.0, None), (2.0,), (2.0, 5.0, 1.0), ()):
+        assert program.at(xs) is None
+        assert program.at(xs, (0, 1)) is None
+    assert program.at((2.0, 5.0)) == (54, None)
+
+
 @pytest.mark.parametrize(
     ("xs", "error", "text"),
     [

@@ -343,6 +343,35 @@ def test_a_new_value_is_seen_by_what_follows_only():
     assert (y.data, x.grad) == (4, 5)
 
 
+def power_of_two(x, times):
+    for _ in range(times):
+        x = x * x
+    return x
+
+
+# f and df/dx at 2, by hand: results read by the next operation, once or twice, and by others after it
+READERS = [
+    (lambda x: power_of_two(x, 3), 8 * 2.0**7),
+    (lambda x: (y := x * x) + (z := y + y) * y - z, 4 + 8 * 2.0**3 - 8),  # x^2 + 2x^4 - 2x^2
+    (lambda x: (y := x * x) - y, 0.0),
+    (lambda x: (y := x * x) / y, 0.0),
+    (lambda x: (y := x * x) * (y * y), 6 * 2.0**5),
+    (lambda x: 3 - (5 - (x * 2 - 1)), 2.0),
+    (lambda x: (y := x * x).maximum(y) + (x * 0 + y) * x, 4 + 12.0),
+    (lambda x: (x * x).relu().relu() * (-(x * x)).relu(), 0.0),
+]
+
+
+@pytest.mark.parametrize(("f", "slope"), READERS)
+def test_gradients_are_added_up_over_all_readers(f, slope, ground):
+    for n in (1 << 17, 4):
+        ground.limit(n)
+        for kind in (scalar.Scalar, Scalar):
+            x = kind(2.0)
+            f(x).backward()
+            assert x.grad == slope
+
+
 def test_zero_cotangent_passes_nothing_on():
     x = Scalar(0)
     (x.sqrt() * 0).backward()

@@ -62,6 +62,7 @@ class Compiled:
         self._entries: dict[Any, Entry] = {}
         self._last: Entry | ScalarFunction | None = None
         self._recent: tuple[Any, Entry | None] = (None, None)  # the last signature: mostly the next one's as well
+        self._wrt: tuple[Any, int, Any] = (None, 0, "closed over")  # what was asked last for so many arguments
         self._lock = threading.RLock()
         self._scalars = ScalarFunction(f)
 
@@ -73,7 +74,7 @@ class Compiled:
         """
         if _inside.get() or watcher.get():
             return self.function(*args, **kwargs)
-        if (made := self._scalars(args, kwargs)) is not None:
+        if (made := self._scalars.call(args, kwargs)) is not None:
             self._last = self._scalars
             return made[0]
         call = Call(args, kwargs)
@@ -90,8 +91,12 @@ class Compiled:
         Tensors, and the gradient has one number for each input.
         Raises TypeError for what cannot be differentiated, ValueError for a result that is not a scalar.
         """
-        asked = _asked(wrt, args)
-        made = None if isinstance(asked, Tensors) else self._scalars(args, kwargs, asked)
+        known, count, asked = self._wrt
+        if wrt is not known or len(args) != count:
+            asked = _asked(wrt, args)
+            if isinstance(wrt, (int, tuple, type(None))):  # which stays as it is
+                self._wrt = wrt, len(args), asked
+        made = None if isinstance(asked, Tensors) else self._scalars.call(args, kwargs, asked)
         if made is None:
             return self._run(Call(args, kwargs), asked)
         self._last = self._scalars

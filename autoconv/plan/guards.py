@@ -167,16 +167,13 @@ class Guards:
         """Whether everything noted is still there and equal."""
         return self.changed() is None
 
-    def _identical(self) -> bool:
-        """Whether every noted attribute is the same object."""
-        try:
-            return all(map(is_, map(getitem, self._places, self._names), self._values))
-        except KeyError:
-            return False
-
     def changed(self) -> str | None:
         """The first thing that is not what it was, in words."""
-        if not self._identical():
+        try:
+            identical = all(map(is_, map(getitem, self._places, self._names), self._values))
+        except KeyError:
+            identical = False
+        if not identical:
             for place, name, value in self._named:
                 if not _same(place.get(name, _MISSING), value):
                     return repr(name)
@@ -189,11 +186,11 @@ class Guards:
             now = _parts(holder)
             if not all(map(is_, now, parts)) and not all(map(_same, now, parts)):
                 return f"what is in a {type(holder).__name__}"
-        if (counts := list(map(len, self._holders))) != self._counts:
+        if self._holders and (counts := list(map(len, self._holders))) != self._counts:
             if [n for n, count in self._attributes if len(n) - (_NOTE in n) != count]:
                 return "which attributes there are"
             self._counts = counts
-        if any(array.tobytes() != copy for array, copy in self._arrays):
+        if self._arrays and any(array.tobytes() != copy for array, copy in self._arrays):
             return "the numbers in a plain array"
         return None
 

@@ -8,7 +8,7 @@ at its numbers (a branch) is recorded anew for every input.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,11 @@ import numpy as np
 
 from ..scalar.floors import KINDS, Scalar, floor
 from ..scalar.replay import REFUSED, ScalarProgram, recorded
-from ..tape import Tensor
 from ..transforms import flatten
+from .arguments import Inputs, Numbers, by_position
 from .guards import Guards
 from .watch import apart, record
 
-_ARRAYS = (np.ndarray, np.generic)
 _KEPT = 64
 
 
@@ -36,29 +35,40 @@ class ScalarFunction:
         self._entries: dict[Any, _Entry] = {}
         self._lock = threading.RLock()
 
-    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any], asked: Any = None) -> tuple[Any, Any] | None:
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], asked: Any = None) -> tuple[Any, Any] | None:
         """(result, gradients ``asked`` for), or None for a call that is not one of numbers."""
-        numbers = Numbers(args, kwargs, self.known)
+        last = self._last
+        if last is not None and last.recording is not None and last.floats and not kwargs and last.guards.hold():
+            # The usual call, floats in the places of the last one's: the recording itself sees whether they are.
+            made = self._at(last.recording, args, asked, by_position)
+            if made is not None:
+                return made
+        return self._by_structure(Numbers(args, kwargs, self.known), asked)
+
+    def _by_structure(self, numbers: Numbers, asked: Any) -> tuple[Any, Any] | None:
+        """A call of any kind: by the recording for its structure, which is made if there is none that holds."""
         if not numbers.fit or not numbers.found:
             return None
-        key = numbers.key
-        entry = self._entries.get(key)
+        entry = self._entries.get(numbers.key)
         now = None
-        if entry is None or (entry.recording is not None and not entry.guards.hold()):
+        if entry is None or (
+            (entry.recording is not None or (entry.failed and self.known)) and not entry.guards.hold()
+        ):
             with self._lock:
                 entry, now = self._entry(numbers)
                 while len(self._entries) >= _KEPT:
                     self._entries.pop(next(iter(self._entries)))
-                self._entries[key] = entry
+                self._entries[numbers.key] = entry
         if entry.tensors:
             return None
         self.known, self._last = True, entry
+        if not numbers.several:
+            row = tuple(map(float, numbers.found))
+            return self._at(entry.recording or now or self._itself(numbers, row), row, asked, numbers.inputs)
         rows, shape = numbers.rows()
         if entry.recording is not None:
-            return self._results(entry.recording, numbers, rows, shape, asked)
-        if shape is None:
-            return self._results(now or self._itself(numbers, rows), numbers, rows, None, asked)
-        each = [self._results(self._itself(numbers, row), numbers, row, None, asked) for row in rows]
+            return self._lanes(entry.recording, numbers, rows, shape, asked)
+        each: list[Any] = [self._at(self._itself(numbers, x), tuple(x), asked, numbers.inputs) for x in rows.tolist()]
         return _stacked([x for x, _ in each], shape), None if asked is None else _stacked([g for _, g in each], shape)
 
     @property
@@ -73,7 +83,8 @@ class ScalarFunction:
 
     def _entry(self, numbers: Numbers) -> tuple[_Entry, _Recording | None]:
         """Record the function, or find out why that cannot be; the recording holds for this call in any case."""
-        guards, kept = Guards(self.function, numbers.statics), numbers.statics
+        kept = tuple(numbers.statics)
+        guards = Guards(self.function, kept)
         at = [float(np.ravel(x)[0]) if np.size(x) else 0.5 for x in numbers.found]
         inputs = [Scalar(x) for x in at]
         args, kwargs = numbers.placed(inputs)
@@ -85,54 +96,66 @@ class ScalarFunction:
                 tensors = str(error) != REFUSED or _of_tensors(self._called(numbers, at)[0])
             except Exception:
                 tensors = True
-            return _Entry(guards, kept, None, reason, tensors), None
+            return _Entry(guards, kept, None, reason, tensors, failed=tensors), None
         reason = made.reason or guards.unfit() or ""
         if _of_tensors(made.result) or not any(isinstance(x, KINDS) for x in flatten(made.result)[0]):
             return _Entry(guards, kept, None, reason, True), None
         recording = _Recording(made.result, inputs)
-        return _Entry(Guards(self.function, kept), kept, None if reason else recording, reason), recording
+        floats = isinstance(numbers.key, int)
+        return _Entry(
+            Guards(self.function, kept), kept, None if reason else recording, reason, floats=floats
+        ), recording
 
     def _called(self, numbers: Numbers, row: Sequence[float]) -> Any:
         inputs = [Scalar(x) for x in row]
         args, kwargs = numbers.placed(inputs)
         return apart(lambda: (self.function(*args, **kwargs), inputs))
 
-    def _itself(self, numbers: Numbers, row: np.ndarray) -> _Recording:
+    def _itself(self, numbers: Numbers, row: Sequence[float]) -> _Recording:
         """A recording of the function at one input, for this input alone."""
-        return _Recording(*self._called(numbers, row.tolist()))
+        return _Recording(*self._called(numbers, row))
 
-    def _results(
-        self, recording: _Recording, numbers: Numbers, rows: np.ndarray, shape: tuple[int, ...] | None, asked: Any
-    ) -> tuple[Any, Any]:
+    def _at(
+        self, recording: _Recording, numbers: tuple[Any, ...], asked: Any, inputs: Inputs
+    ) -> tuple[Any, Any] | None:
+        """(result, gradients) at one input; None unless ``numbers`` are floats, as many as were recorded."""
         if asked is None:
-            return recording.result(recording.values(rows), shape), None
-        outside = recording.outside if asked == "closed over" else list(asked) if isinstance(asked, list) else []
-        if not recording.programs:
-            raise TypeError(
-                f"value_and_grad: the function returned a plain number at {rows.tolist()}, whose gradient cannot be known: "
-                "float() and the functions of math leave the tape; use x.sin(), x.exp() ..., or return 0 * x for a constant"
-            )
-        values, slopes = recording.values_and_slopes(rows, outside)
-        columns = [x if shape is None else x.reshape(shape) for x in slopes.T]
-        columns = [float(x) for x in columns] if shape is None else columns
-        result = recording.result(values, shape)
+            return recording.at(numbers)
+        outside, wrt, shaped = recording.wanted(asked, inputs)
+        made = recording.at(numbers, wrt, outside)
+        if made is None:
+            return None
         self.wrt = tuple(outside)
-        if outside or isinstance(asked, list):
-            return result, columns[len(numbers.found) :]
-        if isinstance(asked, tuple):
-            return result, tuple(numbers.argument(i, columns) for i in asked)
-        return result, numbers.argument(0 if asked == "closed over" else asked, columns)
+        return made[0], shaped(made[1])
+
+    def _lanes(
+        self, recording: _Recording, numbers: Numbers, rows: np.ndarray, shape: tuple[int, ...], asked: Any
+    ) -> tuple[Any, Any]:
+        """(results, gradients) at many inputs, each number an array of the given shape."""
+        if asked is None:
+            return recording.result([x.reshape(shape) for x in recording.values(rows)]), None
+        outside, wrt, shaped = recording.wanted(asked, numbers.inputs)
+        values, slopes = recording.values_and_slopes(rows, outside)
+        self.wrt = tuple(outside)
+        result = recording.result([x.reshape(shape) for x in values])
+        return result, shaped([slopes[:, k].reshape(shape) for k in wrt])
 
 
 @dataclass
 class _Entry:
-    """One structure of arguments: its recording, or the ``reason`` why there is none; ``tensors``: it is not one of numbers."""
+    """One structure of arguments: its recording, or the ``reason`` why there is none.
+
+    ``tensors``: it is not one of numbers; ``failed``: because it raised, and where it has been one before, that may pass;
+    ``floats``: the arguments are the numbers, by position.
+    """
 
     guards: Guards
-    kept: list[Any]
+    kept: tuple[Any, ...]
     recording: _Recording | None = None
     reason: str = ""
     tensors: bool = False
+    failed: bool = False
+    floats: bool = False
 
 
 class _Recording:
@@ -145,13 +168,44 @@ class _Recording:
         self._outputs = [x for x in self._leaves if isinstance(x, KINDS)]
         self.programs = [ScalarProgram.of(y, inputs) for y in self._outputs]
         self.outside = self.programs[0].outside if self.programs else []
-        self._whole: tuple[list[Scalar], ScalarProgram] | None = None
+        self._whole: tuple[Sequence[Scalar], ScalarProgram] | None = None
+
+    def wanted(
+        self, asked: Any, inputs: Inputs
+    ) -> tuple[list[Scalar], tuple[int, ...], Callable[[Sequence[Any]], Any]]:
+        """The Scalars from outside and the ``inputs`` (those outside come last) for a gradient, and its structure."""
+        outside = asked if isinstance(asked, list) else self.outside if asked == "closed over" else []
+        if outside or isinstance(asked, list):
+            first = len(self._inputs)
+            return outside, tuple(range(first, first + len(outside))), list
+        return outside, *inputs(asked)
+
+    def at(self, numbers: tuple[Any, ...], wrt: tuple[int, ...] | None = None, outside: Sequence[Scalar] = ()) -> Any:
+        """(result, derivatives of its first number by the inputs ``wrt``) at one input; the Scalars ``outside`` come last in it.
+
+        None unless ``numbers`` are floats, as many as were recorded.
+        """
+        if not self.programs:
+            if wrt is not None:
+                raise TypeError(
+                    f"value_and_grad: the function returned a plain number at {list(numbers)}, whose gradient cannot be known: "
+                    "float() and the functions of math leave the tape; use x.sin(), x.exp() ..., or return 0 * x for a constant"
+                )
+            return self.result([]), None
+        if outside:
+            made = self._with(outside).at((*numbers, *[x.data for x in outside]), wrt)
+        else:
+            made = self.programs[0].at(numbers, wrt)
+        if made is None or self._alone:
+            return made
+        value, slopes = made
+        return self.result([value, *[p.at(numbers)[0] for p in self.programs[1:]]]), slopes  # type: ignore[index]
 
     def values(self, rows: np.ndarray) -> list[Any]:
-        """The numbers among the results, for one row or for each of many."""
+        """The numbers among the results, for each of many inputs."""
         return [p(rows) for p in self.programs]
 
-    def values_and_slopes(self, rows: np.ndarray, outside: list[Scalar]) -> tuple[list[Any], np.ndarray]:
+    def values_and_slopes(self, rows: np.ndarray, outside: Sequence[Scalar]) -> tuple[list[Any], np.ndarray]:
         """``values``, and the derivatives of the first by the inputs, then by the Scalars ``outside``."""
         rest = [p(rows) for p in self.programs[1:]]
         if not outside:
@@ -162,7 +216,7 @@ class _Recording:
             value, slopes = self._with(outside).value_and_grad(whole)
         return [value, *rest], slopes
 
-    def _with(self, outside: list[Scalar]) -> ScalarProgram:
+    def _with(self, outside: Sequence[Scalar]) -> ScalarProgram:
         """The program of the first result with more inputs."""
         known = self._whole
         if (
@@ -173,11 +227,9 @@ class _Recording:
             self._whole = known = (outside, ScalarProgram.of(self._outputs[0], [*self._inputs, *outside]))
         return known[1]
 
-    def result(self, values: list[Any], shape: tuple[int, ...] | None) -> Any:
+    def result(self, values: Sequence[Any]) -> Any:
         """The function's result with ``values`` in place of its Scalars."""
-        if self._alone:
-            return values[0] if shape is None else values[0].reshape(shape)
-        waiting = iter(values if shape is None else [v.reshape(shape) for v in values])
+        waiting = iter(values)
         return self._rebuild([next(waiting) if isinstance(x, KINDS) else x for x in self._leaves])
 
 
@@ -190,85 +242,3 @@ def _stacked(trees: list[Any], shape: tuple[int, ...]) -> Any:
     """Equal structures of numbers, one for each input, as one structure of arrays."""
     parts = [flatten(tree) for tree in trees]
     return parts[0][1]([np.reshape(column, shape) for column in zip(*[leaves for leaves, _ in parts], strict=True)])
-
-
-class Numbers:
-    """The numbers among the arguments of one call (``found``), and the structure around them (``key``).
-
-    ``several``: there are arrays among them; ``fit``: nothing among the arguments can only be a tensor.
-    """
-
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], arrays: bool) -> None:
-        self.args, self.kwargs = args, kwargs
-        self.statics: list[Any] = []
-        self.several, self.fit = False, True
-        if not kwargs and set(map(type, args)) == {float}:
-            self.key: Any = len(args)
-            self.found: Sequence[Any] = args
-            self.ends: Sequence[int] = range(len(args) + 1)  # where the numbers of each positional argument end
-            return
-        self._arrays = arrays
-        found: list[Any] = []
-        key: list[Any] = []
-        self.ends = [0]
-        for x in args:
-            self._read((x,), found, key)
-            self.ends.append(len(found))
-        self._read(kwargs, found, key)
-        self.found = found
-        alone = not kwargs and not self.statics and not any(isinstance(x, list | tuple | dict) for x in args)
-        self.key = len(args) if alone else tuple(key)
-
-    def _read(self, tree: Any, found: list[Any], key: list[Any]) -> None:
-        key.append((type(tree), *tree) if isinstance(tree, dict) else (type(tree), len(tree)))
-        for x in tree.values() if isinstance(tree, dict) else tree:
-            if type(x) is float:
-                found.append(x)
-                key.append(float)
-            elif isinstance(x, list | tuple | dict):
-                self._read(x, found, key)
-            elif isinstance(x, KINDS):
-                found.append(x.data)
-                key.append(float)
-            elif isinstance(x, (*_ARRAYS, Tensor)):
-                self.fit = self.fit and self._arrays and not isinstance(x, Tensor) and x.dtype.kind in "fiub"
-                self.several = self.several or isinstance(x, np.ndarray)
-                found.append(x)
-                key.append(float)
-            else:
-                self.statics.append(x)
-                key.append((type(x), x if isinstance(x, int | str | bytes | type(None)) else id(x)))
-
-    def placed(self, numbers: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments with ``numbers`` in the places of those found."""
-        waiting = iter(numbers)
-        return self._put(self.args, waiting), self._put(self.kwargs, waiting)
-
-    def argument(self, i: int, numbers: Sequence[Any]) -> Any:
-        """Argument i with ``numbers`` (one for each number of the call) in its places."""
-        i %= len(self.args)
-        if self.ends[i] == self.ends[i + 1]:
-            raise TypeError(
-                f"value_and_grad: argument {i}, {self.args[i]!r}, holds no float to differentiate by; write 2.0, not 2"
-            )
-        return self._put(self.args[i], iter(numbers[self.ends[i] :]))
-
-    def _put(self, tree: Any, waiting: Iterator[Any]) -> Any:
-        if isinstance(tree, dict):
-            return {k: self._put(v, waiting) for k, v in tree.items()}
-        if isinstance(tree, list | tuple):
-            parts = [self._put(v, waiting) for v in tree]
-            return parts if isinstance(tree, list) else tuple(parts) if type(tree) is tuple else type(tree)(*parts)
-        return next(waiting) if isinstance(tree, (float, *KINDS, *_ARRAYS)) else tree
-
-    def rows(self) -> tuple[np.ndarray, tuple[int, ...] | None]:
-        """The inputs as rows (N, n) and the shape they had, or as one row (n,) and None."""
-        if not self.several:
-            return np.array(self.found, dtype=float), None
-        given = [x for x in self.found if isinstance(x, _ARRAYS)]
-        dtype = np.float32 if all(x.dtype == np.float32 for x in given) else np.float64
-        shape = np.broadcast_shapes(*[x.shape for x in given])
-        rows = np.empty((*shape, len(self.found)), dtype)
-        for k, x in enumerate(self.found):
-            rows[..., k] = x
-        return rows.reshape(-1, len(self.found)), shape

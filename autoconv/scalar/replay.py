@@ -8,6 +8,7 @@ rows of the table run in NumPy, level by level, on all inputs at once.
 from __future__ import annotations
 
 import threading
+from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -81,6 +82,12 @@ class ScalarProgram:
         """(f, df/dxs) at xs, or at each row of xs."""
         return self._at(xs, gradient=True)
 
+    def at(
+        self, numbers: tuple[Any, ...], wrt: tuple[int, ...] | None = None
+    ) -> tuple[float, tuple[float, ...] | None] | None:
+        """(f, df/dx_k for k in ``wrt``) at one input, without arrays; None unless ``numbers`` are floats, n_inputs of them."""
+        return self._run.at(numbers, wrt)
+
     def _at(self, xs: Any, gradient: bool) -> tuple[Any, Any]:
         given = np.asarray(xs)
         if given.dtype == DOUBLE and given.shape == (self.n_inputs,):
@@ -118,17 +125,17 @@ class _Compiled:
         read = np.zeros(len(flat), bool)
         read[a[steps]] = read[b[steps]] = read[flat.output] = True
         kept = np.flatnonzero(read & constant)
-        self.constants = np.concatenate([flat.value[kept], np.zeros(len(shared))])
-        self.shared, self.own = list(shared.values()), len(kept)
-        first = len(self.constants) + n_inputs
+        self.constants, self.shared = flat.value[kept].tobytes(), list(shared.values())
+        own, known = len(kept), len(kept) + len(shared)
+        first = known + n_inputs
         register = np.zeros(len(flat), np.int32)
-        register[kept] = np.arange(len(kept))
-        register[list(shared)] = np.arange(len(kept), len(self.constants))
-        register[list(columns)] = len(self.constants) + np.array(list(columns.values()), np.int32)
+        register[kept] = np.arange(own)
+        register[list(shared)] = np.arange(own, known)
+        register[list(columns)] = known + np.array(list(columns.values()), np.int32)
         register[steps] = np.arange(first, first + len(steps))
         operands = (register[side[steps]].tobytes() for side in (a, b))
         self.program = native().Program(
-            len(self.constants),
+            known,
             n_inputs,
             int(register[flat.output]),
             code[steps].astype(np.uint8).tobytes(),
@@ -138,16 +145,20 @@ class _Compiled:
 
     def __call__(self, rows: Array, count: int | None, gradient: bool) -> tuple[Any, Array | None]:
         """Values (count,) for rows (count, n_inputs), or (None) one for (n_inputs,); gradients in the shape of ``rows``."""
-        constants = self.constants
-        if self.shared:
-            constants = constants.copy()
-            constants[self.own :] = [x._v for x in self.shared]
+        constants = self._constants()
         gradients = np.empty(rows.shape, rows.dtype) if gradient else None
         if count is None:
             return self.program.run(constants, rows, None, gradients, False), gradients
         values = np.empty(count, rows.dtype)
         self.program.run(constants, rows, values, gradients, rows.itemsize == SINGLE.itemsize)
         return values, gradients
+
+    def at(self, numbers: tuple[Any, ...], wrt: tuple[int, ...] | None) -> Any:
+        return self.program.at(self._constants(), numbers, wrt)
+
+    def _constants(self) -> bytes:
+        """The numbers of the recording, and those that the Scalars from outside have now."""
+        return self.constants + array("d", [x._v for x in self.shared]).tobytes() if self.shared else self.constants
 
 
 def _constant(flat: FlatTape) -> Array:
@@ -180,7 +191,7 @@ class _Levels:
     """The program in NumPy: operations of one kind and depth together, on all inputs at once, by the rows of the table."""
 
     def __init__(self, flat: FlatTape, n_inputs: int, columns: dict[int, int], shared: dict[int, Scalar]) -> None:
-        self.flat, self.columns, self.shared = flat, columns, shared
+        self.flat, self.n_inputs, self.columns, self.shared = flat, n_inputs, columns, shared
         start, operands, code = flat.start.tolist(), flat.operands.tolist(), flat.operation.tolist()
         depth = [0] * len(flat)
         groups: dict[tuple[int, int], list[int]] = {}
@@ -215,6 +226,12 @@ class _Levels:
         for i, k in self.columns.items():
             gradients[:, k] += g[i]
         return value[output], gradients
+
+    def at(self, numbers: tuple[Any, ...], wrt: tuple[int, ...] | None) -> Any:
+        if len(numbers) != self.n_inputs or not all(type(x) is float for x in numbers):
+            return None
+        value, gradients = self(np.array(numbers, DOUBLE), None, wrt is not None)
+        return value, None if gradients is None else tuple(gradients.item(k) for k in wrt or ())
 
     def _operands(self, value: Array, arity: int, which: Array) -> list[Array]:
         return [value[self.flat.operands[self.flat.start[which] + k]] for k in range(arity)]

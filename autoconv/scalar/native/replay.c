@@ -331,8 +331,59 @@ done:
     return result;
 }
 
+static int are_floats(PyObject *numbers, Py_ssize_t count) {
+    if (!PyTuple_CheckExact(numbers) || PyTuple_GET_SIZE(numbers) != count) return 0;
+    for (Py_ssize_t k = 0; k < count; k++)
+        if (!PyFloat_CheckExact(PyTuple_GET_ITEM(numbers, k))) return 0;
+    return 1;
+}
+
+/* The numbers at the places "wrt" (a tuple of ints, negative ones from the end) as a tuple. */
+static PyObject *picked(const double *numbers, Py_ssize_t count, PyObject *wrt) {
+    PyObject *made = PyTuple_New(PyTuple_GET_SIZE(wrt));
+    for (Py_ssize_t k = 0; made && k < PyTuple_GET_SIZE(wrt); k++) {
+        const Py_ssize_t asked = PyLong_AsSsize_t(PyTuple_GET_ITEM(wrt, k)), i = asked < 0 ? asked + count : asked;
+        const int there = i >= 0 && i < count && !(asked == -1 && PyErr_Occurred());
+        PyObject *number = there ? PyFloat_FromDouble(numbers[i]) : NULL;
+        if (!there && !PyErr_Occurred()) PyErr_Format(PyExc_IndexError, "at: no input %zd among %zd", asked, count);
+        if (!number) Py_CLEAR(made);
+        else PyTuple_SET_ITEM(made, k, number);
+    }
+    return made;
+}
+
+/* at(constants, numbers, wrt): (value, derivatives by the inputs wrt) at one input, without arrays (see ScalarProgram.at). */
+static PyObject *program_at(PyObject *self, PyObject *const *args, Py_ssize_t given) {
+    Program *p = (Program *)self;
+    const Py_ssize_t width = p->first - p->constants;
+    if (given != 3 || !PyBytes_CheckExact(args[0]) || (args[2] != Py_None && !PyTuple_CheckExact(args[2]))) {
+        PyErr_SetString(PyExc_TypeError, "at: give constants as bytes, numbers, and a tuple or None");
+        return NULL;
+    }
+    if (PyBytes_GET_SIZE(args[0]) != p->constants * (Py_ssize_t)sizeof(double)) {
+        PyErr_SetString(PyExc_ValueError, "at: constants whose size does not agree");
+        return NULL;
+    }
+    if (!are_floats(args[1], width)) Py_RETURN_NONE;
+    double *inputs = PyMem_Malloc((2 * width + 1) * sizeof(double)), *gradients = inputs + width, value = 0;
+    if (!inputs) return PyErr_NoMemory();
+    for (Py_ssize_t k = 0; k < width; k++) inputs[k] = PyFloat_AS_DOUBLE(PyTuple_GET_ITEM(args[1], k));
+    Run run = {(const double *)PyBytes_AS_STRING(args[0]), inputs, &value, args[2] == Py_None ? NULL : gradients, 1};
+    PyObject *result = NULL;
+    if (run_in_workspace(p, &run, run_one, sizeof(double)) == 0) {
+        PyObject *slopes = run.gradients ? picked(gradients, width, args[2]) : Py_NewRef(Py_None);
+        PyObject *number = slopes ? PyFloat_FromDouble(value) : NULL;
+        result = number ? PyTuple_Pack(2, number, slopes) : NULL;
+        Py_XDECREF(number);
+        Py_XDECREF(slopes);
+    }
+    PyMem_Free(inputs);
+    return result;
+}
+
 static PyMethodDef program_methods[] = {
     {"run", (PyCFunction)(void (*)(void))program_run, METH_FASTCALL, "run(constants, inputs, values or None, gradients or None, single)"},
+    {"at", (PyCFunction)(void (*)(void))program_at, METH_FASTCALL, "at(constants, numbers, wrt): (value, derivatives or None); None unless numbers are floats, one for each input"},
     {NULL},
 };
 
