@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 import autoconv as ac
+from autoconv import nn, optim
 from autoconv.plan import native_run
+from autoconv.plan.early import early
 from autoconv.plan.numpy_run import NumpyRun
 from autoconv.plan.passes import simplify
 from autoconv.plan.program import from_tape
+from autoconv.plan.report import describe
 from autoconv.plan.sums import sums
 from autoconv.tape import Tensor
 
@@ -139,6 +142,30 @@ def test_what_is_taken_out_of_a_sum(name):
     assert sum(line.primitive.name in ("mul", "div") for line in whole) == left
 
 
+REPEATED = {  # of x (4, 3, 2), c (2,): how many elements the largest result of arithmetic has
+    "of two arrays": (lambda x, c: ac.broadcast_to(c, (4, 3, 2)) * ac.broadcast_to(c * c, (4, 3, 2)), 2),
+    "of an array and a number": (lambda x, c: 2.0 / ac.broadcast_to(c, (4, 3, 2)), 2),
+    "one after the other": (lambda x, c: ac.exp(-ac.broadcast_to(c, (4, 3, 2))) + 1.0, 2),
+    "along different axes": (lambda x, c: ac.broadcast_to(c, (4, 3, 2)) - ac.broadcast_to(ac.sum(x, axis=(1, 2), keepdims=True), (4, 3, 2)), 8),
+    "of what is not repeated": (lambda x, c: ac.broadcast_to(c, (4, 3, 2)) * x, 24),
+    "in another dtype": (lambda x, c: ac.where(ac.broadcast_to(c, (4, 3, 2)) > 3.0, 1.0, 2.0), 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REPEATED)
+def test_arithmetic_before_numbers_are_repeated(name):
+    f, elements = REPEATED[name]
+    rng = np.random.default_rng(6)
+    x, c = rng.normal(size=(4, 3, 2)), rng.normal(size=2) + 3
+    start = ac.tensor(0).serial
+    lines = [ac.tensor(x), ac.tensor(c)]
+    program = simplify(from_tape([f(*lines)], lines, start))
+    made = simplify(early(program))
+    np.testing.assert_array_equal(NumpyRun(made).run([x, c])[0], NumpyRun(program).run([x, c])[0])
+    rows = [line for line in made.lines if line.primitive is not None and line.primitive.group == "arithmetic"]
+    assert max(np.prod(line.shape, dtype=int) for line in rows) == elements
+
+
 @native
 def test_a_batch_normalisation_is_three_calls():
     """The mean; the variance, and what the sweep adds up; the rest."""
@@ -147,3 +174,130 @@ def test_a_batch_normalisation_is_three_calls():
     f = lambda x, labels: ac.sum(ac.batch_norm(ac.tanh(x), gain, shift) ** 2)
     planned = native_run.plan(swept(f, [x, labels], [gain, shift]), [x, labels])
     assert len(planned.stages) == 3
+
+
+def grouped(x):
+    """Normalised over positions and over the channels of each half."""
+    n, height, width, channels = x.shape
+    y = ac.layer_norm(ac.reshape(x, (n, height * width, 2, channels // 2)), axis=(1, 3))
+    return ac.reshape(y, x.shape)
+
+
+EVERY = (0, 1, 2)
+BETWEEN = {  # what is done between two convolutions of 4 channels
+    "batch norm": lambda y: ac.relu(ac.batch_norm(y)),
+    "twice": lambda y: ac.batch_norm(ac.tanh(ac.batch_norm(y))),
+    "each position": lambda y: y - ac.mean(y, axis=0),
+    "one number for all": lambda y: y / ac.sqrt(ac.mean(y * y) + 1),
+    "layer norm": lambda y: ac.layer_norm(y, axis=-1),
+    "group norm": lambda y: grouped(ac.batch_norm(y)),
+    "a clipped deviation": lambda y: y / ac.clip(ac.sqrt(ac.mean(y * y, axis=EVERY) + 0.1), 0.2, 0.8),
+    "a softmax of the means": lambda y: y * ac.softmax(ac.mean(y, axis=EVERY)),
+    "channels in pairs": lambda y: y / (1 + ac.reshape(ac.sum(ac.reshape(ac.mean(y * y, axis=EVERY), (2, 2)), axis=0, keepdims=True) * np.ones((2, 1), y.dtype), (4,))),
+    "the sum of all channels": lambda y: y / ac.sqrt(ac.sum(ac.mean(y * y, axis=EVERY)) + 1),
+    "where it is large": lambda y: ac.where(ac.mean(y, axis=EVERY) > 0.1, y, 0.5 * y),
+    "channels exchanged": lambda y: y - ac.flip(ac.mean(y, axis=EVERY), axis=0),
+    "repeated by hand": lambda y: y / ac.sqrt(ac.broadcast_to(ac.mean(y * y, axis=EVERY), y.shape) + 1),
+    "a bias from the batch": lambda y: ac.conv2d(y, np.full((1, 1, 4, 4), 0.5, y.dtype), ac.tanh(ac.mean(y, axis=EVERY))),
+}  # fmt: skip
+
+
+def between(name, dtype):
+    """(f, parameters): a convolution, what stands between, a convolution and a loss."""
+    rng = np.random.default_rng(7)
+    parameters = [ac.tensor((rng.normal(size=(3, 3, 4, 4)) * 0.3).astype(dtype)) for _ in range(2)]
+    parameters += [ac.tensor(rng.normal(size=shape).astype(dtype)) for shape in ((4,), (4, 3))]
+
+    def f(x, labels):
+        y = BETWEEN[name](ac.conv2d(x, parameters[0], parameters[2], padding=1))
+        return ac.losses.cross_entropy(ac.mean(ac.conv2d(y, parameters[1]), axis=(1, 2)) @ parameters[3], labels)
+
+    return f, parameters
+
+
+def waited_for(planned):
+    """The lines that NumPy computes from what a stage made, for another stage to read."""
+    lines = planned.program.lines
+    made = {x.line for stage in planned.stages for x in (*stage.results, *stage.outputs)}
+    late = set()
+    for i in sorted(planned.by_numpy):
+        if any(x in made or x in late for x in lines[i].operands):
+            late.add(i)
+    read = {x.line for stage in planned.stages for x in stage.inputs}
+    return [planned.program.text(i) for i in sorted(late & read)]
+
+
+@native
+@pytest.mark.parametrize("lanes", ["examples", "channels"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", BETWEEN)
+def test_no_stage_waits_for_numpy(name, dtype, lanes, monkeypatch):
+    monkeypatch.setenv("AUTOCONV_LANES", lanes)
+    f, parameters = between(name, dtype)
+    for examples in (3, 17, 32):
+        arguments = data(examples, examples, (6, 6, 4), dtype)
+        program = swept(f, arguments, parameters)
+        planned = native_run.plan(program, arguments)
+        assert waited_for(planned) == []
+        expected = NumpyRun(program).run(arguments)
+        largest = max(np.abs(y).max() for y in expected)
+        for got, wanted in zip(planned.run(arguments), expected, strict=True):
+            atol = 1e-4 * largest if dtype == np.float32 else 1e-11 * largest
+            np.testing.assert_allclose(got, wanted, rtol=0, atol=atol)
+
+
+@native
+def test_what_takes_the_machine_longer_is_left_to_numpy():
+    """Thousands of numbers once more for each of a hundred blocks of examples, beside hardly anything else."""
+    f = lambda x, labels: ac.sum(ac.batch_norm(x) ** 3)
+    x, labels = data(2, 1600, (2000,), np.float32)
+    planned = native_run.plan(swept(f, [x, labels], []), [x, labels])
+    assert waited_for(planned)
+
+
+@native
+@pytest.mark.parametrize("lanes", ["examples", "channels"])
+def test_running_statistics_of_compiled_steps(lanes, monkeypatch):
+    """0.9 of the old and 0.1 of the batch's, the variance unbiased; they are observed when the last stage is done."""
+    monkeypatch.setenv("AUTOCONV_LANES", lanes)
+    first, second = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+    optimizer = optim.SGD([*first.parameters(), *second.parameters()], lr=0.0)
+    program = ac.compile(lambda x: ac.mean(second(ac.tanh(first(x))) ** 3))
+    expected = [(np.zeros(3), np.ones(3))] * 2
+    for seed in (1, 2, 3):
+        x = np.random.default_rng(seed).normal(1, 2, size=(5, 4, 4, 3)).astype(np.float32)
+        program.step(optimizer, x)
+        y = x.astype(np.float64)
+        for k, (mean, var) in enumerate(expected):
+            mu, variance = y.mean(axis=EVERY), y.var(axis=EVERY)
+            expected[k] = 0.9 * mean + 0.1 * mu, 0.9 * var + 0.1 * variance * 80 / 79
+            y = np.tanh((y - mu) / np.sqrt(variance + 1e-5))
+    for layer, (mean, var) in zip((first, second), expected, strict=True):
+        np.testing.assert_allclose(layer.running_mean, mean, atol=1e-5)
+        np.testing.assert_allclose(layer.running_var, var, rtol=1e-5)
+
+
+@native
+def test_a_plan_says_what_numpy_does():
+    f, parameters = between("batch norm", np.float32)
+    arguments = data(1, 5, (6, 6, 4), np.float32)
+    program = swept(f, arguments, parameters)
+    head, *lines = describe(native_run.plan(program, arguments)).splitlines()
+    assert ", 2 lines left to NumPy;" in head  # where labels stand, and the mean of the loss
+    assert sum("# NumPy" in line for line in lines) == 2
+    (root,) = [line for line in lines if " sqrt(" in line]
+    assert root.endswith("# elementwise on 4 cells (2 calls)")  # to normalise, and in the sweep
+
+
+@native
+def test_the_slopes_of_a_clip_are_the_machine_s():
+    x, labels = data(1, 5, (4, 4, 2), np.float64)
+    f = lambda x, labels: ac.sum(ac.clip(ac.tanh(3 * x * w), -0.5, 0.9) ** 2)
+    w = ac.tensor([1.5, 0.5])
+    program = swept(f, [x, labels], [w])
+    planned = native_run.plan(program, [x, labels])
+    assert len(planned.stages) == 1
+    y = np.tanh(3 * x * w.value)
+    inside = (y > -0.5) & (y < 0.9)
+    slope = (2 * y * (1 - y * y) * 3 * x * inside).sum(axis=EVERY)
+    np.testing.assert_allclose(planned.run([x, labels])[1], slope, rtol=1e-12)

@@ -6,6 +6,7 @@ computed by NumPy).  Stages have odd numbers and NumPy's turns even ones.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -19,7 +20,6 @@ from .instructions import (
     LOAD,
     MAP,
     OPERATIONS,
-    SPLAT,
     STORE,
     Input,
     Instruction,
@@ -44,15 +44,21 @@ class Cells:
     """The plan of a program for batches of ``examples``, numbers of one ``dtype``."""
 
     def __init__(self, program: Program, examples: int, dtype: np.dtype, row: int = 0) -> None:
-        """``row``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill."""
+        """``row``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill.
+
+        ``whole``, ``parts``: the cells of arrays in a stage; ``derived``: what it does to have them (see ``alike``).
+        """
         self.program, self.examples, self.dtype, self.row = program, examples, dtype, row
         self.lanes: dict[int, Lane] = {}
         self.pending: dict[int, Any] = {}
         self.merged: dict[int, int] = {}
         self.ready: dict[int, int] = {}
         self.axis: dict[int, int | None] = {}
-        self.numpy: list[int] = []
+        self.numpy: set[int] = set()
         self.stages: dict[int, Stage] = {}
+        self.whole: dict[tuple[int, int], Names] = {}
+        self.parts: dict[tuple[int, Any, int], Names] = {}
+        self.derived: dict[int, int] = {}
         self._loaded: dict[tuple[int, int, int], Names] = {}
         self._stored: set[int] = set()
         self.readers: list[list[int]] = [[] for _ in program.lines]
@@ -88,7 +94,7 @@ class Cells:
     def by_numpy(self, i: int, line: Line) -> None:
         ready = max((self.array(x) for x in line.operands), default=0)
         self.ready[i] = ready + ready % 2
-        self.numpy.append(i)
+        self.numpy.add(i)
         self.axis[i] = self._numpy_axis(i, line)
 
     def _numpy_axis(self, i: int, line: Line) -> int | None:
@@ -141,7 +147,7 @@ class Cells:
             line = self.program.lines[i]
             if line.dtype not in (self.dtype, np.dtype(bool)):
                 return None
-            shared = self._shared(i, axis, stage)
+            shared = self.shared(i, axis, stage)
             if shared is None:
                 shared = self.again(i, axis, stage)
             if shared is None:
@@ -151,6 +157,10 @@ class Cells:
                 shared = self._load(i, axis, stage)
             self._loaded[i, axis, stage] = shared
         return self._loaded[i, axis, stage]
+
+    def shared(self, i: int, axis: int, stage: int) -> Names | None:
+        """The cells of a line that is the same for every example; None if it is not."""
+        raise NotImplementedError
 
     def again(self, i: int, axis: int, stage: int) -> Names | None:
         """The cells of a line of an earlier stage, derived anew; None if it is to be loaded."""
@@ -170,41 +180,6 @@ class Cells:
         at.instructions.append(Instruction(LOAD, [names], [], i, array=at.input(Input(i, axis))))
         rest = tuple(n for d, n in enumerate(line.shape) if d != axis)
         return np.expand_dims(names.reshape(rest), axis)
-
-    def _shared(self, i: int, axis: int, stage: int) -> Names | None:
-        """The cells of a line that is the same for every example: numbers spread over all lanes."""
-        line = self.program.lines[i]
-        if i in self.lanes or not line.shape:
-            return None
-        one = (*line.shape[:axis], 1, *line.shape[axis + 1 :])
-        if line.value is not None and line.value.size and not any(line.value.strides):
-            return np.broadcast_to(self.spread(i, stage, part="first"), one)
-        if line.value is not None and (line.value.strides[axis] == 0 or line.shape[axis] == 1):
-            return self.spread(i, stage, part=("at", axis)).reshape(one)
-        if line.primitive is None or line.primitive.name != "broadcast_to":
-            return None
-        x = line.operands[0]
-        shape = self.program.lines[x].shape
-        q = axis - (len(line.shape) - len(shape))
-        if x in self.lanes or x in self.pending or (q >= 0 and shape[q] != 1):
-            return None
-        self.array(x)
-        return np.broadcast_to(self.spread(x, stage).reshape(shape), one)
-
-    def spread(self, i: int, stage: int, part: Any = None) -> Names:
-        """Cells with the numbers of an array that is there before the stage (or of a part of it)."""
-        at, line = self.stages[stage], self.program.lines[i]
-        key = (i, -1 if part is None else -2 if part == "first" else -3 - part[1], stage)
-        if key not in self._loaded:
-            count = 1 if part == "first" else prod(line.shape) // (line.shape[part[1]] if part else 1)
-            first = at.cells(max(count, self.row) if count == 1 else count)
-            if self.row and count == 1:
-                at.spread.add(first)
-            names = np.arange(first, first + count, dtype=np.int32)
-            one = Instruction(SPLAT, [names], [], i, array=at.input(Input(i, None, part=part)))
-            at.instructions.insert(0 if count == 1 else len(at.instructions), one)
-            self._loaded[key] = names
-        return self._loaded[key]
 
     # ---- new cells, and what is written there
 
@@ -256,18 +231,16 @@ class Cells:
         """The same numbers in cells of their own, in order."""
         if out is None:
             out = self.fresh(names.shape, stage, like=names if self.row else None)
-        self._elementwise(i, "copy", out, [names], (0.0,) * 3, stage)
+        self.stages[stage].instructions.append(self.elementwise(i, "copy", out, [names], {}))
         return out
 
-    def _elementwise(
-        self, i: int, name: str, out: Names, reads: list[Names], numbers: tuple[float, ...], stage: int
-    ) -> None:
+    def elementwise(self, i: int, name: str, out: Names, reads: list[Names], params: Mapping[str, Any]) -> Instruction:
         """One instruction for all cells, in the order in which the results stand in memory."""
         order = np.argsort(out, axis=None)
-        instruction = Instruction(
-            MAP, [out.ravel()[order]], [x.ravel()[order] for x in reads], i, OPERATIONS[name], numbers
-        )
-        self.stages[stage].instructions.append(instruction)
+        numbers = (0.0, float(params.get("at_zero", 0)), 0.0)
+        if name == "slope":
+            numbers = (params["less"], params["tie"], params["more"])
+        return Instruction(MAP, [out.ravel()[order]], [x.ravel()[order] for x in reads], i, OPERATIONS[name], numbers)
 
     def operand(self, i: int, line: Line) -> tuple[Names, int, int] | None:
         """The cells of a line's first operand, the axis of its examples, and the stage."""

@@ -89,9 +89,13 @@ def with_bias(low: Cells, i: int, line: Line) -> bool:
         if b in low.lanes or b in low.pending or other.primitive is None or other.primitive.name != "broadcast_to":
             continue
         source = other.operands[0]
+        shape = low.program.lines[source].shape
+        while (row := low.program.lines[source].primitive) is not None and row.name == "reshape":
+            source = low.program.lines[source].operands[0]  # the same numbers in the same order
         if source in low.lanes or low.array(source) + 1 > p.stage:
             continue
-        shape = low.program.lines[source].shape
+        if source in low.numpy and low.ready[source]:  # from sums of earlier stages: ``alike`` makes cells of it
+            continue
         places = np.broadcast_to(np.arange(prod(shape)).reshape(shape), line.shape)
         places = places.take([0], axis=p.axis).reshape([1 if c == p.n else p.sizes[c] for c in p.result])
         g, free, j, _ = p.letters()

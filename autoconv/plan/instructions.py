@@ -6,6 +6,7 @@ all examples that it makes.
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -139,8 +140,13 @@ class Stage:
 
     def values(self, names: Names) -> Iterator[int]:
         """The numbers of the values that these cells belong to (0: the zero cell alone)."""
+        if names.size and (one := self._value(names.min())) == self._value(names.max()):
+            return iter([one])
         found = np.searchsorted(self.starts, np.unique(names), side="right") - 1
         return iter(np.unique(found).tolist())
+
+    def _value(self, cell: int) -> int:
+        return bisect(self.starts, cell) - 1
 
     def input(self, wanted: Input) -> int:
         """The number of an input array."""

@@ -2,7 +2,8 @@
 
 Lines are taken in order.  A line is either *laned* (its cells, one example in each lane, live in a stage of the machine) or
 an *array* (a source, or computed by NumPy).  Stages have odd numbers and NumPy's turns even ones; a line goes to the first
-stage in which its operands can be had: cells of the same stage as they are, everything else through its array.
+stage in which its operands can be had: cells of the same stage as they are, what is cheap derived anew (``again``, ``alike``),
+everything else through its array.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from ..shapes import Shape, broadcast_axes, keepdims_shape
 from . import contraction, labels, overlap
 from .again import again
+from .alike import shared, work
 from .cells import Cells
 from .instructions import (
     GATHER,
@@ -34,11 +36,12 @@ class Lowering(Cells):
     """The plan of a program for batches of ``examples``, numbers of one ``dtype``."""
 
     def __init__(
-        self, program: Program, examples: int, dtype: np.dtype, row: int = 0, wanted: Set[tuple[int, int]] = frozenset()
+        self, program: Program, examples: int, dtype: np.dtype, row: int = 0, before: Lowering | None = None
     ) -> None:
-        """``wanted``: which lines which stages loaded when the program was lowered before (``loads``)."""
+        """``before``: the plan of the same program made without knowing what its stages load and how much they do."""
         super().__init__(program, examples, dtype, row)
-        self.wanted = wanted
+        self.wanted: Set[tuple[int, int]] = before.loads() if before else frozenset()
+        self.work = work(before.stages.values()) if before else 0
         for i, line in enumerate(program.lines):
             if line.primitive is None:
                 self.ready[i] = 0
@@ -52,6 +55,10 @@ class Lowering(Cells):
     def loads(self) -> set[tuple[int, int]]:
         """(line, stage) of all lines that a stage loads."""
         return {(x.line, n) for n, stage in self.stages.items() for x in stage.inputs if x.axis is not None}
+
+    def named(self) -> set[int]:
+        """The lines that have cells in some stage."""
+        return {*self.lanes, *[i for i, _ in self.whole], *[i for i, *_ in self._loaded]}
 
     def settle(self, i: int) -> None:
         """Write down a contraction that waited for its reader."""
@@ -109,10 +116,7 @@ class Lowering(Cells):
             if not ((a != 0) & (b != 0)).any():  # each cell of one meets the zero cell of the other: nothing to add
                 return np.where(a != 0, a, b)
         out = self.fresh(self.one(line.shape, axis), stage, like=max(reads, key=lambda x: len(np.unique(x))))
-        numbers = (0.0, float(line.params.get("at_zero", 0)), 0.0)
-        if name == "slope":
-            numbers = (line.params["less"], line.params["tie"], line.params["more"])
-        self._elementwise(i, name, out, reads, numbers, stage)
+        self.stages[stage].instructions.append(self.elementwise(i, name, out, reads, line.params))
         return out
 
     def _alias(self, i: int, line: Line) -> bool:
@@ -152,6 +156,9 @@ class Lowering(Cells):
 
     def again(self, i: int, axis: int, stage: int) -> Names | None:
         return again(self, i, axis, stage)
+
+    def shared(self, i: int, axis: int, stage: int) -> Names | None:
+        return shared(self, i, axis, stage)
 
     def _concat(self, i: int, line: Line) -> bool:
         axis = self.example_axis(*line.operands)

@@ -11,6 +11,7 @@ import numpy as np
 
 from .by_channels import ByChannels
 from .by_examples import ByExamples
+from .early import early
 from .instructions import CLEAR, Input, Output, Result
 from .kept import Kept
 from .layout import Layout, choose, machine
@@ -70,7 +71,7 @@ def plan(program: Program, arguments: Sequence[np.ndarray]) -> NativeRun | None:
     if examples < 1 or not work:
         return None
     dtype = max(work, key=lambda d: work[d])
-    rewritten = simplify(sums(slopes(program)))
+    rewritten = simplify(sums(early(slopes(program))))
     lowering = Lowering(rewritten, examples, dtype)
     if not any(s.instructions for s in lowering.stages.values()):
         return None
@@ -79,7 +80,7 @@ def plan(program: Program, arguments: Sequence[np.ndarray]) -> NativeRun | None:
     chosen = choose(lowering, parts)
     if chosen.channels or len(lowering.stages) > 1:
         row = chosen.lanes if chosen.channels else 0
-        lowering = Lowering(rewritten, examples, dtype, row, lowering.loads())
+        lowering = Lowering(rewritten, examples, dtype, row, lowering)
     return NativeRun(program, lowering, chosen, parts)
 
 
@@ -96,12 +97,14 @@ class NativeRun:
             for stage in self.stages:
                 stage.instructions = [one for one in stage.instructions if one.kind != CLEAR]
         wanted = self._needed(self.program.outputs)
-        self.asked = self._asked(wanted)
+        self.by_numpy = sorted(i for i in lowering.numpy if i in wanted)
+        # the lines that somebody besides the machine reads
+        self.asked = {*self.program.outputs, *[x for i in self.by_numpy for x in self.program.lines[i].operands]}
         self.kept = Kept(self.program, self.stages, self.asked)
         assemble = ByChannels if layout.channels else ByExamples
         self.assembled = [assemble(stage, layout) for stage in self.stages]
         self.machines = [a.machine(machine().Machine, self.dtype.itemsize, parts) for a in self.assembled]
-        self.turns = turns(lowering, self.stages, wanted)
+        self.turns = turns(lowering, self.stages, self.by_numpy, self._needed([]))
         self.calls = [turn for turn in self.turns if isinstance(turn, tuple)]
         lines = self.program.lines
         self._arguments = [(i, line.argument) for i, line in enumerate(lines) if line.argument is not None]
@@ -123,11 +126,6 @@ class NativeRun:
             if i in needed:
                 needed.update(self.program.lines[i].operands)
         return needed
-
-    def _asked(self, wanted: set[int]) -> set[int]:
-        """The lines that somebody besides the machine reads."""
-        lines = self.program.lines
-        return {*self.program.outputs, *[x for i in self.lowering.numpy if i in wanted for x in lines[i].operands]}
 
     def _unread(self, gradients: int) -> frozenset[int]:
         """The lines that are needed for nothing but the last ``gradients`` outputs."""

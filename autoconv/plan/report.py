@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from .instructions import CLEAR, DOT, GATHER, GEMM, MAP, OUTER, TOTAL, WORDS, Instruction
 from .native_run import NativeRun
 from .numpy_run import NumpyRun
@@ -50,7 +52,7 @@ def _head(run: NumpyRun | NativeRun) -> str:
         shared = f"{threads} thread{'s' * (threads > 1)}"
     return (
         f"{count} instructions of the native machine ({run.set}) in {len(run.stages)} call{'s' * (len(run.stages) > 1)}, "
-        f"{len(run.lowering.numpy)} lines left to NumPy; {of}, {shared}, "
+        f"{len(run.by_numpy)} lines left to NumPy; {of}, {shared}, "
         f"{size(memory, 'B')} of memory for {'all' if layout.team > 1 else 'each'}"
     )
 
@@ -97,16 +99,17 @@ def _peak(run: NumpyRun) -> int:
 
 
 def _native_notes(run: NativeRun) -> list[list[str]]:
-    program, lowering = run.program, run.lowering
+    program, named = run.program, run.lowering.named()
+    made = {one.line for stage in run.stages for one in stage.instructions}
     notes: list[list[str]] = [[] for _ in program.lines]
     for i, line in enumerate(program.lines):
         if line.primitive is None:
             continue
-        if i in lowering.numpy:
+        if i in run.by_numpy:
             notes[i].append("NumPy")
-        elif i in lowering.lanes and not _made(run, i):
+        elif i in named and i not in made:
             notes[i].append("no instruction: other names for the same cells")
-        elif not _made(run, i):
+        elif i not in made:
             notes[i].append("part of the line that reads it")
     for stage in run.stages:
         grouped: dict[tuple[int, int], list[Instruction]] = {}
@@ -115,11 +118,12 @@ def _native_notes(run: NativeRun) -> list[list[str]]:
                 grouped.setdefault((one.line, one.kind), []).append(one)
         for (line_number, _), many in grouped.items():
             notes[line_number].append(_words(program, many))
-    return notes
+    return [_counted(many) for many in notes]
 
 
-def _made(run: NativeRun, i: int) -> bool:
-    return any(one.line == i for stage in run.stages for one in stage.instructions)
+def _counted(notes: list[str]) -> list[str]:
+    """Each note once, and how many calls it is true of."""
+    return [note + (f" ({n} calls)" if n > 1 else "") for note, n in Counter(notes).items()]
 
 
 def _words(program: Program, many: list[Instruction]) -> str:

@@ -93,6 +93,11 @@ def _combine(program: Program, i: int, known: list[_Known]) -> _Known:
         return _Known(None, (line.operands[0], line.operands[1]), (-1.0, 0.0, 1.0))
     parts = [known[x] for x in line.operands]
     orders = {p.order for p in parts if p.order}
+    if len(orders) > 1:  # the slope of a slope (of a clip, say): the inner one is a cotangent like any other
+        parts = [
+            p if p.base is None else _Known(x, None, (1.0,) * 3) for x, p in zip(line.operands, parts, strict=True)
+        ]
+        orders = {p.order for p in parts if p.order}
     if len(orders) > 1:
         return itself
     order = next(iter(orders), None)

@@ -12,15 +12,11 @@ from .instructions import Input, Stage
 from .lower import Lowering
 
 
-def turns(lowering: Lowering, stages: Sequence[Stage], wanted: Set[int]) -> list[int | tuple[int, ...]]:
-    """Lines for NumPy (of which ``wanted`` are needed), and the numbers of the stages of a native call."""
-    lines = lowering.program.lines
-    needed = {x.line for stage in stages for x in stage.inputs}
-    for i in sorted(lowering.numpy, reverse=True):
-        if i in needed:
-            needed.update(lines[i].operands)
-    numpy = [i for i in lowering.numpy if i in wanted]
-    steps = [(lowering.ready[i], False, i) for i in numpy if i in needed]
+def turns(
+    lowering: Lowering, stages: Sequence[Stage], by_numpy: Sequence[int], waited: Set[int]
+) -> list[int | tuple[int, ...]]:
+    """The lines that NumPy makes, of which stages wait for those in ``waited``, and the numbers of a native call's stages."""
+    steps = [(lowering.ready[i], False, i) for i in by_numpy if i in waited]
     steps += [(stage.number, True, k) for k, stage in enumerate(stages)]
     order: list[int | tuple[int, ...]] = []
     for _, native, k in sorted(steps):
@@ -33,7 +29,7 @@ def turns(lowering: Lowering, stages: Sequence[Stage], wanted: Set[int]) -> list
             order[-1] = (*last, k)
         else:
             order.append((k,))
-    return [*order, *[i for i in numpy if i not in needed]]
+    return [*order, *[i for i in by_numpy if i not in waited]]
 
 
 def _at_hand(lowering: Lowering, before: Sequence[Stage], wanted: Input) -> bool:
