@@ -43,7 +43,8 @@ from .instructions import (
 )
 from .layout import Layout
 
-_FEW_POSITIONS = 4  # up to so many, a sum over cells that stand side by side is a dot product; packing would cost more
+_PACKING = 4  # numbers packed while a product of vectors is made
+_SUM = 4  # products of vectors that last as long as the sum over a vector's lanes
 
 
 @dataclass
@@ -227,27 +228,32 @@ class ByChannels(Assembled):
         self.packing = np.array(made, np.int64).reshape(-1, 8).tobytes()
 
     def _as_dot(self, one: Instruction) -> bool:
-        """Whether a contraction is a sum over cells that stand side by side, for few positions."""
-        more, count = one.more, len(one.more["vk"])
-        beside = [bool((np.diff(np.asarray(more[x])) == 1).all()) for x in ("sk", "vk")]
-        direct = len(more["sb"]) >= self.lanes and bool((np.diff(np.asarray(more["sb"])) == 1).all())
-        few = len(more["vb"]) <= _FEW_POSITIONS
-        return (
-            all(beside) and count >= self.lanes and few and not direct and more["bias"] is None and not more.get("relu")
-        )
+        """Whether a contraction is made by sums over the cells of a vector: their products are fewer, or nothing is packed."""
+        more, lanes = one.more, self.lanes
+        sb, sk, vk = (np.asarray(more[x]) for x in ("sb", "sk", "vk"))
+        if len(vk) < lanes or more["bias"] is not None or more.get("relu"):
+            return False
+        if not all(bool((np.diff(x) == 1).all()) for x in (sk, vk)) and (
+            len(vk) % lanes or not all(bool((np.diff(x.reshape(-1, lanes)) == 1).all()) for x in (sk, vk))
+        ):
+            return False
+        direct = len(sb) >= lanes and bool((np.diff(sb) == 1).all())
+        packed = 0 if direct else len(sb) * len(vk) / (_PACKING * len(more["vb"]))
+        return len(sb) * (-(-len(vk) // lanes) + _SUM) < -(-len(sb) // lanes) * len(vk) + packed
 
     def _dot(self, number: int, one: Instruction) -> list[list[int]]:
         at, more, out, lanes = self.where, one.more, self.where[one.writes[0]], self.lanes
-        count, positions = len(more["vk"]), at[np.asarray(more["vb"])]
-        starts, whole, made = self._starts(count), count // lanes, []
-        parts = [(positions, starts[:whole], starts[:whole], 0)]
+        sk, vk, positions = np.asarray(more["sk"]), np.asarray(more["vk"]), at[np.asarray(more["vb"])]
+        count, made = len(vk), []
+        starts, whole = self._starts(count), count // lanes
+        parts = [(positions, sk[starts[:whole]] - sk[0], vk[starts[:whole]], 0)]
         if left := count % lanes:
             spare = self.spare(number) + np.arange(len(positions))[:, None] * lanes + np.arange(lanes)
             source = np.where(np.arange(lanes) < lanes - left, 0, positions[:, None] + count - lanes + np.arange(lanes))
             copy = [MAP, OPERATIONS["copy"], 0, 0, 0, 0, 0, spare.size, self.table(spare), *[self.table(source)] * 3]
             made.append(copy + [0] * (WIDTH - len(copy)))
             parts.append((spare[:, 0], starts[-1:], np.zeros(1, int), ADDS))
-        rows = np.asarray(more["sb"]) + int(np.asarray(more["sk"])[0])
+        rows = np.asarray(more["sb"]) + int(sk[0])
         for columns, of_weights, of_cells, flags in parts:
             tables = [rows, of_weights, columns, of_cells, out[:, 0], out[0] - out[0, 0]]
             places = [one.array, IN_MEMORY, IN_MEMORY, NOWHERE]

@@ -266,11 +266,16 @@ def _rows_of_vectors(
     tables = [by_groups(found, mine, n, g, free, k, sizes=sizes) for found, mine, free in sides]
 
     def vectors(side: int) -> float:
-        """How many vector products it takes with this side in vectors; without end if its cells do not stand side by side."""
-        height, width = (prod([sizes[c] for c in sides[s][2]]) for s in (1 - side, side))
+        """How many vector products it takes with this side in vectors; without end if its cells do not stand side by side.
+
+        Results in another order than the line's are put in order one by one, once in a run.
+        """
+        terms, height, width = (prod([sizes[c] for c in x]) for x in (k, sides[1 - side][2], sides[side][2]))
+        in_order = result == g + sides[1 - side][2] + sides[side][2]
         beside = bool((np.diff(tables[side], axis=1) == 1).all()) and bool(tables[side].all())
         beside = beside and len(list(low.stages[stage].values(tables[side]))) == 1
-        return height * -(-width // low.row) if beside else float("inf")
+        products = terms * height * -(-width // low.row) + (0 if in_order else prod(line.shape) / low.examples)
+        return products if beside else float("inf")
 
     side = 0 if vectors(0) < vectors(1) else 1
     if vectors(side) == float("inf"):

@@ -18,6 +18,7 @@ from .instructions import DOT, GATHER, GEMM, MAP, OUTER, TOTAL, Stage
 WORK = 23  # the word of a contraction that says how many products of vectors it takes
 _LITTLE = 1500  # products of vectors: a smaller part of an instruction is not worth taking
 _PIECES = 2  # tasks for each thread that a large instruction becomes: a thread that begins later takes fewer
+_SHARED = frozenset([MAP, GATHER, TOTAL, GEMM, DOT, OUTER])  # what the machine does in parts
 _OF_CELL = 3  # products of vectors that last as long as one elementwise operation
 
 Rows = list[list[int]]
@@ -32,6 +33,7 @@ class _Task:
     """
 
     pieces: int
+    work: int = 0
     rows: Rows = field(default_factory=list)
     reads: set[int] = field(default_factory=set)
     writes: set[int] = field(default_factory=set)
@@ -67,15 +69,19 @@ def shared(
                 for k, task in enumerate(tasks[begins[-1] :], begins[-1])
                 if k in mine or task.writes & needed or task.reads & over or task.alone & (alone | over | needed)
             ]
-            pieces = max(1, min(_PIECES * threads, _work(row) // _LITTLE))
+            work = _work(row)
+            pieces = max(1, min(_PIECES * threads, work // _LITTLE)) if row[0] in _SHARED else 1
             if hits and (len(hits) > 1 or pieces > 1 or tasks[hits[0]].pieces > 1):
                 begins.append(len(tasks))
                 hits = []
+            elif not hits and len(tasks) > begins[-1] and tasks[-1].pieces == pieces == 1:
+                hits = [len(tasks) - 1] * (tasks[-1].work + work <= _LITTLE)  # many little ones make a task
             at = hits[0] if hits else len(tasks)
             if not hits:
                 tasks.append(_Task(pieces))
             task = tasks[at]
             task.rows.append(row)
+            task.work += work
             task.reads |= reads
             task.writes |= writes
             task.alone |= alone
@@ -93,7 +99,7 @@ def _overlaps(memory: Memory) -> dict[int, list[int]]:
 
 
 def _work(row: list[int]) -> int:
-    """How many products of vectors last as long as a row that can be shared; 0 for others."""
+    """How many products of vectors last about as long as a row of words."""
     kind = row[0]
     if kind in (GEMM, DOT):
         return row[WORK]
@@ -101,7 +107,7 @@ def _work(row: list[int]) -> int:
         return _OF_CELL * row[2]
     if kind in (GATHER, TOTAL):
         return row[2] * row[5]
-    return row[1] * row[2] if kind == OUTER else 0  # OUTER: its lanes become rows
+    return row[1] * row[2] if kind == OUTER else row[2]  # OUTER: its lanes become rows
 
 
 def _in_order(tasks: list[_Task], begins: list[int]) -> tuple[Rows, Rows, Rows]:

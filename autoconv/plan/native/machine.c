@@ -65,6 +65,7 @@ struct Job {
   long examples, updates;
   const int64_t *update;
   atomic_int wrong, infinite;
+  atomic_char *taken; /* of each task whether a thread has it */
 };
 static int least(long a, long b) { return (int)(a < b ? a : b); }
 
@@ -142,6 +143,7 @@ static int provide(Machine *self, int threads, int chunks) {
 /* Decide how many threads there are and how the passes use them; whether there was memory enough. */
 static int prepare(Job *job, PyObject *machines) {
   int parts = 1;
+  long tasks = 0;
   for (int k = 0; k < job->count; k++) {
     const Program *p = job->passes[k].program;
     const long blocks = (job->examples + p->cell - 1) / p->cell;
@@ -152,13 +154,16 @@ static int prepare(Job *job, PyObject *machines) {
     job->passes[k].team = team;
     job->passes[k].chunks = chunks;
     if (useful > parts) parts = useful;
+    for (long i = 0; i < p->phases; i++) tasks += blocks * p->phase[2 * i + 1];
+    tasks += chunks;
   }
   job->parts = enlist(least(parts, MOST_THREADS));
   for (int k = 0; k < job->count; k++) {
     Pass *pass = &job->passes[k];
+    tasks += 2 * job->parts; /* to pack and to collect */
     if (!provide((Machine *)PyTuple_GET_ITEM(machines, k), pass->team ? 1 : job->parts, pass->chunks)) return 0;
   }
-  return 1;
+  return (job->taken = calloc((size_t)(tasks + job->parts), sizeof *job->taken)) != 0;
 }
 /* run(machines, arrays, examples, threads, updates, tested): True; False if a place was out of range, None if the array of that
  * number (if given) is not finite.  The updates are made only if it is True. */
@@ -198,6 +203,7 @@ static PyObject *machine_run(PyObject *module, PyObject *args) {
   free(views);
   free(arrays);
   free(passes);
+  free(job.taken);
   if (!enough) return PyErr_NoMemory();
   if (failed) return 0;
   if (atomic_load(&job.infinite)) Py_RETURN_NONE;

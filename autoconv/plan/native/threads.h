@@ -1,8 +1,9 @@
 /* Threads: one pool for all programs, used by one run at a time.
  *
- * A run is a row of phases, each of so many tasks.  A thread takes the next task that nobody has, and begins with it once all
- * tasks of the phases before are done.  So nobody waits for a thread that sleeps or has lost its processor, except for the task
- * it has in hand; and since a task is the same work whoever takes it, the numbers do not depend on who does.
+ * A run is a row of phases, each of so many tasks.  A thread takes tasks that nobody has, its own share first, since what these
+ * read is in its cache; and begins once all tasks of the phases before are done.  So nobody waits for a thread that sleeps or
+ * has lost its processor, except for the task it has in hand; and since a task is the same work whoever takes it, the numbers
+ * do not depend on who does.
  */
 typedef struct {
   atomic_int value, sleeping;
@@ -10,10 +11,10 @@ typedef struct {
 static struct {
   pthread_mutex_t lock, run;
   pthread_cond_t changed;
-  Count runs, next, done, left; /* runs begun; in this one: tasks taken, tasks done, threads that have left */
+  Count runs, done, left; /* runs begun; in this one: tasks done, threads that have left */
   int size, parts, joined, first[MOST_THREADS];
   Job *job;
-} pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, {0, 0}, {0, 0}, {0, 0}, {0, 0}, 1, 0, 0, {0}, 0};
+} pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, {0, 0}, {0, 0}, {0, 0}, 1, 0, 0, {0}, 0};
 
 static void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -43,51 +44,57 @@ static void add_one(Count *count) {
   pthread_mutex_unlock(&pool.lock);
 }
 
-/* ---- a thread's way through the phases: it has task ``mine``; those of the phase are ``begin`` to ``end`` */
+/* ---- a thread's way through the phases: task ``task`` of the one whose first task is number ``begin`` of the run */
 typedef struct {
-  int mine, begin, end;
+  Job *job;
+  int part, begin, tasks, seen, task;
 } Way;
-static int mine(Way *way) {
-  if (way->mine >= way->end) return 0;
-  wait_for(&pool.done, way->begin);
-  return 1;
+static void enter(Way *way, long tasks) {
+  way->begin += way->tasks;
+  way->tasks = (int)tasks;
+  way->seen = 0;
 }
-static void finish(Way *way) {
-  add_one(&pool.done);
-  way->mine = atomic_fetch_add(&pool.next.value, 1);
+static int take(Way *way) {
+  atomic_char *taken = way->job->taken + way->begin;
+  for (const int n = way->tasks, own = (int)((long)n * way->part / way->job->parts); way->seen < n;) {
+    way->task = (own + way->seen++) % n;
+    if (atomic_load_explicit(&taken[way->task], memory_order_relaxed)) continue;
+    wait_for(&pool.done, way->begin);
+    if (!atomic_exchange(&taken[way->task], 1)) return 1;
+  }
+  return 0;
 }
-#define PHASE(way, tasks) for ((way).begin = (way).end, (way).end += (int)(tasks); mine(&(way)); finish(&(way)))
-#define TASK(way) ((way).mine - (way).begin)
+#define PHASE(way, tasks) for (enter(&(way), tasks); take(&(way)); add_one(&pool.done))
 
 /* All of a run by one thread; ``part`` says whose memory it uses. */
 static void work(Job *job, int part) {
-  Way way = {atomic_fetch_add(&pool.next.value, 1), 0, 0};
+  Way way = {job, part, 0, 0, 0, 0};
   for (Pass *pass = job->passes; pass < job->passes + job->count; pass++) {
     const Program *p = pass->program;
     const Kernel *kernel = pass->kernel;
     const long step = p->cell, blocks = (job->examples + step - 1) / step;
-    if (p->packings) PHASE(way, job->parts) kernel->pack(p, pass->arrays, TASK(way), job->parts);
+    if (p->packings) PHASE(way, job->parts) kernel->pack(p, pass->arrays, way.task, job->parts);
     if (pass->team)
       for (long b = 0; b < blocks; b++)
         for (const int64_t *phase = p->phase; phase < p->phase + p->phases * 2; phase += 2) {
           PHASE(way, phase[1]) {
             Thread t = {pass->memory[0], pass->sums[0], pass->arrays, b == 0, 0};
             const long left = job->examples - b * step;
-            kernel->block(p, &t, b * step, least(left, step), p->task + (phase[0] + TASK(way)) * 4);
+            kernel->block(p, &t, b * step, least(left, step), p->task + (phase[0] + way.task) * 4);
             if (t.wrong) atomic_store(&job->wrong, 1);
           }
         }
     else
       PHASE(way, pass->chunks) {
-        const long chunk = TASK(way), end = blocks * (chunk + 1) / pass->chunks;
+        const long chunk = way.task, end = blocks * (chunk + 1) / pass->chunks;
         const int64_t whole[] = {0, p->count, 0, 1};
         Thread t = {pass->memory[part], pass->sums[chunk], pass->arrays, 1, 0};
         for (long b = blocks * chunk / pass->chunks; b < end; b++, t.first = 0) kernel->block(p, &t, b * step, least(job->examples - b * step, step), whole);
         if (t.wrong) atomic_store(&job->wrong, 1);
       }
-    PHASE(way, job->parts) kernel->collect(pass, TASK(way), job->parts);
+    PHASE(way, job->parts) kernel->collect(pass, way.task, job->parts);
   }
-  if (job->updates || job->tested >= 0) PHASE(way, job->parts) job->passes->kernel->update(job, TASK(way), job->parts);
+  if (job->updates || job->tested >= 0) PHASE(way, job->parts) job->passes->kernel->update(job, way.task, job->parts);
 }
 /* Job, parts and the number of runs change together under the lock, so a worker never sees those of two runs. */
 static void *worker(void *number) {
@@ -110,7 +117,6 @@ static void run_job(Job *job) {
   pthread_mutex_lock(&pool.lock);
   atomic_store(&pool.done.value, 0);
   atomic_store(&pool.left.value, 0);
-  atomic_store(&pool.next.value, 0);
   pool.joined = 0;
   pool.parts = job->parts;
   if (job->parts > 1) {
