@@ -206,3 +206,22 @@ def test_schedules_refuse_what_makes_no_sense():
         with pytest.raises(ValueError, match="load_state_dict"):
             schedule.load_state_dict(state)
     assert schedule.state_dict()["epochs"] == 0
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["alone", "in a compiled step"])
+def test_momentum_switched_on_after_plain_steps(compiled):
+    """As in PyTorch, the first gradient after that is the buffer as it is: dampening counts from the next one on."""
+    p = ac.tensor(np.array([1.0, 2.0]))
+    o = optim.SGD([p], lr=0.1, dampening=0.5)
+    program = ac.compile(lambda x: (p * x).sum())
+    for momentum, g, expected in [
+        (0, [1.0, 1.0], [0.9, 1.9]),
+        (0.5, [2.0, 1.0], [0.7, 1.8]),
+        (0.5, [1.0, 2.0], [0.55, 1.65]),
+    ]:
+        o.momentum = momentum
+        if compiled:
+            program.step(o, np.array(g))
+        else:
+            o.step([np.array(g)])
+        np.testing.assert_allclose(p.value, expected, rtol=1e-12)

@@ -48,10 +48,11 @@ class SGD(Optimizer):
 
     def updated(self, value: np.ndarray, g: np.ndarray, state: Slots, step: int) -> np.ndarray:
         d = g + self.weight_decay * value if self.weight_decay else g
-        if self.momentum:
-            b = state["momentum_buffer"]
+        if self.momentum:  # maybe since this step only
+            first = step == 1 or "momentum_buffer" not in state
+            b = state.setdefault("momentum_buffer", np.zeros_like(value))
             b *= self.momentum
-            b += d if step == 1 else (1 - self.dampening) * d
+            b += d if first else (1 - self.dampening) * d
             d = d + self.momentum * b if self.nesterov else b
         return value - self.lr * d
 
@@ -148,7 +149,7 @@ class RMSprop(Optimizer):
             spread = v - state["grad_avg"] ** 2
         d = d / (np.sqrt(spread) + self.eps)
         if self.momentum:
-            b = state["momentum_buffer"]
+            b = state.setdefault("momentum_buffer", np.zeros_like(value))
             b *= self.momentum
             b += d
             d = b

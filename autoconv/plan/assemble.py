@@ -16,7 +16,7 @@ import numpy as np
 
 from .instructions import Instruction, Stage
 from .layout import Layout
-from .team import WORK, Rows, shared
+from .team import STORING, WORK, Rows, shared
 
 WIDTH = 24
 IN_MEMORY, IN_SUMS, IN_PACKED, NOWHERE = (
@@ -180,7 +180,7 @@ class Assembled:
         """Write down which tiles cover height x width results."""
         tall, wide = tiles(height, width, tallest, widest, self.registers, loads)
         w[14:18] = [self.table(tall), len(tall), self.table(wide), len(wide)]
-        w[WORK] = height * width * w[1]
+        w[WORK] = height * width * (w[1] + STORING)
 
 
 @cache

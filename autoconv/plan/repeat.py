@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from math import prod
 from operator import is_
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .native_run import NativeRun
     from .program import Line
 
+_NO_MEMORY: nullcontext[Mapping[int, np.ndarray]] = nullcontext({})
 _NUMBERS = slice(7, 15)  # among the machine's words for one parameter: the numbers of the update
 
 
@@ -151,7 +153,7 @@ class Repeat:
         own = {}
         for n, line, shape in self._results:
             arrays[n] = values[line] = own[line] = np.empty(shape, run.dtype)
-        with run.memory() as kept:
+        with run.memory() if self._kept else _NO_MEMORY as kept:
             for n, line in self._kept:
                 arrays[n] = kept[line]
             for n, wanted in self._inputs:

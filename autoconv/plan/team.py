@@ -16,10 +16,11 @@ import numpy as np
 from .instructions import DOT, GATHER, GEMM, MAP, OUTER, TOTAL, Stage
 
 WORK = 23  # the word of a contraction that says how many products of vectors it takes
+STORING = 3  # products of vectors that last as long as beginning and storing a result
 _LITTLE = 1500  # products of vectors: a smaller part of an instruction is not worth taking
 _PIECES = 2  # tasks for each thread that a large instruction becomes: a thread that begins later takes fewer
 _SHARED = frozenset([MAP, GATHER, TOTAL, GEMM, DOT, OUTER])  # what the machine does in parts
-_OF_CELL = 3  # products of vectors that last as long as one elementwise operation
+_OF_CELL = 8  # products of vectors that last as long as one elementwise operation
 
 Rows = list[list[int]]
 Memory = Mapping[int, tuple[int, int]]
