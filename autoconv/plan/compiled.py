@@ -109,7 +109,7 @@ class Compiled:
         made.accept()
         if not step.done:
             optimizer.step(made.gradients)
-        return call.plain(made.result)
+        return _plain(call, made)
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what is not finite is given back
     def step_if_finite(self, optimizer: Any, *args: Any, **kwargs: Any) -> tuple[Any, Tensor | None]:
@@ -124,12 +124,12 @@ class Compiled:
             made.accept()
             if not step.done:
                 optimizer.step(made.gradients)
-            return call.plain(made.result), None
+            return _plain(call, made), None
         if not isinstance(loss, Tensor):
             call.lift()
             again = record(self._traced(call, None), call.lines, [], made.sources)
             loss = _loss(again.result[0])
-        return call.plain(made.result), loss
+        return _plain(call, made), loss
 
     @property
     def parameters(self) -> tuple[Any, ...]:
@@ -147,7 +147,7 @@ class Compiled:
     def _run(self, call: Call, asked: Any) -> Any:
         made = self._made(call, asked)
         made.accept()
-        result = call.plain(made.result)
+        result = _plain(call, made)
         return result if asked is None else (result, call.shaped(made.resolved, made.gradients, made.own))
 
     def _made(self, call: Call, asked: Any, step: Step | None = None) -> Made:
@@ -221,6 +221,11 @@ class Compiled:
         y = _loss(result)
         _check_scalar(y)
         return Made(result, sweep(y, call.wanted(asked, y)), call.resolved)
+
+
+def _plain(call: Call, made: Made) -> Any:
+    """The result with arrays in place of Tensors; that of a run has them already."""
+    return made.result if made.own else call.plain(made.result)
 
 
 def _asked(wrt: Any, args: tuple[Any, ...]) -> Any:
