@@ -42,14 +42,31 @@ static inline __attribute__((always_inline)) void NAME(gemm)(const NAME(Gemm) *g
       UNROLL for (int j = 0; j < J; j++) sum[i][j] += w * x[j]; \
     } \
   }
-  long k = 0, K = g->k;
-  if (P > 1)
-    for (; k + P <= K; k += P) {
-      STEP(k, a)
-      UNROLL for (int p = 1; p < P; p++) STEP(k + p, b[p])
-    }
-  for (; k < K; k++) STEP(k, a)
+  const long K = g->k;
+  const int many = K >= 2 * SHORT; /* a long sum is the sum of shorter ones, so that rounding grows with the root of their number */
+  V whole[8][4];
+  if (many)
+    UNROLL for (int i = 0; i < I; i++)
+      UNROLL for (int j = 0; j < J; j++) whole[i][j] = ZERO;
+  for (long k = 0, end; k < K;) {
+    end = K - k < 2 * SHORT ? K : k + SHORT;
+    if (P > 1)
+      for (; k + P <= end; k += P) {
+        STEP(k, a)
+        UNROLL for (int p = 1; p < P; p++) STEP(k + p, b[p])
+      }
+    for (; k < end; k++) STEP(k, a)
+    if (many)
+      UNROLL for (int i = 0; i < I; i++)
+        UNROLL for (int j = 0; j < J; j++) {
+          whole[i][j] += a[i][j];
+          a[i][j] = ZERO;
+        }
+  }
 #undef STEP
+  if (many)
+    UNROLL for (int i = 0; i < I; i++)
+      UNROLL for (int j = 0; j < J; j++) a[i][j] = whole[i][j];
   UNROLL for (int p = 1; p < P; p++)
     UNROLL for (int i = 0; i < I; i++)
       UNROLL for (int j = 0; j < J; j++) a[i][j] += b[p][i][j];

@@ -21,7 +21,7 @@
 #else
 #define SHUFFLE(a, b, type, ...) __builtin_shuffle(a, b, (type){__VA_ARGS__})
 #endif
-enum { WIDTH = 24, UPDATE_WIDTH = 16, MOST_THREADS = 64, MOST_CHUNKS = 64, SOME = 64, STRIP = 1024 };
+enum { WIDTH = 24, UPDATE_WIDTH = 16, MOST_THREADS = 64, MOST_CHUNKS = 64, SOME = 64, SHORT = 128, STRIP = 1024 };
 enum { SGD = 1, ADAM, MOMENTUM };
 enum { MAP = 1, GATHER, LOAD, STORE, SPLAT, CHOOSE, PLACE, CLEAR, TOTAL, GEMM, DOT, TURN, STRIPS };
 enum { IN_MEMORY = -1, IN_SUMS = -2, IN_PACKED = -3, NOWHERE = -4 };              /* or the number of an array */
