@@ -6,7 +6,7 @@ import pytest
 import autoconv as ac
 from autoconv import nn, optim, plan, train
 from autoconv.data import batches
-from autoconv.plan import native_run
+from autoconv.plan.run import native_run
 
 RNG = np.random.default_rng(5)
 IMAGES = RNG.normal(size=(50, 8, 8, 2)).astype(np.float32)

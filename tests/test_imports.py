@@ -10,6 +10,21 @@ FLOORS = [
     "files", "shapes", "arrays", "hooks", "tape", "primitives", "backward", "transforms", "functional", "gradcheck", "scalar", "views", "tutor", "plan", "nn", "optim",
     "datasets", "models", "data", "checkpoint", "train", "demo", "__init__", "cli", "__main__",
 ]  # fmt: skip
+PLAN = [
+    "_machine",
+    "record",
+    "rewrite",
+    "lower",
+    "assemble",
+    "run",
+    "report",
+    "call",
+    "arguments",
+    "entry",
+    "scalars",
+    "compiled",
+    "__init__",
+]
 
 
 def floor(path):
@@ -41,6 +56,15 @@ def test_imports_point_down():
         for target in imported(path):
             where = FLOORS.index(target[1] if len(target) > 1 and target[1] in FLOORS else "__init__")
             assert where <= floor(path), f"{path.name} imports {'.'.join(target)}, which stands above it"
+
+
+def test_imports_of_the_plan_point_down():
+    for path in (PACKAGE / "plan").rglob("*.py"):
+        own = PLAN.index(path.relative_to(PACKAGE / "plan").with_suffix("").parts[0])
+        for target in imported(path):
+            if target[:2] == ("autoconv", "plan"):
+                below = PLAN.index(target[2] if len(target) > 2 else "__init__")
+                assert below <= own, f"{path.name} imports {'.'.join(target)}, which stands above it"
 
 
 def test_import_needs_no_more_than_numpy():

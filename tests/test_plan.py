@@ -7,9 +7,9 @@ import autoconv as ac
 from autoconv import models, nn
 from autoconv.hooks import observe
 from autoconv.plan import compile
-from autoconv.plan.numpy_run import NumpyRun
-from autoconv.plan.passes import drop, fold, share, simplify, skip
-from autoconv.plan.program import from_tape
+from autoconv.plan.rewrite.passes import drop, fold, share, simplify, skip
+from autoconv.plan.rewrite.program import from_tape
+from autoconv.plan.run.numpy_run import NumpyRun
 from autoconv.primitives import TABLE
 from autoconv.tape import Tensor
 from autoconv.transforms import flatten

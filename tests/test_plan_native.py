@@ -9,11 +9,12 @@ import pytest
 
 import autoconv as ac
 from autoconv import nn
-from autoconv.plan import compile, native_run
-from autoconv.plan.numpy_run import NumpyRun
-from autoconv.plan.passes import simplify
-from autoconv.plan.program import from_tape
-from autoconv.plan.slopes import slopes
+from autoconv.plan import compile
+from autoconv.plan.rewrite.passes import simplify
+from autoconv.plan.rewrite.program import from_tape
+from autoconv.plan.rewrite.slopes import slopes
+from autoconv.plan.run import native_run
+from autoconv.plan.run.numpy_run import NumpyRun
 from autoconv.tape import Tensor
 
 native = pytest.mark.skipif(not native_run.available(), reason="the native machine is not built here, or switched off")

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from test_plan_native import in_dtype, layouts, random_net, swept
 
-from autoconv.plan import native_run
-from autoconv.plan.assemble import IN_MEMORY, IN_SUMS, WIDTH
-from autoconv.plan.instructions import (
+from autoconv.plan.assemble.assemble import IN_MEMORY, IN_SUMS, WIDTH
+from autoconv.plan.lower.instructions import (
     CHOOSE,
     CLEAR,
     DOT,
@@ -23,7 +22,8 @@ from autoconv.plan.instructions import (
     STORE,
     TOTAL,
 )  # fmt: skip
-from autoconv.plan.passes import simplify
+from autoconv.plan.rewrite.passes import simplify
+from autoconv.plan.run import native_run
 
 native = pytest.mark.skipif(not native_run.available(), reason="the native machine is not built here, or switched off")
 SUMS = 1 << 40  # where the sums begin, beside the addresses of memory
@@ -106,7 +106,7 @@ def planned_for(seed, examples, dtype, layout, monkeypatch):
 @pytest.mark.parametrize("channels", [False, True], ids=["examples", "channels"])
 @pytest.mark.parametrize("seed", range(12))
 def test_tasks_of_a_phase_do_not_meet(seed, channels, monkeypatch):
-    monkeypatch.setattr("autoconv.plan.team._LITTLE", 50)  # so that small nets are cut as large ones are
+    monkeypatch.setattr("autoconv.plan.assemble.team._LITTLE", 50)  # so that small nets are cut as large ones are
     possible = [x for x in layouts(np.float32) if x.channels == channels and x.team > 1]
     planned, _ = planned_for(seed, 5, np.float32, possible[seed % len(possible)], monkeypatch)
     cut = 0
@@ -138,7 +138,7 @@ def test_tasks_of_a_phase_do_not_meet(seed, channels, monkeypatch):
 @native
 @pytest.mark.parametrize("seed", range(6))
 def test_the_bits_do_not_depend_on_how_many_threads_share_a_block(seed, monkeypatch):
-    monkeypatch.setattr("autoconv.plan.team._LITTLE", 50)
+    monkeypatch.setattr("autoconv.plan.assemble.team._LITTLE", 50)
     possible = [x for x in layouts(np.float64) if x.team > 1]
     layout = possible[seed % len(possible)]
     examples = layout.examples  # one block: with more, each thread of one's own has sums of its own

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__, checkpoint, data, models, optim
-from ..plan import native_run
+from ..plan.run import native_run
 from ..primitives import TABLE
 from ..scalar import floors
 from ..train import evaluate, fit

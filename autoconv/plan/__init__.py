@@ -1,13 +1,19 @@
 """Compiled tapes: record a function once, run it many times.
 
-The way of a tape: watch (record, and notice what cannot be replayed) and guards (what else the function reads; effects: what
-it only writes), program (the tape as plain data), passes (dead lines dropped, equal ones shared, constants folded).  Then
-either numpy_run (line by line in planned memory), or slopes, early, sums (lines rewritten), lower (with cells, names, labels,
-contraction, overlap; alike and again: what a stage derives anew), layout (what the lanes of a vector hold), assemble
-(by_examples or by_channels, strips; team: tasks of threads that share a block), turns (which stages are one call) and
-native_run: instructions for the machine in native/.  compiled and call are what a user holds, entry what is known about one
-signature, step the optimiser's part, repeat a step like the last one, scalars the same for functions of numbers (arguments:
-which numbers), report the plan in words.
+The way of a tape, folder by folder:
+
+- ``record``: the lines of a function (watch), and what else it reads (guards; effects: what it only writes);
+- ``rewrite``: the tape as plain data (program); dead lines dropped, equal ones shared, constants folded (passes), then what
+  only the machine needs (slopes, early, sums);
+- ``lower``: lines to instructions on cells (cells, names, labels, contraction, overlap; alike and again: what a stage derives
+  anew);
+- ``assemble``: what the lanes of a vector hold (layout), instructions to bytes (by_examples or by_channels, strips), and the
+  tasks of threads that share a block (team);
+- ``run``: numpy_run, line by line in planned memory; native_run, for the machine in ``native``: which stages are one call
+  (turns), what stays between them (kept), the optimiser's part (step), and a step like the last one (repeat).
+
+compiled and call are what a user holds, entry what is known about one signature, scalars the same for functions of numbers
+(arguments: which numbers), report the plan in words.
 Nothing about speed leaks into the maths: the plain tape stays the oracle.
 """
 

@@ -19,10 +19,10 @@ from ..tape import Tensor
 from ..transforms import _inside, flatten
 from .call import Call, Tensors
 from .entry import Entry, Made, planned
-from .guards import Guards
+from .record.guards import Guards
+from .record.watch import apart, record
+from .run.step import Step
 from .scalars import ScalarFunction
-from .step import Step
-from .watch import apart, record
 
 _PATIENCE = 3  # recordings after which a function that cannot be replayed is simply called
 _KEPT = 64  # signatures, and times that one signature is recorded again before it is left to f

@@ -15,15 +15,16 @@ import numpy as np
 
 from ..tape import Tape, Tensor
 from ..transforms import flatten
-from . import native_run, report
+from . import report
 from .call import Call
-from .guards import Guards
-from .native_run import NativeRun
-from .numpy_run import NumpyRun
-from .passes import simplify
-from .program import from_tape
-from .step import Step
-from .watch import Recorded
+from .record.guards import Guards
+from .record.watch import Recorded
+from .rewrite.passes import simplify
+from .rewrite.program import from_tape
+from .run import native_run
+from .run.native_run import NativeRun
+from .run.numpy_run import NumpyRun
+from .run.step import Step
 
 _HOLE = object()  # where an output that is computed stands among those that are not
 

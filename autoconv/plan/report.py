@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from .instructions import CLEAR, DOT, GATHER, GEMM, MAP, OUTER, TOTAL, WORDS, Instruction
-from .native_run import NativeRun
-from .numpy_run import NumpyRun
-from .program import Program
+from .lower.instructions import CLEAR, DOT, GATHER, GEMM, MAP, OUTER, TOTAL, WORDS, Instruction
+from .rewrite.program import Program
+from .run.native_run import NativeRun
+from .run.numpy_run import NumpyRun
 
 
 def size(count: float, unit: str) -> str:

@@ -18,8 +18,8 @@ from ..scalar.floors import KINDS, Scalar, floor
 from ..scalar.replay import REFUSED, ScalarProgram, recorded
 from ..transforms import flatten
 from .arguments import Inputs, Numbers, by_position
-from .guards import Guards
-from .watch import apart, record
+from .record.guards import Guards
+from .record.watch import apart, record
 
 _KEPT = 64
 

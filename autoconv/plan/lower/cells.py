@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..shapes import Shape
+from ...shapes import Shape
+from ..rewrite.program import Line, Program
 from .instructions import (
     CLEAR,
     GATHER,
@@ -28,7 +29,6 @@ from .instructions import (
     Stage,
 )
 from .names import in_memory, one_example
-from .program import Line, Program
 
 
 @dataclass

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..tape import Tensor, _next_serial
+from ...tape import Tensor, _next_serial
 
 if TYPE_CHECKING:
     from .native_run import NativeRun

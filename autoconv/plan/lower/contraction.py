@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from ..shapes import Shape
+from ...shapes import Shape
+from ..rewrite.program import Line
 from .cells import Cells
 from .instructions import DOT, GEMM, OUTER, Input, Instruction, Names, Result
-from .program import Line
 
 _FEW = 8  # terms for each example below which lanes are summed by transposition rather than one result at a time
 

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .assemble import GROWS, IN_MEMORY, IN_SUMS, NOWHERE, POSITIVE_PART, WIDTH, Assembled
-from .instructions import (
+from ..lower.instructions import (
     CHOOSE,
     CLEAR,
     DOT,
@@ -28,6 +27,7 @@ from .instructions import (
     Instruction,
     Stage,
 )
+from .assemble import GROWS, IN_MEMORY, IN_SUMS, NOWHERE, POSITIVE_PART, WIDTH, Assembled
 from .layout import Layout
 from .strips import groups, strips
 

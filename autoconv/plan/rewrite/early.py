@@ -11,8 +11,8 @@ from math import prod
 
 import numpy as np
 
-from ..primitives import TABLE
-from ..shapes import Shape
+from ...primitives import TABLE
+from ...shapes import Shape
 from .program import Line, Program, keep
 
 

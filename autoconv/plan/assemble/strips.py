@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .instructions import MAP, Instruction, Stage
+from ..lower.instructions import MAP, Instruction, Stage
 
 _STRIP = 64  # elements of the first instruction in a strip: a few times so many vectors fit into 32 KB
 

@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from .by_channels import ByChannels
-from .by_examples import ByExamples
-from .early import early
-from .instructions import CLEAR, Input, Output, Result
+from ..assemble.by_channels import ByChannels
+from ..assemble.by_examples import ByExamples
+from ..assemble.layout import Layout, choose, machine
+from ..lower.instructions import CLEAR, Input, Output, Result
+from ..lower.lower import Lowering
+from ..rewrite.early import early
+from ..rewrite.passes import simplify
+from ..rewrite.program import Program
+from ..rewrite.slopes import slopes
+from ..rewrite.sums import sums
 from .kept import Kept
-from .layout import Layout, choose, machine
-from .lower import Lowering
 from .numpy_run import NumpyRun
-from .passes import simplify
-from .program import Program
 from .repeat import ALONE, Repeat, holders
-from .slopes import slopes
 from .step import Step
-from .sums import sums
 from .turns import turns
 
 _WORTH_A_THREAD = 200_000  # floating-point operations below which waking a second thread costs more than it saves

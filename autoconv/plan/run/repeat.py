@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..hooks import watcher
-from ..tape import Tensor
-from .instructions import Input, Result
-from .layout import machine
+from ...hooks import watcher
+from ...tape import Tensor
+from ..assemble.layout import machine
+from ..lower.instructions import Input, Result
 from .step import Step, known, numbers
 
 if TYPE_CHECKING:
+    from ..rewrite.program import Line
     from .native_run import NativeRun
-    from .program import Line
 
 _NO_MEMORY: nullcontext[Mapping[int, np.ndarray]] = nullcontext({})
 _NUMBERS = slice(7, 15)  # among the machine's words for one parameter: the numbers of the update

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ..hooks import Watcher, watcher
-from ..tape import Tape, Tensor, _scope, tensor
-from ..transforms import _inside
+from ...hooks import Watcher, watcher
+from ...tape import Tape, Tensor, _scope, tensor
+from ...transforms import _inside
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .instructions import Instruction, Stage
+from ..lower.instructions import Instruction, Stage
 from .layout import Layout
 from .team import STORING, WORK, Rows, shared
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ..tape import Tensor
+from ...tape import Tensor
 from . import effects
 
 _MISSING = object()

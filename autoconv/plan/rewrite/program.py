@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..shapes import Shape
-from ..tape import Primitive, Tape, Tensor, setting
+from ...shapes import Shape
+from ...tape import Primitive, Tape, Tensor, setting
 
 
 @dataclass(slots=True)

@@ -12,8 +12,8 @@ from functools import cache
 from math import ceil
 from typing import Any
 
-from .instructions import DOT, GEMM, OUTER
-from .lower import Lowering
+from ..lower.instructions import DOT, GEMM, OUTER
+from ..lower.lower import Lowering
 
 _OF_CHANNELS = 1.2  # what channels in the lanes cost besides: weights are read for each example, rows have ragged ends
 _CROWDED = 1.5  # what it costs when the values of a block do not fit the cache that a processor has to itself
@@ -29,7 +29,7 @@ _WALK = 512  # bytes: a vector of any width is one operation, and a wider one ha
 def machine() -> Any:
     """The compiled extension, or None if it was not built."""
     try:
-        from . import _machine  # type: ignore[attr-defined]
+        from .. import _machine  # type: ignore[attr-defined]
     except ImportError:
         return None
     return _machine

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..shapes import broadcast_axes
+from ...shapes import broadcast_axes
+from ..rewrite.program import Line
 from .instructions import DOT, GATHER, GEMM, OPERATIONS, OUTER, SPLAT, Input, Instruction, Names, Stage
-from .program import Line
 
 if TYPE_CHECKING:
     from .lower import Lowering

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import arrays
-from ..tape import Primitive
+from ... import arrays
+from ...tape import Primitive
 from .program import Line, Program, keep
 
 Cases = tuple[float, ...]  # less, tie, more

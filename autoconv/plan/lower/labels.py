@@ -9,9 +9,9 @@ from math import prod
 
 import numpy as np
 
+from ..rewrite.program import Line
 from .cells import Cells
 from .instructions import CHOOSE, PLACE, Input, Instruction
-from .program import Line
 
 
 def merges(low: Cells, i: int, line: Line, x: int, axis: int) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..primitives import TABLE
-from ..shapes import Shape, broadcast_axes
+from ...primitives import TABLE
+from ...shapes import Shape, broadcast_axes
 from .program import Line, Program, keep
 
 _DEEPEST = 16  # products of products

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .instructions import DOT, GATHER, GEMM, MAP, OUTER, TOTAL, Stage
+from ..lower.instructions import DOT, GATHER, GEMM, MAP, OUTER, TOTAL, Stage
 
 WORK = 23  # the word of a contraction that says how many products of vectors it takes
 STORING = 3  # products of vectors that last as long as beginning and storing a result

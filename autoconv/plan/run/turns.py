@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
-from .instructions import Input, Stage
-from .lower import Lowering
+from ..lower.instructions import Input, Stage
+from ..lower.lower import Lowering
 
 
 def turns(

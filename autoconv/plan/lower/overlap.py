@@ -10,12 +10,12 @@ from math import prod
 
 import numpy as np
 
-from .. import arrays
-from ..shapes import Shape
+from ... import arrays
+from ...shapes import Shape
+from ..rewrite.program import Line
 from .cells import Cells
 from .contraction import Pending, by_groups, cells_of, gemm
 from .instructions import Names
-from .program import Line
 
 
 def overlap(low: Cells, i: int, line: Line) -> bool:

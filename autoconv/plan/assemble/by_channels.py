@@ -13,20 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .assemble import (
-    ADDS,
-    BIAS_OF_VECTORS,
-    GROWS,
-    IN_MEMORY,
-    IN_PACKED,
-    IN_SUMS,
-    NOWHERE,
-    POSITIVE_PART,
-    ROWS_OUTSIDE,
-    WIDTH,
-    Assembled,
-)
-from .instructions import (
+from ..lower.instructions import (
     CHOOSE,
     DOT,
     GATHER,
@@ -40,6 +27,19 @@ from .instructions import (
     TOTAL,
     Instruction,
     Stage,
+)
+from .assemble import (
+    ADDS,
+    BIAS_OF_VECTORS,
+    GROWS,
+    IN_MEMORY,
+    IN_PACKED,
+    IN_SUMS,
+    NOWHERE,
+    POSITIVE_PART,
+    ROWS_OUTSIDE,
+    WIDTH,
+    Assembled,
 )
 from .layout import Layout
 

@@ -13,7 +13,8 @@ from math import prod
 
 import numpy as np
 
-from ..shapes import Shape, broadcast_axes, keepdims_shape
+from ...shapes import Shape, broadcast_axes, keepdims_shape
+from ..rewrite.program import Line, Program
 from . import contraction, labels, overlap
 from .again import again
 from .alike import shared, work
@@ -27,7 +28,6 @@ from .instructions import (
     Result,
 )
 from .names import one_example, steps
-from .program import Line, Program
 
 _MOST_CELLS = 1 << 25  # a larger plan would take longer to make than NumPy takes to run
 
