@@ -22,7 +22,7 @@ from ..rewrite.sums import sums
 from .kept import Kept
 from .numpy_run import NumpyRun
 from .repeat import ALONE, Repeat, holders
-from .step import Step
+from .step import Step, in_order
 from .turns import turns
 
 _WORTH_A_THREAD = 200_000  # floating-point operations below which waking a second thread costs more than it saves
@@ -159,9 +159,7 @@ class NativeRun:
         if wanted.axis:
             value = np.moveaxis(value, wanted.axis, 0)
         dtype = _PLACES if wanted.places else self.dtype
-        if value.dtype == dtype and value.flags.c_contiguous:
-            return value
-        return np.ascontiguousarray(value, dtype)
+        return value if in_order(value, dtype) else np.require(value, dtype, ["C", "ALIGNED"])
 
     def run(self, arguments: Sequence[np.ndarray], step: Step | None = None) -> list[Any]:
         """The outputs; with ``step`` the parameters are moved as well, in the last native call where that can be.

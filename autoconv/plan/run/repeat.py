@@ -21,7 +21,7 @@ from ...hooks import watcher
 from ...tape import Tensor
 from ..assemble.layout import machine
 from ..lower.instructions import Input, Result
-from .step import Step, known, numbers
+from .step import Step, in_order, known, numbers
 
 if TYPE_CHECKING:
     from ..rewrite.program import Line
@@ -171,12 +171,9 @@ class Repeat:
 
     def _bind(self, values: list[np.ndarray], slots: list[Any]) -> bool:
         """Take these arrays for the next steps, if the machine may write them."""
-        sound = [x.flags.c_contiguous and x.flags.owndata and x.dtype == self._run.dtype for x in values]
+        sound = [in_order(x, self._run.dtype) and x.flags.owndata for x in values]
         shapes = [self._run.program.lines[line].shape for line in self._run.gradient_lines(len(values))]
-        fine = [
-            isinstance(x, np.ndarray) and x.flags.c_contiguous and x.flags.writeable and x.dtype == self._run.dtype
-            for x in slots
-        ]
+        fine = [isinstance(x, np.ndarray) and in_order(x, self._run.dtype) and x.flags.writeable for x in slots]
         sizes = [x.size for x in values]
         if not (all(sound) and all(fine) and sizes == [prod(shape) for shape in shapes]):
             return False

@@ -52,7 +52,7 @@ class Step:
         for p, line, state in zip(params, lines, o.state, strict=True):
             value = new = p.value
             if id(value) not in unshared:
-                if value.dtype != run.dtype or not value.flags.c_contiguous:
+                if not in_order(value, run.dtype):
                     return b""
                 new = np.empty(value.shape, value.dtype)
             slots = dict(state) if state else {**o.slots(p), "step": 0}
@@ -91,7 +91,7 @@ class Step:
         for k, x in slots.items():
             if k == "step":
                 continue
-            if not (x.flags.c_contiguous and x.flags.writeable and x.dtype == p.dtype):
+            if not (in_order(x, p.dtype) and x.flags.writeable):
                 return False
             if self.careful and kept:
                 slots[k] = x = x.copy()
@@ -111,6 +111,11 @@ class Step:
                 p.value = new
             p.serial = serial
             state.update(slots, step=slots["step"] + 1)
+
+
+def in_order(x: np.ndarray, dtype: np.dtype) -> bool:
+    """Whether the machine can take an array as it is: numbers of this dtype, in rows, where the processor wants them."""
+    return x.dtype == dtype and x.flags.c_contiguous and x.flags.aligned
 
 
 def known(optimizer: Any) -> bool:
