@@ -75,8 +75,12 @@ def pull(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[
     y = line if recorded else line.value
     operands: tuple[Any, ...] = line.operands if recorded else tuple([x.value for x in line.operands])
     if primitive.definition is not None:
-        rule = partial(by_definition, primitive, wanted, line.params)
-        made = rule(g, *operands) if recorded else arrays.in_blocks(rule, len(wanted), g, *operands)
+        if recorded or primitive.at is None:
+            rule = partial(by_definition, primitive, wanted, line.params)
+            made = rule(g, *operands) if recorded else arrays.in_blocks(rule, len(wanted), g, *operands)
+        else:
+            x, y = operands
+            made = arrays.times_cases(g, x, y, by_case(primitive, wanted, tuple(line.params.items())))
     elif isinstance(primitive.vjps, tuple):
         made = [primitive.vjps[k](g, y, *operands, **line.params) for k in wanted]  # type: ignore[misc]
     else:
@@ -92,6 +96,17 @@ def by_definition(
     placed = primitive.at(*operands, **params) if primitive.at else operands
     variables, numbers, derived = derive(primitive, len(operands), wanted, tuple(params.items()))
     return list(derived.run({**numbers, **dict(zip(variables, (g, *placed), strict=True))}))
+
+
+@cache
+def by_case(primitive: Primitive, wanted: tuple[int, ...], params: tuple[tuple[str, Any], ...]) -> list[arrays.Cases]:
+    """The slopes of a row that is differentiated at (order of x and y, 0): the derived rule for the orders -1, 0 and 1.
+
+    There are no other cases, so on arrays the rule is a product with one of three numbers for each operand ``wanted``.
+    """
+    variables, numbers, derived = derive(primitive, 2, wanted, params)
+    point = zip(variables, (np.ones(3), np.array([-1.0, 0.0, 1.0]), np.zeros(3)), strict=True)
+    return [tuple(slope.tolist()) for slope in derived.run({**numbers, **dict(point)})]
 
 
 @cache

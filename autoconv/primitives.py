@@ -156,9 +156,9 @@ def _greatest(x: Any, y: Any) -> Any:
     m = stop_gradient(maximum(x, y))
     return m + log(exp(x - m) + exp(y - m))
 
-maximum = defined("maximum", lambda x, y, ties="split": np.maximum(x, y), r"\max({0}, {1})",
+maximum = defined("maximum", lambda x, y, ties="split": arrays.extreme(np.maximum, x, y), r"\max({0}, {1})",
                   lambda x, y, ties="split": (x + y + abs_(x - y, slope_at_zero=_SLOPE[ties])) / 2, at=_apart)
-minimum = defined("minimum", lambda x, y, ties="split": np.minimum(x, y), r"\min({0}, {1})",
+minimum = defined("minimum", lambda x, y, ties="split": arrays.extreme(np.minimum, x, y), r"\min({0}, {1})",
                   lambda x, y, ties="split": (x + y - abs_(x - y, slope_at_zero=-_SLOPE[ties])) / 2, at=_apart)
 logaddexp = defined("logaddexp", np.logaddexp, r"\ln(e^{{{0}}} + e^{{{1}}})", _greatest)
 

@@ -31,6 +31,8 @@ def laid_out(rng, shape, dtype="f8"):
 def test_contract_is_einsum(seed, monkeypatch):
     rng = np.random.default_rng(seed)
     monkeypatch.setattr(contraction, "PIECE", int(rng.choice([1, 7, 40, 1 << 18])))
+    monkeypatch.setattr(contraction, "WORTH", int(rng.choice([0, 1 << 17])))
+    contraction.sort_axes.cache_clear()
     ends = np.cumsum(rng.integers(0, 4, 4))
     letters = "".join(rng.permutation(list("abcdefghijklmnop")))
     batch, summed, free_a, free_b = (letters[i:j] for i, j in zip([0, *ends[:-1]], ends, strict=True))
@@ -41,6 +43,43 @@ def test_contract_is_einsum(seed, monkeypatch):
     a, b = (laid_out(rng, [size[c] for c in term], dtype) for term in terms)
     spec = f"{','.join(terms)}->{result}"
     np.testing.assert_array_equal(arrays.contract(a, b, spec), np.einsum(spec, a, b))
+
+
+@pytest.mark.parametrize("piece", [1, 300, 1 << 18])
+@pytest.mark.parametrize("dtype", ["f4", "i8", object])
+@pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
+@pytest.mark.parametrize(("stride", "dilation"), [((1, 1), (1, 1)), ((2, 1), (1, 2)), ((3, 2), (2, 1))])
+def test_frames_are_multiplied_position_by_position(piece, dtype, layout, stride, dilation, monkeypatch):
+    """Forward and weight gradient of a convolution of many thin images; few channels in either layout."""
+    monkeypatch.setattr(contraction, "PIECE", piece)
+    monkeypatch.setattr(contraction, "WORTH", 0)
+    contraction.sort_axes.cache_clear()
+    rng = np.random.default_rng(piece)
+    last = layout == "channels_last"
+    x = rng.integers(-4, 5, (17, 9, 8, 2) if last else (17, 2, 9, 8))
+    frames = arrays.windows(x.astype(dtype), (1, 2) if last else (2, 3), (3, 2), stride, dilation)
+    kernel = rng.integers(-4, 5, (3, 2, 2, 5) if last else (5, 2, 3, 2)).astype(dtype)
+    forward = "nxyijc,ijco->nxyo" if last else "ncxyij,ocij->noxy"
+    y = arrays.contract(frames, kernel, forward)
+    np.testing.assert_array_equal(y.astype("f8"), np.einsum(forward, frames.astype("f8"), kernel.astype("f8")))
+    back = "nxyo,nxyijc->ijco" if last else "noxy,ncxyij->ocij"
+    g = rng.integers(-4, 5, y.shape).astype(dtype)
+    w = arrays.contract(g, frames, back)
+    np.testing.assert_array_equal(w.astype("f8"), np.einsum(back, g.astype("f8"), frames.astype("f8")))
+    assert y.dtype == w.dtype == np.dtype(dtype)
+
+
+def test_frames_of_many_images_are_not_written_out():
+    """10 MB of frames are multiplied through a copy of a part of what they read."""
+    import tracemalloc
+
+    frames = arrays.windows(np.ones((64, 32, 32, 1), "f4"), (1, 2), (7, 7), (1, 1), (1, 1))
+    kernel = np.ones((7, 7, 1, 8), "f4")
+    tracemalloc.start()
+    y = arrays.contract(frames, kernel, "nxyijc,ijco->nxyo")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (y == 49).all() and peak < y.nbytes + 4 * contraction.PIECE + (1 << 16)
 
 
 @pytest.mark.parametrize("count", [1, 3, 16, 20])
@@ -69,18 +108,43 @@ def test_frames_of_many_thin_images_have_the_images_innermost():
     assert memory.memory_order(arrays.windows(x, (1, 2), (2, 2), (1, 1), (1, 1)))[-1] == 0
 
 
+@pytest.mark.parametrize("dtype", ["f8", "f4", "f2"])
 @pytest.mark.parametrize("ties", ["first", "split"])
-def test_the_rule_of_maximum_is_the_same_in_blocks(ties, monkeypatch):
-    values = [-np.inf, -1e20, -1.0, -0.0, 0.0, 1.0, 1e20, np.inf, np.nan]
-    a, b = (np.ascontiguousarray(v) for v in np.meshgrid(values, values))
-    slope = {"first": 1.0, "split": 0.5}[ties]
-    wins = np.where((a > b) | (np.isnan(a) & ~np.isnan(b)), 1.0, np.where((a == b) | np.isnan(a), slope, 0.0))
-    for block in (1 << 16, 5):
-        monkeypatch.setattr(memory, "BLOCK", block)
+def test_the_rule_of_maximum_and_minimum_for_every_pair_of_numbers(ties, dtype):
+    values = np.array([-np.inf, -1e4, -1.0, -0.0, 0.0, 1.0, 1e4, np.inf, np.nan], dtype)
+    for kept in (values, values[:-1]):  # with a NaN and without
+        a, b = (np.ascontiguousarray(v) for v in np.meshgrid(kept, kept))
+        slope = {"first": 1.0, "split": 0.5}[ties]
+        tie = np.where((a == b) | (np.isnan(a) & np.isnan(b)), slope, 0.0)
         x, y = ac.tensor(a), ac.tensor(b)
-        to_x, to_y = ac.sweep(ac.maximum(x, y, ties=ties), [x, y], seed=np.full(a.shape, 2.0))
-        np.testing.assert_array_equal(to_x, 2 * wins)
-        np.testing.assert_array_equal(to_y, 2 - 2 * wins)
+        for f, a_wins in ((ac.maximum, (a > b) | (np.isnan(a) & ~np.isnan(b))), (ac.minimum, None)):
+            wins = tie + (a_wins if a_wins is not None else (a < b) | (~np.isnan(a) & np.isnan(b)))
+            to_x, to_y = ac.sweep(f(x, y, ties=ties), [x, y], seed=np.full(a.shape, 2.0, dtype))
+            np.testing.assert_array_equal(to_x, 2 * wins)
+            np.testing.assert_array_equal(to_y, 2 - 2 * wins)
+            assert to_x.dtype == to_y.dtype == np.dtype(dtype)
+
+
+def test_the_maximum_with_a_number_is_that_of_numpy():
+    values = np.array([-np.inf, -1.0, -0.0, 0.0, 1.0, np.inf, np.nan])
+    x = np.asfortranarray(np.stack([values] * 3))
+    for f in (np.maximum, np.minimum):
+        for number in values:
+            wide = np.broadcast_to(number, x.shape)
+            for pair in ((wide, x), (x, wide), (wide, wide), (x, number), (number, x)):
+                made, expected = arrays.extreme(f, *pair), f(*pair)
+                np.testing.assert_array_equal(made, expected)
+                assert made.strides == expected.strides and (np.signbit(made) == np.signbit(expected)).all()
+    assert arrays.extreme(np.maximum, 2.0, np.array(1.0)) == arrays.extreme(np.maximum, np.array(1.0), 2.0) == 2.0
+
+
+def test_a_rule_that_follows_from_a_definition_is_the_same_in_blocks(monkeypatch):
+    a, b = np.random.default_rng(0).normal(size=(2, 7, 9))
+    x, y = ac.tensor(a), ac.tensor(b)
+    whole = ac.sweep(ac.logaddexp(x, y), [x, y], seed=np.ones(a.shape))
+    monkeypatch.setattr(memory, "BLOCK", 5)
+    np.testing.assert_array_equal(ac.sweep(ac.logaddexp(x, y), [x, y], seed=np.ones(a.shape)), whole)
+    np.testing.assert_allclose(whole[0], 1 / (1 + np.exp(b - a)))
 
 
 def test_sign_and_order_of_every_kind_of_number():

@@ -5,11 +5,11 @@ contraction.  NumPy functions only; they work for every dtype, exact fractions i
 """
 
 from .contraction import contract
-from .elements import cast, erf, exact, order, sign, zeros
+from .elements import Cases, cast, erf, exact, extreme, order, sign, times_cases, zeros
 from .memory import in_blocks, ordered_as
 from .wiring import crop, overlap_add, pad, scatter, scatter_add, sum_to, windows
 
 __all__ = [
-    "cast", "contract", "crop", "erf", "exact", "in_blocks", "order", "ordered_as", "overlap_add", "pad", "scatter",
-    "scatter_add", "sign", "sum_to", "windows", "zeros",
+    "Cases", "cast", "contract", "crop", "erf", "exact", "extreme", "in_blocks", "order", "ordered_as", "overlap_add", "pad",
+    "scatter", "scatter_add", "sign", "sum_to", "times_cases", "windows", "zeros",
 ]  # fmt: skip

@@ -7,12 +7,14 @@ from math import prod
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from ..shapes import Shape
 from .elements import Array
 from .memory import by_stride, memory_order
 
 PIECE = 1 << 18  # elements copied at a time: they stay in the cache until they are multiplied
+WORTH = 1 << 17  # multiplications: fewer are not worth a matrix product of their own
 
 
 def contract(a: Array, b: Array, spec: str) -> Array:
@@ -20,11 +22,14 @@ def contract(a: Array, b: Array, spec: str) -> Array:
 
     Letters are sorted into batch (a, b and result), summed (a and b) and free (one operand and the result); then
     result[batch, free_a, free_b] = sum_k a[batch, free_a, k] * b[batch, k, free_b].  The larger operand, called a, is read
-    in its own memory order; where it has to be copied (frames), it is copied and multiplied piece by piece.
+    in its own memory order; where it has to be copied (frames), it is copied and multiplied piece by piece, those of many
+    images position by position (``by_position``).
     """
     if b.size > a.size:
         return contract(b, a, swapped(spec))
     plan = sort_axes(spec, a.shape, a.strides, b.shape, b.strides)
+    if plan.slide is not None:
+        return by_position(a, b, plan, plan.slide)
     batch, rows, terms = len(plan.shape), plan.rows, plan.terms
     left, right = a.transpose(plan.left), matrices(b.transpose(plan.right), batch, plan.summed)
     turned = plan.turned  # the rows are innermost in the result, as they are in a
@@ -52,12 +57,56 @@ def contract(a: Array, b: Array, spec: str) -> Array:
     return out.reshape(plan.sizes).transpose(plan.result)
 
 
+def by_position(a: Array, b: Array, plan: Sorted, slide: Slide) -> Array:
+    """``contract`` of frames by one matrix product for each of their positions along an axis, with fewer cells copied.
+
+    A window's tap i at position y reads line h = y s + i.  What the frames read in a line is copied once, for the other taps
+    and channels (k) and the other positions (n): copy[h, k, n].  There the frames of one y are a matrix [(i, k), n] as it
+    stands, since line follows line; the matrices of neighbouring y overlap.
+    """
+    step, line = slide.step, a.transpose([slide.place, slide.tap, *slide.others])
+    positions, taps, *rest = line.shape
+    lines = (positions - 1) * step + taps
+    read = as_strided(line, (lines, *rest), line.strides[1:], writeable=False)
+    width = (plan.terms if slide.summed else plan.rows) // positions
+    height = plan.rows if slide.summed else plan.terms
+    right = matrices(b.transpose(plan.right), int(slide.summed), plan.summed - slide.summed)
+    out = np.empty(plan.sizes, np.result_type(a.dtype, b.dtype))
+    each = (
+        step * prod(rest) + height * plan.columns * slide.summed
+    )  # a position's lines, and its product where those are summed
+    at_a_time = max(1, (PIECE - (taps - step) * prod(rest)) // each)
+    for start in range(0, positions, at_a_time):
+        stop = min(start + at_a_time, positions)
+        copy = np.ascontiguousarray(read[start * step : (stop - 1) * step + taps])
+        strides = (step * copy.strides[0], width * copy.itemsize, copy.itemsize)
+        frames = as_strided(copy, (stop - start, height, width), strides, writeable=False)
+        if slide.summed:
+            made = np.sum(np.matmul(frames, right[start:stop]), axis=0).reshape(plan.sizes)
+            np.add(made, out if start else 0, out=out)
+        else:
+            by_columns = out.reshape(plan.columns, positions, width).swapaxes(0, 1)
+            np.matmul(right.T, frames, out=by_columns[start:stop])
+        del copy, frames  # before the next are made
+    return out.transpose(plan.result)
+
+
 @cache
 def swapped(spec: str) -> str:
     """``spec`` for the operands the other way round."""
     operands, result = spec.split("->")
     in_a, in_b = operands.split(",")
     return f"{in_b},{in_a}->{result}"
+
+
+class Slide(NamedTuple):
+    """The axes of frames for ``by_position``."""
+
+    place: int  # the positions along which the window slides: outermost of the rows, or of the terms
+    tap: int  # the window's own axis there: outermost of the terms, or of the rows
+    others: list[int]  # the other taps and channels, then the other positions
+    step: int  # lines from one position to the next
+    summed: bool  # whether the positions are the terms
 
 
 class Sorted(NamedTuple):
@@ -75,6 +124,7 @@ class Sorted(NamedTuple):
     cut: int  # the axis of ``left`` along which it is taken piece by piece
     sizes: list[int]  # of the product's axes
     result: list[int]  # the order of those in the result
+    slide: Slide | None  # of frames that are multiplied position by position
 
 
 @lru_cache(maxsize=1024)
@@ -91,8 +141,12 @@ def sort_axes(spec: str, shape_a: Shape, strides_a: Shape, shape_b: Shape, strid
     summed = [c for c in order_a if c in in_b and c not in result]
     free_a, free_b = [c for c in order_a if c not in in_b], [c for c in order_b if c not in in_a]
     rows, terms, columns = [prod([size[c] for c in letters]) for letters in (free_a, summed, free_b)]
+    slide = None if batch else sliding(in_a, shape_a, strides_a, order_a, free_a, summed, columns)
+    if slide is not None:
+        letters = free_a if slide.summed else summed
+        letters.insert(0, letters.pop(letters.index(in_a[slide.tap])))
     inner = [c for c in order_a if size[c] > 1] if rows >= terms else result
-    turned = bool(inner) and inner[-1] in free_a
+    turned = bool(inner) and inner[-1] in free_a if slide is None else not slide.summed
     made = batch + (free_b + free_a if turned else free_a + free_b)
     left = batch + free_a + summed
     cut = next((c for c in (free_a if rows >= terms else summed) if size[c] > 1), None)
@@ -109,7 +163,31 @@ def sort_axes(spec: str, shape_a: Shape, strides_a: Shape, shape_b: Shape, strid
         cut=left.index(cut) if cut else 0,
         sizes=[size[c] for c in made],
         result=[made.index(c) for c in result],
+        slide=slide,
     )
+
+
+def sliding(
+    letters: str, shape: Shape, strides: Shape, order: list[str], free: list[str], summed: list[str], columns: int
+) -> Slide | None:
+    """The ``Slide`` of an operand that is frames with positions (or images) innermost; None if it is not, or if its products
+    would be too small.
+
+    A tap and its positions walk through the same cells, the positions by ``step`` taps at a time.
+    """
+    size, stride = dict(zip(letters, shape, strict=True)), dict(zip(letters, strides, strict=True))
+    for places, taps in ((free, summed), (summed, free)):
+        if len(places) < 2 or order[-1] not in places[1:] or stride[order[-1]] <= 0:
+            continue
+        place = places[0]
+        if size[place] < 2 or prod(shape) // size[place] * columns < WORTH:
+            continue
+        for tap in taps:
+            step, rest = divmod(stride[place], stride[tap]) if stride[tap] else (0, 0)
+            if 0 < step < size[tap] and not rest:
+                others = [letters.index(c) for c in (*taps, *places) if c not in (place, tap)]
+                return Slide(letters.index(place), letters.index(tap), others, step, places is summed)
+    return None
 
 
 def matrices(x: Array, batch: int, rows: int) -> Array:

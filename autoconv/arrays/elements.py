@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
 from math import erf as _erf
 from typing import Any
 
@@ -32,6 +34,21 @@ def cast(x: Array, dtype: Any) -> Array:
     return np.asarray(x).astype(dtype)
 
 
+def extreme(f: Any, x: Any, y: Any) -> Any:
+    """np.maximum or np.minimum of x and y.
+
+    NumPy has vector instructions for them where neighbours in both operands are neighbours in memory, so a number that
+    stands for all cells is written out: into the result.
+    """
+    alike = isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and (x.shape, x.dtype) == (y.shape, y.dtype)
+    if not alike or any(x.strides) == any(y.strides):
+        return f(x, y)
+    number, cells = (y, x) if any(x.strides) else (x, y)
+    out = np.empty_like(cells)
+    out[...] = number
+    return f(x, out, out=out) if number is y else f(out, y, out=out)
+
+
 def sign(x: Array, at_zero: int = 0) -> Array:
     x = np.asarray(x)
     above = np.greater_equal(x, 0) if at_zero > 0 else np.greater(x, 0)
@@ -50,6 +67,41 @@ def order(x: Array, y: Array) -> Array:
     if x.dtype.kind == "f" and not np.logical_and.reduce(above | below | np.equal(x, y), axis=None):
         result = result + difference(np.isnan(x), np.isnan(y), x.dtype)
     return result
+
+
+Cases = tuple[float, float, float]  # numbers for less, tie and more
+
+TRUE_IN = {  # the cases in which a comparison is true
+    (True, False, False): np.less,
+    (False, True, False): np.equal,
+    (False, False, True): np.greater,
+    (True, True, False): np.less_equal,
+    (True, False, True): np.not_equal,
+    (False, True, True): np.greater_equal,
+}
+
+
+def times_cases(g: Array, x: Array, y: Array, slopes: Sequence[Cases]) -> list[Array]:
+    """For each of ``slopes``, g times its number for the order of x and y, in which a NaN wins as in ``order``.
+
+    sum over the numbers c of c * g * [the order is a case with number c], the truth values taken as 0 and 1.
+    """
+    below, others = np.less(x, y), np.greater_equal(x, y)
+    if not np.logical_and.reduce(np.not_equal(below, others), axis=None):  # a NaN is neither: its order decides
+        case = order(x, y)
+        return times_cases(g, case, np.zeros_like(case), slopes)
+    known = {(True, False, False): below, (False, True, True): others}
+    made = []
+    for cases in slopes:
+        parts = []
+        for number in sorted({*cases} - {0}) or [0]:
+            place = cases[0] == number, cases[1] == number, cases[2] == number
+            if place not in known:
+                known[place] = TRUE_IN[place](x, y) if place in TRUE_IN else below | others
+            parts.append(cast(np.asarray(known[place]).view(np.int8), g.dtype))
+            parts[-1] *= g if number == 1 else g * cast(np.asarray(number), g.dtype)
+        made.append(reduce(np.add, parts)[()])  # of no dimension: a number, as NumPy's arithmetic has it
+    return made
 
 
 def difference(x: Array, y: Array, dtype: Any) -> Array:

@@ -6,6 +6,8 @@ What is computed element by element keeps the order of its operands (NumPy's "K"
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Callable, Sequence
 from math import inf
 
@@ -16,9 +18,25 @@ from .elements import Array, exact
 
 BLOCK = 1 << 16  # elements that a rule made of several calculations takes at a time: they stay in the cache
 
-# The C library hands freed arrays back to the system page by page, and each step would fetch the pages anew; having seen one
-# large array come and go (it is never touched), it keeps them for the next.
-np.empty(31 << 20, np.uint8)
+_KEPT = 1 << 28  # bytes of freed memory that stay with the process
+_TRIM_THRESHOLD = -1  # in malloc.h of the GNU C library
+
+
+def _keep_freed_pages() -> None:
+    """Have the C library keep the pages of freed arrays for the next: a step of training would fetch thousands of them anew.
+
+    Having seen one large array come and go (it is never touched), it takes arrays up to that size from its heap; how much of
+    that it keeps is a setting of the GNU C library (mallopt), which others do without.
+    """
+    np.empty(31 << 20, np.uint8)
+    if sys.platform == "linux":
+        try:
+            ctypes.CDLL(None).mallopt(_TRIM_THRESHOLD, _KEPT)
+        except (AttributeError, OSError):
+            return
+
+
+_keep_freed_pages()
 
 
 def memory_order(x: Array) -> list[int]:
