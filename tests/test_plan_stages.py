@@ -127,15 +127,20 @@ PRODUCTS = {
 }
 
 
+def recorded(f, seed):
+    """(the program of f(x, c), x (4, 3, 2), c (2,))"""
+    rng = np.random.default_rng(seed)
+    x, c = rng.normal(size=(4, 3, 2)), rng.normal(size=2) + 3
+    start = ac.tensor(0).serial
+    lines = [ac.tensor(x), ac.tensor(c)]
+    return simplify(from_tape([f(*lines)], lines, start)), x, c
+
+
 @pytest.mark.parametrize("name", PRODUCTS)
 def test_what_is_taken_out_of_a_sum(name):
     """The numbers stay, and so many products and quotients of the size of x are left."""
     f, left = PRODUCTS[name]
-    rng = np.random.default_rng(5)
-    x, c = rng.normal(size=(4, 3, 2)), rng.normal(size=2) + 3
-    start = ac.tensor(0).serial
-    lines = [ac.tensor(x), ac.tensor(c)]
-    program = simplify(from_tape([f(*lines) * 1.5], lines, start))
+    program, x, c = recorded(lambda x, c: f(x, c) * 1.5, seed=5)
     taken = simplify(sums(program))
     np.testing.assert_allclose(NumpyRun(taken).run([x, c])[0], NumpyRun(program).run([x, c])[0], rtol=1e-12)
     whole = [line for line in taken.lines if line.shape == x.shape and line.primitive is not None]
@@ -155,11 +160,7 @@ REPEATED = {  # of x (4, 3, 2), c (2,): how many elements the largest result of 
 @pytest.mark.parametrize("name", REPEATED)
 def test_arithmetic_before_numbers_are_repeated(name):
     f, elements = REPEATED[name]
-    rng = np.random.default_rng(6)
-    x, c = rng.normal(size=(4, 3, 2)), rng.normal(size=2) + 3
-    start = ac.tensor(0).serial
-    lines = [ac.tensor(x), ac.tensor(c)]
-    program = simplify(from_tape([f(*lines)], lines, start))
+    program, x, c = recorded(f, seed=6)
     made = simplify(early(program))
     np.testing.assert_array_equal(NumpyRun(made).run([x, c])[0], NumpyRun(program).run([x, c])[0])
     rows = [line for line in made.lines if line.primitive is not None and line.primitive.group == "arithmetic"]

@@ -52,9 +52,8 @@ def shared(
     beside = _overlaps(memory)
     tasks: list[_Task] = []
     begins = [0]  # the first task of each phase
-    owner = np.full(
-        max((at + size for at, size in memory.values()), default=1), -1
-    )  # the task that wrote to an address
+    end = max((at + size for at, size in memory.values()), default=1)
+    owner = np.full(end, -1)  # the task that wrote to an address
     for number, one in enumerate(stage.instructions):
         reads = {v for names in one.reads for v in stage.values(names) if v}
         writes = {v for names in one.writes for v in stage.values(names) if v}

@@ -68,6 +68,18 @@ struct Job {
   atomic_char *taken; /* of each task whether a thread has it */
 };
 static int least(long a, long b) { return (int)(a < b ? a : b); }
+/* the pass and its result whose array has this number in the run */
+static const Pass *pass_of(const Job *job, int64_t array, const int64_t **result) {
+  for (const Pass *pass = job->passes; pass < job->passes + job->count; pass++) {
+    const Program *p = pass->program;
+    for (const int64_t *r = p->result; r < p->result + p->results * 8; r += 8)
+      if (pass->arrays + r[0] == job->arrays + array) {
+        *result = r;
+        return pass;
+      }
+  }
+  return 0;
+}
 
 #include "kernels.h"
 #include "threads.h"

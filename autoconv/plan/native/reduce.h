@@ -75,23 +75,11 @@ static void NAME(one_update)(void *const *arrays, const int64_t *w, long i, long
   else if (w[4] >= 0) NAME(descend_all)(MOMENTUM, arrays, w, i, n, g);
   else NAME(descend_all)(SGD, arrays, w, i, n, g);
 }
-/* the pass and its result whose array has this number in the run */
-static const Pass *NAME(pass_of)(const Job *job, int64_t array, const int64_t **result) {
-  for (const Pass *pass = job->passes; pass < job->passes + job->count; pass++) {
-    const Program *p = pass->program;
-    for (const int64_t *r = p->result; r < p->result + p->results * 8; r += 8)
-      if (pass->arrays + r[0] == job->arrays + array) {
-        *result = r;
-        return pass;
-      }
-  }
-  return 0;
-}
 /* whether the numbers of a result are finite; every thread finds the same */
 static int NAME(finite)(const Job *job) {
   T some[STRIP];
   const int64_t *r;
-  const Pass *pass = NAME(pass_of)(job, job->tested, &r);
+  const Pass *pass = pass_of(job, job->tested, &r);
   if (!pass) return 1;
   for (long n, i = 0, size = r[2] * r[3]; i < size; i += n) {
     n = size - i < STRIP ? size - i : STRIP;
@@ -111,7 +99,7 @@ static void NAME(update)(Job *job, int part, int parts) {
   for (const int64_t *w = job->update; w < job->update + job->updates * UPDATE_WIDTH; w += UPDATE_WIDTH) {
     long end = w[6] * (part + 1) / parts;
     const int64_t *r;
-    const Pass *pass = NAME(pass_of)(job, w[1], &r);
+    const Pass *pass = pass_of(job, w[1], &r);
     if (!pass) continue;
     T some[STRIP];
     long columns = r[3] == r[4] ? r[2] * r[3] : r[3];
