@@ -109,19 +109,19 @@ _LATER = {
     "check": ".tutor.check",
     "check_grads": ".gradcheck",
     "compile": ".plan",
-    "exercise": ".tutor.exercise.making",
-    "exercise_key": ".tutor.exercise.key",
+    "exercise": ".exercises.making",
+    "exercise_key": ".exercises.key",
     "expand": ".scalar",
     "explain": ".views.equations.explain",
-    "graph": ".views.graphs.graph",
+    "graph": ".views.graph.graph",
     "mistakes": ".tutor.breaking",
     "matrix_view": ".views.equations.matrix",
     "paths": ".views.equations.paths",
-    "record_training": ".views.steps.training",
-    "step": ".views.steps.stepper",
+    "record_training": ".views.stepper.training",
+    "step": ".views.stepper.stepper",
     "uses": ".views.equations.uses",
 }
-_MODULES = ("nn", "optim", "models", "data", "train", "checkpoint", "views", "gradcheck", "scalar", "cli")
+_MODULES = ("render", "nn", "optim", "models", "data", "train", "checkpoint", "views", "gradcheck", "scalar", "cli")
 
 
 def __getattr__(name: str) -> Any:

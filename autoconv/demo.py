@@ -18,10 +18,10 @@ from . import data, models, optim
 from .checkpoint import save
 from .functional.loss import cross_entropy
 from .nn import Module
+from .render import chart
 from .tape import Tape, constant, tensor
 from .train import Evaluation, History, evaluate, fit
-from .views.graphs.graph import graph
-from .views.pictures import chart
+from .views.graph.graph import graph
 
 EPOCHS, BATCH_SIZE, SEED = 15, 32, 0
 

@@ -15,11 +15,11 @@ from collections.abc import Callable
 import numpy as np
 
 import autoconv as ac
-from autoconv.views.graphs import close
-from autoconv.views.graphs.scalars import Scalars
-from autoconv.views.pictures.drawing import size
-from autoconv.views.pictures.layout import layered
-from autoconv.views.pictures.scene import arrange
+from autoconv.render.drawing import size
+from autoconv.render.layout import layered
+from autoconv.render.scene import arrange
+from autoconv.views.graph import close
+from autoconv.views.graph.scalars import Scalars
 
 
 def best(run: Callable[[], object], times: int = 3) -> float:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 import autoconv as ac
-from autoconv.views.steps.page import html, trace
-from autoconv.views.steps.stepper import step
+from autoconv.views.stepper.page import html, trace
+from autoconv.views.stepper.stepper import step
 
 
 def chain(layers: int) -> ac.Tensor:

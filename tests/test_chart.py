@@ -8,7 +8,7 @@ from base64 import b64decode
 import numpy as np
 import pytest
 
-from autoconv.views.pictures import chart
+from autoconv.render import chart
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -13,9 +13,9 @@ from nets_for_tutor import conv_net, mlp
 
 import autoconv as ac
 from autoconv.cli import main
-from autoconv.tutor.exercise.key import Answer, Key
-from autoconv.tutor.exercise.nice import nice_runs
-from autoconv.tutor.exercise.sheet import Grid, Listed, cells, shown
+from autoconv.exercises.key import Answer, Key
+from autoconv.exercises.nice import nice_runs
+from autoconv.exercises.sheet import Grid, Listed, cells, shown
 
 KINDS = ("equations", "graph", "arrays")
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import autoconv as ac
+from autoconv.render.text import clean
 from autoconv.views.equations.explain import explain, explain_text, parse_at
 from autoconv.views.equations.ground import ground
-from autoconv.views.words.text import clean
 
 
 def learner():

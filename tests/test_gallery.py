@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv.views import pictures
+from autoconv import render as pictures
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv.views.pictures import dot
-from autoconv.views.pictures.labels import bezier
-from autoconv.views.pictures.layout import layered
-from autoconv.views.words.text import clean, cut, formula, numbers
+from autoconv.render import dot
+from autoconv.render.labels import bezier
+from autoconv.render.layout import layered
+from autoconv.render.text import clean, cut, formula, numbers
 
 needs_dot = pytest.mark.skipif(not dot.available(), reason="the dot program of Graphviz is not installed")
 

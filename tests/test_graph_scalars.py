@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv.views.pictures.drawing import size
-from autoconv.views.pictures.grid import Grid, Place
-from autoconv.views.pictures.labels import bezier
-from autoconv.views.pictures.scene import arrange
-from autoconv.views.words.colour import PALETTE, colour, element_colours
-from autoconv.views.words.element import resolve
+from autoconv.render.colour import PALETTE, colour, element_colours
+from autoconv.render.drawing import size
+from autoconv.render.element import resolve
+from autoconv.render.grid import Grid, Place
+from autoconv.render.labels import bezier
+from autoconv.render.scene import arrange
 
 
 def learner():

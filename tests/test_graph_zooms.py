@@ -8,9 +8,9 @@ import pytest
 
 import autoconv as ac
 from autoconv import nn
-from autoconv.views.pictures.drawing import size
-from autoconv.views.pictures.labels import bezier
-from autoconv.views.pictures.scene import arrange
+from autoconv.render.drawing import size
+from autoconv.render.labels import bezier
+from autoconv.render.scene import arrange
 
 
 class Net(nn.Module):

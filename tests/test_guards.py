@@ -10,7 +10,7 @@ import pytest
 import autoconv as ac
 from autoconv import nn
 from autoconv.plan import compile
-from autoconv.plan.record import effects
+from autoconv.program.record import effects
 
 X = np.arange(6.0).reshape(2, 3)
 SCALE = 2.0

@@ -1,4 +1,7 @@
-"""The house: every file imports only from those below it, in the order of the README's map."""
+"""The house: every file imports only from those below it, in the order of the README's map, and there is no circle.
+
+Imports under ``if TYPE_CHECKING`` say what a type checker reads and do not count; imports inside a function do.
+"""
 
 import ast
 import subprocess
@@ -6,65 +9,80 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "autoconv"
+# from the ground up; a folder is one floor, and has floors of its own where it is listed below
 FLOORS = [
-    "files", "shapes", "arrays", "hooks", "tape", "primitives", "backward", "transforms", "functional", "gradcheck", "scalar", "views", "tutor", "plan", "nn", "optim",
-    "datasets", "models", "data", "checkpoint", "train", "demo", "__init__", "cli", "__main__",
+    "files", "shapes", "arrays", "hooks", "tape", "tree", "primitives", "backward", "transforms", "functional", "gradcheck",
+    "scalar", "render", "views", "tutor", "exercises", "program", "plan", "nn", "optim", "datasets", "models", "data", "checkpoint",
+    "train", "demo", "__init__", "cli", "__main__",
 ]  # fmt: skip
-PLAN = [
-    "_machine",
-    "record",
-    "rewrite",
-    "lower",
-    "assemble",
-    "run",
-    "report",
-    "call",
-    "arguments",
-    "entry",
-    "scalars",
-    "compiled",
-    "__init__",
-]
+INSIDE = {
+    "program": ["program", "record", "rewrite", "__init__"],
+    "plan": ["lower", "assemble", "run", "report", "call", "arguments", "entry", "scalars", "compiled", "__init__"],
+}
 
 
-def floor(path):
-    parts = path.relative_to(PACKAGE).with_suffix("").parts
-    return FLOORS.index(parts[0])
+def name_of(path):
+    parts = ("autoconv", *path.relative_to(PACKAGE).with_suffix("").parts)
+    return parts[:-1] if parts[-1] == "__init__" else parts
 
 
-def imported(path):
-    """The parts of the package that a file imports, anywhere in it."""
-    here = path.relative_to(PACKAGE.parent).with_suffix("").parts
-    package = here[:-1]
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - node.level + 1]
-            targets = (
-                [(*base, *node.module.split("."))] if node.module else [(*base, alias.name) for alias in node.names]
-            )
-        elif isinstance(node, ast.ImportFrom):
-            targets = [tuple(node.module.split("."))]
+FILES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imported(name):
+    """The files of the package that a file imports, anywhere in it but under ``if TYPE_CHECKING``."""
+    path = FILES[name]
+    package = name if path.name == "__init__.py" else name[:-1]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            base = (*base, *(node.module.split(".") if node.module else ()))
+            targets = [(*base, alias.name) if (*base, alias.name) in FILES else base for alias in node.names]
         elif isinstance(node, ast.Import):
             targets = [tuple(alias.name.split(".")) for alias in node.names]
         else:
             continue
-        yield from (t for t in targets if t[0] == "autoconv")
+        yield from (target for target in targets if target in FILES and target != name)
+
+
+def floor(name, floors, depth):
+    return floors.index(name[depth] if len(name) > depth else "__init__")
 
 
 def test_imports_point_down():
-    for path in PACKAGE.rglob("*.py"):
-        for target in imported(path):
-            where = FLOORS.index(target[1] if len(target) > 1 and target[1] in FLOORS else "__init__")
-            assert where <= floor(path), f"{path.name} imports {'.'.join(target)}, which stands above it"
+    for name in FILES:
+        for target in imported(name):
+            assert floor(target, FLOORS, 1) <= floor(name, FLOORS, 1), f"{name} imports {target}, which stands above it"
 
 
-def test_imports_of_the_plan_point_down():
-    for path in (PACKAGE / "plan").rglob("*.py"):
-        own = PLAN.index(path.relative_to(PACKAGE / "plan").with_suffix("").parts[0])
-        for target in imported(path):
-            if target[:2] == ("autoconv", "plan"):
-                below = PLAN.index(target[2] if len(target) > 2 else "__init__")
-                assert below <= own, f"{path.name} imports {'.'.join(target)}, which stands above it"
+def test_imports_inside_a_room_point_down():
+    for room, floors in INSIDE.items():
+        for name in FILES:
+            for target in imported(name):
+                if name[1:2] == target[1:2] == (room,):
+                    below, own = floor(target, floors, 2), floor(name, floors, 2)
+                    assert below <= own, f"{name} imports {target}, which stands above it"
+
+
+def test_there_is_no_circle():
+    """File by file: take away what imports nothing that is left, until nothing is left."""
+    left = {name: set(imported(name)) for name in FILES}
+    while True:
+        free = {name for name, targets in left.items() if not targets & left.keys()}
+        if not free:
+            break
+        left = {name: targets for name, targets in left.items() if name not in free}
+    assert not left, f"files that import each other, or stand on those: {sorted('.'.join(name) for name in left)}"
 
 
 def test_import_needs_no_more_than_numpy():

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv.views.words.latex import PRODUCT, SUM, Expression, call, element, line_latex, matrix, number, symbol
-from autoconv.views.words.mathml import mathml
-from autoconv.views.words.text import element_name
+from autoconv.render.latex import PRODUCT, SUM, Expression, call, element, line_latex, matrix, number, symbol
+from autoconv.render.mathml import mathml
+from autoconv.render.text import element_name
 
 A, B = Expression("a", "a"), Expression("b", "b")
 PLUS, MINUS = Expression("a + b", "a + b", SUM), Expression("-b", "-b", SUM)

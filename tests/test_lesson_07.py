@@ -7,7 +7,7 @@ import pytest
 
 import autoconv as ac
 from autoconv import data, nn, optim, train
-from autoconv.views import pictures
+from autoconv import render as pictures
 
 SEEDS = range(5)
 

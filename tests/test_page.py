@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv.views.steps.page import iframe
-from autoconv.views.steps.stepper import step
-from autoconv.views.steps.training import record_training
+from autoconv.views.stepper.page import iframe
+from autoconv.views.stepper.stepper import step
+from autoconv.views.stepper.training import record_training
 
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="the browser tests need Playwright: pip install playwright"

@@ -7,10 +7,10 @@ import autoconv as ac
 from autoconv import models, nn
 from autoconv.hooks import observe
 from autoconv.plan import compile
-from autoconv.plan.rewrite.passes import drop, fold, share, simplify, skip
-from autoconv.plan.rewrite.program import from_tape
 from autoconv.plan.run.numpy_run import NumpyRun
 from autoconv.primitives import TABLE
+from autoconv.program.program import from_tape
+from autoconv.program.rewrite.passes import drop, fold, share, simplify, skip
 from autoconv.tape import Tensor
 from autoconv.transforms import flatten
 

@@ -10,11 +10,11 @@ import pytest
 import autoconv as ac
 from autoconv import nn
 from autoconv.plan import compile
-from autoconv.plan.rewrite.passes import simplify
-from autoconv.plan.rewrite.program import from_tape
-from autoconv.plan.rewrite.slopes import slopes
 from autoconv.plan.run import native_run
 from autoconv.plan.run.numpy_run import NumpyRun
+from autoconv.program.program import from_tape
+from autoconv.program.rewrite.passes import simplify
+from autoconv.program.rewrite.slopes import slopes
 from autoconv.tape import Tensor
 
 native = pytest.mark.skipif(not native_run.available(), reason="the native machine is not built here, or switched off")

@@ -6,12 +6,12 @@ import pytest
 import autoconv as ac
 from autoconv import nn, optim
 from autoconv.plan.report import describe
-from autoconv.plan.rewrite.early import early
-from autoconv.plan.rewrite.passes import simplify
-from autoconv.plan.rewrite.program import from_tape
-from autoconv.plan.rewrite.sums import sums
 from autoconv.plan.run import native_run
 from autoconv.plan.run.numpy_run import NumpyRun
+from autoconv.program.program import from_tape
+from autoconv.program.rewrite.early import early
+from autoconv.program.rewrite.passes import simplify
+from autoconv.program.rewrite.sums import sums
 from autoconv.tape import Tensor
 
 native = pytest.mark.skipif(not native_run.available(), reason="the native machine is not built here, or switched off")

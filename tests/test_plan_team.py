@@ -22,8 +22,8 @@ from autoconv.plan.lower.instructions import (
     STORE,
     TOTAL,
 )  # fmt: skip
-from autoconv.plan.rewrite.passes import simplify
 from autoconv.plan.run import native_run
+from autoconv.program.rewrite.passes import simplify
 
 native = pytest.mark.skipif(not native_run.available(), reason="the native machine is not built here, or switched off")
 SUMS = 1 << 40  # where the sums begin, beside the addresses of memory

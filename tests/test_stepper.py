@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv.views.steps import terminal
-from autoconv.views.steps.filmstrip import chosen
-from autoconv.views.steps.gridpicture import pictures
-from autoconv.views.steps.stepper import step
-from autoconv.views.steps.training import record_training
+from autoconv.views.stepper import terminal
+from autoconv.views.stepper.filmstrip import chosen
+from autoconv.views.stepper.gridpicture import pictures
+from autoconv.views.stepper.stepper import step
+from autoconv.views.stepper.training import record_training
 
 
 def learner():

@@ -18,8 +18,8 @@ LARGEST = 20_000_000  # bytes of a filled-in sheet
 def run(arguments: argparse.Namespace) -> int:
     """autoconv exercise: write a sheet and its key, or mark answers; exit status of marking 0 all right, 1 not."""
     if arguments.mark:
-        from ..tutor.exercise.key import exercise_key
-        from ..tutor.exercise.marking import mark
+        from ..exercises.key import exercise_key
+        from ..exercises.marking import mark
 
         if arguments.function or not arguments.key:
             raise UserError("to mark, give --mark answers.json --key sheet.key.json, and no function")
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         return marks.status
     if not arguments.function or arguments.key:
         raise UserError("give file.py:function to make a sheet of, or --mark answers.json --key sheet.key.json")
-    from ..tutor.exercise.making import exercise
+    from ..exercises.making import exercise
 
     loss, names = recorded(arguments.function)
     made = exercise(

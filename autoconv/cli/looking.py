@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..tape import Tape, Tensor
-from ..views.graphs.graph import graph
+from ..views.graph.graph import graph
 from .named import UserError, recorded
 
 
@@ -34,8 +34,8 @@ def draw(arguments: argparse.Namespace) -> None:
 
 def walk(arguments: argparse.Namespace) -> None:
     """autoconv step: forward and backward, one event at a time, in the terminal or as a page in a file."""
-    from ..views.steps.stepper import step
-    from ..views.steps.terminal import run
+    from ..views.stepper.stepper import step
+    from ..views.stepper.terminal import run
 
     y, names = recorded(arguments.function)
     stepper = step(y, names=names)

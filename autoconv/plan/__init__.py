@@ -2,9 +2,8 @@
 
 The way of a tape, folder by folder:
 
-- ``record``: the lines of a function (watch), and what else it reads (guards; effects: what it only writes);
-- ``rewrite``: the tape as plain data (program); dead lines dropped, equal ones shared, constants folded (passes), then what
-  only the machine needs (slopes, early, sums);
+- ``..program`` records the lines of a function and rewrites them: dead lines dropped, equal ones shared, constants folded,
+  then what only the machine needs (slopes, early, sums);
 - ``lower``: lines to instructions on cells (cells, names, labels, contraction, overlap; alike and again: what a stage derives
   anew);
 - ``assemble``: what the lanes of a vector hold (layout), instructions to bytes (by_examples or by_channels, strips), and the

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..tape import Tape, Tensor, tensor
-from ..transforms import flatten
+from ..tree import flatten
 
 
 class Tensors(tuple):

@@ -14,13 +14,14 @@ import numpy as np
 
 from ..backward import check_seed, sweep
 from ..hooks import watcher
+from ..program.record.guards import Guards
+from ..program.record.watch import apart, record
 from ..scalar.floors import KINDS
 from ..tape import Tensor
-from ..transforms import _inside, flatten
+from ..transforms import _inside
+from ..tree import flatten
 from .call import Call, Tensors
 from .entry import Entry, Made, planned
-from .record.guards import Guards
-from .record.watch import apart, record
 from .run.step import Step
 from .scalars import ScalarFunction
 

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from ..program.program import from_tape
+from ..program.record.guards import Guards
+from ..program.record.watch import Recorded
+from ..program.rewrite.passes import simplify
 from ..tape import Tape, Tensor
-from ..transforms import flatten
+from ..tree import flatten
 from . import report
 from .call import Call
-from .record.guards import Guards
-from .record.watch import Recorded
-from .rewrite.passes import simplify
-from .rewrite.program import from_tape
 from .run import native_run
 from .run.native_run import NativeRun
 from .run.numpy_run import NumpyRun

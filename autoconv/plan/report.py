@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from ..program.program import Program
 from .lower.instructions import CLEAR, DOT, GATHER, GEMM, MAP, OUTER, TOTAL, WORDS, Instruction
-from .rewrite.program import Program
 from .run.native_run import NativeRun
 from .run.numpy_run import NumpyRun
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from ..program.record.guards import Guards
+from ..program.record.watch import apart, record
 from ..scalar.floors import KINDS, Scalar, floor
 from ..scalar.replay import REFUSED, ScalarProgram, recorded
-from ..transforms import flatten
+from ..tree import flatten
 from .arguments import Inputs, Numbers, by_position
-from .record.guards import Guards
-from .record.watch import apart, record
 
 _KEPT = 64
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backward import steps
+from ..render.text import numbers
 from ..tape import Tape, Tensor, describe
-from ..views.words.text import numbers
 from .claim import Names
 from .describe import where
 from .mistakes import BANK, Mistake, find

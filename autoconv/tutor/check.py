@@ -7,11 +7,11 @@ from typing import Any, overload
 
 import numpy as np
 
+from ..exercises.key import Key
+from ..exercises.marking import Marks, mark
 from ..tape import Tape, Tensor, describe
 from . import answers
 from .claim import Claim, Names, finite, rounding
-from .exercise.key import Key
-from .exercise.marking import Marks, mark
 from .fit import Tolerance, equal, scale_of
 from .replay import Study
 from .verdict import Verdict
@@ -87,7 +87,7 @@ def target(wrt: Any, tape: Tape) -> tuple[Tensor, np.ndarray, tuple[int, ...]]:
     if isinstance(wrt, Tensor) and id(wrt) in on_tape:
         line, places, shape = wrt, np.arange(wrt.size), wrt.shape
     else:
-        from ..views.words.element import resolve
+        from ..render.element import resolve
 
         try:
             line, places = resolve(wrt, tape)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..render.text import number
 from ..tape import Tape, Tensor
-from ..views.words.text import number
 from .claim import Names
 from .diagnose import REARRANGED, Found, Key
 from .fit import nice

@@ -167,7 +167,7 @@ class CounterExample(NamedTuple):
     def mathml(self) -> str:
         if not self.latex:
             return ""
-        from ..views.words.mathml import mathml
+        from ..render.mathml import mathml
 
         return mathml(self.latex, display=True)
 

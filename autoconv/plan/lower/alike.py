@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...program.program import Line
 from ...shapes import broadcast_axes
-from ..rewrite.program import Line
 from .instructions import DOT, GATHER, GEMM, OPERATIONS, OUTER, SPLAT, Input, Instruction, Names, Stage
 
 if TYPE_CHECKING:

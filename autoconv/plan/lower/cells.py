@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ...program.program import Line, Program
 from ...shapes import Shape
-from ..rewrite.program import Line, Program
 from .instructions import (
     CLEAR,
     GATHER,

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from ...program.program import Line
 from ...shapes import Shape
-from ..rewrite.program import Line
 from .cells import Cells
 from .instructions import DOT, GEMM, OUTER, Input, Instruction, Names, Result
 

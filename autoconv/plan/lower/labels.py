@@ -9,7 +9,7 @@ from math import prod
 
 import numpy as np
 
-from ..rewrite.program import Line
+from ...program.program import Line
 from .cells import Cells
 from .instructions import CHOOSE, PLACE, Input, Instruction
 

@@ -13,8 +13,8 @@ from math import prod
 
 import numpy as np
 
+from ...program.program import Line, Program
 from ...shapes import Shape, broadcast_axes, keepdims_shape
-from ..rewrite.program import Line, Program
 from . import contraction, labels, overlap
 from .again import again
 from .alike import shared, work

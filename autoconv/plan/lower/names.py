@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ...program.program import Line
 from ...shapes import Shape
-from ..rewrite.program import Line
 
 Names = np.ndarray
 

@@ -11,8 +11,8 @@ from math import prod
 import numpy as np
 
 from ... import arrays
+from ...program.program import Line
 from ...shapes import Shape
-from ..rewrite.program import Line
 from .cells import Cells
 from .contraction import Pending, by_groups, cells_of, gemm
 from .instructions import Names

@@ -8,8 +8,8 @@ from math import prod
 
 import numpy as np
 
+from ...program.program import Program
 from ..lower.instructions import Input, Stage
-from ..rewrite.program import Program
 
 
 class Kept:

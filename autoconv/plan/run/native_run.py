@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from ...program.program import Program
+from ...program.rewrite.early import early
+from ...program.rewrite.passes import simplify
+from ...program.rewrite.slopes import slopes
+from ...program.rewrite.sums import sums
 from ..assemble.by_channels import ByChannels
 from ..assemble.by_examples import ByExamples
 from ..assemble.layout import Layout, choose, machine
 from ..lower.instructions import CLEAR, Input, Output, Result
 from ..lower.lower import Lowering
-from ..rewrite.early import early
-from ..rewrite.passes import simplify
-from ..rewrite.program import Program
-from ..rewrite.slopes import slopes
-from ..rewrite.sums import sums
 from .kept import Kept
 from .numpy_run import NumpyRun
 from .repeat import ALONE, Repeat, holders

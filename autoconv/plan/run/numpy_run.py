@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..rewrite.program import Program
+from ...program.program import Program
 
 # Rows whose result may be a view of their (first) operand.
 _VIEWS = {"identity", "stop_gradient", "reshape", "permute_dims", "flip", "broadcast_to", "crop", "index", "windows"}

@@ -24,7 +24,7 @@ from ..lower.instructions import Input, Result
 from .step import Step, in_order, known, numbers
 
 if TYPE_CHECKING:
-    from ..rewrite.program import Line
+    from ...program.program import Line
     from .native_run import NativeRun
 
 _NO_MEMORY: nullcontext[Mapping[int, np.ndarray]] = nullcontext({})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..words.latex import PRODUCT, SUM, Expression, call, value
+from ...render.latex import PRODUCT, SUM, Expression, call, value
 from .symbols import Symbols
 
 

@@ -14,10 +14,10 @@ from fractions import Fraction
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from ..words.latex import PRODUCT, SUM, Expression, escaped, number, symbol, value
-from ..words.mathml import mathml
-from ..words.text import clean
-from ..words.text import number as short_number
+from ...render.latex import PRODUCT, SUM, Expression, escaped, number, symbol, value
+from ...render.mathml import mathml
+from ...render.text import clean
+from ...render.text import number as short_number
 from .terms import Sum, Term
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from collections import deque
 from html import escape
 from typing import TYPE_CHECKING
 
-from ..pictures.svg import FONT
-from ..words.colour import colour
-from ..words.mathml import mathml
-from ..words.text import clean
+from ...render.colour import colour
+from ...render.mathml import mathml
+from ...render.svg import FONT
+from ...render.text import clean
 from .equation import Statement, derivative, digits, result, result_latex, statement
 from .terms import Sum, Term
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from ...render.element import resolve
+from ...render.latex import element
+from ...render.roles import variables
 from ...scalar import FlatTape
 from ...tape import Tape, Tensor, describe
-from ..words.element import resolve
-from ..words.latex import element
-from ..words.roles import variables
 from . import equation
 from .ground import Ground, ground
 from .reasons import reason

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from ...primitives import TABLE
+from ...render.colour import colour
+from ...render.roles import variables
+from ...render.svg import coordinate, document, text, text_width, tooltip
+from ...render.text import clean, element_name, number
 from ...tape import Tensor
-from ..pictures.svg import coordinate, document, text, text_width, tooltip
-from ..words.colour import colour
-from ..words.roles import variables
-from ..words.text import clean, element_name, number
 
 CELLS = 40_000  # more than this cannot be told apart
 NUMBERED = 900  # cells of a matrix that has its numbers written in

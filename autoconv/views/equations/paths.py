@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from ... import arrays
+from ...render.roles import variables
+from ...render.text import clean
+from ...render.text import number as short_number
 from ...scalar import FlatTape
 from ...scalar.blocks import SUM
 from ...scalar.tape import slopes
 from ...tape import Tensor
-from ..words.roles import variables
-from ..words.text import clean
-from ..words.text import number as short_number
 from .explain import find
 from .ground import Array, Ground, ground
 from .symbols import Symbols

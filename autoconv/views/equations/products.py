@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from ...render.latex import ATOM, FACTOR, PRODUCT, SUM, Expression, call, value
 from ...tape import Primitive, Tape, Tensor, constant
-from ..words.latex import ATOM, FACTOR, PRODUCT, SUM, Expression, call, value
 
 
 @dataclass(frozen=True)

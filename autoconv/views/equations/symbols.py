@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ...render.latex import OPEN, PRODUCT, SUM, Expression, call, element, symbol, value
+from ...render.roles import weights
+from ...render.text import uniform
 from ...scalar.blocks import CONSTANT, Block
 from ...tape import Tensor
-from ..words.latex import OPEN, PRODUCT, SUM, Expression, call, element, symbol, value
-from ..words.roles import weights
-from ..words.text import uniform
 from .ground import Array, Ground, named_scalars
 from .products import Product, apply, rule, whole
 

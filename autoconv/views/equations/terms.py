@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..words.latex import FACTOR, PRODUCT, SUM, Expression, element, symbol
-from ..words.text import element_name
+from ...render.latex import FACTOR, PRODUCT, SUM, Expression, element, symbol
+from ...render.text import element_name
 from .definitions import opened
 from .ground import Array, Ground
 from .symbols import Symbols

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from ...primitives import TABLE
+from ...render.roles import variables
+from ...render.text import clean
 from ...scalar import expand
 from ...tape import Tape, Tensor, describe
-from ..words.roles import variables
-from ..words.text import clean
 
 WINDOWS = TABLE["windows"]
 LARGEST = 64  # rows and columns that are written out

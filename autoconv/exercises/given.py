@@ -1,0 +1,117 @@
+"""What a sheet gives besides its blanks: what the program computes, the values that formulas speak of, what symbols mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..render.latex import Expression, symbol
+from ..render.roles import is_number
+from ..render.text import clean
+from ..tape import Tensor
+from ..views.equations.equation import legend
+from ..views.graph.graph import graph
+from .run import Run
+from .sheet import Cell, Equation, Grid, Listed, Part, Prose, Quantity
+
+WHOLE = 64  # arrays of up to so many elements are given whole, of larger ones the elements that are needed
+STEPS = 60  # lines of a program that are listed
+
+
+def value_cell(run: Run, i: int, binds: int = 0) -> Cell:
+    return Cell(("value", i), run.flat.value[i], binds)
+
+
+def gradient_cell(run: Run, i: int, binds: int = 0) -> Cell:
+    return Cell(("gradient", i), run.gradient[i], binds)
+
+
+def array(run: Run, x: Tensor, gradient: bool = False) -> Part:
+    """The values of a tensor, or its gradient, as an array under its name."""
+    name = symbol(run.symbols.label(x))
+    if gradient:
+        of = run.context.of
+        name = Expression(rf"\frac{{\partial {of.latex}}}{{\partial {name.latex}}}", f"d{of.text}/d{name.text}")
+    made = np.empty(x.shape, object)
+    for index, i in np.ndenumerate(run.flat.scalars(x)):
+        made[index] = (gradient_cell if gradient else value_cell)(run, int(i))
+    return Grid(name, made, x.subscripts == "flat") if x.size > 1 else Listed([(name, made.item())])
+
+
+def values(run: Run, needed: Iterable[int]) -> list[Part]:
+    """The values of these scalars: small tensors whole, of large ones the elements that are needed."""
+    by: dict[int, tuple[Tensor, list[int]]] = {}
+    for i in needed:
+        x = run.symbols.place(i)[0]
+        by.setdefault(id(x), (x, []))[1].append(i)
+    found: list[Part] = []
+    single: list[tuple[Expression, Cell]] = []
+    for x, scalars in sorted(by.values(), key=lambda entry: entry[0].serial):
+        if 1 < x.size <= WHOLE:
+            found.append(array(run, x))
+        else:
+            single += [(run.symbols.element(i), value_cell(run, i)) for i in dict.fromkeys(scalars)]
+    return [*found, *([Listed(single)] if single else [])]
+
+
+def program(run: Run) -> list[Part]:
+    """What was computed, call by call, without numbers; nothing for a program too long to read."""
+    try:
+        nodes = graph(run.loss, zoom="calls", names=run.names).nodes
+    except ValueError:
+        return []
+    rows, told = [], set[int]()
+    for node in nodes:
+        if node.kind not in ("line", "call") or not node.formula:
+            continue
+        name = node.title if node.title not in (node.operation, "") else node.place
+        inside = [run.tape[i] for i in node.lines]
+        data = [x for line in inside for x in line.operands if _plain_data(x)]
+        told |= {id(x) for x in data if run.symbols.label(x) in node.formula}
+        hidden = [x for x in data if x.dtype.kind == "f" and run.symbols.label(x) not in node.formula]
+        read = [f"with {run.symbols.label(x)}" for x in {id(x): x for x in hidden}.values()]
+        more = ", ".join([*read, *(_settings(inside) if node.kind == "call" else [])])
+        rows.append(clean(f"{name} = {node.formula}") + (f"   # {clean(more)}" if more else ""))
+    whole = [x for x in run.tape if id(x) in told and x.dtype.kind in "iub" and x.size <= WHOLE]
+    data_rows = [f"{run.symbols.label(x)} = {' '.join(str(x.value.tolist()).split())}" for x in whole]
+    text = "\n".join([*data_rows, *rows])
+    return [Prose("The program", "heading"), Prose(text, "code")] if 0 < len(rows) <= STEPS else []
+
+
+def _plain_data(x: Tensor) -> bool:
+    """Whether a line is data that no gradient goes to: labels, targets."""
+    return x.constant and x.primitive is None and not is_number(x)
+
+
+def _settings(lines: Sequence[Tensor]) -> list[str]:
+    """Stride, padding and the like of the lines inside a call, where they are not as usual."""
+    found: list[str] = []
+    for line in lines:
+        name, params = line.primitive.name if line.primitive else "", dict(line.params)
+        pooling = any("pool" in scope.name.lower() for scope in (line.scope.path if line.scope else ()))
+        if name == "windows":
+            told = {k: params[k] for k in ("stride", "dilation") if any(n != 1 for n in params[k])}
+            found += [f"{k} {v}" for k, v in ({"window": params["window"]} | told if pooling else told).items()]
+        elif name == "pad":
+            found.append(f"padding {params['width']}")
+        elif name == "flip":
+            found.append(f"flipped along {params['axis']}")
+    return list(dict.fromkeys(found))
+
+
+def needs(parts: Sequence[Part]) -> list[int]:
+    """The scalars whose values the formulas of these parts speak of."""
+    found: dict[Quantity, None] = {}
+    for part in parts:
+        if isinstance(part, Equation):
+            found |= part.needs
+    return [q[1] for q in found]
+
+
+def meaning(wholes: Sequence[Any]) -> list[Part]:
+    """What the symbols of cotangents stand for."""
+    pairs = {id(x): (whole, x) for whole in wholes for x in whole.targets}
+    lines = legend(list(pairs.values()))
+    return [Equation(Expression("", ""), [[line]]) for line in lines]

@@ -1,0 +1,279 @@
+"""``ac.exercise``: a worksheet from any tape, with numbers blanked out, and the key apart."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..files import replace_file
+from ..render.element import resolve
+from ..scalar import Scalar, expand
+from ..tape import Tape, Tensor, describe
+from ..views.equations.explain import parse_at
+from .equations import equations
+from .gradients import gradients
+from .key import Answer, Key
+from .nice import nice_runs
+from .notebook import notebook
+from .page import page
+from .paper import markdown, picture_of
+from .picture import pictured
+from .run import Run, rerun
+from .scalars import as_tensor
+from .sheet import Blanked, Sheet
+
+Wanted = tuple[Tensor, np.ndarray]
+SHEETS: dict[str, Callable[[Run, list[Wanted], int, np.random.Generator], Sheet | None]] = {
+    "equations": equations,
+    "graph": pictured,
+    "arrays": gradients,
+}
+KINDS = tuple(SHEETS)
+MOST = 200  # blanks of one sheet
+LARGEST = 200_000  # scalars of a net that gets nice numbers
+ENDINGS = (".ipynb", ".html", ".md")
+
+
+def exercise(
+    loss: Tensor | Scalar,
+    blanks: int = 5,
+    seed: int = 0,
+    of: str = "equations",
+    wrt: Any = None,
+    names: Mapping[str, Any] | None = None,
+    nice_numbers: bool = False,
+) -> Exercise:
+    """A worksheet: ``blanks`` numbers of a run of ``loss`` are left out, to be worked out by hand and marked by ``ac.check``.
+
+    of: "equations", the chain rule of ``ac.explain`` with the run's numbers; "graph", the boxes of ``ac.graph`` at scalars
+    (of a large tape a slice); "arrays", the gradient arrays.  wrt: what the gradients are of: a Tensor, an element as
+    ``w[0, 0]``, a name, or a list of these (default: every input and weight).  names: names for tensors without one, as
+    locals().  seed: the same seed gives the same sheet.
+    nice_numbers: the tape is run again on small whole numbers, so that it can be done by hand: all numbers are whole or exact
+    fractions, no maximum has a tie, no relu is at 0.  Where a function such as exp has no fractions, the inputs are whole and
+    everything else is rounded to 4 digits, and the sheet says so.
+
+    Every blank can be worked out from what is left, and no number that is asked for stands elsewhere on the sheet.
+    Raises TypeError for a loss that is no Tensor or a constant; ValueError for one that is no single number or not finite, for
+    more blanks than there are numbers to ask for, an unknown ``of``, and if no nice numbers can be found.
+    """
+    whole, lines = _checked(loss, blanks, seed, of, names)
+    known = dict(names or {})
+    if isinstance(loss, Scalar):
+        whole, known, scalars = as_tensor(loss, known)
+        wrt = _as_tensors(wrt, scalars)
+        lines = Tape(whole)
+    chosen = _wanted(wrt, lines, known)
+    runs = _runs(whole, lines, known, nice_numbers, np.random.default_rng([seed, 1]))
+    best, there = _best(runs, chosen, of, wrt is None, blanks, seed)
+    if best is None or there < blanks:
+        others = ", ".join(repr(kind) for kind in KINDS if kind != of)
+        nice = "" if nice_numbers else ", nice_numbers=True"
+        raise ValueError(
+            f"exercise: blanks={blanks}, but of={of!r} has only {there} numbers of this loss that can be asked for (not zero, "
+            f"worked out from others, and standing nowhere else); ask for fewer, or try of={others}, another seed{nice}"
+        )
+    if nice_numbers:
+        best.notes.append("The inputs and weights are small whole numbers, chosen so that it can be done by hand.")
+    return Exercise(best.blanked(blanks, np.random.default_rng([seed, 3])), of)
+
+
+class Exercise(Key):
+    """A sheet with blanks, and its key; what it writes has no answers, ``key`` has nothing else.
+
+    ``markdown()``, ``html()``, ``notebook()``: the sheet as text, as a page, as a dict for json; ``save(path)`` writes it, and
+    the key beside it.  ``ac.check(answers, of=this)`` marks {number: answer}.
+    """
+
+    def __init__(self, blanked: Blanked, of: str) -> None:
+        self._blanked, self.of = blanked, of
+        exact = blanked.sheet.exact
+        answers = []
+        for quantity, n in blanked.numbered.items():
+            c = blanked.sheet.candidates[quantity]
+            value = Fraction(c.value) if exact else float(c.value)
+            size = abs(float(value))
+            tolerance = 0.0 if exact else min(max(5e-4 * size, c.spread), 0.03 * size)
+            slips = tuple((name, Fraction(x) if exact else float(x)) for name, x in c.slips)
+            answers.append(Answer(n, value, c.says, tolerance, slips))
+        super().__init__(blanked.sheet.title, answers)
+
+    @property
+    def key(self) -> Key:
+        """The answers alone."""
+        return Key(self.title, self.answers)
+
+    @property
+    def exact(self) -> bool:
+        """Whether every number is whole or an exact fraction."""
+        return self._blanked.sheet.exact
+
+    def markdown(self) -> str:
+        """The sheet as Markdown, with a line for each answer."""
+        return markdown(self._blanked, self.answers)
+
+    def html(self, key: str = "sheet.key.json") -> str:
+        """The sheet as one page that works offline, with fields; ``key`` is the name of the key file that it mentions."""
+        return page(self._blanked, self.answers, key)
+
+    def notebook(self, key: str = "sheet.key.json") -> dict[str, Any]:
+        """The sheet as a notebook (format 4, for ``json.dump``), marked with the file ``key`` beside it."""
+        return notebook(self._blanked, self.answers, key)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the sheet as .ipynb, .html or .md, and its key beside it (sheet.key.json; with .md the graph as sheet.svg).
+
+        Returns the path.  Raises ValueError for another ending, before anything is written.
+        """
+        path = Path(path)
+        if path.suffix.lower() not in ENDINGS:
+            raise ValueError(f"exercise: cannot save {path.name!r}; the name must end in {', '.join(ENDINGS)}")
+        beside = path.with_name(f"{path.stem}.key.json")
+        files = {beside: self.json}
+        if path.suffix.lower() == ".ipynb":
+            files[path] = json.dumps(self.notebook(beside.name), indent=1, ensure_ascii=False) + "\n"
+        elif path.suffix.lower() == ".html":
+            files[path] = self.html(beside.name)
+        else:
+            drawing = picture_of(self._blanked)
+            files[path] = markdown(self._blanked, self.answers, f"{path.stem}.svg" if drawing else None)
+            files |= {path.with_suffix(".svg"): drawing} if drawing else {}
+        for file, text in files.items():
+            replace_file(file, text.encode())
+        return path
+
+    def __repr__(self) -> str:
+        return f"<Exercise in {self.of}: {len(self.answers)} blanks, {'exact' if self.exact else 'rounded'} numbers>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return {"text/markdown": self.markdown(), "text/plain": repr(self)}
+
+
+# ---- which sheet
+
+
+def _best(
+    runs: list[Run], chosen: list[tuple[int, np.ndarray]], of: str, everything: bool, blanks: int, seed: int
+) -> tuple[Sheet | None, int]:
+    """The first sheet with enough numbers, half of which look like no other on it, else the one with the most; and how many it has."""
+    best: tuple[tuple[int, int], Sheet] | None = None
+    for run in runs:
+        for wanted in _on(run, chosen, of, everything):
+            sheet = SHEETS[of](run, wanted, blanks, np.random.default_rng([seed, 2]))
+            if sheet is None:
+                continue
+            there, alone = sheet.available(), sheet.alone()
+            quality = min(len(there), blanks), min(len(alone), (blanks + 1) // 2)
+            if best is None or quality > best[0]:
+                best = quality, sheet
+            if quality[0] == blanks:
+                break
+        if best is not None and best[0] == (blanks, (blanks + 1) // 2):
+            break
+    return (best[1], len(best[1].available())) if best else (None, 0)
+
+
+# ---- what was asked
+
+
+def _checked(loss: Any, blanks: Any, seed: Any, of: Any, names: Any) -> tuple[Any, Any]:
+    """The loss and its tape, once every argument has been found good."""
+    if not isinstance(loss, Tensor | Scalar):
+        raise TypeError(f"exercise: expected the loss, a Tensor, found {type(loss).__name__}")
+    if of not in KINDS:
+        raise ValueError(f"exercise: unknown of={of!r}; use one of {', '.join(map(repr, KINDS))}")
+    if isinstance(blanks, bool) or not isinstance(blanks, int | np.integer) or not 1 <= blanks <= MOST:
+        raise ValueError(f"exercise: blanks={blanks!r}; use a whole number from 1 to {MOST}")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"exercise: seed={seed!r}; use a whole number from 0")
+    if names is not None and not isinstance(names, Mapping):
+        raise TypeError(f"exercise: names must map names to Tensors, as locals() does; found {type(names).__name__}")
+    if isinstance(loss, Scalar):
+        return loss, None
+    if loss.size != 1:
+        raise ValueError(
+            f"exercise: the loss has shape {loss.shape}; a gradient needs one number: reduce it, as in ac.sum(y)"
+        )
+    if loss.constant:
+        raise TypeError(
+            f"exercise: {describe(loss)} depends on no floating-point tensor; make one with ac.tensor(data)"
+        )
+    return loss, Tape(loss)
+
+
+def _as_tensors(wrt: Any, scalars: Mapping[int, Tensor]) -> Any:
+    if isinstance(wrt, list | tuple):
+        return [_as_tensors(x, scalars) for x in wrt]
+    if isinstance(wrt, Scalar) and id(wrt) not in scalars:
+        raise ValueError(f"exercise: {wrt!r} is not an input of this loss")
+    return scalars.get(id(wrt), wrt)
+
+
+def _wanted(wrt: Any, tape: Tape, names: Mapping[str, Any]) -> list[tuple[int, np.ndarray]]:
+    """(place on the tape, flat indices) of what the gradients are of."""
+    place = {id(line): i for i, line in enumerate(tape)}
+    if wrt is None:
+        return [(place[id(x)], np.arange(x.size)) for x in tape.inputs]
+    named = {n: x for n, x in names.items() if isinstance(x, Tensor)} | {x.name: x for x in tape if x.name}
+    found = []
+    for one in wrt if isinstance(wrt, list) else [wrt]:
+        try:
+            meant = one
+            if isinstance(one, str):
+                name = one.strip()
+                meant = named[name] if name in named else parse_at(one, tape, names)
+            line, places = resolve(meant, tape)
+        except (TypeError, ValueError) as error:
+            said = str(error).partition(": ")[2] or str(error)
+            raise type(error)(f"exercise: wrt: {said}") from None
+        if line.constant:
+            raise TypeError(f"exercise: wrt: {describe(line)} is a constant; it has no gradient")
+        found.append((place[id(line)], places))
+    if not found:
+        raise ValueError("exercise: wrt=[] is empty; leave it out for every input and weight")
+    return found
+
+
+def _runs(loss: Tensor, tape: Tape, names: dict[str, Any], nice: bool, rng: np.random.Generator) -> list[Run]:
+    """The runs that a sheet may be made of: the user's own, or some on nice numbers."""
+    if nice:
+        if (size := len(expand(loss))) > LARGEST:
+            raise ValueError(
+                f"exercise: nice_numbers=True is for nets that can be done by hand; this one has {size:,} scalars, more than "
+                f"{LARGEST:,}: use a smaller one, or nice_numbers=False"
+            )
+        found = nice_runs(tape, names, rng)
+        if not found:
+            raise ValueError(
+                "exercise: no small whole numbers were found for this loss (a tie, a relu at 0, a gradient of zero or a division "
+                "by zero in each try); try another seed, a smaller net, or nice_numbers=False"
+            )
+        return found
+    if any(line.dtype == object for line in tape):
+        run = rerun(tape, {x: x.value for x in tape if x.primitive is None and x.dtype == object}, names)
+    else:
+        run = Run(loss, names)
+    if not run.finite:
+        raise ValueError("exercise: the loss or a gradient is infinite or nan at these inputs; choose others")
+    return [run]
+
+
+def _on(run: Run, chosen: list[tuple[int, np.ndarray]], of: str, everything: bool) -> Iterator[list[Wanted]]:
+    """What was asked for, on the tape of a run; if that is everything, then also the lines between (arrays: at once the named)."""
+    found = [(run.tape[place], places) for place, places in chosen]
+    inside = (
+        [x for x in reversed(run.tape) if x.primitive and not x.constant and x is not run.loss] if everything else []
+    )
+    inside = [x for x in inside if np.all(run.flat.scalars(x) > 0)]
+    named = [x for x in inside if x.name or id(x) in run.symbols.names]
+    whole = lambda lines: [(x, np.arange(x.size)) for x in lines]
+    alive = lambda wanted: [(x, at) for x, at in wanted if np.any(run.gradient[run.flat.scalars(x)] != 0)]
+    yield alive(found + (whole(named) if of == "arrays" else []))
+    if inside:
+        yield alive(found + whole(inside))

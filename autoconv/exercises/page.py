@@ -1,0 +1,144 @@
+"""A sheet as one HTML page: formulas as MathML, the graph as SVG, a field for each answer; nothing is loaded from elsewhere.
+
+The page does not know the answers: its button saves what was filled in as a file, which the key marks.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from hashlib import sha256
+from html import escape
+
+import numpy as np
+
+from ..render.latex import Expression
+from ..render.mathml import mathml
+from ..render.text import clean
+from .key import Answer
+from .paper import equation_latex, lead, picture_of, remarks, tables
+from .sheet import Blanked, Equation, Grid, Listed, Part, Prose, circled
+
+STYLE = """
+:root{color-scheme:light dark;--ink:#1b1f24;--page:#fff;--soft:#59636e;--line:#cfd5db;--ask:#fff4d6;--edge:#b26a00}
+@media (prefers-color-scheme:dark){:root{--ink:#eceff2;--page:#16191d;--soft:#a9b2bb;--line:#3a424b;--ask:#3d2d0c;--edge:#e69f00}}
+body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);max-width:60rem;margin:1.5rem auto;padding:0 1rem}
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:1.8rem}
+.note{color:var(--soft)}
+.wide{overflow-x:auto;padding:.35rem 0}math[display=block]{width:max-content;margin:0}
+.grids{display:flex;flex-wrap:wrap;gap:1rem 2rem}
+figure{margin:0;max-width:100%;overflow-x:auto}figcaption{margin-bottom:.25rem}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+td,th{border:1px solid var(--line);padding:.15rem .55rem;text-align:right;min-width:1.6rem}
+th{font-weight:400;color:var(--soft);font-size:.85em;border:0}
+pre{background:color-mix(in srgb,currentColor 6%,transparent);padding:.6rem .8rem;overflow-x:auto;border-radius:6px}
+.blank{background:var(--ask);border:1.5px solid var(--edge);border-radius:4px;padding:0 .3em;font-weight:600}
+td.blank{border:2px solid var(--edge);text-align:center}
+svg{max-width:none;height:auto}
+.answers{display:grid;grid-template-columns:max-content minmax(6rem,16rem) 1fr;gap:.4rem .8rem;align-items:center}
+.answers input{font:inherit;padding:.2rem .5rem;border:1px solid var(--edge);border-radius:4px;background:var(--page);color:var(--ink);width:100%;box-sizing:border-box}
+.answers output{color:var(--soft);overflow-wrap:anywhere}
+button{font:inherit;margin-top:1rem;padding:.3rem .9rem}
+@media (max-width:560px){.answers{grid-template-columns:max-content 1fr}.answers output{grid-column:1/-1;font-size:.85em;margin-top:-.3rem}}
+@media print{button{display:none}}
+"""
+
+SCRIPT = """
+document.getElementById("save").addEventListener("click", () => {
+  const answers = {};
+  for (const field of document.querySelectorAll("input[data-blank]")) answers[field.dataset.blank] = field.value.trim();
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([JSON.stringify(answers, null, 1)], {type: "application/json"}));
+  link.download = "answers.json";
+  link.click();
+  URL.revokeObjectURL(link.href);
+});
+"""
+
+
+def page(blanked: Blanked, answers: list[Answer], key: str) -> str:
+    """The sheet as a whole page; ``key`` is the name of the key file, for those who mark it."""
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{_hash(SCRIPT)}'; form-action 'none'"
+    title = escape(clean(blanked.sheet.title))
+    task, exact = (escape(text) for text in remarks(blanked))
+    fields = "".join(
+        f'<span class="blank">{circled(a.number)}</span><input data-blank="{a.number}" autocomplete="off" '
+        f'aria-label="answer {a.number}"><output>{escape(clean(a.says))}</output>'
+        for a in answers
+    )
+    how = "A number, a fraction as 3/2, or arithmetic as 2*(9 - 1). The button saves what you wrote as answers.json, which"
+    marked = f"<code>autoconv exercise --mark answers.json --key {escape(clean(key))}</code>"
+    return "\n".join(
+        [
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>",
+            f'<h1>{title}</h1>\n<p>{task}</p>\n<p class="note">{exact}</p>',
+            *_parts(blanked),
+            f'<h2>Your answers</h2>\n<div class="answers">{fields}</div>',
+            f'<button id="save" type="button">Save answers.json</button>\n<p class="note">{how} {marked} marks.</p>',
+            f"<script>{SCRIPT}</script>\n</body>\n</html>\n",
+        ]
+    )
+
+
+def _hash(text: str) -> str:
+    return b64encode(sha256(text.encode()).digest()).decode()
+
+
+def _parts(blanked: Blanked) -> list[str]:
+    """The parts of the sheet; arrays that follow each other stand side by side."""
+    made: list[str] = []
+    side: list[str] = []
+    for part in [*blanked.parts, None]:
+        if isinstance(part, Grid):
+            side += [_table(part, name, cells, blanked) for name, cells in tables(part)]
+            continue
+        if side:
+            made.append(f'<div class="grids">{"".join(side)}</div>')
+            side = []
+        if part is not None:
+            made.append(_part(part, blanked))
+    return made
+
+
+def _part(part: Part, blanked: Blanked) -> str:
+    if isinstance(part, Prose):
+        tag = {"heading": "h2", "code": "pre"}.get(part.kind, "p")
+        return f"<{tag}>{escape(clean_lines(part.text))}</{tag}>"
+    if isinstance(part, Equation):
+        if not part.left.latex:
+            return f'<p class="note">{lead(part)} {formula(equation_latex(part, blanked))}</p>'
+        return f'<div class="wide">{formula(equation_latex(part, blanked), True)}</div>'
+    if isinstance(part, Listed):
+        items = "".join(
+            f"<li>{formula(f'{name.latex} = {blanked.written(cell).latex}')}</li>" for name, cell in part.rows
+        )
+        return f"<ul>{items}</ul>"
+    return f'<div class="wide">{picture_of(blanked)}</div>'
+
+
+def clean_lines(text: str) -> str:
+    return "\n".join(clean(line) for line in text.split("\n"))
+
+
+def _table(grid: Grid, name: Expression, cells: np.ndarray, blanked: Blanked) -> str:
+    rows = []
+    head = "".join(f"<th>{c}</th>" for c in range(cells.shape[1]))
+    for r, row in enumerate(cells):
+        made = []
+        for cell in row:
+            mark = ' class="blank"' if cell.quantity in blanked.numbered else ""
+            made.append(f"<td{mark}>{escape(blanked.written(cell).text)}</td>")
+        rows.append(f"<tr><th>{r if grid.cells_.ndim > 1 else ''}</th>{''.join(made)}</tr>")
+    counted = " (row by row, from 1)" if grid.flat and grid.cells_.ndim > 1 else ""
+    return f"<figure><figcaption>{formula(name.latex)}{counted}</figcaption><table><tr><th></th>{head}</tr>{''.join(rows)}</table></figure>"
+
+
+def formula(latex: str, display: bool = False) -> str:
+    """A formula as MathML, its blanks marked."""
+    plain = re.sub(r"\\boxed\{(\\text\{[^{}]*\})\}", r"\1", latex)
+    made = mathml(plain, display=display, annotated=False)
+    ask = re.sub(r"<mtext>([①-⑳]|\[\d+\])</mtext>", r'<mi class="blank" mathvariant="normal">\1</mi>', made)
+    return ask.replace("<mtext>▢</mtext>", '<mi mathvariant="normal">▢</mi>')  # mtext would count as a space

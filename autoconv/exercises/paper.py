@@ -1,0 +1,124 @@
+"""A sheet as Markdown, for a file, a notebook's cells, or anything that shows Markdown with formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..render.latex import Expression
+from ..render.text import clean
+from .key import Answer
+from .picture import svg
+from .sheet import Blanked, Cell, Equation, Grid, Listed, Part, Picture, Prose
+
+
+def markdown(blanked: Blanked, answers: list[Answer], picture: str | None = None) -> str:
+    """The whole sheet, with a place for each answer; ``picture``: where the graph was saved as SVG."""
+    rows = [f"# {blanked.sheet.title}", *remarks(blanked)]
+    rows += [part_markdown(part, blanked, picture) for part in blanked.parts]
+    rows.append("## Answers")
+    rows.append("Write each answer after its colon: a number, a fraction as 3/2, or arithmetic as 2*(9 - 1).")
+    rows.append("\n".join(f"- {a.number} ({_plain(a.says)}):" for a in answers))
+    return "\n\n".join(rows) + "\n"
+
+
+def remarks(blanked: Blanked) -> list[str]:
+    """What is said at the top: the task, how exact the numbers are, what a cover means."""
+    exact = (
+        "All numbers are exact." if blanked.sheet.exact else "Numbers are rounded to 4 digits; so may your answers be."
+    )
+    cover = ["▢ covers a number that would give an answer away; it is not asked for."] if blanked.covers else []
+    return [blanked.sheet.task, " ".join([exact, *blanked.sheet.notes, *cover])]
+
+
+def part_markdown(part: Part, blanked: Blanked, picture: str | None = None) -> str:
+    """One part of the sheet."""
+    if isinstance(part, Prose):
+        return {"heading": "## {}", "code": "```text\n{}\n```"}.get(part.kind, "{}").format(part.text.replace("`", "'"))
+    if isinstance(part, Equation):
+        latex = equation_latex(part, blanked)
+        return f"$$\n{latex}\n$$" if part.left.latex else f"{lead(part)} ${latex}$"
+    if isinstance(part, Listed):
+        return "\n".join(f"- ${name.latex} = {blanked.written(cell).latex}$" for name, cell in part.rows)
+    if isinstance(part, Grid):
+        return "\n\n".join(_table(part, label, cells, blanked) for label, cells in tables(part))
+    drawing = [f"![The graph with its blanks]({picture})"] if picture else []
+    return "\n\n".join([*drawing, _nodes(part, blanked)])
+
+
+def equation_latex(part: Equation, blanked: Blanked) -> str:
+    r"""left = symbols = numbers = result, as aligned lines, or one line for a sentence."""
+    rows = [written(row, blanked).latex for row in part.rows]
+    if not part.left.latex:
+        return rows[0]
+    lines = [f"{part.left.latex} &= {rows[0]}", *[f"&= {row}" for row in rows[1:]]]
+    return r"\begin{aligned} " + r" \\ ".join(lines) + r" \end{aligned}"
+
+
+def lead(part: Equation) -> str:
+    """The word before what a symbol means."""
+    sentence = part.rows[0][0]
+    return "where" if isinstance(sentence, Expression) and " is the " in sentence.text else "with"
+
+
+def written(row: list[Expression | Cell], blanked: Blanked) -> Expression:
+    """A row of formulas and numbers."""
+    made = [blanked.written(piece) if isinstance(piece, Cell) else piece for piece in row]
+    return Expression("".join(x.latex for x in made), "".join(x.text for x in made))
+
+
+def tables(grid: Grid) -> Iterator[tuple[Expression, np.ndarray]]:
+    """(name, rows and columns): the two longest axes of an array, for every index of the others."""
+    cells = grid.cells_
+    if cells.ndim <= 2:
+        yield grid.name, cells.reshape(1, -1) if cells.ndim < 2 else cells
+        return
+    axes = sorted(sorted(range(cells.ndim), key=lambda axis: -cells.shape[axis])[:2])
+    rest = [axis for axis in range(cells.ndim) if axis not in axes]
+    moved = cells.transpose(*rest, *axes)
+    for index in np.ndindex(*moved.shape[:-2]):
+        places = [":"] * cells.ndim
+        for axis, k in zip(rest, index, strict=True):
+            places[axis] = str(k)
+        where = ",".join(places)
+        yield Expression(rf"{grid.name.latex.strip()}[{where}]", f"{grid.name.text}[{where}]"), moved[index]
+
+
+def _table(grid: Grid, name: Expression, cells: np.ndarray, blanked: Blanked) -> str:
+    columns = range(cells.shape[1])
+    head = "| " + " | ".join(["", *[f"**{c}**" for c in columns]]) + " |"
+    rows = [
+        f"| **{r}** | " + " | ".join(blanked.written(cell).text for cell in row) + " |" for r, row in enumerate(cells)
+    ]
+    if grid.cells_.ndim < 2:
+        rows = ["| | " + " | ".join(blanked.written(cell).text for cell in cells[0]) + " |"]
+    counted = " (elements counted row by row, from 1)" if grid.flat and grid.cells_.ndim > 1 else ""
+    return "\n".join([f"${name.latex}${counted}:", "", head, "|" + " --- |" * (len(columns) + 1), *rows])
+
+
+def _nodes(part: Picture, blanked: Blanked) -> str:
+    """The graph in words: every box with its numbers, and its edges with the local derivatives."""
+    titles = {node.id: node.title for node in part.nodes}
+    leads: dict[str, list[str]] = {}
+    for n, edge in enumerate(part.edges):
+        cell = part.slopes.get(n)
+        if cell:
+            leads.setdefault(edge.source, []).append(f"{_plain(titles[edge.target])} ({blanked.written(cell).text})")
+    rows = ["| box | formula | value | gradient | read by (local derivative) |", "|" + " --- |" * 5]
+    for node in part.nodes:
+        value, gradient = [blanked.written(cell).text if cell else "" for cell in part.numbers[node.id]]
+        read = ", ".join(leads.get(node.id, ()))
+        rows.append(f"| {_plain(node.title)} | {_plain(node.formula)} | {value} | {gradient} | {read} |")
+    return "\n".join(rows)
+
+
+def picture_of(blanked: Blanked) -> str | None:
+    """The sheet's graph as SVG, if it has one."""
+    found = [part for part in blanked.parts if isinstance(part, Picture)]
+    return svg(found[0], blanked) if found else None
+
+
+def _plain(words: str) -> str:
+    """Text in a Markdown table: nothing in it is markup."""
+    return "".join(f"&#{ord(c)};" if c in "|<>&`*_[]\\$~#" else c for c in clean(words))

@@ -1,0 +1,121 @@
+"""A tape as plain data: numbered lines that name their operands by number, ready to be rewritten and run.
+
+Four kinds of lines: an argument of the function, a Tensor that it closes over (read anew at each run), a constant, and a
+calculation (a row of the table with operands and params).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..shapes import Shape
+from ..tape import Primitive, Tape, Tensor, setting
+
+
+@dataclass(slots=True)
+class Line:
+    """``primitive`` of operands; or, without one, ``argument`` number so-and-so, a closed-over ``tensor`` or a ``value``."""
+
+    shape: Shape
+    dtype: np.dtype
+    primitive: Primitive | None = None
+    operands: tuple[int, ...] = ()
+    params: dict[str, Any] = field(default_factory=dict)
+    argument: int | None = None
+    tensor: Tensor | None = None
+    value: np.ndarray | None = None
+    scope: str = ""
+
+    @property
+    def nbytes(self) -> int:
+        return prod(self.shape) * self.dtype.itemsize
+
+
+@dataclass(slots=True)
+class Program:
+    """Lines in an order in which they can be run, and the numbers of those that are wanted."""
+
+    lines: list[Line]
+    outputs: list[int]
+
+    def flops(self, number: int) -> int:
+        """Floating-point operations of a line: one for each element it makes, two for each product that it adds up."""
+        line = self.lines[number]
+        if line.primitive is None or line.primitive.group == "wiring" or line.dtype.kind != "f":
+            return self.additions(number) if line.primitive is not None and line.dtype.kind == "f" else 0
+        if line.primitive.group == "sum":
+            return prod(self.lines[line.operands[0]].shape)
+        if line.primitive.group == "contract":
+            operands, _ = line.params["spec"].split("->")
+            shapes = sum((self.lines[x].shape for x in line.operands), ())
+            return 2 * prod(dict(zip(operands.replace(",", ""), shapes, strict=True)).values())
+        return prod(line.shape)
+
+    def additions(self, number: int) -> int:
+        """The additions hidden in the adjoint wiring rows that collect several cells in one."""
+        line = self.lines[number]
+        collects = line.primitive is not None and line.primitive.name in ("sum_to", "overlap_add", "scatter_add")
+        return prod(self.lines[line.operands[0]].shape) if collects else 0
+
+    def text(self, number: int) -> str:
+        """A line as the tape writes it."""
+        line = self.lines[number]
+        if line.primitive is not None:
+            params = [f"{k}={setting(v)}" for k, v in line.params.items()]
+            return f"{line.primitive.name}({', '.join([f'%{x}' for x in line.operands] + params)})"
+        if line.argument is not None:
+            return f"argument {line.argument}"
+        if line.tensor is not None:
+            return f"tensor {line.tensor.name or ''}".rstrip()
+        assert line.value is not None
+        plain = line.value.size and not any(line.value.strides)
+        return f"constant {line.value.flat[0]}" if plain else "constant"
+
+
+def from_tape(outputs: list[Tensor], arguments: list[Tensor], start: int) -> Program:
+    """The lines that ``outputs`` need.  What is older than serial ``start`` is closed over; what is younger and has no
+    primitive was written down while recording: a constant."""
+    number: dict[int, int] = {}
+    lines: list[Line] = []
+    places = {id(x): i for i, x in enumerate(arguments)}
+    for x in Tape(*outputs):
+        number[id(x)] = len(lines)
+        line = Line(x.shape, x.dtype, scope=" > ".join(s.name for s in x.scope.path) if x.scope else "")
+        if id(x) in places:
+            line.argument = places[id(x)]
+        elif x.serial < start:
+            line.tensor = x
+        elif x.primitive is None:
+            line.value = x.value
+        else:
+            line.primitive, line.params = x.primitive, dict(x.params)
+            line.operands = tuple(number[id(o)] for o in x.operands)
+        lines.append(line)
+    return keep(Program(lines, [number[id(y)] for y in outputs]))
+
+
+def keep(program: Program, instead: dict[int, int] | None = None) -> Program:
+    """The program with every use of line a replaced by ``instead[a]``, and only the lines that are then still needed."""
+    moved = instead or {}
+
+    def at(i: int) -> int:
+        while i in moved:
+            i = moved[i]
+        return i
+
+    outputs = [at(i) for i in program.outputs]
+    needed, waiting = set(outputs), list(outputs)
+    while waiting:
+        for x in program.lines[waiting.pop()].operands:
+            if at(x) not in needed:
+                needed.add(at(x))
+                waiting.append(at(x))
+    order = {old: new for new, old in enumerate(sorted(needed))}
+    lines = [program.lines[old] for old in sorted(needed)]
+    return Program(
+        [replace(x, operands=tuple([order[at(o)] for o in x.operands])) for x in lines], [order[y] for y in outputs]
+    )

@@ -1,0 +1,249 @@
+"""Small SVG pictures of a training run: curves over the epochs, grids of grey images, and a confusion table.
+
+Each function takes plain numbers and returns a Picture: SVG text, self-contained, for light and dark pages, which a notebook
+shows as it is.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .svg import Picture, coordinate, document, rect, text, text_width, tooltip
+from .text import cut, number
+
+LOOKS = ("first", "second")  # the strokes of the series; the second is dashed as well
+
+
+def curves(
+    series: Mapping[str, Sequence[float | None]],
+    *,
+    title: str = "",
+    x_label: str = "epoch",
+    y_label: str = "",
+    start: int = 1,
+) -> Picture:
+    """One or two lines over whole numbers ``start``, ``start`` + 1, ...; None and what is not finite leave a gap.
+
+    series: name -> values, as in {"train": [...], "validation": [...]}.  Raises ValueError for more than two series or for
+    none.
+    """
+    if not 1 <= len(series) <= len(LOOKS):
+        raise ValueError(f"curves: found {len(series)} series; give one or two, as in {{'train': losses}}")
+    lines = {name: [math.nan if y is None else float(y) for y in values] for name, values in series.items()}
+    width, height, left, top, right, bottom = 560.0, 320.0, 66.0, 56.0, 18.0, 50.0
+    finite = [y for values in lines.values() for y in values if math.isfinite(y)]
+    y_ticks = ticks(min(finite, default=0.0), max(finite, default=1.0))
+    end = start + max(1, *(len(values) - 1 for values in lines.values()))
+    x_ticks = [x for x in ticks(start, end) if x == int(x) and start <= x <= end]
+
+    def px(x: float) -> float:
+        return left + (x - start) / (end - start) * (width - left - right)
+
+    def py(y: float) -> float:
+        return height - bottom - (y - y_ticks[0]) / (y_ticks[-1] - y_ticks[0]) * (height - top - bottom)
+
+    parts = [text(16, 24, title, size=14, font_weight="bold")]
+    decimals = digits(y_ticks[1] - y_ticks[0])
+    for y in y_ticks:
+        parts.append(stroke("grid", [(left, py(y)), (width - right, py(y))]))
+        parts.append(text(left - 8, py(y) + 4, f"{y:.{decimals}f}", "soft", 11, "end"))
+    for x in x_ticks:
+        parts.append(stroke("axis", [(px(x), height - bottom), (px(x), height - bottom + 5)]))
+        parts.append(text(px(x), height - bottom + 19, f"{x:.0f}", "soft", 11, "middle"))
+    parts.append(stroke("axis", [(left, height - bottom), (width - right, height - bottom)]))
+    parts.append(text((left + width - right) / 2, height - 12, x_label, "soft", 11, "middle"))
+    parts.append(text(16, top - 12, y_label, "soft", 11))
+
+    legend = width - right
+    for look, (name, values) in reversed(list(zip(LOOKS, lines.items(), strict=False))):
+        dashes = "6 4" if look == "second" else ""
+        shown = cut(name, 24)
+        legend -= text_width(shown, 11)
+        parts.append(text(legend, top - 12, shown, size=11))
+        parts.append(stroke(look, [(legend - 30, top - 16), (legend - 8, top - 16)], 2.2, dashes))
+        legend -= 46
+        for stretch in unbroken(values):
+            points = [(px(start + i), py(values[i])) for i in stretch]
+            last = f"{name}: {number(values[stretch[-1]])} at {x_label} {start + stretch[-1]}"
+            parts.append(f"<g>{tooltip(last)}{stroke(look, points, 2.2, dashes)}{dots(look, points)}</g>")
+    return document(width, height, title or y_label or "curves", parts)
+
+
+def images(
+    pictures: Sequence[Any],
+    captions: Sequence[str] = (),
+    *,
+    title: str = "",
+    columns: int = 8,
+    side: int = 64,
+    signed: bool = False,
+    limit: float | None = None,
+) -> Picture:
+    """Grey pictures in a grid, each with a caption below it.
+
+    pictures: 2-d arrays (H, W); each is scaled from its smallest number (black) to its largest (white), or with ``signed``
+    (kernels) so that 0 is mid grey.  limit: one scale for all, from 0 (with ``signed`` from -limit) to ``limit``.  side:
+    the length of the longer edge in the picture.  Raises ValueError for an array that is not (H, W), captions that do not
+    match, or a limit that is not positive.
+    """
+    if limit is not None and not 0 < limit < math.inf:
+        raise ValueError(f"images: limit={limit} must be a positive number, the value that is white")
+    arrays = [np.asarray(picture, dtype=float) for picture in pictures]
+    for array in arrays:
+        if array.ndim != 2 or not array.size:
+            raise ValueError(f"images: found an array of shape {array.shape}; each picture must be (height, width)")
+    if captions and len(captions) != len(arrays):
+        raise ValueError(f"images: {len(captions)} captions for {len(arrays)} pictures; give one for each, or none")
+    words = [cut(caption, 24) for caption in captions]
+    cell = max([side, *(text_width(caption, 10) for caption in words)]) + 14
+    line = side + (34 if words else 16)
+    across = max(1, min(columns, len(arrays)))
+    head = 40 if title else 14
+    parts = [text(16, 25, title, size=14, font_weight="bold")] if title else []
+    for i, array in enumerate(arrays):
+        row, column = divmod(i, across)
+        scale = side / max(array.shape)
+        h, w = array.shape[0] * scale, array.shape[1] * scale
+        x, y = 16 + column * cell + (cell - 14 - w) / 2, head + row * line + (side - h) / 2
+        parts.append(
+            f'<image x="{coordinate(x)}" y="{coordinate(y)}" width="{coordinate(w)}" height="{coordinate(h)}" '
+            f'preserveAspectRatio="none" href="data:image/png;base64,{b64encode(png(grey(array, signed, limit), side)).decode()}"/>'
+        )
+        parts.append(rect(x, y, w, h, "axis", fill="none"))
+        if words:
+            parts.append(
+                text(
+                    16 + column * cell + (cell - 14) / 2, head + row * line + side + 15, words[i], "soft", 10, "middle"
+                )
+            )
+    width = max(2 + 16 + across * cell, 32 + text_width(title, 14))
+    return document(width, head + -(-len(arrays) // across) * line, title or "images", parts)
+
+
+def confusion(table: Any, labels: Sequence[Any] = (), *, title: str = "") -> Picture:
+    """A table of counts: row = true class, column = predicted class; right ones blue, wrong ones orange, darker for more.
+
+    table: (classes, classes) whole numbers.  Raises ValueError for another shape or labels that do not match.
+    """
+    counts = np.asarray(table)
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size:
+        raise ValueError(f"confusion: the table has shape {counts.shape}; it must be (classes, classes)")
+    size = len(counts)
+    names = [cut(str(label), 12) for label in labels] or [str(i) for i in range(size)]
+    if len(names) != size:
+        raise ValueError(f"confusion: {len(names)} labels for {size} classes; give one for each, or none")
+    cell = max(
+        [34.0, *(text_width(name, 11) + 8 for name in names), *(text_width(f"{n:,}", 11) + 8 for n in counts.flat)]
+    )
+    left, top = 44 + max(text_width(name, 11) for name in names), 74.0 if title else 50.0
+    across = size * cell
+    parts = [text(16, 25, title, size=14, font_weight="bold")] if title else []
+    parts.append(text(left + across / 2, top - 28, "predicted", "soft", 11, "middle"))
+    turned = f"rotate(-90 20 {coordinate(top + across / 2)})"
+    parts.append(text(20, top + across / 2, "true", "soft", 11, "middle", transform=turned))
+    on = np.eye(size, dtype=bool)
+    most = {True: max(1, counts[on].max()), False: max(1, counts[~on].max(initial=0))}
+    for i, name in enumerate(names):
+        parts.append(text(left + (i + 0.5) * cell, top - 8, name, size=11, anchor="middle"))
+        parts.append(text(left - 8, top + (i + 0.5) * cell + 4, name, size=11, anchor="end"))
+        for j in range(size):
+            count, right = int(counts[i, j]), i == j
+            x, y = left + j * cell, top + i * cell
+            share = 0.15 + 0.85 * count / int(most[right]) if count else 0.0
+            look = "right" if right else "wrong"
+            parts.append(f"<g>{tooltip(f'true {name}, predicted {names[j]}: {count:,}')}")
+            parts.append(rect(x + 1, y + 1, cell - 2, cell - 2, look, rx="3", fill_opacity=coordinate(share)))
+            parts.append(rect(x, y, cell, cell, "grid", fill="none"))
+            if count:
+                parts.append(
+                    text(
+                        x + cell / 2, y + cell / 2 + 4, f"{count:,}", "inverse" if share > 0.6 else "ink", 11, "middle"
+                    )
+                )
+            parts.append("</g>")
+    return document(
+        max(left + across + 16, 32 + text_width(title, 14)), top + across + 16, title or "confusion table", parts
+    )
+
+
+# ---- scales and strokes
+
+
+def ticks(low: float, high: float, about: int = 6) -> list[float]:
+    """Round numbers (1, 2 or 5 times a power of ten apart) from below ``low`` to above ``high``, at least two."""
+    if not high > low:
+        low, high = low - max(1.0, abs(low)) / 2, high + max(1.0, abs(high)) / 2
+    rough = (high - low) / about
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * k for k in (1, 2, 5, 10) if power * k >= rough * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [k * step for k in range(first, last + 1)]
+
+
+def digits(step: float) -> int:
+    """Digits after the point that tell multiples of ``step`` apart."""
+    return max(0, -math.floor(math.log10(step) + 1e-9))
+
+
+def unbroken(values: Sequence[float]) -> list[list[int]]:
+    """The places of finite values, in stretches without a gap."""
+    found: list[list[int]] = [[]]
+    for i, y in enumerate(values):
+        if math.isfinite(y):
+            found[-1].append(i)
+        elif found[-1]:
+            found.append([])
+    return [stretch for stretch in found if stretch]
+
+
+def stroke(look: str, points: Sequence[tuple[float, float]], width: float = 1.0, dashes: str = "") -> str:
+    path = " ".join(f"{coordinate(x)},{coordinate(y)}" for x, y in points)
+    extra = f' stroke-dasharray="{dashes}"' if dashes else ""
+    return f'<polyline class="ac-{look}" fill="none" stroke-width="{width}" stroke-linejoin="round"{extra} points="{path}"/>'
+
+
+def dots(look: str, points: Sequence[tuple[float, float]]) -> str:
+    """A dot at each point if they are few; a lone point would otherwise not be seen."""
+    if len(points) > 40:
+        return ""
+    return "".join(
+        f'<circle class="ac-page ac-{look}" cx="{coordinate(x)}" cy="{coordinate(y)}" r="2.6"/>' for x, y in points
+    )
+
+
+# ---- grey pictures
+
+
+def grey(array: np.ndarray, signed: bool, limit: float | None = None) -> np.ndarray:
+    """Numbers as grey levels 0 .. 255, those beyond ``limit`` as if they were there; what is not finite is black."""
+    finite = np.isfinite(array)
+    known = array[finite]
+    low, high = (known.min(), known.max()) if known.size else (0.0, 1.0)
+    if limit is not None:
+        low, high = 0.0, limit
+    if signed:
+        high = max(abs(low), abs(high)) or 1.0
+        low = -high
+    span = high - low if high > low else 1.0
+    share = np.clip((np.where(finite, array, low) - low) / span, 0, 1)
+    return np.where(finite, np.rint(share * 255), 0).astype(np.uint8)
+
+
+def png(levels: np.ndarray, side: int) -> bytes:
+    """Grey levels (H, W) as a PNG file, each cell enlarged to whole pixels so that its edges stay sharp."""
+    times = max(1, -(-2 * side // max(levels.shape)))
+    large = levels.repeat(times, 0).repeat(times, 1)
+    rows = b"".join(b"\0" + row.tobytes() for row in large)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", large.shape[1], large.shape[0], 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")

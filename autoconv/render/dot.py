@@ -1,0 +1,131 @@
+"""The DOT language, and the ``dot`` program (Graphviz) where it is installed: its layout and its file formats.
+
+Nothing here is needed for SVG: without the program our own layout is used.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+from .layers import ranks
+from .layout import ARROW, MARGIN, Box, Layout, Point, Route
+from .node import Edge, Node
+from .svg import COLOURS
+from .text import clean, short
+
+LONGEST_IN_ALL = 3000  # ranks that all edges together may span
+_SHAPE = {
+    "input": 'style="rounded,filled"',
+    "constant": 'style="dashed,filled"',
+    "line": 'style="filled"',
+    "call": 'style="filled", peripheries=2',
+    "scalar": 'style="filled"',
+}
+
+
+def available() -> bool:
+    """Whether the ``dot`` program can be run."""
+    return shutil.which("dot") is not None
+
+
+def source(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
+    """The graph in the DOT language, with the same texts and colours as the SVG picture."""
+    colour = {(name, what): light for name, what, light, _ in COLOURS}
+    several = {edge.target for edge in edges if edge.operand > 0}
+    out = [
+        "digraph {",
+        "  graph [dpi=144, ranksep=0.6]",
+        '  node [shape=box, fontname="DejaVu Sans Mono", fontsize=10]',
+        '  edge [fontname="DejaVu Sans Mono", fontsize=9, fontcolor="#59636e", color="#7d8792", arrowsize=0.7, '
+        "labeldistance=2, labelangle=16]",
+    ]
+    for node in nodes:
+        look = "output" if node.output else node.kind
+        words = [
+            f"{short(node.title)}  {node.place}",
+            *(f"{key:<6}{short(text)}".strip() for key, text in node.rows),
+        ]
+        colours = f'fillcolor="{colour[look, "fill"]}", color="{colour[look, "stroke"]}"'
+        out.append(
+            f"  {node.id} [label={quoted(words)}, {_SHAPE[node.kind]}, {colours}{', penwidth=2.5' if node.output else ''}]"
+        )
+    for edge in edges:
+        head = edge.slope or (str(edge.operand + 1) if edge.target in several else "")
+        marks = [f'headlabel="{head}"'] * bool(head) + [f'color="{edge.colour}"'] * bool(edge.colour)
+        label = f" [{', '.join(marks)}]" if marks else ""
+        out.append(f"  {edge.source} -> {edge.target}{label}")
+    return "\n".join([*out, "}\n"])
+
+
+def quoted(lines: Sequence[str]) -> str:
+    """A DOT string of left-aligned lines; quotes, backslashes and entities mean themselves."""
+    escaped = [clean(line).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;") for line in lines]
+    return '"' + "".join(f"{line}\\l" for line in escaped) + '"'
+
+
+def render(text: str, format: str) -> bytes:
+    """DOT text as an image by the ``dot`` program; RuntimeError if that is missing or fails."""
+    if not available():
+        raise RuntimeError(
+            f"graph: .{format} needs the dot program of Graphviz, which is not on the PATH; install it (as in apt install graphviz), "
+            "or save as .svg, which needs nothing"
+        )
+    import graphviz
+
+    try:
+        return graphviz.Source(text).pipe(format=format, quiet=True)
+    except (graphviz.CalledProcessError, graphviz.ExecutableNotFound) as error:
+        raise RuntimeError(
+            f"graph: the dot program could not make .{format}: {error}; .svg does not need it"
+        ) from error
+
+
+def worthwhile(count: int, edges: Sequence[tuple[int, int]]) -> bool:
+    """Whether the program is there and would be done in a second or two; long edges cost it far more than boxes."""
+    rank = ranks(count, [(min(edge), max(edge)) for edge in edges])
+    return available() and sum(abs(rank[b] - rank[a]) for a, b in edges) <= LONGEST_IN_ALL
+
+
+def place_by_dot(sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int]]) -> Layout | None:
+    """The dot program's layout of boxes of the given sizes, or None if there is no program or it fails."""
+    boxes = [f"  {v} [width={w / 72:.4f}, height={h / 72:.4f}]" for v, (w, h) in enumerate(sizes)]
+    lines = [f'  {a} -> {b} [id="{number}"]' for number, (a, b) in enumerate(edges)]
+    head = [
+        "digraph {",
+        "  graph [nodesep=0.35, ranksep=0.55, pad=0]",
+        '  node [shape=box, fixedsize=true, label=""]',
+        f"  edge [arrowsize={ARROW / 10}]",
+    ]
+    try:
+        found = json.loads(render("\n".join([*head, *boxes, *lines, "}"]), "json0"))
+    except (RuntimeError, ValueError):
+        return None
+    return _read(found, sizes, len(edges))
+
+
+def _read(found: dict[str, Any], sizes: Sequence[tuple[float, float]], count: int) -> Layout:
+    """dot's JSON, in points with y up, as a Layout with y down."""
+    _, _, width, height = map(float, found["bb"].split(","))
+
+    def point(text: str) -> Point:
+        x, y = text.split(",")
+        return MARGIN + float(x), MARGIN + height - float(y)
+
+    boxes = {}
+    for item in found.get("objects", []):
+        v = int(item["name"])
+        x, y = point(item["pos"])
+        boxes[v] = Box(x - sizes[v][0] / 2, y - sizes[v][1] / 2, *sizes[v])
+    routes = {}
+    for item in found.get("edges", []):
+        end, *curve = item["pos"].split()
+        routes[int(item["id"])] = Route(tuple(map(point, curve)), point(end.removeprefix("e,")))
+    return Layout(
+        width + 2 * MARGIN,
+        height + 2 * MARGIN,
+        tuple(boxes[v] for v in range(len(sizes))),
+        tuple(routes[number] for number in range(count)),
+    )

@@ -1,0 +1,209 @@
+"""A graph as an SVG picture: how large its boxes are, and how boxes, edges, frames and ties look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .labels import labels, slope
+from .layout import Box, Point, Route
+from .node import Edge, Node
+from .scene import Frame, Scene, Tie, arrange
+from .svg import coordinate, document, rect, text, text_width, tooltip
+from .text import clean, cut, short
+
+TITLE, BODY, ROW, PAD, KEY = 13.0, 11.0, 16.0, 10.0, 45.0
+SMALL, SMALL_ROW, SMALL_PAD, SMALL_KEY = 11.0, 14.0, 7.0, 12.0  # scalars are many, so their boxes are small
+SWATCH = 9.0
+KINDS = {
+    "input": "input or parameter",
+    "constant": "constant",
+    "line": "line of the tape",
+    "call": "call or layer",
+    "scalar": "scalar operation",
+    "output": "output",
+}
+
+
+def head(node: Node) -> str:
+    """The words on the first line of a box."""
+    if not node.small:
+        return f"{short(node.title)}  {node.place}"
+    return f"{short(node.title)}{f'  ×{node.count:,}' if node.count > 1 else ''}"
+
+
+def body(node: Node) -> list[tuple[str, str]]:
+    """(key, words) below the first line."""
+    if not node.small:
+        return node.rows
+    sums = f"  Σ{node.paths}" if node.paths > 1 and node.gradient else ""
+    rows = [("", node.formula), ("=", node.value), ("∂", f"{node.gradient}{sums}" if node.gradient else "")]
+    return [(key, words) for key, words in rows if words]
+
+
+def size(node: Node) -> tuple[float, float]:
+    """The width and height that a node's text needs."""
+    if node.small:
+        widths = [text_width(short(words), SMALL - 1) + SMALL_KEY * bool(key) for key, words in body(node)]
+        return max([52.0, text_width(head(node), SMALL), *widths]) + 2 * SMALL_PAD, 21.0 + SMALL_ROW * len(body(node))
+    widths = [text_width(short(words), BODY) + KEY * bool(key) for key, words in body(node)]
+    strip = SWATCH + 4 if node.colours else 0.0
+    needed = max([60.0, text_width(head(node), TITLE), (SWATCH + 1) * len(node.colours), *widths])
+    return needed + 2 * PAD, 28.0 + ROW * len(body(node)) + strip
+
+
+def sizes(nodes: Sequence[Node], edges: Sequence[Edge]) -> list[tuple[float, float]]:
+    """The sizes of all boxes: small ones at least as wide as what stands on the few edges into them."""
+    by_id = {node.id: node for node in nodes}
+    into: dict[str, list[float]] = {}
+    for edge in edges:
+        into.setdefault(edge.target, []).append(text_width(slope(edge, by_id[edge.target]), 9) + 9)
+    found = []
+    for node in nodes:
+        width, height = size(node)
+        labels = into.get(node.id, ())
+        if node.small and 2 <= len(labels) <= 4:
+            width = max(width, len(labels) * max(labels) / 0.86)
+        found.append((width, height))
+    return found
+
+
+def draw(nodes: Sequence[Node], edges: Sequence[Edge], title: str, layout: str = "auto") -> str:
+    """The picture of a graph; ``layout`` as in ``ac.graph``."""
+    scene = arrange(nodes, edges, sizes(nodes, edges), layout)
+    placed = scene.layout
+    legend, width, height = _legend(nodes, scene)
+    parts = [_frame(frame) for frame in scene.frames]
+    parts += [_tie(tie) for tie in scene.ties]
+    parts += [
+        _edge(edge, route)
+        for number, (edge, route) in enumerate(zip(edges, placed.routes, strict=True))
+        if number not in scene.stubs
+    ]
+    parts += [_caption(frame) for frame in scene.frames]
+    parts += [_box(node, box) for node, box in zip(nodes, placed.boxes, strict=True)]
+    parts += labels(nodes, edges, scene)
+    parts += [text(x, 22, words, "soft", TITLE, font_weight="bold") for x, words in scene.headings]
+    return document(width, height, title, [*parts, *legend])
+
+
+# ---- boxes
+
+
+def _box(node: Node, box: Box) -> str:
+    look = "output" if node.output else node.kind
+    frame = {"rx": "12" if node.kind == "input" and not node.small else "3", "stroke_width": "1.4"}
+    if node.output:
+        frame["stroke_width"] = "2.5"
+    if node.kind == "constant":
+        frame["stroke_dasharray"] = "4 3"
+    if node.small and node.colours:
+        frame |= {"style": f"stroke:{node.colours[0]}", "stroke_width": "2.5"}
+    x, y, w, h = box.left, box.top, box.width, box.height
+    whole = [f"{node.title}  {node.place}", *(f"{key} {words}".strip() for key, words in body(node)), node.note]
+    parts = [tooltip(cut("\n".join(clean(line) for line in whole if line), 2000)), rect(x, y, w, h, look, **frame)]
+    if node.kind == "call":  # a second frame: there is more inside
+        parts.append(rect(x + 3, y + 3, w - 6, h - 6, look, fill_opacity="0", rx="2"))
+    if node.small:
+        parts += _small_text(node, box)
+    else:
+        parts += _text(node, box)
+    lines = " ".join(map(str, node.lines))
+    return f'<g data-node="{node.id}" data-lines="{lines}">{"".join(parts)}</g>'
+
+
+def _text(node: Node, box: Box) -> list[str]:
+    x, y, w = box.left, box.top, box.width
+    parts = [text(x + PAD, y + 19, short(node.title), size=TITLE, font_weight="bold")]
+    parts.append(text(x + w - PAD, y + 19, node.place, "soft", BODY, "end"))
+    for i, (key, words) in enumerate(body(node)):
+        line = y + 19 + ROW * (i + 1)
+        if key:
+            parts.append(text(x + PAD, line, key, "soft", BODY))
+        parts.append(text(x + PAD + KEY * bool(key), line, short(words), "ink", BODY))
+    below = y + box.height - SWATCH - 6
+    for i, shade in enumerate(node.colours):  # the colours of its elements, as at the scalar zoom
+        parts.append(rect(x + PAD + i * (SWATCH + 1), below, SWATCH, SWATCH, "page", style=f"fill:{shade}", rx="2"))
+    return parts
+
+
+def _small_text(node: Node, box: Box) -> list[str]:
+    x, y = box.left + SMALL_PAD, box.top + 14
+    parts = [text(x, y, head(node), size=SMALL, font_weight="bold")]
+    for i, (key, words) in enumerate(body(node)):
+        line = y + SMALL_ROW * (i + 1)
+        if key:
+            parts.append(text(x, line, key, "soft", SMALL - 1))
+        look = "grad" if key == "∂" else "ink" if key else "soft"
+        parts.append(text(x + SMALL_KEY * bool(key), line, short(words), look, SMALL - 1))
+    return parts
+
+
+# ---- edges, frames, ties
+
+
+def _path(curve: Sequence[Point]) -> str:
+    (x, y), *rest = curve
+    path = f"M{coordinate(x)} {coordinate(y)}"
+    for i in range(0, len(rest), 3):
+        path += "C" + " ".join(f"{coordinate(px)} {coordinate(py)}" for px, py in rest[i : i + 3])
+    return path
+
+
+def _edge(edge: Edge, route: Route) -> str:
+    (fx, fy), (tx, ty) = route.curve[-1], route.tip
+    sx, sy = 0.45 * (fy - ty), 0.45 * (tx - fx)
+    corners = " ".join(
+        f"{coordinate(px)},{coordinate(py)}" for px, py in ((tx, ty), (fx + sx, fy + sy), (fx - sx, fy - sy))
+    )
+    words = f"operand {edge.operand + 1}" + (f", of shape {edge.shape}" if edge.shape else "")
+    words += f", local derivative {edge.slope}" if edge.slope else ""
+    stroke, fill = (f' style="{what}:{edge.colour}"' if edge.colour else "" for what in ("stroke", "fill"))
+    weight = "2" if edge.colour else "1.4"
+    return (
+        f'<g data-edge="{edge.source} {edge.target}">{tooltip(words)}<path class="ac-edge"{stroke} fill="none" '
+        f'stroke-width="{weight}" d="{_path(route.curve)}"/><polygon class="ac-tip"{fill} points="{corners}"/></g>'
+    )
+
+
+def _frame(frame: Frame) -> str:
+    box = frame.box
+    return rect(box.left, box.top, box.width, box.height, "frame", rx="8")
+
+
+def _caption(frame: Frame) -> str:
+    box = frame.box
+    y = box.top + box.height - 6 if frame.below else box.top + 13
+    room = max(4, int((box.width - 12) / 6.1))
+    halo = {"paint_order": "stroke", "stroke_width": "4", "stroke_linejoin": "round"}
+    return text(box.left + 8, y, cut(clean(frame.caption), room), "soft ac-halo", 10, **halo)
+
+
+def _tie(tie: Tie) -> str:
+    path = " ".join(f"{coordinate(x)},{coordinate(y)}" for x, y in tie.points)
+    return (
+        f'<g>{tooltip("serves")}<polyline class="ac-tie" fill="none" stroke-width="1.3" stroke-dasharray="2 3" '
+        f'stroke-linejoin="round" points="{path}"/></g>'
+    )
+
+
+def _legend(nodes: Sequence[Node], scene: Scene) -> tuple[list[str], float, float]:
+    """What the colours mean, for the kinds that are there, below the picture; and the width and height of it all."""
+    used = {node.kind for node in nodes if not node.output} | {"output"}
+    entries = [(kind, words) for kind, words in KINDS.items() if kind in used]
+    if any(node.small for node in nodes):
+        entries += [("", "= value"), ("", "∂ gradient (Σ of how many paths)"), ("", "on edges: local derivative")]
+    if scene.ties:
+        entries.append(("", "···· to the backward lines that serve it"))
+    headings = [start + text_width(words, TITLE) + 16 for start, words in scene.headings]
+    width = max([scene.layout.width, 330.0, *headings])
+    x, y, parts = 16.0, scene.layout.height + 2, []
+    for kind, words in entries:
+        needed = text_width(words, 10) + 18 * bool(kind)
+        if x > 16 and x + needed > width:
+            x, y = 16.0, y + 18
+        if kind:
+            dashes = {"stroke_dasharray": "3 2"} if kind == "constant" else {}
+            parts.append(rect(x, y, 12, 12, kind, rx="6" if kind == "input" else "2", **dashes))
+        parts.append(text(x + 18 * bool(kind), y + 10, words, "soft", 10))
+        x += needed + 18
+    return parts, width, y + 24

@@ -1,0 +1,132 @@
+"""Writing SVG: elements with escaped text, and one table of colours for light and dark pages.
+
+A picture carries its own style sheet, uses no script, no link and no outside font, and paints its own background, so that
+it reads the same in a browser, a notebook, or another page.  Colours are Okabe and Ito's, which colour-blind readers can
+tell apart; what differs in colour differs in form as well.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from typing import Any
+from unicodedata import east_asian_width
+
+from ..files import replace_file
+from .text import clean
+
+FONT = "'DejaVu Sans Mono', Menlo, Consolas, 'Liberation Mono', monospace"
+
+# class -> (property, light, dark)
+# fmt: off
+COLOURS: tuple[tuple[str, str, str, str], ...] = (
+    ("page",     "fill",   "#ffffff", "#16191d"),
+    ("ink",      "fill",   "#1b1f24", "#eceff2"),
+    ("soft",     "fill",   "#59636e", "#a9b2bb"),
+    ("inverse",  "fill",   "#ffffff", "#0b0d0f"),
+    ("edge",     "stroke", "#7d8792", "#8b949e"),
+    ("tip",      "fill",   "#7d8792", "#8b949e"),
+    ("grid",     "stroke", "#dfe3e8", "#31373e"),
+    ("axis",     "stroke", "#59636e", "#a9b2bb"),
+    ("first",    "stroke", "#0072b2", "#56b4e9"),
+    ("second",   "stroke", "#d55e00", "#f0a03c"),
+    ("right",    "fill",   "#0072b2", "#56b4e9"),
+    ("wrong",    "fill",   "#d55e00", "#f0a03c"),
+    ("input",    "fill",   "#dcecf8", "#11324a"),
+    ("input",    "stroke", "#0072b2", "#56b4e9"),
+    ("constant", "fill",   "#f3f4f6", "#24292f"),
+    ("constant", "stroke", "#7d8792", "#8b949e"),
+    ("line",     "fill",   "#ffffff", "#1d2228"),
+    ("line",     "stroke", "#3d4752", "#c3cad1"),
+    ("scalar",   "fill",   "#ffffff", "#1d2228"),
+    ("scalar",   "stroke", "#8d96a0", "#6b747e"),
+    ("frame",    "fill",   "#f4f6f8", "#1c2127"),
+    ("frame",    "stroke", "#dfe3e8", "#31373e"),
+    ("halo",     "stroke", "#f4f6f8", "#1c2127"),
+    ("tie",      "stroke", "#8a5fc0", "#b99ae0"),
+    ("grad",     "fill",   "#8f3f00", "#f0a860"),
+    ("call",     "fill",   "#fdf0d9", "#3d2d0c"),
+    ("call",     "stroke", "#b26a00", "#e69f00"),
+    ("output",   "fill",   "#d8f1e8", "#0c3a2d"),
+    ("output",   "stroke", "#00734f", "#2fc79a"),
+)
+# fmt: on
+
+
+def style() -> str:
+    """The style sheet; every class has the prefix "ac-", so that it changes nothing else in a page."""
+    light = "".join(f".ac-{name}{{{what}:{colour}}}" for name, what, colour, _ in COLOURS)
+    dark = "".join(f".ac-{name}{{{what}:{colour}}}" for name, what, _, colour in COLOURS)
+    return f"<style>.ac-text{{font-family:{FONT};white-space:pre}}{light}@media (prefers-color-scheme:dark){{{dark}}}</style>"
+
+
+class Picture(str):
+    """SVG text that a notebook shows as the picture it is, with its ``caption`` and ``size`` (width, height)."""
+
+    caption: str
+    size: tuple[float, float]
+
+    def __new__(cls, svg: str, caption: str = "", size: tuple[float, float] = (0.0, 0.0)) -> Picture:
+        made = super().__new__(cls, svg)
+        made.caption, made.size = caption, size
+        return made
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write ``.svg``, whole or not at all; returns the path.  Raises ValueError for another ending."""
+        path = Path(path)
+        if path.suffix.lower() != ".svg":
+            raise ValueError(f"save: cannot write {path.name!r}; the name must end in .svg")
+        replace_file(path, self.encode())
+        return path
+
+    def __repr__(self) -> str:
+        return f"<Picture {self.caption!r}, {self.size[0]:.0f} x {self.size[1]:.0f}>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"image/svg+xml": str(self), "text/plain": repr(self)}
+
+
+def document(width: float, height: float, title: str, parts: Iterable[str]) -> Picture:
+    """A whole picture: its size, its title for screen readers, the background and ``parts``."""
+    w, h = coordinate(width), coordinate(height)
+    start = f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img">'
+    background = f'<rect class="ac-page" width="{w}" height="{h}" rx="8"/>'
+    svg = "\n".join([start, tooltip(title), style(), background, *parts, "</svg>\n"])
+    return Picture(svg, title, (width, height))
+
+
+def text(
+    x: float, y: float, words: str, look: str = "ink", size: float = 11, anchor: str = "start", **more: str
+) -> str:
+    """One line of text; ``look`` is a class of the table, ``more`` are further attributes."""
+    extra = "".join(f' {name.replace("_", "-")}="{escape(value)}"' for name, value in more.items())
+    return (
+        f'<text class="ac-text ac-{look}" x="{coordinate(x)}" y="{coordinate(y)}" font-size="{coordinate(size)}" '
+        f'text-anchor="{anchor}"{extra}>{escape(clean(words))}</text>'
+    )
+
+
+def rect(x: float, y: float, width: float, height: float, look: str, **more: str) -> str:
+    extra = "".join(f' {name.replace("_", "-")}="{escape(value)}"' for name, value in more.items())
+    return (
+        f'<rect class="ac-{look}" x="{coordinate(x)}" y="{coordinate(y)}" width="{coordinate(width)}" '
+        f'height="{coordinate(height)}"{extra}/>'
+    )
+
+
+def tooltip(words: str) -> str:
+    """What a browser shows when the pointer rests on the element around it."""
+    return f"<title>{escape(clean(words))}</title>"
+
+
+def coordinate(value: float) -> str:
+    """At most two digits after the point: the same text on every machine, and short."""
+    short = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if short == "-0" else short
+
+
+def text_width(words: str, size: float) -> float:
+    """The width of fixed-pitch text: 0.61 of the size for each character, twice that for wide ones."""
+    return 0.61 * size * sum(2 if east_asian_width(c) in "WF" else 1 for c in words)

@@ -1,0 +1,156 @@
+"""The nodes and edges of groups of lines, in words and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ...render.colour import PALETTE, element_colours
+from ...render.node import Edge, Node
+from ...render.roles import is_parameter, serves, weights
+from ...render.text import formula, inner, numbers, uniform
+from ...tape import Tape, Tensor
+from .zoom import Group, owners
+
+
+def describe(
+    tape: Tape,
+    groups: list[Group],
+    names: Mapping[int, str],
+    kept: set[int] | None = None,
+    model: bool = False,
+    twins: Mapping[int, Tensor] | None = None,
+    forward: int | None = None,
+) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
+    """The nodes and edges of ``groups``; ``names`` maps id(tensor) to the name of its variable.
+
+    kept: the ids of the lines of a slice; groups without any of them are left out, and edges from others.  model: show
+    the parameters of each group.  twins: id(gradient in a recorded sweep) -> the tensor it is of, whose colours it has.
+    forward: how many lines of the tape are not of the sweep that is drawn beside it (default: all).
+    """
+    place = {id(line): i for i, line in enumerate(tape)}
+    words = _Words(tape, names, place, model)
+    words.forward = len(place) if forward is None else forward
+    words.weights |= {key for key, x in (twins or {}).items() if id(x) in words.weights}
+    chosen = [g for g in groups if kept is None or any(id(line) in kept for line in g.lines)]
+    owner = owners(chosen)
+    ids = [f"n{place[id(g.lines[-1])]}{f's{g.number}' if g.number else ''}" for g in chosen]
+    nodes, edges = [], []
+    for number, group in enumerate(chosen):
+        operands = group.operands(owner, number)
+        read = [x for x in operands if id(x) in owner and (kept is None or id(x) in kept or group.step is not None)]
+        nodes.append(words.node(group, ids[number], operands))
+        for k, x in enumerate(operands):
+            if any(x is r for r in read):
+                edges.append(Edge(ids[owner[id(x)]], ids[number], k, x.shape, kink(group, k), _colour(words, x)))
+    return tuple(nodes), tuple(edges)
+
+
+def slice_lines(tape: Tape, focus: list[Tensor], direction: str) -> set[int]:
+    """The ids of ``focus`` and of the lines that it was computed from ("up"), that were computed from it ("down"), or both."""
+    up = {id(x) for x in focus}
+    down = set(up)
+    for line in reversed(tape):
+        if id(line) in up:
+            up.update(id(x) for x in line.operands)
+    for line in tape:
+        if any(id(x) in down for x in line.operands):
+            down.add(id(line))
+    return {"up": up, "down": down, "both": up | down}[direction]
+
+
+def sweepable(tape: Tape) -> set[int]:
+    """id(line) of every line that a sweep from the outputs comes to; ``stop_gradient`` and integers cut the others off."""
+    reached = {id(y) for y in tape.outputs if not y.constant}
+    for line in reversed(tape):
+        if id(line) in reached:
+            reached.update(id(x) for x in line.operands if not x.constant)
+    return reached
+
+
+def kink(group: Group, k: int) -> str:
+    """The slope chosen where operand ``k`` meets a kink, if it does: the params of the line tell it."""
+    line = group.shown
+    if group.scope is not None or group.title or "slope_at_zero" not in line.params:
+        return ""
+    ties = int(np.count_nonzero(line.operands[k].value == 0))
+    times = f" ({ties:,} ties)" if ties > 1 else " (tie)"
+    return f"slope {line.params['slope_at_zero']} at 0{times}" if ties else ""
+
+
+def _colour(words: _Words, x: Tensor) -> str:
+    """The colour of an edge from a weight of one element."""
+    return PALETTE[0] if x.size == 1 and id(x) in words.weights else ""
+
+
+class _Words:
+    """What is said of one group."""
+
+    def __init__(self, tape: Tape, names: Mapping[int, str], place: Mapping[int, int], model: bool) -> None:
+        self.names, self.place, self.model = names, place, model
+        self.results, self.reached = {id(y) for y in tape.outputs}, sweepable(tape)
+        self.weights = weights(tape)
+        self.steps: dict[int, str] = {}
+        self.forward = len(place)
+
+    def called(self, x: Tensor) -> str:
+        """How formulas speak of x: by name, by number, or by its place on the tape; a step inside a definition by "…"."""
+        same = uniform(x.value) if x.primitive is None and x.constant else None
+        known = x.name or self.names.get(id(x)) or same or self.steps.get(id(x))
+        return known or (f"%{self.place[id(x)]}" if id(x) in self.place else "(…)")
+
+    def gradient(self, line: Tensor) -> str:
+        if line.grad is not None:
+            return numbers(line.grad)
+        return "not computed yet" if id(line) in self.reached else "none reaches it"
+
+    def node(self, group: Group, id_: str, operands: list[Tensor]) -> Node:
+        last, shown = group.lines[-1], (group.outputs or [group.shown])[:3]
+        line = group.shown
+        served = group.serves if group.serves is not None else serves(last)
+        backward = self.place[id(last)] >= self.forward
+        named = (last.name or self.names.get(id(last)) or "") if group.outputs or group.step is None else ""
+        value = "; ".join(numbers(x.value) for x in shown)
+        if group.title:
+            value = "; ".join(f"{self.called(x)}: {numbers(x.value)}" for x in shown)
+        gradient: str | None = "; ".join(self.gradient(x) for x in shown)
+        if group.step is not None:
+            gradient = numbers(group.gradient) if group.gradient is not None else self.gradient(last)
+        if backward or all(x.constant for x in shown):
+            gradient = None
+        note = ", ".join(f"{k}={v}" for k, v in line.params.items())
+        texts = [self.called(x) for x in operands]
+        if group.title:
+            kind, text, fallback, note = "call", "", group.title, ""
+        elif group.scope is not None:
+            kind, text, fallback, note = "call", f"{group.scope.name}({', '.join(texts)})", group.scope.name, ""
+        elif line.primitive is not None:
+            kind, text, fallback = "line", formula(line.primitive, texts), line.primitive.name
+            if group.step is not None:
+                self.steps[id(line)] = inner(text)
+        elif last.constant:
+            same = uniform(last.value)
+            kind, text, fallback = "constant", "", same or "constant"
+            value = "" if same and not named else value
+        else:
+            kind, text, fallback = "input", "", "input"
+        inside = {id(x): x for member in group.lines for x in member.operands if is_parameter(x)}
+        return Node(
+            id=id_,
+            kind=kind,
+            operation=fallback if kind in ("line", "call") else kind,
+            title=group.title or named or fallback,
+            formula=text,
+            shapes=tuple(x.shape for x in group.outputs) or (last.shape,),
+            value=value,
+            gradient=gradient,
+            output=any(id(x) in self.results for x in group.lines) and bool(group.outputs),
+            lines=tuple(self.place[id(x)] for x in group.lines),
+            count=sum(x.primitive is not None for x in group.lines) if kind == "call" else 1,
+            note=note,
+            colours=tuple(element_colours(last)) if id(last) in self.weights and last.size <= 25 else (),
+            part="backward" if backward else "forward",
+            serves=self.place.get(id(served)) if served is not None else None,
+            parameters=sum(x.size for x in inside.values()) if self.model and group.scope is not None else 0,
+        )

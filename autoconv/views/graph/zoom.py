@@ -1,0 +1,198 @@
+"""Which lines of a tape make one node, at each zoom above the scalars.
+
+A zoom is a function from the tape to groups of lines.  At "lines" every line is a group of its own.  At "calls" the lines
+of a composed operation or layer are one group: the outermost scope of kind "call" or "layer" around them, except that a
+scope which contains layers (a model, a Sequential) is opened, so that its layers are seen.  At "model" only the outermost
+model is opened: what it holds directly, layers and further models, are the nodes, with their parameters inside.  Lines
+outside any such scope stay lines.  ``open`` opens further boxes: a call or layer into what it consists of, a row with a
+definition (maximum) into the lines of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...render.roles import is_parameter
+from ...tape import Primitive, Scope, Tape, Tensor
+
+ZOOMS = ("model", "calls", "lines", "scalars")
+
+
+@dataclass
+class Group:
+    """The lines of one node: a single line, or those of a scope with the lines that are read from outside.
+
+    ``step`` is the line of a definition that the node shows in place of its line; ``serves`` the last of the forward lines
+    whose rules a group of a recorded sweep carries out.
+    """
+
+    scope: Scope | None
+    lines: list[Tensor]
+    outputs: list[Tensor] = field(default_factory=list)
+    step: Tensor | None = None
+    number: int = 0
+    gradient: Any = None
+    serves: Tensor | None = None
+    title: str = ""
+
+    @property
+    def shown(self) -> Tensor:
+        """The line that tells primitive, operands and params."""
+        return self.lines[-1] if self.step is None else self.step
+
+    @property
+    def members(self) -> list[Tensor]:
+        """What edges may come from: the lines, or the step and, if it is the last, the line whose value it has."""
+        return self.lines if self.step is None else [self.step, *self.outputs]
+
+    def operands(self, owner: Mapping[int, int], number: int) -> list[Tensor]:
+        """What a line reads, one entry for each operand; what a scope reads from outside, in the order of first reading."""
+        if self.scope is None and not self.title:
+            return list(self.shown.operands)
+        read = {id(x): x for line in self.lines for x in line.operands if owner.get(id(x)) != number}
+        return list(read.values())
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The reader's wish ``open``: which boxes are opened, by name or Tensor; ``default`` for what is not mentioned."""
+
+    everything: bool | None = None
+    names: frozenset[str] = frozenset()
+    lines: frozenset[int] = frozenset()
+
+    def scopes(self, tape: Tape) -> Callable[[Scope], bool]:
+        """Which scopes of a tape are opened: those named (by name or layer class), and those around what is asked for."""
+        if self.everything:
+            return lambda scope: True
+        found: set[int] = set()
+        for line in tape:
+            path = line.scope.path if line.scope else ()
+            inner = 0
+            if line.primitive is not None and line.primitive.definition and self.definition(line, line.primitive):
+                inner = len(path)
+            for depth, scope in enumerate(path, 1):
+                if self.names & {scope.name, *scope.name.split(": ")}:
+                    inner = max(inner, depth)
+            found.update(id(scope) for scope in path[:inner])
+        return lambda scope: id(scope) in found
+
+    def definition(self, line: Tensor, primitive: Primitive, default: bool = False) -> bool:
+        if self.everything is not None:
+            return self.everything
+        return default or primitive.name in self.names or id(line) in self.lines
+
+
+CLOSED = Opened()
+
+
+def wish(open: Any) -> Opened:
+    """``open`` as given to ``ac.graph``: None, True, False, a name, a Tensor, or several of them; TypeError otherwise."""
+    if open is None or isinstance(open, bool):
+        return Opened(open)
+    given = [open] if isinstance(open, str | Tensor) else list(open) if isinstance(open, Iterable) else [open]
+    if not all(isinstance(x, str | Tensor) for x in given):
+        raise TypeError(
+            f"graph: open must be True, False, the name of a box (as in open='maximum') or a list of names and Tensors; found {open!r}"
+        )
+    return Opened(
+        names=frozenset(x for x in given if isinstance(x, str)),
+        lines=frozenset(id(x) for x in given if isinstance(x, Tensor)),
+    )
+
+
+def lines(tape: Tape, opened: Opened = CLOSED) -> list[Group]:
+    """Every line by itself."""
+    return [Group(None, [line], [line]) for line in tape]
+
+
+def calls(tape: Tape, opened: Opened = CLOSED) -> list[Group]:
+    """Composed operations and layers as one node each."""
+    models, wanted = holding_layers(tape), opened.scopes(tape)
+    return boxed(tape, lambda scope: id(scope) in models or wanted(scope))
+
+
+def model(tape: Tape, opened: Opened = CLOSED) -> list[Group]:
+    """What the outermost model holds directly as one node each, with its parameters."""
+    models, wanted = holding_layers(tape), opened.scopes(tape)
+
+    def opens(scope: Scope) -> bool:
+        outermost = scope.kind == "call" or not any(s.kind == "layer" for s in scope.path[:-1])
+        return wanted(scope) or (id(scope) in models and outermost)
+
+    return boxed(tape, opens, parameters=True)
+
+
+def holding_layers(tape: Tape) -> set[int]:
+    """The ids of scopes that contain layers."""
+    found: set[int] = set()
+    for scope in scopes_of(tape).values():
+        around = scope.parent if scope.kind == "layer" else None
+        while around is not None and id(around) not in found:
+            found.add(id(around))
+            around = around.parent
+    return found
+
+
+def scopes_of(tape: Tape) -> dict[int, Scope]:
+    scopes: dict[int, Scope] = {}
+    for line in tape:
+        scope = line.scope
+        while scope is not None and id(scope) not in scopes:
+            scopes[id(scope)] = scope
+            scope = scope.parent
+    return scopes
+
+
+def boxed(tape: Tape, opens: Callable[[Scope], bool], parameters: bool = False) -> list[Group]:
+    """One group for each outermost scope that is not opened; they stand in the order of their last lines."""
+    box = _boxes(tape, opens)
+    readers: dict[int, set[int | None]] = {id(y): {None} for y in tape.outputs}
+    for line in tape:
+        scope = box.get(id(line.scope))
+        for x in line.operands:
+            readers.setdefault(id(x), set()).add(id(scope) if scope else None)
+    by_id = {id(scope): scope for scope in box.values() if scope}
+
+    groups: dict[int, Group] = {}
+    for line in tape:
+        scope = box.get(id(line.scope))
+        read_by = readers[id(line)]
+        if line.primitive is None:
+            # A constant written inside a call ("0" in relu) belongs to it; one handed to it (labels) was there before.
+            (only,) = read_by if len(read_by) == 1 else (None,)
+            inside = by_id.get(only) if only is not None else None
+            within = inside is not None and line.constant and line.serial > inside.serial
+            scope = inside if within or (parameters and is_parameter(line)) else None
+        key = id(scope) if scope else id(line)
+        group = groups.pop(key, None) or Group(scope, [])
+        groups[key] = group  # entered again: the dictionary keeps the order of last lines
+        group.lines.append(line)
+        if scope is None or read_by != {id(scope)}:
+            group.outputs.append(line)
+    return list(groups.values())
+
+
+def _boxes(tape: Tape, opens: Callable[[Scope], bool]) -> dict[int, Scope | None]:
+    """For every scope on the tape, the scope that is drawn as one box around it, or None."""
+    box: dict[int, Scope | None] = {}
+    for scope in sorted(scopes_of(tape).values(), key=lambda s: s.serial):  # a parent is older than what it contains
+        outer = box[id(scope.parent)] if scope.parent else None
+        box[id(scope)] = outer or (scope if scope.kind in ("call", "layer") and not opens(scope) else None)
+    return box
+
+
+GROUPS: dict[str, Callable[[Tape, Opened], list[Group]]] = {"model": model, "calls": calls, "lines": lines}
+
+
+def owners(groups: list[Group]) -> dict[int, int]:
+    """id(line) -> the number of its group."""
+    return {id(line): number for number, group in enumerate(groups) for line in group.members}
+
+
+def count_edges(groups: list[Group]) -> int:
+    """How many edges ``describe`` would make."""
+    owner = owners(groups)
+    return sum(id(x) in owner for number, group in enumerate(groups) for x in group.operands(owner, number))

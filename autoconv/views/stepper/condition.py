@@ -1,0 +1,103 @@
+"""Elements and conditions as a reader writes them: ``w[0,0]``, ``grad(w) > 3``.  Nothing here is ever evaluated as code."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ...render.element import resolve
+from ...tape import Tape, Tensor, describe
+
+Place = tuple[Tensor, int | None]  # a line, and the flat index of one element or None for all
+
+_COMPARE = {
+    ">": operator.gt,
+    "<": operator.lt,
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+_NAME = re.compile(r"\s*(.+?)\s*(?:\[\s*(-?\d+(?:\s*,\s*-?\d+)*)\s*\])?\s*$")
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|inf|nan)$")
+_CALL = re.compile(r"(grad|value|abs)\s*\((.*)\)$")
+
+
+def locate(x: Any, tape: Tape, names: Mapping[int, str]) -> Place:
+    """What ``x`` means on the tape: a line, one element of a line (``w[0, 0]``), or the name of either.
+
+    Raises TypeError for something else, ValueError if it is not there or has more than one element.
+    """
+    if isinstance(x, str):
+        return _named(x, tape, names)
+    line, elements = resolve(x, tape)
+    if x is line:
+        return line, None
+    if len(elements) != 1:
+        raise ValueError(f"step: this is {len(elements)} elements of {describe(line)}; name one, or the whole tensor")
+    return line, int(elements[0])
+
+
+def _named(text: str, tape: Tape, names: Mapping[int, str]) -> Place:
+    found = _NAME.match(text)
+    base, index = (found[1], found[2]) if found else (text, None)
+    by_name = {names[id(line)]: line for line in reversed(tape)}  # the first of equal names
+    by_name.update((f"%{i}", line) for i, line in enumerate(tape))
+    if text in by_name:
+        return by_name[text], None
+    if base not in by_name:
+        known = [name for name in by_name if not name.startswith("%")][:12]
+        raise ValueError(f"step: no line is called {base!r}; known names: {', '.join(known) or 'none'}, and %0 .. %{len(tape) - 1}")  # fmt: skip
+    line = by_name[base]
+    if index is None:
+        return line, None
+    key = tuple(int(i) for i in index.split(","))
+    if len(key) != line.ndim or any(not -n <= i < n for i, n in zip(key, line.shape, strict=True)):
+        raise ValueError(f"step: {text.strip()} is no element of {base} of shape {line.shape}")
+    return line, int(np.arange(line.size).reshape(line.shape)[key])
+
+
+Reader = Callable[[Any], Any]
+
+
+def condition(text: str, tape: Tape, names: Mapping[int, str]) -> Callable[[Any], bool]:
+    """A comparison ``left < right`` as a function of a State; sides are numbers, ``step``, ``w``, ``w[0,0]``, ``value(w)``,
+    ``grad(w)`` and ``abs(...)`` of those.
+
+    It holds if it does for any element, and never for what is not known yet.  Raises ValueError for anything else.
+    """
+    parts = re.split(r"(<=|>=|==|!=|<|>)", text)
+    if len(parts) != 3:
+        raise ValueError(f"step: {text!r} is not one comparison; write it as in grad(w) > 3, w[0,0] <= 0.5 or abs(grad(w)) > 1")  # fmt: skip
+    left, right = (_side(part.strip(), tape, names) for part in (parts[0], parts[2]))
+    compare = _COMPARE[parts[1]]
+
+    def holds(state: Any) -> bool:
+        a, b = left(state), right(state)
+        return a is not None and b is not None and bool(np.any(compare(a, b)))
+
+    return holds
+
+
+def _side(text: str, tape: Tape, names: Mapping[int, str]) -> Reader:
+    if _NUMBER.match(text):
+        number = float(text)
+        return lambda state: number
+    if text == "step":
+        return lambda state: state.position
+    called = _CALL.match(text)
+    if called and called[1] == "abs":
+        inner = _side(called[2].strip(), tape, names)
+        return lambda state: None if inner(state) is None else np.abs(inner(state))
+    line, index = _named(called[2] if called else text, tape, names)
+    gradient = bool(called) and called[1] == "grad"  # type: ignore[index]
+
+    def read(state: Any) -> Any:
+        known = (state.gradients if gradient else state.values).get(line)
+        return known if known is None or index is None else known.reshape(-1)[index]
+
+    return read

@@ -1,0 +1,274 @@
+"""``ac.step``: walk through forward and backward one event at a time, back and forth.
+
+A Stepper holds the events of ``trace`` and a position: the number of events that have happened.  It never changes the tape;
+what is known at a position is rebuilt from the events before it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...backward import Step, check_seed, steps
+from ...files import replace_file
+from ...render.roles import variables
+from ...render.text import numbers
+from ...tape import Tape, Tensor, describe
+from .condition import condition as parsed
+from .condition import locate
+from .rule import OUTPUT
+from .trace import Event, events, labels
+
+
+def step(
+    y: Tensor, wrt: Tensor | Sequence[Tensor] | None = None, names: Mapping[str, Any] | None = None, seed: Any = None
+) -> Stepper:
+    """A Stepper over the calculation of ``y`` and the sweep back from it.
+
+    wrt: the Tensors whose gradients are asked for (None: everything y was computed from).  names: variables that name
+    Tensors without a name, as in ``ac.step(loss, names=locals())``.  seed: the cotangent to start from, of y's shape
+    (default 1 for a scalar).
+    Raises TypeError for something that cannot be differentiated, ValueError without a seed for a y that is not a scalar.
+    """
+    if not isinstance(y, Tensor):
+        raise TypeError(
+            f"step: expected a Tensor, found {type(y).__name__}; give what was computed, as in ac.step(loss)"
+        )
+    if names is not None and not isinstance(names, Mapping):
+        raise TypeError(f"step: names must map names to Tensors, as locals() does; found {type(names).__name__}")
+    asked = None if wrt is None else [wrt] if isinstance(wrt, Tensor) else list(wrt)
+    for x in asked or ():
+        if not isinstance(x, Tensor):
+            raise TypeError(f"step: wrt must be Tensors, found {type(x).__name__}")
+        if x.constant:
+            raise TypeError(f"step: {describe(x)} is a constant; only floating-point tensors have a gradient")
+    seed = check_seed(y, seed.value if isinstance(seed, Tensor) else seed)
+    if y.constant:
+        raise TypeError(
+            f"step: {describe(y)} depends on no floating-point tensor; make one with ac.tensor(data), plain arrays are constants"
+        )
+    tape = Tape(y)
+    known = labels(tape, variables(names or {}))
+    return Stepper(tape, events(tape, steps(y, asked, seed), known), known)
+
+
+@dataclass
+class State:
+    """What is known after ``position`` events: values and gradients by Tensor (gradients as far as they are summed)."""
+
+    position: int = 0
+    event: Event | None = None
+    values: dict[Tensor, np.ndarray] = field(default_factory=dict)
+    gradients: dict[Tensor, np.ndarray] = field(default_factory=dict)
+
+    def add(self, event: Event) -> None:
+        """One event more."""
+        self.position, self.event = event.index + 1, event
+        if event.phase == "forward":
+            self.values[event.line] = event.value
+        elif event.after is not None:
+            self.gradients[event.target] = event.after
+
+    def value(self, x: Tensor) -> np.ndarray | None:
+        """The value of a line, None while it is not computed."""
+        return self.values.get(x)
+
+    def grad(self, x: Tensor) -> np.ndarray | None:
+        """The gradient of a line as far as it is summed, None while nothing has arrived."""
+        return self.gradients.get(x)
+
+
+class Stepper(Sequence[Event]):
+    """Events in order, and a position among them: 0 before the first, ``len(stepper)`` after the last.
+
+    As a sequence it is the plain list of all events, whatever the position.
+    """
+
+    def __init__(self, tape: Tape, made: list[Event], names: Mapping[int, str]) -> None:
+        self.tape, self.events, self.names = tape, made, names
+        self.position = 0
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.events[i]
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events)
+
+    # ---- walking
+
+    @property
+    def event(self) -> Event | None:
+        """The event that happened last, None at the start."""
+        return self.events[self.position - 1] if self.position else None
+
+    def next(self) -> Event | None:
+        """Go on by one event and return it; None at the end."""
+        if self.position == len(self):
+            return None
+        self.position += 1
+        return self.event
+
+    def back(self) -> Event | None:
+        """Undo the last event; the event before it is returned, None at the start."""
+        self.position = max(0, self.position - 1)
+        return self.event
+
+    def jump(self, n: int) -> Event | None:
+        """Go to where ``n`` events have happened, 0 .. len(stepper); ValueError for another number."""
+        if not 0 <= n <= len(self):
+            raise ValueError(f"jump: step {n} is not in 0 .. {len(self)}")
+        self.position = n
+        return self.event
+
+    def until(self, target: Tensor | str) -> Event | None:
+        """Go on to the next event that computes ``target`` or changes its gradient; None, at the end, if there is none.
+
+        target: a line, one element as ``w[0, 0]``, or a name as "w[0,0]"; contributions of 0 to an element do not count.
+        """
+        line, index = locate(target, self.tape, self.names)
+        return self._run(lambda event, state: event.target is line and _changes(event, index))
+
+    def breakpoint(self, condition: str | Callable[[State], Any]) -> Event | None:
+        """Go on to the next event after which ``condition`` holds; None, at the end, if it never does.
+
+        condition: a comparison such as "grad(w) > 3", "w[0,0] <= 0.5", "abs(grad(h)) > 1" or "step >= 20" (true if it is
+        for any element, false for what is not known yet), or a function of the State.
+        """
+        holds = parsed(condition, self.tape, self.names) if isinstance(condition, str) else condition
+        return self._run(lambda event, state: holds(state))
+
+    def _run(self, stops: Callable[[Event, State], Any]) -> Event | None:
+        state = self.state
+        for event in self.events[self.position :]:
+            state.add(event)
+            if stops(event, state):
+                self.position = state.position
+                return event
+        self.position = len(self)
+        return None
+
+    # ---- what is known
+
+    @property
+    def state(self) -> State:
+        """What is known at this position."""
+        return self.at(self.position)
+
+    def at(self, n: int) -> State:
+        """What is known after ``n`` events; ValueError for a number outside 0 .. len(stepper)."""
+        if not 0 <= n <= len(self):
+            raise ValueError(f"at: step {n} is not in 0 .. {len(self)}")
+        state = State()
+        for event in self.events[:n]:
+            state.add(event)
+        return state
+
+    def trail(self, target: Tensor | str) -> list[Any]:
+        """The gradient of one element (``w[0, 0]`` or "w[0,0]") from 0 through every contribution of the whole walk."""
+        line, index = locate(target, self.tape, self.names)
+        if index is None and line.size != 1:
+            raise ValueError(f"trail: {describe(line)} has {line.size} elements; name one, as in w[0, 0]")
+        last = [event for event in self.events if event.phase == "backward" and event.target is line]
+        return last[-1].trail(np.unravel_index(index or 0, line.shape)) if last else [0.0]
+
+    # ---- showing
+
+    @cached_property
+    def page(self) -> str:
+        """The interactive page as HTML, self-contained and offline."""
+        from .page import stepper_page
+
+        return stepper_page(self)
+
+    def save(self, path: str | os.PathLike[str], numbers: str = "auto") -> Path:
+        """Write the interactive page (``.html``), self-contained and offline; returns the path.
+
+        numbers: "auto" keeps every number of small tensors and summarises the largest, so that the file stays below about
+        150 kB; "all" keeps every number.  Raises ValueError for another ending or word.
+        """
+        from .page import stepper_page
+
+        path = Path(path)
+        if path.suffix.lower() not in (".html", ".htm"):
+            raise ValueError(f"save: cannot write {path.name!r}; the name must end in .html")
+        replace_file(path, stepper_page(self, numbers=numbers).encode())
+        return path
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from .filmstrip import details, sheet
+        from .page import iframe
+
+        return {
+            "text/html": iframe(self.page) + details(self),
+            "image/svg+xml": sheet(self),
+            "text/latex": f"$\\displaystyle {(self.event or self.events[-1]).latex}$",
+            "text/plain": repr(self),
+        }
+
+    def __repr__(self) -> str:
+        """The position, and the events around it."""
+        n, total = self.position, len(self)
+        first = max(0, min(n - 4, total - 9))
+        y = self.tape.outputs[0]
+        head = f"Stepper of {self.names[id(y)]} = {numbers(y.value)}: step {n} of {total}"
+        width = len(str(total))
+        rows = [
+            f"{'>' if event.index + 1 == n else ' '} {event.index + 1:>{width}}  {_arrow(event)} {event.text}"
+            for event in self.events[first : first + 9]
+        ]
+        before = [f"  ... {first} before"] if first else []
+        after = [f"  ... {total - first - 9} after"] if total > first + 9 else []
+        return "\n".join([head, *before, *rows, *after])
+
+
+def _arrow(event: Event) -> str:
+    return "v" if event.phase == "forward" else "^"
+
+
+def _changes(event: Event, index: int | None) -> bool:
+    """Whether an event at its target says something about the element ``index``."""
+    if index is None or event.contribution is None:
+        return True
+    return bool(event.contribution.reshape(-1)[index] != 0)
+
+
+def open_definition(event: Event) -> Stepper:
+    """The definition of the event's line on the line's own operands, walked forward and backward.
+
+    The result keeps the row's exact value, and the slopes are those of the library, taken where the definition does not
+    round (``Primitive.at``): both tapes are the same program, so their lines correspond one to one.
+    """
+    line, primitive = event.line, event.line.primitive
+    if primitive is None or primitive.definition is None:
+        raise ValueError(
+            f"open: {describe(line)} is not defined by other lines; only rows with a definition open (see Event.opens)"
+        )
+    names = [event.names[id(x)] for x in line.operands]
+    values = [x.value for x in line.operands]
+    real = [Tensor(v.view(), name=name) for v, name in zip(values, names, strict=True)]
+    with np.errstate(all="ignore"):
+        shown = Tape(primitive.definition(*real, **line.params))
+    shown.outputs[0].value = line.value
+    moved = shown
+    if primitive.at is not None:
+        at = primitive.at(*values, **line.params)
+        placed = [Tensor(np.array(np.broadcast_to(v, line.shape), dtype=line.dtype)) for v in at]
+        moved = Tape(primitive.definition(*placed, **line.params))
+        real_of = {id(a): b for a, b in zip(moved, shown, strict=True)}
+    else:
+        real_of = {id(a): a for a in shown}
+    seed = np.ones(line.shape, line.dtype) if event.cotangent is None else event.cotangent
+    walked = [Step(real_of[id(s.line)], s.cotangent, s.contributions) for s in steps(moved.outputs[0], None, seed)]
+    known = labels(shown, {})
+    known[id(shown.outputs[0])] = event.names[id(line)]
+    known[OUTPUT] = event.names[OUTPUT]
+    return Stepper(shown, events(shown, walked, known), known)
