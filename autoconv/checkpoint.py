@@ -1,7 +1,8 @@
 """Checkpoints: a training run in one safetensors file, written atomically, checked whole before anything is applied.
 
-Arrays are the file's tensors ("model.conv1.weight", "optimizer.0.exp_avg"); numbers, schedule, epoch and the states of the
-random generators are JSON in its metadata.  Nothing in a file is executed, and its sizes are compared with its length.
+Arrays are the file's tensors ("model.conv1.weight", "optimizer.0.exp_avg"); numbers, schedule, epoch and the states of
+the random generators are JSON in its metadata.  Nothing in a file is executed, and its sizes are compared with its
+length.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class CheckpointError(ValueError):
 
 
 class Checkpoint(NamedTuple):
-    """What a file says besides the states: epochs done, the caller's own ``extra``, and the tensors' names and shapes."""
+    """What a file says besides the states: epochs done, the caller's own ``extra``,
+    and the tensors' names and shapes."""
 
     epoch: int
     extra: Any
@@ -43,10 +45,11 @@ def save(
     rng: np.random.Generator | None = None,
     extra: Any = None,
 ) -> None:
-    """Write weights and buffers, optimiser, schedule, epoch, ``rng``, the model's own generators (Dropout) and ``extra`` (JSON).
+    """Write weights and buffers, optimiser, schedule, epoch, ``rng``,
+    the model's own generators (Dropout) and ``extra`` (JSON).
 
-    The file is complete or not there: it is written beside ``path`` and then put in its place.  Raises CheckpointError if
-    it cannot be written, TypeError for an ``extra`` that JSON does not know.
+    The file is complete or not there: it is written beside ``path`` and then put in its place.  Raises CheckpointError
+    if it cannot be written, TypeError for an ``extra`` that JSON does not know.
     """
     from safetensors.numpy import save as pack
 

@@ -1,7 +1,7 @@
 """Images and labels as arrays: the digits that come with the package, and readers of IDX, .npz and folders of images.
 
-Readers give a ``Dataset``: x float32 (N, H, W, C) in 0 .. 1, y int64 (N,).  Sizes that a file claims are checked against
-what is really there before memory is taken; what cannot be read is one DataError with the path and the reason.
+Readers give a ``Dataset``: x float32 (N, H, W, C) in 0 .. 1, y int64 (N,).  Sizes that a file claims are checked
+against what is really there before memory is taken; what cannot be read is one DataError with the path and the reason.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def digits(split: str | None = None, seed: int = 0) -> Dataset:
 
 
 def load(source: str | Path, split: str | None = None, seed: int = 0) -> Dataset:
-    """Whatever ``source`` is: "digits" (the package's; a folder of that name is "./digits"), a .npz file, a folder with the
-    MNIST family's IDX files, or one with a folder of images for each class.
+    """Whatever ``source`` is: "digits" (the package's; a folder of that name is "./digits"), a .npz file,
+    a folder with the     MNIST family's IDX files, or one with a folder of images for each class.
 
     split: "train", "test" or None for all.  The MNIST files have their own split; the others are split by ``seed``.
     """
@@ -143,7 +143,8 @@ def load_folder(path: str | Path) -> Dataset:
         images.append(pixels if pixels.ndim == 3 else pixels[..., None])
         if images[-1].shape != images[0].shape:
             raise DataError(
-                f"{file}: has shape {images[-1].shape}, {files[0][0]} has {images[0].shape}; all images must have one size and kind"
+                f"{file}: has shape {images[-1].shape}, {files[0][0]} has {images[0].shape}; "
+                "all images must have one size and kind"
             )
     labels = np.array([label for _, label in files], np.int64)
     return _dataset(path, np.stack(images), labels, tuple(folder.name for folder in folders))
@@ -165,7 +166,8 @@ def load_idx(path: str | Path) -> np.ndarray:
 def batches(
     x: np.ndarray, y: np.ndarray, batch_size: int, rng: np.random.Generator | None = None, drop_last: bool = False
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(x, y) in batches, in order, or shuffled by ``rng``; the last may be smaller, unless ``drop_last`` leaves it out."""
+    """(x, y) in batches, in order, or shuffled by ``rng``; the last may be smaller,
+    unless ``drop_last`` leaves it out."""
     size = whole_number(batch_size, "batches: batch_size", 1)
     if len(x) != len(y):
         raise ValueError(
@@ -222,7 +224,8 @@ def _read_idx(stream: IO[bytes], path: Path) -> np.ndarray:
     head = stream.read(4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in IDX_DTYPES or not 1 <= head[3] <= 8:
         raise DataError(
-            f"{path}: not an IDX file: it begins with {head.hex(' ') or 'nothing'}, not 00 00, a dtype code and 1 to 8 dimensions"
+            f"{path}: not an IDX file: it begins with {head.hex(' ') or 'nothing'}, "
+            "not 00 00, a dtype code and 1 to 8 dimensions"
         )
     sizes = stream.read(4 * head[3])
     if len(sizes) < 4 * head[3]:

@@ -118,7 +118,8 @@ def draw(model: Module, history: History, test: data.Dataset, result: Evaluation
 
 
 def command() -> str:
-    """How to call autoconv from here: by its name where the shell finds it, else by the path of this environment's program."""
+    """How to call autoconv from here: by its name where the shell finds it,
+    else by the path of this environment's program."""
     program = Path(sys.executable).with_name("autoconv")
     if shutil.which("autoconv") or not program.exists():
         return "autoconv"
@@ -135,16 +136,21 @@ def confusion_text(table: np.ndarray) -> str:
 def page(model: Module, pictures: dict[str, str], accuracy: float, seconds: float, history: History) -> str:
     """One HTML file that holds everything: no script, no network."""
     sections = {
-        "training-loss": "The loss after each epoch. The optimiser (Adam, its step following a cosine to zero) lowers the training loss; the held-out digits show whether that carries over.",
+        "training-loss": "The loss after each epoch. The optimiser (Adam, its step following a cosine to zero) "
+        "lowers the training loss; the held-out digits show whether that carries over.",
         "training-accuracy": "The share of digits read correctly.",
-        "confusion": "Rows are what a digit is, columns what the network read. Everything off the diagonal is a mistake.",
+        "confusion": "Rows are what a digit is, columns what the network read. "
+        "Everything off the diagonal is a mistake.",
         "mistakes": "What it got wrong: some of these are hard for people too.",
-        "kernels": "What the first convolution looks for, 3x3 pixels each; mid grey is zero, light positive, dark negative.",
-        "graph": "The calls that turn one image into its loss, with values and gradients. Each opens into lines of the tape: autoconv.graph(loss, zoom='lines').",
+        "kernels": "What the first convolution looks for, 3x3 pixels each; "
+        "mid grey is zero, light positive, dark negative.",
+        "graph": "The calls that turn one image into its loss, with values and gradients. "
+        "Each opens into lines of the tape: autoconv.graph(loss, zoom='lines').",
     }
     lines = len(Tape(model(np.zeros((1, 8, 8, 1), np.float32))))
+    title = {name: escape(name.replace("-", " ").capitalize()) for name in sections}
     body = "\n".join(
-        f"<section><h2>{escape(name.replace('-', ' ').capitalize())}</h2><p>{escape(text)}</p>{pictures[name]}</section>"
+        f"<section><h2>{title[name]}</h2><p>{escape(text)}</p>{pictures[name]}</section>"
         for name, text in sections.items()
     )
     return f"""<!doctype html>
@@ -156,11 +162,12 @@ def page(model: Module, pictures: dict[str, str], accuracy: float, seconds: floa
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
 svg {{ max-width: 100%; height: auto; }}
 section {{ margin: 2.5rem 0; overflow-x: auto; }}
-pre {{ overflow-x: auto; padding: 1rem; border: 1px solid #8886; border-radius: 6px; font-size: 13px; line-height: 1.35; }}
+pre {{ overflow-x: auto; padding: 1rem; border: 1px solid #8886; border-radius: 6px; font-size: 13px;
+  line-height: 1.35; }}
 </style></head><body>
 <h1>A convolutional network that reads digits</h1>
-<p>{accuracy:.1%} of 360 handwritten digits it never saw, after {len(history)} epochs and {seconds:.0f} seconds of training.
-The forward pass of one image is {lines} recorded lines; every gradient follows from them by the chain rule.</p>
+<p>{accuracy:.1%} of 360 handwritten digits it never saw, after {len(history)} epochs and
+{seconds:.0f} seconds of training. The forward pass of one image is {lines} recorded lines; every gradient follows from them by the chain rule.</p>
 <pre>{escape(repr(model))}</pre>
 {body}
 </body></html>

@@ -9,7 +9,8 @@ from pathlib import Path
 
 
 def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write beside ``path``, flush to the disk, then put it in its place; OSError leaves ``path`` and its folder as they were."""
+    """Write beside ``path``, flush to the disk, then put it in its place;
+    OSError leaves ``path`` and its folder as they were."""
     target = Path(os.path.realpath(path))
     beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:

@@ -1,7 +1,7 @@
 """Is the gradient right?  Finite differences to any order, and the adjoint test for linear maps.
 
-The oracle of the tests, and of anyone who writes a row or a composition.  A difference is named, never just "False": the
-argument, the element, both numbers and the step.
+The oracle of the tests, and of anyone who writes a row or a composition.  A difference is named, never just "False":
+the argument, the element, both numbers and the step.
 """
 
 from __future__ import annotations
@@ -42,12 +42,16 @@ class Difference:
     def __str__(self) -> str:
         where = f"argument {self.argument}" + (f", element [{', '.join(map(str, self.index))}]" if self.index else "")
         text = (
-            f"order {self.order}, {where}: the sweep gives {self.gradient:.12g}, the central difference with step {self.step:.3g} gives "
+            f"order {self.order}, {where}: the sweep gives {self.gradient:.12g}, "
+            f"the central difference with step {self.step:.3g} gives "
             f"{self.finite_difference:.12g}; they differ by {self.error:.3g}, more than {self.tolerance:.3g}"
         )
         left, right = self.slopes
         if abs(left - right) > 0.01 * max(abs(left), abs(right), 1e-3):
-            text += f" (the slopes to the left, {left:.6g}, and to the right, {right:.6g}, differ: a kink may lie within the step, move the point)"
+            text += (
+                f" (the slopes to the left, {left:.6g}, and to the right, {right:.6g}, differ: "
+                "a kink may lie within the step, move the point)"
+            )
         return text
 
 
@@ -66,7 +70,8 @@ class Report:
         if self and self.worst is None:
             return "nothing to compare: the arguments have no elements"
         if self:
-            return f"{self.compared} elements agree to order {self.order}; the largest difference is {self.worst.error:.3g}"  # type: ignore[union-attr]
+            largest = self.worst.error  # type: ignore[union-attr]
+            return f"{self.compared} elements agree to order {self.order}; the largest difference is {largest:.3g}"
         return str(self.worst)
 
 
@@ -88,12 +93,14 @@ def check_grads(
     elements: int = 200,
     seed: int = 0,
 ) -> Report:
-    """Compare the derivatives of f at ``args`` with finite differences, up to ``order``; GradientError names the worst element.
+    """Compare the derivatives of f at ``args`` with finite differences, up to ``order``;
+    GradientError names the worst element.
 
     For a random cotangent v, d/dx_i sum(v * f(x)) by the sweep against the five-point central difference
-    (8 (phi(h) - phi(-h)) - (phi(2h) - phi(-2h))) / 12 h, in float64, h = step * max(1, |x_i|) (Fornberg, 1988); the second
-    order does the same to the gradient, and so on.  At most ``elements`` elements of an argument are tried, drawn with
-    ``seed``.  f must be smooth within two steps of the point.  Raises TypeError for arguments that are not floating point.
+    (8 (phi(h) - phi(-h)) - (phi(2h) - phi(-2h))) / 12 h, in float64, h = step * max(1, |x_i|) (Fornberg, 1988); the
+    second order does the same to the gradient, and so on.  At most ``elements`` elements of an argument are tried, drawn
+    with ``seed``.  f must be smooth within two steps of the point.  Raises TypeError for arguments that are not
+    floating point.
     """
     points = [np.asarray(x, dtype=float) if np.asarray(x).dtype.kind == "f" else _not_float(x) for x in args]
     rng = np.random.default_rng(seed)
@@ -112,7 +119,8 @@ def check_grads(
 
 def _not_float(x: Any) -> Any:
     raise TypeError(
-        f"check_grads: an argument has dtype {np.asarray(x).dtype}; finite differences need floating point: convert it, as in x.astype(float)"
+        f"check_grads: an argument has dtype {np.asarray(x).dtype}; "
+        "finite differences need floating point: convert it, as in x.astype(float)"
     )
 
 
@@ -168,7 +176,8 @@ def _compare(
 
 
 def adjoint_products(f: Callable[..., Any], x: Any, y_bar: Any) -> tuple[Any, Any]:
-    """(<A x, y_bar>, <x, A* y_bar>) for a linear map A = f and its adjoint, the sweep: equal, and exactly so on integers.
+    """(<A x, y_bar>, <x, A* y_bar>) for a linear map A = f and its adjoint, the sweep: equal,
+    and exactly so on integers.
 
     Unlike finite differences this test has no step and no rounding (Claerbout, "Earth soundings analysis", 1992).
     """

@@ -28,12 +28,14 @@ def cnn(input_shape: Shape, classes: int, rng: np.random.Generator) -> nn.Module
 
 
 def lenet(input_shape: Shape, classes: int, rng: np.random.Generator) -> nn.Module:
-    """LeNet-5's layers with relu and max pooling (LeCun et al., 1998), for images from 16x16 on; 28x28 as MNIST has them."""
+    """LeNet-5's layers with relu and max pooling (LeCun et al., 1998), for images from 16x16 on;
+    28x28 as MNIST has them."""
     height, width, channels = input_shape
     h, w = [(((n - 4) // 2) - 4) // 2 for n in (height, width)]
     if min(h, w) < 1:
         raise ValueError(
-            f"lenet: images of {height}x{width} are too small for two 5x5 convolutions and poolings; use the model 'cnn'"
+            f"lenet: images of {height}x{width} are too small for two 5x5 convolutions and poolings; "
+            "use the model 'cnn'"
         )
     return nn.Sequential(
         conv1=nn.Conv2d(channels, 6, 5, rng=rng),

@@ -86,7 +86,8 @@ def resolve_reshape(shape: Shape, new: Shape) -> Shape:
         return tuple(size // known if n == -1 else n for n in new)
     if -1 in new or known != size:
         raise ValueError(
-            f"reshape: shape {shape} has {size} elements and cannot become {new}; the product of the sizes must be {size}"
+            f"reshape: shape {shape} has {size} elements and cannot become {new}; "
+            f"the product of the sizes must be {size}"
         )
     return new
 
@@ -154,7 +155,8 @@ def per_dimension(value: Ints, dims: int, what: str, minimum: int) -> Shape:
 class Slide(NamedTuple):
     """How a window slides over an input; every tuple has one entry for each spatial dimension.
 
-    ``padding`` holds (low, high) pairs as asked for; ``overhang`` the further cells at the high end that ceil_mode reads.
+    ``padding`` holds (low, high) pairs as asked for; ``overhang`` the further cells at the high end that ceil_mode
+    reads.
     """
 
     size: Shape
@@ -176,7 +178,8 @@ class Slide(NamedTuple):
         return tuple((low, high + more) for (low, high), more in zip(self.padding, self.overhang, strict=True))
 
     def counts(self, dim: int, include_padding: bool) -> list[int]:
-        """For each window along ``dim``: how many of its cells lie in the input (and its padding, if asked; never in the overhang)."""
+        """For each window along ``dim``: how many of its cells lie in the input (and its padding, if asked; never
+        in the overhang)."""
         low, high = self.padding[dim]
         first, end = (-low, self.size[dim] + high) if include_padding else (0, self.size[dim])
         return [sum(first <= cell < end for cell in self.cells(dim, o)) for o in range(self.output[dim])]
@@ -206,9 +209,9 @@ def slide(
 
         floor((size + low + high - dilation * (window - 1) - 1) / stride) + 1
 
-    cells along each dimension (ceil in place of floor with ``ceil_mode``, but the last window must start inside the input
-    or its low padding, as in PyTorch).  ``stride=None`` means the window itself, as pooling has it.
-    Raises TypeError for numbers that are not whole, ValueError for a geometry without an output.
+    cells along each dimension (ceil in place of floor with ``ceil_mode``, but the last window must start inside the
+    input or its low padding, as in PyTorch).  ``stride=None`` means the window itself, as pooling has it.  Raises
+    TypeError for numbers that are not whole, ValueError for a geometry without an output.
     """
     dims = len(size)
     windows = per_dimension(window, dims, f"{operation}: window", 1)
@@ -222,7 +225,8 @@ def slide(
         if free < 0:
             asked = f"{k}" if d == 1 else f"{k} with dilation {d}, which spans {span}"
             raise ValueError(
-                f"{operation}: the window ({asked}) is larger than the padded input ({n} + {low} + {high} = {n + low + high}) "
+                f"{operation}: the window ({asked}) is larger than the padded input "
+                f"({n} + {low} + {high} = {n + low + high}) "
                 f"for input size {size}, window {windows}, padding {pairs}; use a smaller window or more padding"
             )
         out = free // s + 1
@@ -238,8 +242,8 @@ def resolve_padding(
 ) -> tuple[tuple[int, int], ...]:
     """Padding as (low, high) pairs: from an int, one int or one pair for each dimension, or a word.
 
-    "valid" is none; "full" lets every partial overlap count; "same" gives ceil(size / stride) outputs with the odd cell at
-    the end ("same_lower": at the start), as TensorFlow and ONNX define it.
+    "valid" is none; "full" lets every partial overlap count; "same" gives ceil(size / stride) outputs with the odd cell
+    at the end ("same_lower": at the start), as TensorFlow and ONNX define it.
     """
     dims, what = len(size), f"{operation}: padding"
     if isinstance(padding, str):
@@ -273,8 +277,9 @@ def transposed_size(size: Shape, move: Slide, output_padding: Shape) -> Shape:
 def receptive_field(layers: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
     """(cells, step) that one output of stacked sliding windows sees, along one dimension.
 
-    ``layers`` holds (window, stride, dilation) from the input up.  field = 1 + sum_l (span_l - 1) * prod_{m<l} stride_m,
-    step = prod_l stride_l (Araujo et al., "Computing receptive fields of convolutional neural networks", 2019).
+    ``layers`` holds (window, stride, dilation) from the input up.  field = 1 + sum_l (span_l - 1) * prod_{m<l}
+    stride_m, step = prod_l stride_l (Araujo et al., "Computing receptive fields of convolutional neural networks",
+    2019).
     """
     field, step = 1, 1
     for window, stride, dilation in layers:

@@ -41,7 +41,8 @@ class TrainingError(RuntimeError):
 
 @dataclass
 class History:
-    """One number for each epoch; accuracy is None for targets that are not labels, validation None without such data."""
+    """One number for each epoch; accuracy is None for targets that are not labels,
+    validation None without such data."""
 
     loss: list[float] = field(default_factory=list)
     accuracy: list[float | None] = field(default_factory=list)
@@ -68,7 +69,8 @@ class History:
         self.interrupted = True
 
     def score(self, epoch: int = -1) -> tuple[float, float]:
-        """What "best" compares, larger is better: validation accuracy, then loss; without validation the training loss."""
+        """What "best" compares, larger is better: validation accuracy, then loss;
+        without validation the training loss."""
         held_out = self.validation_loss[epoch]
         if held_out is None:
             return 0.0, -self.loss[epoch]
@@ -81,7 +83,8 @@ class History:
 
 
 class Evaluation(NamedTuple):
-    """loss; accuracy (None without labels); the model's output for each example; confusion[true, predicted] (or None)."""
+    """loss; accuracy (None without labels); the model's output for each example;
+    confusion[true, predicted] (or None)."""
 
     loss: float
     accuracy: float | None
@@ -230,7 +233,8 @@ class _Totals:
 
 
 class _Weights:
-    """The model's arrays without copies: an assigned parameter or buffer is a new array, the old one stays as it was."""
+    """The model's arrays without copies: an assigned parameter or buffer is a new array,
+    the old one stays as it was."""
 
     def __init__(self, model: Module) -> None:
         self.parameters: list[Parameter] = list(model.parameters())
@@ -301,7 +305,8 @@ def _not_finite(loss: Tensor, epoch: int, history: History) -> TrainingError:
         path = " > ".join(s.name for s in line.scope.path) if line.scope else "outside any layer"
         what = f"{line.primitive.name} ({path})"
     text = (
-        f"the loss is {loss.item()} in epoch {epoch + 1}. The first line that is not finite is %{number}: {what}, shape {line.shape}, "
+        f"the loss is {loss.item()} in epoch {epoch + 1}. "
+        f"The first line that is not finite is %{number}: {what}, shape {line.shape}, "
         f"with {bad:,} of {line.size:,} values NaN or infinite. The model has its last good weights; "
         "try a smaller learning rate, or look at the data"
     )

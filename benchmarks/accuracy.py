@@ -3,8 +3,8 @@
     python benchmarks/accuracy.py [--seeds 5]
 
 The error of a net is the root mean square over all gradients of (found - exact) / (the gradient's largest element), the
-median over draws of the images; exact is PyTorch in float64.  A relu that decides otherwise in float32 is a jump, which the
-median leaves out.
+median over draws of the images; exact is PyTorch in float64.  A relu that decides otherwise in float32 is a jump, which
+the median leaves out.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ OURS = {"autoconv compiled": "right", "autoconv eager": "wrong"}
 
 
 def ratios(rows: Sequence[dict[str, Any]], title: str) -> Picture:
-    """rows: {case, entrant, median}.  The time of each entrant over the fastest peer's of its case, on a logarithmic axis."""
+    """rows: {case, entrant, median}.  The time of each entrant over the fastest peer's of its case,
+    on a logarithmic axis."""
     cases = list(dict.fromkeys(row["case"] for row in rows))
     best = {c: min(r["median"] for r in rows if r["case"] == c and r["entrant"] in MARKS) for c in cases}
     found = [row["median"] / best[row["case"]] for row in rows]
@@ -54,7 +55,8 @@ def ratios(rows: Sequence[dict[str, Any]], title: str) -> Picture:
 
 
 def growth(rows: Sequence[dict[str, Any]], title: str) -> Picture:
-    """rows: {series, size, entrant, median}.  Milliseconds over size for each series, both axes logarithmic, side by side."""
+    """rows: {series, size, entrant, median}.  Milliseconds over size for each series, both axes logarithmic,
+    side by side."""
     series = list(dict.fromkeys(row["series"] for row in rows))
     each, height = 300.0, 330.0
     parts = [text(16, 24, title, size=14, font_weight="bold"), *legend(48, rows)]

@@ -47,7 +47,8 @@ def main() -> None:
     first = explain(asked["x (centre)"], of=loss)
     first_text = first.text
     print(
-        f"first explain with its text ({len(first_text):,} characters), expansion included: {time.perf_counter() - start:.3f} s"
+        f"first explain with its text ({len(first_text):,} characters), expansion included: "
+        f"{time.perf_counter() - start:.3f} s"
     )
     print(f"{'element':18} {'terms':>6} {'explain':>9} {'text':>9} {'html':>9}")
     for name, element in asked.items():

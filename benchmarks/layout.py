@@ -2,9 +2,9 @@
 
     python benchmarks/layout.py
 
-Scalars: a 3x3 convolution, relu, 2x2 max pooling and a sum, of growing images, opened down to single operations and placed
-on their grids.  Lines: chains with skips, by the layered layout.  Only the layout is timed, in seconds, the best of three;
-``ac.graph`` itself refuses to draw more than 800 nodes.
+Scalars: a 3x3 convolution, relu, 2x2 max pooling and a sum, of growing images, opened down to single operations and
+placed on their grids.  Lines: chains with skips, by the layered layout.  Only the layout is timed, in seconds, the best
+of three; ``ac.graph`` itself refuses to draw more than 800 nodes.
 """
 
 from __future__ import annotations

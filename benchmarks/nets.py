@@ -1,7 +1,9 @@
-"""The nets that are timed, as data: a list of layers each, its parameters, its images, and how much arithmetic a step is.
+"""The nets that are timed, as data: a list of layers each, its parameters, its images,
+and how much arithmetic a step is.
 
-Arrays are channels last: images (N, spatial.., C), kernels (kernel.., C_in / groups, C_out), linear weights (in, out).  Each
-entrant (``entrants/``) builds the same net from this in its own way; ``channels_first`` converts for those that need it.
+Arrays are channels last: images (N, spatial.., C), kernels (kernel.., C_in / groups, C_out), linear weights (in, out).
+Each entrant (``entrants/``) builds the same net from this in its own way; ``channels_first`` converts for those that
+need it.
 """
 
 from __future__ import annotations
@@ -112,10 +114,12 @@ NETS = {
     "3-D": Net((14, 14, 14, 1), (
         Conv(1, 8, (3, 3, 3)), ReLU(), MaxPool(2), Conv(8, 16, (3, 3, 3)), ReLU(), Flatten(), Linear(1024, 10)), 16),
     "odd": Net((33, 29, 5), (
-        Conv(5, 15, (3, 3), padding=1, groups=5), ReLU(), Conv(15, 21, (3, 5), stride=2, dilation=2, padding=2, groups=3),
+        Conv(5, 15, (3, 3), padding=1, groups=5), ReLU(),
+        Conv(15, 21, (3, 5), stride=2, dilation=2, padding=2, groups=3),
         ReLU(), AvgPool(3, 2), Conv(21, 13, (3, 3)), ReLU(), Flatten(), Linear(312, 7))),
     "depthwise": Net((32, 32, 3), (
-        Conv(3, 16, (3, 3), padding=1), ReLU(), Conv(16, 16, (3, 3), padding=1, groups=16), ReLU(), Conv(16, 32, (1, 1)),
+        Conv(3, 16, (3, 3), padding=1), ReLU(), Conv(16, 16, (3, 3), padding=1, groups=16), ReLU(),
+        Conv(16, 32, (1, 1)),
         ReLU(), Conv(32, 32, (3, 3), stride=2, padding=1, groups=32), ReLU(), Conv(32, 48, (1, 1)), ReLU(), Mean(),
         Linear(48, 10))),
     "residual": Net((16, 16, 3), (
@@ -183,8 +187,11 @@ def data(net: Net, batch: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def channels_first(net: Net, arrays: list[np.ndarray] | None = None) -> list[np.ndarray]:
-    """The parameters (or ``arrays`` of their shapes, such as gradients) for arrays (N, C, spatial..): kernels (C_out, C_in / groups, kernel..), linear weights (out, in),
-    those after a Flatten with their rows in the order of an image with channels first."""
+    """The parameters (or ``arrays`` of their shapes, such as gradients) in the places that channels first has for them.
+
+    Arrays (N, C, spatial..), kernels (C_out, C_in / groups, kernel..), linear weights (out, in), those after a Flatten
+    with their rows in the order of an image with channels first.
+    """
     given, found, image = iter(parameters(net) if arrays is None else arrays), [], ()
     for layer, before, _ in shapes(net.layers, net.image):
         match layer:
@@ -204,7 +211,8 @@ def channels_first(net: Net, arrays: list[np.ndarray] | None = None) -> list[np.
 
 
 def operations(net: Net, batch: int) -> int:
-    """Floating-point operations of the products of one step: forward, and twice as many back (once at the first layer)."""
+    """Floating-point operations of the products of one step: forward,
+    and twice as many back (once at the first layer)."""
     counted, total = 0, 0
     for layer, _, after in shapes(net.layers, net.image):
         match layer:

@@ -1,10 +1,11 @@
-"""Everything that is measured, in one run: python benchmarks/run.py [--quick] [--only steps growth scalars imports accuracy]
+"""Everything that is measured, in one run.
 
-    python benchmarks/run.py --only steps --cases lenet:16 mlp:128 [--busy]   # some nets and batches; prints, writes nothing
+    python benchmarks/run.py [--quick] [--only steps growth scalars imports accuracy]
+    python benchmarks/run.py --only steps --cases lenet:16 mlp:128 [--busy]   # some nets and batches; writes nothing
 
-``make bench`` installs the peers (peers.txt) into an environment of their own and calls this.  A peer that does not run here
-is left out with its reason.  Writes benchmarks/results/: results.json (every number), table.md, steps.svg, growth.svg.
-Every ratio is of medians within this run; what else the machine did meanwhile is written down as its load.
+``make bench`` installs the peers (peers.txt) into an environment of their own and calls this.  A peer that does not run
+here is left out with its reason.  Writes benchmarks/results/: results.json (every number), table.md, steps.svg,
+growth.svg.  Every ratio is of medians within this run; what else the machine did meanwhile is written down as its load.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def machine() -> dict[str, Any]:
         "date": datetime.date.today().isoformat(),
         "processor": names[0] if names else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}",
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, "
+        f"NumPy {np.__version__}",
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     }
     for peer in PEERS:
@@ -93,7 +95,8 @@ def steps(slices: int, cases: list[tuple[str, int]]) -> list[dict[str, Any]]:
             row |= {"peak": work / middle / top, "first": e.first, "memory": e.memory[0], "added": e.memory[1]}
             rows.append(row)
             print(
-                f"  {e.name:20} {middle * 1e3:9.3f} ms  {middle / best:6.2f} of the fastest peer's   min {min(e.times) * 1e3:9.3f} ms"
+                f"  {e.name:20} {middle * 1e3:9.3f} ms  {middle / best:6.2f} of the fastest peer's   "
+                f"min {min(e.times) * 1e3:9.3f} ms"
                 f"   {row['peak']:5.0%} of peak   first call {e.first:6.2f} s   {e.memory[0]:5.0f} MB"
             )
     return rows
@@ -145,7 +148,8 @@ def table(found: dict[str, Any]) -> str:
         lines += [f"| {r['net']} | {r['entrant']} | {r['error']:.1e} |" for r in rows]
         lines.append("")
     if row := found.get("imports"):
-        lines += ["## Import", "", f"python {row['python']:.0f} ms, numpy +{row['numpy']:.0f} ms, autoconv +{row['autoconv']:.0f} ms: "
+        lines += ["## Import", "", f"python {row['python']:.0f} ms, numpy +{row['numpy']:.0f} ms, "
+                  f"autoconv +{row['autoconv']:.0f} ms: "
                   f"{row['autoconv'] / row['numpy']:.2f} of numpy's.", ""]  # fmt: skip
     return "\n".join(lines)
 

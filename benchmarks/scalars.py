@@ -4,8 +4,9 @@
 
 An MLP (2-16-16-1, hinge loss over 100 points), a 5x5 convolution and a chain are recorded and differentiated in turn by
 the compiled Scalar, the one in Python, micrograd and CasADi where they are installed, and calculated with plain floats;
-medians in nanoseconds an operation, and ratios within this run.  The same programs recorded once and run on other inputs: floats, an array,
-and 256 arrays at once in float64 and float32.  Then the time and memory of ``expand``, ``sweep`` and ``run``.
+medians in nanoseconds an operation, and ratios within this run.  The same programs recorded once and run on other
+inputs: floats, an array, and 256 arrays at once in float64 and float32.  Then the time and memory of ``expand``,
+``sweep`` and ``run``.
 """
 
 from __future__ import annotations
@@ -166,7 +167,8 @@ def bytes_of(program: Callable[..., Any], make: Any) -> float:
 
 
 def compare(rounds: int) -> list[dict[str, Any]]:
-    """Print record and backward times of all, interleaved; returns them as rows {program, entrant, record, backward} in ns."""
+    """Print record and backward times of all, interleaved; returns them as rows
+    {program, entrant, record, backward} in ns."""
     entrants = {"plain floats": float} | ({"compiled": floors.native().Scalar} if floors.native() else {})
     entrants |= {"in Python": scalar.Scalar} | ({"micrograd": Value} if Value else {})
     entrants |= {"CasADi": symbol} if casadi else {}
@@ -174,7 +176,8 @@ def compare(rounds: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     print(f"autoconv.scalar.floor(): {floor()}" + ("" if Value else "; micrograd is not installed"))
     print(
-        f"{'program':12}{'operations':>11}  {'entrant':13}{'record':>9}{'backward':>10}{'record':>10}{'both':>13}{'memory':>9}"
+        f"{'program':12}{'operations':>11}  {'entrant':13}"
+        f"{'record':>9}{'backward':>10}{'record':>10}{'both':>13}{'memory':>9}"
     )
     print(f"{'':12}{'':11}  {'':13}{'ns':>9}{'ns':>10}{'/ floats':>10}{'/ micrograd':>13}{'bytes':>9}   an operation")
     for program in (mlp, conv, chain, long_chain):
@@ -203,7 +206,8 @@ def compare(rounds: int) -> list[dict[str, Any]]:
 def replays(rounds: int) -> None:
     """Print the times of recorded programs on new inputs: floats given to ``ac.compile``'s function, and arrays."""
     print(
-        f"\n{'program':12}{'operations':>11}{'compiled, floats':>20}{'one input':>20}{'256 in float64':>20}{'256 in float32':>20}"
+        f"\n{'program':12}{'operations':>11}{'compiled, floats':>20}{'one input':>20}"
+        f"{'256 in float64':>20}{'256 in float32':>20}"
     )
     print(f"{'':12}{'':11}" + f"{'value':>10}{'+ grad':>10}" * 4 + "   ns an operation and input")
     for program in (mlp, conv, chain, long_chain):
@@ -270,7 +274,8 @@ def expansion(rounds: int) -> None:
 
 
 def main(rounds: int) -> list[dict[str, Any]]:
-    """All of it, in a thread with a large stack, because micrograd's sort is recursive; returns the rows of ``compare``."""
+    """All of it, in a thread with a large stack, because micrograd's sort is recursive;
+    returns the rows of ``compare``."""
     rows: list[dict[str, Any]] = []
 
     def run() -> None:

@@ -1,7 +1,7 @@
 """Entrants in turn: each is a process of its own, timed in short slices, so that a noisy machine is noisy for all.
 
-A process prints the losses of its first steps, the seconds that the first one took and its memory, and then the times of a
-slice of steps for each line it reads.
+A process prints the losses of its first steps, the seconds that the first one took and its memory, and then the times
+of a slice of steps for each line it reads.
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ def race(net: str, batch: int, names: list[str], slices: int, say: Callable[[str
 
 
 def wait_until_quiet(most: float = 3.0) -> None:
-    """Wait, at most so many seconds, until nobody works: the threads of the last entrant spin for a while after its turn."""
+    """Wait, at most so many seconds, until nobody works:
+    the threads of the last entrant spin for a while after its turn."""
     end = perf_counter() + most
     while perf_counter() < end:
         before = working()
@@ -147,7 +148,8 @@ def serve(name: str, net: str, batch: int) -> None:
 
 
 def peak_memory() -> float:
-    """The most memory in MB that this process has had; getrusage, where it must do, counts the one that started it as well."""
+    """The most memory in MB that this process has had; getrusage, where it must do,
+    counts the one that started it as well."""
     status = Path("/proc/self/status")
     if status.exists():
         return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1024

@@ -1,7 +1,7 @@
 """Run the lessons and keep their outputs: python docs/lessons.py [notebook ...]
 
-A lesson's outputs are committed, so that it reads well where no code runs; tests/test_notebooks.py compares them with those
-of a fresh run.  Needs what ``pip install autoconv[test]`` brings.
+A lesson's outputs are committed, so that it reads well where no code runs; tests/test_notebooks.py compares them with
+those of a fresh run.  Needs what ``pip install autoconv[test]`` brings.
 """
 
 import sys
@@ -18,7 +18,8 @@ KERNEL = {
 
 
 def run(lesson: Path) -> None:
-    """Execute one notebook from top to bottom and write it back, without times, counters of earlier runs or machine names."""
+    """Execute one notebook from top to bottom and write it back, without times,
+    counters of earlier runs or machine names."""
     notebook = nbformat.read(lesson, as_version=4)
     NotebookClient(
         notebook,

@@ -1,7 +1,7 @@
 """Two convolutional nets with their backward passes written out in plain NumPy, each step of which can be got wrong.
 
-Nothing of the library is used here: forward and backward are the textbook's, in loops where loops are clearest.  ``bug`` names
-the one slip that is made; "" makes none.
+Nothing of the library is used here: forward and backward are the textbook's, in loops where loops are clearest.
+``bug`` names the one slip that is made; "" makes none.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ def softmax(s: np.ndarray) -> np.ndarray:
     return e / e.sum(axis=-1, keepdims=True)
 
 
-# ---- a convolutional net: convolution (stride 2, padding 1), relu, max pooling (2, stride 1), dense, softmax, 1/2 (y - t)^2
+# ---- a convolutional net: convolution (stride 2, padding 1), relu, max pooling (2, stride 1), dense, softmax,
+# 1/2 (y - t)^2
 
 
 def image_data(seed: int) -> Arrays:
@@ -177,7 +178,8 @@ def image_backward(d: Arrays, bug: str = "", pooling: str = "max") -> Arrays:
     return {"x": dx, "w": dw, "b": db, "v": dv, "c": dc}
 
 
-# ---- convolution along one axis, channels first: dilation 2, groups 2, a true convolution; average pooling; a residual; squares
+# ---- convolution along one axis, channels first: dilation 2, groups 2, a true convolution; average pooling;
+# a residual; squares
 
 
 def signal_data(seed: int) -> Arrays:

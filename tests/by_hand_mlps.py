@@ -1,7 +1,7 @@
 """Two MLPs with their backward passes written out in plain NumPy, each step of which can be got wrong.
 
-Nothing of the library is used here: forward and backward are the textbook's, in loops where loops are clearest.  ``bug`` names
-the one slip that is made; "" makes none.
+Nothing of the library is used here: forward and backward are the textbook's, in loops where loops are clearest.
+``bug`` names the one slip that is made; "" makes none.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
-# ---- an MLP: embedding, a tanh unit times a sigmoid gate plus a shortcut, the same weights once more, softmax, 1/2 (y - t)^2
+# ---- an MLP: embedding, a tanh unit times a sigmoid gate plus a shortcut, the same weights once more, softmax,
+# 1/2 (y - t)^2
 
 
 def word_data(seed: int) -> Arrays:
@@ -62,7 +63,8 @@ def word_backward(d: Arrays, bug: str = "") -> Arrays:
     if bug == "dh only one class":
         dh2 = np.outer(dq[:, 0], v[:, 0])
     slope2 = {
-        "tanh forgotten": 1.0, "tanh squared": (1 - h2**2) ** 2, "tanh unsquared": 1 - h2, "tanh at output": 1 - np.tanh(h2) ** 2,
+        "tanh forgotten": 1.0, "tanh squared": (1 - h2**2) ** 2, "tanh unsquared": 1 - h2,
+        "tanh at output": 1 - np.tanh(h2) ** 2,
         "tanh of the input": 1 - z2**2,
     }.get(bug, 1 - h2**2)  # fmt: skip
     dz2 = dh2 * slope2
@@ -115,7 +117,8 @@ def word_backward(d: Arrays, bug: str = "") -> Arrays:
     return {"e": de, "w": dw, "b": db, "g": dg, "v": dv}
 
 
-# ---- an MLP of units written out: layer norm, a leaky relu, heads folded in another order, a cube, a quotient, -log softmax
+# ---- an MLP of units written out: layer norm, a leaky relu, heads folded in another order, a cube, a quotient,
+# -log softmax
 
 
 def norm_data(seed: int) -> Arrays:

@@ -1,6 +1,8 @@
-"""The network of lesson 3's article at random sizes, and its equations 1, 2 and 4 as loops: for the tests of that lesson.
+"""The network of lesson 3's article at random sizes, and its equations 1, 2 and 4 as loops:
+for the tests of that lesson.
 
-With a stride s and a padding p a layer reads o[i s + m - p] where the article has o[i + m], and what lies outside counts as zero.
+With a stride s and a padding p a layer reads o[i s + m - p] where the article has o[i + m], and what lies outside
+counts as zero.
 """
 
 from dataclasses import dataclass

@@ -34,7 +34,8 @@ class Parts:
 
 
 def conv_net(seed: int, act: Any = ac.relu, pool: Any = ac.max_pool2d, groups: int = 1, **more: Any) -> Net:
-    """Two convolutions (the first strided and padded), an activation each, overlapping pooling, a dense layer, cross entropy."""
+    """Two convolutions (the first strided and padded), an activation each, overlapping pooling, a dense layer,
+    cross entropy."""
     t = Parts(seed)
     x, w, b = t("x", 2, 7, 7, 2 * groups), t("w", 3, 3, 2, 2 * groups), t("b", 2 * groups)
     w2, b2 = t("w2", 2, 2, 2 * groups, 3), t("b2", 3)
@@ -62,7 +63,8 @@ def winners(seed: int) -> Net:
 
 
 def residual_images(seed: int) -> Net:
-    """A residual block whose kernel is used twice, a gate for each pixel, leaky units, unevenly folded channels, softmax."""
+    """A residual block whose kernel is used twice, a gate for each pixel, leaky units, unevenly folded channels,
+    softmax."""
     t = Parts(seed)
     x, w, g, b = t("x", 2, 4, 4, 3), t("w", 3, 3, 3, 3, scale=0.4), t("g", 1, 1, 3, 1), t("b", 3)
     h = x + ac.tanh(ac.conv2d(x, w, b, padding=1))
@@ -88,7 +90,8 @@ def text_images(seed: int) -> Net:
 
 
 def normalised_images(seed: int) -> Net:
-    """Convolution of a plain image's batch, length-normalised pixels, scale and shift for each channel, log of a softmax."""
+    """Convolution of a plain image's batch, length-normalised pixels, scale and shift for each channel,
+    log of a softmax."""
     t = Parts(seed)
     x, w, s, m = t("x", 2, 6, 6, 2), t("w", 3, 3, 2, 3), t("s", 3), t("m", 4, 4, 1)
     h = ac.conv2d(x, w)
@@ -120,7 +123,8 @@ def mlp_words(seed: int) -> Net:
 
 
 def mlp_sequence(seed: int) -> Net:
-    """A layer on every step of a sequence, to and fro, layer norm, two heads folded, the largest over time, a binary loss."""
+    """A layer on every step of a sequence, to and fro, layer norm, two heads folded, the largest over time,
+    a binary loss."""
     t = Parts(seed)
     x, w, b, s = t("x", 3, 4, 3), t("w", 3, 4), t("b", 4), t("s", 4)
     h = ac.relu(x @ w + b)
@@ -132,7 +136,8 @@ def mlp_sequence(seed: int) -> Net:
 
 
 def mlp_arithmetic(seed: int) -> Net:
-    """Units written out: a sigmoid of exponentials, a softmax by hand, a quotient, a power, a root, and an element picked."""
+    """Units written out: a sigmoid of exponentials, a softmax by hand, a quotient, a power, a root,
+    and an element picked."""
     t = Parts(seed)
     x, w, b, v, k = t("x", 4, 3), t("w", 3, 4), t("b", 4), t("v", 4, 3), t("k", 4, 1)
     h = 1 / (1 + ac.exp(-(x @ w + b)))

@@ -1,4 +1,5 @@
-"""The NumPy forwards of the table's rows: the same numbers for every order of the axes in memory and every size of the pieces."""
+"""The NumPy forwards of the table's rows: the same numbers for every order of the axes in memory and every size
+of the pieces."""
 
 from fractions import Fraction
 

@@ -1,4 +1,5 @@
-"""Whatever a compiled function is given: it is converted, recorded for itself, or refused with the reason; never wrong numbers."""
+"""Whatever a compiled function is given: it is converted, recorded for itself, or refused with the reason;
+never wrong numbers."""
 
 import threading
 

@@ -30,7 +30,8 @@ def floor(request, monkeypatch):
 FUNCTIONS = {
     "product": (lambda x, y: x * y, (2.0, 5.0), (5.0, 2.0)),
     "quotient": (lambda x, y: x / y - 3, (2.0, 4.0), (0.25, -0.125)),
-    "tanh": (lambda x, y: (x * y).tanh(), (0.5, 0.2), (0.2 * (1 - math.tanh(0.1) ** 2), 0.5 * (1 - math.tanh(0.1) ** 2))),
+    "tanh": (lambda x, y: (x * y).tanh(), (0.5, 0.2),
+        (0.2 * (1 - math.tanh(0.1) ** 2), 0.5 * (1 - math.tanh(0.1) ** 2))),
     "power": (lambda x, y: x**3 + 2**y, (2.0, 3.0), (12.0, 8 * math.log(2))),
     "choice": (lambda x, y: x.maximum(y) + x.relu(), (3.0, 1.0), (2.0, 0.0)),
     "numpy": (lambda x, y: np.exp(x) * np.sqrt(y), (0.0, 4.0), (2.0, 0.25)),

@@ -1,4 +1,5 @@
-"""Errors teach: each is a ValueError or TypeError whose text has the shapes and the remedy, and nothing is recorded or changed."""
+"""Errors teach: each is a ValueError or TypeError whose text has the shapes and the remedy,
+and nothing is recorded or changed."""
 
 import itertools
 
@@ -12,33 +13,48 @@ IMAGE, KERNEL = np.ones((8, 5, 5, 3)), np.ones((3, 3, 3, 16))
 
 # what is called, exception, parts of the text
 CASES = {
-    "kernel larger than the padded input": (lambda x, k: ac.conv2d(x, np.ones((9, 3, 3, 1)), padding=1), ValueError, ["9", "larger than the padded input", "5 + 1 + 1 = 7", "smaller window or more padding"]),
-    "wrong channels": (lambda x, k: ac.conv2d(x, np.ones((3, 3, 4, 16))), ValueError, ["3 channels", "(8, 5, 5, 3)", "expects 4", "(3, 3, 4, 16)"]),
-    "wrong channels, channels first": (lambda x, k: ac.conv2d(x.reshape(8, 3, 5, 5), np.ones((16, 4, 3, 3)), layout="channels_first"), ValueError, ["3 channels", "(N, C, H, W)"]),
-    "groups that do not divide": (lambda x, k: ac.conv2d(x, k, groups=2), ValueError, ["groups=2", "divide", "3 channels", "16"]),
+    "kernel larger than the padded input": (lambda x, k: ac.conv2d(x, np.ones((9, 3, 3, 1)), padding=1), ValueError,
+        ["9", "larger than the padded input", "5 + 1 + 1 = 7", "smaller window or more padding"]),
+    "wrong channels": (lambda x, k: ac.conv2d(x, np.ones((3, 3, 4, 16))), ValueError,
+        ["3 channels", "(8, 5, 5, 3)", "expects 4", "(3, 3, 4, 16)"]),
+    "wrong channels, channels first": (lambda x, k: ac.conv2d(x.reshape(8, 3, 5, 5), np.ones((16, 4, 3, 3)),
+        layout="channels_first"), ValueError, ["3 channels", "(N, C, H, W)"]),
+    "groups that do not divide": (lambda x, k: ac.conv2d(x, k, groups=2), ValueError,
+        ["groups=2", "divide", "3 channels", "16"]),
     "groups of no channels": (lambda x, k: ac.conv2d(x, k, groups=0), ValueError, ["groups", "at least 1", "0"]),
     "stride 0": (lambda x, k: ac.conv2d(x, k, stride=0), ValueError, ["stride", "at least 1", "0"]),
     "stride 1.5": (lambda x, k: ac.conv2d(x, k, stride=1.5), TypeError, ["stride", "whole number", "1.5"]),
     "stride True": (lambda x, k: ac.conv2d(x, k, stride=True), TypeError, ["stride", "whole number", "True"]),
-    "three strides": (lambda x, k: ac.conv2d(x, k, stride=(1, 1, 1)), ValueError, ["stride", "one number or 2", "(1, 1, 1)"]),
+    "three strides": (lambda x, k: ac.conv2d(x, k, stride=(1, 1, 1)), ValueError,
+        ["stride", "one number or 2", "(1, 1, 1)"]),
     "dilation -1": (lambda x, k: ac.conv2d(x, k, dilation=-1), ValueError, ["dilation", "at least 1", "-1"]),
     "padding -1": (lambda x, k: ac.conv2d(x, k, padding=-1), ValueError, ["padding", "at least 0", "-1"]),
     "padding in a word": (lambda x, k: ac.conv2d(x, k, padding="sme"), ValueError, ["'sme'", "'same'", "'valid'"]),
     "layout": (lambda x, k: ac.conv2d(x, k, layout="NHCW"), ValueError, ["'NHCW'", "channels_last", "NHWC"]),
     "bias of the wrong length": (lambda x, k: ac.conv2d(x, k, np.ones(15)), ValueError, ["bias", "(15,)", "(16,)"]),
     "bias that would broadcast": (lambda x, k: ac.conv2d(x, k, np.ones(1)), ValueError, ["bias", "(1,)", "(16,)"]),
-    "image of five dimensions": (lambda x, k: ac.conv2d(x[None], k), ValueError, ["5 dimensions", "(1, 8, 5, 5, 3)", "(N, H, W, C)"]),
-    "kernel of three dimensions": (lambda x, k: ac.conv2d(x, k[0]), ValueError, ["kernel has 3 dimensions", "(3, 3, 16)", "needs 4"]),
-    "transposed convolution, channels": (lambda x, k: ac.conv_transpose2d(x, k), ValueError, ["3 channels", "expects 16", "(3, 3, 3, 16)"]),
-    "output_padding": (lambda x, k: ac.conv_transpose2d(x, np.ones((3, 3, 2, 3)), stride=2, output_padding=2), ValueError, ["output_padding (2, 2)", "smaller than the stride"]),
+    "image of five dimensions": (lambda x, k: ac.conv2d(x[None], k), ValueError,
+        ["5 dimensions", "(1, 8, 5, 5, 3)", "(N, H, W, C)"]),
+    "kernel of three dimensions": (lambda x, k: ac.conv2d(x, k[0]), ValueError,
+        ["kernel has 3 dimensions", "(3, 3, 16)", "needs 4"]),
+    "transposed convolution, channels": (lambda x, k: ac.conv_transpose2d(x, k), ValueError,
+        ["3 channels", "expects 16", "(3, 3, 3, 16)"]),
+    "output_padding": (lambda x, k: ac.conv_transpose2d(x, np.ones((3, 3, 2, 3)), stride=2, output_padding=2),
+        ValueError, ["output_padding (2, 2)", "smaller than the stride"]),
     "pooling window": (lambda x, k: ac.max_pool2d(x, 6), ValueError, ["window (6)", "larger than the padded input"]),
-    "pooling only padding": (lambda x, k: ac.max_pool2d(x, 2, padding=2), ValueError, ["padding alone", "less padding"]),
+    "pooling only padding": (lambda x, k: ac.max_pool2d(x, 2, padding=2), ValueError,
+        ["padding alone", "less padding"]),
     "divisor 0": (lambda x, k: ac.avg_pool2d(x, 2, divisor=0), ValueError, ["divisor=0"]),
-    "label out of range": (lambda x, k: ac.losses.cross_entropy(x[:, 0, 0], np.full(8, 3)), ValueError, ["label 3", "3 classes", "0 .. 2"]),
-    "label negative": (lambda x, k: ac.losses.cross_entropy(x[:, 0, 0], np.full(8, -1)), ValueError, ["label -1", "0 .. 2"]),
-    "labels of another length": (lambda x, k: ac.losses.cross_entropy(x[:, 0, 0], np.zeros(7, int)), ValueError, ["(7,)", "(8,)"]),
-    "labels that are not whole": (lambda x, k: ac.losses.cross_entropy(x[:, 0, 0], np.zeros(8)), TypeError, ["integers", "float64"]),
-    "target that would broadcast": (lambda x, k: ac.losses.mse(x, np.ones(3)), ValueError, ["(8, 5, 5, 3)", "(3,)", "never broadcast"]),
+    "label out of range": (lambda x, k: ac.losses.cross_entropy(x[:, 0, 0], np.full(8, 3)), ValueError,
+        ["label 3", "3 classes", "0 .. 2"]),
+    "label negative": (lambda x, k: ac.losses.cross_entropy(x[:, 0, 0], np.full(8, -1)), ValueError,
+        ["label -1", "0 .. 2"]),
+    "labels of another length": (lambda x, k: ac.losses.cross_entropy(x[:, 0, 0], np.zeros(7, int)), ValueError,
+        ["(7,)", "(8,)"]),
+    "labels that are not whole": (lambda x, k: ac.losses.cross_entropy(x[:, 0, 0], np.zeros(8)), TypeError,
+        ["integers", "float64"]),
+    "target that would broadcast": (lambda x, k: ac.losses.mse(x, np.ones(3)), ValueError,
+        ["(8, 5, 5, 3)", "(3,)", "never broadcast"]),
     "reduction": (lambda x, k: ac.losses.mse(x, x, reduction="avg"), ValueError, ["'avg'", "'mean'"]),
     "broadcast": (lambda x, k: x + np.ones(4), ValueError, ["(8, 5, 5, 3)", "(4,)", "do not broadcast"]),
     "matmul": (lambda x, k: x @ np.ones((4, 2)), ValueError, ["(8, 5, 5, 3)", "(4, 2)", "3 columns against 4 rows"]),
@@ -46,9 +62,11 @@ CASES = {
     "axis": (lambda x, k: ac.sum(x, axis=4), ValueError, ["axis 4", "4 dimensions"]),
     "axis twice": (lambda x, k: ac.sum(x, axis=(0, -4)), ValueError, ["(0, -4)", "twice"]),
     "in place": (lambda x, k: x.__setitem__(0, 1.0), TypeError, ["in place", "ac.where"]),
-    "backward of a matrix": (lambda x, k: (x * 2).backward(), ValueError, ["(8, 5, 5, 3)", "not a scalar", ".sum()", "seed"]),
+    "backward of a matrix": (lambda x, k: (x * 2).backward(), ValueError,
+        ["(8, 5, 5, 3)", "not a scalar", ".sum()", "seed"]),
     "seed of another shape": (lambda x, k: (x * 2).backward(np.ones(3)), ValueError, ["seed", "(3,)", "(8, 5, 5, 3)"]),
-    "backward of constants": (lambda x, k: (ac.stop_gradient(x).sum()).backward(), TypeError, ["floating-point tensor", "ac.tensor"]),
+    "backward of constants": (lambda x, k: (ac.stop_gradient(x).sum()).backward(), TypeError,
+        ["floating-point tensor", "ac.tensor"]),
     "backward of integers": (lambda x, k: ac.tensor([1, 2]).sum().backward(), TypeError, ["int64", "floating-point"]),
     "gradient of integers": (lambda x, k: ac.sweep(x.sum(), [ac.tensor([1, 2])]), TypeError, ["int64", "dtype=float"]),
     "grad at an integer": (lambda x, k: ac.grad(lambda t: t * t)(3), TypeError, ["int64", "floating point"]),
@@ -80,8 +98,10 @@ def test_error_says_what_was_found_and_nothing_is_recorded(case, monkeypatch):
         f(x, k)
     for part in parts:
         assert part in str(caught.value), f"{part!r} is missing in: {caught.value}"
-    set_up = {"backward of a matrix": ["mul"], "seed of another shape": ["mul"], "backward of constants": ["stop_gradient", "sum"], "backward of integers": ["sum"],
-              "gradient of integers": ["sum"], "labels": ["index"], "wrong channels, channels first": ["reshape"], "kernel of three dimensions": ["index"], "image of five dimensions": ["index"]}  # fmt: skip
+    set_up = {"backward of a matrix": ["mul"], "seed of another shape": ["mul"],
+        "backward of constants": ["stop_gradient", "sum"], "backward of integers": ["sum"],
+              "gradient of integers": ["sum"], "labels": ["index"], "wrong channels, channels first": ["reshape"],
+              "kernel of three dimensions": ["index"], "image of five dimensions": ["index"]}  # fmt: skip
     allowed = set_up.get(case, ["index"] if "label" in case else [])
     assert recorded == allowed
     assert x.grad is None and k.grad is None

@@ -98,7 +98,8 @@ def test_no_answer_stands_elsewhere_on_the_sheet(net: str, of: str, nice: bool) 
 
 
 def numbers_on(sheet: Any) -> set[str]:
-    """The numbers of the data on a sheet, read off what is written: table cells, boxes, edges and the numbers in equations."""
+    """The numbers of the data on a sheet, read off what is written: table cells, boxes,
+    edges and the numbers in equations."""
     page = sheet.html().split("Your answers")[0]
     found = set(re.findall(r"<td[^>]*>([^<]*)</td>", page))
     for words in re.findall(r"<title>(.*?)</title>", page, re.DOTALL):
@@ -176,7 +177,8 @@ def slid(x: Any, k: Any) -> Any:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_nice_numbers_have_no_ties_and_exact_gradients(seed: int) -> None:
-    """Convolution, relu, pooling and a dense layer in loops over fractions: no relu at 0, one winner in each window, dL/dk."""
+    """Convolution, relu, pooling and a dense layer in loops over fractions: no relu at 0, one winner in each window,
+    dL/dk."""
     loss, names = pooled(seed)
     runs = nice_runs(ac.Tape(loss), names, np.random.default_rng(seed))
     assert runs
@@ -230,7 +232,8 @@ def test_wrt_is_what_is_asked_for() -> None:
 
 @pytest.fixture
 def simple() -> Any:
-    """dL/dw = x d summed over two uses: 3 * 4 + 5 * 4 = 32 (found by hand), of L = (3w + 5w - y)^2 / 2 at w = 1, y = 4."""
+    """dL/dw = x d summed over two uses: 3 * 4 + 5 * 4 = 32 (found by hand), of L = (3w + 5w - y)^2 / 2 at w = 1,
+    y = 4."""
     w = ac.tensor([1.0], name="w")
     x = ac.tensor([3.0, 5.0], name="x")
     loss = (ac.sum(x * w) - 4.0) ** 2 / 2
@@ -239,12 +242,15 @@ def simple() -> Any:
 
 # fmt: off
 ANSWERS = [
-    (32, "right", ""), (32.0, "right", ""), ("32", "right", ""), ("64/2", "right", ""), ("3*4 + 5*4", "right", ""), ("2**5", "right", ""),
+    (32, "right", ""), (32.0, "right", ""), ("32", "right", ""), ("64/2", "right", ""), ("3*4 + 5*4", "right", ""),
+    ("2**5", "right", ""),
     (np.float32(32), "right", ""), (Fraction(64, 2), "right", ""), (np.array([32.0]), "right", ""),
     (None, "missing", ""), ("", "missing", ""), ("  ", "missing", ""),
-    (-32, "wrong", "sign"), (16, "wrong", "mean instead of sum"), (8, "wrong", "upstream forgotten"), (12, "wrong", "only one of the terms"),
+    (-32, "wrong", "sign"), (16, "wrong", "mean instead of sum"), (8, "wrong", "upstream forgotten"),
+    (12, "wrong", "only one of the terms"),
     (64, "wrong", "product of sums"), (3.2, "wrong", "decimal point"), (17, "wrong", ""),
-    ("w + 1", "unreadable", ""), ("__import__('os')", "unreadable", ""), ("1/0", "unreadable", ""), (True, "unreadable", ""), (float("nan"), "unreadable", ""),
+    ("w + 1", "unreadable", ""), ("__import__('os')", "unreadable", ""), ("1/0", "unreadable", ""),
+    (True, "unreadable", ""), (float("nan"), "unreadable", ""),
     ([1, 2], "unreadable", ""), ("9" * 500, "unreadable", ""), ("32 apples", "unreadable", ""),
 ]
 # fmt: on
@@ -271,7 +277,8 @@ def test_as_many_digits_as_were_written(answer: Any, right: bool) -> None:
 
 @pytest.mark.parametrize(
     ("answers", "error", "words"),
-    [({9: 1}, ValueError, "no blank '9'"), ({"one": 1}, ValueError, "blanks 1 to 1"), ([1, 2], ValueError, "2 answers"), (32, TypeError, "a dict"), ("32", TypeError, "a dict"), ({1: 1, "1": 2}, ValueError, "twice")],
+    [({9: 1}, ValueError, "no blank '9'"), ({"one": 1}, ValueError, "blanks 1 to 1"), ([1, 2], ValueError, "2 answers"),
+        (32, TypeError, "a dict"), ("32", TypeError, "a dict"), ({1: 1, "1": 2}, ValueError, "twice")],
 )  # fmt: skip
 def test_answers_that_do_not_belong_to_the_sheet(simple: Any, answers: Any, error: Any, words: str) -> None:
     with pytest.raises(error, match=words):
@@ -328,11 +335,16 @@ def test_a_page_loads_nothing_and_names_are_text() -> None:
 
 
 BROKEN = [
-    (b"", "not JSON"), (b"[]", "not an"), (b"{}", "not an"), (b"\xff\xfe", "not JSON"), (b"[" * 100_000, "not JSON"), (b"9" * 3_000_000, "larger"),
-    ({"version": 2}, "version 2"), ({"blanks": []}, "1 to"), ({"blanks": 3}, "1 to"), ({"blanks": [{"number": 2}]}, "number 1"),
-    ({"title": 5}, "title"), ({"answer": "import os"}, "finite"), ({"answer": True}, "finite"), ({"answer": "1/0"}, "finite"), ({"answer": float("inf")}, "finite"),
-    ({"answer": "1" * 70}, "finite"), ({"answer": [1]}, "finite"), ({"says": None}, "text of blank"), ({"says": "x" * 500}, "text of blank"), ({"tolerance": -1}, "tolerance"),
-    ({"tolerance": "big"}, "tolerance"), ({"tolerance": float("nan")}, "tolerance"), ({"slips": [["made up", 1]]}, "slip"), ({"slips": [[["sign"], 1]]}, "slip"),
+    (b"", "not JSON"), (b"[]", "not an"), (b"{}", "not an"), (b"\xff\xfe", "not JSON"), (b"[" * 100_000, "not JSON"),
+    (b"9" * 3_000_000, "larger"),
+    ({"version": 2}, "version 2"), ({"blanks": []}, "1 to"), ({"blanks": 3}, "1 to"),
+    ({"blanks": [{"number": 2}]}, "number 1"),
+    ({"title": 5}, "title"), ({"answer": "import os"}, "finite"), ({"answer": True}, "finite"),
+    ({"answer": "1/0"}, "finite"), ({"answer": float("inf")}, "finite"),
+    ({"answer": "1" * 70}, "finite"), ({"answer": [1]}, "finite"), ({"says": None}, "text of blank"),
+    ({"says": "x" * 500}, "text of blank"), ({"tolerance": -1}, "tolerance"),
+    ({"tolerance": "big"}, "tolerance"), ({"tolerance": float("nan")}, "tolerance"),
+    ({"slips": [["made up", 1]]}, "slip"), ({"slips": [[["sign"], 1]]}, "slip"),
     ({"slips": [["sign", 1]] * 100}, "slips"), ({"slips": 5}, "slips"), ({"number": 1.0}, "number 1"),
 ]  # fmt: skip
 

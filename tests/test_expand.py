@@ -1,4 +1,5 @@
-"""Expansion into scalars: the tensor sweep's gradients, values that replay, and every scalar knows where it came from."""
+"""Expansion into scalars: the tensor sweep's gradients, values that replay,
+and every scalar knows where it came from."""
 
 import tracemalloc
 from fractions import Fraction

@@ -1,4 +1,5 @@
-"""fit runs compiled steps: the same training as the loop it stands for, whatever the net, the optimiser and what goes wrong."""
+"""fit runs compiled steps: the same training as the loop it stands for, whatever the net,
+the optimiser and what goes wrong."""
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ def convolutional(rng):
 
 def normalised(rng):
     return nn.Sequential(
-        nn.Conv2d(2, 4, 3, bias=False, rng=rng), nn.BatchNorm2d(4), nn.Tanh(), nn.Dropout(0.3, rng=rng), nn.Flatten(), nn.Linear(144, 3, rng=rng)
+        nn.Conv2d(2, 4, 3, bias=False, rng=rng), nn.BatchNorm2d(4), nn.Tanh(), nn.Dropout(0.3, rng=rng), nn.Flatten(),
+        nn.Linear(144, 3, rng=rng)
     )  # fmt: skip
 
 

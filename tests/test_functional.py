@@ -36,14 +36,16 @@ LIKE_NUMPY = {
     "split at": (lambda t: ac.split(t, [1], 0)[1], lambda a: np.split(a, [1], 0)[1], T),
     "pad": (lambda t: ac.pad(t, ((1, 0), (2, 1))), lambda a: np.pad(a, ((1, 0), (2, 1))), A),
     "pad with 5": (lambda t: ac.pad(t, 1, constant_values=5.0), lambda a: np.pad(a, 1, constant_values=5.0), A),
-    **{f"pad {mode}": (lambda t, m=mode: ac.pad(t, (1, 2), mode=m), lambda a, m=mode: np.pad(a, (1, 2), mode=m), A) for mode in ("edge", "reflect", "symmetric", "wrap")},
+    **{f"pad {mode}": (lambda t, m=mode: ac.pad(t, (1, 2), mode=m), lambda a, m=mode: np.pad(a, (1, 2), mode=m), A)
+       for mode in ("edge", "reflect", "symmetric", "wrap")},
     "take": (lambda t: ac.take(t, I, 1), lambda a: np.take(a, I, 1), T),
     "take flat": (lambda t: ac.take(t, I), lambda a: np.take(a, I), T),
     "take_along_axis": (lambda t: ac.take_along_axis(t, np.argsort(A, 1), 1), lambda a: np.sort(a, 1), A),
     "where": (lambda t: ac.where(A > 0, t, 0), lambda a: np.where(A > 0, a, 0), A),
     "clip": (lambda t: ac.clip(t, -0.5, 0.5), lambda a: np.clip(a, -0.5, 0.5), A),
     **{f"index {key!r}": (lambda t, k=key: t[k], lambda a, k=key: a[k], T) for key in (
-        1, -1, (0, 1), slice(None, None, -1), (slice(None), slice(1, None), 2), (Ellipsis, 0), (None, 1), [0, 0, 1], (slice(None), [0, 2]), ([0, 1], [1, 2]), (np.array([True, False]),),
+        1, -1, (0, 1), slice(None, None, -1), (slice(None), slice(1, None), 2), (Ellipsis, 0), (None, 1), [0, 0, 1],
+        (slice(None), [0, 2]), ([0, 1], [1, 2]), (np.array([True, False]),),
     )},
     "index with a mask": (lambda t: t[T > 0], lambda a: a[T > 0], T),
     "sum": (lambda t: ac.sum(t, (0, 2), keepdims=True), lambda a: a.sum((0, 2), keepdims=True), T),
@@ -62,9 +64,12 @@ LIKE_NUMPY = {
     "vector matmul": (lambda t: V @ t, lambda a: V @ a, B),
     "outer": (lambda t: ac.outer(t, V), lambda a: np.outer(a, V), V + 1),
     "tensordot": (lambda t: ac.tensordot(t, T, ([1, 2], [1, 2])), lambda a: np.tensordot(a, T, ([1, 2], [1, 2])), T),
-    **{f"einsum {eq}": (lambda t, e=eq, o=o: ac.einsum(e, t, *o), lambda a, e=eq, o=o: np.einsum(e, a, *o), x) for eq, x, o in (
-        ("ij->ji", A, ()), ("ij->", A, ()), ("ii->i", A[:, :3], ()), ("ii", A[:, :3], ()), ("ij,jk", A, (B,)), ("bij,jk,lk->bil", T, (B, A[:, :2])), ("...ij,jk->...ik", T, (B,)),
-        ("ij,ij->i", A, (A,)), ("i,j,k->kji", V, (V, V)), ("...->...", T, ()), ("bij,kj->bk", T, (A,)), ("ij,k->ik", A, (V,)),
+    **{f"einsum {eq}": (lambda t, e=eq, o=o: ac.einsum(e, t, *o), lambda a, e=eq, o=o: np.einsum(e, a, *o), x)
+       for eq, x, o in (
+        ("ij->ji", A, ()), ("ij->", A, ()), ("ii->i", A[:, :3], ()), ("ii", A[:, :3], ()), ("ij,jk", A, (B,)),
+        ("bij,jk,lk->bil", T, (B, A[:, :2])), ("...ij,jk->...ik", T, (B,)),
+        ("ij,ij->i", A, (A,)), ("i,j,k->kji", V, (V, V)), ("...->...", T, ()), ("bij,kj->bk", T, (A,)),
+        ("ij,k->ik", A, (V,)),
     )},
     "softplus": (ac.softplus, lambda a: np.log1p(np.exp(a)), A),
     "elu": (ac.elu, lambda a: np.where(a > 0, a, np.expm1(a)), A),
@@ -72,14 +77,21 @@ LIKE_NUMPY = {
     "softsign": (ac.softsign, lambda a: a / (1 + np.abs(a)), A),
     "softmax": (lambda t: ac.softmax(t, 0), lambda a: np.exp(a) / np.exp(a).sum(0), A),
     "log_softmax": (ac.log_softmax, lambda a: a - np.log(np.exp(a).sum(-1, keepdims=True)), T),
-    "half_squared_error": (lambda t: ac.losses.half_squared_error(t, A + 1), lambda a: 0.5 * ((a - A - 1) ** 2).sum(), A),
+    "half_squared_error": (lambda t: ac.losses.half_squared_error(t, A + 1),
+        lambda a: 0.5 * ((a - A - 1) ** 2).sum(), A),
     "mse": (lambda t: ac.losses.mse(t, A * 2), lambda a: ((a - 2 * A) ** 2).mean(), A),
-    "cross_entropy": (lambda t: ac.losses.cross_entropy(t, [0, 3, 1], reduction="none"), lambda a: -np.log((np.exp(a) / np.exp(a).sum(1, keepdims=True))[[0, 1, 2], [0, 3, 1]]), A),
-    "cross_entropy axis 1": (lambda t: ac.losses.cross_entropy(t, np.ones((2, 4), int), axis=1, reduction="sum"), lambda a: (np.log(np.exp(a).sum(1)) - a[:, 1]).sum(), T),
-    "cross_entropy of probabilities": (lambda t: ac.losses.cross_entropy(t, np.full((3, 4), 0.25)), lambda a: (np.log(np.exp(a).sum(1)) - a.mean(1)).mean(), A),
-    "bce_with_logits": (lambda t: ac.losses.bce_with_logits(t, (A > 0) * 1.0), lambda a: np.where(A > 0, np.log1p(np.exp(-a)), np.log1p(np.exp(a))).mean(), A),
-    "layer_norm": (lambda t: ac.layer_norm(t, V, 2 * V), lambda a: (a - a.mean(-1, keepdims=True)) / np.sqrt(a.var(-1, keepdims=True) + 1e-5) * V + 2 * V, T),
-    "batch_norm": (lambda t: ac.batch_norm(t, V, 2 * V), lambda a: (a - a.mean((0, 1))) / np.sqrt(a.var((0, 1)) + 1e-5) * V + 2 * V, T),
+    "cross_entropy": (lambda t: ac.losses.cross_entropy(t, [0, 3, 1], reduction="none"),
+        lambda a: -np.log((np.exp(a) / np.exp(a).sum(1, keepdims=True))[[0, 1, 2], [0, 3, 1]]), A),
+    "cross_entropy axis 1": (lambda t: ac.losses.cross_entropy(t, np.ones((2, 4), int), axis=1, reduction="sum"),
+        lambda a: (np.log(np.exp(a).sum(1)) - a[:, 1]).sum(), T),
+    "cross_entropy of probabilities": (lambda t: ac.losses.cross_entropy(t, np.full((3, 4), 0.25)),
+        lambda a: (np.log(np.exp(a).sum(1)) - a.mean(1)).mean(), A),
+    "bce_with_logits": (lambda t: ac.losses.bce_with_logits(t, (A > 0) * 1.0),
+        lambda a: np.where(A > 0, np.log1p(np.exp(-a)), np.log1p(np.exp(a))).mean(), A),
+    "layer_norm": (lambda t: ac.layer_norm(t, V, 2 * V),
+        lambda a: (a - a.mean(-1, keepdims=True)) / np.sqrt(a.var(-1, keepdims=True) + 1e-5) * V + 2 * V, T),
+    "batch_norm": (lambda t: ac.batch_norm(t, V, 2 * V),
+        lambda a: (a - a.mean((0, 1))) / np.sqrt(a.var((0, 1)) + 1e-5) * V + 2 * V, T),
 }  # fmt: skip
 
 
@@ -132,8 +144,10 @@ def first(y, layout, dims):
 
 
 GEOMETRIES = [
-    (1, (3,), (1,), ((0, 0),), (1,), 1), (1, (4,), (2,), ((2, 1),), (2,), 2), (2, (3, 2), (2, 1), ((1, 0), (2, 2)), (1, 2), 1),
-    (2, (2, 2), (1, 3), ((0, 1), (1, 1)), (2, 1), 3), (2, (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1), (3, (2, 1, 3), (1, 2, 2), ((0, 0), (1, 0), (1, 1)), (1, 1, 1), 2),
+    (1, (3,), (1,), ((0, 0),), (1,), 1), (1, (4,), (2,), ((2, 1),), (2,), 2),
+    (2, (3, 2), (2, 1), ((1, 0), (2, 2)), (1, 2), 1),
+    (2, (2, 2), (1, 3), ((0, 1), (1, 1)), (2, 1), 3), (2, (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1),
+    (3, (2, 1, 3), (1, 2, 2), ((0, 0), (1, 0), (1, 1)), (1, 1, 1), 2),
 ]  # fmt: skip
 
 
@@ -315,7 +329,8 @@ def test_dropout_keeps_the_mean_and_the_generator_decides():
 
 
 def test_seed_example_of_a_learner():
-    """i (3x3) * w1 (2x2) = o1, o1 * w2 = o2, C = (o2 - y)^2: dC/dw1[0,0] is the sum of products, not the product of sums."""
+    """i (3x3) * w1 (2x2) = o1, o1 * w2 = o2, C = (o2 - y)^2: dC/dw1[0,0] is the sum of products,
+    not the product of sums."""
     i, w1, w2 = (
         ac.tensor(RNG.normal(size=(3, 3))),
         ac.tensor(RNG.normal(size=(2, 2))),

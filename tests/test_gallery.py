@@ -1,4 +1,5 @@
-"""Pictures of kernels and of misread examples show the numbers they were given, and pictures show themselves in a notebook."""
+"""Pictures of kernels and of misread examples show the numbers they were given,
+and pictures show themselves in a notebook."""
 
 import pickle
 import struct

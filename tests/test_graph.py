@@ -1,4 +1,5 @@
-"""ac.graph: nodes and edges of tapes worked by hand, the geometry of the layout, what is escaped and what is refused."""
+"""ac.graph: nodes and edges of tapes worked by hand, the geometry of the layout,
+what is escaped and what is refused."""
 
 import random
 import xml.etree.ElementTree as ET

@@ -1,4 +1,5 @@
-"""The scalar zoom: nodes, edges, local derivatives, colours, slices, folds, refusals and geometry of nets worked by hand."""
+"""The scalar zoom: nodes, edges, local derivatives, colours, slices, folds,
+refusals and geometry of nets worked by hand."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -54,7 +55,8 @@ def test_the_learners_net_scalar_by_scalar():
 def test_values_gradients_and_local_derivatives():
     t = learner()
     graph = draw(t)
-    o1 = np.array([[sum(t["i"].value[r + a, c + b] * t["w1"].value[a, b] for a in (0, 1) for b in (0, 1)) for c in (0, 1)] for r in (0, 1)])  # fmt: skip
+    seen = lambda r, c: t["i"].value[r : r + 2, c : c + 2]
+    o1 = np.array([[(seen(r, c) * t["w1"].value).sum() for c in (0, 1)] for r in (0, 1)])
     o2 = (o1 * t["w2"].value).sum()
     d = 2 * (o2 - 1.0) * t["w2"].value
     nodes, edges = by_title(graph), edges_by_title(graph)
@@ -228,7 +230,8 @@ def test_a_slice_says_what_it_leaves_out():
 def test_a_fold_draws_equal_structure_once():
     graph = draw(learner(), fold=True)
     shown = {node.title: node.count for node in graph.nodes}
-    assert shown == {"i[…]": 9, "w1[…]": 4, "w2[…]": 4, "y": 1, "i[…] · w1[…]": 16, "o1[…]": 4, "o1[…] · w2[…]": 4, "o2[0,0]": 1, "%15[0,0]": 1, "C": 1}  # fmt: skip
+    assert shown == {"i[…]": 9, "w1[…]": 4, "w2[…]": 4, "y": 1, "i[…] · w1[…]": 16, "o1[…]": 4, "o1[…] · w2[…]": 4,
+        "o2[0,0]": 1, "%15[0,0]": 1, "C": 1}  # fmt: skip
     counts = {pair: e.count for pair, e in edges_by_title(graph).items()}
     assert counts["i[…] · w1[…]", "o1[…]"] == 16
     assert edges_by_title(graph)["w1[…]", "i[…] · w1[…]"].slope == "-1 .. 2"  # the pixels
@@ -291,7 +294,8 @@ def check_scene(graph):
         assert 0 <= a.left <= a.left + a.width <= scene.layout.width
         assert 0 <= a.top <= a.top + a.height <= scene.layout.height
         for b in boxes[:i]:
-            assert a.left >= b.left + b.width or b.left >= a.left + a.width or a.top >= b.top + b.height or b.top >= a.top + a.height  # fmt: skip
+            aside = a.left >= b.left + b.width or b.left >= a.left + a.width
+            assert aside or a.top >= b.top + b.height or b.top >= a.top + a.height
     number = {node.id: i for i, node in enumerate(graph.nodes)}
     for k, (edge, route) in enumerate(zip(graph.edges, scene.layout.routes, strict=True)):
         if k in scene.stubs:

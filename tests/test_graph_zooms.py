@@ -56,7 +56,8 @@ def test_a_model_is_a_chain_of_its_layers():
     ]
     assert ("param", "20") in found["conv"].rows
     name = {node.id: node.title for node in graph.nodes}
-    assert [(name[e.source], name[e.target]) for e in graph.edges][:4] == [("x", "conv"), ("conv", "block"), ("block", "flat"), ("flat", "out")]  # fmt: skip
+    assert [(name[e.source], name[e.target]) for e in graph.edges][:4] == [("x", "conv"), ("conv", "block"),
+        ("block", "flat"), ("flat", "out")]  # fmt: skip
 
 
 @pytest.mark.parametrize("open", ["block", ["block"], "MaxPool2d"])
@@ -158,9 +159,11 @@ def test_branches_of_equal_structure_fold():
     weights = [ac.tensor(np.full((2, 3), k), name=f"w{k}") for k in (1.0, 2.0, 3.0)]
     y = ac.sum(ac.concat([ac.tanh(x * w) for w in weights]))
     graph = ac.graph(y, zoom="lines", fold=True)
-    assert [(n.operation, n.count) for n in graph.nodes] == [("input", 1), ("input", 3), ("mul", 3), ("tanh", 3), ("concat", 1), ("sum", 1)]  # fmt: skip
+    assert [(n.operation, n.count) for n in graph.nodes] == [("input", 1), ("input", 3), ("mul", 3), ("tanh", 3),
+        ("concat", 1), ("sum", 1)]  # fmt: skip
     kinds = {n.id: n.operation for n in graph.nodes}
-    assert [(kinds[e.source], kinds[e.target], e.count) for e in graph.edges] == [("input", "mul", 3), ("input", "mul", 3), ("mul", "tanh", 3), ("tanh", "concat", 3), ("concat", "sum", 1)]  # fmt: skip
+    assert [(kinds[e.source], kinds[e.target], e.count) for e in graph.edges] == [("input", "mul", 3),
+        ("input", "mul", 3), ("mul", "tanh", 3), ("tanh", "concat", 3), ("concat", "sum", 1)]  # fmt: skip
     assert len(ac.graph(y).nodes) == 1 + 3 * 3 + 2
 
 
@@ -232,7 +235,8 @@ def test_the_sweep_stands_beside_without_overlaps(zoom):
         assert 0 <= a.left <= a.left + a.width <= scene.layout.width
         assert 0 <= a.top <= a.top + a.height <= scene.layout.height
         for b in boxes[:i]:
-            assert a.left >= b.left + b.width or b.left >= a.left + a.width or a.top >= b.top + b.height or b.top >= a.top + a.height  # fmt: skip
+            aside = a.left >= b.left + b.width or b.left >= a.left + a.width
+            assert aside or a.top >= b.top + b.height or b.top >= a.top + a.height
     for number, route in enumerate(scene.layout.routes):
         if number in scene.stubs:
             continue

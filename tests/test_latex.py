@@ -75,7 +75,8 @@ def test_a_line_in_names_and_in_numbers():
 
 @pytest.mark.parametrize(("value", "latex"), [
     (0.25, "0.25"), (1e-7, r"1 \cdot 10^{-7}"), (123456.0, r"1.235 \cdot 10^{5}"), (np.inf, r"\infty "),
-    (-np.inf, r"-\infty "), (np.nan, r"\text{nan}"), (Fraction(-1, 3), r"-\frac{1}{3}"), (7, "7"), (True, r"\text{true}"),
+    (-np.inf, r"-\infty "), (np.nan, r"\text{nan}"), (Fraction(-1, 3), r"-\frac{1}{3}"), (7, "7"),
+    (True, r"\text{true}"),
 ])  # fmt: skip
 def test_numbers(value, latex):
     assert number(value) == latex
@@ -84,7 +85,8 @@ def test_numbers(value, latex):
 
 @pytest.mark.parametrize(("name", "latex", "shown"), [
     ("w", "w", "w"), ("w1", r"\mathrm{w1}", "w1"), ("delta", r"\delta ", "δ"), ("a_b", r"\mathrm{a\_b}", "a_b"),
-    ("</script><b>", r"\mathrm{{<}/script{>}{<}b{>}}", "</script><b>"), ("a\\b{c}", r"\mathrm{a\backslash b\{c\}}", "a\\b{c}"),
+    ("</script><b>", r"\mathrm{{<}/script{>}{<}b{>}}", "</script><b>"),
+    ("a\\b{c}", r"\mathrm{a\backslash b\{c\}}", "a\\b{c}"),
     ("50%", r"\mathrm{50\%}", "50%"), ("π", "π", "π"), ("x y", r"\mathrm{x\ y}", "x y"), ("$x^2$&#~", None, "$x∧2$&#∼"),
 ])  # fmt: skip
 def test_names_are_escaped(name, latex, shown):

@@ -69,7 +69,8 @@ def test_convolution_and_pooling_are_not_in_the_table():
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_weight_collects_a_contribution_from_each_position(seed):
-    """conv, relu, max pooling, sum of squares: of each window of the pool only the winner, if positive, sends something back."""
+    """conv, relu, max pooling, sum of squares: of each window of the pool only the winner, if positive,
+    sends something back."""
     rng = np.random.default_rng(seed)
     height, width = rng.integers(1, 4, 2) * 2
     image = ac.tensor(rng.normal(size=(height + 1, width + 1)), name="image")

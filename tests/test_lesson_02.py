@@ -1,4 +1,5 @@
-"""The facts of lesson 2, at other sizes and numbers than the lesson's: loops written from the formulas against the tape."""
+"""The facts of lesson 2, at other sizes and numbers than the lesson's:
+loops written from the formulas against the tape."""
 
 import numpy as np
 import pytest

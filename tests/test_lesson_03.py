@@ -1,7 +1,7 @@
 """Equations 1 to 21 of lesson 3 as properties: loops written from the equations against the tape.
 
-Each is tried at random sizes, channels, kernels, strides and paddings, and once more as the article has it: one channel, stride
-1, no padding.
+Each is tried at random sizes, channels, kernels, strides and paddings, and once more as the article has it: one
+channel, stride 1, no padding.
 """
 
 import numpy as np
@@ -217,7 +217,8 @@ def eq21(net):
     assert np.allclose(net.grad["x1"], made * net.f[2](net.value["x1"]))
 
 
-EQUATIONS = [eq1, eq2, eq3, eq4, eq5, eq6, eq7, eq8, eq9, eq10, eq11, eq12, eq13, eq14, eq15, eq16, eq17, eq18, eq19, eq20, eq21]  # fmt: skip
+EQUATIONS = [eq1, eq2, eq3, eq4, eq5, eq6, eq7, eq8, eq9, eq10, eq11, eq12, eq13, eq14, eq15, eq16, eq17, eq18, eq19,
+    eq20, eq21]  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(9))

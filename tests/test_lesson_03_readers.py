@@ -1,4 +1,5 @@
-"""What lesson 3 says besides the equations: slips in print make a difference, pooling's routing, and the readers' questions."""
+"""What lesson 3 says besides the equations: slips in print make a difference, pooling's routing,
+and the readers' questions."""
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import autoconv as ac
 SEEDS = range(100, 104)
 
 
-# ---- what is printed, or may be read, differs from what is meant: each gives a tensor's name and a wrong gradient of it
+# ---- what is printed, or may be read, differs from what is meant: each gives a tensor's name and a
+# wrong gradient of it
 
 
 def limits_one_too_early(net):

@@ -1,7 +1,8 @@
 """Lesson 4: the back-propagation equations of a winner-takes-all network (the decision blog), component by component.
 
-The network is computed a second time in plain loops, from the post's formulas; the gradients of the tape must agree with its
-sums over indices.  The post's diagonal derivative of the softmax is wrong, and the tests say when that does not matter.
+The network is computed a second time in plain loops, from the post's formulas; the gradients of the tape must agree
+with its sums over indices.  The post's diagonal derivative of the softmax is wrong, and the tests say when that does
+not matter.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Lesson 5: delta back through pooling and convolution layers (De Jun Huang, Learning Day 55), in plain loops.
 
-Each loop says what the article says: hand delta out in its window, or put zeros around (and between) delta and slide the
-rotated kernel over it.  The tape must give the same numbers for any size, stride, padding and channels.
+Each loop says what the article says: hand delta out in its window, or put zeros around (and between) delta and slide
+the rotated kernel over it.  The tape must give the same numbers for any size, stride, padding and channels.
 """
 
 from __future__ import annotations

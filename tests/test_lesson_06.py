@@ -1,7 +1,8 @@
-"""Lesson 6: many channels and many filters (the question about an image (5, 5, 3) and 16 filters (3, 3, 3)), in plain loops.
+"""Lesson 6: many channels and many filters (the question about an image (5, 5, 3) and 16 filters (3, 3, 3)),
+in plain loops.
 
-One adds over whatever read the number: positions for a weight, filters and windows for a pixel.  And the matrix of the answer:
-its transpose is the backward pass.
+One adds over whatever read the number: positions for a weight, filters and windows for a pixel.  And the matrix of the
+answer: its transpose is the backward pass.
 """
 
 from __future__ import annotations
@@ -145,7 +146,8 @@ def test_the_answers_matrix_has_64_entries_of_which_36_are_9_weights() -> None:
     numbers, counts = np.unique(C.value, return_counts=True)
     assert numbers.tolist() == list(range(10)) and counts.tolist() == [28] + [4] * 9
     rows = [[1, 2, 3, 0, 4, 5, 6, 0, 7, 8, 9, 0, 0, 0, 0, 0], [0, 1, 2, 3, 0, 4, 5, 6, 0, 7, 8, 9, 0, 0, 0, 0],
-            [0, 0, 0, 0, 1, 2, 3, 0, 4, 5, 6, 0, 7, 8, 9, 0], [0, 0, 0, 0, 0, 1, 2, 3, 0, 4, 5, 6, 0, 7, 8, 9]]  # fmt: skip
+            [0, 0, 0, 0, 1, 2, 3, 0, 4, 5, 6, 0, 7, 8, 9, 0],
+            [0, 0, 0, 0, 0, 1, 2, 3, 0, 4, 5, 6, 0, 7, 8, 9]]  # fmt: skip
     np.testing.assert_array_equal(C.value, rows)
     assert C.value.T[5].tolist() == [5, 4, 2, 1]  # a pixel in the middle: the weights in reverse order
     view = ac.matrix_view(C)

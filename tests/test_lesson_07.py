@@ -1,4 +1,5 @@
-"""The facts of lesson 7, outside the notebook: what a training step does, what a dead relu closes, what the learning rate decides."""
+"""The facts of lesson 7, outside the notebook: what a training step does, what a dead relu closes,
+what the learning rate decides."""
 
 from itertools import pairwise
 
@@ -105,7 +106,8 @@ def biased(seed, bias):
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("bias", [0.1, -100.0])
 def test_open_and_closed_paths_are_counted(seed, bias):
-    """A path for each position: closed where the pixel is 0, then where the relu is off; the others are the gradient."""
+    """A path for each position: closed where the pixel is 0, then where the relu is off;
+    the others are the gradient."""
     image, z, w, _, weights = biased(seed, bias)
     loss = (ac.relu(z) * weights).sum()
     count = len(weights)

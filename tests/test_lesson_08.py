@@ -1,4 +1,5 @@
-"""The facts of lesson 8, outside the notebook: each bug written in plain NumPy is what break_it makes and what check names."""
+"""The facts of lesson 8, outside the notebook:
+each bug written in plain NumPy is what break_it makes and what check names."""
 
 import numpy as np
 import pytest

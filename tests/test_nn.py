@@ -191,7 +191,8 @@ LAYERS = [
     (nn.Conv2d(4, 6, 3, groups=2, layout="NCHW"), (2, 4, 8, 8), (2, 6, 6, 6), [(6, 2, 3, 3), (6,)]),
     (nn.Conv3d(1, 2, 2, bias=False), (1, 3, 4, 5, 1), (1, 2, 3, 4, 2), [(2, 2, 2, 1, 2)]),
     (nn.ConvTranspose1d(2, 3, 3, stride=2), (1, 4, 2), (1, 9, 3), [(3, 3, 2), (3,)]),
-    (nn.ConvTranspose2d(4, 6, 3, stride=2, output_padding=1, padding=1), (1, 4, 4, 4), (1, 8, 8, 6), [(3, 3, 6, 4), (6,)]),
+    (nn.ConvTranspose2d(4, 6, 3, stride=2, output_padding=1, padding=1), (1, 4, 4, 4), (1, 8, 8, 6),
+        [(3, 3, 6, 4), (6,)]),
     (nn.ConvTranspose2d(4, 6, 3, groups=2, layout="channels_first"), (1, 4, 4, 4), (1, 6, 6, 6), [(4, 3, 3, 3), (6,)]),
     (nn.ConvTranspose3d(1, 2, 2), (1, 2, 2, 2, 1), (1, 3, 3, 3, 2), [(2, 2, 2, 2, 1), (2,)]),
     (nn.MaxPool1d(2), (1, 5, 2), (1, 2, 2), []),
@@ -207,7 +208,8 @@ LAYERS = [
     (nn.LayerNorm(3), (4, 2, 3), (4, 2, 3), [(3,), (3,)]),
     (nn.LayerNorm((2, 3)), (4, 2, 3), (4, 2, 3), [(2, 3), (2, 3)]),
     (nn.Flatten(), (2, 3, 4), (2, 12), []),
-    *[(layer, (2, 3), (2, 3), []) for layer in (nn.ReLU(), nn.LeakyReLU(), nn.Sigmoid(), nn.Tanh(), nn.Softplus(), nn.GELU(), nn.Softmax(), nn.Dropout(0.1))],
+    *[(layer, (2, 3), (2, 3), []) for layer in (nn.ReLU(), nn.LeakyReLU(), nn.Sigmoid(), nn.Tanh(), nn.Softplus(),
+        nn.GELU(), nn.Softmax(), nn.Dropout(0.1))],
 ]  # fmt: skip
 
 

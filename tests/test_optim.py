@@ -158,7 +158,8 @@ def test_gradients_that_do_not_fit_change_nothing(grads, text):
 
 
 def spoiled(**changes):
-    """The state of an Adam of one parameter of shape (2,) after a step, with ``changes`` at its top or in its first entry."""
+    """The state of an Adam of one parameter of shape (2,) after a step,
+    with ``changes`` at its top or in its first entry."""
     optimizer = optim.Adam([nn.Parameter([1.0, 2.0])])
     optimizer.step([np.ones(2)])
     state = optimizer.state_dict()

@@ -143,7 +143,8 @@ def test_each_step_shows_its_text_edges_and_numbers(load):
 
 
 def test_hovering_a_convolution(load):
-    """x (6, 7), kernel (2, 3), stride (2, 1), padding 1: window (r, c) covers padded rows 2r .. 2r + 1, columns c .. c + 2."""
+    """x (6, 7), kernel (2, 3), stride (2, 1), padding 1: window (r, c) covers padded rows
+    2r .. 2r + 1, columns c .. c + 2."""
     loss, names = program()
     x, w, h = names["x"].value, names["w"].value, names["h"].value
     stepper = step(loss, names=names)
@@ -170,7 +171,8 @@ def test_hovering_a_convolution(load):
 
 
 def test_hovering_a_convolution_backward(load):
-    """The gradient of a padded input cell (r, c) is the dilated, padded delta from (r, c) on times the rotated kernel."""
+    """The gradient of a padded input cell (r, c) is the dilated,
+    padded delta from (r, c) on times the rotated kernel."""
     loss, names = program()
     x, w, h = (names[n] for n in "xwh")
     dx, dw, dh = ac.sweep(loss, [x, w, h])

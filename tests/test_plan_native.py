@@ -1,4 +1,5 @@
-"""The native machine: the same numbers as NumPy on random nets and geometries, both dtypes, any batch and number of threads."""
+"""The native machine: the same numbers as NumPy on random nets and geometries, both dtypes,
+any batch and number of threads."""
 
 import os
 import subprocess
@@ -26,7 +27,8 @@ def pick(rng, *choices):
 
 
 def random_net(seed):
-    """(f, parameters, shape of one example): convolutions, pools and activations of random geometry, then a linear layer."""
+    """(f, parameters, shape of one example): convolutions, pools and activations of random geometry,
+    then a linear layer."""
     rng = np.random.default_rng(seed)
     dims = pick(rng, 1, 2, 2, 3)
     first = bool(rng.integers(2))
@@ -287,7 +289,8 @@ def test_ties_nan_and_infinities():
     ids=str,
 )
 def test_threads_and_instruction_sets(settings):
-    """Each in a process of its own, since the choice is made once; the sums print with the digits that all must share."""
+    """Each in a process of its own, since the choice is made once;
+    the sums print with the digits that all must share."""
     code = (
         "import numpy as np, autoconv as ac; from autoconv.plan import compile; from autoconv import models\n"
         "m = models.cnn((12, 12, 2), 4, np.random.default_rng(0)); rng = np.random.default_rng(1)\n"
@@ -344,7 +347,8 @@ def test_optimizers(name, layout):
     shape = (9, 9, 3) if layout == "channels_last" else (3, 9, 9)
     x, y = rng.normal(size=(21, *shape)), rng.integers(0, 4, 21)
     build = lambda: nn.Sequential(
-        nn.Conv2d(3, 5, 3, padding=1, layout=layout, rng=1, dtype=np.float64), nn.Tanh(), nn.AvgPool2d(2, layout=layout),
+        nn.Conv2d(3, 5, 3, padding=1, layout=layout, rng=1, dtype=np.float64), nn.Tanh(),
+        nn.AvgPool2d(2, layout=layout),
         nn.Flatten(), nn.Linear(80, 4, rng=2, dtype=np.float64),
     )  # fmt: skip
     ours, theirs = build(), build()

@@ -1,4 +1,5 @@
-"""Steps of training that repeat the one before: whatever happens between two of them, the numbers are those of the loop."""
+"""Steps of training that repeat the one before: whatever happens between two of them,
+the numbers are those of the loop."""
 
 import numpy as np
 import pytest
@@ -51,7 +52,8 @@ BETWEEN = {
     "a view": lambda model, optimizer: unowned(model[3].weight),
     "another order": lambda model, optimizer: other_order(model[3].weight),
     "state loaded": lambda model, optimizer: optimizer.load_state_dict(optimizer.state_dict()),
-    "state forgotten": lambda model, optimizer: optimizer.state.__setitem__(slice(None), [{} for _ in optimizer.params]),
+    "state forgotten": lambda model, optimizer: optimizer.state.__setitem__(slice(None),
+        [{} for _ in optimizer.params]),
     "one state loaded": lambda model, optimizer: optimizer.state[0].update(
         {k: v * 2 for k, v in optimizer.state[0].items() if k != "step"}
     ),

@@ -1,4 +1,5 @@
-"""Programs cut into stages by sums over all examples: the same numbers as NumPy, and little is carried from stage to stage."""
+"""Programs cut into stages by sums over all examples: the same numbers as NumPy,
+and little is carried from stage to stage."""
 
 import numpy as np
 import pytest
@@ -151,7 +152,9 @@ REPEATED = {  # of x (4, 3, 2), c (2,): how many elements the largest result of 
     "of two arrays": (lambda x, c: ac.broadcast_to(c, (4, 3, 2)) * ac.broadcast_to(c * c, (4, 3, 2)), 2),
     "of an array and a number": (lambda x, c: 2.0 / ac.broadcast_to(c, (4, 3, 2)), 2),
     "one after the other": (lambda x, c: ac.exp(-ac.broadcast_to(c, (4, 3, 2))) + 1.0, 2),
-    "along different axes": (lambda x, c: ac.broadcast_to(c, (4, 3, 2)) - ac.broadcast_to(ac.sum(x, axis=(1, 2), keepdims=True), (4, 3, 2)), 8),
+    "along different axes": (
+        lambda x, c: ac.broadcast_to(c, (4, 3, 2)) - ac.broadcast_to(ac.sum(x, axis=(1, 2), keepdims=True), (4, 3, 2)),
+        8),
     "of what is not repeated": (lambda x, c: ac.broadcast_to(c, (4, 3, 2)) * x, 24),
     "in another dtype": (lambda x, c: ac.where(ac.broadcast_to(c, (4, 3, 2)) > 3.0, 1.0, 2.0), 2),
 }  # fmt: skip
@@ -194,12 +197,14 @@ BETWEEN = {  # what is done between two convolutions of 4 channels
     "group norm": lambda y: grouped(ac.batch_norm(y)),
     "a clipped deviation": lambda y: y / ac.clip(ac.sqrt(ac.mean(y * y, axis=EVERY) + 0.1), 0.2, 0.8),
     "a softmax of the means": lambda y: y * ac.softmax(ac.mean(y, axis=EVERY)),
-    "channels in pairs": lambda y: y / (1 + ac.reshape(ac.sum(ac.reshape(ac.mean(y * y, axis=EVERY), (2, 2)), axis=0, keepdims=True) * np.ones((2, 1), y.dtype), (4,))),
+    "channels in pairs": lambda y: y / (1 + ac.reshape(
+        ac.sum(ac.reshape(ac.mean(y * y, axis=EVERY), (2, 2)), axis=0, keepdims=True) * np.ones((2, 1), y.dtype), (4,))),
     "the sum of all channels": lambda y: y / ac.sqrt(ac.sum(ac.mean(y * y, axis=EVERY)) + 1),
     "where it is large": lambda y: ac.where(ac.mean(y, axis=EVERY) > 0.1, y, 0.5 * y),
     "channels exchanged": lambda y: y - ac.flip(ac.mean(y, axis=EVERY), axis=0),
     "repeated by hand": lambda y: y / ac.sqrt(ac.broadcast_to(ac.mean(y * y, axis=EVERY), y.shape) + 1),
-    "a bias from the batch": lambda y: ac.conv2d(y, np.full((1, 1, 4, 4), 0.5, y.dtype), ac.tanh(ac.mean(y, axis=EVERY))),
+    "a bias from the batch": lambda y: ac.conv2d(y, np.full((1, 1, 4, 4), 0.5, y.dtype),
+        ac.tanh(ac.mean(y, axis=EVERY))),
 }  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-"""Threads that share a block: tasks of one phase touch nothing that another of them writes, and the bits are always the same."""
+"""Threads that share a block: tasks of one phase touch nothing that another of them writes,
+and the bits are always the same."""
 
 from dataclasses import replace
 from itertools import combinations

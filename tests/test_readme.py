@@ -1,4 +1,5 @@
-"""The README is true: its code runs, its commands exist, its map names what is there, its picture is the one the code draws."""
+"""The README is true: its code runs, its commands exist, its map names what is there,
+its picture is the one the code draws."""
 
 import os
 import re

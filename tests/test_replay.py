@@ -1,4 +1,5 @@
-"""Recorded scalar programs: the values and gradients of the function itself at other inputs, on every floor and vector."""
+"""Recorded scalar programs: the values and gradients of the function itself at other inputs,
+on every floor and vector."""
 
 import itertools
 import math

@@ -4,7 +4,8 @@ import pytest
 
 from autoconv.shapes import receptive_field
 
-# (window, stride, dilation) of each layer from the input up; (cells seen by one output, cells between neighbours), by hand
+# (window, stride, dilation) of each layer from the input up; (cells seen by one output, cells between neighbours),
+# by hand
 STACKS = [
     ([], (1, 1)),
     ([(3, 1, 1)], (3, 1)),

@@ -106,7 +106,8 @@ def test_maximum_of_random_floats_is_the_true_maximum():
 
 @pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
 def test_max_pooling_of_negative_images_with_padding(layout):
-    """Padding never takes part: an all-negative image keeps its own cells' maxima, and all gradient reaches real cells."""
+    """Padding never takes part: an all-negative image keeps its own cells' maxima,
+    and all gradient reaches real cells."""
     x = ac.tensor(-1 - np.random.default_rng(3).random((2, 5, 5, 5)))
     y = ac.max_pool2d(x, 3, stride=2, padding=1, layout=layout)
     assert (y.value < -1).all()

@@ -134,7 +134,8 @@ def test_until_and_breakpoint():
 
 @pytest.mark.parametrize(
     "text",
-    ["__import__('os')", "grad(w1)", "w1 > 1 > 0", "nothing > 1", "w1[9,9] > 0", "w1[0] > 1", "1 + 1 > 0", "w1.value > 0", ""],
+    ["__import__('os')", "grad(w1)", "w1 > 1 > 0", "nothing > 1", "w1[9,9] > 0", "w1[0] > 1", "1 + 1 > 0",
+        "w1.value > 0", ""],
 )  # fmt: skip
 def test_conditions_are_a_strict_grammar(text):
     with pytest.raises(ValueError, match="step: "):
@@ -196,12 +197,14 @@ def test_a_long_chain_and_the_repr():
 
 def test_terminal():
     y, named = learner()
-    commands = "n\n\nb\nj 12\nj x\nuntil w1[0,0]\np w1[0,0]\nbreak grad(i) > 30\nbreak os.system\nj 0\nuntil o1\no\nn\nq\nnonsense\nl\nn\nq\nn\n"
+    commands = "n\n\nb\nj 12\nj x\nuntil w1[0,0]\np w1[0,0]\nbreak grad(i) > 30\nbreak os.system\n"
+    commands += "j 0\nuntil o1\no\nn\nq\nnonsense\nl\nn\nq\nn\n"
     out = io.StringIO()
     stepper = step(y, names=named)
     terminal.run(stepper, io.StringIO(commands), out)
     said = out.getvalue()
-    for text in ["1/40  i =", "12/40", "j needs a step number", "grad of w1", "grad  40.", "is not one comparison", "Stepper of o1 = [[1, 8.5], [0, 0]]: step 0", "unknown command 'nonsense'", "the end"]:  # fmt: skip
+    for text in ["1/40  i =", "12/40", "j needs a step number", "grad of w1", "grad  40.", "is not one comparison",
+        "Stepper of o1 = [[1, 8.5], [0, 0]]: step 0", "unknown command 'nonsense'", "the end"]:  # fmt: skip
         assert text in said
     assert stepper.position == len(stepper)  # q ended it before the last n
 
@@ -370,7 +373,8 @@ def test_recording_fit(tmp_path):
     optimizer = ac.optim.SGD(model.parameters(), lr=0.1)
     x, y = rng.normal(size=(24, 4)).astype("f4"), rng.integers(0, 3, 24)
     with record_training(model, optimizer) as recording:
-        ac.train.fit(model, (x, y), epochs=2, batch_size=8, optimizer=optimizer, loss=recording.watch(ac.losses.cross_entropy), progress=False)  # fmt: skip
+        ac.train.fit(model, (x, y), epochs=2, batch_size=8, optimizer=optimizer,
+            loss=recording.watch(ac.losses.cross_entropy), progress=False)  # fmt: skip
     assert len(recording) == 6 and "step" not in vars(optimizer) and all(v is not None for v in recording.losses)
     for before, after in zip(recording, list(recording)[1:], strict=False):
         for name, value in before.weights.items():

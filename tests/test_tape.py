@@ -1,4 +1,5 @@
-"""The tape as plain data: what is recorded, in which order and scope; long chains; memory; threads; NumPy's protocols."""
+"""The tape as plain data: what is recorded, in which order and scope; long chains; memory; threads;
+NumPy's protocols."""
 
 import copy
 import gc
@@ -142,10 +143,12 @@ def test_no_grad_records_nothing():
 def test_numpy_functions_record():
     t, a = ac.tensor([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0, 0.0], [2.0, 1.0]])
     for f in (
-        np.exp, np.tanh, np.sum, np.transpose, lambda t: np.maximum(t, 2), lambda t: 2 * t, lambda t: a @ t, lambda t: a + t, lambda t: np.float64(3) * t,
-        lambda t: np.sum(t, axis=0), lambda t: np.concatenate([t, a]), lambda t: np.where(a > 0, t, 0), lambda t: np.einsum("ij,jk->ik", a, t),
-        lambda t: np.mean(t, axis=1, keepdims=True), lambda t: np.reshape(t, (4,)), lambda t: np.clip(t, 1.5, 3.5), lambda t: np.max(t), lambda t: np.stack([t, a]),
-        lambda t: np.pad(t, 1), lambda t: np.tensordot(t, a, 1), lambda t: np.squeeze(np.expand_dims(t, 0)), lambda t: np.var(t, axis=0), lambda t: [[1, 2], [3, 4]] * t,
+        np.exp, np.tanh, np.sum, np.transpose, np.max, lambda t: np.maximum(t, 2), lambda t: 2 * t, lambda t: a @ t,
+        lambda t: a + t, lambda t: np.float64(3) * t, lambda t: np.sum(t, axis=0), lambda t: np.concatenate([t, a]),
+        lambda t: np.where(a > 0, t, 0), lambda t: np.einsum("ij,jk->ik", a, t), lambda t: np.reshape(t, (4,)),
+        lambda t: np.mean(t, axis=1, keepdims=True), lambda t: np.clip(t, 1.5, 3.5), lambda t: np.stack([t, a]),
+        lambda t: np.pad(t, 1), lambda t: np.tensordot(t, a, 1), lambda t: np.squeeze(np.expand_dims(t, 0)),
+        lambda t: np.var(t, axis=0), lambda t: [[1, 2], [3, 4]] * t,
     ):  # fmt: skip
         y = f(t)
         assert isinstance(y, ac.Tensor) and not y.constant

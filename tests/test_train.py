@@ -33,7 +33,8 @@ def test_a_small_cnn_reads_the_digits():
     )
     optimizer = optim.Adam(model.parameters(), lr=5e-3)
     history = train.fit(
-        model, data.digits("train"), validation=data.digits("test"), epochs=6, batch_size=32, optimizer=optimizer, rng=0, progress=False
+        model, data.digits("train"), validation=data.digits("test"), epochs=6, batch_size=32, optimizer=optimizer,
+        rng=0, progress=False
     )  # fmt: skip
     assert len(history) == 6
     assert history.validation_accuracy[-1] > 0.95
@@ -63,7 +64,8 @@ def test_a_regression_has_no_accuracy():
     target = X[:, :1].astype(np.float32)
     optimizer = optim.SGD(model.parameters(), lr=0.1)
     history = train.fit(
-        model, (X, target), validation=(X, target), epochs=20, optimizer=optimizer, loss=ac.losses.mse, rng=0, progress=False
+        model, (X, target), validation=(X, target), epochs=20, optimizer=optimizer, loss=ac.losses.mse, rng=0,
+        progress=False
     )  # fmt: skip
     assert [*history.accuracy, *history.validation_accuracy] == [None] * 40
     assert history.validation_loss[-1] < 0.1 * history.validation_loss[0]
@@ -99,7 +101,8 @@ def test_a_nan_names_the_first_line_and_keeps_the_last_good_weights(at, epochs):
     optimizer = optim.SGD(model.parameters(), lr=0.1)
     step = optimizer.step
     optimizer.step = lambda grads: (seen.append(model.layer.weight.value), step(grads))
-    with pytest.raises(train.TrainingError, match=r"first line that is not finite is %\d+: log \(Broken\), shape \(16, 2\), with 32 of 32") as caught:  # fmt: skip
+    text = r"first line that is not finite is %\d+: log \(Broken\), shape \(16, 2\), with 32 of 32"
+    with pytest.raises(train.TrainingError, match=text) as caught:
         fit(model, 5, optimizer=optimizer)
     assert caught.value.line.primitive.name == "log"
     assert len(caught.value.history) == epochs

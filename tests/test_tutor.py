@@ -86,7 +86,8 @@ def by_hand(x: Any, w: Any, d: Any, stride: int, mistake: str = "") -> tuple[Any
     [
         ("kernel not rotated", 1, 1), ("kernel transposed", 1, 1), ("kernel gradient reversed", 0, 1),
         ("windows overwritten instead of overlap-added", 1, 1), ("windows overwritten instead of overlap-added", 1, 2),
-        ("sum over positions replaced by the last one", 0, 1), ("stride not dilated", 0, 2), ("stride not dilated", 1, 2),
+        ("sum over positions replaced by the last one", 0, 1), ("stride not dilated", 0, 2),
+        ("stride not dilated", 1, 2),
         ("dilated by stride", 1, 2),
     ],
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Wrong gradients calculated by plain NumPy, each with one classic bug, and the name that ``check`` has for it.
 
-The backward passes are those of ``by_hand_images`` and ``by_hand_mlps``, which know nothing of the library or of its bank of mistakes.
+The backward passes are those of ``by_hand_images`` and ``by_hand_mlps``, which know nothing of the library or of its
+bank of mistakes.
 """
 
 from __future__ import annotations
@@ -209,7 +210,8 @@ BUGS = {
     },
 }
 # fmt: on
-# Bugs whose numbers are also those of another mistake, which is named first: the same factor, or the same sum cut short.
+# Bugs whose numbers are also those of another mistake, which is named first: the same factor, or the same sum
+# cut short.
 TIED = {
     ("images", "dv mean over batch"),
     ("images", "dw doubled"),

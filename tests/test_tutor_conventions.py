@@ -52,14 +52,22 @@ ONES = np.ones((2, 2))
 @pytest.mark.parametrize(
     ("loss", "at", "claim", "kind"),
     [
-        (largest, [2, 2, 2, 1], [1, 0, 0, 0], "right"), (largest, [2, 2, 2, 1], [0, 1, 0, 0], "right"), (largest, [2, 2, 2, 1], [0, 0, 1, 0], "right"),
-        (largest, [2, 2, 2, 1], [THIRD, THIRD, THIRD, 0], "right"), (largest, [2, 2, 2, 1], [0.333, 0.333, 0.333, 0], "right"),
-        (largest, [2, 2, 2, 1], [0.5, 0.5, 0, 0], "right"), (largest, [2, 2, 2, 1], [1, 1, 1, 0], "right"), (largest, [2, 2, 2, 1], [0, 0, 0, 1], "wrong"),
-        (largest, [2, 2, 2, 1], [-THIRD, -THIRD, -THIRD, 0], "wrong"), (largest, [5, 5, 5, 5, 5], [0.2] * 5, "right"), (largest, [2, 2, 2, 1], [0.7, 0.7, -0.4, 0], "unknown"),
-        (rows, [[1, 1, 1], [2, 3, 3]], [[THIRD] * 3, [0, 1, 1]], "right"), (rows, [[1, 1, 1], [2, 3, 3]], [[0, 1, 0], [0, 0.5, 1.5]], "right"),
-        (rectified, [0, 1, -1, 0], [1, 1, 0, 1], "right"), (rectified, [0, 1, -1, 0], [0.5, 1, 0, 0], "right"), (rectified, [0, 1, -1, 0], [2, 1, 0, 2], "unknown"),
-        (absolute, [0, 1, -1], [-1, 1, -1], "right"), (absolute, [0, 1, -1], [0.3, 1, -1], "right"), (absolute, [0, 1, -1], [1.3, 1, -1], "unknown"),
-        (pooled, ONES, ONES, "right"), (pooled, ONES, [[0, 4], [0, 0]], "right"), (pooled, ONES, 4 * ONES, "right"), (pooled, [[1, 1], [1, 0]], [[4 * THIRD, 4 * THIRD], [4 * THIRD, 0]], "right"),
+        (largest, [2, 2, 2, 1], [1, 0, 0, 0], "right"), (largest, [2, 2, 2, 1], [0, 1, 0, 0], "right"),
+        (largest, [2, 2, 2, 1], [0, 0, 1, 0], "right"),
+        (largest, [2, 2, 2, 1], [THIRD, THIRD, THIRD, 0], "right"),
+        (largest, [2, 2, 2, 1], [0.333, 0.333, 0.333, 0], "right"),
+        (largest, [2, 2, 2, 1], [0.5, 0.5, 0, 0], "right"), (largest, [2, 2, 2, 1], [1, 1, 1, 0], "right"),
+        (largest, [2, 2, 2, 1], [0, 0, 0, 1], "wrong"),
+        (largest, [2, 2, 2, 1], [-THIRD, -THIRD, -THIRD, 0], "wrong"), (largest, [5, 5, 5, 5, 5], [0.2] * 5, "right"),
+        (largest, [2, 2, 2, 1], [0.7, 0.7, -0.4, 0], "unknown"),
+        (rows, [[1, 1, 1], [2, 3, 3]], [[THIRD] * 3, [0, 1, 1]], "right"),
+        (rows, [[1, 1, 1], [2, 3, 3]], [[0, 1, 0], [0, 0.5, 1.5]], "right"),
+        (rectified, [0, 1, -1, 0], [1, 1, 0, 1], "right"), (rectified, [0, 1, -1, 0], [0.5, 1, 0, 0], "right"),
+        (rectified, [0, 1, -1, 0], [2, 1, 0, 2], "unknown"),
+        (absolute, [0, 1, -1], [-1, 1, -1], "right"), (absolute, [0, 1, -1], [0.3, 1, -1], "right"),
+        (absolute, [0, 1, -1], [1.3, 1, -1], "unknown"),
+        (pooled, ONES, ONES, "right"), (pooled, ONES, [[0, 4], [0, 0]], "right"), (pooled, ONES, 4 * ONES, "right"),
+        (pooled, [[1, 1], [1, 0]], [[4 * THIRD, 4 * THIRD], [4 * THIRD, 0]], "right"),
         (padded, ONES, ONES, "right"), (padded, [[1, 2], [3, 4]], ONES, "right"),
     ],
 )  # fmt: skip
@@ -158,7 +166,8 @@ def difference(loss: Any, w: Any, step: float, sides: tuple[int, int], dtype: An
 @pytest.mark.parametrize("sides", [(1, -1), (1, 0), (0, -1)])
 @pytest.mark.parametrize(
     ("step", "dtype"),
-    [(0.3, float), (0.07, float), (0.02, float), (1e-10, float), (3e-12, float), (1e-13, float), (0.1, np.float32), (1e-3, np.float32), (2e-5, np.float32)],
+    [(0.3, float), (0.07, float), (0.02, float), (1e-10, float), (3e-12, float), (1e-13, float), (0.1, np.float32),
+        (1e-3, np.float32), (2e-5, np.float32)],
 )  # fmt: skip
 def test_a_finite_difference_is_the_checkers_fault(loss: Any, sides: Any, step: float, dtype: Any) -> None:
     w = np.random.default_rng(6).normal(size=(4, 3))
@@ -203,7 +212,8 @@ def test_one_example_cannot_tell_whether_all_are_summed() -> None:
 
 @pytest.mark.parametrize(
     ("formula", "kind"),
-    [("full(2*o, rot180(w))", "right"), ("full(2*o, w)", "right only here"), ("full(2*o, w*w)", "right only here"), ("full(o*o/2, w)", "right only here"), ("8", "wrong")],
+    [("full(2*o, rot180(w))", "right"), ("full(2*o, w)", "right only here"), ("full(2*o, w*w)", "right only here"),
+        ("full(o*o/2, w)", "right only here"), ("8", "wrong")],
 )  # fmt: skip
 def test_ones_everywhere_hide_nothing(formula: str, kind: str) -> None:
     x, w = ac.tensor(np.ones((4, 4)), name="x"), ac.tensor(np.ones((2, 2)), name="w")

@@ -1,4 +1,5 @@
-"""The bank of mistakes: each is planted in convolutional nets and in MLPs, and found by its name; the right gradient never is."""
+"""The bank of mistakes: each is planted in convolutional nets and in MLPs, and found by its name;
+the right gradient never is."""
 
 from __future__ import annotations
 
@@ -109,7 +110,8 @@ def shows(true: np.ndarray, wrong: np.ndarray) -> bool:
 
 
 def wrong_gradients(study: Study, name: str) -> list[Callable[[], np.ndarray]]:
-    """What mistake ``name`` makes of the gradient: at every single place, at all of a line, of a kind, and everywhere."""
+    """What mistake ``name`` makes of the gradient: at every single place, at all of a line, of a kind,
+    and everywhere."""
     with np.errstate(all="ignore"):
         places = list(BANK[name].plants(study))
     once = [lambda p=p: study.gradient + study.partial(p.x, p.delta) for p in places]
@@ -130,7 +132,8 @@ def wrong_gradients(study: Study, name: str) -> list[Callable[[], np.ndarray]]:
 
 
 def planted(name: str, net: str) -> tuple[Any, Any, Study, np.ndarray]:
-    """(loss, tensor, study, wrong gradient): a planting of ``name`` that shows, at a random seed, tensor, place and way."""
+    """(loss, tensor, study, wrong gradient): a planting of ``name`` that shows, at a random seed, tensor,
+    place and way."""
     rng = np.random.default_rng(zlib.crc32(f"{name} in {net}".encode()))
     for _ in range(5):
         loss, tensors = NETS[net](int(rng.integers(1000)))

@@ -34,8 +34,11 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="autoconv",
         description="Convolutional networks as recorded scalar arithmetic: train them, look inside them.",
-        epilog="examples:\n  autoconv demo\n  autoconv train --data digits --epochs 10 --checkpoint digits.safetensors\n"
-        "  autoconv evaluate digits.safetensors --data digits\n  autoconv graph net.py:loss --output loss.svg",
+        epilog="examples:\n"
+        "  autoconv demo\n"
+        "  autoconv train --data digits --epochs 10 --checkpoint digits.safetensors\n"
+        "  autoconv evaluate digits.safetensors --data digits\n"
+        "  autoconv graph net.py:loss --output loss.svg",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"autoconv {__version__}")
@@ -107,7 +110,14 @@ def parser() -> argparse.ArgumentParser:
     _data_options(test)
     test.add_argument("--model", help="file.py:make_model, or another preset than the checkpoint names")
 
-    graph = command("graph", looking.draw, "draw the tensor that a function returns", "net.py:loss", "net.py:loss --zoom calls --output loss.svg", 'net.py:loss --zoom scalars --focus "w[0,0]" --direction up')  # fmt: skip
+    graph = command(
+        "graph",
+        looking.draw,
+        "draw the tensor that a function returns",
+        "net.py:loss",
+        "net.py:loss --zoom calls --output loss.svg",
+        'net.py:loss --zoom scalars --focus "w[0,0]" --direction up',
+    )
     _function(graph)
     graph.add_argument("--zoom", help="model, calls, lines or scalars (default: lines)")
     graph.add_argument(
@@ -135,7 +145,13 @@ def parser() -> argparse.ArgumentParser:
     _function(step)
     step.add_argument("--output", metavar="FILE", help="write the interactive page (.html) instead")
 
-    explain = command("explain", looking.explain, "the equation of one gradient, with the run's own numbers", 'net.py:loss --at "w1[0,0]"', 'net.py:loss --at "w1[0,0]" --depth 1 --format latex')  # fmt: skip
+    explain = command(
+        "explain",
+        looking.explain,
+        "the equation of one gradient, with the run's own numbers",
+        'net.py:loss --at "w1[0,0]"',
+        'net.py:loss --at "w1[0,0]" --depth 1 --format latex',
+    )
     _function(explain)
     explain.add_argument(
         "--at", required=True, metavar="ELEMENT", help='the element, as "w1[0,0]" or "%%7[0]" (a line of the tape)'
@@ -144,7 +160,14 @@ def parser() -> argparse.ArgumentParser:
     explain.add_argument("--format", choices=looking.FORMATS, default="text", help="default: %(default)s")
     explain.add_argument("--output", metavar="FILE", help="write to a file")
 
-    judge = command("check", looking.check, "is the gradient you derived right? exit status 0 right, 1 wrong (as well: right only at these inputs, or not to be told), 2 bad call", 'net.py:loss --wrt w --formula "(i[0,0] + i[0,1]) * 2*(o2 - y)"', "net.py:loss --wrt w --claim claim.npy")  # fmt: skip
+    judge = command(
+        "check",
+        looking.check,
+        "is the gradient you derived right? exit status 0 right, 1 wrong (as well: right only at these inputs, "
+        "or not to be told), 2 bad call",
+        'net.py:loss --wrt w --formula "(i[0,0] + i[0,1]) * 2*(o2 - y)"',
+        "net.py:loss --wrt w --claim claim.npy",
+    )
     _function(judge)
     judge.add_argument("--wrt", required=True, metavar="TENSOR", help='what the gradient is of, as "w" or "w[0,0]"')
     given = judge.add_mutually_exclusive_group(required=True)
@@ -153,10 +176,18 @@ def parser() -> argparse.ArgumentParser:
     )
     given.add_argument(
         "--formula",
-        help="your gradient as a formula in the names of the tensors; or its shape, as (3, 3); or sum, mean, same for all",
+        help="your gradient as a formula in the names of the tensors; or its shape, as (3, 3); "
+        "or sum, mean, same for all",
     )
 
-    sheet = command("exercise", exercising.run, "a worksheet with numbers left out, and its key; or marks for a filled-in one", "net.py:loss --blanks 5 --nice-numbers --out sheet.ipynb", "net.py:loss --of graph --seed 3 --out sheet.html", "--mark answers.json --key sheet.key.json")  # fmt: skip
+    sheet = command(
+        "exercise",
+        exercising.run,
+        "a worksheet with numbers left out, and its key; or marks for a filled-in one",
+        "net.py:loss --blanks 5 --nice-numbers --out sheet.ipynb",
+        "net.py:loss --of graph --seed 3 --out sheet.html",
+        "--mark answers.json --key sheet.key.json",
+    )
     exercising.options(sheet)
 
     command("info", training.info, "versions and what is available here", "")
@@ -167,7 +198,8 @@ def _data_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data",
         default="digits",
-        help="digits, a .npz with x and y, a folder with IDX files, or one with a folder of images per class (default: %(default)s)",
+        help="digits, a .npz with x and y, a folder with IDX files, or one with a folder of images per class "
+        "(default: %(default)s)",
     )
     command.add_argument(
         "--seed", type=int, default=0, help="of the split, the initial weights and the shuffling (default: %(default)s)"

@@ -68,7 +68,8 @@ def options(command: argparse.ArgumentParser) -> None:
 
 
 def read_answers(path: Path) -> Any:
-    """The answers in a file: JSON, a notebook's cell ``answers = {...}`` (read as a literal, never run), or Markdown lines."""
+    """The answers in a file: JSON, a notebook's cell ``answers = {...}`` (read as a literal, never run),
+    or Markdown lines."""
     with path.open("rb") as file:
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:
@@ -112,6 +113,7 @@ def _notebook(found: Any, name: str) -> Any:
             return ast.literal_eval(statement.value)  # type: ignore[attr-defined]
         except (SyntaxError, ValueError, AttributeError, RecursionError, MemoryError, TypeError):
             raise UserError(
-                f'{name}: its cell "answers = {{...}}" must be one dict of numbers and texts; write arithmetic in quotes'
+                f'{name}: its cell "answers = {{...}}" must be one dict of numbers and texts; '
+                "write arithmetic in quotes"
             ) from None
     raise UserError(f'{name} has no cell "answers = {{...}}"')

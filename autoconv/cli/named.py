@@ -24,7 +24,8 @@ def build(name: str, input_shape: tuple[int, ...], classes: int, rng: np.random.
     if name in models.PRESETS:
         if len(input_shape) != 3:
             raise UserError(
-                f"the model {name!r} is for images (H, W, C), the data have shape {input_shape}; give your own with --model file.py:make_model"
+                f"the model {name!r} is for images (H, W, C), the data have shape {input_shape}; "
+                "give your own with --model file.py:make_model"
             )
         return models.PRESETS[name](input_shape, classes, rng)
     if ":" not in name:
@@ -78,7 +79,8 @@ def called(name: str, function: Callable[..., Any], **kwargs: Any) -> Any:
 
 
 def recorded(reference: str) -> tuple[Tensor, dict[str, Any]]:
-    """The Tensor that file.py:function returns, called without arguments, and the variables it names (if it returns both)."""
+    """The Tensor that file.py:function returns, called without arguments,
+    and the variables it names (if it returns both)."""
     made = called(reference, load_function(reference))
     y, names = made if isinstance(made, tuple) and len(made) == 2 else (made, {})
     if not isinstance(y, Tensor) or not isinstance(names, dict):

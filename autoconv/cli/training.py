@@ -49,14 +49,16 @@ def train(arguments: argparse.Namespace) -> None:
     print(f"{model!r}\n{len(train.x):,} images for training, {len(test.x):,} held out")
     extra = {"model": arguments.model, "input_shape": [int(n) for n in input_shape], "classes": classes}
     history = fit(
-        model, train, validation=test, epochs=arguments.epochs, batch_size=arguments.batch_size, optimizer=optimizer, schedule=schedule, rng=rng,
+        model, train, validation=test, epochs=arguments.epochs, batch_size=arguments.batch_size, optimizer=optimizer,
+        schedule=schedule, rng=rng,
         checkpoint=arguments.checkpoint, resume=arguments.resume, progress=not arguments.quiet, extra=extra,
     )  # fmt: skip
     if not len(history):
         raise UserError(f"no epoch was trained (--epochs {arguments.epochs})")
     last = history.best_epoch if history.interrupted else -1
     print(
-        f"loss {history.loss[last]:.4f}, held out: loss {history.validation_loss[last]:.4f}, accuracy {history.validation_accuracy[last]:.1%}"
+        f"loss {history.loss[last]:.4f}, held out: loss {history.validation_loss[last]:.4f}, "
+        f"accuracy {history.validation_accuracy[last]:.1%}"
     )
     if arguments.checkpoint:
         print(f"checkpoint: {arguments.checkpoint}")
@@ -76,9 +78,8 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     chosen = {k: v for k, v in given.items() if v is not None}
     for name in chosen:
         if name not in known:
-            raise UserError(
-                f"--{name.replace('_', '-')} is not a setting of {arguments.optimizer}; it has {', '.join(k for k in known if k != 'params')}"
-            )
+            there = ", ".join(k for k in known if k != "params")
+            raise UserError(f"--{name.replace('_', '-')} is not a setting of {arguments.optimizer}; it has {there}")
     return {"lr": 0.01, **chosen} if arguments.optimizer == "sgd" else chosen
 
 
@@ -89,7 +90,8 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     name = arguments.model or named
     if name not in models.PRESETS and not arguments.model:
         raise UserError(
-            f"{arguments.checkpoint}: was trained with the model {named!r}; name it with --model file.py:make_model (code is never run because a checkpoint names it)"
+            f"{arguments.checkpoint}: was trained with the model {named!r}; name it with "
+            "--model file.py:make_model (code is never run because a checkpoint names it)"
         )
     classes = found.extra.get("classes")
     model = build(

@@ -14,7 +14,8 @@ import autoconv as ac
 
 NCHW = {"layout": "channels_first"}
 SAME_NAME = {name: getattr(ac, name) for name in (
-    ["add", "sub", "mul", "div", "neg", "abs", "exp", "log", "sqrt", "tanh", "sin", "cos", "sigmoid", "relu", "square", "reciprocal", "softplus", "maximum", "minimum", "power", "matmul"]
+    ["add", "sub", "mul", "div", "neg", "abs", "exp", "log", "sqrt", "tanh", "sin", "cos", "sigmoid", "relu", "square",
+        "reciprocal", "softplus", "maximum", "minimum", "power", "matmul"]
 )}  # fmt: skip
 SAME_NAME["pow"] = ac.power
 REDUCTIONS = {"sum": ac.sum, "mean": ac.mean, "max": ac.max, "min": ac.min, "logsumexp": ac.logsumexp}

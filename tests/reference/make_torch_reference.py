@@ -2,9 +2,9 @@
 
 Run by hand where torch is installed:  python tests/reference/make_torch_reference.py
 
-A conv net (convolution, ReLU, max pool, linear, cross entropy) in float64 takes 5 full-batch steps from given parameters.
-Arrays are stored in autoconv's layouts: images (N, H, W, C), kernel (kH, kW, C_in, C_out), linear weight (in, out).
-Each optimiser changes every number by itself, so a permuted view of a parameter takes the same steps.
+A conv net (convolution, ReLU, max pool, linear, cross entropy) in float64 takes 5 full-batch steps from given
+parameters. Arrays are stored in autoconv's layouts: images (N, H, W, C), kernel (kH, kW, C_in, C_out), linear weight
+(in, out). Each optimiser changes every number by itself, so a permuted view of a parameter takes the same steps.
 """
 
 import json
