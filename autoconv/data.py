@@ -79,7 +79,7 @@ def digits(split: str | None = None, seed: int = 0) -> Dataset:
 
 def load(source: str | Path, split: str | None = None, seed: int = 0) -> Dataset:
     """Whatever ``source`` is: "digits" (the package's; a folder of that name is "./digits"), a .npz file,
-    a folder with the     MNIST family's IDX files, or one with a folder of images for each class.
+    a folder with the MNIST family's IDX files, or one with a folder of images for each class.
 
     split: "train", "test" or None for all.  The MNIST files have their own split; the others are split by ``seed``.
     """

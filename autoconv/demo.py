@@ -167,7 +167,8 @@ pre {{ overflow-x: auto; padding: 1rem; border: 1px solid #8886; border-radius: 
 </style></head><body>
 <h1>A convolutional network that reads digits</h1>
 <p>{accuracy:.1%} of 360 handwritten digits it never saw, after {len(history)} epochs and
-{seconds:.0f} seconds of training. The forward pass of one image is {lines} recorded lines; every gradient follows from them by the chain rule.</p>
+{seconds:.0f} seconds of training. The forward pass of one image is {lines} recorded
+lines; every gradient follows from them by the chain rule.</p>
 <pre>{escape(repr(model))}</pre>
 {body}
 </body></html>

@@ -98,8 +98,8 @@ def check_grads(
 
     For a random cotangent v, d/dx_i sum(v * f(x)) by the sweep against the five-point central difference
     (8 (phi(h) - phi(-h)) - (phi(2h) - phi(-2h))) / 12 h, in float64, h = step * max(1, |x_i|) (Fornberg, 1988); the
-    second order does the same to the gradient, and so on.  At most ``elements`` elements of an argument are tried, drawn
-    with ``seed``.  f must be smooth within two steps of the point.  Raises TypeError for arguments that are not
+    second order does the same to the gradient, and so on.  At most ``elements`` elements of an argument are tried,
+    drawn with ``seed``.  f must be smooth within two steps of the point.  Raises TypeError for arguments that are not
     floating point.
     """
     points = [np.asarray(x, dtype=float) if np.asarray(x).dtype.kind == "f" else _not_float(x) for x in args]

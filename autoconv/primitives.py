@@ -178,7 +178,7 @@ def _indexed(*shape: int, **params: Any) -> Any:
 identity      = wiring("identity", lambda a: a,                   lambda g, y, a: g,                                     r"{0}", on((2, 3)))
 stop_gradient = row("stop_gradient", lambda a: a, (None,),                                                               r"{0}", "wiring", on((2, 3)))
 cast          = wiring("cast", arrays.cast,                       lambda g, y, a, dtype: cast(g, dtype=a.dtype),         r"{0}", on((2, 3), dtype=np.dtype(np.float64)))
-reshape       = wiring("reshape", np.reshape,                     lambda g, y, a, shape: reshape(g, shape=a.shape),      r"\operatorname{{reshape}} {0}", on((2, 3), shape=(3, 2)))
+reshape       = wiring("reshape", lambda a, shape: np.reshape(a, shape), lambda g, y, a, shape: reshape(g, shape=a.shape),      r"\operatorname{{reshape}} {0}", on((2, 3), shape=(3, 2)))
 permute_dims  = wiring("permute_dims", np.transpose,              lambda g, y, a, axes: permute_dims(g, axes=tuple(map(int, np.argsort(axes)))), r"{0}^{{\top}}", on((2, 3, 1), axes=(1, 2, 0)))
 flip          = wiring("flip", np.flip,                           lambda g, y, a, axis: flip(g, axis=axis),              r"\operatorname{{flip}} {0}", on((2, 3), axis=(0, 1)))
 broadcast_to  = wiring("broadcast_to", np.broadcast_to,           lambda g, y, a, shape: sum_to(g, shape=a.shape),       r"{0}", on((2, 1), shape=(3, 2, 3)))

@@ -7,14 +7,9 @@ from base64 import b64decode
 
 import numpy as np
 import pytest
+from helpers.pictures import SVG, words
 
 from autoconv.render import chart
-
-SVG = "{http://www.w3.org/2000/svg}"
-
-
-def words(svg):
-    return ["".join(element.itertext()) for element in ET.fromstring(svg).iter(f"{SVG}text")]
 
 
 def lines(svg, look):

@@ -1,10 +1,7 @@
 """The command line and the demo: what they print and write, and one clear line with status 2 for what goes wrong."""
 
 import io
-import os
 import re
-import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -226,18 +223,15 @@ def test_help_shows_examples(command, capsys):
     assert f"examples:\n  autoconv {command}" in capsys.readouterr().out
 
 
-def test_info_and_module_form():
-    done = subprocess.run([sys.executable, "-m", "autoconv", "info"], capture_output=True, text=True, check=True)
-    assert ac.__version__ in done.stdout
-    assert "NumPy" in done.stdout
+def test_info_and_module_form(run_python):
+    printed = run_python("-m", "autoconv", "info")
+    assert ac.__version__ in printed
+    assert "NumPy" in printed
 
 
-def test_info_says_which_floor_is_in_use_and_why():
-    environment = os.environ | {"AUTOCONV_NATIVE": "0"}
-    done = subprocess.run(
-        [sys.executable, "-m", "autoconv", "info"], capture_output=True, text=True, check=True, env=environment
-    )
-    rows = dict(line.split(None, 1) for line in done.stdout.splitlines())
+def test_info_says_which_floor_is_in_use_and_why(run_python):
+    printed = run_python("-m", "autoconv", "info", AUTOCONV_NATIVE="0")
+    rows = dict(line.split(None, 1) for line in printed.splitlines())
     assert (
         rows["ac.compile"] == "NumPy: AUTOCONV_NATIVE=0 turns the native machine off"
         or "not built" in rows["ac.compile"]

@@ -94,7 +94,7 @@ def test_arrays_broadcast_and_odd_arrays_are_converted():
         assert program(xs, 2.0).tolist() == [3 * x for x in range(6)]
     assert program(base[:0], 2.0).shape == (0,)
     assert program(np.float64(2.0), 3.0) == 8
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="could not be broadcast"):
         program(np.ones(2), np.ones(3))
     first = program(base, 2.0)
     program(base + 1, 3.0)

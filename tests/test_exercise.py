@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nets_for_tutor import conv_net, mlp
+from helpers.nets_for_tutor import conv_net, mlp
 
 import autoconv as ac
 from autoconv.cli import main

@@ -9,11 +9,10 @@ from base64 import b64decode
 
 import numpy as np
 import pytest
+from helpers.pictures import SVG, words
 
 import autoconv as ac
 from autoconv import render as pictures
-
-SVG = "{http://www.w3.org/2000/svg}"
 
 
 def grey_levels(svg):
@@ -25,10 +24,6 @@ def grey_levels(svg):
         length = struct.unpack(">I", data[start - 8 : start - 4])[0]
         rows = np.frombuffer(zlib.decompress(data[start : start + length]), np.uint8).reshape(height, width + 1)
         yield rows[:, 1:]
-
-
-def words(svg):
-    return ["".join(element.itertext()) for element in ET.fromstring(svg).iter(f"{SVG}text")]
 
 
 @pytest.mark.parametrize("shape", [(2, 2), (2, 2, 3), (2, 2, 1, 3), (3, 1, 2, 4)])

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from helpers.pictures import by_title
 
 import autoconv as ac
 from autoconv.render import dot
@@ -24,10 +25,6 @@ def cnn():
     )
     hidden = ac.max_pool2d(ac.relu(ac.conv2d(x, kernel)), 2).reshape(2, -1)
     return ac.losses.cross_entropy(hidden @ weight, np.array([0, 2]))
-
-
-def by_title(graph):
-    return {node.title: node for node in graph.nodes}
 
 
 # ---- nodes and edges

@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from helpers.pictures import assert_apart, by_title
 
 import autoconv as ac
 from autoconv.render.colour import PALETTE, colour, element_colours
@@ -30,10 +31,6 @@ def learner():
 
 def draw(t, **more):
     return ac.graph(t["C"], zoom="scalars", names=t, **more)
-
-
-def by_title(graph):
-    return {node.title: node for node in graph.nodes}
 
 
 def edges_by_title(graph):
@@ -290,12 +287,7 @@ def check_scene(graph):
     sizes = [size(node) for node in graph.nodes]
     scene = arrange(graph.nodes, graph.edges, sizes)
     boxes = scene.layout.boxes
-    for i, a in enumerate(boxes):
-        assert 0 <= a.left <= a.left + a.width <= scene.layout.width
-        assert 0 <= a.top <= a.top + a.height <= scene.layout.height
-        for b in boxes[:i]:
-            aside = a.left >= b.left + b.width or b.left >= a.left + a.width
-            assert aside or a.top >= b.top + b.height or b.top >= a.top + a.height
+    assert_apart(scene.layout)
     number = {node.id: i for i, node in enumerate(graph.nodes)}
     for k, (edge, route) in enumerate(zip(graph.edges, scene.layout.routes, strict=True)):
         if k in scene.stubs:

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from helpers.pictures import assert_apart, by_title
 
 import autoconv as ac
 from autoconv import nn
@@ -33,10 +34,6 @@ def example():
 
 def titles(graph):
     return [node.title for node in graph.nodes]
-
-
-def by_title(graph):
-    return {node.title: node for node in graph.nodes}
 
 
 # ---- models
@@ -90,8 +87,8 @@ def test_maximum_opens_on_request(zoom):
     y = ac.sum(m * ac.tensor([1.0, 10.0, 100.0]))
     y.backward()
     assert "max(a, b)" in [n.formula for n in ac.graph(y, zoom=zoom).nodes]
-    for open in ("maximum", ["maximum"], m):
-        graph = ac.graph(y, zoom=zoom, names={"m": m}, open=open)
+    for opened in ("maximum", ["maximum"], m):
+        graph = ac.graph(y, zoom=zoom, names={"m": m}, open=opened)
         steps = [n for n in graph.nodes if n.lines == (2,)]
         assert [n.formula for n in steps] == [
             "a + b",
@@ -231,12 +228,7 @@ def test_the_sweep_stands_beside_without_overlaps(zoom):
     boxes = scene.layout.boxes
     split = max(b.left + b.width for b, n in zip(boxes, graph.nodes, strict=True) if n.part == "forward")
     assert all(b.left > split for b, n in zip(boxes, graph.nodes, strict=True) if n.part == "backward")
-    for i, a in enumerate(boxes):
-        assert 0 <= a.left <= a.left + a.width <= scene.layout.width
-        assert 0 <= a.top <= a.top + a.height <= scene.layout.height
-        for b in boxes[:i]:
-            aside = a.left >= b.left + b.width or b.left >= a.left + a.width
-            assert aside or a.top >= b.top + b.height or b.top >= a.top + a.height
+    assert_apart(scene.layout)
     for number, route in enumerate(scene.layout.routes):
         if number in scene.stubs:
             continue

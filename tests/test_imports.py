@@ -4,16 +4,19 @@ Imports under ``if TYPE_CHECKING`` say what a type checker reads and do not coun
 """
 
 import ast
-import subprocess
-import sys
+import re
+from itertools import pairwise
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent.parent / "autoconv"
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "autoconv"
 # from the ground up; a folder is one floor, and has floors of its own where it is listed below
 FLOORS = [
-    "files", "shapes", "arrays", "hooks", "tape", "tree", "primitives", "backward", "transforms", "functional",
-    "gradcheck", "scalar", "render", "views", "tutor", "exercises", "program", "plan", "nn", "optim", "datasets",
-    "models", "data", "checkpoint", "train", "demo", "__init__", "cli", "__main__",
+    "shapes", "files", "arrays", "hooks", "tape", "tree", "primitives", "backward", "transforms", "functional",
+    "gradcheck", "scalar", "render", "views", "tutor", "exercises", "program", "plan", "nn", "optim", "models",
+    "datasets", "data", "checkpoint", "train", "demo", "__init__", "cli", "__main__",
 ]  # fmt: skip
 INSIDE = {
     "program": ["program", "record", "rewrite", "__init__"],
@@ -30,7 +33,7 @@ FILES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
 def imported(name):
-    """The files of the package that a file imports, anywhere in it but under ``if TYPE_CHECKING``."""
+    """{a file of the package that a file imports anywhere but under ``if TYPE_CHECKING``: the first line that does}."""
     path = FILES[name]
     package = name if path.name == "__init__.py" else name[:-1]
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -41,6 +44,7 @@ def imported(name):
         for statement in node.body
         for inner in ast.walk(statement)
     }
+    lines = {}
     for node in ast.walk(tree):
         if id(node) in for_types:
             continue
@@ -52,42 +56,93 @@ def imported(name):
             targets = [tuple(alias.name.split(".")) for alias in node.names]
         else:
             continue
-        yield from (target for target in targets if target in FILES and target != name)
+        for target in targets:
+            if target in FILES and target != name:
+                lines.setdefault(target, node.lineno)
+    return lines
+
+
+IMPORTS = {name: imported(name) for name in FILES}
+
+
+def said(name, target):
+    """The import as an editor opens it: file:line imports module."""
+    return f"{FILES[name].relative_to(ROOT)}:{IMPORTS[name][target]} imports {'.'.join(target)}"
 
 
 def floor(name, floors, depth):
-    return floors.index(name[depth] if len(name) > depth else "__init__")
+    """Which floor a file stands on; the room's own ``__init__`` where the name is the room itself."""
+    here = name[depth] if len(name) > depth else "__init__"
+    assert here in floors, f"{FILES[name].relative_to(ROOT)} stands on no floor: add {here!r} to the list in {__name__}"
+    return floors.index(here)
+
+
+def upward(floors, depth, room=None):
+    """The imports that point up, each as a line of text; of one room, or between all."""
+    return [
+        f"{said(name, target)}, but {target[depth] if len(target) > depth else 'the room itself'} stands above"
+        for name, targets in IMPORTS.items()
+        for target in targets
+        if room is None or name[1:2] == target[1:2] == (room,)
+        if floor(target, floors, depth) > floor(name, floors, depth)
+    ]
+
+
+HELP = "move what is needed down, hand it over as an argument, or import it under TYPE_CHECKING if only types need it"
 
 
 def test_imports_point_down():
-    for name in FILES:
-        for target in imported(name):
-            assert floor(target, FLOORS, 1) <= floor(name, FLOORS, 1), f"{name} imports {target}, which stands above it"
+    found = upward(FLOORS, 1)
+    assert not found, "\n".join([*found, HELP])
 
 
-def test_imports_inside_a_room_point_down():
-    for room, floors in INSIDE.items():
-        for name in FILES:
-            for target in imported(name):
-                if name[1:2] == target[1:2] == (room,):
-                    below, own = floor(target, floors, 2), floor(name, floors, 2)
-                    assert below <= own, f"{name} imports {target}, which stands above it"
+@pytest.mark.parametrize("room", INSIDE)
+def test_imports_inside_a_room_point_down(room):
+    found = upward(INSIDE[room], 2, room)
+    assert not found, "\n".join([*found, HELP])
+
+
+def circle(left):
+    """A shortest way from a file to itself along imports, as names; ``left`` holds files that import each other."""
+    ways = []
+    for start in left:
+        before, queue = {}, [start]
+        for name in queue:
+            for target in IMPORTS[name]:
+                if target in left and target not in before:
+                    before[target] = name
+                    queue.append(target)
+        if start in before:
+            way = [start]
+            while len(way) == 1 or way[-1] != start:
+                way.append(before[way[-1]])
+            ways.append(way[::-1])
+    return min(ways, key=len)
 
 
 def test_there_is_no_circle():
     """File by file: take away what imports nothing that is left, until nothing is left."""
-    left = {name: set(imported(name)) for name in FILES}
-    while True:
-        free = {name for name, targets in left.items() if not targets & left.keys()}
-        if not free:
-            break
-        left = {name: targets for name, targets in left.items() if name not in free}
-    assert not left, f"files that import each other, or stand on those: {sorted('.'.join(name) for name in left)}"
+    left = set(FILES)
+    while free := {name for name in left if not IMPORTS[name].keys() & left}:
+        left -= free
+    if left:
+        way = circle(left)
+        steps = [said(name, target) for name, target in pairwise(way)]
+        pytest.fail("\n".join(["a circle of imports:", *steps, HELP]))
 
 
-def test_import_needs_no_more_than_numpy():
-    """tqdm, graphviz and safetensors are imported by what uses them, not by ``import autoconv``."""
-    code = "import sys, autoconv; print(sorted({'tqdm', 'graphviz', 'safetensors', 'autoconv.nn', 'autoconv.views'} & set(sys.modules)))"
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+def test_the_readme_maps_the_floors_in_their_order():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("## A map of the folders")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    mapped = [Path(name).stem for cell in cells for name in re.findall(r"`(?:autoconv/)?([\w.]+)/?`", cell)]
+    rooms = [name for name in FLOORS if not name.startswith("__")]
+    assert [name for name in mapped if not (ROOT / name).is_dir()] == rooms, (
+        "the README's map and FLOORS name the same rooms in the same order"
     )
+
+
+def test_import_needs_no_more_than_numpy(run_python):
+    """tqdm, graphviz and safetensors are imported by what uses them, not by ``import autoconv``."""
+    later = {"tqdm", "graphviz", "safetensors", "autoconv.nn", "autoconv.views"}
+    assert run_python("-c", f"import sys, autoconv; print(sorted({later} & set(sys.modules)))").strip() == "[]"

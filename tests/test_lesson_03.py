@@ -6,7 +6,7 @@ channel, stride 1, no padding.
 
 import numpy as np
 import pytest
-from nets_for_lesson_03 import Layer, at, convolve, correlate, draw, fitting, forward, turned
+from helpers.nets_for_lesson_03 import Layer, at, convolve, correlate, draw, fitting, forward, turned
 
 import autoconv as ac
 

@@ -3,7 +3,7 @@ and the readers' questions."""
 
 import numpy as np
 import pytest
-from nets_for_lesson_03 import at, convolve, correlate, draw, fitting, forward, turned
+from helpers.nets_for_lesson_03 import at, convolve, correlate, draw, fitting, forward, turned
 
 import autoconv as ac
 

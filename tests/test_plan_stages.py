@@ -3,6 +3,7 @@ and little is carried from stage to stage."""
 
 import numpy as np
 import pytest
+from helpers.random_nets import native, swept
 
 import autoconv as ac
 from autoconv import nn, optim
@@ -13,9 +14,11 @@ from autoconv.program.program import from_tape
 from autoconv.program.rewrite.early import early
 from autoconv.program.rewrite.passes import simplify
 from autoconv.program.rewrite.sums import sums
-from autoconv.tape import Tensor
 
-native = pytest.mark.skipif(not native_run.available(), reason="the native machine is not built here, or switched off")
+
+def simplified(f, arguments, parameters):
+    """The program of f and of its gradients for ``parameters``, simplified as a compiled function's is."""
+    return simplify(swept(f, arguments, parameters))
 
 
 def net(seed, dtype):
@@ -58,14 +61,6 @@ def net(seed, dtype):
     return f, parameters, (size, size, channels)
 
 
-def swept(f, arguments, parameters):
-    start = ac.tensor(0).serial
-    lines = [ac.tensor(x) for x in arguments]
-    y = f(*lines)
-    gradients = ac.sweep(y, parameters, Tensor(np.ones(y.shape, y.dtype), constant=True))
-    return simplify(from_tape([y, *gradients], lines, start))
-
-
 def data(seed, examples, shape, dtype):
     rng = np.random.default_rng(seed)
     return rng.normal(size=(examples, *shape)).astype(dtype), rng.integers(0, 3, examples)
@@ -80,7 +75,7 @@ def test_nets_with_statistics_of_the_batch(seed, examples, lanes, monkeypatch):
     dtype = [np.float64, np.float32][seed % 4 == 3]
     f, parameters, shape = net(seed, dtype)
     arguments = data(seed + 100, examples, shape, dtype)
-    program = swept(f, arguments, parameters)
+    program = simplified(f, arguments, parameters)
     planned = native_run.plan(program, arguments)
     assert planned is not None and len(planned.stages) > 2
     expected = NumpyRun(program).run(arguments)
@@ -98,7 +93,7 @@ def test_what_is_only_other_names_is_not_stored(lanes, monkeypatch):
     w = ac.tensor(np.full((3, 3, 2, 2), 0.1))
     x, labels = data(1, 5, (6, 6, 2), np.float64)
     f = lambda x, labels: ac.sum(ac.batch_norm(ac.conv2d(ac.tanh(x), w, padding=1)) ** 3)
-    planned = native_run.plan(swept(f, [x, labels], [w]), [x, labels])
+    planned = native_run.plan(simplified(f, [x, labels], [w]), [x, labels])
     lines = planned.program.lines
     stored = [lines[out.line].primitive.name for stage in planned.stages for out in stage.outputs]
     assert len(planned.stages) > 2 and stored
@@ -109,7 +104,7 @@ def test_what_is_only_other_names_is_not_stored(lanes, monkeypatch):
 def test_results_are_not_in_memory_that_is_used_again():
     f = lambda x, labels: ac.batch_norm(x) ** 2
     (x, labels), (z, _) = (data(seed, 4, (3, 3, 2), np.float64) for seed in (1, 2))
-    planned = native_run.plan(swept(f, [x, labels], []), [x, labels])
+    planned = native_run.plan(simplified(f, [x, labels], []), [x, labels])
     first = planned.run([x, labels])[0]
     before = first.copy()
     planned.run([z, labels])
@@ -176,7 +171,7 @@ def test_a_batch_normalisation_is_three_calls():
     x, labels = data(1, 5, (4, 4, 2), np.float64)
     gain, shift = ac.tensor([1.5, 0.5]), ac.tensor([0.1, 0.2])
     f = lambda x, labels: ac.sum(ac.batch_norm(ac.tanh(x), gain, shift) ** 2)
-    planned = native_run.plan(swept(f, [x, labels], [gain, shift]), [x, labels])
+    planned = native_run.plan(simplified(f, [x, labels], [gain, shift]), [x, labels])
     assert len(planned.stages) == 3
 
 
@@ -198,7 +193,8 @@ BETWEEN = {  # what is done between two convolutions of 4 channels
     "a clipped deviation": lambda y: y / ac.clip(ac.sqrt(ac.mean(y * y, axis=EVERY) + 0.1), 0.2, 0.8),
     "a softmax of the means": lambda y: y * ac.softmax(ac.mean(y, axis=EVERY)),
     "channels in pairs": lambda y: y / (1 + ac.reshape(
-        ac.sum(ac.reshape(ac.mean(y * y, axis=EVERY), (2, 2)), axis=0, keepdims=True) * np.ones((2, 1), y.dtype), (4,))),
+        ac.sum(ac.reshape(ac.mean(y * y, axis=EVERY), (2, 2)), axis=0, keepdims=True) * np.ones((2, 1), y.dtype), (4,)
+    )),
     "the sum of all channels": lambda y: y / ac.sqrt(ac.sum(ac.mean(y * y, axis=EVERY)) + 1),
     "where it is large": lambda y: ac.where(ac.mean(y, axis=EVERY) > 0.1, y, 0.5 * y),
     "channels exchanged": lambda y: y - ac.flip(ac.mean(y, axis=EVERY), axis=0),
@@ -242,7 +238,7 @@ def test_no_stage_waits_for_numpy(name, dtype, lanes, monkeypatch):
     f, parameters = between(name, dtype)
     for examples in (3, 17, 32):
         arguments = data(examples, examples, (6, 6, 4), dtype)
-        program = swept(f, arguments, parameters)
+        program = simplified(f, arguments, parameters)
         planned = native_run.plan(program, arguments)
         # 144 numbers for each of 32 examples take two lanes longer than they take NumPy
         assert waited_for(planned) == [] or (name == "each position" and planned.layout.lanes < 4)
@@ -258,7 +254,7 @@ def test_what_takes_the_machine_longer_is_left_to_numpy():
     """Thousands of numbers once more for each of a hundred blocks of examples, beside hardly anything else."""
     f = lambda x, labels: ac.sum(ac.batch_norm(x) ** 3)
     x, labels = data(2, 1600, (2000,), np.float32)
-    planned = native_run.plan(swept(f, [x, labels], []), [x, labels])
+    planned = native_run.plan(simplified(f, [x, labels], []), [x, labels])
     assert waited_for(planned)
 
 
@@ -288,7 +284,7 @@ def test_running_statistics_of_compiled_steps(lanes, monkeypatch):
 def test_a_plan_says_what_numpy_does():
     f, parameters = between("batch norm", np.float32)
     arguments = data(1, 5, (6, 6, 4), np.float32)
-    program = swept(f, arguments, parameters)
+    program = simplified(f, arguments, parameters)
     head, *lines = describe(native_run.plan(program, arguments)).splitlines()
     assert ", 2 lines left to NumPy;" in head  # where labels stand, and the mean of the loss
     assert sum("# NumPy" in line for line in lines) == 2
@@ -301,7 +297,7 @@ def test_the_slopes_of_a_clip_are_the_machine_s():
     x, labels = data(1, 5, (4, 4, 2), np.float64)
     f = lambda x, labels: ac.sum(ac.clip(ac.tanh(3 * x * w), -0.5, 0.9) ** 2)
     w = ac.tensor([1.5, 0.5])
-    program = swept(f, [x, labels], [w])
+    program = simplified(f, [x, labels], [w])
     planned = native_run.plan(program, [x, labels])
     assert len(planned.stages) == 1
     y = np.tanh(3 * x * w.value)

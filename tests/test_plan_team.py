@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from test_plan_native import in_dtype, layouts, random_net, swept
+from helpers.random_nets import in_dtype, layouts, native, random_net, swept
 
 from autoconv.plan.assemble.assemble import IN_MEMORY, IN_SUMS, WIDTH
 from autoconv.plan.lower.instructions import (
@@ -26,7 +26,6 @@ from autoconv.plan.lower.instructions import (
 from autoconv.plan.run import native_run
 from autoconv.program.rewrite.passes import simplify
 
-native = pytest.mark.skipif(not native_run.available(), reason="the native machine is not built here, or switched off")
 SUMS = 1 << 40  # where the sums begin, beside the addresses of memory
 
 

@@ -1,12 +1,10 @@
 """The README is true: its code runs, its commands exist, its map names what is there,
 its picture is the one the code draws."""
 
-import os
 import re
 import runpy
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -50,18 +48,11 @@ def test_make_targets_exist(line):
     assert done.returncode == 0, done.stderr
 
 
-def test_autoconv_commands_run(tmp_path):
+def test_autoconv_commands_run(tmp_path, run_python):
     commands = [c for c in COMMANDS if c.startswith("autoconv ")]
     assert len(commands) >= 3
     for line in commands:
-        done = subprocess.run(
-            [sys.executable, "-m", *shlex.split(line)],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-        assert done.returncode == 0, done.stderr
+        run_python("-m", *shlex.split(line), cwd=tmp_path)
 
 
 def test_every_command_is_covered():

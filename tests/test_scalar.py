@@ -8,10 +8,8 @@ import gc
 import itertools
 import math
 import operator
-import os
 import pickle
 import random
-import subprocess
 import sys
 import threading
 import tracemalloc
@@ -300,16 +298,10 @@ def test_both_floors_give_the_same_bits():
     assert results[0] == results[1]
 
 
-def test_the_floor_can_be_chosen():
+def test_the_floor_can_be_chosen(run_python):
     code = "import autoconv as ac; print(ac.scalar.floor(), ac.Scalar.__module__)"
-    said = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "AUTOCONV_NATIVE": "0"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert said.stdout == "python: the extension is switched off by AUTOCONV_NATIVE=0 autoconv.scalar\n"
+    printed = run_python("-c", code, AUTOCONV_NATIVE="0")
+    assert printed == "python: the extension is switched off by AUTOCONV_NATIVE=0 autoconv.scalar\n"
     assert floor() == "native" or floor().startswith("python: ")
 
 

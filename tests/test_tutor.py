@@ -6,18 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nets_for_tutor import with_conventions
+from helpers.nets_for_tutor import with_conventions
+from helpers.verdicts import names_of
 
 import autoconv as ac
 from autoconv.tutor.breaking import break_it
 from autoconv.tutor.certificate import certificate
 from autoconv.tutor.check import check
-
-
-def names_of(verdict: Any) -> set[str]:
-    """The names of all mistakes in a verdict, alternatives included."""
-    return {m.name for group in [verdict.mistakes, *verdict.alternatives] for m in group}
-
 
 # ---- the question: a 3x3 image, two 2x2 kernels, one squared error
 

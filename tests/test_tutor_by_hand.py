@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from by_hand_images import image_backward, image_data, signal_backward, signal_data
-from by_hand_mlps import norm_backward, norm_data, word_backward, word_data
+from helpers.by_hand_images import image_backward, image_data, signal_backward, signal_data
+from helpers.by_hand_mlps import norm_backward, norm_data, word_backward, word_data
 
 import autoconv as ac
 

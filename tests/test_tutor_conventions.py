@@ -6,17 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nets_for_tutor import with_conventions
+from helpers.nets_for_tutor import with_conventions
+from helpers.verdicts import names_of
 
 import autoconv as ac
 from autoconv.tutor.certificate import certificate
 from autoconv.tutor.check import check
 
 THIRD = 1 / 3
-
-
-def names_of(verdict: Any) -> set[str]:
-    return {m.name for group in [verdict.mistakes, *verdict.alternatives] for m in group}
 
 
 # ---- ties

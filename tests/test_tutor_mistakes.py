@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nets_for_tutor import NETS
+from helpers.nets_for_tutor import NETS
 
 from autoconv.tape import Tape
 from autoconv.tutor.breaking import mistakes

@@ -174,10 +174,7 @@ class Lowering(Cells):
         assert line.primitive is not None
         x = line.operands[0]
         shape = self.program.lines[x].shape
-        if line.primitive.name == "sum":
-            axes = tuple(line.params["axis"])
-        else:
-            axes = broadcast_axes(line.shape, shape)
+        axes = tuple(line.params["axis"]) if line.primitive.name == "sum" else broadcast_axes(line.shape, shape)
         found = self.operand(i, line)
         if found is None:
             return False

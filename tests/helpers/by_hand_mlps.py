@@ -7,7 +7,8 @@ Nothing of the library is used here: forward and backward are the textbook's, in
 from __future__ import annotations
 
 import numpy as np
-from by_hand_images import Arrays, softmax
+
+from helpers.by_hand_images import Arrays, softmax
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
