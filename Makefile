@@ -1,28 +1,39 @@
 # Everything runs in an environment of its own, .venv, made at the first call; after that no network is needed.
 #
 #   make demo       train a convolutional network on handwritten digits and show what it did
-#   make test       lint, type check, run every test, with the compiled parts and without
+#   make quick      lint, type check, a few cases of each test: under a minute on two cores
+#   make test       lint, type check, every test, with the compiled parts and without; and once on the oldest NumPy
 #   make bench      time everything beside its peers (PyTorch, JAX, tinygrad, ...), in an environment of their own
 #   make notebooks  open the lessons in JupyterLab
+#   make dist       sdist and wheel in dist/, checked; URL=https://... is the address of the published repository
 #   make clean      remove what these commands made
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
+OLDEST := .venv-oldest
 PARTS := setup.py setup.cfg pyproject.toml $(wildcard autoconv/*/native/*)
+PIP := -m pip install --quiet --disable-pip-version-check
+URL ?= $(filter https://%,$(shell git remote get-url origin 2>/dev/null))
 
-.PHONY: demo test bench notebooks clean
+.PHONY: demo quick test lint bench notebooks dist clean
 
 demo: $(VENV)/run.stamp
 	$(BIN)/python -m autoconv demo
 
-test: $(VENV)/test.stamp
+quick: lint
+	$(BIN)/python -m pytest --quick -n auto
+
+test: lint $(OLDEST)/test.stamp
+	$(BIN)/python -m pytest -n auto
+	if $(BIN)/autoconv info | grep -q "native machine"; then AUTOCONV_NATIVE=0 $(BIN)/python -m pytest -n auto; fi
+	$(OLDEST)/bin/python -m pytest --quick -n auto
+
+lint: $(VENV)/test.stamp
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n auto
-	if $(BIN)/autoconv info | grep -q "native machine"; then AUTOCONV_NATIVE=0 $(BIN)/python -m pytest -n auto; fi
 
 bench: $(PEERS)/bench.stamp
 	$(PEERS)/bin/python benchmarks/run.py
@@ -30,28 +41,40 @@ bench: $(PEERS)/bench.stamp
 notebooks: $(VENV)/notebooks.stamp
 	$(BIN)/jupyter lab notebooks
 
+dist: $(VENV)/dist.stamp
+	rm -rf dist
+	AUTOCONV_URL="$(URL)" $(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/run.stamp: $(BIN)/python $(PARTS)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/python $(PIP) -e .
 	$(BIN)/python -m compileall -q autoconv
 	touch $@
 
 $(VENV)/%.stamp: $(BIN)/python $(PARTS)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$*]"
+	$(BIN)/python $(PIP) -e ".[$*]"
 	$(BIN)/python -m compileall -q autoconv
+	touch $@
+
+# autoconv itself is not installed there: the tests run the tree they stand in, with the parts compiled for .venv
+$(OLDEST)/test.stamp: tests/oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python $(PIP) -r tests/oldest.txt
 	touch $@
 
 # a peer that has no build for this machine is left out
 $(PEERS)/bench.stamp: benchmarks/peers.txt $(PARTS)
 	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -e .
+	$(PEERS)/bin/python $(PIP) -e .
 	grep -v '^#' benchmarks/peers.txt | while read -r peer; do \
-	    $(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check "$$peer" || echo "$$peer cannot be installed here"; \
+	    $(PEERS)/bin/python $(PIP) "$$peer" || echo "$$peer cannot be installed here"; \
 	done
 	$(PEERS)/bin/python -m compileall -q autoconv
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(PEERS) autoconv-demo build dist *.egg-info autoconv/*/*.so .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(PEERS) $(OLDEST) autoconv-demo build dist *.egg-info autoconv/*/*.so
+	rm -rf .pytest_cache .ruff_cache .mypy_cache

@@ -1,15 +1,27 @@
-"""The compiled parts, each optional: where they cannot be built,
-the package installs and does the same in Python and NumPy.
+"""The compiled parts, each optional, and what the metadata says of where the project lives.
 
-Everything else about the package stands in setup.cfg.
+Where the compiled parts cannot be built, the package installs and does the same in Python and NumPy: its wheel is then
+one for every Python and system. AUTOCONV_URL=https://... (``make dist URL=...``) is the address of the published
+repository: the project's links, and the pictures in its description, point there. All else stands in setup.cfg.
 """
 
+from __future__ import annotations
+
 import os
+import re
+import sys
 from pathlib import Path
 
+import setuptools
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
+try:
+    from setuptools.command.bdist_wheel import bdist_wheel
+except ImportError:  # setuptools before 70.1
+    from wheel.bdist_wheel import bdist_wheel
+
+HERE = Path(__file__).parent
 # No fast-math: contraction is off so that scalars round alike on every machine; the other two only free the compiler
 # from traps.
 UNIX = ["-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
@@ -18,7 +30,7 @@ USUAL = {"-O": "-O3", "-g": "-g0"}
 
 
 class Build(build_ext):
-    """Flags by the kind of compiler."""
+    """Flags by the kind of compiler; one clear line about what could not be built."""
 
     def build_extension(self, ext: Extension) -> None:
         if self.compiler.compiler_type != "msvc":
@@ -27,6 +39,28 @@ class Build(build_ext):
             ext.extra_compile_args = [*UNIX, *usual, *ext.extra_compile_args]
         super().build_extension(ext)
 
+    def run(self) -> None:
+        super().run()
+        missing = [ext.name for ext in self.extensions if not Path(self.get_ext_fullpath(ext.name)).exists()]
+        if missing:
+            print(
+                f"autoconv: built without {' and '.join(missing)}, which need a C compiler; everything works all the "
+                "same, in Python and NumPy, slower (autoconv info says what is in use)",
+                file=sys.stderr,
+            )
+
+
+class Wheel(bdist_wheel):
+    """A wheel without compiled parts is one for every Python 3 and every system."""
+
+    def run(self) -> None:
+        built = self.get_finalized_command("build_ext")
+        self.run_command("build")
+        if not any(Path(built.get_ext_fullpath(ext.name)).exists() for ext in self.distribution.ext_modules):
+            self.distribution.ext_modules = []
+            self.root_is_pure = True
+        super().run()
+
 
 def extension(name: str, folder: str, **options: list[str]) -> list[Extension]:
     """The extension whose C sources are all of ``folder``; none without sources."""
@@ -34,8 +68,40 @@ def extension(name: str, folder: str, **options: list[str]) -> list[Extension]:
     return [Extension(name, sources, depends=headers, optional=True, **options)] if sources else []
 
 
+def description(url: str) -> str:
+    """The README, its relative links and pictures made absolute, so that they work where it is read alone."""
+    text = (HERE / "README.md").read_text(encoding="utf-8")
+    if not url:
+        return text
+
+    def absolute(link: re.Match[str]) -> str:
+        kind = "raw" if link[2].endswith((".svg", ".png")) else "blob"
+        return f"{link[1]}{url}/{kind}/HEAD/{link[2]}"
+
+    return re.sub(r'(\]\(|src=")(?!\w+:|#)([^)"]+)', absolute, text)
+
+
+def links(url: str) -> dict[str, str]:
+    """The project's addresses."""
+    if not url:
+        return {}
+    pages = {"Documentation": "README.md", "Changelog": "CHANGELOG.md"}
+    return {
+        "Source": url,
+        "Issues": f"{url}/issues",
+        **{name: f"{url}/blob/HEAD/{page}" for name, page in pages.items()},
+    }
+
+
+URL = os.environ.get("AUTOCONV_URL", "").rstrip("/")
+# An SPDX expression, where setuptools knows it (from 77), takes the place of the classifier of the licence.
+LICENCE = {"license_expression": "MIT"} if int(setuptools.__version__.split(".")[0]) >= 77 else {}
+
 setup(
-    cmdclass={"build_ext": Build},
+    **LICENCE,
+    long_description=description(URL),
+    project_urls=links(URL),
+    cmdclass={"build_ext": Build, "bdist_wheel": Wheel},
     ext_modules=[
         *extension("autoconv.scalar._native", "autoconv/scalar/native"),
         # the contractions want fused multiply-add; nothing there claims equal rounding on every machine

@@ -100,7 +100,7 @@ from .primitives import abs_ as abs
 from .tape import Primitive, Scope, Tape, Tensor, no_grad, scope, tensor
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _LATER = {
     "Scalar": ".scalar",

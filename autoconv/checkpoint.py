@@ -45,14 +45,14 @@ def save(
     rng: np.random.Generator | None = None,
     extra: Any = None,
 ) -> None:
-    """Write weights and buffers, optimiser, schedule, epoch, ``rng``,
-    the model's own generators (Dropout) and ``extra`` (JSON).
+    """Write the state of a training run: weights and buffers, optimiser, schedule, epoch, random generators, ``extra``.
+
+    The generators are ``rng`` and the model's own (Dropout); ``extra`` is anything that JSON knows.
 
     The file is complete or not there: it is written beside ``path`` and then put in its place.  Raises CheckpointError
     if it cannot be written, TypeError for an ``extra`` that JSON does not know.
     """
-    from safetensors.numpy import save as pack
-
+    pack = file_format().numpy.save
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for name, value in tensors.items():
         if value.dtype == object:
@@ -198,11 +198,18 @@ def _plain(value: Any) -> Any:
 # ---- the file
 
 
+def file_format() -> Any:
+    """The package safetensors, which reads and writes the files; CheckpointError where it is not installed."""
+    try:
+        import safetensors.numpy
+    except ImportError:
+        raise CheckpointError("a checkpoint is a safetensors file, which needs: pip install safetensors") from None
+    return safetensors
+
+
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """(tensors, numbers) of a checkpoint file; CheckpointError for anything else."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as unpack
-
+    safetensors = file_format()
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -213,9 +220,9 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str
             f"{path}: not a checkpoint, or truncated: {len(data):,} bytes without a complete safetensors header"
         )
     try:
-        tensors = unpack(data)
+        tensors = safetensors.numpy.load(data)
         metadata = json.loads(data[8 : 8 + size]).get("__metadata__", {})
-    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path}: not a checkpoint, or truncated: {error}") from None
     if metadata.get("format") != "autoconv":
         raise CheckpointError(f"{path}: a safetensors file, but not a checkpoint of autoconv")

@@ -9,8 +9,10 @@ from pathlib import Path
 
 
 def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write beside ``path``, flush to the disk, then put it in its place;
-    OSError leaves ``path`` and its folder as they were."""
+    """Write beside ``path``, flush to the disk, then put it in its place.
+
+    An OSError names ``path`` and leaves it and its folder as they were.
+    """
     target = Path(os.path.realpath(path))
     beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -19,6 +21,8 @@ def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, target)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None  # the file beside is nobody's concern
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ These three are one call of a compiled function (plan/), which records them once
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -134,6 +135,8 @@ def fit(
         raise ValueError(
             "fit: resume=True needs checkpoint=, the file to go on from; or give the file itself as resume="
         )
+    if checkpoint is not None:
+        files.file_format()  # missing, it is missed before an epoch has been trained
     history = History()
     if source:
         history = _resumed(source, model, optimizer, schedule, generator)
@@ -270,7 +273,7 @@ def _is_labels(out: np.ndarray, y: np.ndarray) -> bool:
 def _confusion(outputs: np.ndarray, y: np.ndarray) -> np.ndarray:
     classes = outputs.shape[-1]
     pairs = y.ravel() * classes + outputs.argmax(-1).ravel()
-    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+    return np.bincount(pairs.astype(np.intp, copy=False), minlength=classes * classes).reshape(classes, classes)
 
 
 def _resumed(
@@ -319,10 +322,37 @@ def _summary(history: History) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in shown.items() if value is not None)
 
 
+class _Quiet:
+    """What a progress bar is told, where none is wanted."""
+
+    def update(self, n: int) -> None:
+        pass
+
+    def set_postfix_str(self, text: str) -> None:
+        pass
+
+
+class _Plain(_Quiet):
+    """A line for each epoch, where tqdm is not installed."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def set_postfix_str(self, text: str) -> None:
+        print(f"{self.name}: {text}", file=sys.stderr)
+
+
 @contextmanager
 def _bar(total: int, epoch: int, epochs: int, progress: bool) -> Iterator[Any]:
     """A progress bar over the examples of one epoch."""
-    from tqdm import tqdm
-
-    with tqdm(total=total, desc=f"epoch {epoch + 1}/{epochs}", unit="img", disable=not progress) as bar:
+    if not progress:
+        yield _Quiet()
+        return
+    name = f"epoch {epoch + 1}/{epochs}"
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        yield _Plain(name)
+        return
+    with tqdm(total=total, desc=name, unit="img") as bar:
         yield bar

@@ -1,6 +1,7 @@
 """What every test relies on: the tree the tests stand in is the one they test, and a planner that fails is an error.
 
-``--quick`` (``make quick``) runs a few cases of each test and leaves out the tests marked slow.
+``--quick`` (``make quick``) runs a few cases of each test; ``@pytest.mark.quick(n)`` says how many where that is dear,
+0 for a test that is left out.
 """
 
 import os
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-CASES = 3  # of each test, with --quick
+CASES = 6  # of a test with --quick, where no mark says otherwise
 
 # The tree itself, also in the processes that tests start: in a checkout, in a worktree of one, in an unpacked sdist.
 sys.path.insert(0, str(ROOT))
@@ -21,11 +22,15 @@ os.environ.setdefault("AUTOCONV_STRICT", "1")
 
 
 def pytest_addoption(parser):
-    parser.addoption("--quick", action="store_true", help=f"{CASES} cases of each test, and none that is marked slow")
+    parser.addoption("--quick", action="store_true", help="a few cases of each test: under a minute on two cores")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", f"quick(n): how many of the test's cases --quick runs (default: {CASES})")
 
 
 def pytest_collection_modifyitems(config, items):
-    """With --quick: of each test the first and the last of its cases and some between."""
+    """With --quick: of the cases of each test some, evenly spread, the first always."""
     if not config.getoption("--quick"):
         return
     cases = {}
@@ -33,9 +38,9 @@ def pytest_collection_modifyitems(config, items):
         cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
     kept = set()
     for several in cases.values():
-        quick = [item for item in several if not item.get_closest_marker("slow")]
-        step = max(1, (len(quick) - 1) / (CASES - 1))
-        kept.update(id(quick[round(k * step)]) for k in range(min(CASES, len(quick))))
+        mark = several[0].get_closest_marker("quick")
+        wanted = min(mark.args[0] if mark else CASES, len(several))
+        kept.update(id(several[k * len(several) // wanted]) for k in range(wanted))
     config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
     items[:] = [item for item in items if id(item) in kept]
 

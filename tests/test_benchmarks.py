@@ -19,6 +19,7 @@ def importable(monkeypatch):
         sys.modules.pop(name, None)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     "name", ["lenet", "cnn32", "1-D", "3-D", "odd", "depthwise", "residual", "mlp", "image 8", "depth 3"]
 )

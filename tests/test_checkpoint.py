@@ -54,6 +54,7 @@ class Run:
         return json.dumps(states, default=plain)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("epoch", [1, 3])
 def test_resuming_is_bit_identical(tmp_path, kind, epoch):
@@ -170,6 +171,7 @@ SPOILED = {
 }
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("case", SPOILED)
 def test_a_bad_file_is_one_error_and_changes_nothing(tmp_path, good, case):
     spoil, text = SPOILED[case]

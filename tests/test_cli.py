@@ -2,6 +2,8 @@
 
 import io
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -43,6 +45,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.quick(0)
 def test_demo_reads_digits_and_shows_what_it_did(folder, capsys):
     assert cli.main(["demo", "--quiet"]) == 0
     printed = capsys.readouterr().out
@@ -194,6 +197,11 @@ ERRORS = {
     "no index": (["explain", "net.py:loss", "--at", "k[a,0]"], ["whole numbers"]),
     "a page with another ending": (["step", "net.py:loss", "--output", "walk.txt"], [".html"]),
     "no such ending": (["graph", "net.py:loss", "--output", "x.jpg"], [".svg"]),
+    "no epochs": (["train", "--model", "net.py:strange", "--epochs", "0"], ["--epochs", "at least 1, found 0"]),
+    "no such folder": (["graph", "net.py:loss", "--output", "none/x.svg"], ["error: none/x.svg: No such file"]),
+    "no such folder, explain": (["explain", "net.py:loss", "--at", "k[0,0]", "--output", "none/x.txt"],
+        ["error: none/x.txt: No such file"]),
+    "a folder": (["step", "net.py:loss", "--output", "folder.html"], ["error: folder.html: Is a directory"]),
 }  # fmt: skip
 
 
@@ -201,12 +209,22 @@ ERRORS = {
 def test_errors_are_one_clear_line_and_status_2(case, folder, capsys):
     arguments, parts = ERRORS[case]
     np.savez(folder / "flat.npz", x=np.ones((20, 4)), y=np.zeros(20, int))
+    (folder / "folder.html").mkdir()
     assert cli.main([*arguments, *(["--quiet"] if arguments[0] == "train" else [])]) == 2
     error = capsys.readouterr().err.strip()
     assert len(error.splitlines()) == 1
     assert error.startswith(f"autoconv {arguments[0]}: error: ")
     for part in parts:
         assert part in error
+
+
+def test_a_reader_that_goes_away_is_no_error(folder):
+    """As in autoconv info | head -0."""
+    command = [sys.executable, "-m", "autoconv", "info"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
 
 
 def test_unknown_options_have_status_2_too():

@@ -94,7 +94,7 @@ def test_arrays_broadcast_and_odd_arrays_are_converted():
         assert program(xs, 2.0).tolist() == [3 * x for x in range(6)]
     assert program(base[:0], 2.0).shape == (0,)
     assert program(np.float64(2.0), 3.0) == 8
-    with pytest.raises(ValueError, match="could not be broadcast"):
+    with pytest.raises(ValueError, match="shape"):
         program(np.ones(2), np.ones(3))
     first = program(base, 2.0)
     program(base + 1, 3.0)
@@ -217,6 +217,7 @@ def test_settings_may_change_between_calls_with_floats():
                 assert program.value_and_grad(3.0, 2.0, wrt=1)[1] == signs[1] / scale
 
 
+@pytest.mark.quick(1)
 def test_calls_keep_nothing():
     program, held = compile(lambda x, y: (x * y).tanh()), (2.5, 1.5)
     both, floats = (0, 1), [float(k) for k in range(100)]

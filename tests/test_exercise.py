@@ -68,6 +68,7 @@ def made(net: str, of: str, nice: bool, seed: int = 1, blanks: int = 4) -> Any:
     return ac.exercise(loss, blanks, seed=seed, of=of, names=names, nice_numbers=nice)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("net", "of", "nice"), CASES)
 def test_the_key_is_right_and_a_sign_is_named(net: str, of: str, nice: bool) -> None:
     for seed in (1, 2):
@@ -85,6 +86,7 @@ def test_the_key_is_right_and_a_sign_is_named(net: str, of: str, nice: bool) -> 
             assert marks.blanks[n - 1].slip == "sign"
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("net", "of", "nice"), CASES)
 def test_no_answer_stands_elsewhere_on_the_sheet(net: str, of: str, nice: bool) -> None:
     for seed in (1, 2):
@@ -114,6 +116,7 @@ def numbers_on(sheet: Any) -> set[str]:
     return {x for x in found if x and x[-1].isdigit()}
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("net", ["question", "expression", "signals", "pooled"])
 @pytest.mark.parametrize("of", KINDS)
 def test_nice_numbers_are_whole_and_exact(net: str, of: str) -> None:

@@ -318,6 +318,7 @@ def test_a_chain_is_straight():
     assert len({round(box.left + box.width / 2, 6) for box in layout.boxes}) == 1
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("kind", ["random", "one source", "nested"])
 def test_large_layouts_take_about_linear_time(kind):
     count, rng = 2000, random.Random(0)
@@ -426,6 +427,7 @@ def test_errors_say_what_to_do(call, error, words):
 # ---- too large to draw
 
 
+@pytest.mark.quick(0)
 def test_a_long_chain_is_refused_with_its_count():
     y = ac.tensor(1.0)
     for _ in range(200_000):
@@ -435,6 +437,7 @@ def test_a_long_chain_is_refused_with_its_count():
             ac.graph(y, zoom=zoom)
 
 
+@pytest.mark.quick(0)
 def test_a_wide_fan_is_refused_with_its_count():
     x = ac.tensor([1.0])
     with pytest.raises(ValueError, match=r"100,002 nodes and 200,000 edges"):

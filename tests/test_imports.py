@@ -24,6 +24,9 @@ INSIDE = {
 }
 
 
+COMPILED = {"_machine", "_native"}  # modules that are no files here; they import nothing of the package
+
+
 def name_of(path):
     parts = ("autoconv", *path.relative_to(PACKAGE).with_suffix("").parts)
     return parts[:-1] if parts[-1] == "__init__" else parts
@@ -49,6 +52,8 @@ def imported(name):
         if id(node) in for_types:
             continue
         if isinstance(node, ast.ImportFrom):
+            if {alias.name for alias in node.names} <= COMPILED:
+                continue
             base = package[: len(package) - node.level + 1] if node.level else ()
             base = (*base, *(node.module.split(".") if node.module else ()))
             targets = [(*base, alias.name) if (*base, alias.name) in FILES else base for alias in node.names]

@@ -72,6 +72,7 @@ SLIPS = [
 ]
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("seed", SEEDS[:2])
 @pytest.mark.parametrize("slip", SLIPS, ids=lambda slip: slip.__name__)
 def test_a_slip_is_not_the_gradient(slip, seed):

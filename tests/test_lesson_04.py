@@ -197,6 +197,7 @@ CLAIMS: dict[str, Any] = {
 }
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("sizes", SIZES[:3])
 @pytest.mark.parametrize("wrt", CLAIMS)
 def test_check_finds_the_diagonal(sizes: Any, wrt: str) -> None:
@@ -261,6 +262,7 @@ def test_a_tie_goes_to_the_first_and_an_even_split_is_a_convention(seed: int) ->
     assert verdict and "convention" in verdict.summary
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("wrt", ["k", "w01", "w12", "F"])
 @pytest.mark.parametrize("sizes", SIZES[:2])
 def test_the_certificate_holds(sizes: Any, wrt: str) -> None:

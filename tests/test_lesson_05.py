@@ -327,6 +327,7 @@ def test_the_certificate_holds_for_convolutions(case: Any) -> None:
         assert made and made.closed is not None
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", ["avg_pool2d", "max_pool2d"])
 @pytest.mark.parametrize("case", POOLS[::2], ids=str)
 def test_the_certificate_holds_for_pooling(name: str, case: Any) -> None:

@@ -151,6 +151,7 @@ def test_break_it_makes_the_bug(mistake, seed):
     assert broken.first is broken.rows[differing.index(True)]
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("mistake", BUGS)
 def test_check_names_the_bug_and_passes_the_right_gradient(mistake, seed):

@@ -27,6 +27,7 @@ def test_there_are_lessons():
     assert [lesson.name[:3] for lesson in LESSONS] == [f"{i:02d}_" for i in range(1, len(LESSONS) + 1)] != []
 
 
+@pytest.mark.quick(0)
 @pytest.mark.filterwarnings("ignore")  # what the notebook machinery warns of is not ours
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 def test_lesson_runs_and_shows_what_is_committed(lesson):

@@ -17,6 +17,7 @@ RUNS = {
 }
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("run", RUNS)
 def test_oracle(run):
     command = [sys.executable, *RUNS[run], "--adapter", "adapter_autoconv:Adapter"]

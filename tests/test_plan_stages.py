@@ -229,6 +229,7 @@ def waited_for(planned):
     return [planned.program.text(i) for i in sorted(late & read)]
 
 
+@pytest.mark.quick(2)
 @native
 @pytest.mark.parametrize("lanes", ["examples", "channels"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

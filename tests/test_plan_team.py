@@ -102,6 +102,7 @@ def planned_for(seed, examples, dtype, layout, monkeypatch):
     return native_run.plan(simplify(swept(f, arguments, parameters)), arguments), arguments
 
 
+@pytest.mark.quick(2)
 @native
 @pytest.mark.parametrize("channels", [False, True], ids=["examples", "channels"])
 @pytest.mark.parametrize("seed", range(12))

@@ -48,6 +48,7 @@ def test_make_targets_exist(line):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.quick(0)
 def test_autoconv_commands_run(tmp_path, run_python):
     commands = [c for c in COMMANDS if c.startswith("autoconv ")]
     assert len(commands) >= 3

@@ -402,6 +402,7 @@ def test_a_calculation_over_many_segments_is_the_same(limit, ground):
     close(results[0][1], results[1][1])
 
 
+@pytest.mark.quick(0)
 def test_a_chain_of_a_million_operations():
     a, b, c0 = Scalar(1.0), Scalar(0.5), Scalar(2.0)
     c, n = c0, 500_000
@@ -414,6 +415,7 @@ def test_a_chain_of_a_million_operations():
     del c
 
 
+@pytest.mark.quick(0)
 def test_a_hundred_thousand_sweeps_in_a_chain_are_freed(ground):
     x = Scalar(1.0)
     y = x
@@ -426,6 +428,7 @@ def test_a_hundred_thousand_sweeps_in_a_chain_are_freed(ground):
     del y
 
 
+@pytest.mark.quick(1)
 def test_nothing_grows_in_a_training_loop():
     w = [Scalar(0.1 * k) for k in range(12)]
     inputs = [Scalar(0.5), Scalar(-0.25)]

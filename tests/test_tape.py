@@ -155,6 +155,7 @@ def test_numpy_functions_record():
         np.testing.assert_allclose(y.value, f(t.value) if f(t.value) is not NotImplemented else 0)
 
 
+@pytest.mark.quick(0)
 def test_chain_of_200_000_lines():
     x = ac.tensor(1.0)
     y = x
@@ -172,6 +173,7 @@ def test_chain_of_200_000_lines():
     assert gone() is None
 
 
+@pytest.mark.quick(0)
 def test_fan_out_of_100_000():
     x = ac.tensor(2.0)
     parts = [x * 3.0 for _ in range(100_000)]
@@ -192,6 +194,7 @@ def test_deep_chains_do_not_touch_the_recursion_limit():
     assert ac.sweep(y, [x]) == [1.0] and second.item() == 12
 
 
+@pytest.mark.quick(0)
 def test_memory_of_repeated_sweeps_is_flat():
     w = ac.tensor(np.ones((20, 20)))
 

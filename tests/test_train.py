@@ -189,6 +189,7 @@ def test_what_fit_refuses(tmp_path):
     assert all(np.array_equal(v, before[k]) for k, v in model.state_dict().items())
 
 
+@pytest.mark.quick(0)
 def test_memory_is_flat_over_a_thousand_steps():
     model = nn.Sequential(nn.Conv2d(1, 2, 3, rng=0), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(2, 3, rng=0))
     x, y = RNG.normal(size=(1000, 4, 4, 1)).astype(np.float32), RNG.integers(0, 3, 1000)

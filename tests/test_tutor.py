@@ -76,6 +76,7 @@ def by_hand(x: Any, w: Any, d: Any, stride: int, mistake: str = "") -> tuple[Any
     return wg[::-1, ::-1] if mistake == "kernel gradient reversed" else wg, xg
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(
     ("mistake", "which", "stride"),
     [
@@ -304,6 +305,7 @@ def test_break_it_shows_the_first_line_that_differs(net: dict[str, Any]) -> None
             break_it(net["loss"], mistake, at=at)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_certificates_agree_three_ways(layout: str, groups: int) -> None:

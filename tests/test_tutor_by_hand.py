@@ -226,6 +226,7 @@ def differs(true: np.ndarray, wrong: np.ndarray) -> bool:
     return true.shape == wrong.shape and not np.allclose(true, wrong, rtol=1e-4, atol=1e-6 * np.abs(true).max())
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("model", MODELS)
 def test_the_backward_passes_by_hand_are_right_without_a_bug(model: str) -> None:
     data, backward, net = MODELS[model]
@@ -253,6 +254,7 @@ def a_wrong_gradient(model: str, bug: str) -> tuple[Any, Any, np.ndarray]:
     raise AssertionError(f"{bug!r} changes nothing in {model!r}")
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(("model", "bug"), ROWS)
 def test_a_bug_made_by_hand_is_named(model: str, bug: str) -> None:
     loss, tensor, wrong = a_wrong_gradient(model, bug)

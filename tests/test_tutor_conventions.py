@@ -159,6 +159,7 @@ def difference(loss: Any, w: Any, step: float, sides: tuple[int, int], dtype: An
     return made
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("loss", [smooth, kinked])
 @pytest.mark.parametrize("sides", [(1, -1), (1, 0), (0, -1)])
 @pytest.mark.parametrize(
@@ -237,6 +238,7 @@ def test_a_formula_of_numbers_alone_is_but_these_numbers() -> None:
 # ---- certificates
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "settings", [{}, {"stride": 2, "padding": 1, "output_padding": 1}, {"stride": 2, "dilation": 2}]
 )

@@ -175,6 +175,7 @@ def explained(study: Study, name: str, claim: np.ndarray) -> Iterator[np.ndarray
             yield from (make() for make in wrong_gradients(study, name))
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_mistake_is_found_by_its_name(name: str) -> None:
     for net in [net.strip() for net in PLANTED[name].replace("|", ",").split(",") if net.strip()]:
@@ -196,6 +197,7 @@ def test_every_mistake_is_planted_in_both_kinds_of_nets_unless_an_mlp_cannot_hav
     )
 
 
+@pytest.mark.quick(0)
 @pytest.mark.parametrize("net", ["relu", "text", "mlp words"])
 def test_mistakes_with_the_finished_gradient_are_named(net: str) -> None:
     rng = np.random.default_rng(len(net))
@@ -211,6 +213,7 @@ def test_mistakes_with_the_finished_gradient_are_named(net: str) -> None:
         assert name in {m.name for group in [verdict.mistakes, *verdict.alternatives] for m in group}, verdict.text
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("net", "key"), [("relu", "w"), ("text", "w"), ("mlp words", "g"), ("mlp tanh", "v")])
 def test_right_numbers_in_other_places_are_named(net: str, key: str) -> None:
     loss, tensors = NETS[net](4)
@@ -236,6 +239,7 @@ def unrelated(rng: np.random.Generator, true: np.ndarray) -> dict[str, np.ndarra
     }
 
 
+@pytest.mark.quick(0)
 @pytest.mark.parametrize("net", NETS)
 def test_the_right_gradient_is_never_diagnosed_and_random_arrays_are_unknown(net: str) -> None:
     rng = np.random.default_rng(zlib.crc32(net.encode()))
@@ -259,6 +263,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.quick(0)
 @pytest.mark.parametrize(("net", "key", "above", "below"), PAIRS)
 def test_two_mistakes_at_two_places_are_both_told(net: str, key: str, above: str, below: str) -> None:
     from autoconv.backward import steps

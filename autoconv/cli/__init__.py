@@ -7,8 +7,10 @@ never because a checkpoint names them.  named (what the user names), training, l
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from .. import __version__, models
 from ..train import TrainingError
@@ -17,12 +19,24 @@ from .named import UserError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status (0, 2 for an error the user can mend, 130 after Ctrl-C)."""
+    """Run one command; returns the exit status: 0, 2 for an error the user can mend, 130 after Ctrl-C.
+
+    141 where the reader of the output went away, as ``head`` does: the status of a program that ends so.
+    """
     arguments = parser().parse_args(argv)
     try:
-        return arguments.run(arguments) or 0
+        status = arguments.run(arguments) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        with suppress(OSError, ValueError):  # what is left to write at the end of the program goes nowhere, in silence
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except (UserError, ValueError, TypeError, OSError, TrainingError, RuntimeError) as error:
-        print(f"autoconv {arguments.command}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        text = str(error)
+        if isinstance(error, OSError) and error.filename is not None:
+            text = f"{error.filename}: {error.strerror}"
+        print(f"autoconv {arguments.command}: error: {' '.join(text.split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"autoconv {arguments.command}: interrupted", file=sys.stderr)

@@ -34,6 +34,8 @@ def demo(arguments: argparse.Namespace) -> None:
 
 
 def train(arguments: argparse.Namespace) -> None:
+    if arguments.epochs < 1:
+        raise UserError(f"--epochs must be at least 1, found {arguments.epochs}")
     train, test = data.load(arguments.data, "train", arguments.seed), data.load(arguments.data, "test", arguments.seed)
     rng = np.random.default_rng(arguments.seed)
     input_shape, classes = train.x.shape[1:], max(len(train.classes), len(test.classes))
@@ -54,7 +56,7 @@ def train(arguments: argparse.Namespace) -> None:
         checkpoint=arguments.checkpoint, resume=arguments.resume, progress=not arguments.quiet, extra=extra,
     )  # fmt: skip
     if not len(history):
-        raise UserError(f"no epoch was trained (--epochs {arguments.epochs})")
+        raise UserError(f"no epoch was trained: {arguments.checkpoint} has had --epochs {arguments.epochs} already")
     last = history.best_epoch if history.interrupted else -1
     print(
         f"loss {history.loss[last]:.4f}, held out: loss {history.validation_loss[last]:.4f}, "

@@ -5,6 +5,7 @@ Nothing here is needed for SVG: without the program our own layout is used.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from collections.abc import Sequence
@@ -27,8 +28,8 @@ _SHAPE = {
 
 
 def available() -> bool:
-    """Whether the ``dot`` program can be run."""
-    return shutil.which("dot") is not None
+    """Whether the ``dot`` program can be run: it and the Python package that calls it are there."""
+    return shutil.which("dot") is not None and importlib.util.find_spec("graphviz") is not None
 
 
 def source(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
@@ -70,8 +71,8 @@ def render(text: str, format: str) -> bytes:
     """DOT text as an image by the ``dot`` program; RuntimeError if that is missing or fails."""
     if not available():
         raise RuntimeError(
-            f"graph: .{format} needs the dot program of Graphviz, which is not on the PATH; install it (as in apt install graphviz), "
-            "or save as .svg, which needs nothing"
+            f"graph: .{format} needs the dot program of Graphviz on the PATH (as in apt install graphviz) and the Python "
+            "package graphviz; install them, or save as .svg, which needs nothing"
         )
     import graphviz
 
