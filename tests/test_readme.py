@@ -61,6 +61,19 @@ def test_every_command_is_covered():
     assert {kind for kind, _ in BLOCKS} == {"python", "sh", "text"}
 
 
+def test_the_way_of_a_gradient_names_what_is_there():
+    """CONTRIBUTING's eight steps: each file is there, and each name that follows it is defined in it."""
+    text = (
+        (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("gets its gradient\n")[2].partition("\n## ")[0]
+    )
+    steps = re.findall(r"(?m)^\d\. `([\w/]+\.py)`((?:, `\w+`)+)", text)
+    assert len(steps) == 8
+    for file, names in steps:
+        source = (ROOT / "autoconv" / file).read_text(encoding="utf-8")
+        for name in re.findall(r"\w+", names):
+            assert re.search(rf"(?m)^(?:def {name}\(|class {name}\b|{name} *=)", source), f"{name} in {file}"
+
+
 def test_the_map_and_links_name_what_is_there():
     table = README.partition("## A map of the folders")[2].partition("\n## ")[0]
     named = [
