@@ -154,7 +154,7 @@ def test_bad_npz(tmp_path, case):
 
 
 def test_a_folder_for_each_class(tmp_path):
-    image = pytest.importorskip("PIL.Image")
+    image = pytest.importorskip("PIL.Image", reason="image files are read by Pillow: pip install pillow")
     for label, name in enumerate(["ant", "bee"]):
         (tmp_path / name).mkdir()
         for i in range(2):

@@ -309,7 +309,7 @@ def test_files_and_the_key_apart(tmp_path: Any) -> None:
 def test_the_notebook_runs(tmp_path: Any, monkeypatch: Any) -> None:
     sheet = made("question", "equations", True)
     notebook = json.loads(sheet.save(tmp_path / "sheet.ipynb").read_text())
-    nbformat = pytest.importorskip("nbformat")
+    nbformat = pytest.importorskip("nbformat", reason="notebooks are checked by nbformat: pip install nbformat")
     nbformat.validate(nbformat.from_dict(notebook))
     code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert len(code) == 2

@@ -110,7 +110,7 @@ def test_the_same_training_as_the_loop(net, name):
 
 def test_a_step_is_one_call_of_the_machine(monkeypatch):
     if not NATIVE or "NumPy" in native_run.floor():
-        pytest.skip("the machine is not in use here")
+        pytest.skip("the native machine is not built here, or switched off")
     made = []
     step = optim.Adam.step
     monkeypatch.setattr(optim.Adam, "step", lambda self, grads: made.append(1) or step(self, grads))

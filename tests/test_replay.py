@@ -27,7 +27,7 @@ def way(request, monkeypatch):
     try:
         NATIVE.vectors(request.param)
     except ValueError:
-        pytest.skip("not on this processor")
+        pytest.skip(f"this processor has no {request.param}")
     yield request.param
     NATIVE.vectors(before)
 
