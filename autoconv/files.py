@@ -22,6 +22,8 @@ def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(beside, target)
     except OSError as error:
+        if error.errno is None:
+            raise
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None  # the file beside is nobody's concern
     finally:
         with suppress(OSError):
