@@ -18,8 +18,11 @@ from setuptools.command.build_ext import build_ext
 
 try:
     from setuptools.command.bdist_wheel import bdist_wheel
-except ImportError:  # setuptools before 70.1
-    from wheel.bdist_wheel import bdist_wheel
+except ImportError:  # setuptools before 70.1, which takes the command from wheel, and builds no wheel without that
+    try:
+        from wheel.bdist_wheel import bdist_wheel
+    except ImportError:
+        bdist_wheel = setuptools.Command
 
 HERE = Path(__file__).parent
 # No fast-math: contraction is off so that scalars round alike on every machine; the other two only free the compiler
