@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv.render.colour import PALETTE, colour, element_colours
-from autoconv.render.drawing import size
-from autoconv.render.element import resolve
+from autoconv.render.drawing import bezier, size
 from autoconv.render.grid import Grid, Place
-from autoconv.render.labels import bezier
 from autoconv.render.scene import arrange
+from autoconv.render.svg import PALETTE, colour, element_colours
+from autoconv.views.element import resolve
 
 
 def learner():
@@ -125,7 +124,7 @@ def test_a_weight_has_one_colour_everywhere():
         node = by_title(graph)[name]
         out = [e for e in graph.edges if e.source == node.id]
         assert len(out) == 4  # its four positions
-        assert {e.colour for e in out} | set(node.colours) == {element_colours(t["w1"])[k]} == {colour(k, 4)}
+        assert {e.colour for e in out} | set(node.colours) == {element_colours(t["w1"].size)[k]} == {colour(k, 4)}
     assert {e.colour for e in graph.edges if e.source == by_title(graph)["i[1,1]"].id} == {""}
     for zoom in ("lines", "calls"):
         assert by_title(ac.graph(t["C"], zoom=zoom))["w1"].colours == tuple(PALETTE[:4])

@@ -8,8 +8,7 @@ import pytest
 
 import autoconv as ac
 from autoconv import nn
-from autoconv.render.drawing import size
-from autoconv.render.labels import bezier
+from autoconv.render.drawing import bezier, size
 from autoconv.render.scene import arrange
 
 

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..files import replace_file
-from ..render.element import resolve
 from ..scalar import Scalar, expand
 from ..tape import Tape, Tensor, describe
-from ..views.equations.explain import parse_at
+from ..views.element import parse_at, resolve
 from .equations import equations
 from .gradients import gradients
 from .key import Answer, Key

@@ -9,7 +9,6 @@ gallery (kernels, what was misread); layers and layout (our layered layout), gri
 named below.
 """
 
-from .chart import confusion, curves, images
-from .gallery import kernels, misread
+from .chart import confusion, curves, images, kernels, misread
 
 __all__ = ["confusion", "curves", "images", "kernels", "misread"]

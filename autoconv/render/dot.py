@@ -10,8 +10,7 @@ import shutil
 from collections.abc import Sequence
 from typing import Any
 
-from .layers import ranks
-from .layout import ARROW, MARGIN, Box, Layout, Point, Route
+from .layout import ARROW, MARGIN, Box, Layout, Point, Route, ranks
 from .node import Edge, Node
 from .svg import COLOURS
 from .text import clean, short

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from ...primitives import TABLE
-from ...render.colour import colour
-from ...render.roles import variables
-from ...render.svg import coordinate, document, text, text_width, tooltip
-from ...render.text import clean, element_name, number
-from ...tape import Tensor
+from ...render.element import element_name
+from ...render.svg import colour, coordinate, document, text, text_width, tooltip
+from ...render.text import clean, number
+from ...tape import Tape, Tensor
+from ..lines import subscripts, variables
 
 CELLS = 40_000  # more than this cannot be told apart
 NUMBERED = 900  # cells of a matrix that has its numbers written in
@@ -80,7 +80,7 @@ class MatrixView:
     def label(self, k: int) -> str:
         """The name of kernel element ``k``."""
         index = tuple(int(n) for n in np.unravel_index(k, self.kernel.shape))
-        return element_name(self.name, index, self.kernel.shape, self.kernel.subscripts)
+        return element_name(self.name, index, self.kernel.shape, subscripts(Tape(self.kernel)).get(id(self.kernel), "matrix"))
 
     @property
     def caption(self) -> str:

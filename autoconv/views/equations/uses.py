@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from ...primitives import TABLE
-from ...render.roles import variables
 from ...render.text import clean
 from ...scalar import expand
 from ...tape import Tape, Tensor, describe
+from ..element import asked
+from ..lines import variables
 
 WINDOWS = TABLE["windows"]
 LARGEST = 64  # rows and columns that are written out
@@ -94,19 +95,34 @@ def _cell(count: int, most: int) -> str:
     return f'<td style="{style}">{count}</td>' if count else f'<td style="{style};background:none">0</td>'
 
 
-def uses(x: Tensor, of: Tensor, names: Mapping[str, Any] | None = None) -> Uses:
-    """How often each element of ``x`` is read on the way to ``of`` (a loss, or a layer's output).
+@overload
+def uses(of: Tensor, x: Tensor, /, names: Mapping[str, Any] | None = None) -> Uses: ...
+@overload
+def uses(x: Tensor, /, *, of: Tensor, names: Mapping[str, Any] | None = None) -> Uses: ...
+@overload
+def uses(*, x: Tensor, of: Tensor, names: Mapping[str, Any] | None = None) -> Uses: ...
+def uses(y: Any = None, x: Any = None, names: Mapping[str, Any] | None = None, *, of: Tensor | None = None) -> Uses:
+    """How often each element of ``x`` is read on the way to ``y`` (a loss, or a layer's output).
 
-    For windows (convolution, pooling) it is the number of windows that hold the element: ``overlap_add`` of ones; for a
-    weight that is shared, the number of positions.  Raises TypeError for what is no Tensor, ValueError for an x that ``of``
-    does not read.
+        count[i] = how many windows hold x[i] = overlap_add(ones of the shape of windows(x))[i]
+
+    Called as ``uses(y, x)``, or as ``uses(x, of=y)``.  For windows (convolution, pooling) it is the number of windows that
+    hold the element; for a weight that is shared, the number of positions.  names: variables that name tensors without a
+    name, as locals().  Raises TypeError for what is no Tensor, ValueError for an x that ``y`` does not read.
+
+    >>> x, w = ac.tensor(np.ones((3, 3)), name="x"), ac.tensor(np.ones((2, 2)), name="w")
+    >>> ac.uses(ac.conv2d(x, w), x).counts
+    array([[1, 2, 1],
+           [2, 4, 2],
+           [1, 2, 1]])
     """
-    for what, given in (("x", x), ("of", of)):
+    x, output = asked("uses", y, x, of)
+    for what, given in (("x", x), ("of", output)):
         if not isinstance(given, Tensor):
-            raise TypeError(f"uses: {what} must be a Tensor, found {type(given).__name__}; as in ac.uses(x, of=loss)")
-    tape = Tape(of)
+            raise TypeError(f"uses: {what} must be a Tensor, found {type(given).__name__}; as in ac.uses(loss, x)")
+    tape = Tape(output)
     if id(x) not in {id(line) for line in tape}:
-        raise ValueError(f"uses: {describe(of)} was not computed from {describe(x)}; give a tensor that it reads")
+        raise ValueError(f"uses: {describe(output)} was not computed from {describe(x)}; give a tensor that it reads")
     flat = expand(tape)
     own = flat.scalars(x)
     if (own == 0).any() and not x.size == 0:

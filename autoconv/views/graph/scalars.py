@@ -1,7 +1,7 @@
 """What a reader wants to know of the scalars of a flat tape, for the scalar zoom.
 
 ``Scalars`` gathers what is known of every scalar of a flat tape: its name, its formula, what it was an element of, its
-local derivatives.  ``close`` makes nodes and edges of it.
+local derivatives.  ``describe_scalars`` makes nodes and edges of it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from ...render.colour import PALETTE
-from ...render.roles import weights
-from ...render.text import element_name, formula, inner, number
+from ...render.element import element_name
+from ...render.latex import formula, inner
+from ...render.svg import PALETTE
+from ...render.text import number
 from ...scalar import FlatTape
 from ...scalar.blocks import Block, Opened
 from ...scalar.tape import slopes
 from ...tape import Primitive, Tensor
+from ..lines import subscripts, weights
 from .selection import written
 
 
@@ -41,6 +43,8 @@ class Scalars:
         self.gradient = flat.sweep(of=y) if y is not None else None
         self.number = {id(line): i for i, line in enumerate(flat.tape or ())}
         self._texts: dict[int, str] = {}
+        self._subscripts = subscripts(flat.tape) if flat.tape is not None else {}
+        self._subscripts = subscripts(flat.tape) if flat.tape is not None else {}
         self._alias()
 
     def _alias(self) -> None:
@@ -99,7 +103,7 @@ class Scalars:
             return self.formula(i) or self.flat.name(i)
         line = self.flat.tape[int(self.line[i])]
         index = tuple(int(k) for k in np.unravel_index(int(self.element[i]), line.shape))
-        return element_name(self.name_of(line) or f"%{self.line[i]}", index, line.shape, line.subscripts)
+        return element_name(self.name_of(line) or f"%{self.line[i]}", index, line.shape, self._subscripts.get(id(line), "matrix"))
 
     def formula(self, i: int) -> str:
         """The row's formula on its operands; a sum tells how many terms it has."""

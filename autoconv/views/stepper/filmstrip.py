@@ -11,10 +11,9 @@ import numpy as np
 
 from ...render.svg import coordinate, document, text, text_width
 from ...render.text import clean, cut, number
-from .trace import Event
 
 if TYPE_CHECKING:
-    from .stepper import Stepper
+    from .stepper import Event, Stepper
 
 FRAMES = 24  # pictures in a strip; of a longer walk those that make or complete something with a name
 TOGETHER = 6  # steps in one picture

@@ -16,17 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from ...files import replace_file
+from ...files import save_as
 from ...render.chart import curves
 from ...render.text import clean, number
 from ...shapes import whole_number
 from ...tape import Tensor
-from .pack import Pack
-from .page import LARGEST, Strings, html, iframe, with_arrays
+from .page import LARGEST, Pack, Strings, html, iframe, with_arrays
 
 
-def record_training(model: Any, optimizer: Any = None, *, every: int = 1, keep: int = 200) -> Recording:
-    """A Recording of the parameters of ``model``; as a context manager it records every ``optimizer.step`` inside it.
+def record_training(model: Any, optimizer: Any = None, *, every: int = 1, keep: int = 200) -> TrainingRecording:
+    """A TrainingRecording of the parameters of ``model``; as a context manager it records every ``optimizer.step`` inside it.
 
     model: something with ``named_parameters()``, a dict of Tensors, or Tensors with names.  every: record each such step.
     keep: the number of records that are kept, the latest.
@@ -43,7 +42,7 @@ def record_training(model: Any, optimizer: Any = None, *, every: int = 1, keep: 
         raise TypeError(f"record_training: {type(optimizer).__name__} has no step and params; give an optimizer of ac.optim, or None")  # fmt: skip
     whole_number(every, "record_training: every", 1)
     whole_number(keep, "record_training: keep", 1)
-    return Recording(tensors, optimizer, every, keep)
+    return TrainingRecording(tensors, optimizer, every, keep)
 
 
 def _named(model: Any) -> dict[str, Tensor]:
@@ -71,7 +70,7 @@ class Record:
     gradients: dict[str, np.ndarray]
 
 
-class Recording(Sequence[Record]):
+class TrainingRecording(Sequence[Record]):
     """The latest records of a run, oldest first."""
 
     def __init__(self, tensors: dict[str, Tensor], optimizer: Any, every: int, keep: int) -> None:
@@ -129,7 +128,7 @@ class Recording(Sequence[Record]):
 
         return watched
 
-    def __enter__(self) -> Recording:
+    def __enter__(self) -> TrainingRecording:
         optimizer = self._optimizer
         if optimizer is None:
             return self
@@ -201,11 +200,8 @@ class Recording(Sequence[Record]):
 
     def save(self, path: str | os.PathLike[str], numbers: str = "auto") -> Path:
         """Write the page (``.html``), self-contained and offline, as ``Stepper.save`` does; returns the path."""
-        path = Path(path)
-        if path.suffix.lower() not in (".html", ".htm"):
-            raise ValueError(f"save: cannot write {path.name!r}; the name must end in .html")
-        replace_file(path, self.page(numbers).encode())
-        return path
+        write = lambda: self.page(numbers)
+        return save_as(path, {".html": write, ".htm": write}, "record_training")
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         if not len(self):

@@ -1,7 +1,7 @@
 """What an explanation stands on: the scalars of one output, their cotangents, and which of them a reader sees as steps.
 
 A reader does not see scalars but elements of tensors, one operation away from each other: a convolution is one step from input
-to output, whatever padding, windows and products are inside.  ``Ground`` marks the scalars at which such a step ends and
+to output, whatever padding, windows and products are inside.  ``Analysis`` marks the scalars at which such a step ends and
 follows a scalar forward to them, with its local derivative d step / d scalar on the way.
 """
 
@@ -18,20 +18,21 @@ from ... import arrays
 from ...scalar import FlatTape, expand
 from ...scalar.blocks import SUM, Block
 from ...tape import Scope, Tape, Tensor, describe
+from ..element import resolve
 
 Array = np.ndarray
-_recent: WeakValueDictionary[int, Ground] = WeakValueDictionary()
+_recent: WeakValueDictionary[int, Analysis] = WeakValueDictionary()
 
 
-def ground(of: Any, operation: str) -> Ground:
-    """The Ground of a scalar output (or of its expansion); one that is still in use is not made again.
+def analysed(of: Any, operation: str) -> Analysis:
+    """The Analysis of a scalar output (or of its expansion); one that is still in use is not made again.
 
     Raises TypeError for what is neither, ValueError for more than one element, RuntimeError if an input was assigned since.
     """
     if isinstance(of, FlatTape):
         if not of.blocks or of.output.size != 1:
             raise ValueError(f"{operation}: of= needs the expansion of one number, as in ac.expand(loss)")
-        return Ground(of)
+        return Analysis(of)
     if not isinstance(of, Tensor):
         raise TypeError(f"{operation}: of= expected a Tensor, found {type(of).__name__}; give the loss, as in of=loss")
     if of.size != 1:
@@ -41,11 +42,11 @@ def ground(of: Any, operation: str) -> Ground:
     tape: Any = Tape(of)  # refuses what was assigned since
     known = _recent.get(id(of))
     if known is None:
-        known = _recent[id(of)] = Ground(expand(tape))
+        known = _recent[id(of)] = Analysis(expand(tape))
     return known
 
 
-class Ground:
+class Analysis:
     """The flat tape of one output with what all explanations of it share; it holds the output, so its id stays its own."""
 
     def __init__(self, flat: FlatTape) -> None:
@@ -54,6 +55,35 @@ class Ground:
         self.tape: Tape = tape
         self.of: Tensor = self.tape.outputs[0]
         self.output = int(flat.output.ravel()[0])
+
+    def scalar_of(self, thing: Any, operation: str) -> int | None:
+        """The scalar that a reader means by ``thing``; None for a tensor that the output was not computed from."""
+        line = thing[0] if isinstance(thing, tuple) and thing else thing
+        if not isinstance(line, Tensor):
+            raise TypeError(
+                f"{operation}: expected an element of a Tensor, as w[0, 0], found {type(line).__name__}; index the tensor that was recorded"
+            )
+        root = line
+        on_tape = {id(x) for x in self.tape}
+        while id(root) not in on_tape and root.operands:
+            root = root.operands[0]
+        if id(root) not in on_tape:
+            if root.constant and root.dtype.kind not in "fO":
+                raise TypeError(
+                    f"{operation}: {describe(root)} has dtype {root.dtype}; only floating-point tensors have gradients"
+                )
+            return None
+        tensor, places = resolve(thing, self.tape)
+        if tensor.constant:
+            raise TypeError(
+                f"{operation}: {describe(tensor)} is a constant and has no gradient; make it a tensor with ac.tensor before computing"
+            )
+        if places.size != 1:
+            raise ValueError(
+                f"{operation}: {describe(tensor)}: {places.size} elements are meant, one is needed; index it, as in w{[0] * tensor.ndim}"
+            )
+        return int(self.flat.scalars(tensor).ravel()[places[0]])
+
 
     @cached_property
     def cotangent(self) -> Array:

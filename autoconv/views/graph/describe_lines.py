@@ -1,4 +1,4 @@
-"""The nodes and edges of groups of lines, in words and numbers."""
+"""Groups of lines as nodes and edges, in words and numbers: the zooms above the scalars."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...render.colour import PALETTE, element_colours
+from ...render.latex import formula, inner
 from ...render.node import Edge, Node
-from ...render.roles import is_parameter, serves, weights
-from ...render.text import formula, inner, numbers, uniform
+from ...render.svg import PALETTE, element_colours
+from ...render.text import numbers, uniform
 from ...tape import Tape, Tensor
+from ..lines import is_parameter, serves, weights
 from .zoom import Group, owners
 
 
@@ -45,19 +46,6 @@ def describe(
             if any(x is r for r in read):
                 edges.append(Edge(ids[owner[id(x)]], ids[number], k, x.shape, kink(group, k), _colour(words, x)))
     return tuple(nodes), tuple(edges)
-
-
-def slice_lines(tape: Tape, focus: list[Tensor], direction: str) -> set[int]:
-    """The ids of ``focus`` and of the lines that it was computed from ("up"), that were computed from it ("down"), or both."""
-    up = {id(x) for x in focus}
-    down = set(up)
-    for line in reversed(tape):
-        if id(line) in up:
-            up.update(id(x) for x in line.operands)
-    for line in tape:
-        if any(id(x) in down for x in line.operands):
-            down.add(id(line))
-    return {"up": up, "down": down, "both": up | down}[direction]
 
 
 def sweepable(tape: Tape) -> set[int]:
@@ -149,7 +137,7 @@ class _Words:
             lines=tuple(self.place[id(x)] for x in group.lines),
             count=sum(x.primitive is not None for x in group.lines) if kind == "call" else 1,
             note=note,
-            colours=tuple(element_colours(last)) if id(last) in self.weights and last.size <= 25 else (),
+            colours=tuple(element_colours(last.size)) if id(last) in self.weights and last.size <= 25 else (),
             part="backward" if backward else "forward",
             serves=self.place.get(id(served)) if served is not None else None,
             parameters=sum(x.size for x in inside.values()) if self.model and group.scope is not None else 0,
