@@ -46,7 +46,9 @@ def read_element(
     before, bracket, inside = written.removesuffix("]").rpartition("[")
     name = before.rstrip() if bracket else written
     if not name or ("[" in written) != written.endswith("]") or "]" in inside:
-        raise ValueError(f"{operation}: cannot read {text!r}; write a name and whole numbers in brackets, as in w1[0,0]")
+        raise ValueError(
+            f"{operation}: cannot read {text!r}; write a name and whole numbers in brackets, as in w1[0,0]"
+        )
     if name not in known:
         raise ValueError(f"{operation}: no tensor is called {name!r}; there are {_listed(known)}")
     shape = known[name].shape

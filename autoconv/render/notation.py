@@ -93,7 +93,7 @@ class _Reader:
         parts: list[Part] = []
         while True:
             token = self.peek()
-            if self.at and self.tokens[self.at - 1].isspace():
+            if 0 < self.at <= len(self.tokens) and self.tokens[self.at - 1].isspace():
                 parts.append(Part("blank"))
             if not token or token in ends:
                 break

@@ -40,7 +40,6 @@ def html_page(title: str, body: str, *, css: str = "", script: str = "", inline_
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
         f"<title>{escape(clean(title))}</title><style>{sheet}</style></head><body>{body}"
         f"{f'<script>{script}</script>' if script else ''}</body></html>\n"
     )

@@ -93,7 +93,9 @@ def asked(operation: str, y: Any, thing: Any, of: Any) -> tuple[Any, Any]:
     """
     if of is not None:
         if y is not None and thing is not None:
-            raise TypeError(f"{operation}: the output was given twice; write {operation}(loss, x) or {operation}(x, of=loss)")
+            raise TypeError(
+                f"{operation}: the output was given twice; write {operation}(loss, x) or {operation}(x, of=loss)"
+            )
         return (thing if y is None else y), of
     if y is None or thing is None:
         raise TypeError(

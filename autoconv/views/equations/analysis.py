@@ -84,7 +84,6 @@ class Analysis:
             )
         return int(self.flat.scalars(tensor).ravel()[places[0]])
 
-
     @cached_property
     def cotangent(self) -> Array:
         """d of / d scalar for every scalar."""

@@ -80,7 +80,9 @@ class MatrixView:
     def label(self, k: int) -> str:
         """The name of kernel element ``k``."""
         index = tuple(int(n) for n in np.unravel_index(k, self.kernel.shape))
-        return element_name(self.name, index, self.kernel.shape, subscripts(Tape(self.kernel)).get(id(self.kernel), "matrix"))
+        return element_name(
+            self.name, index, self.kernel.shape, subscripts(Tape(self.kernel)).get(id(self.kernel), "matrix")
+        )
 
     @property
     def caption(self) -> str:

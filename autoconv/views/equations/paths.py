@@ -100,17 +100,13 @@ class Paths:
 
 
 @overload
-def paths(
-    of: Tensor | FlatTape, thing: Any, /, limit: int = 10, names: Mapping[str, Any] | None = None
-) -> Paths: ...
+def paths(of: Tensor | FlatTape, thing: Any, /, limit: int = 10, names: Mapping[str, Any] | None = None) -> Paths: ...
 @overload
 def paths(
     thing: Any, /, *, of: Tensor | FlatTape, limit: int = 10, names: Mapping[str, Any] | None = None
 ) -> Paths: ...
 @overload
-def paths(
-    *, thing: Any, of: Tensor | FlatTape, limit: int = 10, names: Mapping[str, Any] | None = None
-) -> Paths: ...
+def paths(*, thing: Any, of: Tensor | FlatTape, limit: int = 10, names: Mapping[str, Any] | None = None) -> Paths: ...
 def paths(
     y: Any = None,
     thing: Any = None,

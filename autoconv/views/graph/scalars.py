@@ -103,7 +103,9 @@ class Scalars:
             return self.formula(i) or self.flat.name(i)
         line = self.flat.tape[int(self.line[i])]
         index = tuple(int(k) for k in np.unravel_index(int(self.element[i]), line.shape))
-        return element_name(self.name_of(line) or f"%{self.line[i]}", index, line.shape, self._subscripts.get(id(line), "matrix"))
+        return element_name(
+            self.name_of(line) or f"%{self.line[i]}", index, line.shape, self._subscripts.get(id(line), "matrix")
+        )
 
     def formula(self, i: int) -> str:
         """The row's formula on its operands; a sum tells how many terms it has."""

@@ -18,10 +18,11 @@ import numpy as np
 
 from ...files import save_as
 from ...render.chart import curves
+from ...render.page import iframe
 from ...render.text import clean, number
 from ...shapes import whole_number
 from ...tape import Tensor
-from .page import LARGEST, Pack, Strings, html, iframe, with_arrays
+from .page import LARGEST, Pack, Strings, html, with_arrays
 
 
 def record_training(model: Any, optimizer: Any = None, *, every: int = 1, keep: int = 200) -> TrainingRecording:
