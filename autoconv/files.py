@@ -10,7 +10,9 @@ from pathlib import Path
 
 
 def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write beside ``path``, flush to the disk, then put it in its place; OSError leaves ``path`` and its folder as they were."""
+    """Write beside ``path``, flush to the disk, then put it in its place; OSError leaves ``path`` and its folder as
+    they were.
+    """
     target = Path(os.path.realpath(path))
     beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -35,8 +37,8 @@ def save_as(
 ) -> Path:
     """Write what the ending of ``path`` asks for, whole or not at all; returns the path.
 
-    writers: ending (".svg") -> what gives the content, called only if it is wanted.  Raises ValueError, with the endings
-    there are, for another one; the error begins with ``operation``.
+    writers: ending (".svg") -> what gives the content, called only if it is wanted.  Raises ValueError, with the
+    endings there are, for another one; the error begins with ``operation``.
     """
     path = Path(path)
     writer = writers.get(path.suffix.lower())

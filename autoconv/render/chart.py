@@ -31,8 +31,11 @@ def curves(
 ) -> Picture:
     """One or two lines over whole numbers ``start``, ``start`` + 1, ...; None and what is not finite leave a gap.
 
-    series: name -> values, as in {"train": [...], "validation": [...]}.  Raises ValueError for more than two series or for
-    none.
+    series: name -> values, as in {"train": [...], "validation": [...]}.  Raises ValueError for more than two series or
+    for none.
+
+    >>> ac.render.curves({"train": [2.3, 0.9, 0.4]}, title="Loss")
+    <Picture 'Loss', 560 x 320>
     """
     if not 1 <= len(series) <= len(LOOKS):
         raise ValueError(f"curves: found {len(series)} series; give one or two, as in {{'train': losses}}")
@@ -88,10 +91,15 @@ def images(
 ) -> Picture:
     """Grey pictures in a grid, each with a caption below it.
 
-    pictures: 2-d arrays (H, W); each is scaled from its smallest number (black) to its largest (white), or with ``signed``
-    (kernels) so that 0 is mid grey.  limit: one scale for all, from 0 (with ``signed`` from -limit) to ``limit``.  side:
-    the length of the longer edge in the picture.  Raises ValueError for an array that is not (H, W), captions that do not
-    match, or a limit that is not positive.
+    pictures: 2-d arrays (H, W); each is scaled from its smallest number (black) to its largest (white), or with
+    ``signed`` (kernels) so that 0 is mid grey.  limit: one scale for all, from 0 (with ``signed`` from -limit) to
+    ``limit``.  side: the length of the longer edge in the picture.  Raises ValueError for an array that is not (H, W),
+    captions that do not match, or a limit that is not positive.
+
+        grey = (number - low) / (high - low)
+
+    >>> ac.render.images([np.eye(3), np.ones((3, 3))], ["an eye", "white"], title="Two")
+    <Picture 'Two', 174 x 138>
     """
     if limit is not None and not 0 < limit < math.inf:
         raise ValueError(f"images: limit={limit} must be a positive number, the value that is white")
@@ -114,7 +122,8 @@ def images(
         x, y = 16 + column * cell + (cell - 14 - w) / 2, head + row * line + (side - h) / 2
         parts.append(
             f'<image x="{coordinate(x)}" y="{coordinate(y)}" width="{coordinate(w)}" height="{coordinate(h)}" '
-            f'preserveAspectRatio="none" href="data:image/png;base64,{b64encode(png(grey(array, signed, limit), side)).decode()}"/>'
+            'preserveAspectRatio="none" '
+            f'href="data:image/png;base64,{b64encode(png(grey(array, signed, limit), side)).decode()}"/>'
         )
         parts.append(rect(x, y, w, h, "axis", fill="none"))
         if words:
@@ -128,9 +137,14 @@ def images(
 
 
 def confusion(table: Any, labels: Sequence[Any] = (), *, title: str = "") -> Picture:
-    """A table of counts: row = true class, column = predicted class; right ones blue, wrong ones orange, darker for more.
+    """A table of counts: row = true class, column = predicted class; right ones blue, wrong ones orange, darker for
+    more.
 
-    table: (classes, classes) whole numbers.  Raises ValueError for another shape or labels that do not match.
+    table[i, j] counts the examples of class i that were read as class j: (classes, classes) whole numbers.  Raises
+    ValueError for another shape or labels that do not match.
+
+    >>> ac.render.confusion([[9, 1], [0, 10]], ["cat", "dog"])
+    <Picture 'confusion table', 148 x 134>
     """
     counts = np.asarray(table)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size:
@@ -206,7 +220,10 @@ def unbroken(values: Sequence[float]) -> list[list[int]]:
 def stroke(look: str, points: Sequence[tuple[float, float]], width: float = 1.0, dashes: str = "") -> str:
     path = " ".join(f"{coordinate(x)},{coordinate(y)}" for x, y in points)
     extra = f' stroke-dasharray="{dashes}"' if dashes else ""
-    return f'<polyline class="ac-{look}" fill="none" stroke-width="{width}" stroke-linejoin="round"{extra} points="{path}"/>'
+    return (
+        f'<polyline class="ac-{look}" fill="none" stroke-width="{width}" stroke-linejoin="round"{extra} '
+        f'points="{path}"/>'
+    )
 
 
 def dots(look: str, points: Sequence[tuple[float, float]]) -> str:
@@ -260,9 +277,13 @@ def kernels(
 ) -> Picture:
     """The kernels of a layer as grey pictures on one scale: mid grey is 0, white ``limit``, black -``limit``.
 
-    kernel: (kH, kW), (kH, kW, C_out) or (kH, kW, C_in, C_out), a Tensor or an array; with several input channels there is a
-    row for each.  limit: default the largest size of a weight; give the same to compare two pictures.  captions: one for
-    each of the C_out kernels.  Raises ValueError for another number of dimensions or captions that do not match.
+    kernel: (kH, kW), (kH, kW, C_out) or (kH, kW, C_in, C_out), a Tensor or an array; with several input channels there
+    is a row for each.  limit: default the largest size of a weight; give the same to compare two pictures.  captions:
+    one for each of the C_out kernels.  Raises ValueError for another number of dimensions or captions that do not
+    match.
+
+    >>> ac.render.kernels([[1.0, -1.0], [0.0, 2.0]], title="Edges")
+    <Picture 'Edges', 88 x 112>
     """
     array = np.asarray(getattr(kernel, "value", kernel), dtype=float)
     if not 2 <= array.ndim <= 4 or not array.size:
@@ -285,13 +306,17 @@ def misread(
 
     pictures: (N, H, W) or (N, H, W, 1); labels and predictions: (N,) whole numbers; names: what the classes are called.
     Raises ValueError for shapes that do not fit, and where every prediction is right.
+
+    >>> ac.render.misread(np.zeros((2, 4, 4)), [3, 8], [3, 3], title="One")
+    <Picture 'One', 99 x 138>
     """
     x, y, read = np.asarray(pictures), np.asarray(labels), np.asarray(predictions)
     if x.ndim == 4 and x.shape[-1] == 1:
         x = x[..., 0]
     if x.ndim != 3 or y.shape != x.shape[:1] or read.shape != y.shape:
         raise ValueError(
-            f"misread: pictures {x.shape}, labels {y.shape}, predictions {read.shape}; they must be (N, H, W), (N,) and (N,)"
+            f"misread: pictures {x.shape}, labels {y.shape}, predictions {read.shape}; they must be (N, H, W), "
+            "(N,) and (N,)"
         )
     wrong = np.flatnonzero(y != read)
     if not len(wrong):

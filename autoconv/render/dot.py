@@ -49,7 +49,8 @@ def source(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
         ]
         colours = f'fillcolor="{colour[look, "fill"]}", color="{colour[look, "stroke"]}"'
         out.append(
-            f"  {node.id} [label={quoted(words)}, {_SHAPE[node.kind]}, {colours}{', penwidth=2.5' if node.output else ''}]"
+            f"  {node.id} [label={quoted(words)}, {_SHAPE[node.kind]}, "
+            f"{colours}{', penwidth=2.5' if node.output else ''}]"
         )
     for edge in edges:
         head = edge.slope or (str(edge.operand + 1) if edge.target in several else "")
@@ -69,7 +70,8 @@ def render(text: str, format: str) -> bytes:
     """DOT text as an image by the ``dot`` program; RuntimeError if that is missing or fails."""
     if not available():
         raise RuntimeError(
-            f"graph: .{format} needs the dot program of Graphviz, which is not on the PATH; install it (as in apt install graphviz), "
+            f"graph: .{format} needs the dot program of Graphviz, which is not on the PATH; install it (as in apt "
+            "install graphviz), "
             "or save as .svg, which needs nothing"
         )
     import graphviz

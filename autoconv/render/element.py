@@ -1,4 +1,6 @@
-"""One element of a named array, written and read: ``w[0,1]``, or counted from 1, ``w_2``.  Nothing that is read is ever run."""
+"""One element of a named array, written and read: ``w[0,1]``, or counted from 1, ``w_2``.  Nothing that is read is ever
+run.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,8 @@ def read_element(
 
     The index is None where nothing is in brackets, else one number inside the shape for each axis (the negative ones
     counted from the end); with ``slices`` it may be any that the shape has, as [:, 1].  Raises ValueError, its text
-    beginning with ``operation``, for what cannot be read, for a name that is not known, and for an index that does not fit.
+    beginning with ``operation``, for what cannot be read, for a name that is not known, and for an index that does not
+    fit.
     """
     written = text.strip()
     if written in known:

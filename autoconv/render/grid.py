@@ -1,9 +1,10 @@
 """A layout for blocks of boxes: the elements of one tensor stand on their grid, and the blocks in ranks.
 
-Pure geometry like ``layout``, whose boxes and routes it returns.  A block is what one line of a tape became; its boxes have
-row and column keys, and rows or columns that nothing uses take no room.  Blocks get ranks, order and distances from
-``layers``.  Inside a block every column has a channel on its left, with a lane for each source whose edge passes the rows
-there; between blocks, edges run in the gap between two ranks or in the slots of the ranks they pass.  So no edge crosses a box.
+Pure geometry like ``layout``, whose boxes and routes it returns.  A block is what one line of a tape became; its boxes
+have row and column keys, and rows or columns that nothing uses take no room.  Blocks get ranks, order and distances as
+``layout`` gives them.  Inside a block every column has a channel on its left, with a lane for each source whose edge
+passes the rows there; between blocks, edges run in the gap between two ranks or in the slots of the ranks they pass.  So
+no edge crosses a box.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ HEAD = 18.0  # the caption of a frame
 
 @dataclass(frozen=True)
 class Place:
-    """Where a box stands: its block, and keys that order rows and columns; keys that differ in the first part stand further apart."""
+    """Where a box stands: its block, and keys that order rows and columns; keys that differ in the first part stand
+    further apart.
+    """
 
     block: int
     row: tuple[int, ...] = (0,)
@@ -58,12 +61,12 @@ class _Slots(Net):
         return self.sizes[v][0] if v < len(self.sizes) else self.room.get(v, 0.0)
 
 
-class Grid:
+class GridLayout:
     """Boxes of given ``sizes`` at their ``places``, with edges (from, to) between them.
 
     Blocks are numbered in an order in which edges run forward, boxes of one block by rows.  An edge from -1 comes from
-    outside the picture: it gets a short stub at its target.  ``rank`` fixes the ranks of the blocks.  Equal arguments give
-    equal layouts.
+    outside the picture: it gets a short stub at its target.  ``rank`` fixes the ranks of the blocks.  Equal arguments
+    give equal layouts.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Formulas: a row of the table filled with names or with numbers, as LaTeX and as plain text.
 
-An ``Expression`` knows how tightly it binds, a row's template how tightly each operand must: parentheses follow from the
-two, for every row there is or will be.  ``mathml`` turns the LaTeX written here into what a page can show.
+An ``Expression`` knows how tightly it binds, a row's template how tightly each operand must: parentheses follow from
+the two, for every row there is or will be.  ``mathml`` turns the LaTeX written here into what a page can show.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def parenthesised(operand: str) -> str:
 
 
 def symbol(name: str) -> Expression:
-    """A name as a symbol: a single letter or a Greek one in italics, anything else upright, special characters escaped."""
+    """A name as a symbol: one letter, or a Greek one, in italics, all else upright, special characters escaped."""
     shown = clean(name)
     if shown in GREEK:
         return Expression(rf"\{shown} ", shown)
@@ -139,7 +139,9 @@ def symbol(name: str) -> Expression:
 
 
 def element(name: str, index: Sequence[int], shape: Sequence[int], subscripts: str = "matrix") -> Expression:
-    """One element of a named tensor: w_{0,1}, or with subscripts="flat" w_{2} (counted from 1); of a 0-d tensor its name."""
+    """One element of a named tensor: w_{0,1}, or with subscripts="flat" w_{2} (counted from 1); of a 0-d tensor its
+    name.
+    """
     base = symbol(name)
     text = element_name(base.text, index, shape, subscripts)
     if not shape:
@@ -159,7 +161,7 @@ def value(x: Any) -> Expression:
 
 
 def number(x: Any, digits: Callable[[Any], str] = short_number) -> str:
-    """One number as LaTeX: four significant digits (or ``digits``), powers of ten, exact fractions, infinities and nan."""
+    """One number as LaTeX: four significant digits (or ``digits``), powers of ten, fractions, infinities and nan."""
     if isinstance(x, Fraction) and x.denominator != 1:
         return rf"{'-' * (x < 0)}\frac{{{abs(x.numerator)}}}{{{x.denominator}}}"
     text = digits(x)

@@ -1,4 +1,5 @@
-"""Where boxes and edges go: a layered layout (Sugiyama, Tagawa and Toda, 1981), in nearly linear time, without recursion.
+"""Where boxes and edges go: a layered layout (Sugiyama, Tagawa and Toda, 1981), in nearly linear time, without
+recursion.
 
 Pure geometry: sizes of boxes and pairs of numbers in, coordinates out; y points down.
 
@@ -6,7 +7,8 @@ Pure geometry: sizes of boxes and pairs of numbers in, coordinates out; y points
    shortens edges (parameters come to stand just above the line that reads them).
 2. An edge over several ranks passes a slot in each rank between; all edges from one box share their slots (its trunk).
    When that would take too many slots, the longest trunks run in lanes beside the picture instead.
-3. Boxes and slots are ordered inside each rank by barycentres, down and up, keeping the order with the fewest crossings.
+3. Boxes and slots are ordered inside each rank by barycentres, down and up, keeping the order with the fewest
+   crossings.
 4. Each rank is placed at the least-squares distance from its neighbours that its order allows.
 
 No edge can cross a box: inside a rank it runs straight down in a slot of its own, and between ranks there are no boxes.
@@ -39,7 +41,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Route:
-    """An edge: a start and cubic Bezier segments of three points each, up to the foot of the arrowhead; then its tip."""
+    """An edge: a start and cubic Bezier segments of three points each, up to the arrowhead's foot; then its tip."""
 
     curve: tuple[Point, ...]
     tip: Point
@@ -58,8 +60,9 @@ class Layout:
 def layered(sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int]]) -> Layout:
     """Lay out boxes of the given (width, height), with edges (from, to) between their numbers.
 
-    Boxes are numbered in an order in which edges run forward; one that runs backward is laid out as its reverse and drawn
-    the right way round.  The same arguments give the same layout.  Raises ValueError for an edge from a box to itself.
+    Boxes are numbered in an order in which edges run forward; one that runs backward is laid out as its reverse and
+    drawn the right way round.  The same arguments give the same layout.  Raises ValueError for an edge from a box to
+    itself.
     """
     if any(a == b for a, b in edges):
         raise ValueError("layered: an edge from a box to itself cannot be drawn; leave it out")
@@ -127,7 +130,8 @@ class Net:
 
 
 def lanes(rank: list[int], far: list[int]) -> dict[int, int]:
-    """The boxes whose trunks are too long for slots, each with the number of its lane; trunks in one lane do not overlap.
+    """The boxes whose trunks are too long for slots, each with the number of its lane; trunks in one lane do not
+    overlap.
 
     There may be about as many slots as four times the boxes.
     """
@@ -209,7 +213,8 @@ def crossings(net: Net) -> int:
 def place(net: Net, sweeps: int = 12) -> None:
     """Give every vertex an x: rank by rank, as near to its neighbours as order and separations allow.
 
-    Sweeps look up or down in turn; the last ones look both ways, and there a trunk goes on straight below where it began.
+    Sweeps look up or down in turn; the last ones look both ways, and there a trunk goes on straight below where it
+    began.
     """
     apart = [separations(net, row) for row in net.rows]
     for row, offsets in zip(net.rows, apart, strict=True):

@@ -1,7 +1,7 @@
 """LaTeX to MathML, so that a page shows formulas offline and without a script.
 
-``notation`` reads the LaTeX; here its tree is printed.  Everything that comes out is escaped, so a name cannot become an
-element of the page.
+``notation`` reads the LaTeX; here its tree is printed.  Everything that comes out is escaped, so a name cannot become
+an element of the page.
 """
 
 from __future__ import annotations

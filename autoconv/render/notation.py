@@ -1,8 +1,10 @@
-r"""LaTeX read once, into a small tree that is printed as MathML (``mathml``) or as plain text, and that knows how tightly it binds.
+r"""LaTeX read once, into a small tree that is printed as MathML (``mathml``) or as plain text, and that knows how
+tightly it binds.
 
-The subset is what the rows of the table and the views write: fractions, roots, subscripts and superscripts, big sums, matrices,
-\left .. \right, upright names, Greek letters.  What is not understood is kept as text, never dropped.  A row's template is read
-with private-use characters in place of its operands; how tightly each operand must bind is told by what stands beside it.
+The subset is what the rows of the table and the views write: fractions, roots, subscripts and superscripts, big sums,
+matrices, \left .. \right, upright names, Greek letters.  What is not understood is kept as text, never dropped.  A
+row's template is read with private-use characters in place of its operands; how tightly each operand must bind is told
+by what stands beside it.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ OPEN, SUM, PRODUCT, APPLIED, FACTOR, ATOM = range(6)  # how tightly an expressio
 
 # fmt: off
 GREEK = dict(zip(
-    ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "pi",
-     "rho", "sigma", "tau", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Phi",
-     "Psi", "Omega"],
+    ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu",
+     "xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi",
+     "Sigma", "Phi", "Psi", "Omega"],
     "αβγδεζηθικλμνξπρστφχψωΓΔΘΛΞΠΣΦΨΩ", strict=True))
 OPERATORS = {
     "cdot": "⋅", "times": "×", "ge": "≥", "le": "≤", "ne": "≠", "approx": "≈", "in": "∈", "partial": "∂", "odot": "⊙",
@@ -41,11 +43,12 @@ _OPENING = {"", "(", "[", "{", ",", "=", "+", "-", "&", r"\cdot", r"\left"}  # a
 class Part:
     """A piece of a formula: what ``kind`` it is, its own ``text``, and the ``parts`` it consists of.
 
-    Without parts: "number", "letter", "slot" (an operand of a template), "mark" (+ or a bracket), "sign" (a leading minus),
-    "words" (text or a name; ``style`` is the command), "symbol" (a known command), "function" (an unknown command, as tanh),
-    "space" (of a command's width), "blank" (white space of the source), "apart" (between an upright name and its operand).
-    With parts: "group" (in braces; the formula itself), "fraction", "root", "accent", "coloured", "fence" (\\left .. \\right),
-    "scripted" (base, subscript, superscript; a script may be empty), "table" (of "row"s of groups).
+    Without parts: "number", "letter", "slot" (an operand of a template), "mark" (+ or a bracket), "sign" (a leading
+    minus), "words" (text or a name; ``style`` is the command), "symbol" (a known command), "function" (an unknown
+    command, as tanh), "space" (of a command's width), "blank" (white space of the source), "apart" (between an upright
+    name and its operand). With parts: "group" (in braces; the formula itself), "fraction", "root", "accent",
+    "coloured", "fence" (\\left .. \\right), "scripted" (base, subscript, superscript; a script may be empty), "table"
+    (of "row"s of groups).
     """
 
     kind: str
@@ -159,7 +162,8 @@ class _Reader:
             return Part("symbol", name)
         if len(name) == 1:
             return Part("mark", name, style="escaped")
-        # The name of a function, as a row's formula brings it: \tanh, \ln; with an argument in braces it is something else.
+        # The name of a function, as a row's formula brings it: \tanh, \ln; with an argument in braces it is something
+        # else.
         unknown = self.at < len(self.tokens) and self.tokens[self.at] == "{"
         return Part("words", name, style="text") if unknown else Part("function", name)
 
@@ -254,8 +258,8 @@ def _grouped(words: str) -> str:
 
 @dataclass(frozen=True)
 class Template:
-    """A row's LaTeX formula, read: its ``text`` with a private-use character for each operand, how tightly each operand must
-    bind in LaTeX (``needs``) and in text (``spelled``), and how tightly the whole ``binds``."""
+    """A row's LaTeX formula, read: its ``text`` with a private-use character for each operand, how tightly each operand
+    must bind in LaTeX (``needs``) and in text (``spelled``), and how tightly the whole ``binds``."""
 
     text: str
     needs: tuple[int, ...]

@@ -1,4 +1,5 @@
-"""One HTML page for all that is saved as a page: it needs nothing else, loads nothing, and reads well on light and dark screens.
+"""One HTML page for all that is saved as a page: it needs nothing else, loads nothing, and reads well on light and dark
+screens.
 
 Its content policy forbids every request, and allows only the one script, whose hash it names.
 """

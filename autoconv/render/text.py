@@ -43,7 +43,7 @@ def uniform(array: np.ndarray) -> str | None:
 
 
 def clean(text: str) -> str:
-    """Text without characters that XML forbids or that would disturb a label; control characters become their pictures."""
+    """Text without what XML forbids or what would disturb a label; control characters become their pictures."""
     return "".join(
         c if c.isprintable() else chr(0x2400 + ord(c)) if ord(c) < 32 else "\N{REPLACEMENT CHARACTER}" for c in text
     )

@@ -1,8 +1,8 @@
 """What a reader asks about: which element of which tape, written as ``w[0, 0]``, as its text, or as (tensor, index).
 
-Written after the recording, ``w[0, 0]`` is a new line that the tape does not have.  It is followed back through movement
-operations (indexing, reshaping, transposing) to the tensor that stands on the tape, with those run on the numbers of its
-elements.
+Written after the recording, ``w[0, 0]`` is a new line that the tape does not have.  It is followed back through
+movement operations (indexing, reshaping, transposing) to the tensor that stands on the tape, with those run on the
+numbers of its elements.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from ..tape import Tape, Tensor, describe
 
 Output = Tensor | FlatTape
 _NAMES = (
-    "identity", "stop_gradient", "cast", "reshape", "permute_dims", "flip", "broadcast_to", "pad", "crop", "index", "take",
-    "windows", "scatter",
+    "identity", "stop_gradient", "cast", "reshape", "permute_dims", "flip", "broadcast_to", "pad", "crop", "index",
+    "take", "windows", "scatter",
 )  # fmt: skip
 MOVES = {TABLE[name] for name in _NAMES}  # rows whose first operand has every element of the result
 
@@ -29,8 +29,9 @@ MOVES = {TABLE[name] for name in _NAMES}  # rows whose first operand has every e
 def resolve(thing: Any, tape: Tape) -> tuple[Tensor, np.ndarray]:
     """The line of ``tape`` that ``thing`` belongs to, and the flat indices of the elements that it has of it.
 
-    thing: a Tensor (on the tape: all its elements), an element or part of one, as in ``w[0, 0]`` or ``w[:, 1]``, or a pair
-    (tensor, index), as in ``(w, (0, 0))``.  Raises TypeError for anything else, ValueError if it is not of this tape.
+    thing: a Tensor (on the tape: all its elements), an element or part of one, as in ``w[0, 0]`` or ``w[:, 1]``, or a
+    pair (tensor, index), as in ``(w, (0, 0))``.  Raises TypeError for anything else, ValueError if it is not of this
+    tape.
     """
     key: Any = ()
     if isinstance(thing, tuple) and len(thing) == 2 and isinstance(thing[0], Tensor):
@@ -45,7 +46,8 @@ def resolve(thing: Any, tape: Tape) -> tuple[Tensor, np.ndarray]:
         if line.primitive not in MOVES:
             outputs = ", ".join(describe(y) for y in tape.outputs)
             raise ValueError(
-                f"focus: {describe(thing)} is not on the tape of {outputs}: nothing there was computed from it. Give a Tensor "
+                f"focus: {describe(thing)} is not on the tape of {outputs}: nothing there was computed from it. "
+                "Give a Tensor "
                 f"that was read, or an element of one, as in w[0, 0]"
             )
         chain.append(line)
@@ -66,7 +68,8 @@ def resolve(thing: Any, tape: Tape) -> tuple[Tensor, np.ndarray]:
 def parse_at(
     at: str, tape: Tape, names: Mapping[str, Any] | None = None, operation: str = "at"
 ) -> tuple[Tensor, tuple[int, ...]]:
-    """The tensor and index that a text as "w1[0,0]", "conv1.weight[0, 0, 0, 3]", "%7[1]" or "loss" means; nothing is run.
+    """The tensor and index that a text as "w1[0,0]", "conv1.weight[0, 0, 0, 3]", "%7[1]" or "loss" means; nothing is
+    run.
 
     Names are those of the tensors on the tape, then ``names`` (variables), then line numbers of repr(tape).  Raises
     ValueError with the names there are, or the shape that the index must fit.
@@ -88,8 +91,8 @@ def asked(operation: str, y: Any, thing: Any, of: Any) -> tuple[Any, Any]:
     """(what is asked about, the output) of a call of ``explain``, ``paths`` or ``uses``.
 
     The output comes first, ``explain(loss, w[0, 0])``, or has its name, and then what is asked about stands first,
-    ``explain(w[0, 0], of=loss)``.  The other order, which was the rule once, still works with a DeprecationWarning where it
-    can be told: where the second was computed from the first, and not the first from the second.
+    ``explain(w[0, 0], of=loss)``.  The other order, which was the rule once, still works with a DeprecationWarning
+    where it can be told: where the second was computed from the first, and not the first from the second.
     """
     if of is not None:
         if y is not None and thing is not None:

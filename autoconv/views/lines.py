@@ -1,4 +1,5 @@
-"""What a line of a tape is to a reader: its role (parameter, weight, written number, line of the sweep), its name, its formula.
+"""What a line of a tape is to a reader: its role (parameter, weight, written number, line of the sweep), its name, its
+formula.
 
 The formulas are those of ``render.latex``, which knows rows and texts; here they are filled with the lines of a tape.
 """
@@ -34,7 +35,9 @@ def serves(line: Tensor) -> Tensor | None:
 
 
 def weights(tape: Tape) -> set[int]:
-    """The ids of the inputs whose elements have colours: parameters, and what contractions read as their second operand."""
+    """The ids of the inputs whose elements have colours: parameters, and what contractions read as their second
+    operand.
+    """
     found: set[int] = set()
     for line in reversed(tape):
         second = line.operands[1:2] if "spec" in line.params and serves(line) is None else ()
@@ -44,7 +47,9 @@ def weights(tape: Tape) -> set[int]:
 
 
 def variables(names: Mapping[str, Any]) -> dict[int, str]:
-    """id(tensor) -> the first variable that holds it; names with a leading underscore (a notebook's history) do not count."""
+    """id(tensor) -> the first variable that holds it; names with a leading underscore (a notebook's history) do not
+    count.
+    """
     found: dict[int, str] = {}
     for name, x in names.items():
         if isinstance(x, Tensor) and not name.startswith("_"):
@@ -56,9 +61,11 @@ def variables(names: Mapping[str, Any]) -> dict[int, str]:
 
 
 def subscripts(tape: Tape) -> dict[int, str]:
-    """id(line) -> "flat" for the lines whose elements are counted from 1, as w_2; all others have a "matrix" index, w[0,1].
+    """id(line) -> "flat" for the lines whose elements are counted from 1, as w_2; all others have a "matrix" index,
+    w[0,1].
 
-    ``ac.tensor(..., subscripts="flat")`` says so of an input; what is computed from flat tensors alone (and constants) is flat.
+    ``ac.tensor(..., subscripts="flat")`` says so of an input; what is computed from flat tensors alone (and constants)
+    is flat.
     """
     if not any(line.subscripts == "flat" for line in tape):
         return {}
@@ -79,8 +86,8 @@ call = partial(latex.call, setting=setting)
 def line_latex(line: Tensor, names: Mapping[int, str], numbers: bool = False) -> str:
     """The formula of a line from its row: operands by name (``names`` maps id(tensor) to it), or the run's own numbers.
 
-    An operand that has no name is a box.  Params are added where they matter.  A line without a primitive is its name or its
-    number.
+    An operand that has no name is a box.  Params are added where they matter.  A line without a primitive is its name
+    or its number.
     """
     if line.primitive is None:
         return operand(line, names, numbers).latex

@@ -1,8 +1,9 @@
 """The geometry of convolution and pooling lines, for pictures of windows sliding over grids.
 
-Nothing is guessed from shapes: the names (places) of the input's elements are run through the recorded lines (reshape, pad,
-take, flip) up to ``windows`` and ``contract``, and where they arrive is the geometry: padding, clamped cells, groups, layouts
-and flipped kernels all come out of it.  Every geometry is told in three spatial dimensions, the missing ones of size 1.
+Nothing is guessed from shapes: the names (places) of the input's elements are run through the recorded lines (reshape,
+pad, take, flip) up to ``windows`` and ``contract``, and where they arrive is the geometry: padding, clamped cells,
+groups, layouts and flipped kernels all come out of it.  Every geometry is told in three spatial dimensions, the missing
+ones of size 1.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ Axis = tuple[int, int]  # (size, step): step is the distance of neighbours in th
 class WindowGeometry:
     """One convolution or pooling: y[n, p, g, o] reads x[n, cells(p, u), g, c] (and w[u, c, g, o]).
 
-    ``cells[d][q]`` is the input coordinate at padded coordinate q along dimension d, -1 in the zero padding; window number p
-    reads q = p * stride + u * dilation.  A flat index is base + sum of index * step over the axes.  In pooling, channels are ``c`` alone.
+    ``cells[d][q]`` is the input coordinate at padded coordinate q along dimension d, -1 in the zero padding; window
+    number p reads q = p * stride + u * dilation.  A flat index is base + sum of index * step over the axes.  In
+    pooling, channels are ``c`` alone.
     """
 
     kind: str
@@ -49,7 +51,9 @@ class WindowGeometry:
         return tuple(size for size, _ in self.made["space"])
 
     def place(self, **index: Any) -> int:
-        """The flat index in the input of the cell that window ``at`` reads at tap ``tap`` (image n, group g, channel c); -1: padding."""
+        """The flat index in the input of the cell that window ``at`` reads at tap ``tap`` (image n, group g, channel
+        c); -1: padding.
+        """
         flat = 0
         for d, (p, u) in enumerate(zip(index["at"], index["tap"], strict=True)):
             coordinate = self.cells[d][p * self.stride[d] + u * self.dilation[d]]
@@ -102,7 +106,10 @@ def _geometry(call: Scope, windows: Tensor, inside: tuple[Tensor, ...], members:
     others = [i for i in range(padded.ndim) if i not in axes]
     step_of = {i: _step(padded, start, i) for i in others}
 
-    contraction = next((x for x in inside if x.primitive is not None and x.primitive.name == "contract" and x.operands[0] is windows), None)  # fmt: skip
+    contraction = next(
+        (x for x in inside if x.primitive is not None and x.primitive.name == "contract" and x.operands[0] is windows),
+        None,
+    )
     output = inside[-1]
     kernel: Tensor | None = None
     weight: dict[str, Any] = {}
@@ -129,7 +136,9 @@ def _geometry(call: Scope, windows: Tensor, inside: tuple[Tensor, ...], members:
         letters_of = "n" + ("xyz"[:dims] + "c" if first == 1 else "c" + "xyz"[:dims])
         made = _made(tuple(rest), letters_of, dims, "nc")
         read = {"n": (padded.shape[0], step_of[0]), "g": (1, 0), "c": (padded.shape[others[1]], step_of[others[1]])}
-    if output.size != int(np.prod([size for name, axis in made.items() for size, _ in ([axis] if name != "space" else axis)])):  # fmt: skip
+    if output.size != int(
+        np.prod([size for name, axis in made.items() for size, _ in ([axis] if name != "space" else axis)])
+    ):
         return None
     read["space"] = _three(space, (1, 0))
     three = lambda values: tuple(_three(list(values), 1))

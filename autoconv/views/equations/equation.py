@@ -1,9 +1,9 @@
 """An explanation written out: as text, LaTeX, MathML, Markdown and CSV, and as HTML for a notebook.
 
-A statement is one derivative in three parts, symbols = numbers = result.  Long sums are folded: their pattern, the first
-terms and the last; below the first statement stand those of its cotangents, down to the depth that was asked for.  In a
-notebook there are three columns, and levels that open with a click: plain HTML with <details> and MathML, no script, nothing
-from elsewhere, in the colours of the page around it.
+A statement is one derivative in three parts, symbols = numbers = result.  Long sums are folded: their pattern, the
+first terms and the last; below the first statement stand those of its cotangents, down to the depth that was asked
+for.  In a notebook there are three columns, and levels that open with a click: plain HTML with <details> and MathML, no
+script, nothing from elsewhere, in the colours of the page around it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ class Statement:
 
     @property
     def formulas(self) -> list[Expression]:
-        """What stands between ``left`` and ``result``; a single number alone would only repeat the result with fewer digits."""
+        """What stands between ``left`` and ``result``; a single number alone would only repeat the result with fewer
+        digits.
+        """
         alone = len(self.whole.terms) == 1 and "·" not in self.numbers.text
         return [x for x in (self.pattern, self.symbols, None if alone else self.numbers) if x]
 
@@ -99,7 +101,7 @@ def derivative(whole: Sum) -> Expression:
 
 
 def statements(explanation: Explanation) -> tuple[list[Statement], list[tuple[Sum, Any]], bool]:
-    """The statements of an explanation, first its own; the tensors whose cotangents they name; and whether more follow."""
+    """The statements of an explanation, its own first; the tensors whose cotangents they name; whether more follow."""
     root = explanation.sum
     if root is None:
         return [], [], False
@@ -154,7 +156,13 @@ def legend(legends: Sequence[tuple[Sum, Any]]) -> list[Expression]:
             if any(line.text.startswith("d(t)") for line in lines):
                 continue
         flat = whole.context.symbols.subscripts(x) == "flat"
-        index = Expression("", "") if x.size == 1 and delta.text == "d" else Expression("_{k}", "_k") if flat else Expression("", "[...]")  # fmt: skip
+        index = (
+            Expression("", "")
+            if x.size == 1 and delta.text == "d"
+            else Expression("_{k}", "_k")
+            if flat
+            else Expression("", "[...]")
+        )
         latex = rf"{delta.latex}{index.latex} = \frac{{\partial {of.latex}}}{{\partial {name.latex}{index.latex}}}"
         lines.append(Expression(latex, f"{delta.text}{index.text} = d{of.text}/d{name.text}{index.text}"))
     if origins:
@@ -281,7 +289,9 @@ STYLE = f"""<style>
 .ac-eq{{font:14px/1.45 system-ui,sans-serif;max-width:72rem;overflow-x:auto;color:inherit}}
 .ac-eq math{{font-size:1.08em}}
 .ac-eq .ac-top{{padding:.3em 0 .5em;overflow-x:auto}}
-.ac-eq .ac-row{{display:grid;grid-template-columns:minmax(7em,1.2fr) minmax(9em,2fr) minmax(9em,2fr) minmax(5em,.8fr);gap:.3em 1em;padding:.15em .4em;align-items:center;border-top:1px solid color-mix(in srgb,currentColor 15%,transparent)}}
+.ac-eq .ac-row{{display:grid;gap:.3em 1em;padding:.15em .4em;align-items:center;
+grid-template-columns:minmax(7em,1.2fr) minmax(9em,2fr) minmax(9em,2fr) minmax(5em,.8fr);
+border-top:1px solid color-mix(in srgb,currentColor 15%,transparent)}}
 .ac-eq .ac-row>*{{min-width:0;overflow-wrap:anywhere}}
 .ac-eq .ac-row>:last-child{{text-align:right;font-variant-numeric:tabular-nums}}
 .ac-eq .ac-head{{font-size:.85em;opacity:.75;border-top:0}}
@@ -293,7 +303,8 @@ STYLE = f"""<style>
 .ac-eq details>summary .ac-where::before{{content:"\\25B8\\00A0"}}
 .ac-eq details[open]>summary .ac-where::before{{content:"\\25BE\\00A0"}}
 .ac-eq summary:hover,.ac-eq summary:focus-visible{{background:color-mix(in srgb,currentColor 8%,transparent)}}
-.ac-eq .ac-level{{margin:.2em 0 .5em .7em;padding-left:.7em;border-left:3px solid color-mix(in srgb,#0072b2 60%,transparent)}}
+.ac-eq .ac-level{{margin:.2em 0 .5em .7em;padding-left:.7em;
+border-left:3px solid color-mix(in srgb,#0072b2 60%,transparent)}}
 .ac-eq .ac-more{{padding:.25em .4em;opacity:.8}}
 .ac-eq .ac-zero{{border-left:3px solid #d55e00;padding:.2em .6em;margin:.4em 0}}
 .ac-eq .ac-dot{{display:inline-block;width:.7em;height:.7em;border-radius:50%;margin-right:.4em}}
@@ -352,7 +363,10 @@ def _line(s: Statement) -> str:
 def _table(whole: Sum, opened: set[int], folded: int = 0) -> str:
     if not whole.terms:
         return ""
-    head = '<div class="ac-row ac-head"><span>by way of</span><span>symbols</span><span>= numbers</span><span>= result</span></div>'
+    head = (
+        '<div class="ac-row ac-head"><span>by way of</span><span>symbols</span><span>= numbers</span><span>= '
+        "result</span></div>"
+    )
     rows = [_row(term, opened) for term in whole.terms[:ROWS]]
     rest = whole.terms[ROWS:]
     beyond = len(rest) - folded
@@ -364,13 +378,17 @@ def _table(whole: Sum, opened: set[int], folded: int = 0) -> str:
     rows.append(note)
     if len(whole.terms) == 1:
         return head + "".join(rows)
-    total = f'<div class="ac-row ac-total"><span>sum of {len(whole.terms):,} terms</span><span></span><span></span><span>{escape(result(whole.total))}</span></div>'
+    total = (
+        f'<div class="ac-row ac-total"><span>sum of {len(whole.terms):,} '
+        f"terms</span><span></span><span></span><span>{escape(result(whole.total))}</span></div>"
+    )
     return head + "".join(rows) + total
 
 
 def _row(term: Term, opened: set[int]) -> str:
     cells = (
-        f'<span class="ac-where">{escape(clean(term.output))}</span><span>{_dot(term.sum, term.partner)}{mathml(term.written.latex, annotated=False)}</span>'
+        f'<span class="ac-where">{escape(clean(term.output))}</span>'
+        f"<span>{_dot(term.sum, term.partner)}{mathml(term.written.latex, annotated=False)}</span>"
         f"<span>{mathml(digits(term).latex, annotated=False)}</span><span>{escape(result(term.product))}</span>"
     )
     below = term.opened

@@ -42,8 +42,9 @@ def explain(
     Called as ``explain(y, w[0, 0])``, or as ``explain(w[0, 0], of=y)``.
 
     y: a tensor with one element, such as a loss (or its ``ac.expand``).  thing: an element, as ``w[0, 0]`` of a weight,
-    pixel, bias or intermediate result, or a 0-d tensor, or a pair (tensor, index).  depth: levels that are written out; 1
-    keeps the cotangents as symbols, None goes on to ``y``.  names: variables that name tensors without a name, as locals().
+    pixel, bias or intermediate result, or a 0-d tensor, or a pair (tensor, index).  depth: levels that are written out;
+    1 keeps the cotangents as symbols, None goes on to ``y``.  names: variables that name tensors without a name, as
+    locals().
 
     Raises TypeError for what is no tensor or cannot be differentiated, ValueError for more than one element or a depth
     below 1, RuntimeError if an input was given a new value since.
@@ -51,8 +52,12 @@ def explain(
     >>> x, w = ac.tensor([1.0, 2.0], name="x"), ac.tensor([3.0, 4.0], name="w")
     >>> y = (w * x).sum()
     >>> ac.explain(y, w[1])
-    dL/dw[1] = x[1]
+    dL/dw[1] = x[1] d[1]
+             = 2·1
              = 2
+      with d[...] = dL/d%2[...]
+      where %2 is the result of mul
+      d[1] = 1
     """
     if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
         raise ValueError(f"explain: depth={depth!r}; use a whole number of levels from 1, or None for all")
@@ -69,5 +74,5 @@ def explain(
 
 
 def explain_text(of: Tensor, at: str, names: Mapping[str, Any] | None = None, depth: int | None = None) -> str:
-    """The explanation of the element written ``at``, as "w1[0,0]", of the tape of ``of``: what the command line prints."""
+    """The explanation of the element written ``at``, as "w1[0,0]", in ``of``: what the command line prints."""
     return explain(parse_at(at, Tape(of), names), of=of, depth=depth, names=names).text

@@ -24,12 +24,13 @@ CHOICES = {"where": "not chosen by where"}
 
 
 class Explanation:
-    """The equation of one gradient.  ``terms`` and ``total`` are numbers; a notebook shows the equation, levels to open.
+    """The equation of one gradient.  ``terms`` and ``total`` are numbers; a notebook shows the equation, levels to
+    open.
 
     ``terms``: each with upstream cotangent, local derivative, product and output position; ``total``: the gradient;
     ``reason``: why it is zero, or None; ``text``, ``latex``, ``mathml``, ``markdown``, ``csv``, ``html``: the equation.
-    What these are made of: ``sum`` (None for a tensor that the output was not computed from), its ``context`` (output, names),
-    ``at`` (the element, written) and ``depth``.
+    What these are made of: ``sum`` (None for a tensor that the output was not computed from), its ``context`` (output,
+    names), ``at`` (the element, written) and ``depth``.
     """
 
     def __init__(self, context: Context, sum_: Sum | None, depth: int | None, at: Expression) -> None:
@@ -110,7 +111,10 @@ def reason(whole: Sum) -> str | None:
     if not whole.terms:
         return unread(whole)
     if products.any():
-        return f"terms that cancel: the {np.count_nonzero(products)} that are not 0 sum to {'0' if whole.total == 0 else '0 to rounding'}"
+        return (
+            f"terms that cancel: the {np.count_nonzero(products)} that are not 0 sum to "
+            f"{'0' if whole.total == 0 else '0 to rounding'}"
+        )
     causes = follow(whole)
     parts = [f"{words} ({count:,}x)" if count > 1 else words for words, count in causes.most_common()]
     return "; ".join(parts) or "no path: every way to the output is cut"
@@ -188,7 +192,7 @@ def cause(whole: Sum, term: Term) -> str:
     curved = [row for row in rows if row and row.differentiable and not row.linear]
     if curved:
         return f"saturated: the slope of {name} is 0 to rounding"
-    return "terms that cancel" if whole.ways.item(term.k) > 1 else f"multiplied by 0 in {name}"
+    return "terms that cancel" if whole.paths.item(term.k) > 1 else f"multiplied by 0 in {name}"
 
 
 def _between(whole: Sum, term: Term) -> set[int]:

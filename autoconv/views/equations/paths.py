@@ -1,10 +1,10 @@
 """``ac.paths``: the paths from one number to the output, the product of slopes along each, and what closes the others.
 
-A path is open if no slope on it is 0, and closed if one is, as by a relu whose input is negative: the active and inactive
-paths of the literature.
+A path is open if no slope on it is 0, and closed if one is, as by a relu whose input is negative: the active and
+inactive paths of the literature.
 
-There may be far too many to list.  They are counted by one pass over the tape, forwards and backwards; only the largest are
-walked: a bound on what each scalar can still reach says where to go on, so that they come in order of size.
+There may be far too many to list.  They are counted by one pass over the tape, forwards and backwards; only the largest
+are walked: a bound on what each scalar can still reach says where to go on, so that they come in order of size.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ WORK = 20_000  # scalars that a search for the largest paths may look at
 
 @dataclass(frozen=True)
 class Path:
-    """The elements along one path, the slope of each step, their product, its share of the gradient, and what closes it.
+    """The elements along one path, the slope of each step, their product, its share of the gradient, and what closes
+    it.
 
     ``closed_by`` is the call or row with the first slope of 0, None for an open path.
     """
@@ -46,17 +47,21 @@ class Path:
     share: float
     closed_by: str | None
 
+    @property
+    def part(self) -> str:
+        """Its share of the gradient, or what closes it."""
+        return f"closed by {self.closed_by}" if self.closed_by else f"{self.share:.1%}"
+
     def __repr__(self) -> str:
-        tail = f"closed by {self.closed_by}" if self.closed_by else f"{self.share:.1%}"
-        return f"{short_number(self.product)}  ({tail})  {' -> '.join(self.elements)}"
+        return f"{short_number(self.product)}  ({self.part})  {' -> '.join(self.elements)}"
 
 
 @dataclass(frozen=True)
 class Paths:
     """``paths`` are all of them if there are at most ``limit``, else the largest; ``count`` is how many there are.
 
-    ``closed`` says how many have a slope of 0, by what closes them first: a relu, a max; ``open`` is the rest.  Counts are
-    exact up to 2**53.  ``total`` is the gradient.
+    ``closed`` says how many have a slope of 0, by what closes them first: a relu, a max; ``open`` is the rest.  Counts
+    are exact up to 2**53.  ``total`` is the gradient.
     """
 
     name: str
@@ -83,15 +88,22 @@ class Paths:
     def heading(self) -> str:
         shown = "" if len(self.paths) in (0, self.count) else f"; the {len(self.paths)} largest"
         closed = "".join(f", {many(n)} closed by {what}" for what, n in self.closed.items())
-        return f"{many(self.count)} path{'s' if self.count != 1 else ''} from {self.name} to {self.of}: {many(self.open)} open{closed}{shown}"
+        return (
+            f"{many(self.count)} path{'s' if self.count != 1 else ''} from {self.name} to {self.of}: "
+            f"{many(self.open)} open{closed}{shown}"
+        )
 
     def __repr__(self) -> str:
-        rest = f"the gradient, d{self.of}/d{self.name}, is {self.total:.6g}" if isinstance(self.total, float) else f"the gradient is {self.total}"  # fmt: skip
+        rest = (
+            f"the gradient, d{self.of}/d{self.name}, is {self.total:.6g}"
+            if isinstance(self.total, float)
+            else f"the gradient is {self.total}"
+        )
         return "\n".join([self.heading, *[f"  {p!r}" for p in self.paths], rest])
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td>{escape(short_number(p.product))}</td><td>{escape(f'closed by {p.closed_by}' if p.closed_by else f'{p.share:.1%}')}</td>"
+            f"<tr><td>{escape(short_number(p.product))}</td><td>{escape(p.part)}</td>"
             f'<td style="text-align:left">{escape(clean(" → ".join(p.elements)))}</td></tr>'
             for p in self.paths
         )
@@ -119,12 +131,12 @@ def paths(
 
         d y / d x = sum over the paths x -> t1 -> .. -> y of (d t1 / d x) .. (d y / d tn)
 
-    Called as ``paths(y, w[0, 0])``, or as ``paths(w[0, 0], of=y)``.  A step is one operation on one element; a maximum is
-    one step, however it is defined.
+    Called as ``paths(y, w[0, 0])``, or as ``paths(w[0, 0], of=y)``.  A step is one operation on one element; a maximum
+    is one step, however it is defined.
 
-    y: a tensor with one element (or its ``ac.expand``).  thing: an element, as ``w[0, 0]``.  limit: how many are listed, the
-    largest products first.  names: variables that name tensors without a name, as locals().
-    Raises TypeError and ValueError as ``ac.explain`` does, ValueError for a limit below 1.
+    y: a tensor with one element (or its ``ac.expand``).  thing: an element, as ``w[0, 0]``.  limit: how many are
+    listed, the largest products first.  names: variables that name tensors without a name, as locals(). Raises
+    TypeError and ValueError as ``ac.explain`` does, ValueError for a limit below 1.
 
     >>> x, w = ac.tensor([1.0, 2.0], name="x"), ac.tensor(3.0, name="w")
     >>> ac.paths((w * x).sum(), w)
@@ -191,7 +203,9 @@ def _path(symbols: Symbols, edges: Edges, steps: list[int], total: Any) -> Path:
 
 
 class Edges:
-    """Who reads whom, scalar by scalar, in the order of the tape; a row with a definition is one step from each operand."""
+    """Who reads whom, scalar by scalar, in the order of the tape; a row with a definition is one step from each
+    operand.
+    """
 
     def __init__(self, known: Analysis) -> None:
         flat = known.flat
@@ -208,7 +222,9 @@ class Edges:
                 xs = [flat.value[names] for names in opened.operands]
                 one = arrays.cast(np.ones(block.count), flat.value.dtype)
                 with np.errstate(all="ignore"):
-                    for names, slope in zip(opened.operands, slopes(opened.primitive, opened.params, one, flat.value[here], xs), strict=True):  # fmt: skip
+                    for names, slope in zip(
+                        opened.operands, slopes(opened.primitive, opened.params, one, flat.value[here], xs), strict=True
+                    ):
                         sources.append(names)
                         targets.append(here)
                         taken.append(np.broadcast_to(slope, here.shape))

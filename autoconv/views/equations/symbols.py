@@ -1,8 +1,8 @@
 """Symbols for scalars and for local derivatives: names of elements, formulas of steps, products of slopes along a path.
 
-d row / d operand is read off the row's vjp, recorded once on symbols with cotangent 1: (o - y) ** 2 gives 2(o - y) because
-the rule of ``power`` says so.  Where a derivative is a choice (a maximum) or too long to write, it is written d end / d start;
-a maximum can be opened into its definition: max(0, z) = (0 + z + |0 - z|) / 2.
+d row / d operand is read off the row's vjp, recorded once on symbols with cotangent 1: (o - y) ** 2 gives 2(o - y)
+because the rule of ``power`` says so.  Where a derivative is a choice (a maximum) or too long to write, it is written d
+end / d start; a maximum can be opened into its definition: max(0, z) = (0 + z + |0 - z|) / 2.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ ALGEBRA: dict[str, Callable[..., Product | None]] = {
 
 @cache
 def rule(primitive: Primitive, params: Any, k: int, count: int, numbers: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """The local derivative of a row in operand ``k`` as a tape on scalars: (y, operands, tape), or None for a definition.
+    """The local derivative of a row in operand ``k`` as a tape on scalars: (y, operands, tape), or None for a
+    definition.
 
     ``numbers`` has the operands that are written numbers, None for the others.
     """
@@ -106,7 +107,7 @@ def whole(x: Any) -> Any:
     return int(x) if isinstance(x, float) and x.is_integer() and abs(x) < 1e15 else x
 
 
-PATHS, LONGEST, NESTED = 4, 12, 3  # ways written out, scalars on one way, formulas inside a formula
+PATHS, LONGEST, NESTED = 4, 12, 3  # paths written out, scalars on one path, formulas inside a formula
 LONG = 40  # characters of a derivative inside a call, which has a shorter name
 
 
@@ -128,7 +129,9 @@ class Symbols:
         return self.analysis.flat.blocks[bisect_right(self._firsts, i) - 1]
 
     def place(self, i: int) -> tuple[Tensor, tuple[int, ...]]:
-        """The tensor that a reader knows scalar ``i`` by, and its index: the first named one that has it, else its own line."""
+        """The tensor that a reader knows scalar ``i`` by, and its index: the first named one that has it, else its own
+        line.
+        """
         if self.named[i]:
             for x in self.tensors.values():
                 flat = self._where(x).get(i)
@@ -245,9 +248,11 @@ class Symbols:
             return whole(self.analysis.flat.value.item(i))
         return None
 
-    def local(self, start: int, end: int, ways: float, seen: Array) -> Expression:
-        """d end / d start in symbols: the product of slopes along each way, summed; or d end / d start if that is too long."""
-        found = self._products(start, end, seen) if ways <= PATHS else None
+    def local(self, start: int, end: int, count: float, seen: Array) -> Expression:
+        """d end / d start in symbols: the product of slopes along each path, summed; or d end / d start if that is too
+        long.
+        """
+        found = self._products(start, end, seen) if count <= PATHS else None
         if found:
             merged: dict[tuple[str, ...], Product] = {}
             for product in found:
@@ -263,7 +268,7 @@ class Symbols:
         return self.quotient(start, end)
 
     def partner(self, start: int, end: int, seen: Array) -> int | None:
-        """The scalar that ``start`` is multiplied with on its only way to ``end``; 0 for none, None for any other way."""
+        """The scalar that ``start`` is multiplied with on its only path to ``end``; 0: none; None: any other path."""
         flat, i, met = self.analysis.flat, end, 0
         for _ in range(LONGEST):
             operands = self._operands(i)
@@ -271,7 +276,11 @@ class Symbols:
             if len(on_way) != 1:
                 return None
             (k,) = on_way
-            if len(operands) == 2 and flat.slope[flat.start[i] + k] == flat.value[operands[1 - k]] and self.slope(i, k) == Product(1, (self.expression(operands[1 - k]),)):  # fmt: skip
+            if (
+                len(operands) == 2
+                and flat.slope[flat.start[i] + k] == flat.value[operands[1 - k]]
+                and self.slope(i, k) == Product(1, (self.expression(operands[1 - k]),))
+            ):
                 if met:
                     return None
                 met = operands[1 - k]
@@ -306,7 +315,7 @@ class Symbols:
         return len({x.shape for x in inside}) == 1 and not moves
 
     def _products(self, start: int, end: int, seen: Array) -> list[Product] | None:
-        """The product of slopes of each way from ``start`` to ``end``; None if a row is opened or a way is too long."""
+        """The product of slopes of each path from ``start`` to ``end``, or None if one is too long or opens a row."""
         found: list[Product] = []
         waiting: list[tuple[int, Product, int]] = [(end, Product(), 0)]
         while waiting:
@@ -343,11 +352,11 @@ def opened(symbols: Symbols, end: int, operand: int) -> Expression:
         written[id(about.definition.outputs[0])],
         call(about.primitive, [written[id(x)] for x in about.variables]),
     )
-    ways = _ways(symbols, end, operand)
-    total = sum(_product(way) for way in ways)
-    parts = [[value(x).within(PRODUCT) for x in way if x != 1] or [value(1)] for way in ways]
-    latex = " + ".join(r" \cdot ".join(x.latex for x in way) for way in parts)
-    text = " + ".join("·".join(x.text for x in way) for way in parts)
+    paths = _slopes_along(symbols, end, operand)
+    total = sum(_product(path) for path in paths)
+    parts = [[value(x).within(PRODUCT) for x in path if x != 1] or [value(1)] for path in paths]
+    latex = " + ".join(r" \cdot ".join(x.latex for x in path) for path in parts)
+    text = " + ".join("·".join(x.text for x in path) for path in parts)
     by, result = symbols.element(operand), value(total)
     return Expression(
         rf"{row.latex} = {whole.latex}, \quad \frac{{\partial}}{{\partial {by.latex}}} = {latex} = {result.latex}",
@@ -356,15 +365,15 @@ def opened(symbols: Symbols, end: int, operand: int) -> Expression:
     )
 
 
-def _product(way: list[Any]) -> Any:
+def _product(path: list[Any]) -> Any:
     made: Any = 1
-    for slope in way:
+    for slope in path:
         made = made * slope
     return made
 
 
-def _ways(symbols: Symbols, end: int, operand: int) -> list[list[Any]]:
-    """The slopes along each way from ``operand`` to ``end`` inside one definition."""
+def _slopes_along(symbols: Symbols, end: int, operand: int) -> list[list[Any]]:
+    """The slopes along each path from ``operand`` to ``end`` inside one definition."""
     flat, about = symbols.analysis.flat, symbols.block(end).opened
     found: list[list[Any]] = []
     waiting: list[tuple[int, list[Any]]] = [(end, [])]

@@ -1,4 +1,5 @@
-"""The chain rule at one scalar: its gradient as a sum of terms, each one an upstream cotangent times a local derivative.
+"""The chain rule at one scalar: its gradient as a sum of terms, each one an upstream cotangent times a local
+derivative.
 
     d of / d x = sum over the steps T that read x of (d of / d T) (d T / d x)
 
@@ -22,7 +23,8 @@ INLINE = 3  # steps of a chain without branches that are written into the formul
 
 
 class Term:
-    """One term of a gradient: ``product = upstream * local`` by way of one element, ``output`` at ``position`` of its tensor.
+    """One term of a gradient: ``product = upstream * local`` by way of one element, ``output`` at ``position`` of its
+    tensor.
 
     upstream: d of / d output, a number (``upstream_symbol`` in text, ``upstream_latex``); local: d output / d scalar,
     likewise.  ``opened`` is the Sum that the upstream cotangent is, None at the end of the tape.
@@ -38,7 +40,7 @@ class Term:
     @cached_property
     def local_derivative(self) -> Expression:
         whole = self.sum
-        return whole.context.symbols.local(whole.scalar, self.scalar, whole.ways.item(self.k), whole.seen)
+        return whole.context.symbols.local(whole.scalar, self.scalar, whole.paths.item(self.k), whole.seen)
 
     @property
     def delta(self) -> Expression | None:
@@ -94,7 +96,9 @@ class Term:
 
     @property
     def definitions(self) -> tuple[Expression, ...]:
-        """The rows with a definition on the way (a relu's maximum), opened, with their slopes in numbers; at most three."""
+        """The rows with a definition on the way (a relu's maximum), opened, with their slopes in numbers; at most
+        three.
+        """
         symbols, flat = self.sum.context.symbols, self.sum.context.analysis.flat
         found: list[Expression] = []
         waiting, met = [self.scalar], {self.scalar}
@@ -102,7 +106,11 @@ class Term:
             i = waiting.pop()
             block = symbols.block(i)
             about = block.opened
-            below = [int(o[i - block.first]) for o in about.operands] if about else flat.operands[flat.start[i] : flat.start[i + 1]].tolist()  # fmt: skip
+            below = (
+                [int(o[i - block.first]) for o in about.operands]
+                if about
+                else flat.operands[flat.start[i] : flat.start[i + 1]].tolist()
+            )
             for o in below:
                 if self.sum.seen[o] and (o == self.sum.scalar or not symbols.stops[o]):
                     if about:
@@ -140,7 +148,7 @@ class Sum:
         self.context, self.scalar, self.plain = context, scalar, plain
         symbols = context.symbols
         self.ends: Array
-        self.ends, self.locals, self.ways, self.seen = context.analysis.forward(scalar, symbols.stops)
+        self.ends, self.locals, self.paths, self.seen = context.analysis.forward(scalar, symbols.stops)
         self.at = symbols.element(scalar)
         self.total: Any = context.analysis.cotangent.item(scalar)
 
@@ -155,7 +163,9 @@ class Sum:
         return list(found.values())
 
     def cotangent_of(self, x: Any) -> Expression:
-        """The symbol of the cotangent of tensor ``x``: d; with the tensor's name below the first level, or among several."""
+        """The symbol of the cotangent of tensor ``x``: d; with the tensor's name below the first level, or among
+        several.
+        """
         if self.plain and len(self.targets) == 1:
             return Expression(r"\delta", "d")
         name = symbol(self.context.symbols.label(x))
@@ -173,7 +183,7 @@ class Sum:
 
     @cached_property
     def chain(self) -> Expression | None:
-        """The whole derivative as one product, if its way to the end of the tape has no branches and few steps."""
+        """The whole derivative as one product, if its path to the end of the tape has no branches and few steps."""
         factors: list[Expression] = []
         at: Sum | None = self
         for _ in range(INLINE):
@@ -197,7 +207,9 @@ class Sum:
 
     @cached_property
     def pattern(self) -> Expression | None:
-        """The sum with its index ranges, if the terms are one tensor's cotangents times one tensor's elements (or alone)."""
+        """The sum with its index ranges, if the terms are one tensor's cotangents times one tensor's elements (or
+        alone).
+        """
         symbols = self.context.symbols
         if len(self.ends) < 2 or len(self.targets) != 1 or self.delta(int(self.ends[0])) is None:
             return None
@@ -253,7 +265,9 @@ def ranges(places: Array) -> tuple[list[str], list[tuple[str, int, int]]] | None
 
 
 def affine(read: Array, places: Array, letters: list[str]) -> list[str] | None:
-    """Each column of ``read`` as a constant or as factor * letter + offset of one column of ``places``; None if one is not."""
+    """Each column of ``read`` as a constant or as factor * letter + offset of one column of ``places``; None if one is
+    not.
+    """
     found: list[str] = []
     for column in read.T:
         if (column == column[0]).all():

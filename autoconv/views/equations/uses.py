@@ -1,7 +1,7 @@
 """``ac.uses``: how often each element of a tensor is read, as a grid: what ``overlap_add`` (col2im) makes of ones.
 
-Windows read the middle of an image more often than its border.  The adjoint of reading is adding up, so on frames of ones it
-counts the readers; an inverse would have to divide by that count, which is why the adjoint is not the inverse.
+Windows read the middle of an image more often than its border.  The adjoint of reading is adding up, so on frames of
+ones it counts the readers; an inverse would have to divide by that count, which is why the adjoint is not the inverse.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class Uses:
         return (
             f"The windows read the elements {span}"
             + (f" ({never:,} never)" if never else "")
-            + ". This grid is overlap_add (col2im) of ones: the adjoint of windows adds up what every window holds. It is not the "
+            + ". This grid is overlap_add (col2im) of ones: the adjoint of windows adds up what every window "
+            "holds. It is not the "
             "inverse: overlap_add(windows(x)) is x times this grid; to get x back, divide by it (where it is not 0)."
         )
 
@@ -91,7 +92,11 @@ class Uses:
 
 def _cell(count: int, most: int) -> str:
     share = round(8 + 52 * count / most)
-    style = f"background:color-mix(in srgb,#0072b2 {share}%,transparent);text-align:center;min-width:1.9em;border:1px solid color-mix(in srgb,currentColor 25%,transparent)"
+    style = (
+        "background:color-mix(in srgb,#0072b2 "
+        f"{share}%,transparent);text-align:center;min-width:1.9em;border:1px solid color-mix(in srgb,currentColor "
+        "25%,transparent)"
+    )
     return f'<td style="{style}">{count}</td>' if count else f'<td style="{style};background:none">0</td>'
 
 
@@ -106,9 +111,9 @@ def uses(y: Any = None, x: Any = None, names: Mapping[str, Any] | None = None, *
 
         count[i] = how many windows hold x[i] = overlap_add(ones of the shape of windows(x))[i]
 
-    Called as ``uses(y, x)``, or as ``uses(x, of=y)``.  For windows (convolution, pooling) it is the number of windows that
-    hold the element; for a weight that is shared, the number of positions.  names: variables that name tensors without a
-    name, as locals().  Raises TypeError for what is no Tensor, ValueError for an x that ``y`` does not read.
+    Called as ``uses(y, x)``, or as ``uses(x, of=y)``.  For windows (convolution, pooling) it is the number of windows
+    that hold the element; for a weight that is shared, the number of positions.  names: variables that name tensors
+    without a name, as locals().  Raises TypeError for what is no Tensor, ValueError for an x that ``y`` does not read.
 
     >>> x, w = ac.tensor(np.ones((3, 3)), name="x"), ac.tensor(np.ones((2, 2)), name="w")
     >>> ac.uses(ac.conv2d(x, w), x).counts

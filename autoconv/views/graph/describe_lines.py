@@ -49,7 +49,7 @@ def describe(
 
 
 def sweepable(tape: Tape) -> set[int]:
-    """id(line) of every line that a sweep from the outputs comes to; ``stop_gradient`` and integers cut the others off."""
+    """The ids of the lines that a sweep from the outputs reaches; ``stop_gradient`` and integers cut off others."""
     reached = {id(y) for y in tape.outputs if not y.constant}
     for line in reversed(tape):
         if id(line) in reached:
@@ -83,7 +83,7 @@ class _Words:
         self.forward = len(place)
 
     def called(self, x: Tensor) -> str:
-        """How formulas speak of x: by name, by number, or by its place on the tape; a step inside a definition by "…"."""
+        """How formulas speak of x: by name, number, or place on the tape; a step inside a definition by "…"."""
         same = uniform(x.value) if x.primitive is None and x.constant else None
         known = x.name or self.names.get(id(x)) or same or self.steps.get(id(x))
         return known or (f"%{self.place[id(x)]}" if id(x) in self.place else "(…)")

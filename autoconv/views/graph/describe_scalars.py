@@ -1,7 +1,8 @@
-"""Selected scalars as nodes and edges: one by one, or folded, each class of equal structure once; and where each stands.
+"""Selected scalars as nodes and edges: one by one, or folded, each class of equal structure once; and where each
+stands.
 
-A block is one line of the tape.  Each of its elements has a panel: one box, or the products and their sum, or the lines of a
-definition from top to bottom.
+A block is one line of the tape.  Each of its elements has a panel: one box, or the products and their sum, or the lines
+of a definition from top to bottom.
 """
 
 from __future__ import annotations

@@ -19,7 +19,9 @@ from .selection import stretches
 
 
 def fold_nodes(nodes: Sequence[Node], edges: Sequence[Edge]) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
-    """One node for each class: same kind, operation, params and shapes, reading the same classes, read by the same classes."""
+    """One node for each class: same kind, operation, params and shapes, reading the same classes, read by the same
+    classes.
+    """
     group = _classes(nodes, edges)
     members: dict[tuple[int, int], list[Node]] = defaultdict(list)
     for node in nodes:

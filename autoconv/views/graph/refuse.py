@@ -37,8 +37,10 @@ def too_many_lines(tape: Tape, whole: Tape, request: Request, nodes: int, edges:
         at = next(i for i, x in enumerate(tape) if x is line)
         fitting.append(f"a slice, as in focus=ac.Tape(y)[{at}], direction='up' ({count:,} lines)")
     return (
-        f"graph: zoom={request.zoom!r} would draw {nodes:,} nodes and {edges:,} edges for a tape of {len(whole):,} lines; more than "
-        f"{NODES:,} nodes or {EDGES:,} edges cannot be read: use {' or '.join([*fitting, 'the graph of an intermediate Tensor'])}, "
+        f"graph: zoom={request.zoom!r} would draw {nodes:,} nodes and {edges:,} edges for a tape of {len(whole):,} "
+        "lines; more than "
+        f"{NODES:,} nodes or {EDGES:,} edges cannot be read: use "
+        f"{' or '.join([*fitting, 'the graph of an intermediate Tensor'])}, "
         f"as in ac.graph(hidden)"
     )
 

@@ -27,8 +27,8 @@ from .selection import written
 class Scalars:
     """What a reader wants to know of each scalar of ``flat``; ``names`` maps id(tensor) to the name of its variable.
 
-    ``y`` are the scalars of the result whose gradient is shown (None: there is none).  ``twins`` maps the id of a gradient
-    in a recorded sweep to the tensor whose gradient it is, and whose colours it has.
+    ``y`` are the scalars of the result whose gradient is shown (None: there is none).  ``twins`` maps the id of a
+    gradient in a recorded sweep to the tensor whose gradient it is, and whose colours it has.
     """
 
     def __init__(
@@ -48,7 +48,9 @@ class Scalars:
         self._alias()
 
     def _alias(self) -> None:
-        """For every scalar the line and element it is known by: the first named line that has it, else where it was made."""
+        """For every scalar the line and element it is known by: the first named line that has it, else where it was
+        made.
+        """
         flat = self.flat
         self.line = np.full(len(flat), -1, np.int64)
         self.element = np.zeros(len(flat), np.int64)
@@ -167,7 +169,7 @@ class Scalars:
         return [int(names[i - self.block(i).first]) for names in opened.operands]  # type: ignore[union-attr]
 
     def slopes(self, i: int) -> list[str]:
-        """The local derivative towards each operand: "" where there is none, with the word "tie" where it was chosen."""
+        """The local derivative towards each operand: "" where there is none, with "tie" where it was chosen."""
         operation = self.flat.operations[int(self.flat.operation[i])]
         read, opened = self.operands(i), self.closed(i)
         if opened is not None:
@@ -182,7 +184,8 @@ class Scalars:
         return ["" if self.flat.operation[x] == self._constant else text for x, text in zip(read, found, strict=True)]
 
     def columns(self, group: np.ndarray) -> list[tuple[np.ndarray, np.ndarray | None, bool]]:
-        """(scalars read, slopes or None, whether they may stand at a kink) for each operand of scalars of one operation.
+        """(scalars read, slopes or None, whether they may stand at a kink) for each operand of scalars of one
+        operation.
 
         All terms of sums are one such column.
         """

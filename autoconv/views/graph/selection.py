@@ -22,7 +22,9 @@ DIRECTIONS = ("up", "down", "both")
 
 
 def slice_lines(tape: Tape, focus: list[Tensor], direction: str) -> set[int]:
-    """The ids of ``focus`` and of the lines that it was computed from ("up"), that were computed from it ("down"), or both."""
+    """The ids of ``focus`` and of the lines that it was computed from ("up"), that were computed from it ("down"), or
+    both.
+    """
     up = {id(x) for x in focus}
     down = set(up)
     for line in reversed(tape):
@@ -91,7 +93,9 @@ def stretches(flat: FlatTape) -> Iterator[tuple[int, int]]:
 
 
 def written(flat: FlatTape) -> np.ndarray:
-    """A mask of numbers that stand in the program (the 2 of ``x / 2``, the zero of padding): part of a formula, no node."""
+    """A mask of numbers that stand in the program (the 2 of ``x / 2``, the zero of padding): part of a formula, no
+    node.
+    """
     mask = np.zeros(len(flat), bool)
     mask[0] = True
     for block in flat.blocks:

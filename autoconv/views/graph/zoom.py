@@ -1,11 +1,11 @@
 """Which lines of a tape make one node, at each zoom above the scalars: first in the flow from a tape to its picture.
 
-A zoom is a function from the tape to groups of lines.  At "lines" every line is a group of its own.  At "calls" the lines
-of a composed operation or layer are one group: the outermost scope of kind "call" or "layer" around them, except that a
-scope which contains layers (a model, a Sequential) is opened, so that its layers are seen.  At "model" only the outermost
-model is opened: what it holds directly, layers and further models, are the nodes, with their parameters inside.  Lines
-outside any such scope stay lines.  ``open`` opens further boxes: a call or layer into what it consists of, a row with a
-definition (maximum) into the lines of that.
+A zoom is a function from the tape to groups of lines.  At "lines" every line is a group of its own.  At "calls" the
+lines of a composed operation or layer are one group: the outermost scope of kind "call" or "layer" around them, except
+that a scope which contains layers (a model, a Sequential) is opened, so that its layers are seen.  At "model" only the
+outermost model is opened: what it holds directly, layers and further models, are the nodes, with their parameters
+inside.  Lines outside any such scope stay lines.  ``open`` opens further boxes: a call or layer into what it consists
+of, a row with a definition (maximum) into the lines of that.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ ZOOMS = ("model", "calls", "lines", "scalars")
 class Group:
     """The lines of one node: a single line, or those of a scope with the lines that are read from outside.
 
-    ``step`` is the line of a definition that the node shows in place of its line; ``serves`` the last of the forward lines
-    whose rules a group of a recorded sweep carries out.
+    ``step`` is the line of a definition that the node shows in place of its line; ``serves`` the last of the forward
+    lines whose rules a group of a recorded sweep carries out.
     """
 
     scope: Scope | None
@@ -52,7 +52,9 @@ class Group:
         return self.lines if self.step is None else [self.step, *self.outputs]
 
     def operands(self, owner: Mapping[int, int], number: int) -> list[Tensor]:
-        """What a line reads, one entry for each operand; what a scope reads from outside, in the order of first reading."""
+        """What a line reads, one entry for each operand; what a scope reads from outside, in the order of first
+        reading.
+        """
         if self.scope is None and not self.title:
             return list(self.shown.operands)
         read = {id(x): x for line in self.lines for x in line.operands if owner.get(id(x)) != number}
@@ -61,14 +63,16 @@ class Group:
 
 @dataclass(frozen=True)
 class Opening:
-    """The argument ``open`` of ``ac.graph``: which boxes are opened, by name or Tensor (None and False: none; True: all)."""
+    """The argument ``open`` of ``ac.graph``: which boxes are opened, by name or Tensor (None and False: none; True:
+    all).
+    """
 
     everything: bool | None = None
     names: frozenset[str] = frozenset()
     lines: frozenset[int] = frozenset()
 
     def scopes(self, tape: Tape) -> Callable[[Scope], bool]:
-        """Which scopes of a tape are opened: those named (by name or layer class), and those around what is asked for."""
+        """Which scopes are opened: those named (or of a named layer class), and those around what is asked for."""
         if self.everything:
             return lambda scope: True
         found: set[int] = set()
@@ -107,13 +111,14 @@ class Request:
 
 
 def opening(open: Any) -> Opening:
-    """``open`` as given to ``ac.graph``: None, True, False, a name, a Tensor, or several of them; TypeError otherwise."""
+    """``open`` as given to ``ac.graph``: None, True, False, a name, a Tensor, or several; TypeError otherwise."""
     if open is None or isinstance(open, bool):
         return Opening(open)
     given = [open] if isinstance(open, str | Tensor) else list(open) if isinstance(open, Iterable) else [open]
     if not all(isinstance(x, str | Tensor) for x in given):
         raise TypeError(
-            f"graph: open must be True, False, the name of a box (as in open='maximum') or a list of names and Tensors; found {open!r}"
+            "graph: open must be True, False, the name of a box (as in open='maximum') or a list of names and "
+            f"Tensors; found {open!r}"
         )
     return Opening(
         names=frozenset(x for x in given if isinstance(x, str)),
@@ -279,7 +284,8 @@ def with_sweep(tape: Tape, request: Request) -> tuple[Tape, Request]:
     (y,) = tape.outputs
     if y.size != 1 or y.constant:
         raise ValueError(
-            f"graph: backward=True draws the sweep from a scalar that can be differentiated; found {describe(y)}. Reduce it first, as in y.sum()"
+            f"graph: backward=True draws the sweep from a scalar that can be differentiated; found {describe(y)}. "
+            "Reduce it first, as in y.sum()"
         )
     seed = tensor(np.ones(y.shape), dtype=y.dtype)
     inputs = len(tape.inputs)

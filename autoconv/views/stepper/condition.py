@@ -1,4 +1,6 @@
-"""Elements and conditions as a reader writes them: ``w[0,0]``, ``grad(w) > 3``.  Nothing here is ever evaluated as code."""
+"""Elements and conditions as a reader writes them: ``w[0,0]``, ``grad(w) > 3``.  Nothing here is ever evaluated as
+code.
+"""
 
 from __future__ import annotations
 
@@ -54,14 +56,16 @@ Reader = Callable[[Any], Any]
 
 
 def condition(text: str, tape: Tape, names: Mapping[int, str]) -> Callable[[Any], bool]:
-    """A comparison ``left < right`` as a function of a State; sides are numbers, ``step``, ``w``, ``w[0,0]``, ``value(w)``,
-    ``grad(w)`` and ``abs(...)`` of those.
+    """A comparison ``left < right`` as a function of a State; sides are numbers, ``step``, ``w``, ``w[0,0]``,
+    ``value(w)``, ``grad(w)`` and ``abs(...)`` of those.
 
     It holds if it does for any element, and never for what is not known yet.  Raises ValueError for anything else.
     """
     parts = re.split(r"(<=|>=|==|!=|<|>)", text)
     if len(parts) != 3:
-        raise ValueError(f"step: {text!r} is not one comparison; write it as in grad(w) > 3, w[0,0] <= 0.5 or abs(grad(w)) > 1")  # fmt: skip
+        raise ValueError(
+            f"step: {text!r} is not one comparison; write it as in grad(w) > 3, w[0,0] <= 0.5 or abs(grad(w)) > 1"
+        )
     left, right = (_side(part.strip(), tape, names) for part in (parts[0], parts[2]))
     compare = _COMPARE[parts[1]]
 

@@ -1,9 +1,10 @@
-"""One contribution of the sweep: the rule that sends it to an operand as a formula, and the terms that one element gets of it.
+"""One contribution of the sweep: the rule that sends it to an operand as a formula, and the terms that one element gets
+of it.
 
-A rule is not written down a second time: the row's own vjp is recorded on Tensors, and the little tape that results is read
-off in the formulas of its rows.  A contraction sends its operand one array, but each element of it is a sum over positions:
-``running`` follows one element through those terms, 0 -> 0.12 -> 0.31.  Lines that only move elements (reshape, flip, ...) are
-looked through.
+A rule is not written down a second time: the row's own vjp is recorded on Tensors, and the little tape that results is
+read off in the formulas of its rows.  A contraction sends its operand one array, but each element of it is a sum over
+positions: ``running`` follows one element through those terms, 0 -> 0.12 -> 0.31.  Lines that only move elements
+(reshape, flip, ...) are looked through.
 """
 
 from __future__ import annotations
@@ -78,7 +79,10 @@ def rule(line: Tensor, k: int, names: Mapping[int, str], g: Expression, numbers:
     if primitive is None:
         return g
     if primitive.definition is not None:  # its rule is the sweep of its definition, which the event opens into
-        slope = rf"\frac{{\partial}}{{\partial {symbol(names[id(line.operands[k])]).latex}}} {line_latex(line, names, numbers)}"
+        slope = (
+            rf"\frac{{\partial}}{{\partial {symbol(names[id(line.operands[k])]).latex}}} "
+            rf"{line_latex(line, names, numbers)}"
+        )
         return Expression(rf"{g.latex} \cdot {slope}", f"{g.text} * slope")
     stand_ins = [Tensor(x.value, constant=x.constant) for x in line.operands]
     copy = Tensor(line.value, primitive, tuple(stand_ins), line.params, constant=line.constant)
@@ -122,7 +126,9 @@ Index = tuple[int, ...]
 
 
 def running(event: Event, index: Index) -> list[Any]:
-    """The gradient of ``event.target[index]`` from 0 through every term up to this event; each event ends on its exact sum."""
+    """The gradient of ``event.target[index]`` from 0 through every term up to this event; each event ends on its exact
+    sum.
+    """
     chain: list[Event] = []
     at: Event | None = event
     while at is not None:

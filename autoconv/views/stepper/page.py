@@ -1,11 +1,11 @@
 """The interactive page: one JSON trace, a style sheet and a script in one HTML file that needs nothing else.
 
-The page loads nothing and evaluates nothing: its content policy forbids every request, and allows only the one script and
-the one style sheet whose hashes it names.  Data are JSON in which no character can end the element around it.
+The page loads nothing and evaluates nothing: its content policy forbids every request, and allows only the one script
+and the one style sheet whose hashes it names.  Data are JSON in which no character can end the element around it.
 
 Arrays are packed so that a browser unpacks them without a library.  Each is stored plane by plane (all first bytes, all
-second bytes, ...), which compresses well; all arrays together are one zlib stream in base64.  If that is too long, numbers are
-rounded to the four digits that pages show; if it still is, the largest arrays are described instead.
+second bytes, ...), which compresses well; all arrays together are one zlib stream in base64.  If that is too long,
+numbers are rounded to the four digits that pages show; if it still is, the largest arrays are described instead.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ def trace(stepper: Stepper, largest: int | None = LARGEST) -> dict[str, Any]:
 
 
 def with_arrays(data: dict[str, Any], pack: Pack, long: dict[str, Any], largest: int | None) -> dict[str, Any]:
-    """A trace completed by what is long and repeats itself and by the numbers, packed into what ``largest`` leaves for them."""
+    """A trace completed by what is long and repeats itself and by the numbers, packed into what ``largest`` leaves for
+    them.
+    """
     text = json.dumps(long, separators=(",", ":"), allow_nan=False).encode()
     rest = len(html(data, "")) + len(inert(pack.described()))
     arrays, packed, rounded = pack.build(None if largest is None else max(0, largest - rest), text)
@@ -139,7 +141,11 @@ def _event(event: Event, place: dict[int, int], pack: Pack, formulas: Strings, s
         if slope is not None:
             grids.insert(1, ["local", formulas.add(clean(f"local derivative d {name} / d {goal}")), pack.add(slope, 3)])
     if event.opens:
-        found["opens"] = [[formulas.add(clean(e.text)), formulas.add(_bare(e.mathml))] for e in event.open() if e.kind != "input" and e.phase == event.phase]  # fmt: skip
+        found["opens"] = [
+            [formulas.add(clean(e.text)), formulas.add(_bare(e.mathml))]
+            for e in event.open()
+            if e.kind != "input" and e.phase == event.phase
+        ]
     return found
 
 
@@ -218,7 +224,10 @@ def _graph(stepper: Stepper) -> dict[str, Any] | None:
     return {
         "width": round(placed.width, 1),
         "height": round(placed.height, 1),
-        "boxes": [[a, b, *short((x.left, x.top, x.width, x.height))] for (a, b), x in zip(boxes, placed.boxes, strict=True)],
+        "boxes": [
+            [a, b, *short((x.left, x.top, x.width, x.height))]
+            for (a, b), x in zip(boxes, placed.boxes, strict=True)
+        ],
         "edges": [[a, b, _path(route.curve, route.tip)] for (a, b), route in zip(pairs, placed.routes, strict=True)],
         "owner": [owner[id(line)] for line in tape],
         "zoom": "lines" if len(tape) <= MANY else "calls",
@@ -293,7 +302,8 @@ class Pack:
         ]
 
     def build(self, budget: int | None, text: bytes = b"") -> tuple[list[dict[str, Any]], str, bool]:
-        """(a description of each array, the base64 stream, whether numbers were rounded); ``budget``: characters at most.
+        """(a description of each array, the base64 stream, whether numbers were rounded); ``budget``: characters at
+        most.
 
         ``text`` (JSON of what is long and repeats itself) goes first into the stream and counts as well.
         """
@@ -331,7 +341,9 @@ class Pack:
 
 
 def _listed(array: np.ndarray) -> bool:
-    """Whether an array is written out in the trace: whole numbers, truth values and fractions, which have no packed form."""
+    """Whether an array is written out in the trace: whole numbers, truth values and fractions, which have no packed
+    form.
+    """
     return array.dtype.kind != "f" and array.size <= LISTED
 
 

@@ -1,9 +1,9 @@
 """``ac.step``: forward and backward as a list of events, and a walk through them, back and forth.
 
 The forward events are the lines of the tape, the backward ones those of ``autoconv.backward.steps``, the iterator that
-``sweep`` runs to its end: there is no second sweep.  A Stepper holds the events and a position: the number of events that have
-happened.  It never changes the tape; what is known at a position is rebuilt from the events before it.  ``terminal``, ``page``
-and ``filmstrip`` show it.
+``sweep`` runs to its end: there is no second sweep.  A Stepper holds the events and a position: the number of events
+that have happened.  It never changes the tape; what is known at a position is rebuilt from the events before it.
+``terminal``, ``page`` and ``filmstrip`` show it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Event:
 
     @property
     def local(self) -> np.ndarray | None:
-        """The local derivative d line / d operand, one number for each element, for rows that work element by element."""
+        """The local derivative d line / d operand, a number for each element, of rows that work element by element."""
         primitive = self.line.primitive
         if self.operand is None or primitive is None or primitive.group != "arithmetic":
             return None
@@ -206,8 +206,17 @@ def step(
 
     wrt: the Tensors whose gradients are asked for (None: everything y was computed from).  names: variables that name
     Tensors without a name, as in ``ac.step(loss, names=locals())``.  seed: the cotangent to start from, of y's shape
-    (default 1 for a scalar).
-    Raises TypeError for something that cannot be differentiated, ValueError without a seed for a y that is not a scalar.
+    (default 1 for a scalar). Raises TypeError for something that cannot be differentiated, ValueError without a seed
+    for a y that is not a scalar.
+
+        gradient of x += (gradient of line) d line / d x, for each line that reads x, the last line first
+
+    >>> w = ac.tensor(3.0, name="w")
+    >>> walk = ac.step(w * w)
+    >>> walk.until(w)
+    <event 0 input: w = 3>
+    >>> walk.breakpoint("grad(w) > 5")
+    <event 4 accumulate: grad of w: 3 -> 6   from %1: mul(w, w)>
     """
     if not isinstance(y, Tensor):
         raise TypeError(
@@ -224,7 +233,8 @@ def step(
     seed = check_seed(y, seed.value if isinstance(seed, Tensor) else seed)
     if y.constant:
         raise TypeError(
-            f"step: {describe(y)} depends on no floating-point tensor; make one with ac.tensor(data), plain arrays are constants"
+            f"step: {describe(y)} depends on no floating-point tensor; make one with ac.tensor(data), plain arrays "
+            "are constants"
         )
     tape = Tape(y)
     known = labels(tape, variables(names or {}))
@@ -305,7 +315,8 @@ class Stepper(Sequence[Event]):
     def until(self, target: Tensor | str) -> Event | None:
         """Go on to the next event that computes ``target`` or changes its gradient; None, at the end, if there is none.
 
-        target: a line, one element as ``w[0, 0]``, or a name as "w[0,0]"; contributions of 0 to an element do not count.
+        target: a line, one element as ``w[0, 0]``, or a name as "w[0,0]"; contributions of 0 to an element do not
+        count.
         """
         line, index = locate(target, self.tape, self.names)
         return self._run(lambda event, state: event.target is line and _changes(event, index))
@@ -313,8 +324,8 @@ class Stepper(Sequence[Event]):
     def breakpoint(self, condition: str | Callable[[State], Any]) -> Event | None:
         """Go on to the next event after which ``condition`` holds; None, at the end, if it never does.
 
-        condition: a comparison such as "grad(w) > 3", "w[0,0] <= 0.5", "abs(grad(h)) > 1" or "step >= 20" (true if it is
-        for any element, false for what is not known yet), or a function of the State.
+        condition: a comparison such as "grad(w) > 3", "w[0,0] <= 0.5", "abs(grad(h)) > 1" or "step >= 20" (true if it
+        is for any element, false for what is not known yet), or a function of the State.
         """
         holds = parsed(condition, self.tape, self.names) if isinstance(condition, str) else condition
         return self._run(lambda event, state: holds(state))
@@ -365,8 +376,8 @@ class Stepper(Sequence[Event]):
     def save(self, path: str | os.PathLike[str], numbers: str = "auto") -> Path:
         """Write the interactive page (``.html``), self-contained and offline; returns the path.
 
-        numbers: "auto" keeps every number of small tensors and summarises the largest, so that the file stays below about
-        150 kB; "all" keeps every number.  Raises ValueError for another ending or word.
+        numbers: "auto" keeps every number of small tensors and summarises the largest, so that the file stays below
+        about 150 kB; "all" keeps every number.  Raises ValueError for another ending or word.
         """
         from .page import stepper_page
 

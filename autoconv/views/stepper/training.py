@@ -1,7 +1,7 @@
 """``ac.record_training``: weights, gradients and loss of a training run, step by step, in a bounded buffer.
 
-It knows nothing of layers: anything with ``named_parameters`` or named Tensors is a model, anything with ``params`` and ``step``
-an optimiser.  What is kept is shown in the page of the stepper, with the loss curve in place of the graph.
+It knows nothing of layers: anything with ``named_parameters`` or named Tensors is a model, anything with ``params`` and
+``step`` an optimiser.  What is kept is shown in the page of the stepper, with the loss curve in place of the graph.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from .page import LARGEST, Pack, Strings, html, with_arrays
 
 
 def record_training(model: Any, optimizer: Any = None, *, every: int = 1, keep: int = 200) -> TrainingRecording:
-    """A TrainingRecording of the parameters of ``model``; as a context manager it records every ``optimizer.step`` inside it.
+    """A TrainingRecording of the parameters of ``model``; as a context manager it records every ``optimizer.step``
+    inside it.
 
-    model: something with ``named_parameters()``, a dict of Tensors, or Tensors with names.  every: record each such step.
-    keep: the number of records that are kept, the latest.
+    model: something with ``named_parameters()``, a dict of Tensors, or Tensors with names.  every: record each such
+    step. keep: the number of records that are kept, the latest.
 
         with ac.record_training(model, optimizer) as recording:
             train.fit(model, data, optimizer=optimizer, loss=recording.watch(cross_entropy), epochs=2)
@@ -37,10 +38,19 @@ def record_training(model: Any, optimizer: Any = None, *, every: int = 1, keep: 
 
     Without an optimizer call ``recording.record(loss, gradients)`` in a loop of your own, before the step.
     Raises TypeError for a model without Tensors, ValueError for numbers below 1.
+
+    >>> w = ac.tensor([1.0, 2.0], name="w")
+    >>> recording = ac.record_training(w)
+    >>> recording.record(loss=0.5, gradients=[np.ones(2)])
+    >>> recording[0]
+    Record(step=1, loss=0.5, weights={'w': array([1., 2.])}, gradients={'w': array([1., 1.])})
     """
     tensors = _named(model)
     if optimizer is not None and not (callable(getattr(optimizer, "step", None)) and hasattr(optimizer, "params")):
-        raise TypeError(f"record_training: {type(optimizer).__name__} has no step and params; give an optimizer of ac.optim, or None")  # fmt: skip
+        raise TypeError(
+            f"record_training: {type(optimizer).__name__} has no step and params; give an optimizer of "
+            "ac.optim, or None"
+        )
     whole_number(every, "record_training: every", 1)
     whole_number(keep, "record_training: keep", 1)
     return TrainingRecording(tensors, optimizer, every, keep)
@@ -53,9 +63,15 @@ def _named(model: Any) -> dict[str, Tensor]:
         pairs = list(model.items())
     else:
         listed = [model] if isinstance(model, Tensor) else list(model) if isinstance(model, Iterable) else []
-        pairs = [x if isinstance(x, tuple) else (getattr(x, "name", None) or f"parameter {i}", x) for i, x in enumerate(listed)]  # fmt: skip
+        pairs = [
+            x if isinstance(x, tuple) else (getattr(x, "name", None) or f"parameter {i}", x)
+            for i, x in enumerate(listed)
+        ]
     if not pairs or not all(isinstance(x, Tensor) for _, x in pairs):
-        raise TypeError(f"record_training: found no Tensors in {type(model).__name__}; give a model, a dict of Tensors, or Tensors with names")  # fmt: skip
+        raise TypeError(
+            f"record_training: found no Tensors in {type(model).__name__}; give a model, a dict of "
+            "Tensors, or Tensors with names"
+        )
     if len(dict(pairs)) < len(pairs):
         raise ValueError("record_training: two tensors have the same name; give a dict with a name for each")
     return {str(name): x for name, x in pairs}
@@ -171,7 +187,10 @@ class TrainingRecording(Sequence[Record]):
             return f"<Recording of {len(self.tensors)} tensors: nothing recorded yet>"
         first, last = self[0], self[-1]
         shown = [number(x) if x is not None else "?" for x in (first.loss, last.loss)]
-        return f"<Recording of {len(self.tensors)} tensors: {len(self)} records, steps {first.step} .. {last.step}, loss {shown[0]} -> {shown[1]}>"
+        return (
+            f"<Recording of {len(self.tensors)} tensors: {len(self)} records, steps {first.step} .. "
+            f"{last.step}, loss {shown[0]} -> {shown[1]}>"
+        )
 
     # ---- showing
 
