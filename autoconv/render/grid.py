@@ -3,7 +3,7 @@
 Pure geometry like ``layout``, whose boxes and routes it returns.  A block is what one line of a tape became; its boxes
 have row and column keys, and rows or columns that nothing uses take no room.  Blocks get ranks, order and distances as
 ``layout`` gives them.  Inside a block every column has a channel on its left, with a lane for each source whose edge
-passes the rows there; between blocks, edges run in the gap between two ranks or in the slots of the ranks they pass.  So
+passes the rows there; between blocks, edges run in the gap between two ranks or in the slots of ranks they pass.  So
 no edge crosses a box.
 """
 

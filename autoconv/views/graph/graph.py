@@ -71,7 +71,7 @@ def graph(
 
     >>> x, w = ac.tensor([1.0, 2.0], name="x"), ac.tensor([3.0, 4.0], name="w")
     >>> ac.graph((w * x).sum())
-    <Graph of sum () at zoom 'lines': 2 input, 2 line; 3 edges>
+    <Graph of sum () at zoom 'lines': 2 inputs, 2 lines; 3 edges>
     """
     if not isinstance(y, Tensor | Scalar):
         raise TypeError(

@@ -216,7 +216,7 @@ def step(
     >>> walk.until(w)
     <event 0 input: w = 3>
     >>> walk.breakpoint("grad(w) > 5")
-    <event 4 accumulate: grad of w: 3 -> 6   from %1: mul(w, w)>
+    <event 4 accumulate: grad of w: 0 -> 3 -> 6   from %1: mul(w, w)>
     """
     if not isinstance(y, Tensor):
         raise TypeError(
