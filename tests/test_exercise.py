@@ -380,7 +380,7 @@ def test_bad_calls(arguments: Any, more: Any, error: Any, words: str) -> None:
 
 
 def test_nothing_is_written_for_another_ending(simple: Any, tmp_path: Any) -> None:
-    with pytest.raises(ValueError, match=r"\.ipynb, \.html, \.md"):
+    with pytest.raises(ValueError, match=r"\.ipynb, \.html or \.md"):
         simple.save(tmp_path / "sheet.pdf")
     assert list(tmp_path.iterdir()) == []
 

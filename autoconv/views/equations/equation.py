@@ -289,8 +289,9 @@ STYLE = f"""<style>
 .ac-eq{{font:14px/1.45 system-ui,sans-serif;max-width:72rem;overflow-x:auto;color:inherit}}
 .ac-eq math{{font-size:1.08em}}
 .ac-eq .ac-top{{padding:.3em 0 .5em;overflow-x:auto}}
-.ac-eq .ac-row{{display:grid;gap:.3em 1em;padding:.15em .4em;align-items:center;
-grid-template-columns:minmax(7em,1.2fr) minmax(9em,2fr) minmax(9em,2fr) minmax(5em,.8fr);
+.ac-eq .ac-row{{display:grid;\
+grid-template-columns:minmax(7em,1.2fr) minmax(9em,2fr) minmax(9em,2fr) minmax(5em,.8fr);\
+gap:.3em 1em;padding:.15em .4em;align-items:center;\
 border-top:1px solid color-mix(in srgb,currentColor 15%,transparent)}}
 .ac-eq .ac-row>*{{min-width:0;overflow-wrap:anywhere}}
 .ac-eq .ac-row>:last-child{{text-align:right;font-variant-numeric:tabular-nums}}
@@ -303,7 +304,7 @@ border-top:1px solid color-mix(in srgb,currentColor 15%,transparent)}}
 .ac-eq details>summary .ac-where::before{{content:"\\25B8\\00A0"}}
 .ac-eq details[open]>summary .ac-where::before{{content:"\\25BE\\00A0"}}
 .ac-eq summary:hover,.ac-eq summary:focus-visible{{background:color-mix(in srgb,currentColor 8%,transparent)}}
-.ac-eq .ac-level{{margin:.2em 0 .5em .7em;padding-left:.7em;
+.ac-eq .ac-level{{margin:.2em 0 .5em .7em;padding-left:.7em;\
 border-left:3px solid color-mix(in srgb,#0072b2 60%,transparent)}}
 .ac-eq .ac-more{{padding:.25em .4em;opacity:.8}}
 .ac-eq .ac-zero{{border-left:3px solid #d55e00;padding:.2em .6em;margin:.4em 0}}
