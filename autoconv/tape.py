@@ -319,9 +319,7 @@ class Tensor:
         return _rebuild(type(self), self.value, self.name, self.constant, self.subscripts)
 
 
-def _rebuild(
-    kind: type[Tensor], value: np.ndarray, name: str | None, constant: bool, subscripts: str | None
-) -> Tensor:
+def _rebuild(kind: type[Tensor], value: np.ndarray, name: str | None, constant: bool, subscripts: str | None) -> Tensor:
     made = kind(value.copy(), name=name, constant=constant)
     made.subscripts = subscripts
     return made
