@@ -19,11 +19,18 @@ from .checkpoint import save
 from .functional.loss import cross_entropy
 from .nn import Module
 from .render import chart
+from .render.page import html_page
 from .tape import Tape, constant, tensor
 from .train import Evaluation, History, evaluate, fit
 from .views.graph.graph import graph
 
 EPOCHS, BATCH_SIZE, SEED = 15, 32, 0
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+svg { max-width: 100%; height: auto; }
+section { margin: 2.5rem 0; overflow-x: auto; }
+pre { overflow-x: auto; padding: 1rem; border: 1px solid #8886; border-radius: 6px; font-size: 13px; line-height: 1.35; }
+"""
 
 
 def run(folder: str | Path = "autoconv-demo", progress: bool = True) -> float:
@@ -153,23 +160,15 @@ def page(model: Module, pictures: dict[str, str], accuracy: float, seconds: floa
         f"<section><h2>{title[name]}</h2><p>{escape(text)}</p>{pictures[name]}</section>"
         for name, text in sections.items()
     )
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<title>autoconv demo</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
-svg {{ max-width: 100%; height: auto; }}
-section {{ margin: 2.5rem 0; overflow-x: auto; }}
-pre {{ overflow-x: auto; padding: 1rem; border: 1px solid #8886; border-radius: 6px; font-size: 13px;
-  line-height: 1.35; }}
-</style></head><body>
+    return html_page(
+        "autoconv demo",
+        f"""
 <h1>A convolutional network that reads digits</h1>
 <p>{accuracy:.1%} of 360 handwritten digits it never saw, after {len(history)} epochs and
 {seconds:.0f} seconds of training. The forward pass of one image is {lines} recorded
 lines; every gradient follows from them by the chain rule.</p>
 <pre>{escape(repr(model))}</pre>
 {body}
-</body></html>
-"""
+""",
+        css=STYLE,
+    )

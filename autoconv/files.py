@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,3 +35,22 @@ def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def save_as(
+    path: str | os.PathLike[str], writers: Mapping[str, Callable[[], str | bytes]], operation: str = "save"
+) -> Path:
+    """Write what the ending of ``path`` asks for, whole or not at all; returns the path.
+
+    writers: ending (".svg") -> what gives the content, called only if it is wanted.  Raises ValueError, with the
+    endings there are, for another one; the error begins with ``operation``.
+    """
+    path = Path(path)
+    writer = writers.get(path.suffix.lower())
+    if writer is None:
+        *others, last = writers
+        endings = f"{', '.join(others)} or {last}" if others else last
+        raise ValueError(f"{operation}: cannot save {path.name!r}; the name must end in {endings}")
+    content = writer()
+    replace_file(path, content.encode() if isinstance(content, str) else content)
+    return path

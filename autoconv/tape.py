@@ -138,10 +138,7 @@ def record(primitive: Primitive, operands: tuple[Any, ...], params: dict[str, An
     if around is not None and not around.records:
         return Tensor(value, constant=True)
     still = not primitive.differentiable or value.dtype.kind not in "fO" or all([x.constant for x in lines])
-    line = Tensor(value, primitive, lines, params, around, constant=still)
-    if "flat" in [x.subscripts for x in lines] and all(x.constant or x.subscripts == "flat" for x in lines):
-        line.subscripts = "flat"
-    return line
+    return Tensor(value, primitive, lines, params, around, constant=still)
 
 
 class Tensor:
@@ -187,7 +184,7 @@ class Tensor:
         self.name = name
         self.constant = constant
         self.grad: np.ndarray | None = None
-        self.subscripts = "matrix"
+        self.subscripts: str | None = None  # as ``tensor`` was told; views work it out for what is computed
         self.serial = _next_serial()
 
     @property
@@ -322,7 +319,7 @@ class Tensor:
         return _rebuild(type(self), self.value, self.name, self.constant, self.subscripts)
 
 
-def _rebuild(kind: type[Tensor], value: np.ndarray, name: str | None, constant: bool, subscripts: str) -> Tensor:
+def _rebuild(kind: type[Tensor], value: np.ndarray, name: str | None, constant: bool, subscripts: str | None) -> Tensor:
     made = kind(value.copy(), name=name, constant=constant)
     made.subscripts = subscripts
     return made

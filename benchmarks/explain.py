@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 import autoconv as ac
+from autoconv.views.equations.analysis import analysed
 from autoconv.views.equations.explain import explain
-from autoconv.views.equations.ground import ground
 from autoconv.views.equations.paths import paths
 
 
@@ -37,7 +37,7 @@ def main() -> None:
     loss = ac.losses.cross_entropy(model(image), np.array([3]))
 
     start = time.perf_counter()
-    known = ground(ac.expand(loss), "benchmark")
+    known = analysed(ac.expand(loss), "benchmark")
     expansion = time.perf_counter() - start
     print(f"expansion: {len(known.flat):,} scalars in {expansion:.3f} s, {len(known.flat) / expansion:,.0f} scalars/s")
 

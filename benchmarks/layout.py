@@ -18,7 +18,7 @@ import autoconv as ac
 from autoconv.render.drawing import size
 from autoconv.render.layout import layered
 from autoconv.render.scene import arrange
-from autoconv.views.graph import close
+from autoconv.views.graph.describe_scalars import describe_scalars
 from autoconv.views.graph.scalars import Scalars
 
 
@@ -38,7 +38,7 @@ def scalars(side: int) -> tuple[int, int, float]:
     y = ac.max_pool2d(ac.relu(ac.conv2d(x, kernel)), 2).sum()
     flat = ac.expand(y)
     known = Scalars(flat, {}, flat.output, lambda line, primitive: True)
-    nodes, edges = close.describe(known, ~known.hidden, set(), {})
+    nodes, edges = describe_scalars(known, ~known.hidden, set(), {})
     sizes = [size(node) for node in nodes]
     return len(nodes), len(edges), best(lambda: arrange(nodes, edges, sizes))
 

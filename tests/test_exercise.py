@@ -200,7 +200,7 @@ def test_nice_numbers_have_no_ties_and_exact_gradients(seed: int) -> None:
         p = np.array([h[winners[at]] for at in np.ndindex(2, 2)], object)
         o = [sum(p[k] * value["v"][k, n] for k in range(4)) for n in range(2)]
         error = [o[0] - 1, o[1]]
-        assert run.flat.value[run.context.ground.output] == sum(e * e for e in error) / Fraction(2)
+        assert run.flat.value[run.context.analysis.output] == sum(e * e for e in error) / Fraction(2)
         d = np.full((4, 4), Fraction(0), object)
         for k, at in enumerate(np.ndindex(2, 2)):
             d[winners[at]] = sum(error[n] * value["v"][k, n] for n in range(2)) * (before[winners[at]] > 0)
@@ -395,7 +395,7 @@ def test_bad_calls(arguments: Any, more: Any, error: Any, words: str) -> None:
 
 
 def test_nothing_is_written_for_another_ending(simple: Any, tmp_path: Any) -> None:
-    with pytest.raises(ValueError, match=r"\.ipynb, \.html, \.md"):
+    with pytest.raises(ValueError, match=r"\.ipynb, \.html or \.md"):
         simple.save(tmp_path / "sheet.pdf")
     assert list(tmp_path.iterdir()) == []
 

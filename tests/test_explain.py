@@ -15,8 +15,9 @@ import pytest
 
 import autoconv as ac
 from autoconv.render.text import clean
-from autoconv.views.equations.explain import explain, explain_text, parse_at
-from autoconv.views.equations.ground import ground
+from autoconv.views.element import parse_at
+from autoconv.views.equations.analysis import analysed
+from autoconv.views.equations.explain import explain, explain_text
 
 
 def learner():
@@ -358,8 +359,8 @@ def test_an_expansion_is_kept_only_as_long_as_an_explanation_uses_it():
     x = ac.tensor([1.0, 2.0], name="x")
     loss = (x * x).sum()
     first = explain(x[0], of=loss)
-    assert ground(loss, "explain") is first._context.ground
-    kept = weakref.ref(first._context.ground)
+    assert analysed(loss, "explain") is first.context.analysis
+    kept = weakref.ref(first.context.analysis)
     del first
     gc.collect()
     assert kept() is None

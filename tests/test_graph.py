@@ -10,9 +10,10 @@ from helpers.pictures import by_title
 
 import autoconv as ac
 from autoconv.render import dot
-from autoconv.render.labels import bezier
+from autoconv.render.drawing import bezier
+from autoconv.render.latex import formula
 from autoconv.render.layout import layered
-from autoconv.render.text import clean, cut, formula, numbers
+from autoconv.render.text import clean, cut, numbers
 
 needs_dot = pytest.mark.skipif(not dot.available(), reason="the dot program of Graphviz is not installed")
 

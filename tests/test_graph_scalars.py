@@ -10,12 +10,11 @@ import pytest
 from helpers.pictures import assert_apart, by_title
 
 import autoconv as ac
-from autoconv.render.colour import PALETTE, colour, element_colours
-from autoconv.render.drawing import size
-from autoconv.render.element import resolve
-from autoconv.render.grid import Grid, Place
-from autoconv.render.labels import bezier
+from autoconv.render.drawing import bezier, size
+from autoconv.render.grid import GridLayout, Place
 from autoconv.render.scene import arrange
+from autoconv.render.svg import PALETTE, colour, element_colours
+from autoconv.views.element import resolve
 
 
 def learner():
@@ -124,7 +123,7 @@ def test_a_weight_has_one_colour_everywhere():
         node = by_title(graph)[name]
         out = [e for e in graph.edges if e.source == node.id]
         assert len(out) == 4  # its four positions
-        assert {e.colour for e in out} | set(node.colours) == {element_colours(t["w1"])[k]} == {colour(k, 4)}
+        assert {e.colour for e in out} | set(node.colours) == {element_colours(t["w1"].size)[k]} == {colour(k, 4)}
     assert {e.colour for e in graph.edges if e.source == by_title(graph)["i[1,1]"].id} == {""}
     for zoom in ("lines", "calls"):
         assert by_title(ac.graph(t["C"], zoom=zoom))["w1"].colours == tuple(PALETTE[:4])
@@ -335,7 +334,7 @@ def test_a_random_grid_is_laid_out_cleanly():
         places = list({(p.block, p.row, p.column): p for p in places}.values())
         edges = sorted({(int(rng.integers(i)), i) for i in range(1, len(places)) for _ in range(2)})
         edges = [(a, b) for a, b in edges if places[a].block < places[b].block]
-        grid = Grid([(40, 20)] * len(places), places, edges)
+        grid = GridLayout([(40, 20)] * len(places), places, edges)
         layout = grid.layout(grid.heights, grid.gaps)
         for route in layout.routes:
             for i in range(0, len(route.curve) - 1, 3):
@@ -351,7 +350,7 @@ def test_pictures_are_deterministic_and_thousands_of_scalars_quick():
     assert draw(learner(), backward=True).svg == draw(learner(), backward=True).svg
     places = [Place(b, (0, i // 20), (0, i % 20)) for b in range(10) for i in range(380)]
     edges = [(i, i + 380) for i in range(len(places) - 380)] * 2
-    grid = Grid([(60, 50)] * len(places), places, edges)
+    grid = GridLayout([(60, 50)] * len(places), places, edges)
     grid.layout(grid.heights, grid.gaps)
 
 

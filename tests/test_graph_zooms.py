@@ -9,8 +9,7 @@ from helpers.pictures import assert_apart, by_title
 
 import autoconv as ac
 from autoconv import nn
-from autoconv.render.drawing import size
-from autoconv.render.labels import bezier
+from autoconv.render.drawing import bezier, size
 from autoconv.render.scene import arrange
 
 

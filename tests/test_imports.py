@@ -19,6 +19,7 @@ FLOORS = [
     "datasets", "data", "checkpoint", "train", "demo", "__init__", "cli", "__main__",
 ]  # fmt: skip
 INSIDE = {
+    "views": ["lines", "element", "window_geometry", "graph", "stepper", "equations", "__init__"],
     "program": ["program", "record", "rewrite", "__init__"],
     "plan": ["lower", "assemble", "run", "report", "call", "arguments", "entry", "scalars", "compiled", "__init__"],
 }

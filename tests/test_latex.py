@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv.render.latex import PRODUCT, SUM, Expression, call, element, line_latex, matrix, number, symbol
+from autoconv.render.element import element_name
+from autoconv.render.latex import PRODUCT, SUM, Expression, element, matrix, number, symbol
 from autoconv.render.mathml import mathml
-from autoconv.render.text import element_name
+from autoconv.views.lines import call, line_latex
 
 A, B = Expression("a", "a"), Expression("b", "b")
 PLUS, MINUS = Expression("a + b", "a + b", SUM), Expression("-b", "-b", SUM)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv.views.stepper.page import iframe
+from autoconv.render.page import iframe
 from autoconv.views.stepper.stepper import step
 from autoconv.views.stepper.training import record_training
 

@@ -13,9 +13,9 @@ import pytest
 import autoconv as ac
 from autoconv.views.stepper import terminal
 from autoconv.views.stepper.filmstrip import chosen
-from autoconv.views.stepper.gridpicture import pictures
 from autoconv.views.stepper.stepper import step
 from autoconv.views.stepper.training import record_training
+from autoconv.views.window_geometry import geometries
 
 
 def learner():
@@ -228,7 +228,7 @@ def test_the_geometry_of_a_convolution_gives_its_numbers(name, shape, kernel, se
     rng = np.random.default_rng(0)
     x, w = ac.tensor(rng.integers(-4, 5, shape).astype(float)), ac.tensor(rng.integers(-4, 5, kernel).astype(float))
     y = getattr(ac, name)(x, w, **settings)
-    (picture,) = pictures(ac.Tape(y))
+    (picture,) = geometries(ac.Tape(y))
     assert picture.input is x and picture.kernel is w and picture.output is y
     flat_x, flat_w, flat_y = x.value.ravel(), w.value.ravel(), y.value.ravel()
     seen = set()
@@ -259,7 +259,7 @@ def test_the_geometry_of_pooling_gives_its_numbers(name, layout, settings):
     rng = np.random.default_rng(1)
     x = ac.tensor(rng.integers(-4, 5, (2, 5, 6, 3) if layout == "channels_last" else (2, 3, 5, 6)).astype(float))
     y = getattr(ac, name)(x, (2, 3), layout=layout, **settings)
-    (picture,) = pictures(ac.Tape(y))
+    (picture,) = geometries(ac.Tape(y))
     for n in range(2):
         for c in range(3):
             for at in np.ndindex(*picture.outputs):
@@ -323,7 +323,7 @@ def test_a_lenet_page_is_small_and_complete(tmp_path):
     for picture in trace["pictures"]:  # rounded to four digits, but every number of every picture is there
         for role in ("input", "kernel", "output"):
             assert role not in picture or "data" in trace["arrays"][picture[role]["value"]]
-    output = pictures(stepper.tape)[0].output
+    output = geometries(stepper.tape)[0].output
     kept = trace["arrays"][trace["pictures"][0]["output"]["value"]]["data"]
     written = np.array([f"{v:.4g}" for v in output.value.ravel().tolist()])
     assert np.array_equal([f"{v:.4g}" for v in kept.ravel().tolist()], written)

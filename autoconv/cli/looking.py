@@ -87,6 +87,6 @@ def _claimed(file: str) -> Any:
 
 def _element(y: Tensor, at: str, names: dict[str, Any]) -> Any:
     """The element of y's tape that a text as "w1[0,0]" means."""
-    from ..views.equations.explain import parse_at
+    from ..views.element import parse_at
 
     return parse_at(at, Tape(y), names)

@@ -94,7 +94,7 @@ class _Writer:
         while level:
             whole, inline = level.pop(0)
             for term in sorted(whole.terms, key=lambda t: -abs(float(t.product)))[:OPENED]:
-                below, left = term.opened, term._delta
+                below, left = term.opened, term.delta
                 if below is None or left is None or below.scalar in self.written or not 0 < len(below.ends) <= most:
                     continue
                 if (inline and below.chain is not None) or len(self.written) >= STATEMENTS:
@@ -119,7 +119,7 @@ class _Writer:
             part.rows.pop(1)
         self._about[id(part)] = whole
         self.parts = sorted([*self.parts, part], key=lambda p: -self._about[id(p)].scalar)
-        local, upstream = [t.local for t in whole.terms], [t.upstream if t._delta else 1 for t in whole.terms]
+        local, upstream = [t.local for t in whole.terms], [t.upstream if t.delta else 1 for t in whole.terms]
         names = f"d{whole.context.of.text}/d{whole.at.text}"
         self.candidates[total.quantity] = Candidate(
             whole.total, names, spread(local, upstream), slips_of(whole.total, local, upstream)
@@ -127,23 +127,23 @@ class _Writer:
 
     def _digits(self, term: Term, part: Equation, chained: bool) -> list[Expression | Cell]:
         """A term in numbers; what the numbers follow from is noted."""
-        scalar, row = term._scalar, list[Expression | Cell]()
-        if term.local_symbol != "1" or term._delta is None:
+        scalar, row = term.scalar, list[Expression | Cell]()
+        if term.local_symbol != "1" or term.delta is None:
             partner = term.partner
             if partner:
                 part.needs["value", partner] = None
                 row.append(value_cell(self.run, partner, PRODUCT))
             else:
-                quantity = ("local", term._sum.scalar, scalar)
+                quantity = ("local", term.sum.scalar, scalar)
                 row.append(Cell(quantity, term.local, PRODUCT))
                 if (
                     self._follows(scalar, part)
                     and abs(term.local) != 1
                     and not re.fullmatch(r"-?[\d./e-]+", term.local_symbol)
                 ):
-                    says = f"d{self.run.symbols.element(scalar).text}/d{term._sum.at.text}"
+                    says = f"d{self.run.symbols.element(scalar).text}/d{term.sum.at.text}"
                     self.candidates[quantity] = Candidate(term.local, says, 5e-3 * abs(float(term.local)))
-        if term._delta is not None:
+        if term.delta is not None:
             row += [DOT] * bool(row) + [Cell(("gradient", scalar), term.upstream, PRODUCT)]
             if chained:
                 self._chain(term, part)
@@ -162,7 +162,7 @@ class _Writer:
         while at is not None and len(at.ends) == 1:
             step = at.terms[0]
             if step.partner is None:
-                fits &= self._follows(step._scalar, part)
+                fits &= self._follows(step.scalar, part)
             elif step.partner:
                 part.needs[("value", step.partner)] = None
             at = step.opened

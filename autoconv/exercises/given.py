@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..render.latex import Expression, symbol
-from ..render.roles import is_number
 from ..render.text import clean
 from ..tape import Tensor
 from ..views.equations.equation import legend
 from ..views.graph.graph import graph
+from ..views.lines import is_number
 from .run import Run
 from .sheet import Cell, Equation, Grid, Listed, Part, Prose, Quantity
 
@@ -37,7 +37,7 @@ def array(run: Run, x: Tensor, gradient: bool = False) -> Part:
     made = np.empty(x.shape, object)
     for index, i in np.ndenumerate(run.flat.scalars(x)):
         made[index] = (gradient_cell if gradient else value_cell)(run, int(i))
-    return Grid(name, made, x.subscripts == "flat") if x.size > 1 else Listed([(name, made.item())])
+    return Grid(name, made, run.symbols.subscripts(x) == "flat") if x.size > 1 else Listed([(name, made.item())])
 
 
 def values(run: Run, needed: Iterable[int]) -> list[Part]:

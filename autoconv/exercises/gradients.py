@@ -71,7 +71,7 @@ class _Step:
                 self.fits = False
                 return
             local = [t.local for t in whole.terms]
-            upstream = [t.upstream if t._delta else 1 for t in whole.terms]
+            upstream = [t.upstream if t.delta else 1 for t in whole.terms]
             says = f"d{run.context.of.text}/d{run.symbols.element(i).text}"
             self.candidates[("gradient", i)] = Candidate(
                 whole.total, says, spread(local, upstream), slips_of(whole.total, local, upstream)
@@ -82,7 +82,7 @@ class _Step:
         """Note the values that the local derivatives of an element follow from; False if they are too many."""
         for term in whole.terms:
             partner = term.partner
-            found = [partner] if partner else [] if partner == 0 else run.boundary(term._scalar)
+            found = [partner] if partner else [] if partner == 0 else run.boundary(term.scalar)
             if found is None:
                 return False
             self.needed |= dict.fromkeys(found)
@@ -90,4 +90,4 @@ class _Step:
 
 
 def _is_output(run: Run, x: Tensor) -> bool:
-    return x.size == 1 and int(run.flat.scalars(x).ravel()[0]) == run.context.ground.output
+    return x.size == 1 and int(run.flat.scalars(x).ravel()[0]) == run.context.analysis.output

@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..files import replace_file
-from ..render.element import resolve
+from ..files import replace_file, save_as
 from ..scalar import Scalar, expand
 from ..tape import Tape, Tensor, describe
-from ..views.equations.explain import parse_at
+from ..views.element import parse_at, resolve
 from .equations import equations
 from .gradients import gradients
 from .key import Answer, Key
@@ -37,7 +36,6 @@ SHEETS: dict[str, Callable[[Run, list[Wanted], int, np.random.Generator], Sheet 
 KINDS = tuple(SHEETS)
 MOST = 200  # blanks of one sheet
 LARGEST = 200_000  # scalars of a net that gets nice numbers
-ENDINGS = (".ipynb", ".html", ".md")
 
 
 def exercise(
@@ -132,20 +130,17 @@ class Exercise(Key):
         Returns the path.  Raises ValueError for another ending, before anything is written.
         """
         path = Path(path)
-        if path.suffix.lower() not in ENDINGS:
-            raise ValueError(f"exercise: cannot save {path.name!r}; the name must end in {', '.join(ENDINGS)}")
-        beside = path.with_name(f"{path.stem}.key.json")
-        files = {beside: self.json}
-        if path.suffix.lower() == ".ipynb":
-            files[path] = json.dumps(self.notebook(beside.name), indent=1, ensure_ascii=False) + "\n"
-        elif path.suffix.lower() == ".html":
-            files[path] = self.html(beside.name)
-        else:
-            drawing = picture_of(self._blanked)
-            files[path] = markdown(self._blanked, self.answers, f"{path.stem}.svg" if drawing else None)
-            files |= {path.with_suffix(".svg"): drawing} if drawing else {}
-        for file, text in files.items():
-            replace_file(file, text.encode())
+        beside, drawing = path.with_name(f"{path.stem}.key.json"), picture_of(self._blanked)
+        picture = path.with_suffix(".svg") if drawing else None
+        writers = {
+            ".ipynb": lambda: json.dumps(self.notebook(beside.name), indent=1, ensure_ascii=False) + "\n",
+            ".html": lambda: self.html(beside.name),
+            ".md": lambda: markdown(self._blanked, self.answers, picture.name if picture else None),
+        }
+        save_as(path, writers, "exercise")
+        replace_file(beside, self.json.encode())
+        if drawing and picture and path.suffix.lower() == ".md":
+            replace_file(picture, drawing.encode())
         return path
 
     def __repr__(self) -> str:

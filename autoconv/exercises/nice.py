@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ..render.roles import is_number
 from ..scalar import FlatTape, expand
 from ..scalar.blocks import CONSTANT
 from ..tape import Tape, Tensor
+from ..views.lines import is_number
 from .run import Run, fractions, replayed, rerun
 
 TRIES, KEPT = 40, 10

@@ -6,23 +6,22 @@ The page does not know the answers: its button saves what was filled in as a fil
 from __future__ import annotations
 
 import re
-from base64 import b64encode
-from hashlib import sha256
 from html import escape
 
 import numpy as np
 
 from ..render.latex import Expression
 from ..render.mathml import mathml
+from ..render.page import html_page
 from ..render.text import clean
 from .key import Answer
 from .paper import equation_latex, lead, picture_of, remarks, tables
 from .sheet import Blanked, Equation, Grid, Listed, Part, Prose, circled
 
 STYLE = """
-:root{color-scheme:light dark;--ink:#1b1f24;--page:#fff;--soft:#59636e;--line:#cfd5db;--ask:#fff4d6;--edge:#b26a00}
-@media (prefers-color-scheme:dark){:root{--ink:#eceff2;--page:#16191d;--soft:#a9b2bb;--line:#3a424b;--ask:#3d2d0c;--edge:#e69f00}}
-body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);max-width:60rem;margin:1.5rem auto;padding:0 1rem}
+:root{--line:#cfd5db;--ask:#fff4d6;--edge:#b26a00}
+@media (prefers-color-scheme:dark){:root{--line:#3a424b;--ask:#3d2d0c;--edge:#e69f00}}
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:1.5rem auto;padding:0 1rem}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:1.8rem}
 .note{color:var(--soft)}
 .wide{overflow-x:auto;padding:.35rem 0}math[display=block]{width:max-content;margin:0}
@@ -58,7 +57,6 @@ document.getElementById("save").addEventListener("click", () => {
 
 def page(blanked: Blanked, answers: list[Answer], key: str) -> str:
     """The sheet as a whole page; ``key`` is the name of the key file, for those who mark it."""
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{_hash(SCRIPT)}'; form-action 'none'"
     title = escape(clean(blanked.sheet.title))
     task, exact = (escape(text) for text in remarks(blanked))
     fields = "".join(
@@ -68,23 +66,15 @@ def page(blanked: Blanked, answers: list[Answer], key: str) -> str:
     )
     how = "A number, a fraction as 3/2, or arithmetic as 2*(9 - 1). The button saves what you wrote as answers.json, which"
     marked = f"<code>autoconv exercise --mark answers.json --key {escape(clean(key))}</code>"
-    return "\n".join(
+    body = "\n".join(
         [
-            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>",
             f'<h1>{title}</h1>\n<p>{task}</p>\n<p class="note">{exact}</p>',
             *_parts(blanked),
             f'<h2>Your answers</h2>\n<div class="answers">{fields}</div>',
-            f'<button id="save" type="button">Save answers.json</button>\n<p class="note">{how} {marked} marks.</p>',
-            f"<script>{SCRIPT}</script>\n</body>\n</html>\n",
+            f'<button id="save" type="button">Save answers.json</button>\n<p class="note">{how} {marked} marks.</p>\n',
         ]
     )
-
-
-def _hash(text: str) -> str:
-    return b64encode(sha256(text.encode()).digest()).decode()
+    return html_page(blanked.sheet.title, body, css=STYLE, script=SCRIPT)
 
 
 def _parts(blanked: Blanked) -> list[str]:

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from .. import arrays
-from ..render.roles import is_number, variables
 from ..scalar import FlatTape, expand
 from ..scalar.blocks import CONSTANT, INPUT, SUM
 from ..tape import Tape, Tensor
 from ..tutor.replay import replay
-from ..views.equations.ground import ground
+from ..views.equations.analysis import analysed
 from ..views.equations.terms import Context
+from ..views.lines import is_number, variables
 
 LARGEST_DENOMINATOR = 10_000  # of a number that stands in a program, as 1/9 in a mean
 
@@ -34,13 +34,13 @@ class Run:
         self.loss, self.names, self.nice = loss, dict(names), nice
         self.flat = flat or expand(loss)
         self.exact = self.flat.value.dtype == object
-        self.context = Context(ground(self.flat, "exercise"), variables(names))
+        self.context = Context(analysed(self.flat, "exercise"), variables(names))
         self.symbols = self.context.symbols
-        self.gradient: np.ndarray = self.context.ground.cotangent
+        self.gradient: np.ndarray = self.context.analysis.cotangent
 
     @property
     def tape(self) -> Tape:
-        return self.context.ground.tape
+        return self.context.analysis.tape
 
     @property
     def finite(self) -> bool:

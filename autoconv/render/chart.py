@@ -1,7 +1,7 @@
-"""Small SVG pictures of a training run: curves over the epochs, grids of grey images, and a confusion table.
+"""Small SVG pictures of a training run: curves, grey images, a confusion table, a layer's kernels, what was misread.
 
-Each function takes plain numbers and returns a Picture: SVG text, self-contained, for light and dark pages, which a notebook
-shows as it is.
+Each function takes plain numbers and returns a Picture: SVG text, self-contained, for light and dark pages, which a
+notebook shows as it is.
 """
 
 from __future__ import annotations
@@ -31,8 +31,11 @@ def curves(
 ) -> Picture:
     """One or two lines over whole numbers ``start``, ``start`` + 1, ...; None and what is not finite leave a gap.
 
-    series: name -> values, as in {"train": [...], "validation": [...]}.  Raises ValueError for more than two series or for
-    none.
+    series: name -> values, as in {"train": [...], "validation": [...]}.  Raises ValueError for more than two series or
+    for none.
+
+    >>> ac.render.curves({"train": [2.3, 0.9, 0.4]}, title="Loss")
+    <Picture 'Loss', 560 x 320>
     """
     if not 1 <= len(series) <= len(LOOKS):
         raise ValueError(f"curves: found {len(series)} series; give one or two, as in {{'train': losses}}")
@@ -88,10 +91,15 @@ def images(
 ) -> Picture:
     """Grey pictures in a grid, each with a caption below it.
 
-    pictures: 2-d arrays (H, W); each is scaled from its smallest number (black) to its largest (white), or with ``signed``
-    (kernels) so that 0 is mid grey.  limit: one scale for all, from 0 (with ``signed`` from -limit) to ``limit``.  side:
-    the length of the longer edge in the picture.  Raises ValueError for an array that is not (H, W), captions that do not
-    match, or a limit that is not positive.
+    pictures: 2-d arrays (H, W); each is scaled from its smallest number (black) to its largest (white), or with
+    ``signed`` (kernels) so that 0 is mid grey.  limit: one scale for all, from 0 (with ``signed`` from -limit) to
+    ``limit``.  side: the length of the longer edge in the picture.  Raises ValueError for an array that is not (H, W),
+    captions that do not match, or a limit that is not positive.
+
+        grey = (number - low) / (high - low)
+
+    >>> ac.render.images([np.eye(3), np.ones((3, 3))], ["an eye", "white"], title="Two")
+    <Picture 'Two', 174 x 138>
     """
     if limit is not None and not 0 < limit < math.inf:
         raise ValueError(f"images: limit={limit} must be a positive number, the value that is white")
@@ -114,7 +122,8 @@ def images(
         x, y = 16 + column * cell + (cell - 14 - w) / 2, head + row * line + (side - h) / 2
         parts.append(
             f'<image x="{coordinate(x)}" y="{coordinate(y)}" width="{coordinate(w)}" height="{coordinate(h)}" '
-            f'preserveAspectRatio="none" href="data:image/png;base64,{b64encode(png(grey(array, signed, limit), side)).decode()}"/>'
+            'preserveAspectRatio="none" '
+            f'href="data:image/png;base64,{b64encode(png(grey(array, signed, limit), side)).decode()}"/>'
         )
         parts.append(rect(x, y, w, h, "axis", fill="none"))
         if words:
@@ -128,9 +137,14 @@ def images(
 
 
 def confusion(table: Any, labels: Sequence[Any] = (), *, title: str = "") -> Picture:
-    """A table of counts: row = true class, column = predicted class; right ones blue, wrong ones orange, darker for more.
+    """A table of counts: row = true class, column = predicted class; right ones blue, wrong ones orange, darker for
+    more.
 
-    table: (classes, classes) whole numbers.  Raises ValueError for another shape or labels that do not match.
+    table[i, j] counts the examples of class i that were read as class j: (classes, classes) whole numbers.  Raises
+    ValueError for another shape or labels that do not match.
+
+    >>> ac.render.confusion([[9, 1], [0, 10]], ["cat", "dog"])
+    <Picture 'confusion table', 148 x 134>
     """
     counts = np.asarray(table)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size:
@@ -206,7 +220,10 @@ def unbroken(values: Sequence[float]) -> list[list[int]]:
 def stroke(look: str, points: Sequence[tuple[float, float]], width: float = 1.0, dashes: str = "") -> str:
     path = " ".join(f"{coordinate(x)},{coordinate(y)}" for x, y in points)
     extra = f' stroke-dasharray="{dashes}"' if dashes else ""
-    return f'<polyline class="ac-{look}" fill="none" stroke-width="{width}" stroke-linejoin="round"{extra} points="{path}"/>'
+    return (
+        f'<polyline class="ac-{look}" fill="none" stroke-width="{width}" stroke-linejoin="round"{extra} '
+        f'points="{path}"/>'
+    )
 
 
 def dots(look: str, points: Sequence[tuple[float, float]]) -> str:
@@ -247,3 +264,64 @@ def png(levels: np.ndarray, side: int) -> bytes:
 
     header = struct.pack(">IIBBBBB", large.shape[1], large.shape[0], 8, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+
+
+def kernels(
+    kernel: Any,
+    captions: Sequence[str] = (),
+    *,
+    title: str = "",
+    limit: float | None = None,
+    side: int = 56,
+    columns: int | None = None,
+) -> Picture:
+    """The kernels of a layer as grey pictures on one scale: mid grey is 0, white ``limit``, black -``limit``.
+
+    kernel: (kH, kW), (kH, kW, C_out) or (kH, kW, C_in, C_out), a Tensor or an array; with several input channels there
+    is a row for each.  limit: default the largest size of a weight; give the same to compare two pictures.  captions:
+    one for each of the C_out kernels.  Raises ValueError for another number of dimensions or captions that do not
+    match.
+
+    >>> ac.render.kernels([[1.0, -1.0], [0.0, 2.0]], title="Edges")
+    <Picture 'Edges', 88 x 112>
+    """
+    array = np.asarray(getattr(kernel, "value", kernel), dtype=float)
+    if not 2 <= array.ndim <= 4 or not array.size:
+        raise ValueError(f"kernels: found an array of shape {array.shape}; it must be (kH, kW, C_in, C_out)")
+    planes = array.reshape(*array.shape[:2], -1, array.shape[-1] if array.ndim > 2 else 1)
+    inputs, outputs = planes.shape[2:]
+    if captions and len(captions) != outputs:
+        raise ValueError(f"kernels: {len(captions)} captions for {outputs} kernels; give one for each, or none")
+    shown = [planes[:, :, i, o] for i in range(inputs) for o in range(outputs)]
+    across = outputs if inputs > 1 else columns or min(outputs, 8)
+    reach = (float(np.abs(array[np.isfinite(array)]).max(initial=0.0)) or 1.0) if limit is None else limit
+    words = list(captions) * inputs
+    return images(shown, words, title=title, columns=across, side=side, signed=True, limit=reach)
+
+
+def misread(
+    pictures: Any, labels: Any, predictions: Any, *, title: str = "", names: Sequence[Any] = (), most: int = 16
+) -> Picture:
+    """The examples whose prediction is wrong, as grey pictures with "3 read as 8" below: the first ``most`` of them.
+
+    pictures: (N, H, W) or (N, H, W, 1); labels and predictions: (N,) whole numbers; names: what the classes are called.
+    Raises ValueError for shapes that do not fit, and where every prediction is right.
+
+    >>> ac.render.misread(np.zeros((2, 4, 4)), [3, 8], [3, 3], title="One")
+    <Picture 'One', 99 x 138>
+    """
+    x, y, read = np.asarray(pictures), np.asarray(labels), np.asarray(predictions)
+    if x.ndim == 4 and x.shape[-1] == 1:
+        x = x[..., 0]
+    if x.ndim != 3 or y.shape != x.shape[:1] or read.shape != y.shape:
+        raise ValueError(
+            f"misread: pictures {x.shape}, labels {y.shape}, predictions {read.shape}; they must be (N, H, W), "
+            "(N,) and (N,)"
+        )
+    wrong = np.flatnonzero(y != read)
+    if not len(wrong):
+        raise ValueError(f"misread: all {len(y)} predictions are right; there is nothing to show")
+    called = lambda k: str(names[k]) if len(names) else str(k)
+    shown = wrong[:most].tolist()
+    words = [f"{called(int(y[i]))} read as {called(int(read[i]))}" for i in shown]
+    return images([x[i] for i in shown], words, title=title)

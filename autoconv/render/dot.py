@@ -11,8 +11,7 @@ import shutil
 from collections.abc import Sequence
 from typing import Any
 
-from .layers import ranks
-from .layout import ARROW, MARGIN, Box, Layout, Point, Route
+from .layout import ARROW, MARGIN, Box, Layout, Point, Route, ranks
 from .node import Edge, Node
 from .svg import COLOURS
 from .text import clean, short
@@ -51,7 +50,8 @@ def source(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
         ]
         colours = f'fillcolor="{colour[look, "fill"]}", color="{colour[look, "stroke"]}"'
         out.append(
-            f"  {node.id} [label={quoted(words)}, {_SHAPE[node.kind]}, {colours}{', penwidth=2.5' if node.output else ''}]"
+            f"  {node.id} [label={quoted(words)}, {_SHAPE[node.kind]}, "
+            f"{colours}{', penwidth=2.5' if node.output else ''}]"
         )
     for edge in edges:
         head = edge.slope or (str(edge.operand + 1) if edge.target in several else "")

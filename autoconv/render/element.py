@@ -1,55 +1,91 @@
-"""Which element of a tape a reader means by ``w[0, 0]``.
-
-Written after the recording, ``w[0, 0]`` is a new line that the tape does not have.  It is followed back through wiring
-(indexing, reshaping, transposing) to the tensor that stands on the tape, with the wiring run on the numbers of its elements.
+"""One element of a named array, written and read: ``w[0,1]``, or counted from 1, ``w_2``.  Nothing that is read is ever
+run.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..primitives import TABLE
-from ..tape import Tape, Tensor, describe
-
-MOVES = {
-    TABLE[name] for name in ("identity", "stop_gradient", "cast", "reshape", "permute_dims", "flip", "broadcast_to")
-}
-MOVES |= {TABLE[name] for name in ("pad", "crop", "index", "take", "windows", "scatter")}
+_SLICE = re.compile(r"(-?\d{1,9})?\s*:\s*(-?\d{1,9})?(?:\s*:\s*(-?\d{1,9})?)?")
+NAMED = 12  # names that an error lists
 
 
-def resolve(thing: Any, tape: Tape) -> tuple[Tensor, np.ndarray]:
-    """The line of ``tape`` that ``thing`` belongs to, and the flat indices of the elements that it has of it.
+class Shaped(Protocol):
+    """What has elements: a tensor, an array."""
 
-    thing: a Tensor (on the tape: all its elements), an element or part of one, as in ``w[0, 0]`` or ``w[:, 1]``, or a pair
-    (tensor, index), as in ``(w, (0, 0))``.  Raises TypeError for anything else, ValueError if it is not of this tape.
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+def element_name(name: str, index: Sequence[int], shape: Sequence[int], subscripts: str = "matrix") -> str:
+    """One element of a named tensor in text: "w[0,1]", or with subscripts="flat" "w_2" (counted from 1).
+
+    The one element of a 0-d tensor, or of a flat tensor of size 1, has the tensor's name.
     """
-    key: Any = ()
-    if isinstance(thing, tuple) and len(thing) == 2 and isinstance(thing[0], Tensor):
-        thing, key = thing
-    if not isinstance(thing, Tensor):
-        raise TypeError(
-            f"focus: expected a Tensor, an element as w[0, 0], or (tensor, index); found {type(thing).__name__}"
+    if not shape or (subscripts == "flat" and np.prod(shape) == 1):
+        return name
+    if subscripts == "flat":
+        return f"{name}_{int(np.ravel_multi_index(tuple(index), tuple(shape))) + 1}"
+    return f"{name}[{','.join(map(str, index))}]"
+
+
+def read_element(
+    text: str, known: Mapping[str, Shaped], operation: str, slices: bool = False
+) -> tuple[str, tuple[Any, ...] | None]:
+    """The name in ``known`` and the index that a text like "w", "w[0, 1]", "conv1.weight[0,0,0,-1]" or "%7[1]" means.
+
+    The index is None where nothing is in brackets, else one number inside the shape for each axis (the negative ones
+    counted from the end); with ``slices`` it may be any that the shape has, as [:, 1].  Raises ValueError, its text
+    beginning with ``operation``, for what cannot be read, for a name that is not known, and for an index that does not
+    fit.
+    """
+    written = text.strip()
+    if written in known:
+        return written, None
+    before, bracket, inside = written.removesuffix("]").rpartition("[")
+    name = before.rstrip() if bracket else written
+    if not name or ("[" in written) != written.endswith("]") or "]" in inside:
+        raise ValueError(
+            f"{operation}: cannot read {text!r}; write a name and whole numbers in brackets, as in w1[0,0]"
         )
-    on_tape = {id(line) for line in tape}
-    line, chain = thing, list[Tensor]()
-    while id(line) not in on_tape:
-        if line.primitive not in MOVES:
-            outputs = ", ".join(describe(y) for y in tape.outputs)
-            raise ValueError(
-                f"focus: {describe(thing)} is not on the tape of {outputs}: nothing there was computed from it. Give a Tensor "
-                f"that was read, or an element of one, as in w[0, 0]"
-            )
-        chain.append(line)
-        line = line.operands[0]
-    # Number 0 is what padding and scattering put in, so elements count from 1 here.
-    numbers = np.arange(1, line.size + 1).reshape(line.shape)
-    for move in reversed(chain):
-        if move.primitive is not TABLE["cast"]:
-            numbers = move.primitive.forward(numbers, *[x.value for x in move.operands[1:]], **move.params)  # type: ignore[union-attr]
+    if name not in known:
+        raise ValueError(f"{operation}: no tensor is called {name!r}; there are {_listed(known)}")
+    shape = known[name].shape
+    example = f"{name}{[0] * len(shape)}" if shape else name
+    parts = [part.strip() for part in inside.split(",")] if inside.strip() else []
+    key = tuple(_part(part, slices) for part in parts)
+    if None in key:
+        raise ValueError(f"{operation}: the index of {text!r} must be whole numbers, as in {example}")
     try:
-        found = np.asarray(numbers[key])
-    except IndexError as error:
-        raise ValueError(f"focus: {describe(thing)} has no element {key}: {error}") from None
-    return line, found[found > 0].ravel() - 1
+        np.broadcast_to(False, shape)[key]
+        fits = slices or len(key) == len(shape)
+    except IndexError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"{operation}: {name} has shape {shape}; {text!r} is not one element of it: "
+            f"give {len(shape)} numbers inside it, as in {example}"
+        )
+    return name, key if slices else tuple(int(k) % n for k, n in zip(key, shape, strict=True))
+
+
+def _part(text: str, slices: bool) -> Any:
+    """One part of an index; None for what it cannot be."""
+    if re.fullmatch(r"[+-]?\d{1,9}", text):
+        return int(text)
+    if slices and text == "...":
+        return Ellipsis
+    found = _SLICE.fullmatch(text) if slices else None
+    return slice(*(None if x is None else int(x) for x in found.groups())) if found else None
+
+
+def _listed(known: Mapping[str, Any]) -> str:
+    """The names there are: variables and tensors' own, then the numbers of lines."""
+    names = [name for name in known if not name.startswith("%")]
+    lines = len(known) - len(names)
+    some = [*names[:NAMED], *(["..."] if len(names) > NAMED else []), *([f"%0 .. %{lines - 1}"] if lines else [])]
+    return ", ".join(some) or "none"

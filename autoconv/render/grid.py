@@ -1,9 +1,10 @@
 """A layout for blocks of boxes: the elements of one tensor stand on their grid, and the blocks in ranks.
 
-Pure geometry like ``layout``, whose boxes and routes it returns.  A block is what one line of a tape became; its boxes have
-row and column keys, and rows or columns that nothing uses take no room.  Blocks get ranks, order and distances from
-``layers``.  Inside a block every column has a channel on its left, with a lane for each source whose edge passes the rows
-there; between blocks, edges run in the gap between two ranks or in the slots of the ranks they pass.  So no edge crosses a box.
+Pure geometry like ``layout``, whose boxes and routes it returns.  A block is what one line of a tape became; its boxes
+have row and column keys, and rows or columns that nothing uses take no room.  Blocks get ranks, order and distances as
+``layout`` gives them.  Inside a block every column has a channel on its left, with a lane for each source whose edge
+passes the rows there; between blocks, edges run in the gap between two ranks or in the slots of ranks they pass.  So
+no edge crosses a box.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import ceil, prod, sqrt
 from typing import Any
 
-from .layers import Net, order, place, ranks
-from .layout import ARROW, GAP_HIGH, GAP_LOW, MARGIN, Box, Layout, Point, Route, route
+from .layout import ARROW, GAP_HIGH, GAP_LOW, MARGIN, Box, Layout, Net, Point, Route, order, place, ranks, route
 
 Edge = tuple[int, int]
 
+LONGEST_ROW = 16  # elements of a vector in one row
 LABEL = 18.0  # above each row of boxes, for what stands on the edges there
 BEND = 24.0  # between the rows of a block, for curves
 COLUMN, PANEL, LANE = 16.0, 34.0, 5.0
@@ -28,7 +30,9 @@ HEAD = 18.0  # the caption of a frame
 
 @dataclass(frozen=True)
 class Place:
-    """Where a box stands: its block, and keys that order rows and columns; keys that differ in the first part stand further apart."""
+    """Where a box stands: its block, and keys that order rows and columns; keys that differ in the first part stand
+    further apart.
+    """
 
     block: int
     row: tuple[int, ...] = (0,)
@@ -57,12 +61,12 @@ class _Slots(Net):
         return self.sizes[v][0] if v < len(self.sizes) else self.room.get(v, 0.0)
 
 
-class Grid:
+class GridLayout:
     """Boxes of given ``sizes`` at their ``places``, with edges (from, to) between them.
 
     Blocks are numbered in an order in which edges run forward, boxes of one block by rows.  An edge from -1 comes from
-    outside the picture: it gets a short stub at its target.  ``rank`` fixes the ranks of the blocks.  Equal arguments give
-    equal layouts.
+    outside the picture: it gets a short stub at its target.  ``rank`` fixes the ranks of the blocks.  Equal arguments
+    give equal layouts.
     """
 
     def __init__(
@@ -285,3 +289,30 @@ def _lanes(spans: list[tuple[int, int, int, bool]]) -> dict[tuple[int, bool], in
         ends[lane : lane + 1] = [end]
         found[source, leaving] = lane
     return found
+
+
+# ---- elements of a tensor on a grid
+
+
+def on_grid(index: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, int]:
+    """(row, column) of an element: axes of size 1 do not count, images (N, H, W, C) stand channel beside channel.
+
+    Kernels (kH, kW, C_in, C_out) have a column of kernels for each output channel.  A long vector is broken into rows.
+    """
+    kept = [(i, n) for i, n in zip(index, shape, strict=True) if n != 1]
+    if len(kept) <= 1:
+        i, n = kept[0] if kept else (0, 1)
+        width = n if n <= LONGEST_ROW else ceil(sqrt(2 * n))
+        return i // width, i % width
+    if len(kept) == 2:
+        return kept[0][0], kept[1][0]
+    if len(kept) == 3:
+        (i, _), (j, width), (c, _) = kept
+        return i, c * width + j
+    first = kept[0]
+    if len(shape) == 4 and shape[0] <= 11 and shape[1] <= 11 and shape[2] * shape[3] >= shape[0]:
+        (i, height), (j, width), (c, _), (d, _) = kept[:4]
+        return c * height + i, d * width + j
+    rest = on_grid(tuple(i for i, _ in kept[1:]), tuple(n for _, n in kept[1:]))
+    below = prod(n for _, n in kept[1:])
+    return first[0] * below + rest[0], rest[1]

@@ -1,7 +1,7 @@
-"""Formulas: a line's row of the table filled with names or with numbers, as LaTeX and as plain text.
+"""Formulas: a row of the table filled with names or with numbers, as LaTeX and as plain text.
 
-An ``Expression`` knows how tightly it binds, a row's template how tightly each operand must: parentheses follow from the
-two, for every row there is or will be.  ``mathml`` turns the LaTeX written here into what a page can show.
+An ``Expression`` knows how tightly it binds, a row's template how tightly each operand must: parentheses follow from
+the two, for every row there is or will be.  ``mathml`` turns the LaTeX written here into what a page can show.
 """
 
 from __future__ import annotations
@@ -10,30 +10,34 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..tape import Primitive, Tensor, setting
-from .text import clean, element_name, readable, uniform
+from .element import element_name
+from .notation import ATOM, FACTOR, GREEK, OPEN, PRODUCT, SLOT, SUM, template
+from .text import clean
 from .text import number as short_number
 
-OPEN, SUM, PRODUCT, APPLIED, FACTOR, ATOM = range(6)  # how tightly an expression binds; SUM includes a leading minus
-ENTRIES = 16  # arrays of up to so many numbers are written out as a matrix
-GREEK = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega"]  # fmt: skip
-_SLOT = 0xE000  # private-use characters stand for the operands while a template is read
-_LOOSE = {
-    "-": PRODUCT, "+": SUM, r"\cdot": PRODUCT, r"\,": PRODUCT, r"\sum": PRODUCT, r"\ge": OPEN, r"\le": OPEN, r"\ne": OPEN,
-}  # fmt: skip
 ESCAPES = {
     "\\": r"\backslash ", "{": r"\{", "}": r"\}", "_": r"\_", "^": r"\wedge ", "#": r"\#", "$": r"\$", "%": r"\%",
     "&": r"\&", "~": r"\sim ", " ": r"\ ", "<": "{<}", ">": "{>}",
 }  # fmt: skip
+LONGEST_INNER = 26  # characters of a formula that is quoted inside another
 # Params that say nothing the shapes do not say, and those that say something only if they are not as usual.
 _SILENT = {"dtype", "spec", "shape", "keepdims", "size"}
 _USUAL = {"ties": "split", "slope_at_zero": 0, "stride": 1, "dilation": 1}
+
+
+class Row(Protocol):
+    """What a formula takes from a row of the table: its name, its group, its LaTeX template ("{0} + {1}"), and by its
+    derivatives (``vjps``, one for each operand, or one for all) whether it has any number of operands."""
+
+    name: str
+    group: str
+    latex: str
+    vjps: Any
 
 
 @dataclass(frozen=True)
@@ -51,53 +55,38 @@ class Expression:
         return Expression(rf"\left({self.latex}\right)", f"({self.text})")
 
 
-def line_latex(line: Tensor, names: Mapping[int, str], numbers: bool = False) -> str:
-    """The formula of a line from its row: operands by name (``names`` maps id(tensor) to it), or the run's own numbers.
+def call(
+    row: Row,
+    operands: Sequence[Expression],
+    params: Mapping[str, Any] | None = None,
+    setting: Callable[[Any], str] = str,
+) -> Expression:
+    """The row's formula for these operands, in parentheses where they bind too loosely, with the params that matter.
 
-    An operand that has no name is a box.  Params are added where they matter.  A line without a primitive is its name or its number.
+    setting: how a param is written.
     """
-    if line.primitive is None:
-        return operand(line, names, numbers).latex
-    return call(line.primitive, [operand(x, names, numbers) for x in line.operands], line.params).latex
-
-
-def operand(x: Tensor, names: Mapping[int, str], numbers: bool = False) -> Expression:
-    """One operand: its name, or its numbers; a constant that is one number is always that number."""
-    known = names.get(id(x)) or x.name
-    same = uniform(x.value) if x.primitive is None and x.constant and not x.name else None
-    if same is not None:
-        return value(x.value.flat[0])
-    if numbers and x.size == 1:
-        return value(x.value.flat[0])
-    if numbers and x.ndim in (1, 2) and 0 < x.size <= ENTRIES:
-        return Expression(matrix(x.value), " ".join(map(short_number, x.value.ravel())))
-    return symbol(known) if known else Expression(r"\square ", "□")
-
-
-def call(primitive: Primitive, operands: Sequence[Expression], params: Mapping[str, Any] | None = None) -> Expression:
-    """The row's formula for these operands, in parentheses where they bind too loosely, with the params that matter."""
     given = list(operands)
-    if not isinstance(primitive.vjps, tuple):  # any number of operands: one slot for all of them
+    if not isinstance(row.vjps, tuple):  # any number of operands: one slot for all of them
         given = [Expression(", ".join(x.latex for x in operands), ", ".join(x.text for x in operands), OPEN)]
-    template = primitive.latex
-    if template == "{0}" and primitive.group == "wiring":  # nothing in the formula says what the line does
-        template = rf"\operatorname{{{{{escaped(primitive.name)}}}}} {{0}}"
-    needs, spelled, binds = demands(template, len(given))
-    latex = template.format(*[x.within(least).latex for x, least in zip(given, needs, strict=True)])
-    parts = [x.within(least).text for x, least in zip(given, spelled, strict=True)]
-    text = readable(template, len(given)).translate(dict(enumerate(parts, _SLOT)))
-    noted = settings(params or {})
+    written = row.latex
+    if written == "{0}" and row.group == "wiring":  # nothing in the formula says what the line does
+        written = rf"\operatorname{{{{{escaped(row.name)}}}}} {{0}}"
+    known = template(written, len(given))
+    latex = written.format(*[x.within(least).latex for x, least in zip(given, known.needs, strict=True)])
+    parts = [x.within(least).text for x, least in zip(given, known.spelled, strict=True)]
+    text = known.text.translate(dict(enumerate(parts, SLOT)))
+    noted = settings(params or {}, setting)
     if not noted:
-        return Expression(latex, text, binds)
+        return Expression(latex, text, known.binds)
     if r"[\,]" in latex and params and "key" in params:  # the empty brackets are there for it
         key = setting(params["key"]).strip("[]()")
-        return Expression(
-            latex.replace(r"[\,]", rf"\text{{[{escaped(key, text=True)}]}}"), text.replace("…", key), binds
-        )
-    return Expression(rf"{latex}\;\text{{({escaped(noted, text=True)})}}", f"{text} [{noted}]", min(binds, PRODUCT))
+        indexed = latex.replace(r"[\,]", rf"\text{{[{escaped(key, text=True)}]}}")
+        return Expression(indexed, text.replace("…", key), known.binds)
+    noted_latex = rf"{latex}\;\text{{({escaped(noted, text=True)})}}"
+    return Expression(noted_latex, f"{text} [{noted}]", min(known.binds, PRODUCT))
 
 
-def settings(params: Mapping[str, Any]) -> str:
+def settings(params: Mapping[str, Any], setting: Callable[[Any], str] = str) -> str:
     """The params a reader needs to follow a line, as text: not those that its operands or its shape tell."""
     told = {k: v for k, v in params.items() if k not in _SILENT and not _as_usual(k, v)}
     if "window" in told:
@@ -110,61 +99,37 @@ def _as_usual(param: str, setting: Any) -> bool:
     return param in _USUAL and all(x == _USUAL[param] for x in every)
 
 
-@cache
-def demands(template: str, count: int) -> tuple[tuple[int, ...], tuple[int, ...], int]:
-    """How tightly each operand of a row's LaTeX template must bind, in LaTeX and in text, and how tightly the result does."""
-    text = template.format(*[chr(_SLOT + k) for k in range(count)])
-    needs, spelled = [], []
-    for k in range(count):
-        around = [(text[:i].rstrip(), text[i + 1 :].lstrip()) for i, c in enumerate(text) if c == chr(_SLOT + k)]
-        needs.append(max((_needed(left, right) for left, right in around), default=OPEN))
-        raised = any(re.search(r"(?<!_)\{$", left) and right[:1] == "}" for left, right in around)
-        spelled.append(ATOM if raised else needs[-1])  # text has no fraction bars and no small print
-    return tuple(needs), tuple(spelled), _binding(text)
+def formula(row: Row, operands: Sequence[str]) -> str:
+    """The row's formula as text for operands in text: ``add`` of a and b is "a + b", ``exp`` of a "e^a".
+
+    A row that changes no number (its formula is its operand) is written as a call: "broadcast_to(a)".
+    """
+    given = list(operands) if isinstance(row.vjps, tuple) else [", ".join(operands)]
+    if row.latex == "{0}":
+        return f"{row.name}({', '.join(operands)})"
+    text = template(row.latex, len(given)).text
+    if text == f"|{chr(SLOT)}|" and re.fullmatch(r"\([^()]*\)", given[0]):
+        given = [given[0][1:-1]]  # the bars are brackets enough
+    return text.translate(dict(enumerate(map(parenthesised, given), SLOT)))
 
 
-def _needed(left: str, right: str) -> int:
-    """How tightly an operand between these pieces of a template must bind."""
-    if right[:1] in ("^", "_"):
-        return ATOM
-    if re.search(r"(?:[\[({|]|(?<!\\),)$", left):
-        return OPEN
-    before = re.search(r"(\\[A-Za-z]+(?:\{[^{}]*\})?|\\,|[-+=<>])$", left)
-    after = re.match(r"\\cdot|\\,|[-+]", right)
-    token = before[1] if before else ""
-    beside = {"-": SUM, "+": SUM, r"\cdot": PRODUCT, r"\,": PRODUCT}[after[0]] if after else OPEN
-    if token.startswith("\\") and token not in _LOOSE and not token.startswith(r"\text{"):
-        return ATOM  # the argument of a function
-    return max(_LOOSE.get(token, OPEN), beside)
+def inner(text: str) -> str:
+    """The formula of a step as another formula quotes it: in brackets, or only hinted at if it is long."""
+    if len(text) > LONGEST_INNER:
+        return "(…)"
+    return text if re.fullmatch(r"\|[^|]*\|", text) else f"({text})"
 
 
-def _binding(text: str) -> int:
-    """How tightly a whole template binds, by what stands outside all brackets."""
-    if len(text) == 1:
-        return OPEN
-    flat = re.sub(r"\\(left|right)\b", "", text)
-    flat, before = re.sub(r"\|[^|]*\|", "A", flat), None
-    while flat != before:  # innermost brackets first
-        before = flat
-        flat = re.sub(r"\\(operatorname|text)\s*\{[^{}]*\}", r"\\\1", flat)
-        flat = re.sub(r"\{[^{}]*\}|\([^()]*\)|\[[^\[\]]*\]", "", flat)
-    if r"\text" in flat.replace(r"\textstyle", ""):
-        return OPEN
-    if re.search(r"[-+]", flat):
-        return SUM
-    if r"\cdot" in flat or r"\," in flat or r"\sum" in flat:
-        return PRODUCT
-    slots = any(ord(c) >= _SLOT for c in flat)
-    if "^" in flat or r"\frac" in flat:
-        return FACTOR
-    return APPLIED if slots and "\\" in flat else ATOM
+def parenthesised(operand: str) -> str:
+    """Negative numbers and fractions in parentheses, so that "a - (-1)" and "(1/2) · a" read well."""
+    return f"({operand})" if re.fullmatch(r"-[\w.].*|\d+/\d+", operand) else operand
 
 
 # ---- names and numbers
 
 
 def symbol(name: str) -> Expression:
-    """A name as a symbol: a single letter or a Greek one in italics, anything else upright, special characters escaped."""
+    """A name as a symbol: one letter, or a Greek one, in italics, all else upright, special characters escaped."""
     shown = clean(name)
     if shown in GREEK:
         return Expression(rf"\{shown} ", shown)
@@ -174,7 +139,9 @@ def symbol(name: str) -> Expression:
 
 
 def element(name: str, index: Sequence[int], shape: Sequence[int], subscripts: str = "matrix") -> Expression:
-    """One element of a named tensor: w_{0,1}, or with subscripts="flat" w_{2} (counted from 1); of a 0-d tensor its name."""
+    """One element of a named tensor: w_{0,1}, or with subscripts="flat" w_{2} (counted from 1); of a 0-d tensor its
+    name.
+    """
     base = symbol(name)
     text = element_name(base.text, index, shape, subscripts)
     if not shape:
@@ -189,11 +156,12 @@ def element(name: str, index: Sequence[int], shape: Sequence[int], subscripts: s
 def value(x: Any) -> Expression:
     """A number of the run, short, with the precedence it needs: negative numbers and fractions get parentheses."""
     text = short_number(x)
-    return Expression(number(x), text, SUM if text.startswith("-") else FACTOR if re.search(r"[/e]", text) and "inf" not in text else ATOM)  # fmt: skip
+    fraction = re.search(r"[/e]", text) and "inf" not in text
+    return Expression(number(x), text, SUM if text.startswith("-") else FACTOR if fraction else ATOM)
 
 
 def number(x: Any, digits: Callable[[Any], str] = short_number) -> str:
-    """One number as LaTeX: four significant digits (or ``digits``), powers of ten, exact fractions, infinities and nan."""
+    """One number as LaTeX: four significant digits (or ``digits``), powers of ten, fractions, infinities and nan."""
     if isinstance(x, Fraction) and x.denominator != 1:
         return rf"{'-' * (x < 0)}\frac{{{abs(x.numerator)}}}{{{x.denominator}}}"
     text = digits(x)

@@ -12,13 +12,13 @@ class Node:
     """One box of a graph, in plain text and numbers.
 
     ``kind`` is "input" (inputs and parameters), "constant", "line", "call" or "scalar"; ``lines`` are the places on the
-    tape that it stands for, as ``repr(ac.Tape(y))`` numbers them, and ``elements`` the flat indices in the last of those
-    (empty: all of them): the same at every zoom.  ``gradient`` is None where there can be none.  ``count`` is the number of
-    primitive lines inside a call, or of equal structures that were folded into this one.  ``colours`` are those of its
-    elements where they are weights.  ``paths`` is the number of contributions that its gradient is the sum of.
-    ``part`` is "backward" for a line of the sweep, and ``serves`` then the place of the forward line whose rule it is.
-    ``parameters`` is the number of trained elements inside; ``operation`` the row, call or layer; ``caption`` and ``cell``
-    say in which block a scalar is drawn, and where.
+    tape that it stands for, as ``repr(ac.Tape(y))`` numbers them, and ``elements`` the flat indices in the last of
+    those (empty: all of them): the same at every zoom.  ``gradient`` is None where there can be none.  ``count`` is the
+    number of primitive lines inside a call, or of equal structures that were folded into this one.  ``colours`` are
+    those of its elements where they are weights.  ``paths`` is the number of contributions that its gradient is the sum
+    of. ``part`` is "backward" for a line of the sweep, and ``serves`` then the place of the forward line whose rule it
+    is. ``parameters`` is the number of trained elements inside; ``operation`` the row, call or layer; ``caption`` and
+    ``cell`` say in which block a scalar is drawn, and where.
     """
 
     id: str
@@ -70,7 +70,8 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """``target`` reads ``source`` as its operand number ``operand``, counted from 0; ``shape`` is that of the array read.
+    """``target`` reads ``source`` as its operand number ``operand``, counted from 0; ``shape`` is that of the array
+    read.
 
     ``slope`` is the local derivative d target / d source where it is one number (or the smallest .. largest of a fold),
     or the slope chosen at a tie; ``count`` how many edges were folded into this one.

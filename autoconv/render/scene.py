@@ -1,8 +1,8 @@
 """Which layout a graph gets, and what is drawn apart from boxes and edges: frames of blocks, ties to the sweep.
 
-Lines, calls and models: the ``dot`` program's layout or our layered one.  Scalars: their blocks in a ``Grid``.  The
-recorded sweep: a second grid beside the first, upside down, so that each of its blocks stands beside the forward box that it
-serves and cotangents flow upwards.
+Lines, calls and models: the ``dot`` program's layout or our layered one.  Scalars: blocks in a ``GridLayout``.  The
+recorded sweep: a second grid beside the first, upside down, so that each of its blocks stands beside the forward box
+that it serves and cotangents flow upwards.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .dot import place_by_dot, worthwhile
-from .grid import Grid, Place
+from .grid import GridLayout, Place
 from .layout import Box, Layout, Point, Route, layered
 from .node import Edge, Node
 
@@ -38,7 +38,9 @@ class Tie:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything with its place; ``stubs`` are edges that are only named at their target, because they cross the corridor."""
+    """Everything with its place; ``stubs`` are edges that are only named at their target, because they cross the
+    corridor.
+    """
 
     layout: Layout
     frames: tuple[Frame, ...] = ()
@@ -56,7 +58,7 @@ def arrange(
     if any(node.part == "backward" for node in nodes):
         return beside(nodes, pairs, sizes)
     if nodes and all(node.cell is not None for node in nodes):
-        grid = Grid(sizes, _dense([node.cell for node in nodes if node.cell]), pairs)
+        grid = GridLayout(sizes, _dense([node.cell for node in nodes if node.cell]), pairs)
         found = grid.layout(grid.heights, grid.gaps)
         return Scene(found, _frames(grid, nodes, range(len(nodes))))
     wanted = layout == "dot" or (layout == "auto" and worthwhile(len(nodes), pairs))
@@ -69,7 +71,7 @@ def _dense(places: Sequence[Place]) -> list[Place]:
     return [replace(p, block=blocks[p.block]) for p in places]
 
 
-def _frames(grid: Grid, nodes: Sequence[Node], chosen: Sequence[int]) -> tuple[Frame, ...]:
+def _frames(grid: GridLayout, nodes: Sequence[Node], chosen: Sequence[int]) -> tuple[Frame, ...]:
     """A frame round each block of more than one box."""
     captions: dict[int, list[str]] = {}
     for place, i in zip(grid.places, chosen, strict=True):
@@ -86,7 +88,7 @@ def beside(nodes: Sequence[Node], pairs: Sequence[tuple[int, int]], sizes: Seque
     right = [i for i, node in enumerate(nodes) if node.part != "forward"]
     scalar = all(node.cell is not None for node in nodes)
     forward_places = _dense([nodes[i].cell or Place(k) for k, i in enumerate(left)])
-    forward = Grid([sizes[i] for i in left], forward_places, _inside(pairs, left), framed=scalar)
+    forward = GridLayout([sizes[i] for i in left], forward_places, _inside(pairs, left), framed=scalar)
     block_of = {line: place.block for place, i in zip(forward_places, left, strict=True) for line in nodes[i].lines}
     served = [block_of.get(nodes[i].serves if nodes[i].serves is not None else -1, -1) for i in right]  # type: ignore[arg-type]
     count = max(forward.rank, default=-1) + 1
@@ -103,12 +105,12 @@ def beside(nodes: Sequence[Node], pairs: Sequence[tuple[int, int]], sizes: Seque
     rank = _ranked([count + rank for rank, _ in order], backward_places, into)
     if max(rank, default=0) > count:  # the sweep needs more ranks than the forward graph has: that begins further down
         further = max(rank) - count
-        forward = Grid(
+        forward = GridLayout(
             [sizes[i] for i in left], forward_places, _inside(pairs, left), [r + further for r in forward.rank], scalar
         )
         count += further
     framed = any(served.count(s) > 1 for s in set(served))
-    backward = Grid([sizes[i] for i in right], backward_places, into, rank, framed)
+    backward = GridLayout([sizes[i] for i in right], backward_places, into, rank, framed)
 
     heights = [*forward.heights, *[0.0] * (count + 1 - len(forward.heights))]
     gaps = [*forward.gaps, *[0.0] * (count + 1 - len(forward.gaps))]
@@ -189,7 +191,7 @@ def _inside(pairs: Sequence[tuple[int, int]], chosen: Sequence[int]) -> list[tup
 def _levels(
     nodes: Sequence[Node], pairs: Sequence[tuple[int, int]], right: Sequence[int], served: Sequence[int]
 ) -> list[tuple[int, int]]:
-    """(level, slot) of each box of the sweep in its block: below the lines of the block it reads, lines side by side."""
+    """(level, slot) of each box of the sweep in its block: below the lines of the block it reads, side by side."""
     home = dict(zip(right, served, strict=True))
     line = {i: nodes[i].lines[-1] for i in right}
     above: dict[int, set[int]] = {}

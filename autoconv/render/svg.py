@@ -1,8 +1,8 @@
-"""Writing SVG: elements with escaped text, and one table of colours for light and dark pages.
+"""Writing SVG: elements with escaped text, and the colours of light and dark pages and of the elements of a tensor.
 
-A picture carries its own style sheet, uses no script, no link and no outside font, and paints its own background, so that
-it reads the same in a browser, a notebook, or another page.  Colours are Okabe and Ito's, which colour-blind readers can
-tell apart; what differs in colour differs in form as well.
+A picture carries its own style sheet, uses no script, no link and no outside font, and paints its own background, so
+that it reads the same in a browser, a notebook, or another page.  Its colours are Okabe and Ito's, which colour-blind
+readers can tell apart; what differs in colour differs in form as well.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from unicodedata import east_asian_width
 
-from ..files import replace_file
+from ..files import save_as
 from .text import clean
 
 FONT = "'DejaVu Sans Mono', Menlo, Consolas, 'Liberation Mono', monospace"
@@ -54,12 +54,63 @@ COLOURS: tuple[tuple[str, str, str, str], ...] = (
 )
 # fmt: on
 
+# One colour for each element of a tensor, the same in every view: graph, grids, convolution matrix and equation.  The
+# first six are near Okabe and Ito's; each further one is the colour furthest from all before it, in Lab, as seen with
+# normal, protanope and deuteranope vision.  All of them have a contrast of at least 2.6 to a white page and 3 to a dark
+# one. fmt: off
+PALETTE = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#8a6d00",
+    "#56a0e0",
+    "#4848fc",
+    "#5484fc",
+    "#fc2460",
+    "#cc00a8",
+    "#546c3c",
+    "#a83c78",
+    "#4860f0",
+    "#d89054",
+    "#609cfc",
+    "#f07884",
+    "#f08400",
+    "#8448cc",
+    "#6c6c24",
+    "#30a8b4",
+    "#fc48d8",
+    "#606c54",
+    "#0c7884",
+    "#309c30",
+    "#0c84b4",
+)
+# fmt: on
+
+
+def colour(index: int, count: int) -> str:
+    """The CSS colour of element ``index`` of a tensor of ``count`` elements, by flat index; after 25 they repeat.
+
+    Raises IndexError for an index that the tensor does not have.
+    """
+    if not 0 <= index < count:
+        raise IndexError(f"colour: element {index} of a tensor with {count} elements; the flat index runs from 0")
+    return PALETTE[index % len(PALETTE)]
+
+
+def element_colours(count: int) -> list[str]:
+    """The colours of all elements of a tensor of ``count`` elements, by flat index."""
+    return [colour(i, count) for i in range(count)]
+
 
 def style() -> str:
     """The style sheet; every class has the prefix "ac-", so that it changes nothing else in a page."""
     light = "".join(f".ac-{name}{{{what}:{colour}}}" for name, what, colour, _ in COLOURS)
     dark = "".join(f".ac-{name}{{{what}:{colour}}}" for name, what, _, colour in COLOURS)
-    return f"<style>.ac-text{{font-family:{FONT};white-space:pre}}{light}@media (prefers-color-scheme:dark){{{dark}}}</style>"
+    return (
+        f"<style>.ac-text{{font-family:{FONT};white-space:pre}}{light}@media "
+        f"(prefers-color-scheme:dark){{{dark}}}</style>"
+    )
 
 
 class Picture(str):
@@ -75,11 +126,7 @@ class Picture(str):
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write ``.svg``, whole or not at all; returns the path.  Raises ValueError for another ending."""
-        path = Path(path)
-        if path.suffix.lower() != ".svg":
-            raise ValueError(f"save: cannot write {path.name!r}; the name must end in .svg")
-        replace_file(path, self.encode())
-        return path
+        return save_as(path, {".svg": lambda: str(self)})
 
     def __repr__(self) -> str:
         return f"<Picture {self.caption!r}, {self.size[0]:.0f} x {self.size[1]:.0f}>"

@@ -1,20 +1,14 @@
-"""What a reader sees of a line: its numbers, and its formula as text, taken from its row of the table."""
+"""Numbers and names as a reader sees them: short, clean, and of a bounded length."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from ..tape import Primitive
-
 LONGEST = 44  # characters in a label; the tooltip has the whole text
-LONGEST_INNER = 26
 HANDFUL = 4  # arrays of up to so many elements are written out
-_ATOMS = 0xE000  # private-use characters stand for the operands while a template is translated
 
 
 def number(x: Any) -> str:
@@ -48,85 +42,8 @@ def uniform(array: np.ndarray) -> str | None:
     return number(first) if same else None
 
 
-def formula(primitive: Primitive, operands: Sequence[str]) -> str:
-    """The row's LaTeX formula as readable text: ``add`` of a and b is "a + b", ``exp`` of a "e^a".
-
-    A row that changes no number (its formula is its operand) is written as a call: "broadcast_to(a)".
-    """
-    given = list(operands) if isinstance(primitive.vjps, tuple) else [", ".join(operands)]
-    if primitive.latex == "{0}":
-        return f"{primitive.name}({', '.join(operands)})"
-    template = readable(primitive.latex, len(given))
-    if template == f"|{chr(_ATOMS)}|" and re.fullmatch(r"\([^()]*\)", given[0]):
-        given = [given[0][1:-1]]  # the bars are brackets enough
-    return template.translate(dict(enumerate(map(parenthesised, given), _ATOMS)))
-
-
-def inner(text: str) -> str:
-    """The formula of a step as another formula quotes it: in brackets, or only hinted at if it is long."""
-    if len(text) > LONGEST_INNER:
-        return "(…)"
-    return text if re.fullmatch(r"\|[^|]*\|", text) else f"({text})"
-
-
-def parenthesised(operand: str) -> str:
-    """Negative numbers and fractions in parentheses, so that "a - (-1)" and "(1/2) · a" read well."""
-    return f"({operand})" if re.fullmatch(r"-[\w.].*|\d+/\d+", operand) else operand
-
-
-_WORDS = {
-    "cdot": "·",
-    "ge": "≥",
-    "le": "≤",
-    "ne": "≠",
-    "sum": "Σ",
-    "top": "ᵀ",
-    "textstyle": "",
-    "left": "",
-    "right": "",
-}
-
-
-@cache
-def readable(latex: str, operands: int) -> str:
-    """A row's LaTeX template as text, with one private-use character for each operand."""
-    text = latex.format(*[chr(_ATOMS + k) for k in range(operands)])
-    text = re.sub(r"\\[,;: ]", " ", text).replace(r"\_", "_")
-    text = re.sub(r"\\(operatorname|text)\s*\{([^{}]*)\}", r"\2", text)
-    text = re.sub(r"\\([A-Za-z]+)", lambda found: _macro(found[1]), text)
-    before = None
-    while text != before:  # innermost braces first
-        before = text
-        text = re.sub(r"FRAC\{([^{}]*)\}\{([^{}]*)\}", lambda m: f"{_group(m[1])} / {_group(m[2])}", text)
-        text = re.sub(r"√\s*\{([^{}]*)\}", lambda m: f"√{_group(m[1])}", text)
-        text = re.sub(r"\^\{ᵀ\}", "ᵀ", text)
-        text = re.sub(r"\^\{([^{}]*)\}", lambda m: f"^{_group(m[1])}", text)
-        text = re.sub(r"_\{\[?([^{}]*?)\]?\}", lambda m: f"[{m[1].strip() or '…'}]", text)
-    return re.sub(r"\s+", " ", text.replace("{", "").replace("}", "")).strip()
-
-
-def _macro(name: str) -> str:
-    return {"frac": "FRAC", "sqrt": "√"}.get(name, _WORDS.get(name, name))
-
-
-def _group(text: str) -> str:
-    return f"({text})" if re.search(r"[ ^/·]", text.strip()) else text
-
-
-def element_name(name: str, index: Sequence[int], shape: Sequence[int], subscripts: str = "matrix") -> str:
-    """One element of a named tensor in text: "w[0,1]", or with subscripts="flat" "w_2" (counted from 1).
-
-    The one element of a 0-d tensor, or of a flat tensor of size 1, has the tensor's name.
-    """
-    if not shape or (subscripts == "flat" and np.prod(shape) == 1):
-        return name
-    if subscripts == "flat":
-        return f"{name}_{int(np.ravel_multi_index(tuple(index), tuple(shape))) + 1}"
-    return f"{name}[{','.join(map(str, index))}]"
-
-
 def clean(text: str) -> str:
-    """Text without characters that XML forbids or that would disturb a label; control characters become their pictures."""
+    """Text without what XML forbids or what would disturb a label; control characters become their pictures."""
     return "".join(
         c if c.isprintable() else chr(0x2400 + ord(c)) if ord(c) < 32 else "\N{REPLACEMENT CHARACTER}" for c in text
     )

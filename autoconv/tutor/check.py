@@ -87,7 +87,7 @@ def target(wrt: Any, tape: Tape) -> tuple[Tensor, np.ndarray, tuple[int, ...]]:
     if isinstance(wrt, Tensor) and id(wrt) in on_tape:
         line, places, shape = wrt, np.arange(wrt.size), wrt.shape
     else:
-        from ..render.element import resolve
+        from ..views.element import resolve
 
         try:
             line, places = resolve(wrt, tape)

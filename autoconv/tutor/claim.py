@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..render.element import read_element
 from ..tape import Tape, Tensor, as_array
-from .formula import Formula, FormulaError, subscript
+from .formula import Formula, FormulaError
 from .replay import Study, double
 
 RULES = ("sum", "mean", "same for all")
@@ -49,21 +50,9 @@ class Names:
 
     def tensor(self, text: str) -> Tensor:
         """The tensor, or element of one, that a text like "w" or "w[0, 1]" names; ValueError if there is none."""
-        if text.strip() in self.lines:
-            self.refuse_shared([text.strip()])
-            return self.lines[text.strip()]
-        name, bracket, rest = text.strip().rpartition("[")
-        name = name.strip() if bracket else rest
-        line = self.lines.get(name)
+        name, key = read_element(text, self.lines, "check", slices=True)
         self.refuse_shared([name])
-        if line is None:
-            raise ValueError(f"check: no tensor is named {name!r}; the names are {', '.join(self.lines) or 'none'}")
-        try:
-            return line[subscript(f"[{rest}")]
-        except (ValueError, IndexError, TypeError):
-            raise ValueError(
-                f"check: {text!r} is no element of {name}, which has shape {line.shape}; write {name}[0, 0]"
-            ) from None
+        return self.lines[name] if key is None else self.lines[name][key]
 
     def refuse_shared(self, names: list[str]) -> None:
         """ValueError if one of these names is carried by several tensors."""

@@ -23,7 +23,7 @@ from .formula_errors import OTHER_OPERATORS, OTHER_PARTS, FormulaError, advice, 
 LONGEST, PARTS, DEEPEST = 20_000, 20_000, 60
 ELEMENTS, WORK = 1_000_000, 100_000_000  # numbers in one result; numbers computed by the whole formula
 
-__all__ = ["FUNCTIONS", "Formula", "FormulaError", "subscript"]
+__all__ = ["FUNCTIONS", "Formula", "FormulaError"]
 
 _COUNTS = {"sum": (1, 2), "max": (1, 2), "min": (1, 2), "conv": (2, 2), "full": (2, 2)}
 _OPERATORS: dict[type, Any] = {
@@ -214,14 +214,6 @@ class Formula:
         else:
             self.spend(node, arguments[0].size)
         return FUNCTIONS[name](*arguments, **axis)
-
-
-def subscript(text: str) -> Any:
-    """The index that a text like "[0, 1]" or "[:, 1]" writes; FormulaError for anything else."""
-    formula = Formula(f"x{text}")
-    if not isinstance(formula.tree, ast.Subscript) or not isinstance(formula.tree.value, ast.Name):
-        raise FormulaError(f"formula: {text!r} is no index; write [0, 1] or [:, 1]")
-    return formula.key(formula.tree.slice)
 
 
 def _chain(node: ast.BinOp) -> list[ast.BinOp]:

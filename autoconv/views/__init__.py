@@ -2,9 +2,26 @@
 
 In the order in which data passes through:
 
-    graph       ``ac.graph``: which lines make one node at a zoom, slices, folds, the sweep beside
-    stepper     ``ac.step``: events, their formulas, the terminal, the interactive page; ``ac.record_training``
-    equations   ``ac.explain``, ``ac.paths``, ``ac.uses``, and the matrix of a convolution
+    lines            what a line is to a reader: its role, its name, its formula element          which element of which
+    tape is meant by ``w[0, 0]``, or by its text window_geometry  where the windows of a convolution or pooling lie,
+    told from its recorded lines graph            ``ac.graph``: select, fold, describe, draw stepper
+    ``ac.step``: events, and a walk through them; its terminal, pages and pictures; ``ac.record_training`` equations
+    ``ac.explain``, ``ac.paths``, ``ac.uses``, and the matrix of a convolution
 
-How things look (formulas, SVG, layouts) stands below, in ``render``.
+How things look (formulas, SVG, layouts, pages) stands below, in ``render``.
 """
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    """``views.pictures``, which is ``autoconv.render`` now."""
+    if name != "pictures":
+        raise AttributeError(f"module 'autoconv.views' has no attribute {name!r}")
+    from .. import render
+
+    warnings.warn("views.pictures: use `from autoconv import render`", DeprecationWarning, stacklevel=2)
+    return render

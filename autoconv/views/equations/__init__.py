@@ -1,5 +1,6 @@
 """``ac.explain``: where one gradient comes from, in symbols and the run's own numbers.
 
-ground, products, symbols and definitions (local derivatives as formulas), terms (the sum), reasons (of a zero), equation and
-equationpage (how it is written), explain; paths, uses; matrix (a convolution as a weight-shared layer).
+In the order in which data passes through: analysis (the analysed scalar graph of one output), symbols (names and local
+derivatives as formulas), terms (the chain rule at one scalar), explanation (the data, and why a gradient is zero),
+equation (how it is written), explain.  Beside it: paths, uses, and matrix (a convolution as a weight-shared layer).
 """

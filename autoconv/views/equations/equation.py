@@ -1,27 +1,32 @@
-"""An explanation written out: as text, LaTeX, MathML, Markdown and CSV.
+"""An explanation written out: as text, LaTeX, MathML, Markdown and CSV, and as HTML for a notebook.
 
-A statement is one derivative in three parts, symbols = numbers = result.  Long sums are folded: their pattern, the first
-terms and the last; below the first statement stand those of its cotangents, down to the depth that was asked for.
+A statement is one derivative in three parts, symbols = numbers = result.  Long sums are folded: their pattern, the
+first terms and the last; below the first statement stand those of its cotangents, down to the depth that was asked
+for.  In a notebook there are three columns, and levels that open with a click: plain HTML with <details> and MathML, no
+script, nothing from elsewhere, in the colours of the page around it.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from html import escape
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ...render.latex import PRODUCT, SUM, Expression, escaped, number, symbol, value
 from ...render.mathml import mathml
+from ...render.svg import FONT, colour
 from ...render.text import clean
 from ...render.text import number as short_number
 from .terms import Sum, Term
 
 if TYPE_CHECKING:
-    from .explain import Explanation
+    from .explanation import Explanation
 
 WHOLE, FIRST, STATEMENTS = 12, 3, 24  # terms written in full, terms shown of a longer sum, statements in one equation
 
@@ -39,7 +44,9 @@ class Statement:
 
     @property
     def formulas(self) -> list[Expression]:
-        """What stands between ``left`` and ``result``; a single number alone would only repeat the result with fewer digits."""
+        """What stands between ``left`` and ``result``; a single number alone would only repeat the result with fewer
+        digits.
+        """
         alone = len(self.whole.terms) == 1 and "·" not in self.numbers.text
         return [x for x in (self.pattern, self.symbols, None if alone else self.numbers) if x]
 
@@ -56,7 +63,7 @@ def statement(whole: Sum, left: Expression, inline: bool) -> Statement:
     """One derivative; ``inline``: cotangents that are chains to the end are written out."""
     terms, left_out = shown(whole)
     if not terms:
-        zero = value(1 if whole.scalar == whole.context.ground.output else 0)
+        zero = value(1 if whole.scalar == whole.context.analysis.output else 0)
         return Statement(whole, left, None, zero, zero, whole.total)
     symbols = [whole.inlined(t) if inline else t.written for t in terms]
     pattern = whole.pattern if left_out else None
@@ -68,7 +75,7 @@ def statement(whole: Sum, left: Expression, inline: bool) -> Statement:
 def digits(term: Term) -> Expression:
     """A term in numbers: local derivative times cotangent; a factor that is written nowhere is left out."""
     local, upstream = value(term.local).within(PRODUCT), value(term.upstream).within(PRODUCT)
-    if term._delta is None:
+    if term.delta is None:
         return local
     if term.local_symbol == "1":
         return upstream
@@ -94,8 +101,8 @@ def derivative(whole: Sum) -> Expression:
 
 
 def statements(explanation: Explanation) -> tuple[list[Statement], list[tuple[Sum, Any]], bool]:
-    """The statements of an explanation, first its own; the tensors whose cotangents they name; and whether more follow."""
-    root = explanation._sum
+    """The statements of an explanation, its own first; the tensors whose cotangents they name; whether more follow."""
+    root = explanation.sum
     if root is None:
         return [], [], False
     found = [statement(root, derivative(root), inline=False)]
@@ -109,7 +116,7 @@ def statements(explanation: Explanation) -> tuple[list[Statement], list[tuple[Su
         for whole in level:
             terms = shown(whole)[0]
             for term in terms if depth == 1 else sorted(terms, key=weight, reverse=True):
-                opened, left = term.opened, term._delta
+                opened, left = term.opened, term.delta
                 if opened is None or left is None or opened.scalar in met:
                     continue
                 inlined = whole is not root and opened.chain is not None
@@ -139,7 +146,7 @@ def legend(legends: Sequence[tuple[Sum, Any]]) -> list[Expression]:
     lines: list[Expression] = []
     origins: list[str] = []
     for whole, x in legends:
-        if all(i == whole.context.ground.output for i in whole.ends.tolist()):
+        if all(i == whole.context.analysis.output for i in whole.ends.tolist()):
             continue
         of, name, delta = whole.context.of, symbol(whole.context.symbols.label(x)), whole.cotangent_of(x)
         if source(whole, x):
@@ -148,8 +155,14 @@ def legend(legends: Sequence[tuple[Sum, Any]]) -> list[Expression]:
             name, delta = Expression("t", "t"), Expression(r"\delta^{t}", "d(t)")
             if any(line.text.startswith("d(t)") for line in lines):
                 continue
-        flat = x.subscripts == "flat"
-        index = Expression("", "") if x.size == 1 and delta.text == "d" else Expression("_{k}", "_k") if flat else Expression("", "[...]")  # fmt: skip
+        flat = whole.context.symbols.subscripts(x) == "flat"
+        index = (
+            Expression("", "")
+            if x.size == 1 and delta.text == "d"
+            else Expression("_{k}", "_k")
+            if flat
+            else Expression("", "[...]")
+        )
         latex = rf"{delta.latex}{index.latex} = \frac{{\partial {of.latex}}}{{\partial {name.latex}{index.latex}}}"
         lines.append(Expression(latex, f"{delta.text}{index.text} = d{of.text}/d{name.text}{index.text}"))
     if origins:
@@ -163,7 +176,7 @@ def source(whole: Sum, tensor: Any) -> str:
     if tensor.name or id(tensor) in whole.context.symbols.names or tensor.primitive is None:
         return ""
     path = tensor.scope.path if tensor.scope else ()
-    call = whole.context.ground.calls.get(id(tensor))
+    call = whole.context.analysis.calls.get(id(tensor))
     layers = [s.name for s in path if s.kind == "layer"]
     made = call.name if call else tensor.primitive.name
     return clean(f"result of {made}" + (f" in {layers[-1]}" if layers else ""))
@@ -187,7 +200,7 @@ def text(explanation: Explanation) -> str:
         if k == 0:
             lines += [f"  {'where' if ' is the ' in x.text else 'with'} {x.text}" for x in legend(legends)]
     if not found:
-        lines.append(f"d{explanation._context.of.text}/d{explanation.name} = 0")
+        lines.append(f"d{explanation.context.of.text}/d{explanation.name} = 0")
     if explanation.reason:
         lines.append(f"  zero: {explanation.reason}")
     if more:
@@ -217,7 +230,7 @@ def rows(explanation: Explanation) -> list[str]:
         else:
             lines.append(f"{s.left.latex} &= {' = '.join(kept)}")
     if not found:
-        of, at = explanation._context.of, explanation._at
+        of, at = explanation.context.of, explanation.at
         lines.append(rf"\frac{{\partial {of.latex}}}{{\partial {at.latex}}} &= 0")
     return lines
 
@@ -267,3 +280,130 @@ def csv_of(explanation: Explanation) -> str:
     writer.writerow(HEAD)
     writer.writerows(table(explanation))
     return out.getvalue()
+
+
+ROWS, LEVELS = 10, 24  # terms of a sum that are shown unfolded; sums that can be opened
+FOLDED = 60  # further terms, folded
+
+STYLE = f"""<style>
+.ac-eq{{font:14px/1.45 system-ui,sans-serif;max-width:72rem;overflow-x:auto;color:inherit}}
+.ac-eq math{{font-size:1.08em}}
+.ac-eq .ac-top{{padding:.3em 0 .5em;overflow-x:auto}}
+.ac-eq .ac-row{{display:grid;\
+grid-template-columns:minmax(7em,1.2fr) minmax(9em,2fr) minmax(9em,2fr) minmax(5em,.8fr);\
+gap:.3em 1em;padding:.15em .4em;align-items:center;\
+border-top:1px solid color-mix(in srgb,currentColor 15%,transparent)}}
+.ac-eq .ac-row>*{{min-width:0;overflow-wrap:anywhere}}
+.ac-eq .ac-row>:last-child{{text-align:right;font-variant-numeric:tabular-nums}}
+.ac-eq .ac-head{{font-size:.85em;opacity:.75;border-top:0}}
+.ac-eq .ac-total{{font-weight:600;border-top:2px solid color-mix(in srgb,currentColor 45%,transparent)}}
+.ac-eq .ac-where{{font-family:{FONT};font-size:.85em}}
+.ac-eq details{{margin:0}}
+.ac-eq details>summary{{list-style:none;cursor:pointer;position:relative}}
+.ac-eq details>summary::-webkit-details-marker{{display:none}}
+.ac-eq details>summary .ac-where::before{{content:"\\25B8\\00A0"}}
+.ac-eq details[open]>summary .ac-where::before{{content:"\\25BE\\00A0"}}
+.ac-eq summary:hover,.ac-eq summary:focus-visible{{background:color-mix(in srgb,currentColor 8%,transparent)}}
+.ac-eq .ac-level{{margin:.2em 0 .5em .7em;padding-left:.7em;\
+border-left:3px solid color-mix(in srgb,#0072b2 60%,transparent)}}
+.ac-eq .ac-more{{padding:.25em .4em;opacity:.8}}
+.ac-eq .ac-zero{{border-left:3px solid #d55e00;padding:.2em .6em;margin:.4em 0}}
+.ac-eq .ac-dot{{display:inline-block;width:.7em;height:.7em;border-radius:50%;margin-right:.4em}}
+@media (max-width:560px){{.ac-eq .ac-row{{grid-template-columns:1fr 1fr;gap:.1em .6em}}.ac-eq .ac-head{{display:none}}}}
+</style>"""
+
+
+def html(explanation: Explanation) -> str:
+    """The explanation as HTML, complete in itself."""
+    root = explanation.sum
+    if root is None:
+        words = f"d{explanation.context.of.text}/d{explanation.name} = 0: {explanation.reason}"
+        return f'{STYLE}<div class="ac-eq"><div class="ac-zero">{escape(clean(words))}</div></div>'
+    opened = levels(root, explanation.depth)
+    zero = f'<div class="ac-zero">Zero: {escape(clean(explanation.reason))}</div>' if explanation.reason else ""
+    return f'{STYLE}<div class="ac-eq">{_top(root)}{zero}{_table(root, opened, FOLDED)}</div>'
+
+
+def levels(root: Sum, depth: int | None) -> set[int]:
+    """The scalars whose sums can be opened: breadth first, each once, so many in all."""
+    found: set[int] = set()
+    waiting: deque[tuple[Sum, int]] = deque([(root, 1)])
+    while waiting and len(found) < LEVELS:
+        whole, level = waiting.popleft()
+        if depth is not None and level >= depth:
+            continue
+        for term in whole.terms[:ROWS]:
+            below = term.opened
+            if below is not None and below.scalar not in found and len(found) < LEVELS:
+                found.add(below.scalar)
+                waiting.append((below, level + 1))
+    return found
+
+
+def _top(whole: Sum) -> str:
+    """The first line: the element with its colour, and the sum with its pattern or its first terms."""
+    dot = _dot(whole, whole.scalar)
+    s = statement(whole, derivative(whole), inline=False)
+    return f'<div class="ac-top">{dot}{mathml(_line(s), display=False)}</div>'
+
+
+def _dot(whole: Sum, scalar: int | None) -> str:
+    """The colour that an element of a weight has in every view; nothing for other scalars."""
+    symbols = whole.context.symbols
+    if not scalar or id(symbols.place(scalar)[0]) not in symbols.coloured:
+        return ""
+    shade = colour(symbols.flat_index(scalar), symbols.place(scalar)[0].size)
+    return f'<span class="ac-dot" style="background:{shade}"></span>'
+
+
+def _line(s: Statement) -> str:
+    symbols, end = s.pattern or s.symbols, result_latex(s.result)
+    return f"{s.left.latex} = {end}" if symbols.latex == end else f"{s.left.latex} = {symbols.latex} = {end}"
+
+
+def _table(whole: Sum, opened: set[int], folded: int = 0) -> str:
+    if not whole.terms:
+        return ""
+    head = (
+        '<div class="ac-row ac-head"><span>by way of</span><span>symbols</span><span>= numbers</span><span>= '
+        "result</span></div>"
+    )
+    rows = [_row(term, opened) for term in whole.terms[:ROWS]]
+    rest = whole.terms[ROWS:]
+    beyond = len(rest) - folded
+    note = f'<div class="ac-more">{beyond:,} more terms are in .terms and .csv</div>' if beyond > 0 else ""
+    if rest and folded:
+        inner = "".join(_row(term, opened) for term in rest[:folded])
+        summary = f'<summary class="ac-more"><span class="ac-where">{len(rest):,} more terms</span></summary>'
+        note = f"<details>{summary}{inner}{note}</details>"
+    rows.append(note)
+    if len(whole.terms) == 1:
+        return head + "".join(rows)
+    total = (
+        f'<div class="ac-row ac-total"><span>sum of {len(whole.terms):,} '
+        f"terms</span><span></span><span></span><span>{escape(result(whole.total))}</span></div>"
+    )
+    return head + "".join(rows) + total
+
+
+def _row(term: Term, opened: set[int]) -> str:
+    cells = (
+        f'<span class="ac-where">{escape(clean(term.output))}</span>'
+        f"<span>{_dot(term.sum, term.partner)}{mathml(term.written.latex, annotated=False)}</span>"
+        f"<span>{mathml(digits(term).latex, annotated=False)}</span><span>{escape(result(term.product))}</span>"
+    )
+    below = term.opened
+    if below is None or below.scalar not in opened:
+        return f'<div class="ac-row">{cells}</div>'
+    opened.discard(below.scalar)  # once is enough
+    note = mathml(rf"{term.upstream_latex} = {_line(statement(below, derivative(below), inline=False))}")
+    inside = f'<div class="ac-top">{note}</div>{_definitions(term)}{_table(below, opened)}'
+    return f'<details><summary class="ac-row">{cells}</summary><div class="ac-level">{inside}</div></details>'
+
+
+def _definitions(term: Term) -> str:
+    """What opens a maximum into its definition."""
+    lines = "".join(f'<div class="ac-top">{mathml(x.latex, annotated=False)}</div>' for x in term.definitions)
+    if not lines:
+        return ""
+    return f'<details><summary class="ac-more"><span class="ac-where">by definition</span></summary>{lines}</details>'

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from ...primitives import TABLE
-from ...render.colour import colour
-from ...render.roles import variables
-from ...render.svg import coordinate, document, text, text_width, tooltip
-from ...render.text import clean, element_name, number
-from ...tape import Tensor
+from ...render.element import element_name
+from ...render.svg import colour, coordinate, document, text, text_width, tooltip
+from ...render.text import clean, number
+from ...tape import Tape, Tensor
+from ..lines import subscripts, variables
 
 CELLS = 40_000  # more than this cannot be told apart
 NUMBERED = 900  # cells of a matrix that has its numbers written in
@@ -31,16 +31,27 @@ NUMBERED = 900  # cells of a matrix that has its numbers written in
 def matrix_view(matrix: Tensor, names: Mapping[str, Any] | None = None) -> MatrixView:
     """The picture of ``ac.conv_matrix(kernel, input_shape)``, of shape (output elements, input elements).
 
-    Raises TypeError for what is not a recorded conv_matrix (the kernel must be a Tensor), ValueError beyond 40,000 cells.
+        y = C x, dx = C^T delta, dw[k] = sum over the entries of C that are w[k] of delta_row x_column
+
+    Raises TypeError for what is not a recorded conv_matrix (the kernel must be a Tensor), ValueError beyond 40,000
+    cells.
+
+    >>> w = ac.tensor([[1.0, 2.0], [3.0, 4.0]], name="w", subscripts="flat")
+    >>> ac.matrix_view(ac.conv_matrix(w, (2, 3)))
+    <MatrixView of C, which takes x to y = C x: 2 x 6, 8 entries that are not blank, 4 weights>
+    w_1 w_2   . w_3 w_4   .
+      . w_1 w_2   . w_3 w_4
     """
     if not isinstance(matrix, Tensor) or matrix.primitive is not TABLE["take"] or matrix.ndim != 2:
         raise TypeError(
-            f"matrix_view: expected the result of ac.conv_matrix of a Tensor kernel, found {type(matrix).__name__}; as in "
+            "matrix_view: expected the result of ac.conv_matrix of a Tensor kernel, found "
+            f"{type(matrix).__name__}; as in "
             "ac.matrix_view(ac.conv_matrix(w, x.shape))"
         )
     if matrix.size > CELLS:
         raise ValueError(
-            f"matrix_view: a matrix of shape {matrix.shape} has {matrix.size:,} entries; more than {CELLS:,} cannot be told apart: use a smaller image or fewer channels"
+            f"matrix_view: a matrix of shape {matrix.shape} has {matrix.size:,} entries; more than {CELLS:,} "
+            "cannot be told apart: use a smaller image or fewer channels"
         )
     kernel = matrix.operands[0].operands[0]
     while kernel.primitive is TABLE["reshape"]:
@@ -51,7 +62,9 @@ def matrix_view(matrix: Tensor, names: Mapping[str, Any] | None = None) -> Matri
 
 @dataclass(frozen=True, repr=False)
 class MatrixView:
-    """``places`` has the flat index of the kernel element at each entry, -1 where the entry is 0 because nothing is read."""
+    """``places`` has the flat index of the kernel element at each entry, -1 where the entry is 0 because nothing is
+    read.
+    """
 
     matrix: Tensor
     kernel: Tensor
@@ -80,7 +93,9 @@ class MatrixView:
     def label(self, k: int) -> str:
         """The name of kernel element ``k``."""
         index = tuple(int(n) for n in np.unravel_index(k, self.kernel.shape))
-        return element_name(self.name, index, self.kernel.shape, self.kernel.subscripts)
+        return element_name(
+            self.name, index, self.kernel.shape, subscripts(Tape(self.kernel)).get(id(self.kernel), "matrix")
+        )
 
     @property
     def caption(self) -> str:
@@ -99,14 +114,19 @@ class MatrixView:
         values = self.kernel.value.ravel()
         parts = [text(left, 22, "C transposed" if self.turned else "C", size=13, font_weight="bold")]
         parts.append(text(left, 40, self.caption, "soft"))
-        parts.append(f'<rect class="ac-grid" fill="none" x="{coordinate(left)}" y="{coordinate(top)}" width="{coordinate(columns * side)}" height="{coordinate(rows * side)}"/>')  # fmt: skip
+        parts.append(
+            f'<rect class="ac-grid" fill="none" x="{coordinate(left)}" y="{coordinate(top)}" '
+            f'width="{coordinate(columns * side)}" height="{coordinate(rows * side)}"/>'
+        )
         for r, c in zip(*np.nonzero(self.places >= 0), strict=True):
             k = int(self.places[r, c])
             x, y = left + float(c) * side, top + float(r) * side
             shade = colour(k, self.kernel.size)
             said = tooltip(f"row {r}, column {c}: {self.label(k)} = {number(values[k])}")
             parts.append(
-                f'<g>{said}<rect x="{coordinate(x + 0.5)}" y="{coordinate(y + 0.5)}" width="{coordinate(side - 1)}" height="{coordinate(side - 1)}" fill="{shade}" fill-opacity="{"0.25" if written else "1"}" stroke="{shade}"/>'
+                f'<g>{said}<rect x="{coordinate(x + 0.5)}" y="{coordinate(y + 0.5)}" '
+                f'width="{coordinate(side - 1)}" height="{coordinate(side - 1)}" fill="{shade}" '
+                f'fill-opacity="{"0.25" if written else "1"}" stroke="{shade}"/>'
                 + (
                     text(x + side / 2, y + side / 2 + 4, number(values[k]), size=10.5, anchor="middle")
                     if written
@@ -128,7 +148,10 @@ class MatrixView:
         parts = []
         for k in range(self.kernel.size):
             x, y = left + k % across * wide, top + k // across * 18
-            parts.append(f'<rect x="{coordinate(x)}" y="{coordinate(y - 9)}" width="11" height="11" rx="2" fill="{colour(k, self.kernel.size)}"/>')  # fmt: skip
+            parts.append(
+                f'<rect x="{coordinate(x)}" y="{coordinate(y - 9)}" width="11" height="11" rx="2" '
+                f'fill="{colour(k, self.kernel.size)}"/>'
+            )
             parts.append(text(x + 17, y, self.label(k)))
         return parts, top + (self.kernel.size - 1) // across * 18, across * wide
 
@@ -138,7 +161,11 @@ class MatrixView:
     @property
     def html(self) -> str:
         """The picture with the three equations under it."""
-        lines = ("y = C x", "dx = Cᵀ delta: read a column downwards, it is the kernel rotated by 180 degrees", "dw = sum of delta_row x_column over the entries of one colour")  # fmt: skip
+        lines = (
+            "y = C x",
+            "dx = Cᵀ delta: read a column downwards, it is the kernel rotated by 180 degrees",
+            "dw = sum of delta_row x_column over the entries of one colour",
+        )
         said = "".join(f"<li>{escape(line)}</li>" for line in lines)
         return f'<figure style="margin:0;overflow-x:auto">{self.svg}<figcaption><ul>{said}</ul></figcaption></figure>'
 

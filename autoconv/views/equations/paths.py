@@ -1,7 +1,10 @@
-"""``ac.paths``: the ways from one number to the output, the product of slopes along each, and what closes the others.
+"""``ac.paths``: the paths from one number to the output, the product of slopes along each, and what closes the others.
 
-There may be far too many to list.  They are counted by one pass over the tape, forwards and backwards; only the largest are
-walked: a bound on what each scalar can still reach says where to go on, so that they come in order of size.
+A path is open if no slope on it is 0, and closed if one is, as by a relu whose input is negative: the active and
+inactive paths of the literature.
+
+There may be far too many to list.  They are counted by one pass over the tape, forwards and backwards; only the largest
+are walked: a bound on what each scalar can still reach says where to go on, so that they come in order of size.
 """
 
 from __future__ import annotations
@@ -11,20 +14,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from ... import arrays
-from ...render.roles import variables
 from ...render.text import clean
 from ...render.text import number as short_number
 from ...scalar import FlatTape
 from ...scalar.blocks import SUM
 from ...scalar.tape import slopes
 from ...tape import Tensor
-from .explain import find
-from .ground import Array, Ground, ground
+from ..element import asked
+from ..lines import variables
+from .analysis import Analysis, Array, analysed
 from .symbols import Symbols
 
 WORK = 20_000  # scalars that a search for the largest paths may look at
@@ -32,7 +35,11 @@ WORK = 20_000  # scalars that a search for the largest paths may look at
 
 @dataclass(frozen=True)
 class Path:
-    """One way: the elements along it, the slope of each step, their product, its share of the total, and what closes it."""
+    """The elements along one path, the slope of each step, their product, its share of the gradient, and what closes
+    it.
+
+    ``closed_by`` is the call or row with the first slope of 0, None for an open path.
+    """
 
     elements: tuple[str, ...]
     slopes: tuple[Any, ...]
@@ -40,17 +47,21 @@ class Path:
     share: float
     closed_by: str | None
 
+    @property
+    def part(self) -> str:
+        """Its share of the gradient, or what closes it."""
+        return f"closed by {self.closed_by}" if self.closed_by else f"{self.share:.1%}"
+
     def __repr__(self) -> str:
-        tail = f"closed by {self.closed_by}" if self.closed_by else f"{self.share:.1%}"
-        return f"{short_number(self.product)}  ({tail})  {' -> '.join(self.elements)}"
+        return f"{short_number(self.product)}  ({self.part})  {' -> '.join(self.elements)}"
 
 
 @dataclass(frozen=True)
 class Paths:
     """``paths`` are all of them if there are at most ``limit``, else the largest; ``count`` is how many there are.
 
-    ``closed`` says how many have a slope of 0, by what closes them first: a relu, a max; ``open`` is the rest.  Counts are
-    exact up to 2**53.  ``total`` is the gradient.
+    ``closed`` says how many have a slope of 0, by what closes them first: a relu, a max; ``open`` is the rest.  Counts
+    are exact up to 2**53.  ``total`` is the gradient.
     """
 
     name: str
@@ -77,15 +88,22 @@ class Paths:
     def heading(self) -> str:
         shown = "" if len(self.paths) in (0, self.count) else f"; the {len(self.paths)} largest"
         closed = "".join(f", {many(n)} closed by {what}" for what, n in self.closed.items())
-        return f"{many(self.count)} path{'s' if self.count != 1 else ''} from {self.name} to {self.of}: {many(self.open)} open{closed}{shown}"
+        return (
+            f"{many(self.count)} path{'s' if self.count != 1 else ''} from {self.name} to {self.of}: "
+            f"{many(self.open)} open{closed}{shown}"
+        )
 
     def __repr__(self) -> str:
-        rest = f"the gradient, d{self.of}/d{self.name}, is {self.total:.6g}" if isinstance(self.total, float) else f"the gradient is {self.total}"  # fmt: skip
+        rest = (
+            f"the gradient, d{self.of}/d{self.name}, is {self.total:.6g}"
+            if isinstance(self.total, float)
+            else f"the gradient is {self.total}"
+        )
         return "\n".join([self.heading, *[f"  {p!r}" for p in self.paths], rest])
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td>{escape(short_number(p.product))}</td><td>{escape(f'closed by {p.closed_by}' if p.closed_by else f'{p.share:.1%}')}</td>"
+            f"<tr><td>{escape(short_number(p.product))}</td><td>{escape(p.part)}</td>"
             f'<td style="text-align:left">{escape(clean(" → ".join(p.elements)))}</td></tr>'
             for p in self.paths
         )
@@ -93,23 +111,52 @@ class Paths:
         return f"<p>{escape(clean(self.heading))}</p><table>{head}{rows}</table>"
 
 
-def paths(thing: Any, of: Tensor | FlatTape, limit: int = 10, names: Mapping[str, Any] | None = None) -> Paths:
-    """The paths from an element, as ``w[0, 0]``, to ``of``: the gradient is the sum of their products of slopes.
+@overload
+def paths(of: Tensor | FlatTape, thing: Any, /, limit: int = 10, names: Mapping[str, Any] | None = None) -> Paths: ...
+@overload
+def paths(
+    thing: Any, /, *, of: Tensor | FlatTape, limit: int = 10, names: Mapping[str, Any] | None = None
+) -> Paths: ...
+@overload
+def paths(*, thing: Any, of: Tensor | FlatTape, limit: int = 10, names: Mapping[str, Any] | None = None) -> Paths: ...
+def paths(
+    y: Any = None,
+    thing: Any = None,
+    limit: int = 10,
+    names: Mapping[str, Any] | None = None,
+    *,
+    of: Tensor | FlatTape | None = None,
+) -> Paths:
+    """The paths from an element ``thing`` to the output ``y``: the gradient is the sum of their products of slopes.
 
-    A step is one operation on one element; a maximum is one step, however it is defined.  limit: how many are listed.
-    Raises TypeError and ValueError as ``ac.explain`` does.
+        d y / d x = sum over the paths x -> t1 -> .. -> y of (d t1 / d x) .. (d y / d tn)
+
+    Called as ``paths(y, w[0, 0])``, or as ``paths(w[0, 0], of=y)``.  A step is one operation on one element; a maximum
+    is one step, however it is defined.
+
+    y: a tensor with one element (or its ``ac.expand``).  thing: an element, as ``w[0, 0]``.  limit: how many are
+    listed, the largest products first.  names: variables that name tensors without a name, as locals(). Raises
+    TypeError and ValueError as ``ac.explain`` does, ValueError for a limit below 1.
+
+    >>> x, w = ac.tensor([1.0, 2.0], name="x"), ac.tensor(3.0, name="w")
+    >>> ac.paths((w * x).sum(), w)
+    2 paths from w to L: 2 open
+      2  (66.7%)  w -> %3[1] -> L
+      1  (33.3%)  w -> %3[0] -> L
+    the gradient, dL/dw, is 3
     """
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
         raise ValueError(f"paths: limit={limit!r}; use a whole number from 1")
-    known = ground(of, "paths")
+    thing, output = asked("paths", y, thing, of)
+    known = analysed(output, "paths")
     symbols = Symbols(known, variables(names or {}))
-    start = find(thing, known, "paths")
+    start = known.scalar_of(thing, "paths")
     if start is None:
         line = thing[0] if isinstance(thing, tuple) else thing
         return Paths(line.name or "x", symbols.element(known.output).text, (), 0, {}, 0.0)
     edges = Edges(known)
     total = known.cotangent.item(start)
-    behind, ahead, open_behind = edges.ways(start), edges.ways_on(), edges.ways(start, only_open=True)
+    behind, ahead, open_behind = edges.paths_from(start), edges.paths_on(), edges.paths_from(start, only_open=True)
     count = float(behind[known.output])
     closed: dict[str, float] = {}
     dead = np.flatnonzero((edges.slope == 0) & (open_behind[edges.source] > 0) & (ahead[edges.target] > 0))
@@ -130,7 +177,7 @@ def many(count: float) -> str:
 def closer(symbols: Symbols, scalar: int) -> str:
     """The call or row that a scalar belongs to, with its layer."""
     block = symbols.block(scalar)
-    scope = symbols.ground.calls.get(id(block.line))
+    scope = symbols.analysis.calls.get(id(block.line))
     path = block.line.scope.path if block.line.scope else ()
     layers = [s.name for s in path if s.kind == "layer"]
     row = block.opened.primitive.name if block.opened else block.operation.name
@@ -156,9 +203,11 @@ def _path(symbols: Symbols, edges: Edges, steps: list[int], total: Any) -> Path:
 
 
 class Edges:
-    """Who reads whom, scalar by scalar, in the order of the tape; a row with a definition is one step from each operand."""
+    """Who reads whom, scalar by scalar, in the order of the tape; a row with a definition is one step from each
+    operand.
+    """
 
-    def __init__(self, known: Ground) -> None:
+    def __init__(self, known: Analysis) -> None:
         flat = known.flat
         self.known, self.size = known, len(flat)
         sources: list[Any] = []
@@ -173,7 +222,9 @@ class Edges:
                 xs = [flat.value[names] for names in opened.operands]
                 one = arrays.cast(np.ones(block.count), flat.value.dtype)
                 with np.errstate(all="ignore"):
-                    for names, slope in zip(opened.operands, slopes(opened.primitive, opened.params, one, flat.value[here], xs), strict=True):  # fmt: skip
+                    for names, slope in zip(
+                        opened.operands, slopes(opened.primitive, opened.params, one, flat.value[here], xs), strict=True
+                    ):
                         sources.append(names)
                         targets.append(here)
                         taken.append(np.broadcast_to(slope, here.shape))
@@ -192,30 +243,30 @@ class Edges:
         self.target: Array = join(targets, np.int32)
         self.slope: Array = join(taken, float)
 
-    def ways(self, start: int, only_open: bool = False) -> Array:
-        """How many ways lead from ``start`` to each scalar."""
-        ways = np.zeros(self.size)
-        ways[start] = 1
+    def paths_from(self, start: int, only_open: bool = False) -> Array:
+        """How many paths lead from ``start`` to each scalar."""
+        count = np.zeros(self.size)
+        count[start] = 1
         for low, high in zip(self.groups, self.groups[1:], strict=False):
-            step = ways[self.source[low:high]]
+            step = count[self.source[low:high]]
             if step.any():
                 kept = step * (self.slope[low:high] != 0) if only_open else step
-                np.add.at(ways, self.target[low:high], kept)
-        return ways
+                np.add.at(count, self.target[low:high], kept)
+        return count
 
-    def ways_on(self) -> Array:
-        """How many ways lead from each scalar to the output."""
-        ways = np.zeros(self.size)
-        ways[self.known.output] = 1
+    def paths_on(self) -> Array:
+        """How many paths lead from each scalar on to the output."""
+        count = np.zeros(self.size)
+        count[self.known.output] = 1
         for low, high in zip(reversed(self.groups[:-1]), reversed(self.groups[1:]), strict=True):
-            step = ways[self.target[low:high]]
+            step = count[self.target[low:high]]
             if step.any():
-                np.add.at(ways, self.source[low:high], step)
-        return ways
+                np.add.at(count, self.source[low:high], step)
+        return count
 
     @cached_property
     def reach(self) -> Array:
-        """The largest size of a product of slopes on a way from each scalar to the output; -1 where there is none."""
+        """The largest size of a product of slopes on a path from each scalar to the output; -1 where there is none."""
         best = np.full(self.size, -1.0)
         best[self.known.output] = 1
         for low, high in zip(reversed(self.groups[:-1]), reversed(self.groups[1:]), strict=True):
@@ -239,13 +290,13 @@ class Edges:
             queue.append((-float(self.reach[start]), 0, start, 1.0, None))
         tie = looked = 0
         while queue and len(found) < limit and looked < WORK:
-            bound, _, i, size, way = heapq.heappop(queue)
+            bound, _, i, size, taken = heapq.heappop(queue)
             if bound == 0 and not closed_too:
                 break
             if i == self.known.output:
                 steps: list[int] = []
-                while way is not None:
-                    way, k = way
+                while taken is not None:
+                    taken, k = taken
                     steps.append(k)
                 found.append(steps[::-1])
                 continue
@@ -259,5 +310,5 @@ class Edges:
                 if bound == 0 and not closed_too:
                     continue
                 tie += 1
-                heapq.heappush(queue, (-bound if bound == bound else 0.0, -tie, int(self.target[k]), on, (way, k)))
+                heapq.heappush(queue, (-bound if bound == bound else 0.0, -tie, int(self.target[k]), on, (taken, k)))
         return found

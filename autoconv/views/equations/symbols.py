@@ -1,55 +1,146 @@
-"""Symbols for scalars and for local derivatives: names of elements, formulas of steps, products of slopes along a way.
+"""Symbols for scalars and for local derivatives: names of elements, formulas of steps, products of slopes along a path.
 
-Where a derivative is a choice (a maximum) or too long to write, it is written d end / d start.
+d row / d operand is read off the row's vjp, recorded once on symbols with cotangent 1: (o - y) ** 2 gives 2(o - y)
+because the rule of ``power`` says so.  Where a derivative is a choice (a maximum) or too long to write, it is written d
+end / d start; a maximum can be opened into its definition: max(0, z) = (0 + z + |0 - z|) / 2.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from ...render.latex import OPEN, PRODUCT, SUM, Expression, call, element, symbol, value
-from ...render.roles import weights
+from ...render.latex import ATOM, FACTOR, OPEN, PRODUCT, SUM, Expression, element, symbol, value
 from ...render.text import uniform
 from ...scalar.blocks import CONSTANT, Block
-from ...tape import Tensor
-from .ground import Array, Ground, named_scalars
-from .products import Product, apply, rule, whole
+from ...tape import Primitive, Tape, Tensor, constant
+from ..lines import call, subscripts, weights
+from .analysis import Analysis, Array, named_scalars
 
-PATHS, LONGEST, NESTED = 4, 12, 3  # ways written out, scalars on one way, formulas inside a formula
+
+@dataclass(frozen=True)
+class Product:
+    """A number times symbols."""
+
+    number: Any = 1
+    factors: tuple[Expression, ...] = ()
+
+    def __mul__(self, other: Product) -> Product:
+        return Product(self.number * other.number, self.factors + other.factors)
+
+    @property
+    def expression(self) -> Expression:
+        """The product written without signs between: 2(o - y), w x."""
+        if not self.factors:
+            return value(self.number)
+        if self.number == 1 and len(self.factors) == 1:
+            return self.factors[0]
+        counts = Counter(self.factors)
+        parts = [_raised(x, n) for x, n in counts.items()]
+        latex, text = r" \, ".join(x.latex for x in parts), " ".join(x.text for x in parts)
+        if abs(self.number) == 1:
+            sign = "-" if self.number < 0 else ""
+            return Expression(sign + latex, sign + text, SUM if sign else PRODUCT)
+        first = value(self.number)
+        tight = "" if text.startswith("(") else " "
+        return Expression(rf"{first.latex} \, {latex}", f"{first.text}{tight}{text}", min(first.binds, PRODUCT))
+
+
+def _raised(x: Expression, n: int) -> Expression:
+    if n == 1:
+        return x.within(FACTOR)
+    base = x.within(ATOM)
+    return Expression(f"{base.latex}^{{{n}}}", f"{base.text}^{n}", FACTOR)
+
+
+def _power(base: Product, exponent: Product) -> Product | None:
+    return base if not exponent.factors and exponent.number == 1 else None
+
+
+def _quotient(a: Product, b: Product) -> Product | None:
+    if b.factors or not b.number:
+        return None
+    exact = isinstance(a.number, int | Fraction) and isinstance(b.number, int | Fraction)
+    return Product(Fraction(a.number, b.number) if exact else a.number / b.number, a.factors)
+
+
+# How products, quotients and powers of products simplify; any other row is written by its own formula.
+ALGEBRA: dict[str, Callable[..., Product | None]] = {
+    "mul": lambda a, b: a * b,
+    "neg": lambda a: Product(-a.number, a.factors),
+    "div": _quotient,
+    "power": _power,
+}
+
+
+@cache
+def rule(primitive: Primitive, params: Any, k: int, count: int, numbers: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """The local derivative of a row in operand ``k`` as a tape on scalars: (y, operands, tape), or None for a
+    definition.
+
+    ``numbers`` has the operands that are written numbers, None for the others.
+    """
+    vjp: Any = primitive.vjps[k] if isinstance(primitive.vjps, tuple) and primitive.vjps else None
+    if vjp is None:
+        return None
+    operands = [Tensor(np.array(0.5)) if x is None else constant(x) for x in numbers[:count]]
+    y = Tensor(np.array(0.5))
+    with np.errstate(all="ignore"):
+        made = vjp(constant(1.0), y, *operands, **dict(params))
+    return y, operands, Tape(made)
+
+
+def apply(line: Tensor, operands: list[Product]) -> Product:
+    simple = ALGEBRA.get(line.primitive.name) if line.primitive else None
+    made = simple(*operands) if simple else None
+    return made or Product(1, (call(line.primitive, [x.expression for x in operands], line.params),))  # type: ignore[arg-type]
+
+
+def whole(x: Any) -> Any:
+    return int(x) if isinstance(x, float) and x.is_integer() and abs(x) < 1e15 else x
+
+
+PATHS, LONGEST, NESTED = 4, 12, 3  # paths written out, scalars on one path, formulas inside a formula
 LONG = 40  # characters of a derivative inside a call, which has a shorter name
 
 
 class Symbols:
-    """Names and formulas of the scalars of one Ground, for one set of variables."""
+    """Names and formulas of the scalars of one Analysis, for one set of variables."""
 
-    def __init__(self, ground: Ground, names: Mapping[int, str]) -> None:
-        self.ground, self.names = ground, names
-        self.named, self.tensors = named_scalars(ground.flat, names)
-        self.stops = ground.stops(self.named)
-        self._numbers = {id(line): k for k, line in enumerate(ground.tape)}
-        self._firsts = [block.first for block in ground.flat.blocks]
-        self.coloured = weights(ground.tape)  # ids of the tensors whose elements have colours
+    def __init__(self, analysis: Analysis, names: Mapping[int, str]) -> None:
+        self.analysis, self.names = analysis, names
+        self.named, self.tensors = named_scalars(analysis.flat, names)
+        self.stops = analysis.stops(self.named)
+        self._numbers = {id(line): k for k, line in enumerate(analysis.tape)}
+        self._firsts = [block.first for block in analysis.flat.blocks]
+        self._subscripts = subscripts(analysis.tape)
+        self.coloured = weights(analysis.tape)  # ids of the tensors whose elements have colours
         self._places: dict[int, dict[int, int]] = {}
         self._results: dict[int, Tensor] = {}
 
     def block(self, i: int) -> Block:
-        return self.ground.flat.blocks[bisect_right(self._firsts, i) - 1]
+        return self.analysis.flat.blocks[bisect_right(self._firsts, i) - 1]
 
     def place(self, i: int) -> tuple[Tensor, tuple[int, ...]]:
-        """The tensor that a reader knows scalar ``i`` by, and its index: the first named one that has it, else its own line."""
+        """The tensor that a reader knows scalar ``i`` by, and its index: the first named one that has it, else its own
+        line.
+        """
         if self.named[i]:
             for x in self.tensors.values():
                 flat = self._where(x).get(i)
                 if flat is not None:
                     return x, tuple(int(n) for n in np.unravel_index(flat, x.shape))
-        at = self.ground.flat.origin(i)
+        at = self.analysis.flat.origin(i)
         known = self._result_of(at.line)
         if known is not at.line:
-            own = int(self.ground.flat.places[id(at.line)][at.index])  # of a step inside, the element it leads to
+            own = int(self.analysis.flat.places[id(at.line)][at.index])  # of a step inside, the element it leads to
             return known, tuple(int(n) for n in np.unravel_index(self._where(known)[own], known.shape))
         return at.line, at.index
 
@@ -61,9 +152,9 @@ class Symbols:
     def _result_of(self, line: Tensor) -> Tensor:
         """The last line of the same call that has the elements of ``line`` in another shape: the call's result."""
         if id(line) not in self._results:
-            flat, calls = self.ground.flat, self.ground.calls
+            flat, calls = self.analysis.flat, self.analysis.calls
             call_, found = calls.get(id(line)), line
-            same = [x for x in self.ground.tape if calls.get(id(x)) is call_ and x.size == line.size] if call_ else []
+            same = [x for x in self.analysis.tape if calls.get(id(x)) is call_ and x.size == line.size] if call_ else []
             own = np.sort(flat.places[id(line)], axis=None)
             for x in reversed(same):
                 if np.array_equal(np.sort(flat.places[id(x)], axis=None), own):
@@ -74,7 +165,7 @@ class Symbols:
 
     def _where(self, x: Tensor) -> dict[int, int]:
         if id(x) not in self._places:
-            numbers = self.ground.flat.scalars(x).ravel().tolist()
+            numbers = self.analysis.flat.scalars(x).ravel().tolist()
             self._places[id(x)] = {n: k for k, n in reversed(list(enumerate(numbers)))}
         return self._places[id(x)]
 
@@ -82,16 +173,20 @@ class Symbols:
         """The name of a tensor: its own, its variable's, or its place on the tape."""
         return x.name or self.names.get(id(x)) or f"%{self._numbers.get(id(x), '?')}"
 
+    def subscripts(self, x: Tensor) -> str:
+        """How the elements of a line of the tape are written: "matrix" or "flat"."""
+        return self._subscripts.get(id(x), "matrix")
+
     def element(self, i: int) -> Expression:
         """Scalar ``i`` as an element of the tensor it is known by; an output without a name is L."""
-        if i == self.ground.output and not self.named[i]:
+        if i == self.analysis.output and not self.named[i]:
             return symbol("L")
         line, index = self.place(i)
-        return element(self.label(line), index, line.shape, line.subscripts)
+        return element(self.label(line), index, line.shape, self.subscripts(line))
 
     def expression(self, i: int, depth: int = NESTED) -> Expression:
         """Scalar ``i`` by name, as the number it is, or by its formula if it is a step inside another formula."""
-        flat = self.ground.flat
+        flat = self.analysis.flat
         block = self.block(i)
         if i == 0 or (block.operation is CONSTANT and not self.named[i] and self._written(block)):
             return value(flat.value[i])
@@ -106,7 +201,7 @@ class Symbols:
         return id(block.line) not in self._numbers or uniform(block.line.value) is not None
 
     def _operands(self, i: int) -> list[int]:
-        flat = self.ground.flat
+        flat = self.analysis.flat
         return flat.operands[flat.start[i] : flat.start[i + 1]].tolist()
 
     # ---- local derivatives
@@ -150,12 +245,14 @@ class Symbols:
         """The number that stands written at scalar ``i``, or None for a symbol."""
         block = self.block(i)
         if block.operation is CONSTANT and not self.named[i] and self._written(block):
-            return whole(self.ground.flat.value.item(i))
+            return whole(self.analysis.flat.value.item(i))
         return None
 
-    def local(self, start: int, end: int, ways: float, seen: Array) -> Expression:
-        """d end / d start in symbols: the product of slopes along each way, summed; or d end / d start if that is too long."""
-        found = self._products(start, end, seen) if ways <= PATHS else None
+    def local(self, start: int, end: int, count: float, seen: Array) -> Expression:
+        """d end / d start in symbols: the product of slopes along each path, summed; or d end / d start if that is too
+        long.
+        """
+        found = self._products(start, end, seen) if count <= PATHS else None
         if found:
             merged: dict[tuple[str, ...], Product] = {}
             for product in found:
@@ -163,23 +260,27 @@ class Symbols:
                 before = merged.get(key)
                 merged[key] = Product(product.number + before.number if before else product.number, product.factors)
             parts = [p.expression for p in merged.values() if p.number]
-            if len(parts) == 1 and (len(parts[0].text) <= LONG or id(self.block(end).line) not in self.ground.calls):
+            if len(parts) == 1 and (len(parts[0].text) <= LONG or id(self.block(end).line) not in self.analysis.calls):
                 return parts[0]
-            if parts and id(self.block(end).line) not in self.ground.calls:
+            if parts and id(self.block(end).line) not in self.analysis.calls:
                 inner = [x.within(PRODUCT) for x in parts]
                 return Expression(" + ".join(x.latex for x in inner), " + ".join(x.text for x in inner), SUM)
         return self.quotient(start, end)
 
     def partner(self, start: int, end: int, seen: Array) -> int | None:
-        """The scalar that ``start`` is multiplied with on its only way to ``end``; 0 for none, None for any other way."""
-        flat, i, met = self.ground.flat, end, 0
+        """The scalar that ``start`` is multiplied with on its only path to ``end``; 0: none; None: any other path."""
+        flat, i, met = self.analysis.flat, end, 0
         for _ in range(LONGEST):
             operands = self._operands(i)
             on_way = [k for k, o in enumerate(operands) if seen[o] and (o == start or not self.stops[o])]
             if len(on_way) != 1:
                 return None
             (k,) = on_way
-            if len(operands) == 2 and flat.slope[flat.start[i] + k] == flat.value[operands[1 - k]] and self.slope(i, k) == Product(1, (self.expression(operands[1 - k]),)):  # fmt: skip
+            if (
+                len(operands) == 2
+                and flat.slope[flat.start[i] + k] == flat.value[operands[1 - k]]
+                and self.slope(i, k) == Product(1, (self.expression(operands[1 - k]),))
+            ):
                 if met:
                     return None
                 met = operands[1 - k]
@@ -193,7 +294,7 @@ class Symbols:
     def quotient(self, start: int, end: int) -> Expression:
         """d end / d start; for an operation with one result for one operand its name with a prime: relu'(x)."""
         below = self.element(start)
-        scope = self.ground.calls.get(id(self.block(end).line))
+        scope = self.analysis.calls.get(id(self.block(end).line))
         (a, at), (_, to) = self.place(start), self.place(end)
         if scope is not None and at == to and self.block(end).line.size == a.size > 0 and self._alone(scope):
             name = symbol(scope.name)
@@ -208,13 +309,13 @@ class Symbols:
 
     def _alone(self, scope: Any) -> bool:
         """Whether a call works on each element by itself."""
-        inside = [x for x in self.ground.tape if self.ground.calls.get(id(x)) is scope and x.primitive]
+        inside = [x for x in self.analysis.tape if self.analysis.calls.get(id(x)) is scope and x.primitive]
         rows = [x.primitive for x in inside if x.primitive]
         moves = any(row.group != "arithmetic" and row.latex != "{0}" for row in rows)
         return len({x.shape for x in inside}) == 1 and not moves
 
     def _products(self, start: int, end: int, seen: Array) -> list[Product] | None:
-        """The product of slopes of each way from ``start`` to ``end``; None if a row is opened or a way is too long."""
+        """The product of slopes of each path from ``start`` to ``end``, or None if one is too long or opens a row."""
         found: list[Product] = []
         waiting: list[tuple[int, Product, int]] = [(end, Product(), 0)]
         while waiting:
@@ -233,3 +334,54 @@ class Symbols:
                         return None
                     waiting.append((o, slope * so_far, length + 1))
         return found
+
+
+def opened(symbols: Symbols, end: int, operand: int) -> Expression:
+    """The definition of the row whose result is scalar ``end``, and its slope in the scalar ``operand``, in numbers."""
+    block = symbols.block(end)
+    about: Any = block.opened
+    position = end - block.first
+    names = [int(o[position]) for o in about.operands]
+    written = {id(x): symbols.expression(o) for x, o in zip(about.variables, names, strict=True)}
+    for line in about.definition:
+        if line.primitive is None:
+            written.setdefault(id(line), value(line.item()))
+        else:
+            written[id(line)] = call(line.primitive, [written[id(x)] for x in line.operands])
+    whole, row = (
+        written[id(about.definition.outputs[0])],
+        call(about.primitive, [written[id(x)] for x in about.variables]),
+    )
+    paths = _slopes_along(symbols, end, operand)
+    total = sum(_product(path) for path in paths)
+    parts = [[value(x).within(PRODUCT) for x in path if x != 1] or [value(1)] for path in paths]
+    latex = " + ".join(r" \cdot ".join(x.latex for x in path) for path in parts)
+    text = " + ".join("·".join(x.text for x in path) for path in parts)
+    by, result = symbols.element(operand), value(total)
+    return Expression(
+        rf"{row.latex} = {whole.latex}, \quad \frac{{\partial}}{{\partial {by.latex}}} = {latex} = {result.latex}",
+        f"{row.text} = {whole.text}; d/d{by.text} = {text} = {result.text}",
+        SUM,
+    )
+
+
+def _product(path: list[Any]) -> Any:
+    made: Any = 1
+    for slope in path:
+        made = made * slope
+    return made
+
+
+def _slopes_along(symbols: Symbols, end: int, operand: int) -> list[list[Any]]:
+    """The slopes along each path from ``operand`` to ``end`` inside one definition."""
+    flat, about = symbols.analysis.flat, symbols.block(end).opened
+    found: list[list[Any]] = []
+    waiting: list[tuple[int, list[Any]]] = [(end, [])]
+    while waiting:
+        i, so_far = waiting.pop()
+        if i == operand:
+            found.append(so_far)
+        elif symbols.block(i).opened is about:
+            for k in range(flat.start[i], flat.start[i + 1]):
+                waiting.append((int(flat.operands[k]), [*so_far, flat.slope.item(k)]))
+    return found

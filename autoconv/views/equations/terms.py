@@ -1,4 +1,5 @@
-"""The chain rule at one scalar: its gradient as a sum of terms, each one an upstream cotangent times a local derivative.
+"""The chain rule at one scalar: its gradient as a sum of terms, each one an upstream cotangent times a local
+derivative.
 
     d of / d x = sum over the steps T that read x of (d of / d T) (d T / d x)
 
@@ -13,102 +14,108 @@ from typing import Any
 
 import numpy as np
 
+from ...render.element import element_name
 from ...render.latex import FACTOR, PRODUCT, SUM, Expression, element, symbol
-from ...render.text import element_name
-from .definitions import opened
-from .ground import Array, Ground
-from .symbols import Symbols
+from .analysis import Analysis, Array
+from .symbols import Symbols, opened
 
 INLINE = 3  # steps of a chain without branches that are written into the formula above
 
 
 class Term:
-    """One term of a gradient: ``product = upstream * local`` by way of one element, ``output`` at ``position`` of its tensor.
+    """One term of a gradient: ``product = upstream * local`` by way of one element, ``output`` at ``position`` of its
+    tensor.
 
     upstream: d of / d output, a number (``upstream_symbol`` in text, ``upstream_latex``); local: d output / d scalar,
     likewise.  ``opened`` is the Sum that the upstream cotangent is, None at the end of the tape.
     """
 
     def __init__(self, whole: Sum, k: int) -> None:
-        self._sum, self._scalar = whole, int(whole.ends[k])
-        self._k = k
+        self.sum, self.scalar = whole, int(whole.ends[k])
+        self.k = k
         self.local: Any = whole.locals.item(k)
-        self.upstream: Any = whole.context.ground.cotangent.item(self._scalar)
+        self.upstream: Any = whole.context.analysis.cotangent.item(self.scalar)
         self.product: Any = self.upstream * self.local
 
     @cached_property
-    def _local(self) -> Expression:
-        whole = self._sum
-        return whole.context.symbols.local(whole.scalar, self._scalar, whole.ways.item(self._k), whole.seen)
+    def local_derivative(self) -> Expression:
+        whole = self.sum
+        return whole.context.symbols.local(whole.scalar, self.scalar, whole.paths.item(self.k), whole.seen)
 
     @property
-    def _delta(self) -> Expression | None:
-        return self._sum.delta(self._scalar)
+    def delta(self) -> Expression | None:
+        return self.sum.delta(self.scalar)
 
     @property
     def output(self) -> str:
         """The element by way of which this term goes, as "o1[0,1]"."""
-        return self._sum.context.symbols.element(self._scalar).text
+        return self.sum.context.symbols.element(self.scalar).text
 
     @property
     def position(self) -> tuple[int, ...]:
         """The index of ``output`` in its tensor."""
-        return self._sum.context.symbols.place(self._scalar)[1]
+        return self.sum.context.symbols.place(self.scalar)[1]
 
     @property
     def local_symbol(self) -> str:
-        return self._local.text
+        return self.local_derivative.text
 
     @property
     def local_latex(self) -> str:
-        return self._local.latex
+        return self.local_derivative.latex
 
     @property
     def upstream_symbol(self) -> str:
         """What the upstream cotangent is called in the equation: "d[0,1]", or 1 at the end of the tape."""
-        return self._delta.text if self._delta else "1"
+        return self.delta.text if self.delta else "1"
 
     @property
     def upstream_latex(self) -> str:
-        return self._delta.latex if self._delta else "1"
+        return self.delta.latex if self.delta else "1"
 
     @property
     def derivative(self) -> str:
         """The upstream cotangent as a derivative, as "dC/do1[0,1]"."""
-        return f"d{self._sum.context.of.text}/d{self.output}"
+        return f"d{self.sum.context.of.text}/d{self.output}"
 
     @property
     def opened(self) -> Sum | None:
         """The upstream cotangent as a sum of terms itself."""
-        return self._sum.context.sum(self._scalar) if self._delta else None
+        return self.sum.context.sum(self.scalar) if self.delta else None
 
     @property
     def partner(self) -> int | None:
         """The scalar that the explained one is multiplied with, if the local derivative is just that."""
-        whole = self._sum
-        return whole.context.symbols.partner(whole.scalar, self._scalar, whole.seen)
+        whole = self.sum
+        return whole.context.symbols.partner(whole.scalar, self.scalar, whole.seen)
 
     @property
     def written(self) -> Expression:
         """The term in symbols: local derivative first, then the cotangent; ones are left out."""
-        return beside(self._local, self._delta) if self._delta else self._local
+        return beside(self.local_derivative, self.delta) if self.delta else self.local_derivative
 
     @property
     def definitions(self) -> tuple[Expression, ...]:
-        """The rows with a definition on the way (a relu's maximum), opened, with their slopes in numbers; at most three."""
-        symbols, flat = self._sum.context.symbols, self._sum.context.ground.flat
+        """The rows with a definition on the way (a relu's maximum), opened, with their slopes in numbers; at most
+        three.
+        """
+        symbols, flat = self.sum.context.symbols, self.sum.context.analysis.flat
         found: list[Expression] = []
-        waiting, met = [self._scalar], {self._scalar}
+        waiting, met = [self.scalar], {self.scalar}
         while waiting and len(found) < 3 and len(met) < 1000:
             i = waiting.pop()
             block = symbols.block(i)
             about = block.opened
-            below = [int(o[i - block.first]) for o in about.operands] if about else flat.operands[flat.start[i] : flat.start[i + 1]].tolist()  # fmt: skip
+            below = (
+                [int(o[i - block.first]) for o in about.operands]
+                if about
+                else flat.operands[flat.start[i] : flat.start[i + 1]].tolist()
+            )
             for o in below:
-                if self._sum.seen[o] and (o == self._sum.scalar or not symbols.stops[o]):
+                if self.sum.seen[o] and (o == self.sum.scalar or not symbols.stops[o]):
                     if about:
                         found.append(opened(symbols, i, o))
-                    if o not in met and o != self._sum.scalar:
+                    if o not in met and o != self.sum.scalar:
                         waiting.append(o)
                     met.add(o)
         return tuple(found)
@@ -122,10 +129,10 @@ class Term:
 class Context:
     """One output with one set of names: all Sums of one explanation share it."""
 
-    def __init__(self, ground: Ground, names: Mapping[int, str]) -> None:
-        self.ground = ground
-        self.symbols = Symbols(ground, names)
-        self.of = self.symbols.element(ground.output)
+    def __init__(self, analysis: Analysis, names: Mapping[int, str]) -> None:
+        self.analysis = analysis
+        self.symbols = Symbols(analysis, names)
+        self.of = self.symbols.element(analysis.output)
         self._sums: dict[int, Sum] = {}
 
     def sum(self, scalar: int, plain: bool = False) -> Sum:
@@ -141,9 +148,9 @@ class Sum:
         self.context, self.scalar, self.plain = context, scalar, plain
         symbols = context.symbols
         self.ends: Array
-        self.ends, self.locals, self.ways, self.seen = context.ground.forward(scalar, symbols.stops)
+        self.ends, self.locals, self.paths, self.seen = context.analysis.forward(scalar, symbols.stops)
         self.at = symbols.element(scalar)
-        self.total: Any = context.ground.cotangent.item(scalar)
+        self.total: Any = context.analysis.cotangent.item(scalar)
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -156,7 +163,9 @@ class Sum:
         return list(found.values())
 
     def cotangent_of(self, x: Any) -> Expression:
-        """The symbol of the cotangent of tensor ``x``: d; with the tensor's name below the first level, or among several."""
+        """The symbol of the cotangent of tensor ``x``: d; with the tensor's name below the first level, or among
+        several.
+        """
         if self.plain and len(self.targets) == 1:
             return Expression(r"\delta", "d")
         name = symbol(self.context.symbols.label(x))
@@ -164,24 +173,25 @@ class Sum:
 
     def delta(self, i: int) -> Expression | None:
         """The symbol of the cotangent of scalar ``i``, with its index; None at the output, where it is 1."""
-        if i == self.context.ground.output:
+        if i == self.context.analysis.output:
             return None
-        x, index = self.context.symbols.place(i)
+        symbols = self.context.symbols
+        x, index = symbols.place(i)
         base = self.cotangent_of(x)
-        below = element("delta", index, x.shape, x.subscripts).latex.removeprefix(r"\delta").strip()
-        return Expression(base.latex + below, element_name(base.text, index, x.shape, x.subscripts))
+        below = element("delta", index, x.shape, symbols.subscripts(x)).latex.removeprefix(r"\delta").strip()
+        return Expression(base.latex + below, element_name(base.text, index, x.shape, symbols.subscripts(x)))
 
     @cached_property
     def chain(self) -> Expression | None:
-        """The whole derivative as one product, if its way to the end of the tape has no branches and few steps."""
+        """The whole derivative as one product, if its path to the end of the tape has no branches and few steps."""
         factors: list[Expression] = []
         at: Sum | None = self
         for _ in range(INLINE):
             if at is None or len(at.ends) != 1:
                 return None
             term = at.terms[0]
-            factors.append(term._local)
-            if term._delta is None:
+            factors.append(term.local_derivative)
+            if term.delta is None:
                 whole = factors.pop()
                 while factors:
                     whole = beside(factors.pop(), whole)
@@ -193,11 +203,13 @@ class Sum:
         """A term with its cotangent written out where that is a chain to the end of the tape."""
         opened = term.opened
         rest = opened.chain if opened else None
-        return term.written if rest is None else beside(term._local, rest)
+        return term.written if rest is None else beside(term.local_derivative, rest)
 
     @cached_property
     def pattern(self) -> Expression | None:
-        """The sum with its index ranges, if the terms are one tensor's cotangents times one tensor's elements (or alone)."""
+        """The sum with its index ranges, if the terms are one tensor's cotangents times one tensor's elements (or
+        alone).
+        """
         symbols = self.context.symbols
         if len(self.ends) < 2 or len(self.targets) != 1 or self.delta(int(self.ends[0])) is None:
             return None
@@ -207,20 +219,20 @@ class Sum:
         target = self.targets[0]
         places = np.array([symbols.place(int(end))[1] for end in self.ends]).reshape(len(self.ends), -1)
         fitted = ranges(places)
-        if fitted is None or target.subscripts == "flat":
+        if fitted is None or symbols.subscripts(target) == "flat":
             return None
         letters, limits = fitted
         base = self.cotangent_of(target)
         parts = [indexed(base.latex, base.text, letters)]
         if any(partners):
             read = [symbols.place(int(p)) for p in partners]  # type: ignore[arg-type]
-            if len({id(x) for x, _ in read}) != 1 or read[0][0].subscripts == "flat" or 0 in partners:
+            if len({id(x) for x, _ in read}) != 1 or symbols.subscripts(read[0][0]) == "flat" or 0 in partners:
                 return None
-            subscripts = affine(np.array([index for _, index in read]).reshape(len(read), -1), places, letters)
-            if subscripts is None:
+            indices = affine(np.array([index for _, index in read]).reshape(len(read), -1), places, letters)
+            if indices is None:
                 return None
             name = symbol(symbols.label(read[0][0]))
-            parts.append(indexed(name.latex, name.text, subscripts))
+            parts.append(indexed(name.latex, name.text, indices))
         latex = "".join(rf"\sum_{{{c}={a}}}^{{{b}}} " for c, a, b in limits) + r" \, ".join(x.latex for x in parts)
         where = ", ".join(f"{c}={a}..{b}" for c, a, b in limits)
         return Expression(latex, f"Σ({where}) {' '.join(x.text for x in parts)}")
@@ -253,7 +265,9 @@ def ranges(places: Array) -> tuple[list[str], list[tuple[str, int, int]]] | None
 
 
 def affine(read: Array, places: Array, letters: list[str]) -> list[str] | None:
-    """Each column of ``read`` as a constant or as factor * letter + offset of one column of ``places``; None if one is not."""
+    """Each column of ``read`` as a constant or as factor * letter + offset of one column of ``places``; None if one is
+    not.
+    """
     found: list[str] = []
     for column in read.T:
         if (column == column[0]).all():
@@ -280,6 +294,6 @@ def _linear(factor: int, letter: str, offset: int) -> str:
     return f"{'' if factor == 1 else factor}{letter}" + (f"{offset:+d}" if offset else "")
 
 
-def indexed(latex: str, text: str, subscripts: list[str]) -> Expression:
-    joined = ",".join(subscripts)
+def indexed(latex: str, text: str, indices: list[str]) -> Expression:
+    joined = ",".join(indices)
     return Expression(f"{latex.strip()}_{{{joined}}}", f"{text}[{joined}]")

@@ -1,7 +1,7 @@
 """``ac.uses``: how often each element of a tensor is read, as a grid: what ``overlap_add`` (col2im) makes of ones.
 
-Windows read the middle of an image more often than its border.  The adjoint of reading is adding up, so on frames of ones it
-counts the readers; an inverse would have to divide by that count, which is why the adjoint is not the inverse.
+Windows read the middle of an image more often than its border.  The adjoint of reading is adding up, so on frames of
+ones it counts the readers; an inverse would have to divide by that count, which is why the adjoint is not the inverse.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from ...primitives import TABLE
-from ...render.roles import variables
 from ...render.text import clean
 from ...scalar import expand
 from ...tape import Tape, Tensor, describe
+from ..element import asked
+from ..lines import variables
 
 WINDOWS = TABLE["windows"]
 LARGEST = 64  # rows and columns that are written out
@@ -46,7 +47,8 @@ class Uses:
         return (
             f"The windows read the elements {span}"
             + (f" ({never:,} never)" if never else "")
-            + ". This grid is overlap_add (col2im) of ones: the adjoint of windows adds up what every window holds. It is not the "
+            + ". This grid is overlap_add (col2im) of ones: the adjoint of windows adds up what every window "
+            "holds. It is not the "
             "inverse: overlap_add(windows(x)) is x times this grid; to get x back, divide by it (where it is not 0)."
         )
 
@@ -90,23 +92,42 @@ class Uses:
 
 def _cell(count: int, most: int) -> str:
     share = round(8 + 52 * count / most)
-    style = f"background:color-mix(in srgb,#0072b2 {share}%,transparent);text-align:center;min-width:1.9em;border:1px solid color-mix(in srgb,currentColor 25%,transparent)"
+    style = (
+        "background:color-mix(in srgb,#0072b2 "
+        f"{share}%,transparent);text-align:center;min-width:1.9em;border:1px solid color-mix(in srgb,currentColor "
+        "25%,transparent)"
+    )
     return f'<td style="{style}">{count}</td>' if count else f'<td style="{style};background:none">0</td>'
 
 
-def uses(x: Tensor, of: Tensor, names: Mapping[str, Any] | None = None) -> Uses:
-    """How often each element of ``x`` is read on the way to ``of`` (a loss, or a layer's output).
+@overload
+def uses(of: Tensor, x: Tensor, /, names: Mapping[str, Any] | None = None) -> Uses: ...
+@overload
+def uses(x: Tensor, /, *, of: Tensor, names: Mapping[str, Any] | None = None) -> Uses: ...
+@overload
+def uses(*, x: Tensor, of: Tensor, names: Mapping[str, Any] | None = None) -> Uses: ...
+def uses(y: Any = None, x: Any = None, names: Mapping[str, Any] | None = None, *, of: Tensor | None = None) -> Uses:
+    """How often each element of ``x`` is read on the way to ``y`` (a loss, or a layer's output).
 
-    For windows (convolution, pooling) it is the number of windows that hold the element: ``overlap_add`` of ones; for a
-    weight that is shared, the number of positions.  Raises TypeError for what is no Tensor, ValueError for an x that ``of``
-    does not read.
+        count[i] = how many windows hold x[i] = overlap_add(ones of the shape of windows(x))[i]
+
+    Called as ``uses(y, x)``, or as ``uses(x, of=y)``.  For windows (convolution, pooling) it is the number of windows
+    that hold the element; for a weight that is shared, the number of positions.  names: variables that name tensors
+    without a name, as locals().  Raises TypeError for what is no Tensor, ValueError for an x that ``y`` does not read.
+
+    >>> x, w = ac.tensor(np.ones((3, 3)), name="x"), ac.tensor(np.ones((2, 2)), name="w")
+    >>> ac.uses(ac.conv2d(x, w), x).counts
+    array([[1, 2, 1],
+           [2, 4, 2],
+           [1, 2, 1]])
     """
-    for what, given in (("x", x), ("of", of)):
+    x, output = asked("uses", y, x, of)
+    for what, given in (("x", x), ("of", output)):
         if not isinstance(given, Tensor):
-            raise TypeError(f"uses: {what} must be a Tensor, found {type(given).__name__}; as in ac.uses(x, of=loss)")
-    tape = Tape(of)
+            raise TypeError(f"uses: {what} must be a Tensor, found {type(given).__name__}; as in ac.uses(loss, x)")
+    tape = Tape(output)
     if id(x) not in {id(line) for line in tape}:
-        raise ValueError(f"uses: {describe(of)} was not computed from {describe(x)}; give a tensor that it reads")
+        raise ValueError(f"uses: {describe(output)} was not computed from {describe(x)}; give a tensor that it reads")
     flat = expand(tape)
     own = flat.scalars(x)
     if (own == 0).any() and not x.size == 0:

@@ -1,5 +1,7 @@
 """``ac.graph``: a tape as nodes and edges, at four zooms.
 
-node (Node, Edge); zoom (which lines make one node), definition (a maximum opened), describe (their nodes), folding (equal
-structure once); selection, scalars and close (the scalar zoom); gather (a request to nodes and edges, or a refusal); graph.
+In the order in which data passes through: zoom (which lines make one node, and the recorded sweep beside them),
+selection (slices), fold (equal structure once), scalars (what is known of each scalar), describe_lines and
+describe_scalars (nodes and edges in words and numbers), refuse (too much to draw), graph (the request, and the picture
+that comes of it).
 """

@@ -7,22 +7,29 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from ...files import replace_file
+import numpy as np
+
+from ...files import save_as
 from ...render.dot import render, source
 from ...render.drawing import draw
 from ...render.node import Edge, Node
-from ...render.roles import variables
-from ...scalar import Scalar
-from ...tape import Tensor
-from .gather import Request, gather
-from .selection import DIRECTIONS
-from .zoom import ZOOMS, wish
+from ...scalar import FlatTape, Scalar, expand
+from ...tape import Tape, Tensor
+from ..element import resolve
+from ..lines import serves, variables
+from .describe_lines import describe
+from .describe_scalars import Drawn, describe_scalars, fold_scalars
+from .fold import classes, fold_nodes
+from .refuse import EDGES, NODES, too_many_lines, too_many_scalars
+from .scalars import Scalars
+from .selection import DIRECTIONS, ancestors, focused, slice_lines, slice_of
+from .zoom import GROUPS, ZOOMS, Request, count_edges, open_definitions, opening, sweep_groups, with_sweep
 
 LAYOUTS = ("auto", "dot", "own")
 
@@ -49,18 +56,22 @@ def graph(
         "calls"    each outermost composed operation or layer; models are opened to show their layers
         "lines"    each line of ``ac.Tape(y)`` (the default)
         "scalars"  each scalar operation: values and gradients dy/d. in the nodes, local derivatives on the edges, a
-                   weight and its uses in one colour (the only zoom of a Scalar)
-    focus: draw a slice only, of an element (``w[0, 0]``, or ``(w, (0, 0))``), a Tensor, or a list of them; ``direction``:
-        "up" what it was computed from, "down" what was computed from it, "both".
-    backward: draw the recorded sweep from y to the inputs beside the forward graph, with what each of its lines serves.
-    fold: draw equal structure once, with how often it occurs.
-    open: boxes to open, by name or Tensor (True: all): a call or layer into what it consists of, a line with a definition
+                   weight and its uses in one colour (the only zoom of a Scalar) focus: draw a slice only, of an element
+    (``w[0, 0]``, or ``(w, (0, 0))``), a Tensor, or a list of them; ``direction``:
+        "up" what it was computed from, "down" what was computed from it, "both". backward: draw the recorded sweep from
+    y to the inputs beside the forward graph, with what each of its lines serves. fold: draw equal structure once, with
+    how often it occurs. open: boxes to open, by name or Tensor (True: all): a call or layer into what it consists of, a
+    line with a definition
         such as "maximum" into the lines of that, which is also what scalars do (False: keep them closed).
     layout: "own" is ours; "dot" asks the ``dot`` program of Graphviz for the positions; "auto" is "dot" where it is
         installed and not too slow for this graph.  Scalars and the sweep always have our own.
 
-    Raises TypeError for other arguments; ValueError for an unknown zoom, direction or layout, for a focus that y does not
-    depend on, and for a graph of more than 800 nodes, with the counts of what could be drawn instead.
+    Raises TypeError for other arguments; ValueError for an unknown zoom, direction or layout, for a focus that y does
+    not depend on, and for a graph of more than 800 nodes, with the counts of what could be drawn instead.
+
+    >>> x, w = ac.tensor([1.0, 2.0], name="x"), ac.tensor([3.0, 4.0], name="w")
+    >>> ac.graph((w * x).sum())
+    <Graph of sum () at zoom 'lines': 2 inputs, 2 lines; 3 edges>
     """
     if not isinstance(y, Tensor | Scalar):
         raise TypeError(
@@ -81,8 +92,8 @@ def graph(
             "graph: a Scalar has the zoom 'scalars' only, without backward=True; its nodes show the gradients"
         )
     chosen = [focus] if focus is not None and not isinstance(focus, list) else focus or []
-    request = Request(zoom, variables(names or {}), tuple(chosen), direction, backward, fold, wish(open))
-    nodes, edges = gather(y, request)
+    request = Request(zoom, variables(names or {}), tuple(chosen), direction, backward, fold, opening(open))
+    nodes, edges = drawn(y, request)
     return Graph(nodes, edges, zoom, layout)
 
 
@@ -111,18 +122,7 @@ class Graph:
         Raises ValueError for another ending, RuntimeError if the dot program is needed and missing.  The file is
         complete or not there (or still the old one).
         """
-        path = Path(path)
-        ending = path.suffix.lower()
-        if ending == ".svg":
-            content = self.svg.encode()
-        elif ending == ".dot":
-            content = self.dot.encode()
-        elif ending in (".png", ".pdf"):
-            content = render(self.dot, ending[1:])
-        else:
-            raise ValueError(f"graph: cannot save {path.name!r}; the name must end in .svg, .dot, .png or .pdf")
-        replace_file(path, content)
-        return path
+        return save_as(path, {ending: partial(write, self) for ending, write in FORMATS.items()}, "graph")
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"image/svg+xml": self.svg, "text/plain": repr(self)}
@@ -142,3 +142,95 @@ class Graph:
         edges = f"{len(self.edges)} edge{'s' if len(self.edges) != 1 else ''}"
         what = " -> ".join(results) if len(results) < 5 else f"{len(results)} results"
         return f"<Graph of {what or 'a slice'} at zoom {self.zoom!r}: {', '.join(kinds)}; {edges}>"
+
+
+# the ending of a file -> what is written to it; a new format is one line here and a file in ``render``
+FORMATS: dict[str, Callable[[Graph], str | bytes]] = {
+    ".svg": lambda graph: graph.svg,
+    ".dot": lambda graph: graph.dot,
+    ".png": lambda graph: render(graph.dot, "png"),
+    ".pdf": lambda graph: render(graph.dot, "pdf"),
+}
+
+
+# ---- from a request to nodes and edges: select, fold, describe
+
+
+def drawn(y: Tensor | Scalar, request: Request) -> Drawn:
+    """The nodes and edges of a request; ValueError with counts if there are too many."""
+    if isinstance(y, Scalar):
+        return _scalars(expand(y), None, None, request)
+    tape = Tape(y)
+    whole = tape
+    if request.backward:
+        whole, request = with_sweep(tape, request)
+    if request.zoom == "scalars":
+        return _scalars(expand(whole), tape, whole, request)
+    return _groups(tape, whole, request)
+
+
+def _groups(tape: Tape, whole: Tape, request: Request) -> Drawn:
+    groups = open_definitions(GROUPS[request.zoom](tape, request.opened), request.opened)
+    if whole is not tape:
+        groups += sweep_groups(tape, whole, groups, request)
+    kept = None
+    if request.focus:
+        kept = slice_lines(whole, [resolve(x, whole)[0] for x in request.focus], request.direction)
+        for line in whole:  # what the sweep's lines serve is shown with them
+            served = serves(line) if id(line) in kept else None
+            if served is not None:
+                kept.add(id(served))
+        groups = [g for g in groups if any(id(line) in kept for line in g.lines)]
+    nodes, edges = len(groups), count_edges(groups)
+    if not request.fold and (nodes > NODES or edges > EDGES):
+        raise ValueError(too_many_lines(tape, whole, request, nodes, edges))
+    found = describe(whole, groups, request.names, kept, request.zoom == "model", request.twins, len(tape))
+    if request.fold:
+        found = fold_nodes(*found)
+        if len(found[0]) > NODES:
+            raise ValueError(too_many_lines(tape, whole, request, len(found[0]), len(found[1])))
+    return found
+
+
+def _scalars(flat: FlatTape, tape: Tape | None, whole: Tape | None, request: Request) -> Drawn:
+    outputs = flat.scalars(tape.outputs[0]) if tape is not None else flat.output
+    differentiable = tape is None or (not tape.outputs[0].constant and outputs.size == 1)
+    scalars = Scalars(
+        flat,
+        request.names,
+        outputs if differentiable else None,
+        lambda line, primitive: request.opened.definition(line, primitive, default=True),
+        request.twins,
+    )
+    serving = {}
+    if whole is not None and tape is not None and whole is not tape:
+        place = {id(line): i for i, line in enumerate(whole)}
+        known = {id(line) for line in tape}
+        own = {id(block.line) for block in flat.blocks if block.count}
+        made = [id(line) in own for line in whole]
+        for i, line in enumerate(whole):
+            if id(line) not in known:
+                served = serves(line)
+                while served is not None and served.operands and not made[place[id(served)]]:
+                    served = served.operands[0]  # wiring makes no scalars: its sums stand with what it moved
+                serving[i] = place[id(served)] if served is not None else -1
+    selected = ~scalars.hidden
+    unread = np.zeros(len(flat), bool)
+    unread[flat.inputs] = True
+    if request.focus:
+        chosen = focused(flat, whole, request.focus)
+        selected &= slice_of(flat, chosen, request.direction)
+    elif whole is not None:
+        # Scalars that no result needs (what a stride skips) are shown where they are inputs, and only there.
+        selected &= ancestors(flat, flat.output.ravel()) | unread
+    results = set(flat.output.ravel().tolist())
+    if request.fold:
+        groups = classes(flat)
+        count = len(np.unique(groups[selected]))
+        if count > NODES:
+            raise ValueError(too_many_scalars(flat, tape, whole, scalars, selected, count, request))
+        return fold_scalars(scalars, selected, groups, results, serving)
+    count = int(np.count_nonzero(selected))
+    if count > NODES:
+        raise ValueError(too_many_scalars(flat, tape, whole, scalars, selected, count, request))
+    return describe_scalars(scalars, selected, results, serving)

@@ -1,7 +1,7 @@
 """What a reader wants to know of the scalars of a flat tape, for the scalar zoom.
 
 ``Scalars`` gathers what is known of every scalar of a flat tape: its name, its formula, what it was an element of, its
-local derivatives.  ``close`` makes nodes and edges of it.
+local derivatives.  ``describe_scalars`` makes nodes and edges of it.
 """
 
 from __future__ import annotations
@@ -12,21 +12,23 @@ from typing import Any
 
 import numpy as np
 
-from ...render.colour import PALETTE
-from ...render.roles import weights
-from ...render.text import element_name, formula, inner, number
+from ...render.element import element_name
+from ...render.latex import formula, inner
+from ...render.svg import PALETTE
+from ...render.text import number
 from ...scalar import FlatTape
 from ...scalar.blocks import Block, Opened
 from ...scalar.tape import slopes
 from ...tape import Primitive, Tensor
+from ..lines import subscripts, weights
 from .selection import written
 
 
 class Scalars:
     """What a reader wants to know of each scalar of ``flat``; ``names`` maps id(tensor) to the name of its variable.
 
-    ``y`` are the scalars of the result whose gradient is shown (None: there is none).  ``twins`` maps the id of a gradient
-    in a recorded sweep to the tensor whose gradient it is, and whose colours it has.
+    ``y`` are the scalars of the result whose gradient is shown (None: there is none).  ``twins`` maps the id of a
+    gradient in a recorded sweep to the tensor whose gradient it is, and whose colours it has.
     """
 
     def __init__(
@@ -41,10 +43,14 @@ class Scalars:
         self.gradient = flat.sweep(of=y) if y is not None else None
         self.number = {id(line): i for i, line in enumerate(flat.tape or ())}
         self._texts: dict[int, str] = {}
+        self._subscripts = subscripts(flat.tape) if flat.tape is not None else {}
+        self._subscripts = subscripts(flat.tape) if flat.tape is not None else {}
         self._alias()
 
     def _alias(self) -> None:
-        """For every scalar the line and element it is known by: the first named line that has it, else where it was made."""
+        """For every scalar the line and element it is known by: the first named line that has it, else where it was
+        made.
+        """
         flat = self.flat
         self.line = np.full(len(flat), -1, np.int64)
         self.element = np.zeros(len(flat), np.int64)
@@ -99,7 +105,9 @@ class Scalars:
             return self.formula(i) or self.flat.name(i)
         line = self.flat.tape[int(self.line[i])]
         index = tuple(int(k) for k in np.unravel_index(int(self.element[i]), line.shape))
-        return element_name(self.name_of(line) or f"%{self.line[i]}", index, line.shape, line.subscripts)
+        return element_name(
+            self.name_of(line) or f"%{self.line[i]}", index, line.shape, self._subscripts.get(id(line), "matrix")
+        )
 
     def formula(self, i: int) -> str:
         """The row's formula on its operands; a sum tells how many terms it has."""
@@ -161,7 +169,7 @@ class Scalars:
         return [int(names[i - self.block(i).first]) for names in opened.operands]  # type: ignore[union-attr]
 
     def slopes(self, i: int) -> list[str]:
-        """The local derivative towards each operand: "" where there is none, with the word "tie" where it was chosen."""
+        """The local derivative towards each operand: "" where there is none, with "tie" where it was chosen."""
         operation = self.flat.operations[int(self.flat.operation[i])]
         read, opened = self.operands(i), self.closed(i)
         if opened is not None:
@@ -176,7 +184,8 @@ class Scalars:
         return ["" if self.flat.operation[x] == self._constant else text for x, text in zip(read, found, strict=True)]
 
     def columns(self, group: np.ndarray) -> list[tuple[np.ndarray, np.ndarray | None, bool]]:
-        """(scalars read, slopes or None, whether they may stand at a kink) for each operand of scalars of one operation.
+        """(scalars read, slopes or None, whether they may stand at a kink) for each operand of scalars of one
+        operation.
 
         All terms of sums are one such column.
         """

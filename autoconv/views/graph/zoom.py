@@ -1,21 +1,25 @@
-"""Which lines of a tape make one node, at each zoom above the scalars.
+"""Which lines of a tape make one node, at each zoom above the scalars: first in the flow from a tape to its picture.
 
-A zoom is a function from the tape to groups of lines.  At "lines" every line is a group of its own.  At "calls" the lines
-of a composed operation or layer are one group: the outermost scope of kind "call" or "layer" around them, except that a
-scope which contains layers (a model, a Sequential) is opened, so that its layers are seen.  At "model" only the outermost
-model is opened: what it holds directly, layers and further models, are the nodes, with their parameters inside.  Lines
-outside any such scope stay lines.  ``open`` opens further boxes: a call or layer into what it consists of, a row with a
-definition (maximum) into the lines of that.
+A zoom is a function from the tape to groups of lines.  At "lines" every line is a group of its own.  At "calls" the
+lines of a composed operation or layer are one group: the outermost scope of kind "call" or "layer" around them, except
+that a scope which contains layers (a model, a Sequential) is opened, so that its layers are seen.  At "model" only the
+outermost model is opened: what it holds directly, layers and further models, are the nodes, with their parameters
+inside.  Lines outside any such scope stay lines.  ``open`` opens further boxes: a call or layer into what it consists
+of, a row with a definition (maximum) into the lines of that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from contextvars import Context
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ...render.roles import is_parameter
-from ...tape import Primitive, Scope, Tape, Tensor
+import numpy as np
+
+from ...backward import steps, sweep
+from ...tape import Primitive, Scope, Tape, Tensor, describe, tensor
+from ..lines import is_number, is_parameter, serves
 
 ZOOMS = ("model", "calls", "lines", "scalars")
 
@@ -24,8 +28,8 @@ ZOOMS = ("model", "calls", "lines", "scalars")
 class Group:
     """The lines of one node: a single line, or those of a scope with the lines that are read from outside.
 
-    ``step`` is the line of a definition that the node shows in place of its line; ``serves`` the last of the forward lines
-    whose rules a group of a recorded sweep carries out.
+    ``step`` is the line of a definition that the node shows in place of its line; ``serves`` the last of the forward
+    lines whose rules a group of a recorded sweep carries out.
     """
 
     scope: Scope | None
@@ -48,7 +52,9 @@ class Group:
         return self.lines if self.step is None else [self.step, *self.outputs]
 
     def operands(self, owner: Mapping[int, int], number: int) -> list[Tensor]:
-        """What a line reads, one entry for each operand; what a scope reads from outside, in the order of first reading."""
+        """What a line reads, one entry for each operand; what a scope reads from outside, in the order of first
+        reading.
+        """
         if self.scope is None and not self.title:
             return list(self.shown.operands)
         read = {id(x): x for line in self.lines for x in line.operands if owner.get(id(x)) != number}
@@ -56,15 +62,17 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Opened:
-    """The reader's wish ``open``: which boxes are opened, by name or Tensor; ``default`` for what is not mentioned."""
+class Opening:
+    """The argument ``open`` of ``ac.graph``: which boxes are opened, by name or Tensor (None and False: none; True:
+    all).
+    """
 
     everything: bool | None = None
     names: frozenset[str] = frozenset()
     lines: frozenset[int] = frozenset()
 
     def scopes(self, tape: Tape) -> Callable[[Scope], bool]:
-        """Which scopes of a tape are opened: those named (by name or layer class), and those around what is asked for."""
+        """Which scopes are opened: those named (or of a named layer class), and those around what is asked for."""
         if self.everything:
             return lambda scope: True
         found: set[int] = set()
@@ -85,36 +93,51 @@ class Opened:
         return default or primitive.name in self.names or id(line) in self.lines
 
 
-CLOSED = Opened()
+CLOSED = Opening()
 
 
-def wish(open: Any) -> Opened:
-    """``open`` as given to ``ac.graph``: None, True, False, a name, a Tensor, or several of them; TypeError otherwise."""
+@dataclass(frozen=True)
+class Request:
+    """The arguments of ``ac.graph``, checked."""
+
+    zoom: str
+    names: dict[int, str]
+    focus: tuple[Any, ...]
+    direction: str
+    backward: bool
+    fold: bool
+    opened: Opening
+    twins: dict[int, Tensor] = field(default_factory=dict)
+
+
+def opening(open: Any) -> Opening:
+    """``open`` as given to ``ac.graph``: None, True, False, a name, a Tensor, or several; TypeError otherwise."""
     if open is None or isinstance(open, bool):
-        return Opened(open)
+        return Opening(open)
     given = [open] if isinstance(open, str | Tensor) else list(open) if isinstance(open, Iterable) else [open]
     if not all(isinstance(x, str | Tensor) for x in given):
         raise TypeError(
-            f"graph: open must be True, False, the name of a box (as in open='maximum') or a list of names and Tensors; found {open!r}"
+            "graph: open must be True, False, the name of a box (as in open='maximum') or a list of names and "
+            f"Tensors; found {open!r}"
         )
-    return Opened(
+    return Opening(
         names=frozenset(x for x in given if isinstance(x, str)),
         lines=frozenset(id(x) for x in given if isinstance(x, Tensor)),
     )
 
 
-def lines(tape: Tape, opened: Opened = CLOSED) -> list[Group]:
+def lines(tape: Tape, opened: Opening = CLOSED) -> list[Group]:
     """Every line by itself."""
     return [Group(None, [line], [line]) for line in tape]
 
 
-def calls(tape: Tape, opened: Opened = CLOSED) -> list[Group]:
+def calls(tape: Tape, opened: Opening = CLOSED) -> list[Group]:
     """Composed operations and layers as one node each."""
     models, wanted = holding_layers(tape), opened.scopes(tape)
     return boxed(tape, lambda scope: id(scope) in models or wanted(scope))
 
 
-def model(tape: Tape, opened: Opened = CLOSED) -> list[Group]:
+def model(tape: Tape, opened: Opening = CLOSED) -> list[Group]:
     """What the outermost model holds directly as one node each, with its parameters."""
     models, wanted = holding_layers(tape), opened.scopes(tape)
 
@@ -184,7 +207,7 @@ def _boxes(tape: Tape, opens: Callable[[Scope], bool]) -> dict[int, Scope | None
     return box
 
 
-GROUPS: dict[str, Callable[[Tape, Opened], list[Group]]] = {"model": model, "calls": calls, "lines": lines}
+GROUPS: dict[str, Callable[[Tape, Opening], list[Group]]] = {"model": model, "calls": calls, "lines": lines}
 
 
 def owners(groups: list[Group]) -> dict[int, int]:
@@ -196,3 +219,121 @@ def count_edges(groups: list[Group]) -> int:
     """How many edges ``describe`` would make."""
     owner = owners(groups)
     return sum(id(x) in owner for number, group in enumerate(groups) for x in group.operands(owner, number))
+
+
+# ---- a line with a definition (maximum) opened into the lines of that
+
+
+def open_definitions(groups: list[Group], opened: Opening) -> list[Group]:
+    """The groups with each line that is to be opened replaced by one group for each line of its definition."""
+    made: list[Group] = []
+    for group in groups:
+        line = group.lines[-1]
+        primitive = line.primitive
+        single = group.scope is None and not group.title
+        if single and primitive and primitive.definition and opened.definition(line, primitive):
+            made += Context().run(_open, group)  # in a context of its own: nothing is recorded into the reader's scope
+        else:
+            made.append(group)
+    return made
+
+
+def _open(group: Group) -> list[Group]:
+    (line,) = group.lines
+    primitive: Any = line.primitive
+    stand = [Tensor(x.value.copy()) for x in line.operands]
+    result = primitive.definition(*stand, **line.params)
+    recorded = [step for step in Tape(result) if step.primitive is not None]
+    gradients = _gradients(line)
+    real = {id(a): b for a, b in zip(stand, line.operands, strict=True)}
+    made = []
+    for number, step in enumerate(recorded):
+        last = step is result
+        step.operands = tuple([real.get(id(x), x) for x in step.operands])
+        made.append(
+            Group(
+                None,
+                [line],
+                [line] if last else [],
+                step,
+                len(recorded) - 1 - number,
+                line.grad if last else gradients[number],
+                group.serves,
+            )
+        )
+    return made
+
+
+def _gradients(line: Tensor) -> list[Any]:
+    """The cotangents of a definition's lines, where its derivatives have no rounding; None if the line has none."""
+    primitive: Any = line.primitive
+    values = [x.value for x in line.operands]
+    placed = primitive.at(*values, **line.params) if primitive.at else values
+    shape, dtype = line.shape, line.dtype
+    stand = [Tensor(np.array(np.broadcast_to(x, shape), dtype=dtype)) for x in placed]
+    result = primitive.definition(*stand, **line.params)
+    found = {id(s.line): s.cotangent for s in steps(result, None, line.grad)} if line.grad is not None else {}
+    return [found.get(id(step)) for step in Tape(result) if step.primitive is not None]
+
+
+# ---- the recorded sweep, beside the forward lines
+
+
+def with_sweep(tape: Tape, request: Request) -> tuple[Tape, Request]:
+    """The tape with the recorded sweep behind it, and names for the gradients."""
+    (y,) = tape.outputs
+    if y.size != 1 or y.constant:
+        raise ValueError(
+            f"graph: backward=True draws the sweep from a scalar that can be differentiated; found {describe(y)}. "
+            "Reduce it first, as in y.sum()"
+        )
+    seed = tensor(np.ones(y.shape), dtype=y.dtype)
+    inputs = len(tape.inputs)
+    named = [x for x in tape if x.primitive is not None and not x.constant and (x.name or id(x) in request.names)]
+    wanted = tape.inputs + [x for x in named if x is not y]
+    # In a context of its own: the sweep is recorded even inside no_grad, and into no scope of the reader's.
+    gradients: list[Tensor] = Context().run(sweep, y, wanted, seed)
+    known = [(x, g) for x, g in zip(wanted, gradients, strict=True) if g is seed or g.primitive is not None]
+    reached = [g for g in gradients[:inputs] if g is seed or g.primitive is not None]
+    names = dict(request.names)
+    of: dict[int, list[str]] = {}
+    place = {id(line): i for i, line in enumerate(tape)}
+    for x, g in known:
+        of.setdefault(id(g), []).append(x.name or names.get(id(x)) or f"%{place[id(x)]}")
+    names[id(seed)] = "seed"
+    for key, targets in of.items():
+        names[key] = f"{'seed: ' if key == id(seed) else ''}grad of {', '.join(targets)}"
+    whole = Tape(y, *{id(g): g for g in reached}.values()) if reached else tape
+    return whole, replace(request, names=names, twins={id(g): x for x, g in reversed(known)})
+
+
+def sweep_groups(tape: Tape, whole: Tape, forward: list[Group], request: Request) -> list[Group]:
+    """The groups of the sweep's lines: each by itself, or all that serve one box together."""
+    known = {id(line) for line in tape}
+    later = [line for line in whole if id(line) not in known and not is_number(line)]
+    if request.zoom == "lines":
+        return [Group(None, [line], [line], serves=serves(line)) for line in later]
+    box = {id(line): number for number, group in enumerate(forward) for line in group.lines}
+    made: dict[int, Group] = {}
+    readers: dict[int, set[int]] = {id(y): {-1} for y in whole.outputs}
+    home: dict[int, int] = {}
+    for line in later:
+        served = serves(line)
+        home[id(line)] = box[id(served)] if served is not None else -2 - len(home)
+    for line in later:
+        for x in line.operands:
+            readers.setdefault(id(x), set()).add(home[id(line)])
+    for line in later:
+        number = home[id(line)]
+        if number not in made:
+            served = forward[number].lines[-1] if number >= 0 else None
+            name = ""
+            if served is not None:
+                group = forward[number]
+                made_by = group.scope.name if group.scope else served.primitive.name  # type: ignore[union-attr]
+                name = f"backward of {served.name or request.names.get(id(served)) or made_by}"
+            made[number] = Group(None, [], serves=served, title=name)
+        made[number].lines.append(line)
+        if readers.get(id(line), {number}) != {number}:
+            made[number].outputs.append(line)
+    return list(made.values())

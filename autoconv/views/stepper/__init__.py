@@ -1,5 +1,6 @@
-"""``ac.step``: forward and backward one event at a time; the sweep is the engine's own, run to its end.
+"""``ac.step``: the calculation and its sweep, one event at a time.
 
-trace, rule and accumulation (events and their formulas), condition (elements and comparisons), stepper, terminal;
-gridpicture (the geometry of convolution and pooling), pack, page, static and filmstrip (the page); training.
+contributions (what an operand receives, as a formula and term by term), condition (elements and conditions as text),
+stepper (events, and a walk through them); then how it is shown: terminal, page (with static), filmstrip; training
+(``ac.record_training``).
 """

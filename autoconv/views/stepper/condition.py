@@ -1,4 +1,6 @@
-"""Elements and conditions as a reader writes them: ``w[0,0]``, ``grad(w) > 3``.  Nothing here is ever evaluated as code."""
+"""Elements and conditions as a reader writes them: ``w[0,0]``, ``grad(w) > 3``.  Nothing here is ever evaluated as
+code.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ...render.element import resolve
+from ...render.element import read_element
 from ...tape import Tape, Tensor, describe
+from ..element import resolve
 
-Place = tuple[Tensor, int | None]  # a line, and the flat index of one element or None for all
+Element = tuple[Tensor, int | None]  # a line, and the flat index of one element or None for all
 
 _COMPARE = {
     ">": operator.gt,
@@ -22,12 +25,11 @@ _COMPARE = {
     "==": operator.eq,
     "!=": operator.ne,
 }
-_NAME = re.compile(r"\s*(.+?)\s*(?:\[\s*(-?\d+(?:\s*,\s*-?\d+)*)\s*\])?\s*$")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|inf|nan)$")
 _CALL = re.compile(r"(grad|value|abs)\s*\((.*)\)$")
 
 
-def locate(x: Any, tape: Tape, names: Mapping[int, str]) -> Place:
+def locate(x: Any, tape: Tape, names: Mapping[int, str]) -> Element:
     """What ``x`` means on the tape: a line, one element of a line (``w[0, 0]``), or the name of either.
 
     Raises TypeError for something else, ValueError if it is not there or has more than one element.
@@ -42,37 +44,28 @@ def locate(x: Any, tape: Tape, names: Mapping[int, str]) -> Place:
     return line, int(elements[0])
 
 
-def _named(text: str, tape: Tape, names: Mapping[int, str]) -> Place:
-    found = _NAME.match(text)
-    base, index = (found[1], found[2]) if found else (text, None)
-    by_name = {names[id(line)]: line for line in reversed(tape)}  # the first of equal names
-    by_name.update((f"%{i}", line) for i, line in enumerate(tape))
-    if text in by_name:
-        return by_name[text], None
-    if base not in by_name:
-        known = [name for name in by_name if not name.startswith("%")][:12]
-        raise ValueError(f"step: no line is called {base!r}; known names: {', '.join(known) or 'none'}, and %0 .. %{len(tape) - 1}")  # fmt: skip
-    line = by_name[base]
-    if index is None:
-        return line, None
-    key = tuple(int(i) for i in index.split(","))
-    if len(key) != line.ndim or any(not -n <= i < n for i, n in zip(key, line.shape, strict=True)):
-        raise ValueError(f"step: {text.strip()} is no element of {base} of shape {line.shape}")
-    return line, int(np.arange(line.size).reshape(line.shape)[key])
+def _named(text: str, tape: Tape, names: Mapping[int, str]) -> Element:
+    known = {f"%{i}": line for i, line in enumerate(tape)}
+    known = {names[id(line)]: line for line in reversed(tape)} | known  # the first of equal names
+    name, index = read_element(text, known, "step")
+    line = known[name]
+    return line, None if index is None else int(np.ravel_multi_index(index, line.shape)) if index else 0
 
 
 Reader = Callable[[Any], Any]
 
 
 def condition(text: str, tape: Tape, names: Mapping[int, str]) -> Callable[[Any], bool]:
-    """A comparison ``left < right`` as a function of a State; sides are numbers, ``step``, ``w``, ``w[0,0]``, ``value(w)``,
-    ``grad(w)`` and ``abs(...)`` of those.
+    """A comparison ``left < right`` as a function of a State; sides are numbers, ``step``, ``w``, ``w[0,0]``,
+    ``value(w)``, ``grad(w)`` and ``abs(...)`` of those.
 
     It holds if it does for any element, and never for what is not known yet.  Raises ValueError for anything else.
     """
     parts = re.split(r"(<=|>=|==|!=|<|>)", text)
     if len(parts) != 3:
-        raise ValueError(f"step: {text!r} is not one comparison; write it as in grad(w) > 3, w[0,0] <= 0.5 or abs(grad(w)) > 1")  # fmt: skip
+        raise ValueError(
+            f"step: {text!r} is not one comparison; write it as in grad(w) > 3, w[0,0] <= 0.5 or abs(grad(w)) > 1"
+        )
     left, right = (_side(part.strip(), tape, names) for part in (parts[0], parts[2]))
     compare = _COMPARE[parts[1]]
 

@@ -11,10 +11,9 @@ import numpy as np
 
 from ...render.svg import coordinate, document, text, text_width
 from ...render.text import clean, cut, number
-from .trace import Event
 
 if TYPE_CHECKING:
-    from .stepper import Stepper
+    from .stepper import Event, Stepper
 
 FRAMES = 24  # pictures in a strip; of a longer walk those that make or complete something with a name
 TOGETHER = 6  # steps in one picture
@@ -23,7 +22,9 @@ CELL = 20.0
 
 
 def chosen(stepper: Stepper, frames: int = FRAMES) -> list[Event]:
-    """The events of a strip: all, or those about named tensors, spread evenly over the walk if there are still too many."""
+    """The events of a strip: all, or those about named tensors, spread evenly over the walk if there are still too
+    many.
+    """
     listed = [e for e in stepper if e.kind != "input" or not e.line.constant]
     if len(listed) > frames:
         listed = [e for e in listed if not stepper.names[id(e.target)].startswith("%")] or listed
@@ -34,7 +35,9 @@ def chosen(stepper: Stepper, frames: int = FRAMES) -> list[Event]:
 
 
 def sheet(stepper: Stepper, listed: Sequence[Event] | None = None) -> str:
-    """Events (by default those of the strip) below each other in one SVG picture: number, text, and the tensors involved."""
+    """Events (by default those of the strip) below each other in one SVG picture: number, text, and the tensors
+    involved.
+    """
     parts: list[str] = []
     widest, y = 0.0, 10.0
     for event in chosen(stepper) if listed is None else listed:
@@ -54,7 +57,10 @@ def details(stepper: Stepper) -> str:
         f'src="data:image/svg+xml;base64,{b64encode(sheet(stepper, row).encode()).decode()}"/><br/>'
         for row in rows
     ]
-    return f"<details><summary>{len(events)} of {len(stepper)} steps as still pictures</summary>{''.join(pictures)}</details>"
+    return (
+        f"<details><summary>{len(events)} of {len(stepper)} steps as still "
+        f"pictures</summary>{''.join(pictures)}</details>"
+    )
 
 
 def _drawn(stepper: Stepper, event: Event, y: float) -> tuple[list[str], float, float]:
@@ -112,5 +118,9 @@ def _grid(x: float, y: float, label: str, array: np.ndarray) -> tuple[list[str],
     parts.append(f'<g class="ac-text ac-ink" font-size="9" text-anchor="middle">{"".join(inside)}</g>')
     more = square.shape != shown.shape
     if more:
-        parts.append(text(x, y + 28 + len(words) * CELL, f"first {shown.shape[0]} x {shown.shape[1]} of {array.size:,}", "soft", 9))  # fmt: skip
+        parts.append(
+            text(
+                x, y + 28 + len(words) * CELL, f"first {shown.shape[0]} x {shown.shape[1]} of {array.size:,}", "soft", 9
+            )
+        )
     return parts, max(cell * shown.shape[1], text_width(title, 10)), 18 + len(words) * CELL + 16 * more

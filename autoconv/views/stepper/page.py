@@ -1,34 +1,38 @@
 """The interactive page: one JSON trace, a style sheet and a script in one HTML file that needs nothing else.
 
-The page loads nothing and evaluates nothing: its content policy forbids every request, and allows only the one script and
-the one style sheet whose hashes it names.  Data are JSON in which no character can end the element around it.
+The page loads nothing and evaluates nothing: its content policy forbids every request, and allows only the one script
+and the one style sheet whose hashes it names.  Data are JSON in which no character can end the element around it.
+
+Arrays are packed so that a browser unpacks them without a library.  Each is stored plane by plane (all first bytes, all
+second bytes, ...), which compresses well; all arrays together are one zlib stream in base64.  If that is too long,
+numbers are rounded to the four digits that pages show; if it still is, the largest arrays are described instead.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import zlib
 from base64 import b64encode
 from collections.abc import Sequence
 from functools import cache
-from hashlib import sha256
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...render.colour import element_colours
+import numpy as np
+
+from ...render.latex import formula
 from ...render.layout import layered
 from ...render.mathml import mathml
-from ...render.svg import coordinate, text_width
-from ...render.text import clean, cut, formula, uniform
+from ...render.page import html_page
+from ...render.svg import coordinate, element_colours, text_width
+from ...render.text import clean, cut, number, numbers, uniform
 from ...tape import Tensor
 from ..graph.zoom import Group, calls, lines, owners
-from .gridpicture import Picture, pictures
-from .pack import Pack
-from .trace import Event
+from ..window_geometry import WindowGeometry, geometries
 
 if TYPE_CHECKING:
-    from .stepper import Stepper
+    from .stepper import Event, Stepper
 
 LARGEST = 148_000  # characters of a whole page; what the numbers may take is what the rest leaves
 MANY, TANGLE = 160, 400  # lines drawn one by one; boxes drawn at all
@@ -52,7 +56,7 @@ def trace(stepper: Stepper, largest: int | None = LARGEST) -> dict[str, Any]:
     tape, names = stepper.tape, stepper.names
     place = {id(line): i for i, line in enumerate(tape)}
     pack, formulas = Pack(), Strings()
-    shown = pictures(tape)
+    shown = geometries(tape)
     drawn = [_picture(p, stepper, place, pack) for p in shown]
     made = [_event(event, place, pack, formulas, stepper) for event in stepper]
     described = [
@@ -74,7 +78,9 @@ def trace(stepper: Stepper, largest: int | None = LARGEST) -> dict[str, Any]:
 
 
 def with_arrays(data: dict[str, Any], pack: Pack, long: dict[str, Any], largest: int | None) -> dict[str, Any]:
-    """A trace completed by what is long and repeats itself and by the numbers, packed into what ``largest`` leaves for them."""
+    """A trace completed by what is long and repeats itself and by the numbers, packed into what ``largest`` leaves for
+    them.
+    """
     text = json.dumps(long, separators=(",", ":"), allow_nan=False).encode()
     rest = len(html(data, "")) + len(inert(pack.described()))
     arrays, packed, rounded = pack.build(None if largest is None else max(0, largest - rest), text)
@@ -135,7 +141,11 @@ def _event(event: Event, place: dict[int, int], pack: Pack, formulas: Strings, s
         if slope is not None:
             grids.insert(1, ["local", formulas.add(clean(f"local derivative d {name} / d {goal}")), pack.add(slope, 3)])
     if event.opens:
-        found["opens"] = [[formulas.add(clean(e.text)), formulas.add(_bare(e.mathml))] for e in event.open() if e.kind != "input" and e.phase == event.phase]  # fmt: skip
+        found["opens"] = [
+            [formulas.add(clean(e.text)), formulas.add(_bare(e.mathml))]
+            for e in event.open()
+            if e.kind != "input" and e.phase == event.phase
+        ]
     return found
 
 
@@ -151,7 +161,7 @@ def _wanted(line: Tensor) -> int:
     return 2 if line.primitive.group == "wiring" else 1
 
 
-def _picture(picture: Picture, stepper: Stepper, place: dict[int, int], pack: Pack) -> dict[str, Any]:
+def _picture(picture: WindowGeometry, stepper: Stepper, place: dict[int, int], pack: Pack) -> dict[str, Any]:
     """A convolution or pooling for the page: geometry, and the numbers of the arrays with their gradients."""
     given: dict[Tensor, Any] = {}  # what this call alone sends to its input and kernel
     members = {id(x) for x in picture.lines}
@@ -180,7 +190,7 @@ def _picture(picture: Picture, stepper: Stepper, place: dict[int, int], pack: Pa
                 "grad": pack.add(given[x], -1) if x in given else -1,
             }
     if picture.kernel is not None:
-        about["colours"] = element_colours(picture.kernel) if picture.kernel.size <= 256 else []
+        about["colours"] = element_colours(picture.kernel.size) if picture.kernel.size <= 256 else []
     if picture.winners is not None:
         about["winners"] = pack.add(picture.winners.astype("f4"))
     if picture.counts is not None:
@@ -196,7 +206,7 @@ def _graph(stepper: Stepper) -> dict[str, Any] | None:
         return None
     owner = owners(list(groups))
     boxes, pairs = [], []
-    for number, group in enumerate(groups):
+    for k, group in enumerate(groups):
         last = group.lines[-1]
         name = stepper.names[id(last)]
         what = group.scope.name if group.scope else last.primitive.name if last.primitive else ""
@@ -206,15 +216,18 @@ def _graph(stepper: Stepper) -> dict[str, Any] | None:
         elif group.scope is None and last.constant:
             says = uniform(last.value) or ""
         boxes.append((cut(clean(name), 24), says or cut(clean(what), 30)))
-        read = {owner[id(x)]: None for line in group.lines for x in line.operands if owner[id(x)] != number}
-        pairs += [(a, number) for a in read]
+        read = {owner[id(x)]: None for line in group.lines for x in line.operands if owner[id(x)] != k}
+        pairs += [(a, k) for a in read]
     sizes = [(max(text_width(a, 12), text_width(b, 10), 24.0) + 14, 34.0 if b else 22.0) for a, b in boxes]
     placed = layered(sizes, pairs)
     short = lambda values: [round(v, 1) for v in values]
     return {
         "width": round(placed.width, 1),
         "height": round(placed.height, 1),
-        "boxes": [[a, b, *short((x.left, x.top, x.width, x.height))] for (a, b), x in zip(boxes, placed.boxes, strict=True)],
+        "boxes": [
+            [a, b, *short((x.left, x.top, x.width, x.height))]
+            for (a, b), x in zip(boxes, placed.boxes, strict=True)
+        ],
         "edges": [[a, b, _path(route.curve, route.tip)] for (a, b), route in zip(pairs, placed.routes, strict=True)],
         "owner": [owner[id(line)] for line in tape],
         "zoom": "lines" if len(tape) <= MANY else "calls",
@@ -238,10 +251,6 @@ def _static(*names: str) -> str:
     return "\n".join(line.strip() for text in read for line in text.splitlines())
 
 
-def _hash(text: str) -> str:
-    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
-
-
 def inert(data: Any) -> str:
     """JSON that can stand in a <script> element: no <, > or & in it, and no line separator of JavaScript."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
@@ -250,22 +259,124 @@ def inert(data: Any) -> str:
 
 def html(data: dict[str, Any], title: str) -> str:
     """A whole page for a trace."""
-    css, js = _static("page.css"), _static(*SCRIPTS)
-    policy = f"default-src 'none'; script-src {_hash(js)}; style-src {_hash(css)}; img-src data:; base-uri 'none'; form-action 'none'"
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
-        f"<title>{escape(clean(title))}</title><style>{css}</style></head><body>"
-        f"{_static('page.html')}"
-        f'<script type="application/json" id="trace">{inert(data)}</script><script>{js}</script></body></html>\n'
-    )
+    body = f'{_static("page.html")}<script type="application/json" id="trace">{inert(data)}</script>'
+    return html_page(title, body, css=_static("page.css"), script=_static(*SCRIPTS), inline_styles=False)
 
 
-def iframe(page: str, height: int = 760) -> str:
-    """A page inside a notebook's output: a sandbox that runs its script and can reach nothing around it."""
-    quoted = page.replace("&", "&amp;").replace("'", "&#39;")  # a page is full of double quotes
-    return (
-        f'<iframe sandbox="allow-scripts" width="100%" height="{height}" title="step through the tape" '
-        f"srcdoc='{quoted}'></iframe>"
-    )
+# ---- packed numbers
+
+DIGITS = 4
+LISTED = 4096
+
+
+class Pack:
+    """The arrays of a page, each stored once; ``add`` gives the number by which the page knows it."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Any, int] = {}
+        self._arrays: list[np.ndarray] = []
+        self._keep: list[Any] = []  # ids stay valid while the arrays live
+        self._wanted: list[int] = []
+
+    def add(self, array: Any, wanted: int = 0) -> int:
+        """The number of ``array``; those with smaller ``wanted`` are kept first."""
+        known = self._numbers.get(id(array))
+        if known is None:
+            flat = np.asarray(array)
+            content = (flat.shape, flat.dtype.str, flat.tobytes()) if flat.dtype != object else id(array)
+            known = self._numbers.setdefault(content, len(self._arrays))
+            self._numbers[id(array)] = known
+            self._keep.append(array)
+            if known == len(self._arrays):
+                self._arrays.append(flat)
+                self._wanted.append(wanted)
+        self._wanted[known] = min(wanted, self._wanted[known])
+        return known
+
+    def described(self) -> list[dict[str, Any]]:
+        """What a page knows of each array besides its packed numbers."""
+        return [
+            {"shape": list(x.shape), "code": "f8", "at": 1_000_000}
+            | ({"list": [number(v) for v in x.reshape(-1).tolist()]} if _listed(x) else {})
+            for x in self._arrays
+        ]
+
+    def build(self, budget: int | None, text: bytes = b"") -> tuple[list[dict[str, Any]], str, bool]:
+        """(a description of each array, the base64 stream, whether numbers were rounded); ``budget``: characters at
+        most.
+
+        ``text`` (JSON of what is long and repeats itself) goes first into the stream and counts as well.
+        """
+        order = sorted(range(len(self._arrays)), key=lambda i: (self._wanted[i], self._arrays[i].size, i))
+        hopeless = set[int]()  # beyond these the numbers cannot fit, however well they compress
+        if budget is not None:
+            ends = np.cumsum([self._arrays[i].size for i in order])
+            hopeless = {i for i, end in zip(order, ends, strict=True) if end > 8 * budget}
+        for digits in (0, DIGITS):
+            coded = [("f8", b"") if i in hopeless else _encode(x, digits) for i, x in enumerate(self._arrays)]
+            sizes = [len(zlib.compress(data, 6)) * 4 // 3 if data else 0 for _, data in coded]
+            room = None if budget is None else budget - len(zlib.compress(text, 9)) * 4 // 3
+            if room is None or (not hopeless and sum(sizes) <= room):
+                kept = set(order)
+                break
+        else:
+            kept, used = set(), 0
+            for i in order:
+                if room is not None and used + sizes[i] <= room:
+                    kept.add(i)
+                    used += sizes[i]
+        stream, described = [text], self.described()
+        at = len(text)
+        for i, about in enumerate(described):
+            code, data = coded[i]
+            about.pop("code"), about.pop("at")
+            if "list" not in about and i in kept and data:
+                about |= {"code": code, "at": at}
+                stream.append(data)
+                at += len(data)
+            elif "list" not in about:
+                about["says"] = numbers(self._arrays[i])
+        packed = b64encode(zlib.compress(b"".join(stream), 9)).decode()
+        return described, packed, digits > 0
+
+
+def _listed(array: np.ndarray) -> bool:
+    """Whether an array is written out in the trace: whole numbers, truth values and fractions, which have no packed
+    form.
+    """
+    return array.dtype.kind != "f" and array.size <= LISTED
+
+
+def _encode(array: np.ndarray, digits: int) -> tuple[str, bytes]:
+    """("f4" or "f8" or "i4", bytes plane by plane) of a numeric array; nothing for others."""
+    if array.dtype.kind in "iub":
+        return "f8", _planes(array.astype("<f8")) if array.size > LISTED else b""
+    if array.dtype.kind != "f":
+        return "f8", b""
+    flat = array.astype("<f8").reshape(-1)
+    if digits:
+        flat = rounded(flat, digits)
+        finite = np.abs(flat[np.isfinite(flat) & (flat != 0)])
+        if not finite.size or (finite.max() < 3e38 and finite.min() > 1e-37):
+            return "f4", _planes(_trim(flat.astype("<f4")))
+        return "f8", _planes(flat)
+    if array.dtype == np.float32:
+        return "f4", _planes(flat.astype("<f4"))
+    return "f8", _planes(flat)
+
+
+def rounded(flat: np.ndarray, digits: int) -> np.ndarray:
+    """Every number at ``digits`` significant digits, exactly as ``text.number`` writes it."""
+    return np.array([float(f"{x:.{digits}g}") for x in flat.tolist()])
+
+
+def _trim(flat: np.ndarray) -> np.ndarray:
+    """float32 with 14 bits of mantissa: an error below 2^-15, less than half a unit of the fourth digit."""
+    bits = flat.view("<u4")
+    finite = np.isfinite(flat)
+    return np.where(finite, (bits + 0x100) & 0xFFFFFE00, bits).astype("<u4").view("<f4")
+
+
+def _planes(flat: np.ndarray) -> bytes:
+    size = flat.dtype.itemsize
+    return flat.reshape(-1).view(np.uint8).reshape(-1, size).T.tobytes()

@@ -1,13 +1,15 @@
-"""``ac.step``: walk through forward and backward one event at a time, back and forth.
+"""``ac.step``: forward and backward as a list of events, and a walk through them, back and forth.
 
-A Stepper holds the events of ``trace`` and a position: the number of events that have happened.  It never changes the tape;
-what is known at a position is rebuilt from the events before it.
+The forward events are the lines of the tape, the backward ones those of ``autoconv.backward.steps``, the iterator that
+``sweep`` runs to its end: there is no second sweep.  A Stepper holds the events and a position: the number of events
+that have happened.  It never changes the tape; what is known at a position is rebuilt from the events before it.
+``terminal``, ``page`` and ``filmstrip`` show it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,15 +17,186 @@ from typing import Any
 
 import numpy as np
 
-from ...backward import Step, check_seed, steps
-from ...files import replace_file
-from ...render.roles import variables
-from ...render.text import numbers
+from ...backward import Step, check_seed, pull, steps
+from ...files import save_as
+from ...render.mathml import mathml
+from ...render.text import number, numbers
 from ...tape import Tape, Tensor, describe
+from ..lines import variables
 from .condition import condition as parsed
 from .condition import locate
-from .rule import OUTPUT
-from .trace import Event, events, labels
+from .contributions import OUTPUT, contribution_latex, derivative_latex, forward_latex, gradient_symbol, running
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Event:
+    """One step of the walk; arrays are read-only.
+
+    ``kind``: "input" (an input or constant is given), "forward" (``line`` is computed), "seed" (the sweep starts at the
+    output), "accumulate" (``line`` sends ``contribution`` to its operand number ``operand``, which is ``target``), or
+    "gradient" (the gradient of an input is complete).  ``before`` (None: nothing yet) and ``after`` are the gradient of
+    ``target`` around the event; ``cotangent`` is the gradient of ``line`` that comes in.
+    """
+
+    index: int
+    kind: str
+    line: Tensor
+    target: Tensor
+    names: Mapping[int, str]
+    operand: int | None = None
+    cotangent: np.ndarray | None = None
+    contribution: np.ndarray | None = None
+    before: np.ndarray | None = None
+    after: np.ndarray | None = None
+    previous: Event | None = field(default=None, repr=False)  # the event before that changed the gradient of ``target``
+    arrived: Event | None = field(default=None, repr=False)  # the event that completed ``cotangent``
+
+    @property
+    def phase(self) -> str:
+        """ "forward" or "backward"."""
+        return "forward" if self.kind in ("input", "forward") else "backward"
+
+    @property
+    def value(self) -> np.ndarray:
+        """The value of the line at work."""
+        return self.line.value
+
+    @property
+    def operands(self) -> tuple[np.ndarray, ...]:
+        """The values that the line at work reads."""
+        return tuple(x.value for x in self.line.operands)
+
+    @property
+    def opens(self) -> bool:
+        """Whether the line is defined by others (maximum, ...) and ``open`` shows them."""
+        return self.line.primitive is not None and self.line.primitive.definition is not None
+
+    @property
+    def local(self) -> np.ndarray | None:
+        """The local derivative d line / d operand, a number for each element, of rows that work element by element."""
+        primitive = self.line.primitive
+        if self.operand is None or primitive is None or primitive.group != "arithmetic":
+            return None
+        (slope,) = pull(self.line, np.ones(self.line.shape, self.line.dtype), (self.operand,), False)
+        return np.asarray(slope)
+
+    @property
+    def local_latex(self) -> str:
+        """The local derivative as a formula, from the rule of the line's row; "" where there is none."""
+        return "" if self.operand is None else derivative_latex(self.line, self.operand, self.names)
+
+    @property
+    def latex(self) -> str:
+        """What happens, as a formula with names, and with the run's numbers where they are few."""
+        if self.operand is not None:
+            return contribution_latex(self.line, self.operand, self.names, self.cotangent, self.contribution)
+        if self.kind in ("input", "forward"):
+            return forward_latex(self.line, self.names)
+        return gradient_symbol(self.target, self.names, self.after)
+
+    @property
+    def mathml(self) -> str:
+        """``latex`` as a <math> element."""
+        return mathml(self.latex, display=True)
+
+    def trail(self, index: Any = ()) -> list[Any]:
+        """The gradient of one element of ``target`` from 0 through every term up to this event."""
+        return running(self, tuple(int(i) for i in index))
+
+    @property
+    def text(self) -> str:
+        """The event in one line of plain text."""
+        name = self.names[id(self.target)]
+        if self.phase == "forward":
+            return f"{name} = {numbers(self.value)}" + (f"   {source(self)}" if self.line.primitive else "")
+        if self.kind == "seed":
+            return f"grad of {name}: {numbers(_known(self.after))}   the sweep starts here"
+        if self.kind == "gradient":
+            return f"grad of {name} is complete: {numbers(_known(self.after))}"
+        return f"grad of {self._moves(name)}   from {source(self)}"
+
+    def _moves(self, name: str) -> str:
+        """ "w[0,0]: 0 -> 0.12 -> 0.31" for the element that receives most, "(and 3 more)" if there are others."""
+        after = _known(self.after)
+        if not after.size:
+            return f"{name}: empty"
+        given = np.nan_to_num(np.abs(_known(self.contribution).astype(float)), nan=np.inf)
+        index = tuple(int(i) for i in np.unravel_index(int(given.argmax()), given.shape))
+        where = f"[{','.join(map(str, index))}]" if index else ""
+        sums = self.trail(index)
+        shown = sums if len(sums) <= 5 else [*sums[:2], "...", *sums[-2:]]
+        chain = " -> ".join(x if isinstance(x, str) else "0" if x == 0 else number(x) for x in shown)
+        more = f" (and {after.size - 1:,} more)" if after.size > 1 else ""
+        return f"{name}{where}: {chain}{more}"
+
+    def open(self) -> Any:
+        """The lines of the definition (max is (x + y + |x - y|) / 2) as a Stepper of their own.
+
+        Raises ValueError for a row without a definition.
+        """
+        return open_definition(self)
+
+    def __repr__(self) -> str:
+        return f"<event {self.index} {self.kind}: {self.text}>"
+
+
+def source(event: Event) -> str:
+    """The line at work as a reader writes it: "add(%3, b)"."""
+    line, names = event.line, event.names
+    if line.primitive is None:
+        return names[id(line)]
+    return f"{names[id(line)]}: {line.primitive.name}({', '.join(names[id(x)] for x in line.operands)})"
+
+
+def events(tape: Tape, sweep: Iterable[Step], names: Mapping[int, str]) -> list[Event]:
+    """All events of a walk: the lines of the tape in order, then what the steps of the sweep do."""
+    made: list[Event] = []
+    for line in tape:
+        made.append(Event(len(made), "forward" if line.primitive else "input", line, line, names))
+    last: dict[int, Event] = {}
+
+    def add(kind: str, line: Tensor, target: Tensor, **more: Any) -> None:
+        event = Event(
+            len(made), kind, line, target, names, previous=last.get(id(target)), arrived=last.get(id(line)), **more
+        )
+        last[id(target)] = event
+        made.append(event)
+
+    for step in sweep:
+        line, cotangent = step.line, frozen(step.cotangent)
+        if id(line) not in last:
+            add("seed", line, line, after=cotangent)
+        for k, contribution, before, after in step.contributions:
+            add(
+                "accumulate",
+                line,
+                line.operands[k],
+                operand=k,
+                cotangent=cotangent,
+                contribution=frozen(contribution),
+                before=None if before is None else frozen(before),
+                after=frozen(after),
+            )
+        if line.primitive is None:
+            add("gradient", line, line, cotangent=cotangent, after=cotangent)
+    return made
+
+
+def labels(tape: Tape, variables: Mapping[int, str]) -> dict[int, str]:
+    """id(line) -> its own name, or its variable's, or its place on the tape; OUTPUT -> that of the tape's output."""
+    found = {id(line): line.name or variables.get(id(line)) or f"%{i}" for i, line in enumerate(tape)}
+    return {**found, OUTPUT: found[id(tape.outputs[0])]}
+
+
+def frozen(g: Any) -> np.ndarray:
+    """A cotangent as a read-only array (a view: the caller's own array, if it is one, stays as it is)."""
+    view = np.asarray(g).view()
+    view.flags.writeable = False
+    return view
+
+
+def _known(array: np.ndarray | None) -> np.ndarray:
+    return np.zeros(()) if array is None else array
 
 
 def step(
@@ -33,8 +206,17 @@ def step(
 
     wrt: the Tensors whose gradients are asked for (None: everything y was computed from).  names: variables that name
     Tensors without a name, as in ``ac.step(loss, names=locals())``.  seed: the cotangent to start from, of y's shape
-    (default 1 for a scalar).
-    Raises TypeError for something that cannot be differentiated, ValueError without a seed for a y that is not a scalar.
+    (default 1 for a scalar). Raises TypeError for something that cannot be differentiated, ValueError without a seed
+    for a y that is not a scalar.
+
+        gradient of x += (gradient of line) d line / d x, for each line that reads x, the last line first
+
+    >>> w = ac.tensor(3.0, name="w")
+    >>> walk = ac.step(w * w)
+    >>> walk.until(w)
+    <event 0 input: w = 3>
+    >>> walk.breakpoint("grad(w) > 5")
+    <event 4 accumulate: grad of w: 0 -> 3 -> 6   from %1: mul(w, w)>
     """
     if not isinstance(y, Tensor):
         raise TypeError(
@@ -51,7 +233,8 @@ def step(
     seed = check_seed(y, seed.value if isinstance(seed, Tensor) else seed)
     if y.constant:
         raise TypeError(
-            f"step: {describe(y)} depends on no floating-point tensor; make one with ac.tensor(data), plain arrays are constants"
+            f"step: {describe(y)} depends on no floating-point tensor; make one with ac.tensor(data), plain arrays "
+            "are constants"
         )
     tape = Tape(y)
     known = labels(tape, variables(names or {}))
@@ -132,7 +315,8 @@ class Stepper(Sequence[Event]):
     def until(self, target: Tensor | str) -> Event | None:
         """Go on to the next event that computes ``target`` or changes its gradient; None, at the end, if there is none.
 
-        target: a line, one element as ``w[0, 0]``, or a name as "w[0,0]"; contributions of 0 to an element do not count.
+        target: a line, one element as ``w[0, 0]``, or a name as "w[0,0]"; contributions of 0 to an element do not
+        count.
         """
         line, index = locate(target, self.tape, self.names)
         return self._run(lambda event, state: event.target is line and _changes(event, index))
@@ -140,8 +324,8 @@ class Stepper(Sequence[Event]):
     def breakpoint(self, condition: str | Callable[[State], Any]) -> Event | None:
         """Go on to the next event after which ``condition`` holds; None, at the end, if it never does.
 
-        condition: a comparison such as "grad(w) > 3", "w[0,0] <= 0.5", "abs(grad(h)) > 1" or "step >= 20" (true if it is
-        for any element, false for what is not known yet), or a function of the State.
+        condition: a comparison such as "grad(w) > 3", "w[0,0] <= 0.5", "abs(grad(h)) > 1" or "step >= 20" (true if it
+        is for any element, false for what is not known yet), or a function of the State.
         """
         holds = parsed(condition, self.tape, self.names) if isinstance(condition, str) else condition
         return self._run(lambda event, state: holds(state))
@@ -192,20 +376,17 @@ class Stepper(Sequence[Event]):
     def save(self, path: str | os.PathLike[str], numbers: str = "auto") -> Path:
         """Write the interactive page (``.html``), self-contained and offline; returns the path.
 
-        numbers: "auto" keeps every number of small tensors and summarises the largest, so that the file stays below about
-        150 kB; "all" keeps every number.  Raises ValueError for another ending or word.
+        numbers: "auto" keeps every number of small tensors and summarises the largest, so that the file stays below
+        about 150 kB; "all" keeps every number.  Raises ValueError for another ending or word.
         """
         from .page import stepper_page
 
-        path = Path(path)
-        if path.suffix.lower() not in (".html", ".htm"):
-            raise ValueError(f"save: cannot write {path.name!r}; the name must end in .html")
-        replace_file(path, stepper_page(self, numbers=numbers).encode())
-        return path
+        write = lambda: stepper_page(self, numbers=numbers)
+        return save_as(path, {".html": write, ".htm": write}, "step")
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from ...render.page import iframe
         from .filmstrip import details, sheet
-        from .page import iframe
 
         return {
             "text/html": iframe(self.page) + details(self),

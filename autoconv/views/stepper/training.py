@@ -1,7 +1,7 @@
 """``ac.record_training``: weights, gradients and loss of a training run, step by step, in a bounded buffer.
 
-It knows nothing of layers: anything with ``named_parameters`` or named Tensors is a model, anything with ``params`` and ``step``
-an optimiser.  What is kept is shown in the page of the stepper, with the loss curve in place of the graph.
+It knows nothing of layers: anything with ``named_parameters`` or named Tensors is a model, anything with ``params`` and
+``step`` an optimiser.  What is kept is shown in the page of the stepper, with the loss curve in place of the graph.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ from typing import Any
 
 import numpy as np
 
-from ...files import replace_file
+from ...files import save_as
 from ...render.chart import curves
+from ...render.page import iframe
 from ...render.text import clean, number
 from ...shapes import whole_number
 from ...tape import Tensor
-from .pack import Pack
-from .page import LARGEST, Strings, html, iframe, with_arrays
+from .page import LARGEST, Pack, Strings, html, with_arrays
 
 
-def record_training(model: Any, optimizer: Any = None, *, every: int = 1, keep: int = 200) -> Recording:
-    """A Recording of the parameters of ``model``; as a context manager it records every ``optimizer.step`` inside it.
+def record_training(model: Any, optimizer: Any = None, *, every: int = 1, keep: int = 200) -> TrainingRecording:
+    """A TrainingRecording of the parameters of ``model``; as a context manager it records every ``optimizer.step``
+    inside it.
 
-    model: something with ``named_parameters()``, a dict of Tensors, or Tensors with names.  every: record each such step.
-    keep: the number of records that are kept, the latest.
+    model: something with ``named_parameters()``, a dict of Tensors, or Tensors with names.  every: record each such
+    step. keep: the number of records that are kept, the latest.
 
         with ac.record_training(model, optimizer) as recording:
             train.fit(model, data, optimizer=optimizer, loss=recording.watch(cross_entropy), epochs=2)
@@ -37,13 +38,22 @@ def record_training(model: Any, optimizer: Any = None, *, every: int = 1, keep: 
 
     Without an optimizer call ``recording.record(loss, gradients)`` in a loop of your own, before the step.
     Raises TypeError for a model without Tensors, ValueError for numbers below 1.
+
+    >>> w = ac.tensor([1.0, 2.0], name="w")
+    >>> recording = ac.record_training(w)
+    >>> recording.record(loss=0.5, gradients=[np.ones(2)])
+    >>> recording[0]
+    Record(step=1, loss=0.5, weights={'w': array([1., 2.])}, gradients={'w': array([1., 1.])})
     """
     tensors = _named(model)
     if optimizer is not None and not (callable(getattr(optimizer, "step", None)) and hasattr(optimizer, "params")):
-        raise TypeError(f"record_training: {type(optimizer).__name__} has no step and params; give an optimizer of ac.optim, or None")  # fmt: skip
+        raise TypeError(
+            f"record_training: {type(optimizer).__name__} has no step and params; give an optimizer of "
+            "ac.optim, or None"
+        )
     whole_number(every, "record_training: every", 1)
     whole_number(keep, "record_training: keep", 1)
-    return Recording(tensors, optimizer, every, keep)
+    return TrainingRecording(tensors, optimizer, every, keep)
 
 
 def _named(model: Any) -> dict[str, Tensor]:
@@ -53,9 +63,15 @@ def _named(model: Any) -> dict[str, Tensor]:
         pairs = list(model.items())
     else:
         listed = [model] if isinstance(model, Tensor) else list(model) if isinstance(model, Iterable) else []
-        pairs = [x if isinstance(x, tuple) else (getattr(x, "name", None) or f"parameter {i}", x) for i, x in enumerate(listed)]  # fmt: skip
+        pairs = [
+            x if isinstance(x, tuple) else (getattr(x, "name", None) or f"parameter {i}", x)
+            for i, x in enumerate(listed)
+        ]
     if not pairs or not all(isinstance(x, Tensor) for _, x in pairs):
-        raise TypeError(f"record_training: found no Tensors in {type(model).__name__}; give a model, a dict of Tensors, or Tensors with names")  # fmt: skip
+        raise TypeError(
+            f"record_training: found no Tensors in {type(model).__name__}; give a model, a dict of "
+            "Tensors, or Tensors with names"
+        )
     if len(dict(pairs)) < len(pairs):
         raise ValueError("record_training: two tensors have the same name; give a dict with a name for each")
     return {str(name): x for name, x in pairs}
@@ -71,7 +87,7 @@ class Record:
     gradients: dict[str, np.ndarray]
 
 
-class Recording(Sequence[Record]):
+class TrainingRecording(Sequence[Record]):
     """The latest records of a run, oldest first."""
 
     def __init__(self, tensors: dict[str, Tensor], optimizer: Any, every: int, keep: int) -> None:
@@ -129,7 +145,7 @@ class Recording(Sequence[Record]):
 
         return watched
 
-    def __enter__(self) -> Recording:
+    def __enter__(self) -> TrainingRecording:
         optimizer = self._optimizer
         if optimizer is None:
             return self
@@ -171,7 +187,10 @@ class Recording(Sequence[Record]):
             return f"<Recording of {len(self.tensors)} tensors: nothing recorded yet>"
         first, last = self[0], self[-1]
         shown = [number(x) if x is not None else "?" for x in (first.loss, last.loss)]
-        return f"<Recording of {len(self.tensors)} tensors: {len(self)} records, steps {first.step} .. {last.step}, loss {shown[0]} -> {shown[1]}>"
+        return (
+            f"<Recording of {len(self.tensors)} tensors: {len(self)} records, steps {first.step} .. "
+            f"{last.step}, loss {shown[0]} -> {shown[1]}>"
+        )
 
     # ---- showing
 
@@ -201,11 +220,8 @@ class Recording(Sequence[Record]):
 
     def save(self, path: str | os.PathLike[str], numbers: str = "auto") -> Path:
         """Write the page (``.html``), self-contained and offline, as ``Stepper.save`` does; returns the path."""
-        path = Path(path)
-        if path.suffix.lower() not in (".html", ".htm"):
-            raise ValueError(f"save: cannot write {path.name!r}; the name must end in .html")
-        replace_file(path, self.page(numbers).encode())
-        return path
+        write = lambda: self.page(numbers)
+        return save_as(path, {".html": write, ".htm": write}, "record_training")
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         if not len(self):

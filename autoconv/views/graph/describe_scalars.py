@@ -1,21 +1,29 @@
-"""Nodes and edges of the scalar zoom: of the selected scalars one by one, or folded, each class of equal structure once."""
+"""Selected scalars as nodes and edges: one by one, or folded, each class of equal structure once; and where each
+stands.
+
+A block is one line of the tape.  Each of its elements has a panel: one box, or the products and their sum, or the lines
+of a definition from top to bottom.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from ...render.arrangement import LAST, inside, on_grid
-from ...render.grid import Place
+from ...render.grid import Place, on_grid
 from ...render.node import Edge, Node
+from ...scalar import FlatTape
+from ...scalar.blocks import Block
 from .scalars import Scalars, plain
 
-Picture = tuple[tuple[Node, ...], tuple[Edge, ...]]
+Drawn = tuple[tuple[Node, ...], tuple[Edge, ...]]
+LAST = 10**6  # below everything else in a panel
 
 
-def describe(scalars: Scalars, selected: np.ndarray, results: set[int], serving: Mapping[int, int]) -> Picture:
+def describe_scalars(scalars: Scalars, selected: np.ndarray, results: set[int], serving: Mapping[int, int]) -> Drawn:
     """The nodes and edges of the scalars in the mask ``selected``.
 
     results: the scalars of the output.  serving: tape line of the sweep -> the forward line that it serves.
@@ -63,9 +71,9 @@ def describe(scalars: Scalars, selected: np.ndarray, results: set[int], serving:
     return tuple(nodes), tuple(edges)
 
 
-def fold(
+def fold_scalars(
     scalars: Scalars, selected: np.ndarray, classes: np.ndarray, results: set[int], serving: Mapping[int, int]
-) -> Picture:
+) -> Drawn:
     """One node for each class of the selected scalars, with how many there are, and the range of their numbers."""
     flat = scalars.flat
     numbers = np.flatnonzero(selected)
@@ -218,3 +226,57 @@ def panel_row(scalars: Scalars, i: int) -> int:
     if isinstance(within, list):
         return 0
     return within[0]
+
+
+def inside(flat: FlatTape, block: Block) -> list[tuple[int, int]] | tuple[int, int]:
+    """(row, column) inside the panel, for each scalar of a block, or one for all."""
+    if block.opened is not None:
+        return _steps(block)
+    found = terms(flat, block)
+    if found is not None:
+        index, shape = found
+        return [on_grid(tuple(map(int, np.unravel_index(int(i), shape))), shape) for i in index]
+    if block.operation.name == "sum" and "spec" in block.line.params:
+        return LAST, 0
+    return 0, 0
+
+
+def terms(flat: FlatTape, block: Block) -> tuple[np.ndarray, tuple[int, ...]] | None:
+    """For the products of a contraction: the flat index of each among the terms of its sum, and the shape of those.
+
+    The expansion leaves out products with padding, so this finds out which of all there are.  None for other blocks.
+    """
+    line = block.line
+    if not block.inner or block.opened or "spec" not in line.params:
+        return None
+    letters, result = line.params["spec"].split("->")
+    in_a, in_b = letters.split(",")
+    summed = "".join(c for c in in_a if c in in_b and c not in result)
+    size: dict[str, int] = {}
+    read = []
+    for own, x in ((in_a, line.operands[0]), (in_b, line.operands[1])):
+        size.update(zip(own, x.shape, strict=True))
+        axes = [own.index(c) for c in result + summed if c in own]
+        read.append((flat.places[id(x)].transpose(axes) != 0, set(own)))
+    full = tuple(size[c] for c in result + summed)
+    kept = np.ones(full, bool)
+    for mask, own in read:
+        kept &= mask.reshape([size[c] if c in own else 1 for c in result + summed])
+    shape = tuple(size[c] for c in summed)
+    return np.flatnonzero(kept) % int(np.prod(shape, dtype=int)), shape
+
+
+def _steps(block: Block) -> tuple[int, int]:
+    """A line of a definition: below the lines that it reads, under the first of them."""
+    opened: Any = block.opened
+    placed: dict[int, tuple[int, int]] = {}
+    for step in opened.definition:
+        if step.primitive is None:
+            continue
+        above = [placed[id(x)] for x in step.operands if id(x) in placed]
+        row = max((r + 1 for r, _ in above), default=0)
+        column = above[0][1] if above else 0
+        while (row, column) in placed.values():
+            column += 1
+        placed[id(step)] = row, column
+    return placed[id(block.step)]

@@ -1,8 +1,8 @@
-"""What an explanation stands on: the scalars of one output, their cotangents, and which of them a reader sees as steps.
+"""The analysed scalar graph that explanations read: cotangents, and which scalars a reader sees as steps.
 
-A reader does not see scalars but elements of tensors, one operation away from each other: a convolution is one step from input
-to output, whatever padding, windows and products are inside.  ``Ground`` marks the scalars at which such a step ends and
-follows a scalar forward to them, with its local derivative d step / d scalar on the way.
+A reader does not see scalars but elements of tensors, one operation away from each other: a convolution is one step
+from input to output, whatever padding, windows and products are inside.  ``Analysis`` marks the scalars at which such a
+step ends and follows a scalar forward to them, with its local derivative d step / d scalar on the way.
 """
 
 from __future__ import annotations
@@ -18,20 +18,22 @@ from ... import arrays
 from ...scalar import FlatTape, expand
 from ...scalar.blocks import SUM, Block
 from ...tape import Scope, Tape, Tensor, describe
+from ..element import resolve
 
 Array = np.ndarray
-_recent: WeakValueDictionary[int, Ground] = WeakValueDictionary()
+_recent: WeakValueDictionary[int, Analysis] = WeakValueDictionary()
 
 
-def ground(of: Any, operation: str) -> Ground:
-    """The Ground of a scalar output (or of its expansion); one that is still in use is not made again.
+def analysed(of: Any, operation: str) -> Analysis:
+    """The Analysis of a scalar output (or of its expansion); one that is still in use is not made again.
 
-    Raises TypeError for what is neither, ValueError for more than one element, RuntimeError if an input was assigned since.
+    Raises TypeError for what is neither, ValueError for more than one element, RuntimeError if an input was assigned
+    since.
     """
     if isinstance(of, FlatTape):
         if not of.blocks or of.output.size != 1:
             raise ValueError(f"{operation}: of= needs the expansion of one number, as in ac.expand(loss)")
-        return Ground(of)
+        return Analysis(of)
     if not isinstance(of, Tensor):
         raise TypeError(f"{operation}: of= expected a Tensor, found {type(of).__name__}; give the loss, as in of=loss")
     if of.size != 1:
@@ -41,12 +43,12 @@ def ground(of: Any, operation: str) -> Ground:
     tape: Any = Tape(of)  # refuses what was assigned since
     known = _recent.get(id(of))
     if known is None:
-        known = _recent[id(of)] = Ground(expand(tape))
+        known = _recent[id(of)] = Analysis(expand(tape))
     return known
 
 
-class Ground:
-    """The flat tape of one output with what all explanations of it share; it holds the output, so its id stays its own."""
+class Analysis:
+    """The flat tape of one output with what all its explanations share; it holds the output, whose id stays its own."""
 
     def __init__(self, flat: FlatTape) -> None:
         self.flat = flat
@@ -54,6 +56,37 @@ class Ground:
         self.tape: Tape = tape
         self.of: Tensor = self.tape.outputs[0]
         self.output = int(flat.output.ravel()[0])
+
+    def scalar_of(self, thing: Any, operation: str) -> int | None:
+        """The scalar that a reader means by ``thing``; None for a tensor that the output was not computed from."""
+        line = thing[0] if isinstance(thing, tuple) and thing else thing
+        if not isinstance(line, Tensor):
+            raise TypeError(
+                f"{operation}: expected an element of a Tensor, as w[0, 0], found {type(line).__name__}; index the "
+                "tensor that was recorded"
+            )
+        root = line
+        on_tape = {id(x) for x in self.tape}
+        while id(root) not in on_tape and root.operands:
+            root = root.operands[0]
+        if id(root) not in on_tape:
+            if root.constant and root.dtype.kind not in "fO":
+                raise TypeError(
+                    f"{operation}: {describe(root)} has dtype {root.dtype}; only floating-point tensors have gradients"
+                )
+            return None
+        tensor, places = resolve(thing, self.tape)
+        if tensor.constant:
+            raise TypeError(
+                f"{operation}: {describe(tensor)} is a constant and has no gradient; make it a tensor with "
+                "ac.tensor before computing"
+            )
+        if places.size != 1:
+            raise ValueError(
+                f"{operation}: {describe(tensor)}: {places.size} elements are meant, one is needed; index it, as "
+                f"in w{[0] * tensor.ndim}"
+            )
+        return int(self.flat.scalars(tensor).ravel()[places[0]])
 
     @cached_property
     def cotangent(self) -> Array:
@@ -82,7 +115,9 @@ class Ground:
 
     @cached_property
     def calls(self) -> dict[int, Scope]:
-        """id(line) -> the composed operation that a reader takes for one step: the outermost call without layers inside."""
+        """id(line) -> the composed operation that a reader takes for one step: the outermost call without layers
+        inside.
+        """
         opened: set[int] = set()
         for line in self.tape:
             for scope in line.scope.path if line.scope else ():
@@ -123,7 +158,8 @@ class Ground:
     def chained(self) -> tuple[Array, Array]:
         """Scalars read by one elementwise scalar outside calls, which goes on with their formula; and that reader.
 
-        Two lines of a reader's own formula, as (o - y) ** 2, are one step; so is a layer's product and the bias it adds.
+        Two lines of a reader's own formula, as (o - y) ** 2, are one step; so is a layer's product and the bias it
+        adds.
         """
         flat, operands, box, layer = self.flat, self.flat.operands, self.box, self.layer
         first, last = np.full(len(flat), -1, np.int32), np.full(len(flat), -1, np.int32)
@@ -145,14 +181,14 @@ class Ground:
     def forward(self, start: int, stops: Array) -> tuple[Array, Array, Array, Array]:
         """Follow scalar ``start`` to the ends of the steps that read it.
 
-        Returns the scalars there, their local derivatives d end / d start, how many ways lead to each, and a mask of all
-        that was passed (for the formulas).  Ways through the scalars of ``stops`` end there.
+        Returns the scalars there, their local derivatives d end / d start, how many paths lead to each, and a mask of
+        all that was passed (for the formulas).  Paths through the scalars of ``stops`` end there.
         """
         flat = self.flat
         live, seen = np.zeros(len(flat), bool), np.zeros(len(flat), bool)
         tangent = arrays.zeros(flat.value.shape, flat.value.dtype)
-        ways = np.zeros(len(flat), np.float64)
-        live[start], tangent[start], ways[start] = True, 1, 1
+        paths = np.zeros(len(flat), np.float64)
+        live[start], tangent[start], paths[start] = True, 1, 1
         ends: list[Array] = []
         for block, low, high in self.blocks:
             if block.first + block.count <= start or block.line.constant:
@@ -168,7 +204,7 @@ class Ground:
                 continue
             rows, sources = self.by[low:high][hits], read[hits]
             np.add.at(tangent, rows, tangent[sources] * flat.slope[low + hits])
-            np.add.at(ways, rows, ways[sources])
+            np.add.at(paths, rows, paths[sources])
             seen[rows] = True
             rows = np.unique(rows)
             stopped = stops[rows]
@@ -176,7 +212,7 @@ class Ground:
             ends.append(rows[stopped])
         found = np.unique(np.concatenate(ends)) if ends else np.zeros(0, np.int32)
         seen[start] = True
-        return found, tangent[found], ways[found], seen
+        return found, tangent[found], paths[found], seen
 
 
 def named_scalars(flat: FlatTape, names: Mapping[int, str]) -> tuple[Array, dict[int, Tensor]]:

@@ -1,4 +1,4 @@
-"""Folding at the zooms above the scalars: boxes of equal structure are drawn once, with how many there are."""
+"""Equal structure drawn once, with how often it occurs: boxes of lines and calls, and classes of scalars."""
 
 from __future__ import annotations
 
@@ -7,12 +7,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ...primitives import TABLE
 from ...render.node import Edge, Node
+from ...scalar import FlatTape
+from ...scalar.blocks import SUM, Operation
+from .selection import stretches
+
+# ---- boxes of lines and calls
 
 
 def fold_nodes(nodes: Sequence[Node], edges: Sequence[Edge]) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
-    """One node for each class: same kind, operation, params and shapes, reading the same classes, read by the same classes."""
+    """One node for each class: same kind, operation, params and shapes, reading the same classes, read by the same
+    classes.
+    """
     group = _classes(nodes, edges)
     members: dict[tuple[int, int], list[Node]] = defaultdict(list)
     for node in nodes:
@@ -59,3 +68,50 @@ def _classes(nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[str, tuple[in
         below = frozenset((k, down[x]) for k, x in readers[node.id])
         down[node.id] = numbers.setdefault((key[node.id], below), len(numbers))
     return {node.id: (up[node.id], down[node.id]) for node in nodes}
+
+
+# ---- scalars
+
+
+def classes(flat: FlatTape) -> np.ndarray:
+    """The class of each scalar: same line, same operation, operands of the same classes; a number for each, from 0.
+
+    All elements of an input are one class.  A sum is told by how many terms it has of each class.
+    """
+    found = np.zeros(len(flat), np.int64)
+    known: dict[tuple[int, ...], int] = {}
+    mix = np.random.default_rng(0).integers(1, 2**62, size=64, dtype=np.int64)
+    for number, (first, end) in enumerate(stretches(flat)):
+        operation = flat.operations[int(flat.operation[first])]
+        low, high = flat.start[first], flat.start[end]
+        block = number if flat.blocks else -int(flat.operation[first]) - 1
+        if high == low:
+            keys = np.zeros((end - first, 1), np.int64)
+        else:
+            keys = _keys(operation, found[flat.operands[low:high]], np.diff(flat.start[first : end + 1]), mix)
+        first_of, back = _numbered(keys)
+        codes = [known.setdefault((block, *key), len(known)) for key in keys[first_of].tolist()]
+        found[first:end] = np.array(codes)[back]
+    return found
+
+
+def _numbered(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(a row of each kind, the kind of each row): what np.unique finds over rows, one column after the other."""
+    number = np.zeros(len(keys), np.int64)
+    first = number[:1]
+    for column in keys.T:
+        values = np.unique(column, return_inverse=True)[1].ravel()
+        _, first, number = np.unique(number * (int(values.max()) + 1) + values, return_index=True, return_inverse=True)
+    return first, number.ravel()
+
+
+def _keys(operation: Operation, read: np.ndarray, arity: np.ndarray, mix: np.ndarray) -> np.ndarray:
+    """What tells the scalars of one block apart: the classes they read, in order; of a sum, in any order."""
+    if operation is not SUM:
+        return read.reshape(len(arity), -1)
+    with np.errstate(over="ignore"):
+        spread = (read + 1) * mix[0]
+        spread ^= spread >> 31
+        spread *= mix[1]
+        starts = np.concatenate([[0], np.cumsum(arity)[:-1]])
+        return np.stack([arity.astype(np.int64), np.add.reduceat(spread, starts)], axis=-1)

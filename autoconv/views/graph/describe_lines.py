@@ -1,4 +1,4 @@
-"""The nodes and edges of groups of lines, in words and numbers."""
+"""Groups of lines as nodes and edges, in words and numbers: the zooms above the scalars."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...render.colour import PALETTE, element_colours
+from ...render.latex import formula, inner
 from ...render.node import Edge, Node
-from ...render.roles import is_parameter, serves, weights
-from ...render.text import formula, inner, numbers, uniform
+from ...render.svg import PALETTE, element_colours
+from ...render.text import numbers, uniform
 from ...tape import Tape, Tensor
+from ..lines import is_parameter, serves, weights
 from .zoom import Group, owners
 
 
@@ -47,21 +48,8 @@ def describe(
     return tuple(nodes), tuple(edges)
 
 
-def slice_lines(tape: Tape, focus: list[Tensor], direction: str) -> set[int]:
-    """The ids of ``focus`` and of the lines that it was computed from ("up"), that were computed from it ("down"), or both."""
-    up = {id(x) for x in focus}
-    down = set(up)
-    for line in reversed(tape):
-        if id(line) in up:
-            up.update(id(x) for x in line.operands)
-    for line in tape:
-        if any(id(x) in down for x in line.operands):
-            down.add(id(line))
-    return {"up": up, "down": down, "both": up | down}[direction]
-
-
 def sweepable(tape: Tape) -> set[int]:
-    """id(line) of every line that a sweep from the outputs comes to; ``stop_gradient`` and integers cut the others off."""
+    """The ids of the lines that a sweep from the outputs reaches; ``stop_gradient`` and integers cut off others."""
     reached = {id(y) for y in tape.outputs if not y.constant}
     for line in reversed(tape):
         if id(line) in reached:
@@ -95,7 +83,7 @@ class _Words:
         self.forward = len(place)
 
     def called(self, x: Tensor) -> str:
-        """How formulas speak of x: by name, by number, or by its place on the tape; a step inside a definition by "…"."""
+        """How formulas speak of x: by name, number, or place on the tape; a step inside a definition by "…"."""
         same = uniform(x.value) if x.primitive is None and x.constant else None
         known = x.name or self.names.get(id(x)) or same or self.steps.get(id(x))
         return known or (f"%{self.place[id(x)]}" if id(x) in self.place else "(…)")
@@ -149,7 +137,7 @@ class _Words:
             lines=tuple(self.place[id(x)] for x in group.lines),
             count=sum(x.primitive is not None for x in group.lines) if kind == "call" else 1,
             note=note,
-            colours=tuple(element_colours(last)) if id(last) in self.weights and last.size <= 25 else (),
+            colours=tuple(element_colours(last.size)) if id(last) in self.weights and last.size <= 25 else (),
             part="backward" if backward else "forward",
             serves=self.place.get(id(served)) if served is not None else None,
             parameters=sum(x.size for x in inside.values()) if self.model and group.scope is not None else 0,

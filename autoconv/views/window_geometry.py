@@ -1,8 +1,9 @@
 """The geometry of convolution and pooling lines, for pictures of windows sliding over grids.
 
-Nothing is guessed from shapes: the names (places) of the input's elements are run through the recorded lines (reshape, pad,
-take, flip) up to ``windows`` and ``contract``, and where they arrive is the geometry: padding, clamped cells, groups, layouts
-and flipped kernels all come out of it.  Every picture is told in three spatial dimensions, the missing ones of size 1.
+Nothing is guessed from shapes: the names (places) of the input's elements are run through the recorded lines (reshape,
+pad, take, flip) up to ``windows`` and ``contract``, and where they arrive is the geometry: padding, clamped cells,
+groups, layouts and flipped kernels all come out of it.  Every geometry is told in three spatial dimensions, the missing
+ones of size 1.
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from ...tape import Scope, Tape, Tensor
+from ..tape import Scope, Tape, Tensor
 
 _CALLS = re.compile(r"(conv|max_pool|avg_pool|lp_pool)[123]d$")
 Axis = tuple[int, int]  # (size, step): step is the distance of neighbours in the flattened tensor
 
 
 @dataclass(frozen=True)
-class Picture:
+class WindowGeometry:
     """One convolution or pooling: y[n, p, g, o] reads x[n, cells(p, u), g, c] (and w[u, c, g, o]).
 
-    ``cells[d][q]`` is the input coordinate at padded coordinate q along dimension d, -1 in the zero padding; window number p
-    reads q = p * stride + u * dilation.  A flat index is base + sum of index * step over the axes.  In pooling, channels are ``c`` alone.
+    ``cells[d][q]`` is the input coordinate at padded coordinate q along dimension d, -1 in the zero padding; window
+    number p reads q = p * stride + u * dilation.  A flat index is base + sum of index * step over the axes.  In
+    pooling, channels are ``c`` alone.
     """
 
     kind: str
@@ -49,7 +51,9 @@ class Picture:
         return tuple(size for size, _ in self.made["space"])
 
     def place(self, **index: Any) -> int:
-        """The flat index in the input of the cell that window ``at`` reads at tap ``tap`` (image n, group g, channel c); -1: padding."""
+        """The flat index in the input of the cell that window ``at`` reads at tap ``tap`` (image n, group g, channel
+        c); -1: padding.
+        """
         flat = 0
         for d, (p, u) in enumerate(zip(index["at"], index["tap"], strict=True)):
             coordinate = self.cells[d][p * self.stride[d] + u * self.dilation[d]]
@@ -59,14 +63,14 @@ class Picture:
         return int(flat + sum(index.get(axis, 0) * self.read[axis][1] for axis in "ngc"))
 
 
-def pictures(tape: Tape) -> list[Picture]:
+def geometries(tape: Tape) -> list[WindowGeometry]:
     """One for every convolution or pooling call on the tape, in order."""
-    found: list[Picture] = []
+    found: list[WindowGeometry] = []
     for line in tape:
         call = _call(line.scope)
         if call is not None and line.primitive is not None and line.primitive.name == "windows":
             inside = tuple(x for x in tape if x.scope is not None and any(s is call for s in x.scope.path))
-            made = _picture(call, line, inside, {id(x) for x in inside})
+            made = _geometry(call, line, inside, {id(x) for x in inside})
             if made is not None:
                 found.append(made)
     return found
@@ -80,7 +84,7 @@ def _call(scope: Scope | None) -> Scope | None:
     return next((s for s in reversed(path) if s.kind == "call" and _CALLS.match(s.name)), None)
 
 
-def _picture(call: Scope, windows: Tensor, inside: tuple[Tensor, ...], members: set[int]) -> Picture | None:
+def _geometry(call: Scope, windows: Tensor, inside: tuple[Tensor, ...], members: set[int]) -> WindowGeometry | None:
     axes, dims = windows.params["axes"], len(windows.params["axes"])
     chain = list(_down(windows.operands[0], members))
     source, padded = chain[-1], _names(chain)
@@ -102,15 +106,18 @@ def _picture(call: Scope, windows: Tensor, inside: tuple[Tensor, ...], members: 
     others = [i for i in range(padded.ndim) if i not in axes]
     step_of = {i: _step(padded, start, i) for i in others}
 
-    contraction = next((x for x in inside if x.primitive is not None and x.primitive.name == "contract" and x.operands[0] is windows), None)  # fmt: skip
+    contraction = next(
+        (x for x in inside if x.primitive is not None and x.primitive.name == "contract" and x.operands[0] is windows),
+        None,
+    )
     output = inside[-1]
     kernel: Tensor | None = None
     weight: dict[str, Any] = {}
     if contraction is not None:
-        letters, made_letters = _letters(contraction.params["spec"])
+        letters, letters_of_result = _letters(contraction.params["spec"])
         on_frames = letters[0]
         read = {name: _axis(on_frames.find(name), step_of, dims, first, padded.shape) for name in "ngc"}
-        made = _made(contraction.shape, made_letters, dims, "ngo")
+        made = _made(contraction.shape, letters_of_result, dims, "ngo")
         weights = list(_down(contraction.operands[1], members))
         kernel = weights[-1]
         placed = _names(weights) - 1
@@ -129,11 +136,13 @@ def _picture(call: Scope, windows: Tensor, inside: tuple[Tensor, ...], members: 
         letters_of = "n" + ("xyz"[:dims] + "c" if first == 1 else "c" + "xyz"[:dims])
         made = _made(tuple(rest), letters_of, dims, "nc")
         read = {"n": (padded.shape[0], step_of[0]), "g": (1, 0), "c": (padded.shape[others[1]], step_of[others[1]])}
-    if output.size != int(np.prod([size for name, axis in made.items() for size, _ in ([axis] if name != "space" else axis)])):  # fmt: skip
+    if output.size != int(
+        np.prod([size for name, axis in made.items() for size, _ in ([axis] if name != "space" else axis)])
+    ):
         return None
     read["space"] = _three(space, (1, 0))
     three = lambda values: tuple(_three(list(values), 1))
-    return Picture(
+    return WindowGeometry(
         kind=kind,
         lines=inside,
         input=source,

@@ -1,0 +1,59 @@
+"""One HTML page for all that is saved as a page: it needs nothing else, loads nothing, and reads well on light and dark
+screens.
+
+Its content policy forbids every request, and allows only the one script, whose hash it names.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from hashlib import sha256
+from html import escape
+
+from .svg import COLOURS
+from .text import clean
+
+# variable of the style sheet -> class and property in the table of colours
+_VARIABLES = {"page": ("page", "fill"), "ink": ("ink", "fill"), "soft": ("soft", "fill"), "line": ("grid", "stroke")}
+
+
+def style() -> str:
+    """What all pages have in common: the colours --page, --ink, --soft and --line, and the body in the first two."""
+    table = {(name, what): (light, dark) for name, what, light, dark in COLOURS}
+    light, dark = ("".join(f"--{v}:{table[key][k]};" for v, key in _VARIABLES.items()) for k in (0, 1))
+    return (
+        f":root{{color-scheme:light dark;{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
+        "body{background:var(--page);color:var(--ink)}\n"
+    )
+
+
+def html_page(title: str, body: str, *, css: str = "", script: str = "", inline_styles: bool = True) -> str:
+    """A whole page: ``body`` is HTML, ``title`` plain text, ``css`` comes after the style that all pages share.
+
+    inline_styles: whether elements of the body may carry a style of their own (pictures, formulas); without, the policy
+    allows the one style sheet alone.
+    """
+    sheet = style() + css
+    styles = "'unsafe-inline'" if inline_styles else _hash(sheet)
+    scripts = f" script-src {_hash(script)};" if script else ""
+    policy = f"default-src 'none';{scripts} style-src {styles}; img-src data:; base-uri 'none'; form-action 'none'"
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(clean(title))}</title><style>{sheet}</style></head><body>{body}"
+        f"{f'<script>{script}</script>' if script else ''}</body></html>\n"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def iframe(page: str, height: int = 760) -> str:
+    """A page inside a notebook's output: a sandbox that runs its script and can reach nothing around it."""
+    quoted = page.replace("&", "&amp;").replace("'", "&#39;")  # a page is full of double quotes
+    return (
+        f'<iframe sandbox="allow-scripts" width="100%" height="{height}" title="step through the tape" '
+        f"srcdoc='{quoted}'></iframe>"
+    )

@@ -1,0 +1,107 @@
+"""What a line of a tape is to a reader: its role (parameter, weight, written number, line of the sweep), its name, its
+formula.
+
+The formulas are those of ``render.latex``, which knows rows and texts; here they are filled with the lines of a tape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from ..render import latex
+from ..render.latex import Expression, matrix, symbol, value
+from ..render.text import number, uniform
+from ..tape import Tape, Tensor, setting
+
+ENTRIES = 16  # arrays of up to so many numbers are written out as a matrix
+
+
+def is_parameter(line: Tensor) -> bool:
+    """Whether a line is a parameter of a layer: those are of a class of their own."""
+    return line.primitive is None and type(line) is not Tensor and not line.constant
+
+
+def is_number(line: Tensor) -> bool:
+    """Whether a constant line is one number, written out at some shape."""
+    return line.constant and line.primitive is None and (not line.ndim or not any(line.value.strides))
+
+
+def serves(line: Tensor) -> Tensor | None:
+    """The forward line whose rule a line of a recorded sweep belongs to; None for a forward line."""
+    scopes = line.scope.path if line.scope else ()
+    return next((scope.of for scope in reversed(scopes) if scope.kind == "backward"), None)
+
+
+def weights(tape: Tape) -> set[int]:
+    """The ids of the inputs whose elements have colours: parameters, and what contractions read as their second
+    operand.
+    """
+    found: set[int] = set()
+    for line in reversed(tape):
+        second = line.operands[1:2] if "spec" in line.params and serves(line) is None else ()
+        moved = line.operands[:1] if id(line) in found else ()
+        found.update(id(x) for x in (*second, *moved) if x.primitive is None or x.primitive.group == "wiring")
+    return {id(x) for x in tape.inputs if x.size > 1 and (id(x) in found or is_parameter(x))}
+
+
+def variables(names: Mapping[str, Any]) -> dict[int, str]:
+    """id(tensor) -> the first variable that holds it; names with a leading underscore (a notebook's history) do not
+    count.
+    """
+    found: dict[int, str] = {}
+    for name, x in names.items():
+        if isinstance(x, Tensor) and not name.startswith("_"):
+            found.setdefault(id(x), name)
+    return found
+
+
+# ---- names
+
+
+def subscripts(tape: Tape) -> dict[int, str]:
+    """id(line) -> "flat" for the lines whose elements are counted from 1, as w_2; all others have a "matrix" index,
+    w[0,1].
+
+    ``ac.tensor(..., subscripts="flat")`` says so of an input; what is computed from flat tensors alone (and constants)
+    is flat.
+    """
+    if not any(line.subscripts == "flat" for line in tape):
+        return {}
+    flat: dict[int, str] = {}
+    for line in tape:
+        read = [x for x in line.operands if not x.constant or id(x) in flat]
+        derived = bool(read) and all(id(x) in flat for x in read)
+        if line.subscripts == "flat" or (line.subscripts is None and derived):
+            flat[id(line)] = "flat"
+    return flat
+
+
+# ---- formulas
+
+call = partial(latex.call, setting=setting)
+
+
+def line_latex(line: Tensor, names: Mapping[int, str], numbers: bool = False) -> str:
+    """The formula of a line from its row: operands by name (``names`` maps id(tensor) to it), or the run's own numbers.
+
+    An operand that has no name is a box.  Params are added where they matter.  A line without a primitive is its name
+    or its number.
+    """
+    if line.primitive is None:
+        return operand(line, names, numbers).latex
+    return call(line.primitive, [operand(x, names, numbers) for x in line.operands], line.params).latex
+
+
+def operand(x: Tensor, names: Mapping[int, str], numbers: bool = False) -> Expression:
+    """One operand: its name, or its numbers; a constant that is one number is always that number."""
+    known = names.get(id(x)) or x.name
+    same = uniform(x.value) if x.primitive is None and x.constant and not x.name else None
+    if same is not None:
+        return value(x.value.flat[0])
+    if numbers and x.size == 1:
+        return value(x.value.flat[0])
+    if numbers and x.ndim in (1, 2) and 0 < x.size <= ENTRIES:
+        return Expression(matrix(x.value), " ".join(map(number, x.value.ravel())))
+    return symbol(known) if known else Expression(r"\square ", "□")
