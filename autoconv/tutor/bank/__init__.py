@@ -1,0 +1,7 @@
+"""The bank of mistakes, complete: importing it fills it.  ``mistake`` says what a mistake is, every other file enters
+some."""
+
+from . import arithmetic, contractions, paths, wiring
+from .mistake import BANK, Mistake, find
+
+__all__ = ["BANK", "Mistake", "arithmetic", "contractions", "find", "paths", "wiring"]
