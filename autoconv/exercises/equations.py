@@ -31,8 +31,7 @@ PLUS, DOT, EQUALS = Expression(" + ", " + "), Expression(r" \cdot ", "·"), Expr
 def equations(
     run: ScalarRun, wanted: Sequence[tuple[Tensor, np.ndarray]], count: int, rng: np.random.Generator
 ) -> Sheet:
-    """A sheet of equations for elements of ``wanted`` (tensor, flat indices), until there are ``count`` blanks to
-    choose."""
+    """A sheet of equations for elements of ``wanted`` (tensor, flat indices), until ``count`` blanks can be chosen."""
     writer = _Writer(run)
     sheet = Sheet(
         "Gradients by the chain rule",

@@ -1,5 +1,4 @@
-"""What a sheet gives besides its blanks: what the program computes, the values that formulas speak of, what symbols
-mean."""
+"""What a sheet gives besides its blanks: the program, the values that formulas speak of, what symbols mean."""
 
 from __future__ import annotations
 

@@ -21,8 +21,7 @@ MARGIN = 3
 def gradients(
     run: ScalarRun, wanted: Sequence[tuple[Tensor, np.ndarray]], count: int, rng: np.random.Generator
 ) -> Sheet:
-    """A sheet of gradient arrays, one tensor after the other in random order until there are ``count`` blanks to
-    choose."""
+    """A sheet of gradient arrays, one tensor after the other at random, until ``count`` blanks can be chosen."""
     candidates: dict[Quantity, Candidate] = {}
     asked: dict[int, Part] = {}
     arriving: dict[int, Tensor] = {}

@@ -73,8 +73,7 @@ class Key:
 
 
 def exercise_key(path: str | os.PathLike[str]) -> Key:
-    """Read the key file that ``save`` wrote beside a sheet, for ``ac.check(ac.exercise_key("sheet.key.json"),
-    answers)``.
+    """Read the key file that ``save`` wrote beside a sheet: ``ac.check(ac.exercise_key(path), answers)`` marks.
 
     path: of the .key.json file, at most 2 MB of JSON with up to 1000 blanks.  Returns a Key; its values are exact
     fractions where the sheet's numbers are. Raises OSError if it cannot be read, ValueError with the first thing that

@@ -51,8 +51,7 @@ def exercise(
     *,
     of: str | None = None,
 ) -> Exercise:
-    """A worksheet: ``blanks`` numbers of a run of ``loss`` are left out, to be worked out by hand and marked by
-    ``ac.check``.
+    """A worksheet: ``blanks`` numbers of a run of ``loss`` are left out, to be worked out by hand and marked.
 
     loss: one number.  blanks: how many numbers are asked for, 1 to 200.  seed: of the random choice: the same seed
     gives the same sheet.  kind: "equations", the chain rule of ``ac.explain`` with the run's numbers,
@@ -148,8 +147,7 @@ class Exercise(Key):
         return notebook(self._blanked, self.answers, key)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the sheet as .ipynb, .html or .md, and its key beside it (sheet.key.json; with .md the graph as
-        sheet.svg).
+        """Write the sheet as .ipynb, .html or .md, and its key beside it (sheet.key.json; with .md also sheet.svg).
 
         Returns the path.  Raises ValueError for another ending, before anything is written.
         """
@@ -183,8 +181,7 @@ class Exercise(Key):
 def _best(
     runs: list[ScalarRun], chosen: list[tuple[int, np.ndarray]], kind: str, everything: bool, blanks: int, seed: int
 ) -> tuple[Sheet | None, int]:
-    """The first sheet with enough numbers, half of which look like no other on it, else the one with the most; and how
-    many it has."""
+    """The first sheet with enough numbers, half of them unlike any other on it, or the one with most; and how many."""
     best: tuple[tuple[int, int], Sheet] | None = None
     for run in runs:
         for wanted in _on(run, chosen, kind, everything):
@@ -288,8 +285,7 @@ def _runs(loss: Tensor, tape: Tape, names: dict[str, Any], nice: bool, rng: np.r
 
 
 def _on(run: ScalarRun, chosen: list[tuple[int, np.ndarray]], kind: str, everything: bool) -> Iterator[list[Wanted]]:
-    """What was asked for, on the tape of a run; if that is everything, then also the lines between (arrays: at once the
-    named)."""
+    """What was asked for, on the tape of a run; if that is everything, then also the lines between."""
     asked = [(run.tape[place], places) for place, places in chosen]
     inside = (
         [x for x in reversed(run.tape) if x.primitive and not x.constant and x is not run.loss] if everything else []

@@ -24,8 +24,7 @@ LONGEST = 400  # characters of one answer
 
 
 class Answer(NamedTuple):
-    """The answer to one blank: ``says`` what it is of, ``tolerance`` what rounded numbers may be off, ``slips`` as
-    (name, number)."""
+    """The answer to one blank: ``says`` what it is of, ``tolerance`` what rounding may do, ``slips`` (name, number)."""
 
     number: int
     answer: Fraction | float
@@ -123,8 +122,7 @@ class Marks:
 
 
 def marks(given: Any, answers: list[Answer]) -> Marks:
-    """The marks of what was ``given``: {number: answer} (numbers may be text, as in JSON), or a list in the order of
-    the blanks.
+    """The marks of what was ``given``: {number: answer} (numbers may be text), or a list in the order of the blanks.
 
     None and empty text are missing.  Raises TypeError for anything else, ValueError for a number that the sheet does
     not have.
@@ -169,8 +167,7 @@ def _mark(given: Any, answer: Answer) -> Mark:
 
 
 def _read(given: Any) -> tuple[Fraction | float | None, float]:
-    """An answer as a number, and how much its last digit leaves open; ValueError or TypeError with what is wrong with
-    it."""
+    """An answer as a number, and how much its last digit leaves open; ValueError or TypeError with what is wrong."""
     if given is None or (isinstance(given, str) and not given.strip()):
         return None, 0.0
     if isinstance(given, str):

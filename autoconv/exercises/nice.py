@@ -61,8 +61,7 @@ def draw(tape: Tape, rng: np.random.Generator, attempt: int) -> dict[Tensor, np.
 def mended(
     tape: Tape, values: dict[Tensor, np.ndarray], rng: np.random.Generator
 ) -> tuple[dict[Tensor, np.ndarray], int]:
-    """``values`` with single numbers changed by one until no tie is left (or the steps are used up), and the steps
-    taken."""
+    """``values`` with single numbers changed by one until no tie is left or the steps are used up; and the steps."""
     lines = replayed(tape, values)
     for line in values:  # data as well
         lines[id(line)].constant = False

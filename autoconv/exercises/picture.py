@@ -1,5 +1,4 @@
-"""Blanks in the graph: values and gradients of scalars as numbered boxes, in the whole graph or in a slice of a large
-one.
+"""Blanks in the graph: values and gradients of scalars as numbered boxes, in the whole graph or in a slice of it.
 
 In a slice down from an element every reader is there, so that gradients follow from the local derivatives on the edges.
 """
@@ -32,8 +31,7 @@ SLICES, WORK = 16, 1_000_000  # that are tried, and scalars that are gone throug
 def pictured(
     run: ScalarRun, wanted: Sequence[tuple[Tensor, np.ndarray]], count: int, rng: np.random.Generator
 ) -> Sheet | None:
-    """A sheet with one graph of scalars: the whole one, or the slice with the most gradients to ask for; None if all
-    are too large."""
+    """A sheet with one graph of scalars: the whole one, or the slice with most gradients; None if all are too large."""
     best: tuple[tuple[int, int], Sheet] | None = None
     drawn = list(_graphs(run, wanted, rng))
     for low, high in pairwise((0, *NODES)):

@@ -59,8 +59,7 @@ class ScalarRun:
         return bool(all(np.isfinite(v).all() for v in values) and np.isfinite(self.gradient).all())
 
     def boundary(self, end: int, most: int = 64) -> list[int] | None:
-        """The elements that the step to scalar ``end`` reads: from their values its local derivatives follow; None if
-        too many."""
+        """The elements that the step to scalar ``end`` reads, from which its slopes follow; None if too many."""
         flat, read, waiting, met = self.flat, dict[int, None](), [end], {end}
         while waiting:
             i = waiting.pop()
@@ -80,8 +79,7 @@ class ScalarRun:
 
 
 def replayed(tape: Tape, values: Mapping[Tensor, Any]) -> dict[int, Tensor]:
-    """The lines of ``tape`` again in floats, by id of the old line, on other ``values`` of its leaves, with all that
-    views know lines by."""
+    """The lines of ``tape`` again in floats, by id, on other ``values`` of its leaves, with all that views read."""
     lines = replay(tape, {line: np.asarray(v, dtype=float) for line, v in values.items()})
     for old in tape:
         new = lines[id(old)]
@@ -92,8 +90,7 @@ def replayed(tape: Tape, values: Mapping[Tensor, Any]) -> dict[int, Tensor]:
 
 
 def rerun(tape: Tape, values: Mapping[Tensor, Any], names: Mapping[str, Any]) -> ScalarRun:
-    """A run on other ``values`` of the leaves, in fractions where it can be: floats carry names and scopes, fractions
-    the numbers.
+    """A run on other ``values`` of the leaves, in fractions where it can be.
 
     Raises ZeroDivisionError where the program divides by zero.
     """

@@ -1,5 +1,4 @@
-"""A sheet: numbers in equations, grids and pictures, each known by what it is, and the choice of those that are
-blanked.
+"""A sheet: numbers in equations, grids and pictures, each known by what it is, and the choice of the blanks.
 
 A quantity is what a number is ("gradient" of a scalar, its "value", a "local" derivative), so that one quantity at two
 places is blanked at both.  A number that also stands elsewhere as another quantity is not asked for: it would be given
@@ -97,8 +96,7 @@ class Equation:
 
 @dataclass
 class Picture:
-    """A graph: ``numbers`` has the cells of each node's (value, gradient), ``slopes`` those of the edges, by their
-    numbers."""
+    """A graph: ``numbers`` has the cells of each node's (value, gradient), ``slopes`` those of the edges by number."""
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]

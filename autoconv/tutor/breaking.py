@@ -1,5 +1,4 @@
-"""``ac.break_it``: a mistake of the bank made on purpose: the true and the broken sweep side by side, and where they
-first differ."""
+"""``ac.break_it``: a mistake of the bank made on purpose, the true and the broken sweep side by side."""
 
 from __future__ import annotations
 

@@ -95,8 +95,7 @@ class Certificate:
 
 
 def certificate(loss: Tensor, wrt: Tensor | str) -> Certificate:
-    """The gradient of ``loss`` by the tape, by central differences over twelve steps, and in closed form where there is
-    one.
+    """The gradient of ``loss`` by the tape, by central differences over twelve steps, and in closed form.
 
         (L(w + h e_i) - L(w - h e_i)) / 2h        for h = 1e-1, 1e-2, .., 1e-12
 

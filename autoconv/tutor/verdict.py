@@ -33,8 +33,7 @@ class Finding(NamedTuple):
 
 
 class Verdict:
-    """The answer of ``ac.check``; true if the claimed numbers are the gradient at these inputs ("right" and "right only
-    here").
+    """The answer of ``ac.check``; true if the claim is the gradient here ("right" and "right only here").
 
     kind: "right"; "right only here": not at other inputs or another geometry; "wrong"; "right for another forward": for
     a program with another convention; "checker at fault": a finite difference or noise, which says nothing about a
@@ -82,8 +81,7 @@ class Verdict:
 
     @property
     def status(self) -> int:
-        """The exit status of the command line: 0 right, 1 anything else, also "right only here" (2: could not be
-        checked)."""
+        """The exit status of the command line: 0 right, 1 anything else (2 would be: could not be checked)."""
         return 0 if self.kind == "right" else 1
 
     @property
@@ -155,8 +153,7 @@ class Verdict:
 
 
 class CounterExample(NamedTuple):
-    """One element at which claim and gradient differ, and the equation of the gradient there (empty where
-    ``ac.explain`` has none)."""
+    """One element at which claim and gradient differ, and the gradient's equation there ("" where there is none)."""
 
     element: str
     claimed: float

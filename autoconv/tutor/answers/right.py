@@ -1,5 +1,4 @@
-"""A claim that agrees with the gradient: right here, right at fresh inputs too, and right on another geometry; or right
-only here.
+"""A claim that agrees with the gradient: here, at fresh inputs, and on another geometry; or right only here.
 
 Numbers can agree by accident.  A function or a formula is therefore tried at fresh random inputs, and then on the same
 program recorded with larger, oblong images: a wrong formula is told apart from the gradient where it can be.

@@ -92,8 +92,7 @@ def _means(case: Case) -> list[int]:
 
 
 def other_shape(case: Case, claimed: np.ndarray, tolerance: Tolerance) -> Verdict:
-    """An array of another shape: the right numbers laid out otherwise, not yet summed, not yet cropped, or just another
-    shape."""
+    """An array of another shape: right numbers laid out otherwise, not yet summed or cropped, or just another shape."""
     truth, text = case.gradient, f"the gradient has shape {case.shape}, yours {claimed.shape}"
     finding = _shape_finding(case, claimed.shape)
     if claimed.size == truth.size:

@@ -20,8 +20,7 @@ from ..verdict import Finding, Verdict
 def wrong(
     case: Case, tolerance: Tolerance, runs: list[Run] | None = None, claimed: list[np.ndarray] | None = None
 ) -> Verdict:
-    """Why a claim differs from the gradient: ``claimed`` are its values, flat, in ``runs`` (default: at the user's own
-    inputs).
+    """Why a claim differs from the gradient: ``claimed`` are its values, flat, in ``runs`` (default: the user's own).
 
     What needs no mistake is tried first (ties, zeros, another forward or reduction, finite differences), then one
     mistake, then two, then weights mixed into the claim, and at last a measured factor.
@@ -168,8 +167,7 @@ def _telling(case: Case, search: Search, diagnoses: list[Diagnosis]) -> tuple[di
 
 
 def _for_another_forward(case: Case, what: str, diagnoses: list[Diagnosis]) -> Verdict:
-    """The gradient of another program than the recorded one; the mistakes that would lead there too are the
-    alternatives."""
+    """The gradient of another program than the recorded one; mistakes that lead there too are the alternatives."""
     listed = _listed(case, diagnoses)
     return case.verdict(
         "right for another forward",

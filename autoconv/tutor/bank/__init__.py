@@ -1,5 +1,4 @@
-"""The bank of mistakes, complete: importing it fills it.  ``mistake`` says what a mistake is, every other file enters
-some."""
+"""The bank of mistakes, complete: importing it fills it.  ``mistake`` says what a mistake is, the others enter them."""
 
 from . import arithmetic, contractions, paths, wiring
 from .mistake import BANK, Mistake, find

@@ -1,5 +1,4 @@
-"""Mistakes in the chain rule of single operations: derivatives forgotten, squared, taken at the wrong point; masks;
-operands."""
+"""Mistakes in the chain rule of single operations: derivatives forgotten, squared, taken elsewhere; masks; operands."""
 
 from __future__ import annotations
 

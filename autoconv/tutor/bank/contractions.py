@@ -1,5 +1,4 @@
-"""Mistakes in sums and contractions: what is summed over, what meets what, and which way round a kernel or a matrix
-stands."""
+"""Mistakes in sums and contractions: what is summed over, what meets what, which way round a kernel stands."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What a mistake is: a mutation of the sweep that has a name.  The other files of the bank enter them, one function
-each.
+"""What a mistake is: a mutation of the sweep that has a name.  The other files of the bank enter them.
 
 There are kinds, by what goes wrong: the rule of a line (``RuleMistake``), how contributions are added up
 (``PathMistake``, ``IncompleteMistake``), or a whole composed operation taken as one step (``CallMistake``).  Each can
@@ -31,8 +30,7 @@ Among = Callable[[Tensor], bool]  # the lines at which a mistake is made
 
 
 class Injection(NamedTuple):
-    """A mistake made once, in one run: the contribution of ``line`` to its operand ``k`` is off by ``delta``, of the
-    operand's shape.
+    """A mistake made once, in one run: the contribution of ``line`` to its operand ``k`` is off by ``delta``.
 
     k None: the cotangent that the line pulls back is off.  kind: the name of the row, or of the ``call`` that was taken
     as one step: somebody who gets one tanh wrong gets all of them wrong, so such are also tried together.
@@ -71,8 +69,7 @@ class Injection(NamedTuple):
 
 
 class Mistake:
-    """``says``: what was done; ``nudge``: a question that leads there; ``show``: the right rule; ``rank``: 0 common to
-    3 rare."""
+    """``says``: what was done; ``nudge``: a question that leads there; ``show``: the right rule; ``rank``: rarity."""
 
     def __init__(self, name: str, says: str, nudge: str, show: str, rank: int) -> None:
         self.name, self.says, self.nudge, self.show, self.rank = name, says, nudge, show, rank
@@ -131,8 +128,7 @@ def tabled(table: dict[tuple[int, int], Callable[[Any], Any]]) -> Rules:
 
 
 class PathMistake(Mistake):
-    """Contributions left out: of ``count`` contributions to a line, in the order of the sweep, ``kept(count)`` says by
-    label which are added up."""
+    """Contributions left out: of ``count`` to a line, in sweep order, ``kept(count)`` says by label which count."""
 
     kept: Callable[[int], dict[str, list[int]]]
 
@@ -158,8 +154,7 @@ class PathMistake(Mistake):
 
 
 class IncompleteMistake(Mistake):
-    """A line pushes its gradient on every time it receives a contribution, so early contributions count again and
-    again."""
+    """A line pushes its gradient on with every contribution it receives: early ones count again and again."""
 
     def injections(self, run: Run) -> Iterator[Injection]:
         for x, received in run.received.items():
@@ -186,8 +181,7 @@ class IncompleteMistake(Mistake):
 
 
 class CallMistake(Mistake):
-    """A composed operation taken as one step: ``variants(call)`` maps labels to functions from the output's cotangent
-    to the input's."""
+    """A call as one step: ``variants(call)`` maps labels to functions from y's cotangent to the wrong one of x."""
 
     variants: Callable[[Call], Variants]
 

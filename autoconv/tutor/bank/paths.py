@@ -1,5 +1,4 @@
-"""Mistakes in collecting gradients: paths forgotten, nodes left too early; and whole operations taken as if they were
-simple."""
+"""Mistakes in collecting gradients: paths forgotten, nodes left too early; and whole operations taken too simply."""
 
 from __future__ import annotations
 
@@ -226,8 +225,7 @@ def _everyone(call: Call) -> Variants:
 
 
 def _reduced(call: Call) -> tuple[int, ...]:
-    """The axes over which a call of max or min reduces, or () for any other call (in a pooling layer: the layer's
-    matter)."""
+    """The axes over which a call of max or min reduces, or () for any other call, and inside a pooling layer."""
     pooled = any("pool" in scope.name for scope in call.lines[0].scope.path) if call.lines[0].scope else False
     if call.name not in ("max", "min") or pooled or call.x.ndim > _AXES + 2:
         return ()

@@ -1,5 +1,4 @@
-"""Slips on paper: what mistakes of the bank lead to where a gradient is one sum of products that somebody works out by
-hand.
+"""Slips on paper: what mistakes of the bank lead to in one sum of products that somebody works out by hand.
 
     x_bar = sum_k local_k * upstream_k          with a local derivative and an upstream gradient for each use k of x
 
@@ -34,8 +33,7 @@ class Terms(NamedTuple):
 
 
 class Slip(NamedTuple):
-    """A slip: its name, a nudge, and the wrong results it may lead to (none: it is told from the ratio to the right
-    one)."""
+    """A slip: its name, a nudge, and the wrong results it may lead to (none: it is told from a ratio)."""
 
     name: str
     nudge: str
@@ -114,8 +112,7 @@ FORMER = {
 
 
 def slips_of(total: Any, local: Sequence[Any], upstream: Sequence[Any]) -> tuple[tuple[str, Any], ...]:
-    """(name of a slip, what it leads to) for total = sum of local * upstream: those that lead elsewhere than to
-    ``total``."""
+    """(name of a slip, what it leads to) for total = sum of local * upstream, without those that lead to ``total``."""
     terms = Terms(total, local, upstream)
     found: dict[tuple[str, Any], None] = {}
     for slip in SLIPS.values():

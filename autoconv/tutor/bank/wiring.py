@@ -21,8 +21,7 @@ _LOOPS = 4000  # windows written one by one
 
 
 class Sliding:
-    """The windows at a site: those that a ``windows`` line puts back, or those that a kernel's gradient (``contract``)
-    reads.
+    """The windows at a site: those a ``windows`` line puts back, or those a kernel's gradient (``contract``) reads.
 
     found: whether there are any; the rest is set only then.  axes, window, stride, dilation: as in the line's settings;
     image: what the windows slide over, size: its cells along these axes; counts: how many windows along each.
@@ -184,8 +183,7 @@ def _dilation(p: Site) -> Variants:
 
 
 def _padded(p: Site) -> tuple[tuple[int, int], ...] | None:
-    """The padding in front of a site, if there is any: of the pad line itself, or of the image a kernel's gradient
-    reads."""
+    """The padding in front of a site, or None: of the pad line itself, or of the image a kernel's gradient reads."""
     if p.row == "pad":
         return p.line.params["width"]
     s = _convolving(p)

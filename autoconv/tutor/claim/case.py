@@ -16,8 +16,7 @@ LONG_EQUATION = 600  # characters beyond which an equation is cut to its first l
 
 
 class Case:
-    """All that belongs to one question: the tape, the ``line`` asked about, the claim read, and the run at the user's
-    own inputs.
+    """All that belongs to one question: what is asked about, the claim, and the run at the user's own inputs.
 
     places: the flat indices of the elements of ``line`` that were asked for; shape: theirs.  claimed: the claim's
     numbers at the user's own inputs, of that shape.
@@ -77,8 +76,7 @@ class Case:
 
 
 def _equation(case: Case, index: tuple[int, ...]) -> tuple[str, str]:
-    """The gradient of one element as an equation, as text and LaTeX: down to the loss, or its first level if that is
-    long."""
+    """The gradient of one element as an equation, as text and LaTeX; only its first level if the whole is long."""
     from ...views.equations.explain import explain
 
     names = {name: line for name, line in case.names.lines.items() if not line.name}

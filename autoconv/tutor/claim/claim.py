@@ -1,5 +1,4 @@
-"""What the user believes: an array, one number, a shape, a rule in a word, a function of the tensors, or a formula as
-text."""
+"""What the user believes: an array, a number, a shape, a rule in a word, a function of tensors, or a formula."""
 
 from __future__ import annotations
 
@@ -25,8 +24,7 @@ _RULES = {
 
 
 class Names:
-    """What a formula or function may speak of: the Tensors and numbers in ``names``, and the tape's lines by their own
-    names.
+    """What a formula or function may speak of: the Tensors and numbers in ``names``, and the tape's lines by name.
 
     ``names`` come first; a name that several lines carry means none of them.
     """
@@ -204,8 +202,7 @@ class Claim:
 
 
 def enclosed(function: Callable[..., Any], depth: int = 3) -> list[str]:
-    """The names of arrays and Tensors that a function uses without taking them as arguments, itself or where it calls
-    others."""
+    """The names of arrays and Tensors that a function, or one it calls, uses without taking them as arguments."""
     try:
         seen = inspect.getclosurevars(function)
     except TypeError:

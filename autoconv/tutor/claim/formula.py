@@ -1,5 +1,4 @@
-"""Formulas as text: a strict arithmetic grammar over ``ast``, with names, indices and a few functions; nothing is ever
-eval'ed.
+"""Formulas as text: a strict arithmetic grammar over ``ast`` with names, indices, a few functions, and no eval.
 
     "(i[0,0] + i[0,1]) * 2*(o2 - y)"        "conv(i, 2*(o - y))"        "[[1, 2], [3, 4*w[0,1]]]"
 
@@ -36,8 +35,7 @@ _OPERATORS: dict[type, Any] = {
 
 
 class Formula:
-    """A parsed formula; call it with the values of its names.  Raises FormulaError with the position of what is not
-    allowed."""
+    """A parsed formula; call it with the values of its names.  Raises FormulaError with the position of an error."""
 
     def __init__(self, text: str) -> None:
         self.text = " ".join(text.split())  # a formula may run over several lines
@@ -60,8 +58,7 @@ class Formula:
         )
 
     def __call__(self, values: Mapping[str, Any]) -> np.ndarray:
-        """The value for these values of the names; FormulaError for unknown names, shapes that do not fit, and too much
-        work."""
+        """The value for these values of the names; FormulaError for unknown names, wrong shapes, and too much work."""
         self._work = 0.0
         known = {unicodedata.normalize("NFKC", name): value for name, value in values.items()}  # as ast reads names
         with np.errstate(all="ignore"):
@@ -79,8 +76,7 @@ class Formula:
         return FormulaError(located(self.text, len(before.decode(errors="ignore")), what))
 
     def spend(self, node: ast.AST, numbers: float, kept: float = 0) -> None:
-        """Count ``numbers`` that are about to be computed, ``kept`` of them as a result; FormulaError if that is too
-        much."""
+        """Count ``numbers`` about to be computed, ``kept`` of them as a result; FormulaError if that is too much."""
         self._work += numbers
         if kept > ELEMENTS:
             raise self.wrong(node, f"the result would have more than {ELEMENTS:,} elements")

@@ -90,8 +90,7 @@ def _doubled(tape: Tape) -> dict[int, list[int]]:
 
 
 def _strides(tape: Tape) -> list[int]:
-    """By how many cells windows move along each dimension, all layers taken together: what is added fits them without a
-    rest."""
+    """By how many cells windows move along each dimension, all layers together: images grow by multiples of that."""
     strides = [1, 1, 1]
     for line in tape:
         if line.primitive is not None and line.primitive.name == "windows":

@@ -1,5 +1,4 @@
-"""Claims that are right for another program: another forward pass, a loss reduced otherwise, ties broken otherwise,
-weights mixed in.
+"""Claims that are right for another program: another forward pass, reduction or tie, or weights mixed in.
 
 First whether the claim is the gradient of such a program, and then the programs: the same sweep over a tape that
 differs in a convention (a rotated kernel, another order of flattening), and other ways to reduce the loss.
@@ -190,8 +189,7 @@ def combined(changes: list[tuple[str, Change]]) -> Iterator[tuple[str, Change]]:
 
 
 def reductions(tape: Tape) -> Iterator[tuple[str, float]]:
-    """Other ways to reduce the loss, and how many times its gradient they give: a mean where it is a sum, a sum where
-    it is a mean."""
+    """Other ways to reduce the loss (a mean for a sum, a sum for a mean), and by what factor the gradient differs."""
     line, sizes, constants = tape.outputs[0], list[int](), list[float]()
     while line.primitive is not None:
         name, through = line.primitive.name, line.operands[0]

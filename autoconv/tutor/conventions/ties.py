@@ -58,8 +58,7 @@ def tied_otherwise(run: Run, claimed: np.ndarray, places: np.ndarray, tolerance:
 
 
 def _mixed(run: Run, claimed: np.ndarray, places: np.ndarray, tolerance: Tolerance) -> bool:
-    """Whether ``claimed`` lies between the gradients of other ways to break the ties: a different choice at each of
-    them.
+    """Whether ``claimed`` is a gradient that breaks each tie in its own way: a mixture of such gradients.
 
     The gradients of random ways span what choices can reach; that says something only if it is less than all arrays.
     """

@@ -1,5 +1,4 @@
-"""Claims that come from finite differences: recognised by repeating them, or by the grain of the rounding they are made
-of.
+"""Claims that come from finite differences: recognised by repeating them, or by the grain of their rounding.
 
 Nobody is accused because of a difference quotient: if the claim *is* one, the checker is at fault.
 """
@@ -28,8 +27,7 @@ PRECISIONS = {"float64": 2.0**-52, "float32": 2.0**-23}  # the distance from 1 t
 
 
 class FiniteDifference(NamedTuple):
-    """A finite difference that gives the claim: its kind ("": any), step (0.0: any) and precision, and ``why`` it is
-    off."""
+    """A finite difference that gives the claim: its kind ("": any), step (0: any), precision, and ``why`` it is off."""
 
     kind: str
     step: float
@@ -71,8 +69,7 @@ class Losses:
 def recognise(
     tape: Tape, wrt: Tensor, claim: np.ndarray, truth: np.ndarray, places: np.ndarray, tolerance: Tolerance
 ) -> FiniteDifference | None:
-    """The finite difference behind ``claim`` (flat, at elements ``places``), if it is one and differs from the
-    gradient."""
+    """The finite difference behind ``claim`` (flat, at elements ``places``), if it is one and off the gradient."""
     if not claim.size:
         return None
     losses = Losses(tape, wrt)
@@ -150,8 +147,7 @@ class _Repeats:
         return self.tolerance.relative * max(abs(quotient), 1e-12) + self.tolerance.absolute + self.noise
 
     def accident(self, elements: list[int], searched: bool) -> bool:
-        """Whether some step among all that were tried might fit any numbers: few elements with few digits prove
-        nothing."""
+        """Whether some step of those tried might fit any numbers: few elements with few digits prove nothing."""
         scale = scale_of(self.claim)
         shares = sorted(min(1.0, 2 * self.near(float(self.claim[i])) / scale) for i in set(elements)) if scale else []
         proof = shares[1:] if searched else shares  # one element was spent on the step

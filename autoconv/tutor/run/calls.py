@@ -1,5 +1,4 @@
-"""Composed operations as single steps: one input x, one output y, and the Jacobian dy/dx between them, from their own
-lines.
+"""Composed operations as single steps: one input x, one output y, and the Jacobian dy/dx between them.
 
 There are the calls that the tape names (softmax, layer_norm, ..), and those that somebody wrote out in single
 operations, as 1 / (1 + exp(-x)); such a written-out stretch of the tape is found by its shape alone: everything enters
@@ -127,8 +126,7 @@ def calls_of(tape: Tape, walked: list[Step]) -> list[Call]:
 
 
 def stretches(tape: Tape, walked: list[Step], whole: list[frozenset[int]]) -> list[Call]:
-    """Written-out operations: the lines between two lines of one shape, x and y, such that every path down from y meets
-    x.
+    """Written-out operations: the lines between x and y, of one shape, such that every path down from y meets x.
 
     They are found from their end y: lines are taken in, latest first, and replaced by their operands, until a single
     line x is left to take in.  Such a stretch must be nonlinear (a linear one is no step of its own), and takes in all
@@ -168,8 +166,7 @@ def _passable(line: Tensor) -> bool:
 
 
 def _nonlinear(opened: dict[int, Tensor]) -> bool:
-    """Whether at least two of these lines are nonlinear: one alone, with sums and constant factors around it, is that
-    row."""
+    """Whether at least two of these lines are nonlinear; with only one, that row itself is the step."""
 
     def bent(line: Tensor) -> bool:
         row = line.primitive.name if line.primitive else ""

@@ -99,8 +99,7 @@ class Run:
 
 
 def replay(tape: Tape, inputs: Mapping[Tensor, Any], change: Change | None = None) -> dict[int, Tensor]:
-    """The lines of ``tape`` again, by id of the old line, all in float64; ``inputs`` replaces leaves, or computed lines
-    by leaves."""
+    """The lines of ``tape`` again, by id of the old line, in float64; ``inputs``: other values, of any lines."""
     again: dict[int, Tensor] = {}
     given = {id(line): value for line, value in inputs.items()}
     with np.errstate(all="ignore"):
@@ -132,8 +131,7 @@ def double(value: Any) -> np.ndarray:
 def fresh_inputs(
     tape: Tape, rng: np.random.Generator, spread: float | None = None, only: set[int] | None = None
 ) -> dict[Tensor, np.ndarray]:
-    """Other values for the inputs of ``tape``: drawn at the scale of the old ones, or near them (relative ``spread``).
-    ``only``: the ids of those that change.
+    """Other values for the inputs of ``tape``: at the scale of the old ones, or near them (relative ``spread``).
 
     Nothing is left of equal numbers, symmetric kernels and whole numbers.
     """

@@ -28,8 +28,7 @@ SLACK = 20  # a probe is a sieve: it may let through, but must not hold back
 
 
 def tangents(run: Run, direction: np.ndarray) -> dict[int, np.ndarray]:
-    """(dx/dw) direction for every line x of the sweep, by id: the vjp of each rule's vjp (a rule is linear in its
-    cotangent)."""
+    """(dx/dw) direction for every line x of the sweep, by id: rules are linear in g, so it is the vjp of their vjp."""
     tangent = {id(run.wrt): np.asarray(direction, dtype=float)}
     for step in reversed(run.steps):
         line, total = step.line, None

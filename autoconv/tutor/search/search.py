@@ -37,11 +37,8 @@ LARGE = 30_000  # elements on a tape for which a sweep counts once more
 REARRANGED = "right numbers in the wrong places"
 _ALL = -1  # as a position: every line; as an operand: every operand of the line
 
-FIRST, TRIES, TOGETHER = (
-    80,
-    12_000,
-    200,
-)  # of pairs: first mistakes, second ones put to the probes, pairs made everywhere
+# of pairs: first mistakes, second ones put to the probes, pairs made everywhere
+FIRST, TRIES, TOGETHER = 80, 12_000, 200
 COMMON = 1  # the rank up to which a mistake is taken for one of two
 
 Wrong = Callable[[Any], Any]  # from the cotangent of a line to the wrong contribution to one operand
@@ -63,8 +60,7 @@ class Mutation(NamedTuple):
 
 
 class Diagnosis(NamedTuple):
-    """One explanation of a claim: the mutations that were made, and how the claim compares with the gradient they lead
-    to.
+    """One explanation of a claim: the mutations made, and how the claim matches the gradient they lead to.
 
     hidden: how many of them lie inside a call that a reader takes as one step, so that they are less likely to be
     meant.
@@ -76,8 +72,7 @@ class Diagnosis(NamedTuple):
 
     @property
     def cost(self) -> float:
-        """How unlikely it is: the number of mistakes, and in the second place how rare they are and how special their
-        sites."""
+        """How unlikely it is: the number of mistakes; then how rare they are and how special their sites."""
         rank = sum(BANK[m.name].rank if m.name in BANK else 1.5 for m in self.mutations)
         at_one_line = 0.001 * any(m.position >= 0 for m in self.mutations)
         return len(self.mutations) + self.match.cost + 0.01 * rank + at_one_line + 0.02 * self.hidden
@@ -236,8 +231,7 @@ class Search:
         return [d for d in diagnoses if self.chance(d.match) < 0.05]
 
     def chance(self, match: Match) -> float:
-        """How many of the mutations tried would match some random array in this way: few elements with few digits prove
-        nothing.
+        """How many of the mutations tried would match a random array: few elements with few digits prove nothing.
 
             mutations * (ways to choose the slips) * product over elements of the share of numbers that count as equal
 
@@ -279,8 +273,7 @@ def best(diagnoses: list[Diagnosis]) -> list[Diagnosis]:
 
 
 def groups_of(made: list[tuple[Mutation, Injection, int]]) -> Iterator[tuple[Mutation, int]]:
-    """The mutations at more than one site: at all operands of a line, at all lines of a kind, everywhere; and whether
-    all are hidden.
+    """(mutation at more than one site, whether hidden): at all operands of a line, all lines of a kind, everywhere.
 
     made: the mutations at single sites of one mistake, each with whether it is hidden.  A group that has the same sites
     as one before it is left out.
@@ -307,8 +300,7 @@ def groups_of(made: list[tuple[Mutation, Injection, int]]) -> Iterator[tuple[Mut
 
 
 def arrangements(shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
-    """(in words, function): ways to put the elements of an array of ``shape`` in another order: reversed axes, axes
-    exchanged."""
+    """(in words, function): ways to put an array's elements in another order: axes reversed, axes exchanged."""
     axes = [i for i, n in enumerate(shape) if n > 1]
     for count in range(1, len(axes) + 1):
         for chosen in combinations(axes, count):
@@ -347,8 +339,7 @@ def pairs(search: Search) -> list[Diagnosis]:
 
 
 def _pairs_of_sites(search: Search) -> Iterator[Diagnosis]:
-    """The first mistake nearer to the loss, the second anywhere below it: in the sweep that the first has already
-    changed."""
+    """The first mistake nearer to the loss, the second below it, in the sweep that the first has already changed."""
     run, probes = search.runs[0], search.probes
     below = _wrong_rules(search)
     tries = 0.0
@@ -397,8 +388,7 @@ def _pairs_everywhere(search: Search) -> Iterator[Diagnosis]:
 
 
 def _exact(search: Search, both: np.ndarray, first: np.ndarray) -> Match | None:
-    """How the claim matches two mistakes together, if it does up to its sign and ``both`` differs from the ``first``
-    alone."""
+    """How the claim matches two mistakes together, up to its sign; None if the ``first`` alone gives the same."""
     if equal(both, first, search.tolerance) or equal(both, search.truth(), search.tolerance):
         return None
     match = compare(search.claimed[0], both, search.tolerance, both.size)
@@ -406,8 +396,7 @@ def _exact(search: Search, both: np.ndarray, first: np.ndarray) -> Match | None:
 
 
 def _firsts(search: Search) -> list[tuple[Mutation, np.ndarray]]:
-    """The mutations at single sites that lead to different gradients, the commonest first, with what they give along
-    the probes."""
+    """The mutations at single sites that lead to different gradients, commonest first, with their probes."""
 
     def order(pair: tuple[Mutation, np.ndarray]) -> tuple[int, int]:
         return BANK[pair[0].name].rank + 2 * (pair[0] in search.hidden), pair[0].position
