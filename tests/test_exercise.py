@@ -13,9 +13,11 @@ from helpers.nets_for_tutor import conv_net, mlp
 
 import autoconv as ac
 from autoconv.cli import main
-from autoconv.exercises.key import Answer, Key
+from autoconv.exercises.key import Key
+from autoconv.exercises.marking import Answer
 from autoconv.exercises.nice import nice_runs
 from autoconv.exercises.sheet import Grid, Listed, cells, shown
+from autoconv.tutor.bank.slips import FACTOR, FORMER, SLIPS
 
 KINDS = ("equations", "graph", "arrays")
 
@@ -60,19 +62,19 @@ NETS = {
     "mlp": mlp,
     "conv net": conv_net,
 }
-CASES = [(net, of, nice) for net in NETS for of in KINDS for nice in (False, True)]
+CASES = [(net, kind, nice) for net in NETS for kind in KINDS for nice in (False, True)]
 
 
-def made(net: str, of: str, nice: bool, seed: int = 1, blanks: int = 4) -> Any:
+def made(net: str, kind: str, nice: bool, seed: int = 1, blanks: int = 4) -> Any:
     loss, names = NETS[net](seed)
-    return ac.exercise(loss, blanks, seed=seed, of=of, names=names, nice_numbers=nice)
+    return ac.exercise(loss, blanks, seed=seed, kind=kind, names=names, nice_numbers=nice)
 
 
 @pytest.mark.quick(2)
-@pytest.mark.parametrize(("net", "of", "nice"), CASES)
-def test_the_key_is_right_and_a_sign_is_named(net: str, of: str, nice: bool) -> None:
+@pytest.mark.parametrize(("net", "kind", "nice"), CASES)
+def test_the_key_is_right_and_a_sign_is_named(net: str, kind: str, nice: bool) -> None:
     for seed in (1, 2):
-        sheet = made(net, of, nice, seed)
+        sheet = made(net, kind, nice, seed)
         answers = sheet.key.values
         assert list(answers) == [1, 2, 3, 4]
         assert ac.check(answers, of=sheet) and ac.check(list(answers.values()), of=sheet)
@@ -87,10 +89,10 @@ def test_the_key_is_right_and_a_sign_is_named(net: str, of: str, nice: bool) -> 
 
 
 @pytest.mark.quick(1)
-@pytest.mark.parametrize(("net", "of", "nice"), CASES)
-def test_no_answer_stands_elsewhere_on_the_sheet(net: str, of: str, nice: bool) -> None:
+@pytest.mark.parametrize(("net", "kind", "nice"), CASES)
+def test_no_answer_stands_elsewhere_on_the_sheet(net: str, kind: str, nice: bool) -> None:
     for seed in (1, 2):
-        sheet = made(net, of, nice, seed)
+        sheet = made(net, kind, nice, seed)
         asked = {shown(x) for x in sheet.key.values.values()}
         written = numbers_on(sheet)
         assert len(written) >= 3
@@ -118,9 +120,9 @@ def numbers_on(sheet: Any) -> set[str]:
 
 @pytest.mark.quick(3)
 @pytest.mark.parametrize("net", ["question", "expression", "signals", "pooled"])
-@pytest.mark.parametrize("of", KINDS)
-def test_nice_numbers_are_whole_and_exact(net: str, of: str) -> None:
-    sheet = made(net, of, True)
+@pytest.mark.parametrize("kind", KINDS)
+def test_nice_numbers_are_whole_and_exact(net: str, kind: str) -> None:
+    sheet = made(net, kind, True)
     assert sheet.exact and "exact" in sheet.markdown()
     for cell in cells(sheet._blanked.parts):
         assert isinstance(cell.value, Fraction | int)
@@ -145,7 +147,7 @@ def first(grid: Any) -> Any:
 def test_nice_numbers_against_loops_over_fractions(seed: int) -> None:
     """dC/dw1, dC/dw2, dC/di of two convolutions, written out in loops."""
     loss, names = question(seed)
-    sheet = ac.exercise(loss, 3, seed=seed, of="arrays", wrt=["i", "w1", "w2"], names=names, nice_numbers=True)
+    sheet = ac.exercise(loss, 3, seed=seed, kind="arrays", wrt=["i", "w1", "w2"], names=names, nice_numbers=True)
     grids = {p.name.text: first(p.cells_) for p in sheet._blanked.parts if isinstance(p, Grid)}
     told = {name.text: cell.value for p in sheet._blanked.parts if isinstance(p, Listed) for name, cell in p.rows}
     known = {n: grids[n] for n in ("i", "w1", "w2", "o1") if n in grids}
@@ -217,16 +219,16 @@ def test_the_seed_decides() -> None:
 def test_a_scalar_is_a_tape_too() -> None:
     a, b = ac.Scalar(2.0, "a"), ac.Scalar(-3.0, "b")
     loss = (a * b + 7.0) ** 2 + a
-    sheet = ac.exercise(loss, 2, of="equations", wrt=[a, b])
+    sheet = ac.exercise(loss, 2, kind="equations", wrt=[a, b])
     assert len(sheet.key.values) == 2
     assert ac.check(sheet.key.values, of=sheet)
 
 
 def test_wrt_is_what_is_asked_for() -> None:
     loss, names = question()
-    sheet = ac.exercise(loss, 2, of="arrays", wrt="w1", names=names)
+    sheet = ac.exercise(loss, 2, kind="arrays", wrt="w1", names=names)
     assert all(a.says.startswith("dL/dw1[") for a in sheet.key.answers)
-    one = ac.exercise(loss, 1, of="arrays", wrt=names["w1"][0, 1], names=names)
+    one = ac.exercise(loss, 1, kind="arrays", wrt=names["w1"][0, 1], names=names)
     assert [a.says for a in one.key.answers] == ["dL/dw1[0,1]"]
 
 
@@ -240,7 +242,7 @@ def simple() -> Any:
     w = ac.tensor([1.0], name="w")
     x = ac.tensor([3.0, 5.0], name="x")
     loss = (ac.sum(x * w) - 4.0) ** 2 / 2
-    return ac.exercise(loss, 1, of="arrays", wrt=w)
+    return ac.exercise(loss, 1, kind="arrays", wrt=w)
 
 
 # fmt: off
@@ -249,8 +251,8 @@ ANSWERS = [
     ("2**5", "right", ""),
     (np.float32(32), "right", ""), (Fraction(64, 2), "right", ""), (np.array([32.0]), "right", ""),
     (None, "missing", ""), ("", "missing", ""), ("  ", "missing", ""),
-    (-32, "wrong", "sign"), (16, "wrong", "mean instead of sum"), (8, "wrong", "upstream forgotten"),
-    (12, "wrong", "only one of the terms"),
+    (-32, "wrong", "sign"), (16, "wrong", "mean instead of sum"), (8, "wrong", "upstream gradient forgotten"),
+    (12, "wrong", "only one of several paths"),
     (64, "wrong", "product of sums"), (3.2, "wrong", "decimal point"), (17, "wrong", ""),
     ("w + 1", "unreadable", ""), ("__import__('os')", "unreadable", ""), ("1/0", "unreadable", ""),
     (True, "unreadable", ""), (float("nan"), "unreadable", ""),
@@ -268,6 +270,27 @@ def test_one_answer(simple: Any, answer: Any, kind: str, slip: str) -> None:
     if kind == "wrong":
         assert "32" not in marks.text.replace("-32", "") and marks.hints["nudge"] and "32" in marks.hints["show"]
     assert "<div" in marks._repr_mimebundle_()["text/html"]
+    assert simple.mark({1: answer}).text == ac.check(simple.key, {"1": answer}).text == marks.text
+
+
+def test_a_slip_is_a_mistake_of_the_bank_by_its_name(simple: Any) -> None:
+    assert set(SLIPS) - set(ac.mistakes()) == {"signs ignored", FACTOR, "decimal point"}  # on paper alone
+    assert {name for name, _ in simple.key.answers[0].slips} <= set(SLIPS)
+    assert FORMER.keys().isdisjoint(SLIPS) and set(FORMER.values()) <= set(SLIPS)
+
+
+def test_a_key_file_with_former_names_is_read(simple: Any, tmp_path: Any) -> None:
+    path = tmp_path / "x.key.json"
+    path.write_text(simple.json.replace("upstream gradient forgotten", "upstream forgotten"))
+    assert ac.exercise_key(path).answers == simple.key.answers
+
+
+def test_a_kind_was_called_of() -> None:
+    w = ac.tensor([1.0, 2.0], name="w")
+    loss = ac.sum(w**2) ** 2
+    with pytest.warns(DeprecationWarning, match="kind="):
+        before = ac.exercise(loss, 1, of="arrays")
+    assert before.markdown() == ac.exercise(loss, 1, kind="arrays").markdown() and before.kind == "arrays"
 
 
 @pytest.mark.parametrize(
@@ -292,13 +315,13 @@ def test_answers_that_do_not_belong_to_the_sheet(simple: Any, answers: Any, erro
 
 
 def test_files_and_the_key_apart(tmp_path: Any) -> None:
-    for of in KINDS:
-        sheet = made("pooled", of, True)
+    for kind in KINDS:
+        sheet = made("pooled", kind, True)
         for ending in ("ipynb", "html", "md"):
-            path = sheet.save(tmp_path / f"{of}.{ending}")
+            path = sheet.save(tmp_path / f"{kind}.{ending}")
             text = path.read_text()
             assert "exercise key" not in text and '"answer"' not in text
-            key = ac.exercise_key(tmp_path / f"{of}.key.json")
+            key = ac.exercise_key(tmp_path / f"{kind}.key.json")
             assert key.values == sheet.key.values
             assert ac.check(sheet.key.values, of=key)
             assert all(str(x) not in repr(key) for x in key.values.values())
@@ -328,8 +351,8 @@ def test_the_notebook_runs(tmp_path: Any, monkeypatch: Any) -> None:
 def test_a_page_loads_nothing_and_names_are_text() -> None:
     a, b = ac.tensor(2.0, name="<script>alert(1)</script>"), ac.tensor(3.0, name="b|`$")
     loss = (a * b - 1.0) ** 2
-    for of in KINDS:
-        sheet = ac.exercise(loss, 1, of=of)
+    for kind in KINDS:
+        sheet = ac.exercise(loss, 1, kind=kind)
         page = sheet.html()
         assert "<script>alert" not in page
         assert "<script>alert" not in re.sub(r"(?s)```text.*?```", "", sheet.markdown())  # code is text there
@@ -377,7 +400,7 @@ BAD = [
     ((LOSS, True), {}, ValueError, "from 1"),
     ((LOSS, 2.5), {}, ValueError, "from 1"),
     ((LOSS, 150), {}, ValueError, "has only \\d+ numbers"),
-    ((LOSS, 1), {"of": "sums"}, ValueError, "'equations', 'graph', 'arrays'"),
+    ((LOSS, 1), {"kind": "sums"}, ValueError, "'equations', 'graph', 'arrays'"),
     ((LOSS, 1), {"seed": -1}, ValueError, "seed"),
     ((LOSS, 1), {"names": [1]}, TypeError, "locals"),
     ((LOSS, 1), {"wrt": "v"}, ValueError, "wrt"),

@@ -87,7 +87,7 @@ def overwritten(rng):
     p = ac.avg_pool2d(x, window, stride=1)
     t = rng.normal(size=p.shape)
     right, wrong = (over_windows(p.value - t, window, x.shape, add) for add in (True, False))
-    return ((p - t) ** 2).sum() / 2, "x", x, right, wrong, {"way": "last"}
+    return ((p - t) ** 2).sum() / 2, "x", x, right, wrong, {"variant": "last"}
 
 
 def stride_forgotten(rng):
@@ -104,7 +104,7 @@ def mean_over_batch(rng):
     t = rng.normal(size=y.shape)
     right = x.value.T @ (y.value - t)
     C = ac.losses.half_squared_error(y, t, reduction="sum")
-    return C, "w", w, right, right / examples, {"at": y, "way": "over batch"}
+    return C, "w", w, right, right / examples, {"at": y, "variant": "over batch"}
 
 
 def too_early(rng):
@@ -115,7 +115,7 @@ def too_early(rng):
     s = u + ac.tanh(u)
     first = 2 * s.value
     total = first + 2 * s.value * (1 - np.tanh(u.value) ** 2)
-    return (s**2).sum(), "w", w, total * v, (first + total) * v, {"way": "every time"}
+    return (s**2).sum(), "w", w, total * v, (first + total) * v, {"variant": "every time"}
 
 
 def diagonal(rng):

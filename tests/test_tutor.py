@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import sys
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,13 @@ from helpers.nets_for_tutor import with_conventions
 from helpers.verdicts import names_of
 
 import autoconv as ac
+from autoconv.exercises.key import Key
+from autoconv.functional.axes import AXIS_ROLES
+from autoconv.tape import Tape
 from autoconv.tutor.breaking import break_it
 from autoconv.tutor.certificate import certificate
 from autoconv.tutor.check import check
+from autoconv.tutor.verdict import Verdict
 
 # ---- the question: a 3x3 image, two 2x2 kernels, one squared error
 
@@ -322,3 +328,64 @@ def test_certificates_agree_three_ways(layout: str, groups: int) -> None:
         assert made and made.closed is not None and np.allclose(made.closed, made.gradient, rtol=1e-10)
         assert 1e-8 < made.step < 1e-2 and len(made.curve) == 12
     assert certificate(ac.sum(ac.max_pool2d(o, 2, stride=1, layout=layout) ** 2), o).closed is not None
+
+
+# ---- the doors
+
+
+def test_the_output_comes_first_or_by_name() -> None:
+    w = ac.tensor([1.0, 2.0], name="w")
+    y = ac.sum(w**2)
+    by_place, by_name = ac.check(y, "2*w", wrt=w), ac.check("2*w", of=y, wrt=w)
+    assert by_place.kind == "right" and by_place.text == by_name.text == ac.check(claim="2*w", of=y, wrt=w).text
+    assert ac.check(y, ac.tensor([2.0, 4.0]), wrt=w) and ac.check(y, {w: [2.0, 4.0]})
+    with pytest.warns(DeprecationWarning, match="the output comes first"):
+        assert ac.check([2.0, 4.0], y, w).kind == "right"
+    with pytest.raises(TypeError, match="the claim alone stands first"):
+        ac.check(y, "2*w", of=y, wrt=w)
+    for alone in (y, "2*w"):
+        with pytest.raises(TypeError, match="give the output and the claim"):
+            ac.check(alone, wrt=w)
+
+
+def test_a_variant_was_called_a_way() -> None:
+    w = ac.tensor([1.0, 2.0], name="w")
+    y = ac.sum(w * w)
+    broken = ac.break_it(y, "only one of several paths", variant="only the first")
+    with pytest.warns(DeprecationWarning, match="variant="):
+        before = ac.break_it(y, "only one of several paths", way="only the first")
+    assert broken.text == before.text and broken.variant == "only the first" in broken.variants
+
+
+@pytest.mark.parametrize("convolution", [ac.conv1d, ac.conv2d, ac.conv3d, ac.conv_transpose2d])
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
+def test_every_letter_of_a_convolution_has_its_role(convolution: Any, groups: int, layout: str) -> None:
+    """The tutor reads a convolution by the letters that it is written in; here by the sizes of its axes,
+    all different."""
+    dims, last = int(convolution.__name__[-2]), layout == "channels_last"
+    space, window, made = (9, 10, 11)[:dims], (2, 3, 4)[:dims], 12
+    inside = 14 if "transpose" not in convolution.__name__ else made
+    x = ac.tensor(np.ones((13, *space, inside) if last else (13, inside, *space)))
+    outside = made if inside == 14 else 14
+    inner, outer = (inside // groups, outside) if inside == 14 else (outside // groups, inside)
+    kernel = ac.tensor(np.ones((*window, inner, outer) if last else (outer, inner, *window)))
+    (line,) = [line for line in Tape(convolution(x, kernel, groups=groups, layout=layout)) if line.params.get("spec")]
+    reads, weighs = line.params["spec"].split("->")[0].split(",")
+    size = dict(zip(reads + weighs, line.operands[0].shape + line.operands[1].shape, strict=True))
+    roles = {letter: AXIS_ROLES[letter] for letter in size}
+    assert [n for c, n in size.items() if roles[c] == "batch"] == [13]
+    assert sorted(n for c, n in size.items() if roles[c] == "window") == list(window)
+    assert [n for c, n in size.items() if roles[c] == "groups"] == ([groups] if groups > 1 else [])
+    assert len([c for c in size if roles[c] == "positions"]) == dims
+    assert [c for c in size if roles[c] == "channels"] == ["c"] and [c for c in size if roles[c] == "filters"] == ["o"]
+
+
+DOORS = [ac.check, ac.certificate, ac.break_it, ac.mistakes, ac.exercise, ac.exercise_key, Verdict, Key]
+
+
+@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
+def test_the_examples_of_the_doors_are_true(door: Any) -> None:
+    place = vars(sys.modules[door.__module__])
+    (examples,) = doctest.DocTestFinder(recurse=False).find(door, door.__name__, globs=dict(place))
+    assert examples.examples and not doctest.DocTestRunner().run(examples).failed

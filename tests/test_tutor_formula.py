@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autoconv.tutor.formula import Formula, FormulaError
+from autoconv.tutor.claim.formula import Formula, FormulaError
 
 A = np.array([[1.0, 2.0], [3.0, 4.0]])
 

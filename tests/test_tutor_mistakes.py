@@ -12,12 +12,12 @@ import pytest
 from helpers.nets_for_tutor import NETS
 
 from autoconv.tape import Tape
+from autoconv.tutor.bank import BANK
 from autoconv.tutor.breaking import mistakes
 from autoconv.tutor.check import check
-from autoconv.tutor.describe import FACTOR, FACTOR_TWO, SECOND_BACKWARD, SLIP
-from autoconv.tutor.diagnose import REARRANGED
-from autoconv.tutor.mistakes import BANK
-from autoconv.tutor.replay import Study
+from autoconv.tutor.run.replay import Run
+from autoconv.tutor.search.describe import FACTOR, FACTOR_TWO, SECOND_BACKWARD, SLIP
+from autoconv.tutor.search.search import REARRANGED
 
 # mistake: the nets in which it is planted, convolutional ones | MLPs
 PLANTED: dict[str, str] = {
@@ -109,46 +109,48 @@ def shows(true: np.ndarray, wrong: np.ndarray) -> bool:
     return bool(changed and np.abs(wrong).max() > 1e-6 * scale)
 
 
-def wrong_gradients(study: Study, name: str) -> list[Callable[[], np.ndarray]]:
+def wrong_gradients(run: Run, name: str) -> list[Callable[[], np.ndarray]]:
     """What mistake ``name`` makes of the gradient: at every single place, at all of a line, of a kind,
     and everywhere."""
     with np.errstate(all="ignore"):
-        places = list(BANK[name].plants(study))
-    once = [lambda p=p: study.gradient + study.partial(p.x, p.delta) for p in places]
+        places = list(BANK[name].injections(run))
+    once = [lambda p=p: run.gradient + run.partial(p.x, p.delta) for p in places]
     groups = (
-        {(p.way, p.kind, None) for p in places}
-        | {(p.way, "", p.line) for p in places}
-        | {(p.way, "", None) for p in places}
+        {(p.variant, p.kind, None) for p in places}
+        | {(p.variant, "", p.line) for p in places}
+        | {(p.variant, "", None) for p in places}
     )
 
-    def together(way: str, kind: str, line: Any) -> np.ndarray:
+    def together(variant: str, kind: str, line: Any) -> np.ndarray:
         meant = {
-            id(p.line) for p in places if p.way == way and (p.kind == kind if kind else line is None or p.line is line)
+            id(p.line)
+            for p in places
+            if p.variant == variant and (p.kind == kind if kind else line is None or p.line is line)
         }
-        return study.with_rules(BANK[name].everywhere(study, way, lambda x: id(x) in meant))
+        return run.with_rules(BANK[name].everywhere(run, variant, lambda x: id(x) in meant))
 
-    several = sorted(groups, key=lambda g: (g[0], g[1], -1 if g[2] is None else study.position(g[2])))
+    several = sorted(groups, key=lambda g: (g[0], g[1], -1 if g[2] is None else run.position(g[2])))
     return [*once, *[lambda g=g: together(*g) for g in several]]
 
 
-def planted(name: str, net: str) -> tuple[Any, Any, Study, np.ndarray]:
-    """(loss, tensor, study, wrong gradient): a planting of ``name`` that shows, at a random seed, tensor,
+def planted(name: str, net: str) -> tuple[Any, Any, Run, np.ndarray]:
+    """(loss, tensor, run, wrong gradient): a planting of ``name`` that shows, at a random seed, tensor,
     place and way."""
     rng = np.random.default_rng(zlib.crc32(f"{name} in {net}".encode()))
     for _ in range(5):
         loss, tensors = NETS[net](int(rng.integers(1000)))
         for key in rng.permutation(list(tensors)):
-            study = Study(Tape(loss), tensors[key])
-            candidates = wrong_gradients(study, name)
+            run = Run(Tape(loss), tensors[key])
+            candidates = wrong_gradients(run, name)
             for i in rng.permutation(len(candidates)):
                 with np.errstate(all="ignore"):
                     wrong = candidates[i]()
-                if shows(study.gradient, wrong):
-                    return loss, tensors[key], study, wrong
+                if shows(run.gradient, wrong):
+                    return loss, tensors[key], run, wrong
     raise AssertionError(f"{name!r} shows nowhere in {net!r}")
 
 
-def assert_named(verdict: Any, name: str, study: Study, claim: np.ndarray) -> None:
+def assert_named(verdict: Any, name: str, run: Run, claim: np.ndarray) -> None:
     """The mistake is named; or it is among several that fit, and the one named first gives the very same numbers."""
     first = {m.name for m in verdict.mistakes}
     if name in first:
@@ -159,28 +161,28 @@ def assert_named(verdict: Any, name: str, study: Study, claim: np.ndarray) -> No
     assert verdict.kind == "wrong", verdict.text
     assert f"{1 + len(verdict.alternatives)} explanations fit" in verdict.text
     (other,) = first
-    assert any(np.allclose(claim, same, rtol=1e-5, atol=1e-9) for same in explained(study, other, claim))
+    assert any(np.allclose(claim, same, rtol=1e-5, atol=1e-9) for same in explained(run, other, claim))
 
 
-def explained(study: Study, name: str, claim: np.ndarray) -> Iterator[np.ndarray]:
+def explained(run: Run, name: str, claim: np.ndarray) -> Iterator[np.ndarray]:
     """Gradients with the mistake ``name``; of a factor the one that the claim has at its largest element."""
-    at = np.unravel_index(np.abs(study.gradient).argmax(), study.gradient.shape)
-    factor = claim[at] / study.gradient[at]
+    at = np.unravel_index(np.abs(run.gradient).argmax(), run.gradient.shape)
+    factor = claim[at] / run.gradient[at]
     if name == "sign":
-        yield -study.gradient
+        yield -run.gradient
     if name in (FACTOR, SECOND_BACKWARD) or (name == FACTOR_TWO and np.isclose(abs(factor), [2, 0.5]).any()):
-        yield factor * study.gradient
+        yield factor * run.gradient
     if name in BANK:
         with np.errstate(all="ignore"):
-            yield from (make() for make in wrong_gradients(study, name))
+            yield from (make() for make in wrong_gradients(run, name))
 
 
 @pytest.mark.quick(2)
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_mistake_is_found_by_its_name(name: str) -> None:
     for net in [net.strip() for net in PLANTED[name].replace("|", ",").split(",") if net.strip()]:
-        loss, tensor, study, claim = planted(name, net)
-        assert_named(check(claim, of=loss, wrt=tensor), name, study, claim)
+        loss, tensor, run, claim = planted(name, net)
+        assert_named(check(claim, of=loss, wrt=tensor), name, run, claim)
 
 
 def test_every_mistake_is_planted_in_both_kinds_of_nets_unless_an_mlp_cannot_have_it() -> None:
@@ -269,17 +271,17 @@ def test_two_mistakes_at_two_places_are_both_told(net: str, key: str, above: str
     from autoconv.backward import steps
 
     loss, tensors = NETS[net](5)
-    study = Study(Tape(loss), tensors[key])
-    first = next(iter(BANK[above].plants(study)))
-    second = [p for p in BANK[below].plants(study) if p.way != "kernel"][-1]
-    wrong = BANK[below].ways(study.place(second.line, second.k))[second.way]  # type: ignore[attr-defined]
+    run = Run(Tape(loss), tensors[key])
+    first = next(iter(BANK[above].injections(run)))
+    second = [p for p in BANK[below].injections(run) if p.variant != "kernel"][-1]
+    wrong = BANK[below].variants(run.site(second.line, second.k))[second.variant]  # type: ignore[attr-defined]
     rules = first.rules()
 
     def both(line: Any, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[Any]:
         made = rules(line, g, wanted, recorded)
         return [wrong(g) if line is second.line and k == second.k else m for k, m in zip(wanted, made, strict=True)]
 
-    walked = steps(study.loss, [study.wrt], np.ones(()), rules=both)
-    (claim,) = [s.cotangent for s in walked if s.line is study.wrt]
+    walked = steps(run.loss, [run.wrt], np.ones(()), rules=both)
+    (claim,) = [s.cotangent for s in walked if s.line is run.wrt]
     verdict = check(claim, of=loss, wrt=tensors[key])
     assert {m.name for m in verdict.mistakes} == {above, below}, verdict.text

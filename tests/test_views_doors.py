@@ -1,4 +1,5 @@
-"""The doors of views and render: what render knows, how explain, paths and uses are asked, and that the examples run."""
+"""The doors of views and render: what render knows, how explain, paths and uses are asked,
+and that the examples run."""
 
 from __future__ import annotations
 
@@ -94,7 +95,8 @@ def test_pictures_are_render_now():
 
 
 @pytest.mark.parametrize(("text", "name", "index"), [
-    ("w", "w", None), (" w [ 0 , -1 ] ", "w", (0, 2)), ("a[0]", "a[0]", None), ("a[0][1]", "a[0]", (1,)), ("s[]", "s", ()),
+    ("w", "w", None), (" w [ 0 , -1 ] ", "w", (0, 2)), ("a[0]", "a[0]", None), ("a[0][1]", "a[0]", (1,)),
+    ("s[]", "s", ()),
     ("%3[1]", "%3", (1,)),
 ])  # fmt: skip
 def test_an_element_is_read_from_text(text, name, index):
@@ -103,7 +105,8 @@ def test_an_element_is_read_from_text(text, name, index):
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("", "cannot read"), ("w[0", "cannot read"), ("w]", "cannot read"), ("[0]", "cannot read"), ("w[0]]", "cannot read"),
+    ("", "cannot read"), ("w[0", "cannot read"), ("w]", "cannot read"), ("[0]", "cannot read"),
+    ("w[0]]", "cannot read"),
     ("q[0]", "no tensor is called 'q'; there are w, %0 .. %0"), ("w[a]", "whole numbers"), ("w[0.5]", "whole numbers"),
     ("w[:]", "whole numbers"), ("w[2]", r"shape \(2,\)"), ("w[0,0]", r"shape \(2,\)"), ("w[]", r"shape \(2,\)"),
 ])  # fmt: skip

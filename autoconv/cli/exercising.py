@@ -19,11 +19,11 @@ def run(arguments: argparse.Namespace) -> int:
     """autoconv exercise: write a sheet and its key, or mark answers; exit status of marking 0 all right, 1 not."""
     if arguments.mark:
         from ..exercises.key import exercise_key
-        from ..exercises.marking import mark
 
         if arguments.function or not arguments.key:
             raise UserError("to mark, give --mark answers.json --key sheet.key.json, and no function")
-        marks = mark(read_answers(Path(arguments.mark)), exercise_key(arguments.key))
+        answers = read_answers(Path(arguments.mark))
+        marks = exercise_key(arguments.key).mark(answers)
         print(marks.text)
         return marks.status
     if not arguments.function or arguments.key:
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         loss,
         blanks=arguments.blanks,
         seed=arguments.seed,
-        of=arguments.of,
+        kind=arguments.kind,
         wrt=arguments.wrt,
         names=names,
         nice_numbers=arguments.nice_numbers,
@@ -54,7 +54,7 @@ def options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--blanks", type=int, default=5, help="numbers left out (default: %(default)s)")
     command.add_argument("--seed", type=int, default=0, help="of the choice (default: %(default)s)")
-    command.add_argument("--of", choices=KINDS, default="equations", help="default: %(default)s")
+    command.add_argument("--kind", "--of", dest="kind", choices=KINDS, default="equations", help="default: %(default)s")
     command.add_argument(
         "--wrt",
         action="append",
@@ -68,8 +68,7 @@ def options(command: argparse.ArgumentParser) -> None:
 
 
 def read_answers(path: Path) -> Any:
-    """The answers in a file: JSON, a notebook's cell ``answers = {...}`` (read as a literal, never run),
-    or Markdown lines."""
+    """The answers in a file: JSON, a notebook's cell ``answers = {...}`` (a literal, never run), or Markdown lines."""
     with path.open("rb") as file:
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:

@@ -1,6 +1,8 @@
 """Exercises: numbers of a run blanked out, to be worked out by hand and marked.
 
-In the order data flows: ``nice`` finds small numbers for the inputs, ``run`` is one run with all its scalars; ``equations``,
-``gradients`` and ``picture`` put numbers on a ``sheet``, which chooses the blanks; ``making`` is ``ac.exercise``; ``paper``,
-``page`` and ``notebook`` write the sheet as Markdown, HTML and cells; ``key`` has the answers, ``marking`` compares.
+In the order data flows: a ``sheet`` has numbers in equations, arrays and pictures, and chooses the blanks; ``run`` is
+one run of a loss, scalar by scalar, and ``nice`` finds small whole numbers for its inputs; ``given`` writes what a
+sheet tells; ``equations``, ``gradients`` and ``picture`` are its three kinds; ``marking`` compares answers, ``key``
+holds them; ``paper`` and ``page`` write the sheet as Markdown, a notebook and HTML; ``making`` is ``ac.exercise``,
+which puts it together.
 """

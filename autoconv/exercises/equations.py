@@ -1,7 +1,7 @@
 """Blanks in the equations of a run: those of ``ac.explain``, each derivative as symbols = numbers = result.
 
-A result can be worked out from the terms before it, a cotangent from its own equation, a local derivative from the values
-that are given.
+A result can be worked out from the terms before it, a cotangent from its own equation, a local derivative from the
+values that are given.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 
 from ..render.latex import PRODUCT, Expression
 from ..tape import Tensor
+from ..tutor.bank.slips import slips_of
 from ..views.equations.equation import added, derivative
 from ..views.equations.terms import Sum, Term
 from .given import meaning, needs, program, value_cell, values
-from .run import Run
+from .run import ScalarRun
 from .sheet import Candidate, Cell, Equation, Part, Prose, Quantity, Sheet
-from .slips import slips_of
 
 TERMS = (12, 40)  # terms of an equation: preferred, and at most
 OPENED, MARGIN = 5, 3  # cotangents of one equation that get their own; numbers to choose from beyond those asked for
@@ -28,12 +28,15 @@ ROOTS, STATEMENTS = 400, 120
 PLUS, DOT, EQUALS = Expression(" + ", " + "), Expression(r" \cdot ", "·"), Expression(" = ", " = ")
 
 
-def equations(run: Run, wanted: Sequence[tuple[Tensor, np.ndarray]], count: int, rng: np.random.Generator) -> Sheet:
-    """A sheet of equations for elements of ``wanted`` (tensor, flat indices), until there are ``count`` blanks to choose."""
+def equations(
+    run: ScalarRun, wanted: Sequence[tuple[Tensor, np.ndarray]], count: int, rng: np.random.Generator
+) -> Sheet:
+    """A sheet of equations for elements of ``wanted`` (tensor, flat indices), until ``count`` blanks can be chosen."""
     writer = _Writer(run)
     sheet = Sheet(
         "Gradients by the chain rule",
-        "Each equation is a gradient as a sum of terms: local derivative times the gradient that arrives. Fill in the numbered blanks.",
+        "Each equation is a gradient as a sum of terms: local derivative times the gradient that arrives. "
+        "Fill in the numbered blanks.",
         [],
         writer.candidates,
         run.exact,
@@ -50,7 +53,7 @@ def equations(run: Run, wanted: Sequence[tuple[Tensor, np.ndarray]], count: int,
     return sheet
 
 
-def _roots(run: Run, wanted: Sequence[tuple[Tensor, np.ndarray]], rng: np.random.Generator) -> Iterator[int]:
+def _roots(run: ScalarRun, wanted: Sequence[tuple[Tensor, np.ndarray]], rng: np.random.Generator) -> Iterator[int]:
     """Elements in random order, one of each tensor in turn; those without a gradient are left out."""
     queues = []
     for k in rng.permutation(len(wanted)):
@@ -67,9 +70,9 @@ def _roots(run: Run, wanted: Sequence[tuple[Tensor, np.ndarray]], rng: np.random
 
 
 class _Writer:
-    """Equations written so far, and the numbers in them that can be asked for."""
+    """Writes equations one after the other; ``candidates`` are the numbers in them that can be asked for."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: ScalarRun) -> None:
         self.run = run
         self.candidates: dict[Quantity, Candidate] = {}
         self.written: dict[int, Sum] = {}  # scalar -> its sum
@@ -150,13 +153,13 @@ class _Writer:
         return row
 
     def _follows(self, end: int, part: Equation) -> bool:
-        """Note the values that the local derivatives of the step to ``end`` follow from; False if they are too many."""
-        found = self.run.boundary(end)
-        part.needs.update({("value", i): None for i in found or ()})
-        return found is not None
+        """Note which values the local derivatives of the step to ``end`` follow from; False if they are too many."""
+        read = self.run.boundary(end)
+        part.needs.update({("value", i): None for i in read or ()})
+        return read is not None
 
     def _chain(self, term: Term, part: Equation) -> None:
-        """A cotangent that is written out to the end of the tape: it follows from the values along the chain."""
+        """Note what a cotangent follows from that is written out as a chain of factors up to the loss."""
         at: Any = term.opened
         scalar, fits = at.scalar, True
         while at is not None and len(at.ends) == 1:

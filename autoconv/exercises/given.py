@@ -1,4 +1,4 @@
-"""What a sheet gives besides its blanks: what the program computes, the values that formulas speak of, what symbols mean."""
+"""What a sheet gives besides its blanks: the program, the values that formulas speak of, what symbols mean."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ from ..tape import Tensor
 from ..views.equations.equation import legend
 from ..views.graph.graph import graph
 from ..views.lines import is_number
-from .run import Run
+from .run import ScalarRun
 from .sheet import Cell, Equation, Grid, Listed, Part, Prose, Quantity
 
 WHOLE = 64  # arrays of up to so many elements are given whole, of larger ones the elements that are needed
 STEPS = 60  # lines of a program that are listed
 
 
-def value_cell(run: Run, i: int, binds: int = 0) -> Cell:
+def value_cell(run: ScalarRun, i: int, binds: int = 0) -> Cell:
     return Cell(("value", i), run.flat.value[i], binds)
 
 
-def gradient_cell(run: Run, i: int, binds: int = 0) -> Cell:
+def gradient_cell(run: ScalarRun, i: int, binds: int = 0) -> Cell:
     return Cell(("gradient", i), run.gradient[i], binds)
 
 
-def array(run: Run, x: Tensor, gradient: bool = False) -> Part:
+def array(run: ScalarRun, x: Tensor, gradient: bool = False) -> Part:
     """The values of a tensor, or its gradient, as an array under its name."""
     name = symbol(run.symbols.label(x))
     if gradient:
         of = run.context.of
         name = Expression(rf"\frac{{\partial {of.latex}}}{{\partial {name.latex}}}", f"d{of.text}/d{name.text}")
-    made = np.empty(x.shape, object)
+    numbers = np.empty(x.shape, object)
     for index, i in np.ndenumerate(run.flat.scalars(x)):
-        made[index] = (gradient_cell if gradient else value_cell)(run, int(i))
-    return Grid(name, made, run.symbols.subscripts(x) == "flat") if x.size > 1 else Listed([(name, made.item())])
+        numbers[index] = (gradient_cell if gradient else value_cell)(run, int(i))
+    return Grid(name, numbers, run.symbols.subscripts(x) == "flat") if x.size > 1 else Listed([(name, numbers.item())])
 
 
-def values(run: Run, needed: Iterable[int]) -> list[Part]:
+def values(run: ScalarRun, needed: Iterable[int]) -> list[Part]:
     """The values of these scalars: small tensors whole, of large ones the elements that are needed."""
     by: dict[int, tuple[Tensor, list[int]]] = {}
     for i in needed:
         x = run.symbols.place(i)[0]
         by.setdefault(id(x), (x, []))[1].append(i)
-    found: list[Part] = []
+    arrays: list[Part] = []
     single: list[tuple[Expression, Cell]] = []
     for x, scalars in sorted(by.values(), key=lambda entry: entry[0].serial):
         if 1 < x.size <= WHOLE:
-            found.append(array(run, x))
+            arrays.append(array(run, x))
         else:
             single += [(run.symbols.element(i), value_cell(run, i)) for i in dict.fromkeys(scalars)]
-    return [*found, *([Listed(single)] if single else [])]
+    return [*arrays, *([Listed(single)] if single else [])]
 
 
-def program(run: Run) -> list[Part]:
+def program(run: ScalarRun) -> list[Part]:
     """What was computed, call by call, without numbers; nothing for a program too long to read."""
     try:
         nodes = graph(run.loss, zoom="calls", names=run.names).nodes
@@ -87,27 +87,27 @@ def _plain_data(x: Tensor) -> bool:
 
 def _settings(lines: Sequence[Tensor]) -> list[str]:
     """Stride, padding and the like of the lines inside a call, where they are not as usual."""
-    found: list[str] = []
+    settings: list[str] = []
     for line in lines:
         name, params = line.primitive.name if line.primitive else "", dict(line.params)
         pooling = any("pool" in scope.name.lower() for scope in (line.scope.path if line.scope else ()))
         if name == "windows":
             told = {k: params[k] for k in ("stride", "dilation") if any(n != 1 for n in params[k])}
-            found += [f"{k} {v}" for k, v in ({"window": params["window"]} | told if pooling else told).items()]
+            settings += [f"{k} {v}" for k, v in ({"window": params["window"]} | told if pooling else told).items()]
         elif name == "pad":
-            found.append(f"padding {params['width']}")
+            settings.append(f"padding {params['width']}")
         elif name == "flip":
-            found.append(f"flipped along {params['axis']}")
-    return list(dict.fromkeys(found))
+            settings.append(f"flipped along {params['axis']}")
+    return list(dict.fromkeys(settings))
 
 
 def needs(parts: Sequence[Part]) -> list[int]:
     """The scalars whose values the formulas of these parts speak of."""
-    found: dict[Quantity, None] = {}
+    needed: dict[Quantity, None] = {}
     for part in parts:
         if isinstance(part, Equation):
-            found |= part.needs
-    return [q[1] for q in found]
+            needed |= part.needs
+    return [q[1] for q in needed]
 
 
 def meaning(wholes: Sequence[Any]) -> list[Part]:

@@ -1,4 +1,4 @@
-"""Blanks in gradient arrays: dC/dw among the arrays that it follows from, the gradient that arrives and what was read."""
+"""Blanks in gradient arrays: dC/dw beside what it follows from: the gradient that arrives, and what was read."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..tape import Tensor
+from ..tutor.bank.slips import slips_of
 from ..views.equations.terms import Sum
 from .equations import spread
 from .given import array, program, values
-from .run import Run
+from .run import ScalarRun
 from .sheet import Candidate, Part, Prose, Quantity, Sheet
-from .slips import slips_of
 
 LARGEST = 150  # elements of an array that is written down
 MARGIN = 3
 
 
-def gradients(run: Run, wanted: Sequence[tuple[Tensor, np.ndarray]], count: int, rng: np.random.Generator) -> Sheet:
-    """A sheet of gradient arrays, one tensor after the other in random order until there are ``count`` blanks to choose."""
+def gradients(
+    run: ScalarRun, wanted: Sequence[tuple[Tensor, np.ndarray]], count: int, rng: np.random.Generator
+) -> Sheet:
+    """A sheet of gradient arrays, one tensor after the other at random, until ``count`` blanks can be chosen."""
     candidates: dict[Quantity, Candidate] = {}
     asked: dict[int, Part] = {}
     arriving: dict[int, Tensor] = {}
@@ -57,7 +59,7 @@ def gradients(run: Run, wanted: Sequence[tuple[Tensor, np.ndarray]], count: int,
 class _Step:
     """From the gradients of the tensors that read ``x`` to the gradient of x: what is read, and every element's sum."""
 
-    def __init__(self, run: Run, x: Tensor) -> None:
+    def __init__(self, run: ScalarRun, x: Tensor) -> None:
         self.scalars = run.flat.scalars(x).ravel()
         self.targets: list[Tensor] = []
         self.needed: dict[int, None] = {}
@@ -78,16 +80,16 @@ class _Step:
             )
         self.targets = list(targets.values())
 
-    def _read(self, run: Run, whole: Sum) -> bool:
+    def _read(self, run: ScalarRun, whole: Sum) -> bool:
         """Note the values that the local derivatives of an element follow from; False if they are too many."""
         for term in whole.terms:
             partner = term.partner
-            found = [partner] if partner else [] if partner == 0 else run.boundary(term.scalar)
-            if found is None:
+            read = [partner] if partner else [] if partner == 0 else run.boundary(term.scalar)
+            if read is None:
                 return False
-            self.needed |= dict.fromkeys(found)
+            self.needed |= dict.fromkeys(read)
         return True
 
 
-def _is_output(run: Run, x: Tensor) -> bool:
+def _is_output(run: ScalarRun, x: Tensor) -> bool:
     return x.size == 1 and int(run.flat.scalars(x).ravel()[0]) == run.context.analysis.output

@@ -1,6 +1,7 @@
 """The key of an exercise: its answers, kept apart from the sheet, as an object and as a JSON file.
 
-A key file comes from elsewhere: it is read as data, its size is bounded, and every entry of it is checked before it is used.
+A key file comes from elsewhere: it is read as data, its size is bounded, and every entry of it is checked before it is
+used.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import re
 from fractions import Fraction
 from math import isfinite
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from .slips import SLIPS
+from ..tutor.bank.slips import FORMER, SLIPS
+from .marking import Answer, Marks, marks
 
 FORMAT, VERSION = "autoconv exercise key", 1
 LARGEST, MOST, LONGEST, DIGITS, MOST_SLIPS = 2_000_000, 1000, 400, 60, 64  # bytes, blanks, characters, digits, slips
@@ -21,18 +23,17 @@ LARGEST, MOST, LONGEST, DIGITS, MOST_SLIPS = 2_000_000, 1000, 400, 60, 64  # byt
 _FRACTION = re.compile(rf"-?\d{{1,{DIGITS}}}(?:/\d{{1,{DIGITS}}})?")
 
 
-class Answer(NamedTuple):
-    """The answer to one blank: ``says`` what it is of, ``tolerance`` what rounded numbers may be off, ``slips`` as (name, number)."""
-
-    number: int
-    answer: Fraction | float
-    says: str
-    tolerance: float = 0.0
-    slips: tuple[tuple[str, Fraction | float], ...] = ()
-
-
 class Key:
-    """The answers of one exercise; ``ac.check(answers, of=key)`` marks a filled-in sheet."""
+    """The answers of one exercise: ``mark`` marks a filled-in sheet, and so does ``ac.check(key, answers)``.
+
+    title: of the sheet.  answers: an Answer for each blank, in order; values: {number: answer}, a Fraction where it is
+    exact.
+
+    >>> key = Key("Gradients", [Answer(1, Fraction(3, 2), "dL/dw")])
+    >>> print(key.mark({1: "3/2"}))
+    RIGHT: 1 of 1 right.
+      ① right
+    """
 
     def __init__(self, title: str, answers: list[Answer]) -> None:
         self.title, self.answers = title, answers
@@ -58,14 +59,32 @@ class Key:
         whole = {"format": FORMAT, "version": VERSION, "title": self.title, "blanks": blanks}
         return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
+    def mark(self, answers: Any) -> Marks:
+        """The Marks of a filled-in sheet: ``answers`` is {number: answer} or a list in the order of the blanks.
+
+        An answer is a number, a fraction as text ("3/2"), or arithmetic as text ("2*(9 - 1)"); None and "" are missing.
+        Numbers must be right in as many digits as were written.  Raises TypeError for what are no answers, ValueError
+        for a number that the sheet does not have.
+        """
+        return marks(answers, self.answers)
+
     def __repr__(self) -> str:
         return f"<Key of {self.title!r}: {len(self.answers)} answers>"  # a look at it gives nothing away
 
 
 def exercise_key(path: str | os.PathLike[str]) -> Key:
-    """Read the key file that ``save`` wrote beside a sheet, for ``ac.check(answers, of=ac.exercise_key("sheet.key.json"))``.
+    """Read the key file that ``save`` wrote beside a sheet: ``ac.check(ac.exercise_key(path), answers)`` marks.
 
-    Raises OSError if it cannot be read, ValueError with the first thing that is wrong if it is no key.
+    path: of the .key.json file, at most 2 MB of JSON with up to 1000 blanks.  Returns a Key; its values are exact
+    fractions where the sheet's numbers are. Raises OSError if it cannot be read, ValueError with the first thing that
+    is wrong if it is no key.
+
+    >>> import autoconv as ac, tempfile, pathlib
+    >>> w = ac.tensor([1.0, 2.0], name="w")
+    >>> sheet = ac.exercise(ac.sum(w**2) ** 2, blanks=1)
+    >>> path = sheet.save(pathlib.Path(tempfile.mkdtemp()) / "sheet.md")
+    >>> ac.exercise_key(path.with_name("sheet.key.json")).values == sheet.values
+    True
     """
     name = Path(path).name
     with Path(path).open("rb") as file:
@@ -110,9 +129,11 @@ def _answer(entry: Any, n: int) -> Answer:
         raise _WrongError(f"the slips of blank {n} must be a list of at most {MOST_SLIPS}")
     known = []
     for slip in slips:
-        if not isinstance(slip, list) or len(slip) != 2 or not isinstance(slip[0], str) or slip[0] not in SLIPS:
+        name = slip[0] if isinstance(slip, list) and len(slip) == 2 else None
+        name = FORMER.get(name, name) if isinstance(name, str) else None
+        if name not in SLIPS:
             raise _WrongError(f"blank {n} has a slip that is not known")
-        known.append((slip[0], _number(slip[1], n)))
+        known.append((name, _number(slip[1], n)))
     tolerance = entry.get("tolerance", 0.0)
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < 1e300:
         raise _WrongError(f"the tolerance of blank {n} must be a number from 0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -17,18 +18,17 @@ from ..tape import Tape, Tensor, describe
 from ..views.element import parse_at, resolve
 from .equations import equations
 from .gradients import gradients
-from .key import Answer, Key
+from .key import Key
+from .marking import Answer
 from .nice import nice_runs
-from .notebook import notebook
 from .page import page
-from .paper import markdown, picture_of
+from .paper import markdown, notebook, picture_of
 from .picture import pictured
-from .run import Run, rerun
-from .scalars import as_tensor
+from .run import ScalarRun, as_tensor, rerun
 from .sheet import Blanked, Sheet
 
 Wanted = tuple[Tensor, np.ndarray]
-SHEETS: dict[str, Callable[[Run, list[Wanted], int, np.random.Generator], Sheet | None]] = {
+SHEETS: dict[str, Callable[[ScalarRun, list[Wanted], int, np.random.Generator], Sheet | None]] = {
     "equations": equations,
     "graph": pictured,
     "arrays": gradients,
@@ -42,26 +42,44 @@ def exercise(
     loss: Tensor | Scalar,
     blanks: int = 5,
     seed: int = 0,
-    of: str = "equations",
+    kind: str = "equations",
     wrt: Any = None,
     names: Mapping[str, Any] | None = None,
     nice_numbers: bool = False,
+    *,
+    of: str | None = None,
 ) -> Exercise:
-    """A worksheet: ``blanks`` numbers of a run of ``loss`` are left out, to be worked out by hand and marked by ``ac.check``.
+    """A worksheet: ``blanks`` numbers of a run of ``loss`` are left out, to be worked out by hand and marked.
 
-    of: "equations", the chain rule of ``ac.explain`` with the run's numbers; "graph", the boxes of ``ac.graph`` at scalars
-    (of a large tape a slice); "arrays", the gradient arrays.  wrt: what the gradients are of: a Tensor, an element as
-    ``w[0, 0]``, a name, or a list of these (default: every input and weight).  names: names for tensors without one, as
-    locals().  seed: the same seed gives the same sheet.
-    nice_numbers: the tape is run again on small whole numbers, so that it can be done by hand: all numbers are whole or exact
-    fractions, no maximum has a tie, no relu is at 0.  Where a function such as exp has no fractions, the inputs are whole and
-    everything else is rounded to 4 digits, and the sheet says so.
+    loss: one number.  blanks: how many numbers are asked for, 1 to 200.  seed: of the random choice: the same seed
+    gives the same sheet.  kind: "equations", the chain rule of ``ac.explain`` with the run's numbers,
+
+        dL/dx[i] = sum over the readers of x[i] of (local derivative) * (gradient that arrives);
+
+    "graph", the boxes of ``ac.graph`` at scalars (of a large tape a slice); "arrays", the gradient arrays.  wrt: what
+    the gradients are of: a Tensor, an element as ``w[0, 0]``, a name, or a list of these (default: every input and
+    weight). names: names for tensors without one, as locals(). nice_numbers: the tape is run again on small whole
+    numbers, so that it can be done by hand: all numbers are whole or exact fractions, no maximum has a tie, no relu is
+    at 0.  Where a function such as exp has no fractions, the inputs are whole and everything else is rounded to 4
+    digits, and the sheet says so.
 
     Every blank can be worked out from what is left, and no number that is asked for stands elsewhere on the sheet.
-    Raises TypeError for a loss that is no Tensor or a constant; ValueError for one that is no single number or not finite, for
-    more blanks than there are numbers to ask for, an unknown ``of``, and if no nice numbers can be found.
+    Returns an Exercise; ``sheet.mark(answers)`` and ``ac.check(sheet, answers)`` mark {number: answer}. Raises
+    TypeError for a loss that is no Tensor or a constant; ValueError for one that is no single number or not finite, for
+    more blanks than there are numbers to ask for, an unknown ``kind``, and if no nice numbers can be found.
+
+    >>> import autoconv as ac
+    >>> w, x = ac.tensor([1.0, 2.0], name="w"), ac.tensor([3.0, 1.0], name="x")
+    >>> sheet = ac.exercise(ac.sum(w * x) ** 2, blanks=2, kind="arrays")
+    >>> sheet
+    <Exercise in arrays: 2 blanks, rounded numbers>
+    >>> print(ac.check(sheet, sheet.values).summary)
+    2 of 2 right
     """
-    whole, lines = _checked(loss, blanks, seed, of, names)
+    if of is not None:
+        warnings.warn("exercise: of= is called kind= now", DeprecationWarning, stacklevel=2)
+        kind = of
+    whole, lines = _checked(loss, blanks, seed, kind, names)
     known = dict(names or {})
     if isinstance(loss, Scalar):
         whole, known, scalars = as_tensor(loss, known)
@@ -69,28 +87,30 @@ def exercise(
         lines = Tape(whole)
     chosen = _wanted(wrt, lines, known)
     runs = _runs(whole, lines, known, nice_numbers, np.random.default_rng([seed, 1]))
-    best, there = _best(runs, chosen, of, wrt is None, blanks, seed)
+    best, there = _best(runs, chosen, kind, wrt is None, blanks, seed)
     if best is None or there < blanks:
-        others = ", ".join(repr(kind) for kind in KINDS if kind != of)
+        others = ", ".join(repr(other) for other in KINDS if other != kind)
         nice = "" if nice_numbers else ", nice_numbers=True"
         raise ValueError(
-            f"exercise: blanks={blanks}, but of={of!r} has only {there} numbers of this loss that can be asked for (not zero, "
-            f"worked out from others, and standing nowhere else); ask for fewer, or try of={others}, another seed{nice}"
+            f"exercise: blanks={blanks}, but kind={kind!r} has only {there} numbers of this loss that can be asked for "
+            "(not zero, worked out from others, and standing nowhere else); ask for fewer, or try "
+            f"kind={others}, another seed{nice}"
         )
     if nice_numbers:
         best.notes.append("The inputs and weights are small whole numbers, chosen so that it can be done by hand.")
-    return Exercise(best.blanked(blanks, np.random.default_rng([seed, 3])), of)
+    return Exercise(best.blanked(blanks, np.random.default_rng([seed, 3])), kind)
 
 
 class Exercise(Key):
     """A sheet with blanks, and its key; what it writes has no answers, ``key`` has nothing else.
 
-    ``markdown()``, ``html()``, ``notebook()``: the sheet as text, as a page, as a dict for json; ``save(path)`` writes it, and
-    the key beside it.  ``ac.check(answers, of=this)`` marks {number: answer}.
+    ``markdown()``, ``html()``, ``notebook()``: the sheet as text, as a page, as a dict for json; ``save(path)`` writes
+    it, and the key beside it.  ``mark(answers)`` marks {number: answer}.  kind: as in ``ac.exercise``; exact: whether
+    every number is whole or an exact fraction.
     """
 
-    def __init__(self, blanked: Blanked, of: str) -> None:
-        self._blanked, self.of = blanked, of
+    def __init__(self, blanked: Blanked, kind: str) -> None:
+        self._blanked, self.kind = blanked, kind
         exact = blanked.sheet.exact
         answers = []
         for quantity, n in blanked.numbered.items():
@@ -117,7 +137,7 @@ class Exercise(Key):
         return markdown(self._blanked, self.answers)
 
     def html(self, key: str = "sheet.key.json") -> str:
-        """The sheet as one page that works offline, with fields; ``key`` is the name of the key file that it mentions."""
+        """The sheet as one page that works offline, with fields; it mentions the key file by the name ``key``."""
         return page(self._blanked, self.answers, key)
 
     def notebook(self, key: str = "sheet.key.json") -> dict[str, Any]:
@@ -125,7 +145,7 @@ class Exercise(Key):
         return notebook(self._blanked, self.answers, key)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the sheet as .ipynb, .html or .md, and its key beside it (sheet.key.json; with .md the graph as sheet.svg).
+        """Write the sheet as .ipynb, .html or .md, and its key beside it (sheet.key.json; with .md also sheet.svg).
 
         Returns the path.  Raises ValueError for another ending, before anything is written.
         """
@@ -144,7 +164,7 @@ class Exercise(Key):
         return path
 
     def __repr__(self) -> str:
-        return f"<Exercise in {self.of}: {len(self.answers)} blanks, {'exact' if self.exact else 'rounded'} numbers>"
+        return f"<Exercise in {self.kind}: {len(self.answers)} blanks, {'exact' if self.exact else 'rounded'} numbers>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return {"text/markdown": self.markdown(), "text/plain": repr(self)}
@@ -154,13 +174,13 @@ class Exercise(Key):
 
 
 def _best(
-    runs: list[Run], chosen: list[tuple[int, np.ndarray]], of: str, everything: bool, blanks: int, seed: int
+    runs: list[ScalarRun], chosen: list[tuple[int, np.ndarray]], kind: str, everything: bool, blanks: int, seed: int
 ) -> tuple[Sheet | None, int]:
-    """The first sheet with enough numbers, half of which look like no other on it, else the one with the most; and how many it has."""
+    """The first sheet with enough numbers, half of them unlike any other on it, or the one with most; and how many."""
     best: tuple[tuple[int, int], Sheet] | None = None
     for run in runs:
-        for wanted in _on(run, chosen, of, everything):
-            sheet = SHEETS[of](run, wanted, blanks, np.random.default_rng([seed, 2]))
+        for wanted in _on(run, chosen, kind, everything):
+            sheet = SHEETS[kind](run, wanted, blanks, np.random.default_rng([seed, 2]))
             if sheet is None:
                 continue
             there, alone = sheet.available(), sheet.alone()
@@ -177,12 +197,12 @@ def _best(
 # ---- what was asked
 
 
-def _checked(loss: Any, blanks: Any, seed: Any, of: Any, names: Any) -> tuple[Any, Any]:
+def _checked(loss: Any, blanks: Any, seed: Any, kind: Any, names: Any) -> tuple[Any, Any]:
     """The loss and its tape, once every argument has been found good."""
     if not isinstance(loss, Tensor | Scalar):
         raise TypeError(f"exercise: expected the loss, a Tensor, found {type(loss).__name__}")
-    if of not in KINDS:
-        raise ValueError(f"exercise: unknown of={of!r}; use one of {', '.join(map(repr, KINDS))}")
+    if kind not in KINDS:
+        raise ValueError(f"exercise: unknown kind={kind!r}; use one of {', '.join(map(repr, KINDS))}")
     if isinstance(blanks, bool) or not isinstance(blanks, int | np.integer) or not 1 <= blanks <= MOST:
         raise ValueError(f"exercise: blanks={blanks!r}; use a whole number from 1 to {MOST}")
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
@@ -216,7 +236,7 @@ def _wanted(wrt: Any, tape: Tape, names: Mapping[str, Any]) -> list[tuple[int, n
     if wrt is None:
         return [(place[id(x)], np.arange(x.size)) for x in tape.inputs]
     named = {n: x for n, x in names.items() if isinstance(x, Tensor)} | {x.name: x for x in tape if x.name}
-    found = []
+    wanted = []
     for one in wrt if isinstance(wrt, list) else [wrt]:
         try:
             meant = one
@@ -229,39 +249,39 @@ def _wanted(wrt: Any, tape: Tape, names: Mapping[str, Any]) -> list[tuple[int, n
             raise type(error)(f"exercise: wrt: {said}") from None
         if line.constant:
             raise TypeError(f"exercise: wrt: {describe(line)} is a constant; it has no gradient")
-        found.append((place[id(line)], places))
-    if not found:
+        wanted.append((place[id(line)], places))
+    if not wanted:
         raise ValueError("exercise: wrt=[] is empty; leave it out for every input and weight")
-    return found
+    return wanted
 
 
-def _runs(loss: Tensor, tape: Tape, names: dict[str, Any], nice: bool, rng: np.random.Generator) -> list[Run]:
+def _runs(loss: Tensor, tape: Tape, names: dict[str, Any], nice: bool, rng: np.random.Generator) -> list[ScalarRun]:
     """The runs that a sheet may be made of: the user's own, or some on nice numbers."""
     if nice:
         if (size := len(expand(loss))) > LARGEST:
             raise ValueError(
-                f"exercise: nice_numbers=True is for nets that can be done by hand; this one has {size:,} scalars, more than "
-                f"{LARGEST:,}: use a smaller one, or nice_numbers=False"
+                f"exercise: nice_numbers=True is for nets that can be done by hand; this one has {size:,} scalars, "
+                f"more than {LARGEST:,}: use a smaller one, or nice_numbers=False"
             )
-        found = nice_runs(tape, names, rng)
-        if not found:
+        runs = nice_runs(tape, names, rng)
+        if not runs:
             raise ValueError(
-                "exercise: no small whole numbers were found for this loss (a tie, a relu at 0, a gradient of zero or a division "
-                "by zero in each try); try another seed, a smaller net, or nice_numbers=False"
+                "exercise: no small whole numbers were found for this loss (a tie, a relu at 0, a gradient of zero or "
+                "a division by zero in each try); try another seed, a smaller net, or nice_numbers=False"
             )
-        return found
+        return runs
     if any(line.dtype == object for line in tape):
         run = rerun(tape, {x: x.value for x in tape if x.primitive is None and x.dtype == object}, names)
     else:
-        run = Run(loss, names)
+        run = ScalarRun(loss, names)
     if not run.finite:
         raise ValueError("exercise: the loss or a gradient is infinite or nan at these inputs; choose others")
     return [run]
 
 
-def _on(run: Run, chosen: list[tuple[int, np.ndarray]], of: str, everything: bool) -> Iterator[list[Wanted]]:
-    """What was asked for, on the tape of a run; if that is everything, then also the lines between (arrays: at once the named)."""
-    found = [(run.tape[place], places) for place, places in chosen]
+def _on(run: ScalarRun, chosen: list[tuple[int, np.ndarray]], kind: str, everything: bool) -> Iterator[list[Wanted]]:
+    """What was asked for, on the tape of a run; if that is everything, then also the lines between."""
+    asked = [(run.tape[place], places) for place, places in chosen]
     inside = (
         [x for x in reversed(run.tape) if x.primitive and not x.constant and x is not run.loss] if everything else []
     )
@@ -269,6 +289,6 @@ def _on(run: Run, chosen: list[tuple[int, np.ndarray]], of: str, everything: boo
     named = [x for x in inside if x.name or id(x) in run.symbols.names]
     whole = lambda lines: [(x, np.arange(x.size)) for x in lines]
     alive = lambda wanted: [(x, at) for x, at in wanted if np.any(run.gradient[run.flat.scalars(x)] != 0)]
-    yield alive(found + (whole(named) if of == "arrays" else []))
+    yield alive(asked + (whole(named) if kind == "arrays" else []))
     if inside:
-        yield alive(found + whole(inside))
+        yield alive(asked + whole(inside))

@@ -1,7 +1,7 @@
-"""Marking: the answers of a student against the key, blank by blank, with the classic slip where one is evident.
+"""Marking: answers compared with the key, blank by blank, and the slip named where one leads to the number given.
 
-An answer is a number, a fraction as text, or arithmetic as text ("2*(9 - 1)"), read by the tutor's own strict grammar.  As
-many digits as were written must be right.
+An answer is a number, a fraction as text, or arithmetic as text ("2*(9 - 1)"), read by the tutor's own strict grammar.
+As many digits as were written must be right.
 """
 
 from __future__ import annotations
@@ -16,16 +16,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..tutor.formula import Formula, FormulaError
-from .key import Answer, Key
+from ..tutor.bank.slips import SLIPS, slip_of_ratio
+from ..tutor.claim.formula import Formula, FormulaError
 from .sheet import circled
-from .slips import SLIPS, factor
 
 LONGEST = 400  # characters of one answer
 
 
+class Answer(NamedTuple):
+    """The answer to one blank: ``says`` what it is of, ``tolerance`` what rounding may do, ``slips`` (name, number)."""
+
+    number: int
+    answer: Fraction | float
+    says: str
+    tolerance: float = 0.0
+    slips: tuple[tuple[str, Fraction | float], ...] = ()
+
+
 class Mark(NamedTuple):
-    """One blank: ``kind`` is "right", "wrong", "missing" or "unreadable"; ``slip`` the classic mistake, where one fits."""
+    """One blank: ``kind`` is "right", "wrong", "missing" or "unreadable"; ``slip`` the classic slip, where one fits."""
 
     number: int
     kind: str
@@ -40,21 +49,22 @@ class Mark(NamedTuple):
         if self.kind == "unreadable":
             return self.note
         return (
-            (SLIPS[self.slip] if self.slip else "Work it out again, one factor at a time.")
+            (SLIPS[self.slip].nudge if self.slip else "Work it out again, one factor at a time.")
             if self.kind == "wrong"
             else ""
         )
 
 
 class Marks:
-    """What ``ac.check`` says of a filled-in sheet; true if every blank is right.
+    """What ``sheet.mark`` and ``ac.check`` say of a filled-in sheet; true if every blank is right.
 
-    ``kind``: "right", "wrong" or "incomplete" (nothing wrong, something missing); ``blanks``: a Mark for each blank;
-    ``hints``: {"nudge", "locate", "show"}, of which the last has the answers.
+    kind: "right", "wrong" or "incomplete" (nothing wrong, something missing); blanks: a Mark for each blank; hints:
+    {"nudge", "locate", "show"}, of which the last has the answers; answers: the key, {number: answer}; summary, text:
+    in words; status: 0 or 1, for the command line.
     """
 
-    def __init__(self, key: Key, blanks: list[Mark]) -> None:
-        self.key, self.blanks = key, blanks
+    def __init__(self, answers: list[Answer], blanks: list[Mark]) -> None:
+        self.answers, self.blanks = {a.number: a.answer for a in answers}, blanks
         kinds = {mark.kind for mark in blanks}
         self.kind = "wrong" if kinds & {"wrong", "unreadable"} else "incomplete" if "missing" in kinds else "right"
 
@@ -79,11 +89,10 @@ class Marks:
     @property
     def hints(self) -> dict[str, str]:
         off = [mark for mark in self.blanks if mark.kind != "right"]
-        answers = self.key.values
         return {
             "nudge": " ".join(dict.fromkeys(mark.nudge for mark in off if mark.nudge)),
             "locate": " ".join(f"{circled(m.number)} is {m.says}." for m in off),
-            "show": " ".join(f"{circled(m.number)} = {_shown(answers[m.number])}." for m in off),
+            "show": " ".join(f"{circled(m.number)} = {_shown(self.answers[m.number])}." for m in off),
         }
 
     @property
@@ -112,27 +121,28 @@ class Marks:
         return {"text/plain": self.text, "text/html": "\n".join([*parts, "</div>"])}
 
 
-def mark(answers: Any, key: Key) -> Marks:
-    """The marks of ``answers``: {number: answer} (numbers may be text, as in JSON), or a list in the order of the blanks.
+def marks(given: Any, answers: list[Answer]) -> Marks:
+    """The marks of what was ``given``: {number: answer} (numbers may be text), or a list in the order of the blanks.
 
-    None and empty text are missing.  Raises TypeError for anything else, ValueError for a number that the sheet does not have.
+    None and empty text are missing.  Raises TypeError for anything else, ValueError for a number that the sheet does
+    not have.
     """
-    given = _by_number(answers, len(key.answers))
-    return Marks(key, [_mark(given.get(answer.number), answer) for answer in key.answers])
+    numbered = _by_number(given, len(answers))
+    return Marks(answers, [_mark(numbered.get(answer.number), answer) for answer in answers])
 
 
 def _by_number(answers: Any, count: int) -> dict[int, Any]:
     if isinstance(answers, Mapping):
-        found: dict[int, Any] = {}
+        given: dict[int, Any] = {}
         for name, x in answers.items():
             text = str(name).strip().strip("[]")
             text = str(ord(text) - 0x245F) if len(text) == 1 and "①" <= text <= "⑳" else text
             if isinstance(name, bool) or not re.fullmatch(r"\d{1,6}", text) or not 1 <= int(text) <= count:
                 raise ValueError(f"check: there is no blank {str(name)[:40]!r}; the sheet has the blanks 1 to {count}")
-            if int(text) in found:
+            if int(text) in given:
                 raise ValueError(f"check: blank {int(text)} is answered twice")
-            found[int(text)] = x
-        return found
+            given[int(text)] = x
+        return given
     if isinstance(answers, list | tuple | np.ndarray) and np.ndim(np.asarray(answers, object)) == 1:
         if len(answers) > count:
             raise ValueError(f"check: {len(answers)} answers for a sheet with {count} blanks")
@@ -157,7 +167,7 @@ def _mark(given: Any, answer: Answer) -> Mark:
 
 
 def _read(given: Any) -> tuple[Fraction | float | None, float]:
-    """An answer as a number, and how much its last digit leaves open; ValueError or TypeError with what is wrong with it."""
+    """An answer as a number, and how much its last digit leaves open; ValueError or TypeError with what is wrong."""
     if given is None or (isinstance(given, str) and not given.strip()):
         return None, 0.0
     if isinstance(given, str):
@@ -224,7 +234,7 @@ def _slip(given: Fraction | float, answer: Answer, slack: float) -> str:
         scale = answer.tolerance / abs(truth) * abs(float(leads_to))
         if _equal(given, leads_to, max(slack, min(scale, 1e-3 * abs(float(leads_to))))):
             return name
-    return factor(x / truth)
+    return slip_of_ratio(x / truth)
 
 
 def _short(given: Any) -> str:

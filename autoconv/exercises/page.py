@@ -1,4 +1,5 @@
-"""A sheet as one HTML page: formulas as MathML, the graph as SVG, a field for each answer; nothing is loaded from elsewhere.
+"""A sheet as one HTML page: formulas as MathML, the graph as SVG, a field for each answer; nothing is loaded from
+elsewhere.
 
 The page does not know the answers: its button saves what was filled in as a file, which the key marks.
 """
@@ -14,7 +15,7 @@ from ..render.latex import Expression
 from ..render.mathml import mathml
 from ..render.page import html_page
 from ..render.text import clean
-from .key import Answer
+from .marking import Answer
 from .paper import equation_latex, lead, picture_of, remarks, tables
 from .sheet import Blanked, Equation, Grid, Listed, Part, Prose, circled
 

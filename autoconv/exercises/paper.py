@@ -1,14 +1,16 @@
-"""A sheet as Markdown, for a file, a notebook's cells, or anything that shows Markdown with formulas."""
+"""A sheet as Markdown, and as a notebook: its parts in cells, one cell to fill in, one that marks it with the key."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from ..render.latex import Expression
 from ..render.text import clean
-from .key import Answer
+from .marking import Answer
 from .picture import svg
 from .sheet import Blanked, Cell, Equation, Grid, Listed, Part, Picture, Prose
 
@@ -64,8 +66,8 @@ def lead(part: Equation) -> str:
 
 def written(row: list[Expression | Cell], blanked: Blanked) -> Expression:
     """A row of formulas and numbers."""
-    made = [blanked.written(piece) if isinstance(piece, Cell) else piece for piece in row]
-    return Expression("".join(x.latex for x in made), "".join(x.text for x in made))
+    pieces = [blanked.written(piece) if isinstance(piece, Cell) else piece for piece in row]
+    return Expression("".join(x.latex for x in pieces), "".join(x.text for x in pieces))
 
 
 def tables(grid: Grid) -> Iterator[tuple[Expression, np.ndarray]]:
@@ -115,10 +117,48 @@ def _nodes(part: Picture, blanked: Blanked) -> str:
 
 def picture_of(blanked: Blanked) -> str | None:
     """The sheet's graph as SVG, if it has one."""
-    found = [part for part in blanked.parts if isinstance(part, Picture)]
-    return svg(found[0], blanked) if found else None
+    pictures = [part for part in blanked.parts if isinstance(part, Picture)]
+    return svg(pictures[0], blanked) if pictures else None
 
 
 def _plain(words: str) -> str:
     """Text in a Markdown table: nothing in it is markup."""
     return "".join(f"&#{ord(c)};" if c in "|<>&`*_[]\\$~#" else c for c in clean(words))
+
+
+# ---- a notebook, written as JSON of format 4 without help of another package
+
+
+def notebook(blanked: Blanked, answers: list[Answer], key: str) -> dict[str, Any]:
+    """The notebook as a dict for ``json.dump``; ``key`` is the name of the key file beside it."""
+    texts = ["\n\n".join([f"# {blanked.sheet.title}", *remarks(blanked)])]
+    heading: list[str] = []
+    for part in blanked.parts:
+        if isinstance(part, Prose) and part.kind == "heading":
+            heading = [part_markdown(part, blanked)]
+            continue
+        picture = None
+        if isinstance(part, Picture):
+            drawn = b64encode((picture_of(blanked) or "").encode()).decode()
+            picture = f"data:image/svg+xml;base64,{drawn}"
+        texts.append("\n\n".join([*heading, part_markdown(part, blanked, picture)]))
+        heading = []
+    how = 'A number, a fraction as "3/2", or arithmetic as "2*(9 - 1)"; None is not answered yet.'
+    texts.append(f"## Your answers\n\n{how}")
+    rows = [f"    {a.number}: None,  # {a.says}" for a in answers]
+    fill = "\n".join(["answers = {", *rows, "}"])
+    marks = f"import autoconv as ac\n\nac.check(answers, of=ac.exercise_key({key!r}))"
+    cells: list[dict[str, Any]] = [_cell("markdown", n, text) for n, text in enumerate(texts)]
+    for source in (fill, marks):
+        cells.append(_cell("code", len(cells), source, execution_count=None, outputs=[]))
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return {
+        "cells": cells,
+        "metadata": {"kernelspec": kernel, "language_info": {"name": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+def _cell(kind: str, number: int, source: str, **more: Any) -> dict[str, Any]:
+    return {"cell_type": kind, "id": f"exercise-{number}", "metadata": {}, "source": source.splitlines(True), **more}

@@ -1,4 +1,4 @@
-"""Blanks in the graph: values and gradients of scalars as numbered boxes, in the whole graph or in a slice of a large one.
+"""Blanks in the graph: values and gradients of scalars as numbered boxes, in the whole graph or in a slice of it.
 
 In a slice down from an element every reader is there, so that gradients follow from the local derivatives on the edges.
 """
@@ -17,29 +17,29 @@ import numpy as np
 from ..render.drawing import draw
 from ..render.node import Edge, Node
 from ..tape import Tensor
+from ..tutor.bank.slips import slips_of
 from ..views.graph.graph import Graph, graph
 from .equations import spread
 from .given import gradient_cell, program, value_cell
-from .run import Run
+from .run import ScalarRun
 from .sheet import Blanked, Candidate, Cell, Picture, Prose, Quantity, Sheet, shown
-from .slips import slips_of
 
 NODES = (60, 150, 400)  # boxes of a picture: such as a student can follow, or else more
 SLICES, WORK = 16, 1_000_000  # that are tried, and scalars that are gone through for them
 
 
 def pictured(
-    run: Run, wanted: Sequence[tuple[Tensor, np.ndarray]], count: int, rng: np.random.Generator
+    run: ScalarRun, wanted: Sequence[tuple[Tensor, np.ndarray]], count: int, rng: np.random.Generator
 ) -> Sheet | None:
-    """A sheet with one graph of scalars: the whole one, or the slice with the most gradients to ask for; None if all are too large."""
+    """A sheet with one graph of scalars: the whole one, or the slice with most gradients; None if all are too large."""
     best: tuple[tuple[int, int], Sheet] | None = None
     drawn = list(_graphs(run, wanted, rng))
     for low, high in pairwise((0, *NODES)):
         if best is not None and best[0][1] == count:
             break
-        for made in drawn:
-            if low < len(made.nodes) <= high:
-                sheet = _sheet(run, made)
+        for drawing in drawn:
+            if low < len(drawing.nodes) <= high:
+                sheet = _sheet(run, drawing)
                 there = sheet.available()
                 different = {shown(sheet.candidates[q].value) for q in there if q[0] == "gradient"}
                 quality = min(len(different), count), min(len(there), count)
@@ -48,7 +48,7 @@ def pictured(
     return best[1] if best else None
 
 
-def _graphs(run: Run, wanted: Sequence[tuple[Tensor, np.ndarray]], rng: np.random.Generator) -> Iterator[Graph]:
+def _graphs(run: ScalarRun, wanted: Sequence[tuple[Tensor, np.ndarray]], rng: np.random.Generator) -> Iterator[Graph]:
     """The whole graph if it can be drawn, and slices from elements chosen at random, one of each tensor in turn."""
     if len(run.flat) < 20 * NODES[-1] and (whole := _drawn(run)):
         yield whole
@@ -60,27 +60,27 @@ def _graphs(run: Run, wanted: Sequence[tuple[Tensor, np.ndarray]], rng: np.rando
     for _, k, p in sorted(places)[: min(SLICES, 1 + WORK // len(run.flat))]:
         x = wanted[k][0]
         if run.gradient[run.flat.scalars(x).ravel()[p]]:
-            made = _drawn(run, focus=(x, np.unravel_index(p, x.shape)), direction="down")
-            if made:
-                yield made
+            drawing = _drawn(run, focus=(x, np.unravel_index(p, x.shape)), direction="down")
+            if drawing:
+                yield drawing
 
 
-def _drawn(run: Run, **focus: Any) -> Graph | None:
+def _drawn(run: ScalarRun, **focus: Any) -> Graph | None:
     try:
-        made = graph(run.loss, zoom="scalars", names=run.names, open=False, layout="own", **focus)
+        drawing = graph(run.loss, zoom="scalars", names=run.names, open=False, layout="own", **focus)
     except ValueError:  # too many scalars to draw
         return None
-    return made if 2 < len(made.nodes) <= NODES[-1] else None
+    return drawing if 2 < len(drawing.nodes) <= NODES[-1] else None
 
 
-def _sheet(run: Run, made: Graph) -> Sheet:
+def _sheet(run: ScalarRun, drawing: Graph) -> Sheet:
     """The numbers of a graph's boxes, and which of them follow from the others."""
-    scalar = {node.id: int(node.id[1:]) for node in made.nodes}
+    scalar = {node.id: int(node.id[1:]) for node in drawing.nodes}
     readers: dict[str, list[tuple[int, Edge]]] = {}
     slopes: dict[int, Cell] = {}
     coverable: set[Quantity] = set()
-    inside = {node.id: not node.note for node in made.nodes}
-    for n, edge in enumerate(made.edges):
+    inside = {node.id: not node.note for node in drawing.nodes}
+    for n, edge in enumerate(drawing.edges):
         if not edge.slope:
             continue
         quantity = ("slope", scalar[edge.source], scalar[edge.target], edge.operand)
@@ -90,7 +90,7 @@ def _sheet(run: Run, made: Graph) -> Sheet:
             coverable.add(quantity)
     candidates: dict[Quantity, Candidate] = {}
     numbers: dict[str, tuple[Cell | None, Cell | None]] = {}
-    for node in made.nodes:
+    for node in drawing.nodes:
         i = scalar[node.id]
         up = gradient_cell(run, i) if node.gradient is not None else None
         numbers[node.id] = value_cell(run, i), up
@@ -101,7 +101,7 @@ def _sheet(run: Run, made: Graph) -> Sheet:
             above = [run.gradient[scalar[edge.target]] for _, edge in readers[node.id]]
             says = f"d{run.context.of.text}/d({node.title})"
             candidates[up.quantity] = Candidate(up.value, says, spread(local, above), slips_of(up.value, local, above))
-    picture = Picture(made.nodes, made.edges, numbers, slopes, "The graph of an exercise")
+    picture = Picture(drawing.nodes, drawing.edges, numbers, slopes, "The graph of an exercise")
     listed = program(run)
     return Sheet(
         "A graph with blanks",
@@ -115,7 +115,7 @@ def _sheet(run: Run, made: Graph) -> Sheet:
     )
 
 
-def _slope(run: Run, source: int, target: int, edge: Edge) -> Any:
+def _slope(run: ScalarRun, source: int, target: int, edge: Edge) -> Any:
     """The local derivative on an edge, exact where the run is; of a closed definition as the picture has it."""
     flat = run.flat
     first, last = int(flat.start[target]), int(flat.start[target + 1])
@@ -126,7 +126,7 @@ def _slope(run: Run, source: int, target: int, edge: Edge) -> Any:
     return Fraction(text) if run.exact else float(text)
 
 
-def _rounding(run: Run, i: int) -> float:
+def _rounding(run: ScalarRun, i: int) -> float:
     """By how much a value moves if what it was computed from is rounded to four digits."""
     flat = run.flat
     here = slice(int(flat.start[i]), int(flat.start[i + 1]))
@@ -150,9 +150,10 @@ def svg(picture: Picture, blanked: Blanked) -> str:
     return re.sub(r'<text ([^>]*?)x="([\d.]+)" y="([\d.]+)"([^>]*)>([①-⑳]|\[\d+\])([^<]*)</text>', _boxed, drawn)
 
 
-def _boxed(found: re.Match[str]) -> str:
+def _boxed(blank: re.Match[str]) -> str:
     """A blank with a frame around it."""
-    x, y, words = float(found[2]), float(found[3]), found[5]
+    x, y, words = float(blank[2]), float(blank[3]), blank[5]
     width = 24 if len(words) == 1 else 8 * len(words)
-    frame = f'<rect class="ac-constant" x="{x - 3:g}" y="{y - 10.5:g}" width="{width}" height="13.5" rx="2" stroke-width="1"/>'
-    return frame + found[0]
+    where = f'x="{x - 3:g}" y="{y - 10.5:g}" width="{width}" height="13.5"'
+    frame = f'<rect class="ac-constant" {where} rx="2" stroke-width="1"/>'
+    return frame + blank[0]

@@ -1,5 +1,8 @@
-"""One run of a loss as an exercise sees it: all its scalars with value, local derivatives and gradient, in exact fractions
-where the arithmetic allows it."""
+"""One run of a loss as an exercise sees it: all its scalars with value, local derivatives and gradient.
+
+In exact fractions where the arithmetic allows it.  A loss recorded in Scalars becomes a tape of Tensors first
+(``as_tensor``), so that one kind of tape is enough.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from .. import arrays
-from ..scalar import FlatTape, expand
+from ..scalar import FlatTape, Scalar, expand
 from ..scalar.blocks import CONSTANT, INPUT, SUM
-from ..tape import Tape, Tensor
-from ..tutor.replay import replay
+from ..tape import Tape, Tensor, constant, tensor
+from ..tutor.run.replay import replay
 from ..views.equations.analysis import analysed
 from ..views.equations.terms import Context
 from ..views.lines import is_number, variables
@@ -22,10 +25,11 @@ from ..views.lines import is_number, variables
 LARGEST_DENOMINATOR = 10_000  # of a number that stands in a program, as 1/9 in a mean
 
 
-class Run:
-    """A loss at one set of inputs.
+class ScalarRun:
+    """A loss at one set of inputs, scalar by scalar.
 
-    ``flat`` has its scalars, ``context`` their names and sums; ``exact`` says whether all numbers are exact fractions.
+    flat: its scalars, with values and local derivatives; gradient: dL/d(each of them), in the same order; context:
+    their names, and the sums that ``ac.explain`` writes.  exact: whether all numbers are exact fractions.
     """
 
     def __init__(
@@ -47,16 +51,16 @@ class Run:
         """Whether what was computed is finite; constants may be infinite (to be compared with)."""
         if self.exact:
             return True
-        made = [
+        values = [
             self.flat.value[block.first : block.first + block.count]
             for block in self.flat.blocks
             if not block.line.constant
         ]
-        return bool(all(np.isfinite(v).all() for v in made) and np.isfinite(self.gradient).all())
+        return bool(all(np.isfinite(v).all() for v in values) and np.isfinite(self.gradient).all())
 
     def boundary(self, end: int, most: int = 64) -> list[int] | None:
-        """The elements that the step to scalar ``end`` reads: from their values its local derivatives follow; None if too many."""
-        flat, found, waiting, met = self.flat, dict[int, None](), [end], {end}
+        """The elements that the step to scalar ``end`` reads, from which its slopes follow; None if too many."""
+        flat, read, waiting, met = self.flat, dict[int, None](), [end], {end}
         while waiting:
             i = waiting.pop()
             for o in flat.operands[flat.start[i] : flat.start[i + 1]].tolist():
@@ -66,17 +70,16 @@ class Run:
                 block = self.symbols.block(o)
                 if (not block.operation.arity and block.operation is not SUM) or self.symbols.stops[o]:
                     if not (block.operation is CONSTANT and is_number(block.line)):
-                        found[o] = None
+                        read[o] = None
                 else:
                     waiting.append(o)
-            if len(found) > most or len(met) > 50 * most:
+            if len(read) > most or len(met) > 50 * most:
                 return None
-        return sorted(found)
+        return sorted(read)
 
 
 def replayed(tape: Tape, values: Mapping[Tensor, Any]) -> dict[int, Tensor]:
-    """The lines of ``tape`` again in floats, by id of the old line, on other ``values`` of its leaves, with all that views know
-    lines by."""
+    """The lines of ``tape`` again in floats, by id, on other ``values`` of its leaves, with all that views read."""
     lines = replay(tape, {line: np.asarray(v, dtype=float) for line, v in values.items()})
     for old in tape:
         new = lines[id(old)]
@@ -86,8 +89,8 @@ def replayed(tape: Tape, values: Mapping[Tensor, Any]) -> dict[int, Tensor]:
     return lines
 
 
-def rerun(tape: Tape, values: Mapping[Tensor, Any], names: Mapping[str, Any]) -> Run:
-    """A run on other ``values`` of the leaves, in fractions where it can be: floats carry names and scopes, fractions the numbers.
+def rerun(tape: Tape, values: Mapping[Tensor, Any], names: Mapping[str, Any]) -> ScalarRun:
+    """A run on other ``values`` of the leaves, in fractions where it can be.
 
     Raises ZeroDivisionError where the program divides by zero.
     """
@@ -96,7 +99,7 @@ def rerun(tape: Tape, values: Mapping[Tensor, Any], names: Mapping[str, Any]) ->
     named = {n: lines[id(x)] if isinstance(x, Tensor) and id(x) in lines else x for n, x in names.items()}
     loss = lines[id(tape.outputs[0])]
     flat = expand(loss)
-    return Run(loss, named, exactly(flat, leaves) or flat)
+    return ScalarRun(loss, named, exactly(flat, leaves) or flat)
 
 
 def exactly(flat: FlatTape, leaves: Mapping[int, np.ndarray]) -> FlatTape | None:
@@ -156,12 +159,37 @@ def fractions(array: np.ndarray) -> np.ndarray | None:
     """The numbers of a program as fractions (0.1111 is 1/9), or None if one has no small denominator."""
     if array.dtype == object:
         return arrays.exact(array)
-    found = [
+    near = [
         Fraction(float(v)).limit_denominator(LARGEST_DENOMINATOR) if np.isfinite(v) else None for v in array.ravel()
     ]
-    made = np.empty(array.size, object)
-    for k, (f, v) in enumerate(zip(found, array.ravel().tolist(), strict=True)):
+    exact = np.empty(array.size, object)
+    for k, (f, v) in enumerate(zip(near, array.ravel().tolist(), strict=True)):
         if f is None or abs(float(f) - v) > 1e-7 * min(1.0, abs(v) or 1.0):
             return None
-        made[k] = f
-    return made.reshape(array.shape)
+        exact[k] = f
+    return exact.reshape(array.shape)
+
+
+# ---- a loss recorded in Scalars
+
+
+def as_tensor(y: Scalar, names: Mapping[str, Any]) -> tuple[Tensor, dict[str, Any], dict[int, Tensor]]:
+    """The same calculation on Tensors, with names for its lines, and id(input Scalar) -> its Tensor."""
+    flat = expand(y)
+    lines: list[Tensor] = []
+    inputs: dict[int, Tensor] = {}
+    called = {id(x): name for name, x in reversed(list(names.items())) if isinstance(x, Scalar)}
+    for i in range(len(flat)):
+        row = flat[i]
+        primitive = flat.operations[int(flat.operation[i])].primitive
+        leaf = flat.leaves.get(i)
+        if primitive is not None:
+            line = primitive(*[lines[k] for k in row.operands], **row.params)
+            line.name = flat.names.get(i)
+        elif leaf is not None:
+            line = tensor(float(row.value), name=getattr(leaf, "name", None) or called.get(id(leaf)))
+            inputs[id(leaf)] = line
+        else:
+            line = constant(float(row.value))
+        lines.append(line)
+    return lines[int(flat.output)], {}, inputs

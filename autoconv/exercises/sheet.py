@@ -1,7 +1,8 @@
-"""A sheet: numbers in equations, grids and pictures, each known by what it is, and the choice of those that are blanked.
+"""A sheet: numbers in equations, grids and pictures, each known by what it is, and the choice of the blanks.
 
 A quantity is what a number is ("gradient" of a scalar, its "value", a "local" derivative), so that one quantity at two
-places is blanked at both.  A number that also stands elsewhere as another quantity is not asked for: it would be given away.
+places is blanked at both.  A number that also stands elsewhere as another quantity is not asked for: it would be given
+away.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ class Cell(NamedTuple):
 class Candidate(NamedTuple):
     """A number that can be worked out from the rest of the sheet.
 
-    says: what it is, as "dC/dw[0,0]".  spread: by how much it moves if every number it is worked out from is rounded to four
-    digits.  slips: (name of a classic slip, what it leads to).
+    says: what it is, as "dC/dw[0,0]".  spread: by how much it moves if every number it is worked out from is rounded to
+    four digits.  slips: (name of a classic slip, what it leads to).
     """
 
     value: Any
@@ -57,7 +58,7 @@ class Prose:
 
 @dataclass
 class Grid:
-    """An array under its name; ``index`` says whether its elements are counted from 1 (flat subscripts)."""
+    """An array under its name; ``flat`` says whether its elements are counted from 1, row by row."""
 
     name: Expression
     cells_: np.ndarray
@@ -79,8 +80,10 @@ class Listed:
 
 @dataclass
 class Equation:
-    """left = symbols = numbers = result: ``rows`` of formulas and cells; ``needs`` are the values that its symbols speak
-    of, ``result`` what it is an equation of."""
+    """left = symbols = numbers = result, as ``rows`` of formulas and cells.
+
+    result: the quantity that it is an equation of.  needs: the values that its symbols speak of.
+    """
 
     left: Expression
     rows: list[list[Expression | Cell]]
@@ -93,7 +96,7 @@ class Equation:
 
 @dataclass
 class Picture:
-    """A graph: ``numbers`` has the cells of each node's (value, gradient), ``slopes`` those of the edges, by their numbers."""
+    """A graph: ``numbers`` has the cells of each node's (value, gradient), ``slopes`` those of the edges by number."""
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
@@ -113,8 +116,8 @@ Part = Prose | Grid | Listed | Equation | Picture
 class Sheet:
     """Parts with numbers, and which of them can be asked for.
 
-    coverable: numbers that may be covered without being asked for.  complete: the parts that are given besides (values and
-    names), for the parts that are kept.
+    coverable: numbers that may be covered without being asked for.  complete: the parts that are given besides (values
+    and names), for the parts that are kept.
     """
 
     title: str
@@ -132,14 +135,14 @@ class Sheet:
         sizes = [abs(float(c.value)) for c in self.candidates.values()]
         least = 0.0 if self.exact else SMALLEST * max([s for s in sizes if np.isfinite(s)], default=0.0)
         hideable = self.candidates.keys() | self.coverable
-        found = []
+        there = []
         for cell in cells([*self.complete(self.parts), *self.parts]):
             known = self.candidates.get(cell.quantity)
             if known is None or not abs(cell.value) > least or not steady(known, self.exact):
                 continue
             if np.isfinite(float(cell.value)) and all(q in hideable for q in kinds[shown(cell.value)]):
-                found.append(cell.quantity)
-        return list(dict.fromkeys(found))
+                there.append(cell.quantity)
+        return list(dict.fromkeys(there))
 
     def alone(self) -> list[Quantity]:
         """Those of them whose number looks like no other on the sheet: nothing has to be covered for them."""
@@ -148,10 +151,10 @@ class Sheet:
 
     def _same(self) -> dict[str, dict[Quantity, None]]:
         """The quantities that look alike, by what they look like."""
-        found: dict[str, dict[Quantity, None]] = {}
+        alike: dict[str, dict[Quantity, None]] = {}
         for cell in cells([*self.complete(self.parts), *self.parts]):
-            found.setdefault(shown(cell.value), {})[cell.quantity] = None
-        return found
+            alike.setdefault(shown(cell.value), {})[cell.quantity] = None
+        return alike
 
     def blanked(self, count: int, rng: np.random.Generator) -> Blanked:
         """``count`` blanks drawn at random, gradients before values, and first those whose number is alone of its kind.

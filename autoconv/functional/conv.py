@@ -12,11 +12,10 @@ from typing import Any
 
 from .. import primitives as p
 from ..shapes import Ints, Layout, Padding, Shape, Slide, per_dimension, slide, transposed_size
+from .axes import POSITION, WINDOW
 from .composed import composed
 from .frames import Images, view, zero_pad
 from .linalg import same_dtype
-
-POSITION, WINDOW = "xyz", "ijk"
 
 
 class Kernel:

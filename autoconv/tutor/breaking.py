@@ -1,7 +1,8 @@
-"""``ac.break_it``: the tutor's switches used openly: a true and a broken sweep side by side, and the first line where they differ."""
+"""``ac.break_it``: a mistake of the bank made on purpose, the true and the broken sweep side by side."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from html import escape
 from typing import Any, NamedTuple
@@ -11,14 +12,15 @@ import numpy as np
 from ..backward import steps
 from ..render.text import numbers
 from ..tape import Tape, Tensor, describe
-from .claim import Names
-from .describe import where
-from .mistakes import BANK, Mistake, find
-from .replay import Study
+from .bank import BANK, Mistake, find
+from .bank.mistake import Injection
+from .claim.claim import Names
+from .run.replay import Run
+from .search.describe import where
 
 
-class Row(NamedTuple):
-    """One step of both sweeps: the line, and its cotangent by the true and by the broken one (None: it received none)."""
+class ComparedStep(NamedTuple):
+    """One step of both sweeps: the line, and its cotangent by the true and the broken one (None: it received none)."""
 
     line: Tensor
     place: str
@@ -34,26 +36,32 @@ class Row(NamedTuple):
 
 
 class Broken:
-    """Both sweeps: ``rows`` from the loss down, ``first`` the first Row that differs (or None), ``true`` and ``broken`` the
-    gradients of the inputs by name (or by Tensor), ``mistake``, ``way`` and ``at``: what was switched on, and where;
-    ``ways``: the variants that there are."""
+    """What ``ac.break_it`` returns: the true sweep and the broken one, step by step.
 
-    def __init__(self, mistake: Mistake, way: str, ways: list[str], at: str, rows: list[Row], names: Names) -> None:
-        self.mistake, self.way, self.ways, self.at, self.rows = mistake, way, ways, at, rows
+    rows: one for each step, from the loss down, with its line, its place in words, and the cotangents ``true`` and
+    ``broken``, both of the line's shape; first: the first of them that differs, or None.  true, broken: the gradients
+    of the inputs, by name (or by Tensor).  mistake, variant, at: what was switched on, and where; variants: those that
+    there are. text: the table.
+    """
+
+    def __init__(
+        self, mistake: Mistake, variant: str, variants: list[str], at: str, rows: list[ComparedStep], names: Names
+    ) -> None:
+        self.mistake, self.variant, self.variants, self.at, self.rows = mistake, variant, variants, at, rows
         leaves = [row for row in rows if row.line.primitive is None]
         key = lambda row: names.of.get(id(row.line)) or row.line
         self.true = {key(row): row.true for row in leaves}
         self.broken = {key(row): np.zeros_like(row.true) if row.broken is None else row.broken for row in leaves}
 
     @property
-    def first(self) -> Row | None:
+    def first(self) -> ComparedStep | None:
         return next((row for row in self.rows if row.differs), None)
 
     @property
     def text(self) -> str:
         """A table of the steps, the first difference marked."""
-        way = f"; {self.way}" if self.way else ""
-        rows = [f"{self.mistake.name} ({self.at}{way}): {self.mistake.says}"]
+        variant = f"; {self.variant}" if self.variant else ""
+        rows = [f"{self.mistake.name} ({self.at}{variant}): {self.mistake.says}"]
         first = self.first
         wide = max(len(row.place) for row in self.rows)
         for row in self.rows:
@@ -91,58 +99,80 @@ def break_it(
     loss: Tensor,
     mistake: str = "kernel not rotated",
     at: Any = None,
-    way: str | None = None,
+    variant: str | None = None,
     names: Mapping[str, Any] | None = None,
+    *,
+    way: str | None = None,
 ) -> Broken:
-    """Sweep twice, once rightly and once with a mistake, and lay the steps side by side.
+    """Sweep back from the loss twice, once rightly and once with a mistake, and lay the steps side by side.
 
-    mistake: a name of ``ac.mistakes()``.  at: where it is made: None for everywhere it can be, a Tensor (the line whose
-    rule is wrong, or the tensor whose gradient is), or the name of a call, as in "conv2d".  way: which variant, for
-    mistakes that have several (default: the first).  names: as in names=locals().
-    Raises ValueError for an unknown mistake or way, and where the mistake cannot be made.
+        x_bar = sum over the lines that read x of vjp(y_bar): in the broken sweep one vjp, or one such sum, is another
+
+    loss: one number.  mistake: a name of ``ac.mistakes()``.  at: where it is made: None for everywhere it can be, a
+    Tensor (the line whose rule is wrong, or the tensor whose gradient is), or the name of a call, as in "conv2d".
+    variant: for mistakes that can be made in several ways, which (default: the first).  names: as in names=locals().
+    Raises ValueError for a loss that is not one differentiable number, an unknown mistake or variant, and where the
+    mistake cannot be made; TypeError for an ``at`` of another type.
+
+    The mistakes are those that ``ac.check`` looks for: mutations of the sweep, as in mutation testing (DeMillo, Lipton
+    and Sayward, Hints on Test Data Selection, 1978).
+
+    >>> import autoconv as ac
+    >>> w = ac.tensor([1.0, 2.0], name="w")
+    >>> broken = ac.break_it(ac.sum(w * w), "only one of several paths")
+    >>> print(broken.true["w"], broken.broken["w"])
+    [2. 4.] [1. 2.]
     """
+    if way is not None:
+        warnings.warn("break_it: way= is called variant= now", DeprecationWarning, stacklevel=2)
+        variant = way
     if not isinstance(loss, Tensor) or loss.size != 1 or loss.constant:
-        found = describe(loss) if isinstance(loss, Tensor) else type(loss).__name__
-        raise ValueError(f"break_it: the loss must be one differentiable number, found {found}")
+        given = describe(loss) if isinstance(loss, Tensor) else type(loss).__name__
+        raise ValueError(f"break_it: the loss must be one differentiable number, found {given}")
     entry = find(mistake)
     tape = Tape(loss)
     known = Names(tape, names)
-    study = Study(tape, None)
-    plants = list(entry.plants(study))
-    if not plants:
+    run = Run(tape, None)
+    injections = list(entry.injections(run))
+    if not injections:
         raise ValueError(f"break_it: there is no place on this tape where {mistake!r} could be made")
-    ways = list(dict.fromkeys(plant.way for plant in plants))
-    if way is not None and way not in ways:
-        raise ValueError(f"break_it: {mistake!r} has no way {way!r} here; it has {', '.join(map(repr, ways))}")
-    chosen = [p for p in plants if at is None or _meant(at, p, study, tape)]
+    variants = list(dict.fromkeys(injection.variant for injection in injections))
+    if variant is not None and variant not in variants:
+        raise ValueError(
+            f"break_it: {mistake!r} has no variant {variant!r} here; it has {', '.join(map(repr, variants))}"
+        )
+    chosen = [p for p in injections if at is None or _meant(at, p, run, tape)]
     if not chosen:
-        places = dict.fromkeys(where(tape, tape[study.position(p.line)], known) for p in plants)
+        places = dict.fromkeys(where(tape, tape[run.position(p.line)], known) for p in injections)
         raise ValueError(f"break_it: {mistake!r} cannot be made there; it can be made {'; '.join(places)}")
-    way = chosen[0].way if way is None else way
-    chosen = [p for p in chosen if p.way == way]
+    variant = chosen[0].variant if variant is None else variant
+    chosen = [p for p in chosen if p.variant == variant]
     if not chosen:
-        raise ValueError(f"break_it: {mistake!r} cannot be made in the way {way!r} at that place")
-    rules = entry.everywhere(study, way) if at is None else chosen[0].rules()
-    place = "everywhere" if at is None else where(tape, tape[study.position(chosen[0].line)], known)
+        raise ValueError(f"break_it: {mistake!r} cannot be made in the variant {variant!r} at that place")
+    rules = entry.everywhere(run, variant) if at is None else chosen[0].rules()
     with np.errstate(all="ignore"):
-        walked = {id(s.line): s.cotangent for s in steps(study.loss, None, np.ones(study.loss.shape), rules=rules)}
+        broken = {id(s.line): s.cotangent for s in steps(run.loss, None, np.ones(run.loss.shape), rules=rules)}
     rows = []
-    for step in study.steps:
-        line = tape[study.position(step.line)]
-        rows.append(Row(line, where(tape, line, known).removeprefix("at "), step.cotangent, walked.get(id(step.line))))
-    return Broken(entry, way, ways, place, rows, known)
+    for step in run.steps:
+        line = tape[run.position(step.line)]
+        place = where(tape, line, known).removeprefix("at ")
+        rows.append(ComparedStep(line, place, step.cotangent, broken.get(id(step.line))))
+    made_at = "everywhere" if at is None else where(tape, tape[run.position(chosen[0].line)], known)
+    return Broken(entry, variant, variants, made_at, rows, known)
 
 
-def _meant(at: Any, plant: Any, study: Study, tape: Tape) -> bool:
-    """Whether a plant lies at a call's name, at a line, or at the operand that a line reads."""
+def _meant(at: Any, injection: Injection, run: Run, tape: Tape) -> bool:
+    """Whether an injection lies at a call's name, at a line, or at the operand that a line reads."""
     if isinstance(at, str):
-        return plant.line.scope is not None and at in [s.name for s in plant.line.scope.path]
+        return injection.line.scope is not None and at in [s.name for s in injection.line.scope.path]
     if not isinstance(at, Tensor):
         raise TypeError(f"break_it: at must be a Tensor, the name of a call or None; found {type(at).__name__}")
-    if id(at) not in study.lines:
+    if id(at) not in run.lines:
         raise ValueError(f"break_it: {describe(at)} is not on the tape of this loss")
-    line = study.of(at)
-    return plant.line is line or (plant.k is not None and _through(plant.line.operands[plant.k]) is line)
+    line = run.of(at)
+    return injection.line is line or (
+        injection.k is not None and _through(injection.line.operands[injection.k]) is line
+    )
 
 
 def _through(x: Tensor) -> Tensor:
@@ -164,5 +194,12 @@ class Mistakes(dict[str, str]):
 
 
 def mistakes() -> Mistakes:
-    """The names of all mistakes that the tutor knows and can make, and what each one does."""
+    """The names of all mistakes that the tutor knows and can make, and what each one does: {name: what}.
+
+    ``ac.check`` looks for them, ``ac.break_it(y, name)`` makes one.
+
+    >>> import autoconv as ac
+    >>> ac.mistakes()["upstream gradient forgotten"]
+    'the local derivative was taken, but not multiplied with what arrives from above'
+    """
     return Mistakes({name: m.says for name, m in BANK.items()})

@@ -2,101 +2,159 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
-from typing import Any, overload
+from typing import Any, Protocol, TypeVar, overload
 
 import numpy as np
 
-from ..exercises.key import Key
-from ..exercises.marking import Marks, mark
 from ..tape import Tape, Tensor, describe
-from . import answers
-from .claim import Claim, Names, finite, rounding
-from .fit import Tolerance, equal, scale_of
-from .replay import Study
+from .answers import right, simple
+from .answers.wrong import wrong
+from .claim.case import Case, target
+from .claim.claim import Claim, Names, finite, rounding
+from .claim.compare import Tolerance, equal, scale_of
+from .run.replay import Run
 from .verdict import Verdict
+
+Marks = TypeVar("Marks", covariant=True)
+
+
+class Marking(Protocol[Marks]):
+    """What marks its own answers: a worksheet, or the key of one."""
+
+    def mark(self, answers: Any) -> Marks: ...
 
 
 @overload
-def check(claim: Any, of: Key) -> Marks: ...
+def check(claim: Any, /, *, of: Marking[Marks]) -> Marks: ...
+
+
+@overload
+def check(sheet: Marking[Marks], answers: Any, /) -> Marks: ...
 
 
 @overload
 def check(
-    claim: Any, of: Tensor, wrt: Any = None, names: Mapping[str, Any] | None = None, rtol: float | None = None
+    claim: Any,
+    /,
+    *,
+    of: Tensor,
+    wrt: Any = None,
+    names: Mapping[str, Any] | None = None,
+    rtol: float | None = None,
 ) -> Verdict: ...
 
 
-def check(claim: Any, of: Any, wrt: Any = None, names: Any = None, rtol: float | None = None) -> Verdict | Marks:
-    """Compare a claimed gradient d of / d wrt with the true one, element by element, and find what went wrong.
+@overload
+def check(
+    y: Tensor, claim: Any, /, wrt: Any = None, names: Mapping[str, Any] | None = None, rtol: float | None = None
+) -> Verdict: ...
 
-    claim: an array of wrt's shape; one number (with ``wrt=w[0, 0]``); a shape, as in (3, 3); a rule in a word ("sum", "mean",
-    "same for all"); a function of the tensors, by their names, that returns an array; a formula as text, as in
-    "(i[0,0] + i[0,1]) * 2*(o2 - y)", with names, indices, + - * / **, abs exp log tanh max min sum sigmoid, conv, rot180,
-    full; or a dict {tensor: array} of several cotangents, checked from the loss down.
-    of: the loss, one number.  wrt: a Tensor on its tape, or an element or part of one, or its name, as in "w[0, 0]".  names: names for tensors without
-    one, as in names=locals().  rtol: how closely numbers must agree (default 1e-6, 1e-4 for float32, and the last digit
-    of numbers written by hand).
-    Returns a Verdict, which is true if the claim is right.  Raises TypeError and ValueError for what cannot be compared.
-    With of=exercise or its key, the claim is the answers {number: value} of a worksheet, and the Marks of them come back.
+
+def check(
+    y: Any = None, claim: Any = None, wrt: Any = None, names: Any = None, rtol: Any = None, of: Any = None
+) -> Any:
+    """Compare a claimed gradient dy/dwrt with the true one, element by element, and find what went wrong.
+
+        dy/dwrt[i, ..] = sum over every path from wrt[i, ..] to y of the product of the local derivatives along it
+
+    The output stands first, ``check(y, claim, wrt=w)``, or by name, ``check(claim, of=y, wrt=w)``.
+
+    claim: one of
+      an array of wrt's shape, or one number (with ``wrt=w[0, 0]``);
+      a shape, as in (3, 3);
+      a rule in a word: "sum", "mean", "same for all";
+      a function of the tensors, by their names, that returns an array;
+      a formula as text, as in "(i[0,0] + i[0,1]) * 2*(o2 - y)": names, indices, + - * / **, abs exp log tanh max min
+      sum sigmoid, conv, rot180, full;
+      a dict {tensor: array} of several cotangents, checked from the loss down.
+    y: the loss, one number.  wrt: a Tensor on its tape, of any shape, an element or part of one, or its name, as in
+    "w[0, 0]".  names: names for tensors without one, as in names=locals().  rtol: how closely numbers must agree,
+    relative, from 0 to 1 (default 1e-6, 1e-4 for float32, and the last digit of numbers written by hand).
+
+    A function or a formula is tried at fresh inputs as well, and on a larger geometry.  A wrong claim is explained by
+    the mistakes of ``ac.mistakes()``, planted in the sweep one and two at a time until it gives the very same numbers.
+
+    Returns a Verdict, which is true if the claim is right.  With a worksheet or its key for y, the claim is the answers
+    {number: value}, and what ``sheet.mark(answers)`` returns comes back.
+    Raises TypeError and ValueError for what cannot be compared: a y that is not one number, a constant, nan, an unknown
+    name.
+
+    Rules of the sweep: the vjps of the table, as in Griewank & Walther, Evaluating Derivatives (2008), chapter 3.
+
+    >>> import autoconv as ac
+    >>> w = ac.tensor([1.0, 2.0], name="w")
+    >>> y = ac.sum(w**2)
+    >>> print(ac.check(y, "2*w", wrt=w).summary)
+    this is the gradient.
+    >>> print(ac.check(y, [1.0, 2.0], wrt=w).mistakes[0].name)
+    factor 2 or 1/2 of the loss
     """
-    if isinstance(of, Key):
-        return mark(claim, of)
-    if not isinstance(of, Tensor):
-        raise TypeError(f"check: of must be the loss, a Tensor; found {type(of).__name__}")
-    if of.size != 1:
-        raise ValueError(f"check: of has shape {of.shape}; a gradient needs one number: reduce it, as in of=ac.sum(y)")
-    if of.constant:
+    y, claim = _output_and_claim(y, claim, of)
+    if not isinstance(y, Tensor) and callable(getattr(y, "mark", None)):
+        return y.mark(claim)
+    if not isinstance(y, Tensor):
+        raise TypeError(f"check: of must be the loss, a Tensor; found {type(y).__name__}")
+    if y.size != 1:
+        raise ValueError(f"check: of has shape {y.shape}; a gradient needs one number: reduce it, as in of=ac.sum(y)")
+    if y.constant:
         raise TypeError(
-            f"check: {describe(of)} depends on no floating-point tensor (whole numbers have no gradient); make one with "
+            f"check: {describe(y)} depends on no floating-point tensor (whole numbers have no gradient); make one with "
             "ac.tensor(data, dtype=float)"
         )
-    tape = Tape(of)
+    tape = Tape(y)
     known = Names(tape, names)
     if isinstance(claim, Mapping):
-        return answers.several(claim, tape, known, lambda c, w: check(c, of, w, names, rtol))
+        return simple.several_cotangents(claim, tape, known, lambda c, w: check(c, of=y, wrt=w, names=names, rtol=rtol))
     if wrt is None:
         raise TypeError("check: with respect to what? Give wrt=w, a Tensor, or wrt=w[0, 0], one element")
     line, places, shape = target(known.tensor(wrt) if isinstance(wrt, str) else wrt, tape)
     read = Claim(claim, known, shape, places.size == 1)
-    study = Study(tape, line)
-    if not study.finite:
+    run = Run(tape, line)
+    if not run.finite:
         raise ValueError("check: the loss or its gradient is infinite or nan at these inputs; choose others")
-    case = answers.Case(tape, line, places, shape, known, read, study)
+    case = Case(tape, line, places, shape, known, read, run)
     if read.kind == "shape":
-        return answers.shape(case)
+        return simple.shape(case)
     if read.kind == "rule":
-        return answers.rule(case)
-    first = finite(read.evaluate(study), f"the {read.kind}")
-    tolerance = _tolerance(read, first, line, rtol, study.gradient.ravel()[places].reshape(shape))
+        return simple.rule(case)
+    first = finite(read.evaluate(run), f"the {read.kind}")
+    tolerance = _tolerance(read, first, line, rtol, case.gradient)
     if first.shape != shape and not (first.size == places.size == 1):
-        return answers.other_shape(case, first, tolerance)
+        return simple.other_shape(case, first, tolerance)
     case.claimed = first.reshape(shape)
     tolerance = tolerance._replace(zero=1e-10 * scale_of(case.truth))
     if not np.any(case.truth):  # what is left of a gradient that is zero is rounding
         tolerance = tolerance._replace(absolute=max(tolerance.absolute, 1e-12))
     right_here = equal(case.flat, case.truth, tolerance)
     if read.replayable:
-        return answers.everywhere(case, tolerance, right_here)
-    return answers.right(case, tolerance) if right_here else answers.wrong(case, tolerance)
+        return right.everywhere(case, tolerance, right_here)
+    return right.right(case, tolerance) if right_here else wrong(case, tolerance)
 
 
-def target(wrt: Any, tape: Tape) -> tuple[Tensor, np.ndarray, tuple[int, ...]]:
-    """The line asked about, the flat indices of the elements meant, and their shape."""
-    on_tape = {id(line) for line in tape}
-    if isinstance(wrt, Tensor) and id(wrt) in on_tape:
-        line, places, shape = wrt, np.arange(wrt.size), wrt.shape
-    else:
-        from ..views.element import resolve
+def _output_and_claim(y: Any, claim: Any, of: Any) -> tuple[Any, Any]:
+    """(output, claim) of either form of the call."""
+    if of is not None:
+        if y is not None and claim is not None:
+            raise TypeError("check: of= names the output, so the claim alone stands first: check(claim, of=y, wrt=w)")
+        return of, y if claim is None else claim
+    if y is not None and claim is None:
+        raise TypeError(
+            "check: give the output and the claim, as in check(y, claim, wrt=w) or check(claim, of=y, wrt=w)"
+        )
+    if _is_output(claim) and not _is_output(y):
+        text = "check(claim, y): the output comes first now, as in check(y, claim, wrt=w); or name it, as in of=y"
+        warnings.warn(text, DeprecationWarning, stacklevel=3)
+        return claim, y
+    return y, claim
 
-        try:
-            line, places = resolve(wrt, tape)
-        except (TypeError, ValueError) as error:
-            raise type(error)(str(error).replace("focus:", "check: wrt:", 1)) from None
-        shape = wrt.shape if isinstance(wrt, Tensor) else (() if places.size == 1 else places.shape)
-    if line.constant:
-        raise TypeError(f"check: {describe(line)} is a constant; it has no gradient")
-    return line, places, shape
+
+def _is_output(x: Any) -> bool:
+    """Whether x can be what a gradient is of, or a worksheet."""
+    if isinstance(x, Tensor):
+        return x.size == 1 and not x.constant
+    return callable(getattr(x, "mark", None))
 
 
 def _tolerance(read: Claim, first: np.ndarray, line: Tensor, rtol: float | None, truth: np.ndarray) -> Tolerance:

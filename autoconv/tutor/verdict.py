@@ -18,7 +18,8 @@ _P = '<p style="margin:.4em 0">'
 
 
 class Finding(NamedTuple):
-    """One mistake that was found: its name, where, what was done, and the three hints."""
+    """One mistake that was found: its name, where (``place``), what was done (``says``), and the three hints, from
+    least to most: ``nudge`` a question, ``locate`` where to look, ``show`` the right rule."""
 
     name: str
     place: str
@@ -32,13 +33,20 @@ class Finding(NamedTuple):
 
 
 class Verdict:
-    """The answer of ``ac.check``; true if the claimed numbers are the gradient at these inputs ("right" and "right only here").
+    """The answer of ``ac.check``; true if the claim is the gradient here ("right" and "right only here").
 
-    ``kind``: "right", "right only here", "wrong", "checker at fault", "right for another forward" or "unknown".
-    ``mistakes``: the Findings of the best explanation, all of which were made; ``alternatives``: other explanations that fit
-    as well, each a list of Findings; ``telling_input``: values of the inputs at which they would differ, or None.
-    ``evidence``: sentences with counts and numbers; ``counter_example``: one element with both numbers and its equation, or
-    None; ``hints``: {"nudge", "locate", "show"}; ``gradient``: the true gradient.
+    kind: "right"; "right only here": not at other inputs or another geometry; "wrong"; "right for another forward": for
+    a program with another convention; "checker at fault": a finite difference or noise, which says nothing about a
+    derivation; "unknown": not the gradient, and no mistake of the bank leads to it.  summary: the same in a sentence.
+    mistakes: the Findings of the best explanation, all of which were made; alternatives: other explanations that fit as
+    well, each a list of Findings; telling_input: values of the inputs at which they would differ, {name: array}, or
+    None. evidence: sentences with counts and numbers; counter_example: one element with both numbers and its equation,
+    or None. hints: {"nudge", "locate", "show"}; gradient: the true gradient, of wrt's shape; claim: what was claimed.
+    text, latex, status: all of it in words, the equation, and the exit status of the command line.
+
+    >>> verdict = Verdict("right", "this is the gradient.")
+    >>> bool(verdict), verdict.status, verdict.text
+    (True, 0, 'RIGHT: this is the gradient.')
     """
 
     def __init__(
@@ -73,7 +81,7 @@ class Verdict:
 
     @property
     def status(self) -> int:
-        """The exit status of the command line: 0 right, 1 anything else, also "right only here" (2: could not be checked)."""
+        """The exit status of the command line: 0 right, 1 anything else (2 would be: could not be checked)."""
         return 0 if self.kind == "right" else 1
 
     @property
@@ -95,11 +103,11 @@ class Verdict:
 
     def wrapped(self, width: int) -> str:
         """The text with its sentences broken into lines of ``width`` characters; equations stay as they are."""
-        made = []
+        rows = []
         for row in self.text.splitlines():
             indent = len(row) - len(row.lstrip())
-            made += wrap(row, width, subsequent_indent=" " * (indent + 2)) if indent < 4 and len(row) > width else [row]
-        return "\n".join(made)
+            rows += wrap(row, width, subsequent_indent=" " * (indent + 2)) if indent < 4 and len(row) > width else [row]
+        return "\n".join(rows)
 
     @property
     def latex(self) -> str:
@@ -145,7 +153,7 @@ class Verdict:
 
 
 class CounterExample(NamedTuple):
-    """One element at which claim and gradient differ, and the equation of the gradient there (empty without ``explain``)."""
+    """One element at which claim and gradient differ, and the gradient's equation there ("" where there is none)."""
 
     element: str
     claimed: float

@@ -1,0 +1,207 @@
+"""A claim that differs from the gradient: by which mistakes, or only by a convention, or by the way it was measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..claim.case import Case
+from ..claim.compare import Match, Tolerance, equal, scale_of
+from ..conventions.programs import other_forward, other_reduction, tied_fit, with_weights
+from ..conventions.ties import tied_otherwise
+from ..evidence.differences import FiniteDifference, recognise
+from ..run.replay import Run, fresh_runs
+from ..search.describe import FACTOR_TWO, doubled, findings
+from ..search.search import REARRANGED, Diagnosis, Search, best, pairs
+from ..verdict import Finding, Verdict
+
+
+def wrong(
+    case: Case, tolerance: Tolerance, runs: list[Run] | None = None, claimed: list[np.ndarray] | None = None
+) -> Verdict:
+    """Why a claim differs from the gradient: ``claimed`` are its values, flat, in ``runs`` (default: the user's own).
+
+    What needs no mistake is tried first (ties, zeros, another forward or reduction, finite differences), then one
+    mistake, then two, then weights mixed into the claim, and at last a measured factor.
+    """
+    runs, claimed = runs or [case.run], claimed or [case.flat]
+    if len(runs) == 1 and (convention := tied_otherwise(runs[0], claimed[0], case.places, tolerance)):
+        return right_by_convention(case, convention)
+    if not np.any(np.abs(claimed[0]) > tolerance.zero):
+        return _nothing(case, runs[0], claimed[0])
+    search = Search(runs, claimed, case.places, tolerance)
+    diagnoses = best([*search.plain(), *search.singles()])
+    other = other_forward(case, search, exact=bool(diagnoses) and diagnoses[0].cost < 3)
+    if other and other[1] == Match() and (not diagnoses or diagnoses[0].cost >= 1):
+        return _for_another_forward(case, other[0], diagnoses)
+    if reduced := other_reduction(case, diagnoses):
+        return _for_another_forward(case, reduced, diagnoses)
+    if runs[0] is case.run and (not diagnoses or diagnoses[0].match.slips or diagnoses[0].cost >= 2):
+        source = recognise(case.tape, case.line, claimed[0], case.truth, case.places, tolerance)
+        if source:
+            return _finite_difference(case, source)
+    if not diagnoses:
+        for what, match in filter(None, (other, tied_fit(search))):
+            return _beside_a_convention(case, what, match, search)
+    if not diagnoses or diagnoses[0].cost > 2.2:
+        diagnoses = best([*diagnoses, *pairs(search)])
+    if not diagnoses:
+        mixed = with_weights(case, search)
+        if mixed is not None:
+            return mixed
+    if not diagnoses and 1e-100 < scale_of(search.truth()) < 1e100:  # squares of others are out of range
+        diagnoses = search.measured()
+    if diagnoses and not diagnoses[0].mutations and diagnoses[0].match.noise and diagnoses[0].match.factor == 1:
+        return _imprecise(case, diagnoses[0].match.noise)
+    return _explained(case, search, diagnoses) if diagnoses else _unknown(case, search)
+
+
+def right_by_convention(case: Case, convention: str) -> Verdict:
+    """Right, with ties broken in another way than the library's."""
+    text = "this is a gradient: it differs from ours only in how ties are broken, and that is a convention."
+    return case.verdict("right", text, evidence=[f"Your convention at a tie: {convention}."])
+
+
+def _finite_difference(case: Case, source: FiniteDifference) -> Verdict:
+    """A finite difference: the claim says nothing about anybody's derivation."""
+    text = f"your numbers are {source.text}, and these are not reliable here; the gradient may well be right."
+    return case.verdict("checker at fault", text, evidence=[f"{source.why[0].upper()}{source.why[1:]}."])
+
+
+def _imprecise(case: Case, noise: float) -> Verdict:
+    """The gradient with noise: nobody is accused of that."""
+    text = f"your numbers follow the gradient, each off by about {100 * noise:.2g} %: too imprecise for a verdict."
+    why = (
+        "Finite differences with a bad step, single precision, or few digits look like that; a wrong formula does not."
+    )
+    return case.verdict("checker at fault", text, evidence=[why, "Calculate in double precision, by the formula."])
+
+
+def _beside_a_convention(case: Case, what: str, match: Match, search: Search) -> Verdict:
+    """Wrong, and told as the mistakes that remain beside a convention."""
+    verdict = _explained(case, search, [Diagnosis((), match)])
+    verdict.evidence = [f"Compared with the gradient of {what}; that alone would be a convention, not a mistake."]
+    return verdict
+
+
+def _nothing(case: Case, run: Run, claimed: np.ndarray) -> Verdict:
+    """Zeros, where the gradient is not: nothing arrived, or nothing moved."""
+    here = run is case.run
+    source = recognise(case.tape, case.line, claimed, case.truth, case.places, Tolerance()) if here else None
+    if source and not case.read.replayable:
+        return _finite_difference(case, source)
+    cut = Finding(
+        "gradient cut off", "", "zero everywhere: nothing of the loss arrives",
+        "Is there a place on the way where the gradient stops, or where .grad was never filled?",
+        "Follow the gradient down from the loss until it becomes zero.",
+        "check for integers, rounding, stop_gradient, and arrays that were overwritten after the forward pass",
+    )  # fmt: skip
+    example = case.counter_example(claimed, None if here else run)
+    return case.verdict("wrong", "you have zeros, the gradient is not zero.", mistakes=[cut], counter_example=example)
+
+
+def _explained(case: Case, search: Search, diagnoses: list[Diagnosis]) -> Verdict:
+    """The verdict for explanations that fit."""
+    listed = _listed(case, diagnoses)
+    if listed[0] and listed[0][-1].name == FACTOR_TWO and len(listed[0]) == 1 and diagnoses[0].match.factor > 1:
+        listed.insert(1, [doubled()])
+    evidence = [_agreement(case, search, diagnoses[0])]
+    telling, note = _telling(case, search, diagnoses) if len(listed) > 1 else (None, "")
+    if note:
+        evidence.append(note)
+    if case.places.size == 1:
+        evidence.append("One number is little evidence: claim all elements, or a formula, to be sure.")
+    run = search.runs[0]
+    return case.verdict(
+        "wrong",
+        f"this is not the gradient{_how_many(listed)}.",
+        mistakes=listed[0],
+        alternatives=listed[1:],
+        evidence=evidence,
+        counter_example=case.counter_example(search.claimed[0], None if run is case.run else run),
+        telling_input=telling,
+    )
+
+
+def _listed(case: Case, diagnoses: list[Diagnosis]) -> list[list[Finding]]:
+    """Explanations in words, those that read alike only once."""
+    by_names: dict[Any, list[Finding]] = {}
+    for diagnosis in diagnoses:
+        group = findings(diagnosis, case.tape, case.names, case.line.shape, case.places)
+        by_names.setdefault(frozenset(m.name for m in group), group)
+    return list(by_names.values())
+
+
+def _how_many(listed: list[list[Finding]]) -> str:
+    """How many explanations there are, or mistakes in the only one."""
+    if len(listed) > 1:
+        return f"; {len(listed)} explanations fit"
+    return f"; {len(listed[0])} mistakes together explain it" if len(listed[0]) > 1 else "; one mistake explains it"
+
+
+def _agreement(case: Case, search: Search, diagnosis: Diagnosis) -> str:
+    """How closely the claim agrees with the gradient of the wrong sweep."""
+    n, slips = search.places.size, len(diagnosis.match.slips)
+    runs = f" in {len(search.runs)} runs" if len(search.runs) > 1 else ""
+    if diagnosis.mutations and diagnosis.mutations[0].name == REARRANGED and diagnosis.match == Match():
+        return f"Your numbers match {n} of {n} elements of the gradient after {diagnosis.mutations[0].variant}."
+    if diagnosis.match.noise:
+        return f"By least squares: what remains is {100 * diagnosis.match.noise:.2g} % of your numbers."
+    these = "this" if len(diagnosis.mutations) < 2 else "these"
+    return f"With {these} the sweep gives exactly your numbers: {n - slips} of {n} elements match{runs}."
+
+
+def _telling(case: Case, search: Search, diagnoses: list[Diagnosis]) -> tuple[dict[str, Any] | None, str]:
+    """Inputs at which the explanations differ, or a note that none of this shape does."""
+    single = [d for d in diagnoses if len(d.mutations) == 1 and d.mutations[0].name != REARRANGED]
+    if len(single) < 2:
+        return None, ""
+    for run in fresh_runs(case.tape, case.line, 1, seed=7):
+        other = Search([run], [case.flat], case.places, Tolerance())
+        gradients = [other.gradient(d.mutations[0], 0) for d in single]
+        results = [d.match.factor * other.chosen(g) for d, g in zip(single, gradients, strict=True) if g is not None]
+        if any(not equal(results[0], r, Tolerance()) for r in results[1:]):
+            return {n: run.of(line).value for n, line in case.inputs.items()}, ""
+    return None, "No input of these shapes tells them apart."
+
+
+def _for_another_forward(case: Case, what: str, diagnoses: list[Diagnosis]) -> Verdict:
+    """The gradient of another program than the recorded one; mistakes that lead there too are the alternatives."""
+    listed = _listed(case, diagnoses)
+    return case.verdict(
+        "right for another forward",
+        f"your backward is right for {what}; the forward pass recorded here is another one.",
+        alternatives=listed,
+        evidence=[f"All {case.places.size} elements match the gradient of that program at these inputs."],
+        counter_example=case.counter_example(case.flat),
+        hints={
+            "nudge": "Compare what your forward pass and this one compute, before comparing gradients.",
+            "locate": "Run both forward passes on the same input and compare the first layer's output.",
+            "show": f"Yours: {what}.",
+        },
+    )
+
+
+def _unknown(case: Case, search: Search) -> Verdict:
+    """Nothing fits: how much agrees, and where."""
+    claimed, truth = search.claimed[0], search.truth()
+    same = np.abs(claimed - truth) <= search.tolerance.of(truth, float(np.abs(truth).max()) if truth.size else 0.0)
+    evidence = [f"{int(same.sum())} of {same.size} elements agree."]
+    if 0 < same.sum() < same.size:
+        off = [
+            tuple(int(n) for n in np.unravel_index(int(case.places[i]), case.line.shape)) for i in np.flatnonzero(~same)
+        ]
+        evidence.append(f"The others: {', '.join(map(str, off[:8]))}{' ...' if len(off) > 8 else ''}.")
+    evidence.append(
+        "Give the gradients of lines in between as well, in a dict {tensor: array}: "
+        "then the first wrong step can be named."
+    )
+    run = search.runs[0]
+    return case.verdict(
+        "unknown",
+        "this is not the gradient, and no mistake I know leads to it.",
+        evidence=evidence,
+        counter_example=case.counter_example(claimed, None if run is case.run else run),
+        hints={"nudge": "Work out a single element by hand first.", "locate": "", "show": ""},
+    )

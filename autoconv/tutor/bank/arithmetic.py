@@ -1,0 +1,219 @@
+"""Mistakes in the chain rule of single operations: derivatives forgotten, squared, taken elsewhere; masks; operands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..run.site import Site
+from .mistake import Variants, mistake
+
+_CURVED = ("exp", "log", "log1p", "sqrt", "tanh", "sin", "cos", "erf", "power", "logaddexp")
+_MASKED = ("maximum", "minimum", "abs", "where")
+
+
+def _nontrivial(p: Site) -> bool:
+    """Whether forgetting the local derivative is something one could do: it is not 1, and not a mask."""
+    return p.row in (*_CURVED, "mul", "div")
+
+
+@mistake(
+    "local derivative forgotten",
+    "the upstream gradient was passed on without the local derivative",
+    "At which step does the gradient go through unchanged, although the function bends or scales it?",
+    "x_bar = y_bar * f'(x): multiply by the local derivative of this step",
+)
+def _forgotten(p: Site) -> Variants:
+    return {"": lambda g: g} if _nontrivial(p) else {}
+
+
+@mistake(
+    "local derivative squared",
+    "the local derivative was multiplied in twice",
+    "How many times does the chain rule pass through this step?",
+    "x_bar = y_bar * f'(x), once",
+)
+def _squared(p: Site) -> Variants:
+    return {"": lambda g: p.right(p.right(g))} if _nontrivial(p) or p.row == "maximum" else {}
+
+
+@mistake(
+    "upstream gradient forgotten",
+    "the local derivative was taken, but not multiplied with what arrives from above",
+    "The chain rule is a product: which factor comes from the steps after this one?",
+    "x_bar = y_bar * dy/dx: start from the gradient y_bar of the step's output",
+)
+def _upstream(p: Site) -> Variants:
+    return {"": lambda g: p.right(np.ones_like(g))}
+
+
+@mistake(
+    "a forward value where the upstream gradient belongs",
+    "the output of the step was used in place of the gradient of that output",
+    "Which of your factors are values of the forward pass, and which are gradients?",
+    "x_bar = y_bar * dy/dx: y_bar is dE/dy, not y",
+)
+def _value(p: Site) -> Variants:
+    return {"": lambda g: p.right(np.array(p.y, dtype=float))}
+
+
+@mistake(
+    "sign",
+    "the sign is wrong",
+    "Does the loss grow or fall when this number grows a little? Try it on one element.",
+    "look at differences: d(t - y)/dy = -1",
+    rank=0,
+)
+def _sign(p: Site) -> Variants:
+    return {"": lambda g: -p.right(g)} if p.elementwise else {}
+
+
+@mistake(
+    "activation mask missing",
+    "the gradient was let through where the activation was off (or where the other one won)",
+    "Which elements did not change the output at all?",
+    "relu: x_bar = y_bar where x > 0, else 0; max: only the winner receives the gradient",
+)
+def _mask(p: Site) -> Variants:
+    return {"": lambda g: g} if p.row in _MASKED and p.pooling is None else {}
+
+
+@mistake(
+    "activation mask inverted",
+    "the gradient went to the elements that were off, not to those that were on",
+    "Which side of the kink changes the output?",
+    "relu: x_bar = y_bar where x > 0, else 0",
+    rank=2,
+)
+def _inverted(p: Site) -> Variants:
+    return {"": lambda g: g - p.right(g)} if p.row in ("maximum", "minimum", "where") and p.pooling is None else {}
+
+
+@mistake(
+    "relu applied to the gradient",
+    "the gradient was cut where it is negative, instead of where the activation was off",
+    "Is the mask made from the forward value or from the gradient?",
+    "relu: x_bar = y_bar where x > 0; the sign of y_bar plays no part",
+    rank=2,
+)
+def _relu_of_gradient(p: Site) -> Variants:
+    return {"": lambda g: np.maximum(g, 0)} if p.row == "maximum" and p.pooling is None else {}
+
+
+@mistake(
+    "operands swapped",
+    "the derivative with respect to one operand was taken for that of the other",
+    "For z = a * b: which of the two stands in dz/da?",
+    "d(a b)/da = b; d(a - b)/db = -1; d(a / b)/db = -a / b^2",
+)
+def _swapped(p: Site) -> Variants:
+    primitive = p.line.primitive
+    assert primitive is not None
+    if not isinstance(primitive.vjps, tuple) or len(primitive.vjps) != 2 or p.row == "contract" or not p.elementwise:
+        return {}
+    if primitive.vjps[p.k] is None or p.row == "add":
+        return {}
+    rule: Any = primitive.vjps[p.k]
+    return {"": lambda g: rule(g, p.y, *[x.value for x in reversed(p.line.operands)])}
+
+
+@mistake(
+    "one side of a difference forgotten",
+    "one number stands where a difference belongs, as y in place of y - t",
+    "What would the gradient be if the two were equal?",
+    "d/dy 1/2 (y - t)^2 = y - t: the difference, which is 0 where both are equal",
+    rank=0,
+)
+def _one_side(p: Site) -> Variants:
+    return {"": lambda g: _in_proportion(g, p)} if p.row == "sub" else {}
+
+
+def _in_proportion(g: Any, p: Site) -> Any:
+    """c a for a cotangent g = c (a - b) with one c for all elements; no gradient for any other."""
+    c = float(np.vdot(g, p.y)) / max(float(np.vdot(p.y, p.y)), 1e-300)
+    return c * p.x if np.allclose(g, c * p.y, rtol=1e-9, atol=0) else None
+
+
+@mistake(
+    "derivative taken at the output",
+    "f' was evaluated at the activation f(x) instead of at the pre-activation x",
+    "At which number is the derivative of the activation evaluated?",
+    "x_bar = y_bar * f'(x), with x what went into f; for tanh that is 1 - y^2 with y = tanh(x)",
+    rank=2,
+)
+def _at_output(p: Site) -> Variants:
+    if p.row not in ("tanh", "sin", "cos", "erf", "exp", "log", "sqrt"):
+        return {}
+    primitive: Any = p.line.primitive
+    return {"": lambda g: primitive.vjps[0](g, primitive.forward(p.y), p.y)}
+
+
+@mistake(
+    "input where the output belongs",
+    "the formula of the derivative in terms of the output was given the input",
+    "tanh' = 1 - y^2: is your y the output or the input?",
+    "with y = f(x): tanh' = 1 - y^2, sigmoid' = y (1 - y), exp' = y",
+    rank=2,
+)
+def _input_for_output(p: Site) -> Variants:
+    primitive: Any = p.line.primitive
+    return {"": lambda g: primitive.vjps[0](g, p.x, p.x)} if p.row in ("tanh", "exp", "sqrt") else {}
+
+
+@mistake(
+    "square in the derivative forgotten",
+    "1 - y was written where 1 - y^2 belongs",
+    "What is the derivative of tanh, in terms of its output?",
+    "tanh' = 1 - y^2",
+    rank=2,
+)
+def _unsquared(p: Site) -> Variants:
+    return {"": lambda g: g * (1 - p.y)} if p.row == "tanh" else {}
+
+
+@mistake(
+    "power rule: exponent not brought down",
+    "the factor of the power rule is missing",
+    "What is the derivative of a^n? Two things happen to n.",
+    "d(a^n)/da = n a^(n-1)",
+)
+def _exponent(p: Site) -> Variants:
+    if p.row != "power" or p.k:
+        return {}
+    return {"": lambda g: g * p.x ** np.where(p.other() == 0, 1, p.other() - 1)}
+
+
+@mistake(
+    "power rule: exponent not lowered",
+    "the exponent stayed as it was",
+    "What is the derivative of a^n? Two things happen to n.",
+    "d(a^n)/da = n a^(n-1)",
+    rank=2,
+)
+def _lowered(p: Site) -> Variants:
+    return {"": lambda g: g * p.other() * p.y} if p.row == "power" and not p.k else {}
+
+
+@mistake(
+    "quotient rule: denominator not squared",
+    "the denominator's gradient was divided once instead of twice",
+    "What is the derivative of a / b with respect to b?",
+    "d(a/b)/db = -a / b^2",
+    rank=2,
+)
+def _quotient(p: Site) -> Variants:
+    return {"": lambda g: -g * p.y} if p.row == "div" and p.k == 1 else {}
+
+
+@mistake(
+    "reciprocal forgotten",
+    "the gradient was multiplied where it should be divided",
+    "What is the derivative of ln x?",
+    "d(ln x)/dx = 1/x; d(a/b)/da = 1/b",
+    rank=2,
+)
+def _reciprocal(p: Site) -> Variants:
+    if p.row == "log":
+        return {"": lambda g: g * p.x}
+    return {"": lambda g: g * p.other()} if p.row == "div" and p.k == 0 else {}

@@ -1,0 +1,329 @@
+"""Mistakes in sums and contractions: what is summed over, what meets what, which way round a kernel stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import combinations
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ...functional.axes import BATCH, POSITION, WINDOW
+from ...tape import Tensor
+from ..run.site import Contraction, Site, stored
+from .mistake import Variants, mistake
+
+_SUM = "the gradient of something used in many places is the sum over all of them"
+
+
+def _subsets(c: Contraction) -> dict[str, list[str]]:
+    """The sums of a contraction's gradient worth telling apart: by role, and all together."""
+    roles = sorted(dict.fromkeys(c.roles[x] for x in c.summed), key=lambda role: role != "positions")
+    sums = {role: c.of_role(role) for role in roles}
+    if len(roles) > 1:
+        sums["all"] = c.summed
+    return sums
+
+
+def _sizes(p: Site, c: Contraction) -> dict[str, int]:
+    return dict(zip(c.result + c.others, p.y.shape + p.other().shape, strict=True))
+
+
+def contraction(p: Site) -> Contraction | None:
+    return Contraction(p) if p.row == "contract" else None
+
+
+def _broadcast_roles(p: Site) -> dict[str, tuple[int, ...]]:
+    """The axes along which a broadcast operand (a bias) was repeated, by role."""
+    if p.row != "broadcast_to":
+        return {}
+    new = p.y.ndim - p.x.ndim
+    axes = tuple(range(new)) + tuple(new + i for i, n in enumerate(p.x.shape) if n == 1 and p.y.shape[new + i] != 1)
+    last = -1 if p.inside("conv") else p.y.ndim - 1
+    roles: dict[str, tuple[int, ...]] = {}
+    for axis in axes:
+        role = "batch" if axis == 0 and p.y.ndim > 1 else "channels" if axis == last > 0 else "positions"
+        roles[role] = (*roles.get(role, ()), axis)
+    if len(roles) > 1:
+        roles["all"] = axes
+    return roles
+
+
+def _cut(p: Site, axes: tuple[int, ...], at: int) -> Callable[[Any], Any]:
+    """The right rule, fed with the cotangent at one index of ``axes`` and zeros elsewhere."""
+
+    def wrong(g: Any) -> Any:
+        kept = np.zeros_like(g)
+        key = tuple(
+            (slice(at, None) if at == -1 else slice(at, at + 1)) if i in axes else slice(None) for i in range(g.ndim)
+        )
+        kept[key] = g[key]
+        return p.right(kept)
+
+    return wrong
+
+
+def _one_index(p: Site, wanted: Callable[[str], bool]) -> Variants:
+    """Ways in which only the last or first index of a summed role takes part."""
+    variants: Variants = {}
+    if c := contraction(p):
+        for role, letters in _subsets(c).items():
+            if wanted(role):
+                for word, at in (("last", -1), ("first", 0)):
+                    variants[f"only the {word} of {role}"] = partial(c.only, other=p.other(), letters=letters, at=at)
+    for role, axes in _broadcast_roles(p).items():
+        if wanted(role):
+            for word, at in (("last", -1), ("first", 0)):
+                variants[f"only the {word} of {role}"] = _cut(p, axes, at)
+    return variants
+
+
+@mistake(
+    "sum over positions replaced by the last one",
+    "only one position was used, where the gradient is the sum over all positions at which the weight was used",
+    "At how many positions of the image was this weight used?",
+    _SUM + ": do you write = where += belongs?",
+)
+def _last(p: Site) -> Variants:
+    return {k: v for k, v in _one_index(p, lambda r: r == "positions").items() if not _is_bias(p)}
+
+
+@mistake(
+    "not summed over batch",
+    "only one example of the batch was used",
+    "How many examples does the loss sum over?",
+    "every example contributes: w_bar = sum over n",
+)
+def _batch(p: Site) -> Variants:
+    return _one_index(p, lambda r: r == "batch")
+
+
+@mistake(
+    "bias not summed over positions",
+    "the bias received the gradient of one position instead of the sum over all of them",
+    "How many outputs does one bias move?",
+    "b_bar[o] = sum over n, i, j of y_bar[n, i, j, o]",
+)
+def _bias(p: Site) -> Variants:
+    if not _is_bias(p):
+        return {}
+    roles = _broadcast_roles(p)
+    return _one_index(p, lambda r: r != "batch" or len(roles) == 1)
+
+
+@mistake(
+    "broadcast not summed",
+    "what was repeated forward was not summed backward",
+    "Forward, one number was copied to many places. What does the backward pass do with copies?",
+    "the adjoint of a copy to many places is the sum over these places",
+    rank=2,
+)
+def _broadcast(p: Site) -> Variants:
+    return _one_index(p, lambda r: True) if p.row == "broadcast_to" and not _is_bias(p) else {}
+
+
+def _is_bias(p: Site) -> bool:
+    """Whether this is the broadcast of a stored vector that is added, one number for each channel or unit."""
+    if (
+        "mul" in p.readers
+        or "div" in p.readers
+        or p.row != "broadcast_to"
+        or not stored(p.operand)
+        or p.x.size != max(p.x.shape, default=0)
+    ):
+        return False
+    return 0 in _broadcast_roles(p).get("batch", ())
+
+
+@mistake(
+    "not summed over filters",
+    "only one filter (output) was pulled back to the input",
+    "How many filters read this cell of the input?",
+    "x_bar = sum over all filters o of what filter o sends back",
+)
+def _filters(p: Site) -> Variants:
+    return _one_index(p, lambda r: r == "filters")
+
+
+@mistake(
+    "not summed over channels",
+    "only one channel took part in the sum",
+    "Over which channels does the sum run?",
+    "every channel that read the value sends a gradient back: add them",
+)
+def _channels(p: Site) -> Variants:
+    return _one_index(p, lambda r: r in ("channels", "groups")) if not _is_bias(p) else {}
+
+
+@mistake(
+    "product of sums",
+    "the sum of the inputs was multiplied with the sum of the gradients, "
+    "where the gradient is the sum of their products",
+    "Does each input meet the gradient of its own output, or of every output?",
+    "sum_p (x_p * d_p), not (sum_p x_p) * (sum_p d_p)",
+    rank=0,
+)
+def _product_of_sums(p: Site) -> Variants:
+    c = contraction(p)
+    if c is None:
+        axes = _broadcast_roles(Site(p.operand, 0)).popitem()[1] if p.row == "mul" and _repeated(p.operand) else ()
+        return {"over the copies": partial(_factors_summed, p, axes)} if axes else {}
+    variants: Variants = {}
+    for role, letters in _subsets(c).items():
+        if both := [x for x in letters if x in c.shared]:
+            variants[f"over {role}"] = partial(c.sums, other=p.other(), letters=both)
+    return variants
+
+
+@mistake(
+    "mean instead of sum",
+    "a mean was taken where the gradient is a sum",
+    "Does a weight that is used twice as often move the loss less?",
+    _SUM + ", not divided by their number",
+)
+def _mean(p: Site) -> Variants:
+    if c := contraction(p):
+        sizes = _sizes(p, c)
+        return {f"over {role}": partial(_divided, p, prod(sizes[x] for x in s)) for role, s in _subsets(c).items()}
+    if p.row == "broadcast_to":
+        return {
+            f"over {role}": partial(_divided, p, prod(p.y.shape[a] for a in axes))
+            for role, axes in _broadcast_roles(p).items()
+        }
+    return {"over all": partial(_divided, p, p.x.size // max(p.y.size, 1))} if p.row == "sum" and p.y.size else {}
+
+
+def _repeated(x: Tensor) -> bool:
+    return x.primitive is not None and x.primitive.name == "broadcast_to"
+
+
+def _factors_summed(p: Site, axes: tuple[int, ...], g: Any) -> Any:
+    """What sums to (sum g) (sum b) over the copies of a factor a of a * b: the same share at each of them."""
+    total = g.sum(axis=axes, keepdims=True) * p.other().sum(axis=axes, keepdims=True)
+    return np.broadcast_to(total / prod(g.shape[a] for a in axes), g.shape)
+
+
+def _divided(p: Site, count: int, g: Any) -> Any:
+    return p.right(g) / count
+
+
+# ---- kernels and matrices: turned, transposed, or of the other convention
+
+
+def _turned(p: Site, turn: Callable[[Any, Any], Any]) -> Variants:
+    """A kernel turned: where it meets the gradient, or where its own gradient lands."""
+    c = contraction(p)
+    if c is None:
+        return {}
+    variants: Variants = {}
+    if c.has_kernel:
+        variants["kernel"] = lambda g: c.product(g, turn(p.other(), c.window(c.others)))
+    if c.is_kernel:
+        variants["kernel gradient"] = lambda g: turn(p.right(g), c.window(c.own))
+    return variants
+
+
+@mistake(
+    "kernel not rotated",
+    "the gradient of the input was made with the kernel as it stands, not rotated by 180 degrees",
+    "Which output did the left neighbour's weight belong to? Follow one cell of the input.",
+    "x_bar = full correlation of y_bar with rot180(w)",
+    rank=0,
+)
+def _not_rotated(p: Site) -> Variants:
+    return {k: f for k, f in _turned(p, np.flip).items() if k == "kernel"}
+
+
+@mistake(
+    "kernel gradient reversed",
+    "the numbers of the kernel's gradient are rotated by 180 degrees: each landed at the opposite weight",
+    "Which cell of the window does w[0, 0] meet?",
+    "w_bar[u, v] = sum_ij x[i + u, j + v] * y_bar[i, j] for a cross-correlation",
+    rank=0,
+)
+def _reversed(p: Site) -> Variants:
+    return {k: f for k, f in _turned(p, np.flip).items() if k == "kernel gradient"}
+
+
+@mistake(
+    "gradient rotated on its way to the kernel",
+    "the gradient of the output was rotated by 180 degrees before it met the image in the kernel's gradient",
+    "Which output did the weight make from x[0, 0], and which gradient belongs to that output?",
+    "w_bar[u, v] = sum_ij x[i + u, j + v] * y_bar[i, j]: nothing is rotated for a cross-correlation",
+    rank=1,
+)
+def _rotated_upstream(p: Site) -> Variants:
+    c = contraction(p)
+    if c is None or not c.is_kernel:
+        return {}
+    positions = tuple(i for i, letter in enumerate(c.result) if c.roles[letter] == "positions")
+    return {"": lambda g: p.right(np.flip(g, positions))}
+
+
+@mistake(
+    "true convolution mistaken for cross-correlation",
+    "the backward pass is that of a convolution with a rotated kernel, "
+    "but the forward pass is a cross-correlation (or the other way round)",
+    "Does your forward pass rotate the kernel?",
+    "rotate in the backward pass of the input exactly if the forward pass did not",
+    rank=2,
+)
+def _convention(p: Site) -> Variants:
+    turned = list(_turned(p, np.flip).values())
+    return {"": turned[0]} if turned else {}
+
+
+def _exchanged(i: int, j: int, x: Any, axes: tuple[int, ...]) -> Any:
+    return x.swapaxes(i, j)
+
+
+def _product_with(c: Contraction, other: Any, g: Any) -> Any:
+    return c.product(g, other)
+
+
+def _right_exchanged(p: Site, i: int, j: int, g: Any) -> Any:
+    return p.right(g).swapaxes(i, j)
+
+
+@mistake(
+    "kernel transposed",
+    "rows and columns of the kernel were exchanged",
+    "Which index of the kernel runs along the rows?",
+    "w[u, v] moves u rows down and v columns to the right, forward and backward",
+)
+def _transposed(p: Site) -> Variants:
+    c = contraction(p)
+    if c is None:
+        return {}
+    names = c.others if c.has_kernel else c.own
+    shape = p.other().shape if c.has_kernel else p.x.shape
+    variants: Variants = {}
+    for i, j in combinations(c.window(names), 2):
+        if shape[i] == shape[j]:
+            variants |= {f"{k} {i} {j}": f for k, f in _turned(p, partial(_exchanged, i, j)).items()}
+    return variants
+
+
+@mistake(
+    "matrix not transposed",
+    "two axes of equal size were exchanged: W where its transpose belongs, or the gradient in transposed places",
+    "y = x W. Which axis of W does the gradient of y meet?",
+    "x_bar = y_bar W^T, W_bar = x^T y_bar",
+)
+def _matrix(p: Site) -> Variants:
+    c = contraction(p)
+    if c is None:
+        return {}
+    variants: Variants = {}
+    spatial = set(WINDOW + POSITION + BATCH) if c.convolution else set()
+    for what, names, shape in (("factor", c.others, p.other().shape), ("gradient", c.own, p.x.shape)):
+        for i, j in combinations(range(len(names)), 2):
+            if shape[i] == shape[j] > 1 and not {names[i], names[j]} & spatial:
+                label = f"{what}, axes {i} and {j}"
+                if what == "factor":
+                    variants[label] = partial(_product_with, c, p.other().swapaxes(i, j))
+                else:
+                    variants[label] = partial(_right_exchanged, p, i, j)
+    return variants

@@ -1,0 +1,1 @@
+"""What the user believes: formulas, every other kind of claim, how numbers are compared, and the whole question."""
