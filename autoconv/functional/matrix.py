@@ -10,9 +10,12 @@ import numpy as np
 from .. import arrays
 from .. import primitives as p
 from ..shapes import Ints, Padding, slide
+from ..tape import Tensor
 from .composed import composed
 from .conv import Kernel, check_channels
 from .frames import Images
+
+__all__ = ["conv_matrix"]
 
 
 @composed("kernel")
@@ -26,12 +29,18 @@ def conv_matrix(
     groups: int = 1,
     flip: bool = False,
     layout: str = "channels_last",
-) -> Any:
+) -> Tensor:
     """The matrix C with conv(x, kernel).ravel() = C @ x.ravel() for one image x of ``input_shape``.
 
     kernel: (*window, C_in / groups, C_out) with input_shape (*spatial, C_in), or plain (*window) with plain (*spatial), in
     one to three dimensions.  C: (output elements, input elements); every entry is one element of the kernel or 0, so the
-    kernel's gradient flows through it, summed over equal entries.  Raises ValueError where the convolution would.
+    kernel's gradient flows through it, summed over equal entries.  Settings are those of ``conv2d``.
+    Raises ValueError where the convolution would.
+
+    >>> ac.conv_matrix([1.0, 2.0], (4,))
+    array([[1., 2., 0., 0.],
+           [0., 1., 2., 0.],
+           [0., 0., 1., 2.]])
     """
     shape = tuple(input_shape)
     dims = len(kernel.shape) if len(kernel.shape) == len(shape) and len(shape) < 3 else len(shape) - 1

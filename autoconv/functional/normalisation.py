@@ -9,8 +9,11 @@ import numpy as np
 from .. import primitives as p
 from ..hooks import draw
 from ..shapes import Ints, Shape, parse_layout
+from ..tape import Tensor
 from .composed import composed
 from .reduce import mean
+
+__all__ = ["batch_norm", "dropout", "layer_norm"]
 
 
 def moments(x: Any, axes: Shape) -> tuple[Any, Any]:
@@ -20,7 +23,7 @@ def moments(x: Any, axes: Shape) -> tuple[Any, Any]:
     return mu, mean(deviation * deviation, axes, keepdims=True)
 
 
-def standardize(x: Any, mu: Any, variance: Any, weight: Any, bias: Any, eps: float) -> Any:
+def standardize(x: Any, mu: Any, variance: Any, weight: Any, bias: Any, eps: float) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias."""
     y = (x - mu) / p.sqrt(variance + eps)
     y = y if weight is None else y * weight
@@ -37,13 +40,18 @@ def batch_norm(
     var: Any = None,
     eps: float = 1e-5,
     layout: str = "channels_last",
-) -> Any:
+) -> Tensor:
     """Each channel standardised over the batch and all positions (Ioffe and Szegedy, 2015).
 
         y[n, .., c] = (x[n, .., c] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]
 
     x: (N, *spatial, C) or (N, C); weight, bias: (C,); mean, var: (C,) statistics to use in place of the batch's own
-    (biased variance).  Raises ValueError for parameters of another length, or a batch with one value per channel.
+    (biased variance).  layout="channels_first": (N, C, *spatial).
+    Raises ValueError for parameters of another length, or a batch with one value per channel.
+
+    >>> ac.batch_norm(np.array([[1.0, 10.0], [3.0, 30.0]]), eps=0.0)
+    array([[-1., -1.],
+           [ 1.,  1.]])
     """
     axis = channel_axis(x, layout, "batch_norm")
     channels = x.shape[axis]
@@ -74,10 +82,16 @@ def channel_axis(x: Any, layout: str, operation: str) -> int:
 
 
 @composed("x", "weight", "bias")
-def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, axis: Ints = -1, eps: float = 1e-5) -> Any:
+def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, axis: Ints = -1, eps: float = 1e-5) -> Tensor:
     """Each example standardised over its own ``axis`` (the last, or several last ones) (Ba et al., 2016).
 
+        y[.., i] = (x[.., i] - mean[..]) / sqrt(var[..] + eps) * weight[i] + bias[i]
+
     x: (.., *normalised); weight, bias: of the normalised shape.  Raises ValueError for parameters of another shape.
+
+    >>> ac.layer_norm(np.array([[1.0, 3.0], [10.0, 30.0]]), eps=0.0)
+    array([[-1.,  1.],
+           [-1.,  1.]])
     """
     axes = tuple(sorted(a % x.ndim for a in ((axis,) if isinstance(axis, int) else axis)))
     normalised = tuple(x.shape[a] for a in axes)
@@ -91,9 +105,13 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, axis: Ints = -1,
 
 
 @composed("x")
-def dropout(x: Any, p: float = 0.5, *, rng: np.random.Generator, training: bool = True) -> Any:
+def dropout(x: Any, p: float = 0.5, *, rng: np.random.Generator, training: bool = True) -> Tensor:
     """x with each element zero with probability ``p`` and the others divided by 1 - p, drawn from ``rng``; x itself when not
-    training (Srivastava et al., 2014).  Raises ValueError for p outside [0, 1)."""
+    training (Srivastava et al., 2014).  Raises ValueError for p outside [0, 1).
+
+    >>> ac.dropout(np.ones(6), 0.5, rng=np.random.default_rng(0))
+    array([2., 0., 0., 0., 2., 2.])
+    """
     if not 0 <= p < 1:
         raise ValueError(f"dropout: p={p} must be at least 0 and below 1")
     if not training or p == 0:
