@@ -6,14 +6,25 @@ from collections.abc import Iterator, Mapping
 from typing import Any, overload
 
 from ..functional.array import flatten
-from .module import Module
+from ..tape import Tensor
+from .module import Layer, Module
 
 
-class Sequential(Module):
+class Sequential(Layer):
     """Modules one after the other: ``Sequential(a, b)``, ``Sequential(first=a, second=b)`` or ``Sequential({"first": a})``.
 
     Without names the modules are called "0", "1", ...  ``model[0]``, ``model["first"]``, ``model[1:]`` (a Sequential of the
     same modules), ``len`` and iteration work.  TypeError for anything that is not a Module.
+
+    >>> model = nn.Sequential(nn.Linear(4, 3, rng=0), nn.ReLU(), nn.Linear(3, 2, rng=0))
+    >>> model(np.zeros((5, 4), np.float32)).shape
+    (5, 2)
+    >>> model
+    Sequential()
+    ├─ 0: Linear(4, 3)  15  -> (5, 3)
+    ├─ 1: ReLU()            -> (5, 3)
+    └─ 2: Linear(3, 2)   8  -> (5, 2)
+    total: 23 parameters
     """
 
     def __init__(self, *modules: Any, **named: Any) -> None:
@@ -28,7 +39,7 @@ class Sequential(Module):
                 raise ValueError(f"Sequential: {name!r} cannot be a layer's name; choose another, as in {name}_layer")
             setattr(self, name, module)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         for module in self:
             x = module(x)
         return x
@@ -57,13 +68,17 @@ class Sequential(Module):
         return part
 
 
-class Flatten(Module):
-    """The axes from ``start_axis`` on merged into one: (N, H, W, C) -> (N, H * W * C)."""
+class Flatten(Layer):
+    """The axes from ``start_axis`` on merged into one: (N, H, W, C) -> (N, H * W * C).
+
+    >>> nn.Flatten()(np.zeros((2, 3, 3, 4))).shape
+    (2, 36)
+    """
 
     def __init__(self, start_axis: int = 1) -> None:
         self.start_axis = start_axis
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return flatten(x, self.start_axis)
 
     def extra_repr(self) -> str:

@@ -7,7 +7,7 @@ one).  Calling it runs ``forward`` inside a scope of its name, so that graphs sh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,9 @@ class Parameter(Tensor):
 
     ``name`` is shown in graphs; a Module that takes the parameter up names it by its path, as in "conv1.weight".
     Raises TypeError for a dtype that cannot be differentiated.
+
+    >>> nn.Parameter([[1.0, 2.0]], name="weight")
+    tensor([[1., 2.]], name='weight', dtype=float32)
     """
 
     __slots__ = ()
@@ -48,6 +51,8 @@ class Module:
     ...         self.out = nn.Linear(8, 10, rng=rng)
     ...     def forward(self, x):
     ...         return self.out(ac.global_avg_pool(ac.relu(self.conv1(x))))
+    >>> Net(0)(np.zeros((2, 9, 9, 1), np.float32)).shape
+    (2, 10)
     """
 
     training: bool = True
@@ -207,6 +212,25 @@ class Module:
         buffers = sum(value.size for _, value in self.named_buffers())
         kept = f", {buffers:,} numbers in buffers" if buffers else ""
         return "\n".join([*lines, f"total: {self.num_parameters():,} parameters{kept}"])
+
+
+class Layer(Module):
+    """A Module that makes one Tensor of one input: the base of all layers, and of a model that a type checker shall know.
+
+    >>> class Double(nn.Layer):
+    ...     def forward(self, x):
+    ...         return 2 * x
+    >>> Double()(np.ones(2)).value
+    array([2., 2.])
+    """
+
+    def forward(self, x: Any) -> Tensor:
+        """The output for ``x``; each layer defines its own."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward; define forward(self, x)")
+
+    if TYPE_CHECKING:
+
+        def __call__(self, x: Any) -> Tensor: ...
 
 
 def _join(prefix: str, name: str) -> str:
