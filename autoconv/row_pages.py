@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from . import primitives
-from .tape import Primitive
+from .tape import Array, Primitive
 
 
 def page(row: Primitive) -> str:
@@ -86,7 +86,7 @@ def example(row: Primitive) -> list[str]:
     return [f">>> {call}({', '.join(shown)}{settings}).shape", repr(np.shape(result))]
 
 
-def _written(x: np.ndarray) -> str:
+def _written(x: Array) -> str:
     """An operand of an example: small whole numbers are written out, others are ones of that shape."""
     return f"np.array({x.tolist()})" if x.dtype.kind in "iu" else f"np.ones({x.shape})"
 

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arrays import exact
+from .arrays import exact as exact
 from .hooks import watcher
 
 if TYPE_CHECKING:
     from .shapes import Ints
+
+Array = np.ndarray[Any, Any]
 
 _next_serial = itertools.count(1).__next__
 
@@ -138,7 +140,8 @@ def record(primitive: Primitive, operands: tuple[Any, ...], params: dict[str, An
     """Run ``primitive`` and, if an operand is a Tensor, return the new line; shapes and dtypes already agree."""
     taped = [isinstance(x, Tensor) for x in operands]
     if not any(taped):
-        return primitive.forward(*operands, **params)
+        plain: Tensor = primitive.forward(*operands, **params)  # an array: see the package's first rule
+        return plain
     lines = operands if all(taped) else tuple([x if isinstance(x, Tensor) else constant(x) for x in operands])
     try:
         value = np.asarray(primitive.forward(*[x._value for x in lines], **params))

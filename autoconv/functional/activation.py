@@ -70,7 +70,8 @@ def silu(x: Any) -> Tensor:
     >>> ac.silu([0.0, 1.0]).round(4)
     array([0.    , 0.7311])
     """
-    return x * sigmoid(x)
+    result: Tensor = x * sigmoid(x)
+    return result
 
 
 @composed("x")
@@ -90,7 +91,8 @@ def softsign(x: Any) -> Tensor:
     >>> ac.softsign([-1.0, 0.0, 3.0])
     array([-0.5 ,  0.  ,  0.75])
     """
-    return x / (1 + p.abs_(x))
+    result: Tensor = x / (1 + p.abs_(x))
+    return result
 
 
 @composed("x")
@@ -106,8 +108,10 @@ def gelu(x: Any, approximate: str = "none") -> Tensor:
     if approximate not in ("none", "tanh"):
         raise ValueError(f"gelu: approximate={approximate!r}; use 'none' or 'tanh'")
     if approximate == "tanh":
-        return x * (1 + p.tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x))) / 2
-    return x * (1 + p.erf(x / sqrt(2))) / 2
+        tanh_form: Tensor = x * (1 + p.tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x))) / 2
+        return tanh_form
+    result: Tensor = x * (1 + p.erf(x / sqrt(2))) / 2
+    return result
 
 
 @composed("x")
@@ -130,7 +134,8 @@ def log_softmax(x: Any, axis: int = -1) -> Tensor:
     >>> ac.log_softmax([0.0, 0.0]).round(4)
     array([-0.6931, -0.6931])
     """
-    return x - logsumexp(x, axis, keepdims=True)
+    result: Tensor = x - logsumexp(x, axis, keepdims=True)
+    return result
 
 
 def square(x: Any) -> Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import primitives as p
 from ..shapes import Ints, normalize_axes, normalize_axis, resolve_reshape, whole_number
-from ..tape import Tensor, constant
+from ..tape import Array, Tensor, constant
 from .composed import composed
 
 __all__ = [
@@ -330,7 +330,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
     for axis, pair in enumerate(pairs):
         if any(pair):
             x = p.take(x, np.pad(np.arange(x.shape[axis]), pair, mode=mode), axis=axis)  # type: ignore[call-overload]
-    return x
+    result: Tensor = x
+    return result
 
 
 # ---- indexing and choosing
@@ -399,7 +400,7 @@ def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
     return x if high is None else p.minimum(x, high, ties="first")
 
 
-def zeros_like(x: Any) -> np.ndarray:
+def zeros_like(x: Any) -> Array:
     """A plain array of zeros of x's shape and dtype; a constant, so nothing is recorded.
 
     >>> ac.zeros_like(ac.tensor([1.0, 2.0]))
@@ -408,7 +409,7 @@ def zeros_like(x: Any) -> np.ndarray:
     return np.zeros(x.shape, x.dtype)
 
 
-def ones_like(x: Any) -> np.ndarray:
+def ones_like(x: Any) -> Array:
     """A plain array of ones of x's shape and dtype; a constant, so nothing is recorded.
 
     >>> ac.ones_like(ac.tensor([1.0, 2.0]))

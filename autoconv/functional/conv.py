@@ -251,7 +251,8 @@ def _conv(
         kernel = p.flip(kernel, axis=tuple(range(dims)) if plain else images.layout.kernel_axes)
     padded = zero_pad(images.batch(x), images, move.padding)
     y = _cross_correlate(padded, reshaped(kernel, w.grouped(groups)), images, w, move, groups)
-    return images.restore(_add_bias(y, bias, images.layout))
+    result: Tensor = images.restore(_add_bias(y, bias, images.layout))
+    return result
 
 
 def _cross_correlate(padded: Any, kernel: Any, images: Images, w: Kernel, move: Slide, groups: int) -> Tensor:
@@ -265,7 +266,8 @@ def _cross_correlate(padded: Any, kernel: Any, images: Images, w: Kernel, move: 
     makes = "n" + layout.order(position, split + "o")
     # two dimensions, channels last, one group: nxyijc,ijco->nxyo
     y = p.contract(frames_of(padded, axes, move), kernel, spec=f"{reads},{weighs}->{makes}")
-    return reshaped(y, images.shape(move.output, w.outer))
+    result: Tensor = reshaped(y, images.shape(move.output, w.outer))
+    return result
 
 
 def _conv_transpose(
@@ -295,7 +297,8 @@ def _conv_transpose(
     less = tuple((low, max(0, high - e)) for e, (low, high) in zip(extra, pairs, strict=True))
     y = zero_pad(y, images, more)
     y = p.crop(y, width=images.pad_width(less)) if any(map(any, less)) else y
-    return images.restore(_add_bias(y, bias, images.layout))
+    result: Tensor = images.restore(_add_bias(y, bias, images.layout))
+    return result
 
 
 def _spread(batch: Any, kernel: Any, images: Images, w: Kernel, channels: int, groups: int) -> Tensor:
@@ -308,7 +311,8 @@ def _spread(batch: Any, kernel: Any, images: Images, w: Kernel, channels: int, g
     makes = "n" + layout.order(position + window, split + "o")
     # two dimensions, channels last, one group: nxyc,ijoc->nxyijo
     frames = p.contract(batch, kernel, spec=f"{reads},{weighs}->{makes}")
-    return reshaped(frames, images.shape((*images.spatial, *w.window), channels))
+    result: Tensor = reshaped(frames, images.shape((*images.spatial, *w.window), channels))
+    return result
 
 
 def _letters(layout: Layout, groups: int) -> tuple[Layout, str, str, str]:

@@ -10,7 +10,7 @@ import numpy as np
 from .. import primitives as p
 from ..hooks import check
 from ..shapes import Shape
-from ..tape import Tensor
+from ..tape import Array, Tensor
 from .activation import log_softmax as _log_softmax
 from .activation import softplus
 from .array import as_indices
@@ -22,7 +22,8 @@ __all__ = ["bce_with_logits", "cross_entropy", "half_squared_error", "mse", "nll
 
 def _reduced(loss: Any, reduction: str) -> Tensor:
     if reduction == "none":
-        return loss
+        result: Tensor = loss
+        return result
     return mean(loss) if reduction == "mean" else sum(loss)
 
 
@@ -125,7 +126,7 @@ def _nll(operation: str, normalise: Any, x: Any, labels: Any, reduction: str, ax
     return _reduced(-p.reshape(p.take(flat, as_indices(places), axis=0), shape=rest), reduction)
 
 
-def _in_range(operation: str, classes: int, shape: Shape, labels: np.ndarray) -> None:
+def _in_range(operation: str, classes: int, shape: Shape, labels: Array) -> None:
     """ValueError for a label that is no class; ``shape`` is that of the input."""
     if labels.size and not 0 <= labels.min() <= labels.max() < classes:
         bad = labels.ravel()[np.argmax((labels < 0) | (labels >= classes))]

@@ -10,10 +10,9 @@ import numpy as np
 from .. import arrays
 from .. import primitives as p
 from ..shapes import Ints, Padding, slide
-from ..tape import Tensor
+from ..tape import Array, Tensor
 from .composed import composed
-from .conv import Kernel, check_channels
-from .frames import Images
+from .geometry import Images, Kernel, check_channels
 
 __all__ = ["conv_matrix"]
 
@@ -54,7 +53,7 @@ def conv_matrix(
     return p.take(entries, weight_places(images, w, move, groups, flip), axis=0)
 
 
-def weight_places(images: Images, w: Kernel, move: Any, groups: int, flip: bool) -> np.ndarray:
+def weight_places(images: Images, w: Kernel, move: Any, groups: int, flip: bool) -> Array:
     """For each (output element, input element) the flat index of the kernel element between them, or the kernel's size for none."""
     layout, dims = images.layout, images.layout.dims
     weights = np.arange(np.prod(w.shape)).reshape(w.shape)

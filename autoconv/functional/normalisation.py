@@ -27,7 +27,8 @@ def standardize(x: Any, mu: Any, variance: Any, weight: Any, bias: Any, eps: flo
     """(x - mean) / sqrt(var + eps) * weight + bias."""
     y = (x - mu) / p.sqrt(variance + eps)
     y = y if weight is None else y * weight
-    return y if bias is None else y + bias
+    result: Tensor = y if bias is None else y + bias
+    return result
 
 
 @composed("x", "weight", "bias")
@@ -115,6 +116,7 @@ def dropout(x: Any, p: float = 0.5, *, rng: np.random.Generator, training: bool 
     if not 0 <= p < 1:
         raise ValueError(f"dropout: p={p} must be at least 0 and below 1")
     if not training or p == 0:
-        return x
+        return x  # type: ignore[no-any-return]
     shape, dtype = x.shape, x.dtype
-    return x * draw(rng, lambda: ((rng.random(shape) >= p).astype(dtype) / (1 - p)).astype(dtype))
+    result: Tensor = x * draw(rng, lambda: ((rng.random(shape) >= p).astype(dtype) / (1 - p)).astype(dtype))
+    return result

@@ -14,7 +14,7 @@ import numpy as np
 from .. import primitives
 from ..renamed import renamed
 from ..shapes import Ints, Padding, Shape, Slide, slide
-from ..tape import Tensor
+from ..tape import Array, Tensor
 from .composed import composed
 from .geometry import Images, frames_of, zero_pad
 from .reduce import max as max_over
@@ -371,7 +371,8 @@ def _pool(
     operation = f"{name}{dims}d"
     images = Images(x.shape, dims, layout, operation)
     move = slide(images.spatial, kernel_size, stride, padding, dilation, ceil_mode=ceil_mode, operation=operation)
-    return images.restore(reduce(x, images, move))
+    result: Tensor = images.restore(reduce(x, images, move))
+    return result
 
 
 def _window_axes(images: Images) -> Shape:
@@ -443,7 +444,7 @@ def _spatial(x: Any, layout: str, operation: str) -> Shape:
 # ---- checks
 
 
-def clamp(move: Slide, dim: int, operation: str) -> np.ndarray:
+def clamp(move: Slide, dim: int, operation: str) -> Array:
     """For each cell of the padded axis the real cell it stands for: itself, or in the padding the nearest cell that the
     same windows read (a whole number of dilations away).  ValueError if a window reads no real cell at all."""
     size, dilation = move.size[dim], move.dilation[dim]

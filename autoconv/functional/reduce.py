@@ -45,7 +45,8 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """
     axes = normalize_axes(axis, x.ndim, "mean")
     total = p.sum_(x, axis=axes, keepdims=keepdims)
-    return total / product(x.shape[i] for i in axes)
+    result: Tensor = total / product(x.shape[i] for i in axes)
+    return result
 
 
 @composed("x")
@@ -64,7 +65,8 @@ def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Ten
             f"var: {n} elements over axis {axis} of shape {x.shape}; ddof={ddof} needs at least {ddof + 1}"
         )
     deviation = x - p.sum_(x, axis=axes, keepdims=True) / n
-    return p.sum_(deviation * deviation, axis=axes, keepdims=keepdims) / (n - ddof)
+    result: Tensor = p.sum_(deviation * deviation, axis=axes, keepdims=keepdims) / (n - ddof)
+    return result
 
 
 @composed("x")
@@ -91,14 +93,16 @@ def tournament(combine: Callable[[Any, Any], Any], x: Any, axis: int) -> Tensor:
         right = p.index(x, key=(*before, slice(1, n, 2)))
         winners = combine(left, right)
         x = p.concat(winners, p.index(x, key=(*before, slice(n - 1, n))), axis=axis) if n % 2 else winners
-    return x
+    result: Tensor = x
+    return result
 
 
 def _reduce(name: str, combine: Callable[[Any, Any], Any], x: Any, axis: Axis, keepdims: bool) -> Tensor:
     """A tournament over each axis in turn, the last one first: left of two is then always earlier in C order."""
     axes = normalize_axes(axis, x.ndim, name)
     if not axes:
-        return x
+        result: Tensor = x
+        return result
     if 0 in [x.shape[i] for i in axes]:
         raise ValueError(f"{name}: shape {x.shape} has no element along axis {axis}, and there is no {name} of nothing")
     shape = keepdims_shape(x.shape, axes) if keepdims else tuple(n for i, n in enumerate(x.shape) if i not in axes)

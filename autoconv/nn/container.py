@@ -42,7 +42,8 @@ class Sequential(Layer):
     def forward(self, x: Any) -> Tensor:
         for module in self:
             x = module(x)
-        return x
+        result: Tensor = x
+        return result
 
     def __iter__(self) -> Iterator[Module]:
         return (module for _, module in self.named_children())

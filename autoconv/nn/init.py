@@ -12,10 +12,11 @@ from math import prod, sqrt
 import numpy as np
 
 from ..shapes import Shape
+from ..tape import Array
 
 Rng = np.random.Generator | int | None
 Fans = tuple[int, int]
-Initializer = Callable[[Shape, Rng, Fans], np.ndarray]
+Initializer = Callable[[Shape, Rng, Fans], Array]
 
 
 def fans(shape: Shape, channels_last: bool = True) -> Fans:
@@ -36,7 +37,7 @@ def fans(shape: Shape, channels_last: bool = True) -> Fans:
     return window * inner, window * outer
 
 
-def glorot_uniform(shape: Shape, rng: Rng = None, fans: Fans | None = None) -> np.ndarray:
+def glorot_uniform(shape: Shape, rng: Rng = None, fans: Fans | None = None) -> Array:
     """Uniform in +-sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010), for tanh and sigmoid.
 
     shape: of the weight; rng: a generator, a seed or None; fans: (fan_in, fan_out), None for those of the shape.
@@ -47,7 +48,7 @@ def glorot_uniform(shape: Shape, rng: Rng = None, fans: Fans | None = None) -> n
     return _uniform(shape, rng, 2 / _total(shape, fans))
 
 
-def glorot_normal(shape: Shape, rng: Rng = None, fans: Fans | None = None) -> np.ndarray:
+def glorot_normal(shape: Shape, rng: Rng = None, fans: Fans | None = None) -> Array:
     """Normal with variance 2 / (fan_in + fan_out) (Glorot and Bengio, 2010).
 
     shape: of the weight; rng: a generator, a seed or None; fans: (fan_in, fan_out), None for those of the shape.
@@ -58,7 +59,7 @@ def glorot_normal(shape: Shape, rng: Rng = None, fans: Fans | None = None) -> np
     return _normal(shape, rng, 2 / _total(shape, fans))
 
 
-def he_uniform(shape: Shape, rng: Rng = None, fans: Fans | None = None) -> np.ndarray:
+def he_uniform(shape: Shape, rng: Rng = None, fans: Fans | None = None) -> Array:
     """Uniform in +-sqrt(6 / fan_in) (He et al., 2015), for ReLU; the layers' default.
 
     shape: of the weight; rng: a generator, a seed or None; fans: (fan_in, fan_out), None for those of the shape.
@@ -69,7 +70,7 @@ def he_uniform(shape: Shape, rng: Rng = None, fans: Fans | None = None) -> np.nd
     return _uniform(shape, rng, 2 / _inputs(shape, fans))
 
 
-def he_normal(shape: Shape, rng: Rng = None, fans: Fans | None = None) -> np.ndarray:
+def he_normal(shape: Shape, rng: Rng = None, fans: Fans | None = None) -> Array:
     """Normal with variance 2 / fan_in (He et al., 2015), for ReLU.
 
     shape: of the weight; rng: a generator, a seed or None; fans: (fan_in, fan_out), None for those of the shape.
@@ -80,7 +81,7 @@ def he_normal(shape: Shape, rng: Rng = None, fans: Fans | None = None) -> np.nda
     return _normal(shape, rng, 2 / _inputs(shape, fans))
 
 
-def zeros(shape: Shape, rng: Rng = None, fans: Fans | None = None) -> np.ndarray:
+def zeros(shape: Shape, rng: Rng = None, fans: Fans | None = None) -> Array:
     """All zero: for biases, and to see why weights are not initialised so.
 
     shape: of the weight; rng: a generator, a seed or None; fans: (fan_in, fan_out), None for those of the shape.
@@ -102,10 +103,10 @@ def _total(shape: Shape, fans: Fans | None) -> int:
     return max(1, sum(fans or _fans_of(shape)))
 
 
-def _uniform(shape: Shape, rng: Rng, variance: float) -> np.ndarray:
+def _uniform(shape: Shape, rng: Rng, variance: float) -> Array:
     limit = sqrt(3 * variance)
     return np.random.default_rng(rng).uniform(-limit, limit, shape)
 
 
-def _normal(shape: Shape, rng: Rng, variance: float) -> np.ndarray:
+def _normal(shape: Shape, rng: Rng, variance: float) -> Array:
     return np.random.default_rng(rng).normal(0, sqrt(variance), shape)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ..tape import Tensor, as_array, constant, scope
+from ..tape import Array, Tensor, as_array, constant, scope
 
 M = TypeVar("M", bound="Module")
 
@@ -86,7 +86,7 @@ class Module:
                 for inner, parameter in held.named_parameters(path):
                     parameter.name = inner
 
-    def register_buffer(self, name: str, value: np.ndarray) -> None:
+    def register_buffer(self, name: str, value: Array) -> None:
         """Keep an array that belongs to the state but is not trained, as running_mean; forward replaces it by assignment."""
         self._buffers = (*self._buffers, name)
         setattr(self, name, value)
@@ -122,7 +122,7 @@ class Module:
         """Each parameter once, in the order of ``named_parameters``."""
         return (parameter for _, parameter in self.named_parameters())
 
-    def named_buffers(self) -> Iterator[tuple[str, np.ndarray]]:
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
         """(dotted path, array) of the state that is not trained."""
         for path, module in self.named_modules():
             for name in module._buffers:
@@ -151,7 +151,7 @@ class Module:
 
     # ---- state
 
-    def state_dict(self) -> dict[str, np.ndarray]:
+    def state_dict(self) -> dict[str, Array]:
         """Dotted path -> a copy of the array, for every parameter and buffer."""
         parameters = {name: parameter.value for name, parameter in self._all_parameters()}
         return {name: np.array(value, order="C") for name, value in (parameters | dict(self.named_buffers())).items()}

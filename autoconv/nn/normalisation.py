@@ -10,7 +10,7 @@ import numpy as np
 from ..functional import normalisation as functional
 from ..hooks import keep, observe
 from ..shapes import Ints, whole_number
-from ..tape import Tensor
+from ..tape import Array, Tensor
 from .init import Rng
 from .module import Layer, Parameter
 
@@ -18,8 +18,8 @@ from .module import Layer, Parameter
 class _BatchNorm(Layer):
     """What the layers of one to three dimensions share: parameters, running statistics, both ways of forward."""
 
-    running_mean: np.ndarray
-    running_var: np.ndarray
+    running_mean: Array
+    running_var: Array
 
     def __init__(self, num_features: int, eps: float, momentum: float, affine: bool, layout: str, dtype: Any) -> None:
         self.num_features = whole_number(num_features, f"{type(self).__name__}: num_features", 1)
@@ -44,11 +44,11 @@ class _BatchNorm(Layer):
             observe(partial(self._keep, n / (n - 1)), *functional.moments(x, axes))
         return y
 
-    def _keep(self, unbiased: float, batch_mean: np.ndarray, batch_var: np.ndarray) -> None:
+    def _keep(self, unbiased: float, batch_mean: Array, batch_var: Array) -> None:
         self.running_mean = self._mixed(self.running_mean, batch_mean)
         self.running_var = self._mixed(self.running_var, unbiased * batch_var)
 
-    def _mixed(self, running: np.ndarray, batch: np.ndarray) -> np.ndarray:
+    def _mixed(self, running: Array, batch: Array) -> Array:
         mixed = (1 - self.momentum) * running + self.momentum * batch.reshape(running.shape)
         return mixed.astype(running.dtype)
 

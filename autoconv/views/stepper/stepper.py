@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ...backward import Step, check_seed, steps
+from ...backward import Step, check_cotangent, steps
 from ...files import replace_file
+from ...renamed import renamed
 from ...render.roles import variables
 from ...render.text import numbers
 from ...tape import Tape, Tensor, describe
@@ -26,15 +27,20 @@ from .rule import OUTPUT
 from .trace import Event, events, labels
 
 
+@renamed(seed="cotangent")
 def step(
-    y: Tensor, wrt: Tensor | Sequence[Tensor] | None = None, names: Mapping[str, Any] | None = None, seed: Any = None
+    y: Tensor,
+    wrt: Tensor | Sequence[Tensor] | None = None,
+    names: Mapping[str, Any] | None = None,
+    cotangent: Any = None,
 ) -> Stepper:
     """A Stepper over the calculation of ``y`` and the sweep back from it.
 
     wrt: the Tensors whose gradients are asked for (None: everything y was computed from).  names: variables that name
-    Tensors without a name, as in ``ac.step(loss, names=locals())``.  seed: the cotangent to start from, of y's shape
-    (default 1 for a scalar).
-    Raises TypeError for something that cannot be differentiated, ValueError without a seed for a y that is not a scalar.
+    Tensors without a name, as in ``ac.step(loss, names=locals())``.  cotangent: what the sweep starts from, of y's
+    shape (default 1 for a scalar).
+    Raises TypeError for something that cannot be differentiated, ValueError without a cotangent for a y that is not a
+    scalar.
     """
     if not isinstance(y, Tensor):
         raise TypeError(
@@ -48,14 +54,14 @@ def step(
             raise TypeError(f"step: wrt must be Tensors, found {type(x).__name__}")
         if x.constant:
             raise TypeError(f"step: {describe(x)} is a constant; only floating-point tensors have a gradient")
-    seed = check_seed(y, seed.value if isinstance(seed, Tensor) else seed)
+    start = check_cotangent(y, cotangent.value if isinstance(cotangent, Tensor) else cotangent)
     if y.constant:
         raise TypeError(
             f"step: {describe(y)} depends on no floating-point tensor; make one with ac.tensor(data), plain arrays are constants"
         )
     tape = Tape(y)
     known = labels(tape, variables(names or {}))
-    return Stepper(tape, events(tape, steps(y, asked, seed), known), known)
+    return Stepper(tape, events(tape, steps(y, asked, start), known), known)
 
 
 @dataclass
