@@ -30,6 +30,12 @@ class Scope:
 
     ``kind`` is "layer", "call" or "backward"; ``of`` the forward line that a "backward" scope serves.  ``records`` is
     False inside ``no_grad``: results are then plain values without a line.
+
+    >>> x = ac.tensor(1.0)
+    >>> with ac.scope("outer"), ac.scope("inner"):
+    ...     y = x + 1
+    >>> y.scope
+    <call outer > inner>
     """
 
     __slots__ = ("kind", "name", "of", "parent", "records", "serial")
@@ -63,7 +69,14 @@ _scope: ContextVar[Scope | None] = ContextVar("autoconv_scope", default=None)
 
 @contextmanager
 def scope(name: str, kind: str = "call", of: Tensor | None = None, records: bool = True) -> Iterator[Scope]:
-    """Record the lines of a ``with`` block inside a new Scope (each thread has its own)."""
+    """Record the lines of a ``with`` block inside a new Scope (each thread has its own).
+
+    >>> x = ac.tensor(1.0)
+    >>> with ac.scope("my layer", kind="layer"):
+    ...     y = x + 1
+    >>> y.scope
+    <layer my layer>
+    """
     outer = _scope.get()
     inner = Scope(name, kind, outer, of, records and (outer is None or outer.records))
     token = _scope.set(inner)
@@ -94,6 +107,11 @@ class Primitive:
     where the definition is differentiated without rounding).  ``linear`` lists the operands in which the row is linear.
     ``align``, where there is one, first brings the operands to one shape and dtype, by recorded lines.  ``example(rng)``
     gives operands and params to test on.
+
+    >>> ac.TABLE["mul"]
+    <primitive mul>
+    >>> ac.mul(2.0, 3.0), ac.mul.linear
+    (np.float64(6.0), (0, 1))
     """
 
     def __init__(
@@ -167,6 +185,13 @@ class Tensor:
     Make one with ``ac.tensor``.  ``value`` is the array; ``grad`` is None until ``backward()`` of something computed from
     it, then an array of the same shape.  ``constant`` lines have no gradient: plain arrays and numbers that met a Tensor,
     integers, what ``stop_gradient`` cut, and all that depends only on those.
+
+    >>> x = ac.tensor([1.0, 2.0], name="x")
+    >>> y = x * 3
+    >>> y
+    tensor([3., 6.], line=mul)
+    >>> y.operands[0] is x, y.primitive
+    (True, <primitive mul>)
     """
 
     __slots__ = (
@@ -408,6 +433,9 @@ def tensor(data: Any, dtype: Any = None, name: str | None = None, subscripts: st
     subscripts: how equations write its elements: "matrix" as w_{0,1}, "flat" counted from 1, as w_2; what is computed from
     flat tensors alone is flat.
     Raises TypeError for text, complex numbers and ragged lists, ValueError for other subscripts.
+
+    >>> ac.tensor([[1.0, 2.0]], name="w")
+    tensor([[1., 2.]], name='w')
     """
     if subscripts not in ("matrix", "flat"):
         raise ValueError(f"tensor: subscripts={subscripts!r}; use 'matrix' (w[0,1]) or 'flat' (w_2)")
@@ -426,6 +454,14 @@ class Tape:
     """The lines that ``outputs`` depend on, inputs and constants included, in recording order.
 
     Raises RuntimeError if an input was given a new value (``assign``, an optimiser's step) after a line had read it.
+
+    >>> x = ac.tensor([1.0, 2.0], name="x")
+    >>> y = ac.exp(x) * x
+    >>> ac.Tape(y)
+    Tape of 3 lines
+    %0    (2,)               input   # x
+    %1    (2,)               exp(%0)
+    %2    (2,)               mul(%1, %0)
     """
 
     def __init__(self, *outputs: Tensor) -> None:

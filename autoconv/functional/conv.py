@@ -91,8 +91,8 @@ def conv2d(
     >>> kernel = ac.tensor([[1.0, -1.0], [0.5, 2.0]])
     >>> y = ac.conv2d(image, kernel)
     >>> y.value
-    array([[ 1. ,  8.5],
-           [ 0. , -0. ]])
+    array([[1. , 8.5],
+           [0. , 0. ]])
     >>> y.sum().backward()
     >>> kernel.grad  # each weight meets the four cells it was laid on
     array([[4., 6.],

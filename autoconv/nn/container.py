@@ -20,7 +20,7 @@ class Sequential(Layer):
     >>> model(np.zeros((5, 4), np.float32)).shape
     (5, 2)
     >>> model
-    Sequential()
+    Sequential()            -> (5, 2)
     ├─ 0: Linear(4, 3)  15  -> (5, 3)
     ├─ 1: ReLU()            -> (5, 3)
     └─ 2: Linear(3, 2)   8  -> (5, 2)
