@@ -1,12 +1,12 @@
 """autoconv: a convolutional network is nothing but recorded scalar arithmetic.
 
-Record with Tensors (``ac.tensor``), differentiate with ``backward`` or ``ac.grad``, look with ``ac.graph``, ``ac.step`` and
-``ac.explain``, ask with ``ac.check``.  The names follow NumPy and PyTorch; README.md has a map of the folders.
+Record with Tensors (``ac.tensor``), differentiate with ``backward`` or ``ac.grad``, look with ``ac.graph``, ``ac.step``
+and ``ac.explain``, ask with ``ac.check``.  The names follow NumPy and PyTorch; README.md has a map of the folders.
 
 Two rules hold everywhere:
 
-- Operations take Tensors, arrays, lists and numbers.  With a Tensor among them the result is a recorded Tensor; plain arrays
-  in give plain arrays out, although the signatures say Tensor.
+- Operations take Tensors, arrays, lists and numbers.  With a Tensor among them the result is a recorded Tensor; plain
+  arrays in give plain arrays out, although the signatures say Tensor.
 - The output comes first (``graph(y)``, ``step(y)``, ``explain(y, w[0, 0])``, ``check(y, claim, wrt=w)``), or by name as
   ``of=y``, and then what is asked about stands first.
 
@@ -106,8 +106,8 @@ _LAZY_MODULES = (
     "checkpoint", "cli", "data", "gradcheck", "models", "nn", "optim", "render", "scalar", "train", "views",
 )  # fmt: skip
 _EAGER = (
-    "Primitive", "Scope", "TABLE", "Tape", "Tensor", "backward", "functional", "grad", "hessian", "hvp", "jacobian", "jvp",
-    "losses", "no_grad", "scope", "sweep", "tensor", "value_and_grad", "vjp",
+    "Primitive", "Scope", "TABLE", "Tape", "Tensor", "backward", "functional", "grad", "hessian", "hvp", "jacobian",
+    "jvp", "losses", "no_grad", "scope", "sweep", "tensor", "value_and_grad", "vjp",
 )  # fmt: skip
 _NAMES = sorted({*_EAGER, *functional._NAMES, *_LAZY, *_LAZY_MODULES})
 

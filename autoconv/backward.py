@@ -1,8 +1,8 @@
 """The sweep: cotangents pulled back along the tape, line by line.
 
-``steps`` walks back once and yields what happens at each line; ``sweep`` is that iterator run to its end.  The rules are
-written in primitives, so a sweep over Tensors is itself recorded (drawn, stepped, differentiated again), and a sweep over
-plain arrays is the same code without a tape.
+``steps`` walks back once and yields what happens at each line; ``sweep`` is that iterator run to its end.  The rules
+are written in primitives, so a sweep over Tensors is itself recorded (drawn, stepped, differentiated again), and a
+sweep over plain arrays is the same code without a tape.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def steps(
 ) -> Iterator[Step]:
     """Walk back from ``y`` over the lines between it and ``wrt`` (None: every line that can be differentiated).
 
-    x_bar = sum over the lines y that read x of vjp(y_bar), with y_bar of the output = ``cotangent``.  ``rules`` stands in for
-    ``pull``, the table's rules: this is how the tutor runs the sweep of somebody who makes a mistake.
+    x_bar = sum over the lines y that read x of vjp(y_bar), with y_bar of the output = ``cotangent``.  ``rules`` stands
+    in for ``pull``, the table's rules: this is how the tutor runs the sweep of somebody who makes a mistake.
     """
     rules = rules or pull
     tape = Tape(y)
@@ -166,7 +166,8 @@ def check_cotangent(y: Tensor, cotangent: Any) -> Any:
     if cotangent is None:
         if y.size != 1:
             raise ValueError(
-                f"gradient: {describe(y)} is not a scalar; reduce it first, as in y.sum(), or give a cotangent of shape {y.shape}"
+                f"gradient: {describe(y)} is not a scalar; reduce it first, as in y.sum(), or give a cotangent of "
+                f"shape {y.shape}"
             )
         return arrays.cast(np.ones(y.shape), y.dtype)
     if np.shape(cotangent) != y.shape:
@@ -184,11 +185,12 @@ def own(g: Any) -> Any:
 
 @renamed(seed="cotangent")
 def backward(y: Tensor, cotangent: Any = None) -> None:
-    """Add the gradient of ``y`` to ``.grad`` of everything it was computed from (inputs, parameters, and lines between).
+    """Add the gradient of ``y`` to ``.grad`` of everything it was computed from (inputs, parameters, and lines
+    between).
 
-    Also ``y.backward()``.  ``cotangent`` (default 1 for a scalar) is that of y, of y's shape.  A second call adds again,
-    as in PyTorch.  Raises TypeError if nothing under y can be differentiated, ValueError without a cotangent for a y that
-    is not a scalar.
+    Also ``y.backward()``.  ``cotangent`` (default 1 for a scalar) is that of y, of y's shape.  A second call adds
+    again, as in PyTorch.  Raises TypeError if nothing under y can be differentiated, ValueError without a cotangent for
+    a y that is not a scalar.
 
     >>> w = ac.tensor([1.0, 2.0])
     >>> ac.backward(ac.sum(w * w))

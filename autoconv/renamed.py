@@ -14,8 +14,8 @@ R = TypeVar("R")
 def renamed(**new_names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A decorator for a function whose keyword ``old`` is now called ``new``: ``@renamed(old="new")``.
 
-    ``f(old=value)`` calls ``f(new=value)`` with a DeprecationWarning; signature, help and types name the new keyword alone.
-    Raises TypeError if both are given.
+    ``f(old=value)`` calls ``f(new=value)`` with a DeprecationWarning; signature, help and types name the new keyword
+    alone. Raises TypeError if both are given.
 
     >>> @renamed(window="kernel_size")
     ... def area(kernel_size):

@@ -1,7 +1,7 @@
 """A page for each row of the table: what ``help(ac.exp)`` shows, made of the row itself when somebody asks for it.
 
-A row has its own ``__doc__``, ``__name__`` and ``__signature__``: formula, shapes, derivative (the text of its rules), kinks
-(from the table's list) and an example.  Nothing is worked out before it is read.
+A row has its own ``__doc__``, ``__name__`` and ``__signature__``: formula, shapes, derivative (the text of its rules),
+kinks (from the table's list) and an example.  Nothing is worked out before it is read.
 """
 
 from __future__ import annotations
@@ -114,7 +114,8 @@ def _shapes(row: Primitive) -> list[str]:
         if len(names) == 1:
             return [f"{names[0]}: an array, number or Tensor of any shape; y has it too, element by element."]
         return [
-            f"{', '.join(names)}: arrays, numbers or Tensors of shapes that broadcast; y has the shape they broadcast to,",
+            f"{', '.join(names)}: arrays, numbers or Tensors of shapes that broadcast; y has the shape they broadcast "
+            "to,",
             "element by element.  Raises ValueError for shapes that do not broadcast.",
         ]
     operands, params = row.example(np.random.default_rng(0))

@@ -1,7 +1,8 @@
 """The tape: a Tensor is a value that remembers its line, and a Tape is the lines in recording order.
 
-A line is plain data: primitive, operands, params, serial number, scope.  There are no closures and nothing here recurses,
-so a chain of any length can be recorded, walked, printed and freed.  Results hold their operands; memory is freed with them.
+A line is plain data: primitive, operands, params, serial number, scope.  There are no closures and nothing here
+recurses, so a chain of any length can be recorded, walked, printed and freed.  Results hold their operands; memory is
+freed with them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _next_serial = itertools.count(1).__next__
 
 
 class Scope:
-    """A stretch of recording with a name: a layer, a composed operation, or the backward lines that serve one forward line.
+    """A stretch of recording with a name: a layer, a composed operation, or the backward lines that serve one forward
+    line.
 
     ``kind`` is "layer", "call" or "backward"; ``of`` the forward line that a "backward" scope serves.  ``records`` is
     False inside ``no_grad``: results are then plain values without a line.
@@ -101,12 +103,12 @@ def no_grad() -> AbstractContextManager[Scope]:
 class Primitive:
     """A row of the table.  ``vjps[k](g, y, *operands, **params)`` pulls y's cotangent g back to operand k.
 
-    ``vjps`` has one rule for each operand (None: not differentiable in it); a row with any number of operands has one rule
-    for all, which returns their cotangents in a list.  A row with a ``definition`` has no rule: its gradient, drawing and
-    scalar expansion are those of its definition, while ``forward`` computes the exact value (``at`` moves the operands to
-    where the definition is differentiated without rounding).  ``linear`` lists the operands in which the row is linear.
-    ``align``, where there is one, first brings the operands to one shape and dtype, by recorded lines.  ``example(rng)``
-    gives operands and params to test on.
+    ``vjps`` has one rule for each operand (None: not differentiable in it); a row with any number of operands has one
+    rule for all, which returns their cotangents in a list.  A row with a ``definition`` has no rule: its gradient,
+    drawing and scalar expansion are those of its definition, while ``forward`` computes the exact value (``at`` moves
+    the operands to where the definition is differentiated without rounding).  ``linear`` lists the operands in which
+    the row is linear.  ``align``, where there is one, first brings the operands to one shape and dtype, by recorded
+    lines.  ``example(rng)`` gives operands and params to test on.
 
     >>> ac.TABLE["mul"]
     <primitive mul>
@@ -182,9 +184,9 @@ def record(primitive: Primitive, operands: tuple[Any, ...], params: dict[str, An
 class Tensor:
     """A value (ndarray, read-only) that remembers its line; without a primitive it is an input, parameter or constant.
 
-    Make one with ``ac.tensor``.  ``value`` is the array; ``grad`` is None until ``backward()`` of something computed from
-    it, then an array of the same shape.  ``constant`` lines have no gradient: plain arrays and numbers that met a Tensor,
-    integers, what ``stop_gradient`` cut, and all that depends only on those.
+    Make one with ``ac.tensor``.  ``value`` is the array; ``grad`` is None until ``backward()`` of something computed
+    from it, then an array of the same shape.  ``constant`` lines have no gradient: plain arrays and numbers that met a
+    Tensor, integers, what ``stop_gradient`` cut, and all that depends only on those.
 
     >>> x = ac.tensor([1.0, 2.0], name="x")
     >>> y = x * 3
@@ -280,7 +282,8 @@ class Tensor:
         """
         if self.primitive is not None:
             raise TypeError(
-                f"assign: {describe(self)} was computed by {self.primitive.name}; only inputs and parameters can be given a new value"
+                f"assign: {describe(self)} was computed by {self.primitive.name}; only inputs and parameters can be "
+                "given a new value"
             )
         new = np.array(value, dtype=self.dtype, order="C")
         if new.shape != self.shape:
@@ -391,7 +394,8 @@ class Tensor:
     def _leaf_copy(self) -> Tensor:
         if self.primitive is not None:
             raise TypeError(
-                f"copy: {describe(self)} was computed by {self.primitive.name} and stands on a tape; copy its t.value instead"
+                f"copy: {describe(self)} was computed by {self.primitive.name} and stands on a tape; copy its t.value "
+                "instead"
             )
         return _rebuild(type(self), self.value, self.name, self.constant, self.subscripts)
 
@@ -421,7 +425,8 @@ def as_array(data: Any, dtype: Any = None) -> np.ndarray:
         return exact(array)
     if array.dtype.kind not in "fiub":
         raise TypeError(
-            f"tensor: dtype {array.dtype} is not supported; use floating-point numbers, integers, booleans or fractions.Fraction"
+            f"tensor: dtype {array.dtype} is not supported; use floating-point numbers, integers, booleans or "
+            "fractions.Fraction"
         )
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
@@ -430,8 +435,8 @@ def tensor(data: Any, dtype: Any = None, name: str | None = None, subscripts: st
     """A Tensor that owns a copy of ``data`` (array, nested lists, number or Tensor), of any shape.
 
     Floating-point data and exact fractions (dtype object) can be differentiated; integers and booleans cannot.
-    subscripts: how equations write its elements: "matrix" as w_{0,1}, "flat" counted from 1, as w_2; what is computed from
-    flat tensors alone is flat.
+    subscripts: how equations write its elements: "matrix" as w_{0,1}, "flat" counted from 1, as w_2; what is computed
+    from flat tensors alone is flat.
     Raises TypeError for text, complex numbers and ragged lists, ValueError for other subscripts.
 
     >>> ac.tensor([[1.0, 2.0]], name="w")
@@ -472,7 +477,8 @@ class Tape:
             for x in line.operands:
                 if x.serial > line.serial:
                     raise RuntimeError(
-                        f"{describe(x)} was given a new value after a line had read it; its old value is gone: compute the output again, then ask"
+                        f"{describe(x)} was given a new value after a line had read it; its old value is gone: compute "
+                        "the output again, then ask"
                     )
                 if id(x) not in found:
                     found[id(x)] = x

@@ -1,7 +1,7 @@
 """Derivatives of functions, made of the sweep: grad, value_and_grad, vjp, jvp, jacobian, hessian, hvp.
 
-Each calls the function on fresh lines of the tape and sweeps back from its output.  For plain arrays the results are plain
-arrays; for Tensors, and inside another derivative, they are recorded and can be differentiated again.
+Each calls the function on fresh lines of the tape and sweeps back from its output.  For plain arrays the results are
+plain arrays; for Tensors, and inside another derivative, they are recorded and can be differentiated again.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def value_and_grad(
     """A function that returns (f(x), df/dx) for a scalar f; arguments may be nested lists, tuples and dicts of arrays.
 
     argnums: which argument is differentiated, or several.  With ``has_aux`` f returns (value, anything) and so does the
-    first of the pair.  For plain arrays the results are plain arrays; for Tensors, and inside another derivative, they are
-    recorded and can be differentiated again.
+    first of the pair.  For plain arrays the results are plain arrays; for Tensors, and inside another derivative, they
+    are recorded and can be differentiated again.
     Raises TypeError, when called, for arguments that are not floating point, ValueError for an f that is not a scalar.
 
     >>> ac.value_and_grad(lambda x: x * x)(3.0)
@@ -151,7 +151,8 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
 
 
 def vjp(f: Callable[..., Any], *args: Any) -> tuple[Tensor, Callable[[Any], tuple[Tensor, ...]]]:
-    """(f(*args), pullback): pullback(y_bar) gives x_bar[j..] = sum_i y_bar[i..] dy[i..]/dx[j..] for each argument, in a tuple.
+    """(f(*args), pullback): pullback(y_bar) gives x_bar[j..] = sum_i y_bar[i..] dy[i..]/dx[j..] for each argument, in a
+    tuple.
 
     Raises TypeError for arguments that are not floating point; the pullback ValueError for a y_bar of another shape.
 
@@ -192,7 +193,8 @@ def jvp(f: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Tensor, Ten
 
 
 def jacobian(f: Callable[P, Any], argnums: int = 0) -> Callable[P, Tensor]:
-    """A function that returns J[i.., j..] = dy[i..] / dx[j..], of shape (*y.shape, *x.shape): one sweep for each element of y.
+    """A function that returns J[i.., j..] = dy[i..] / dx[j..], of shape (*y.shape, *x.shape): one sweep for each
+    element of y.
 
     x is the argument number ``argnums``.  Raises TypeError, when called, for an argument that is not floating point.
 

@@ -14,9 +14,9 @@ MODULES = [nn, nn.init, optim, data, train, checkpoint, models, render]
 
 # Examples still to be written: functions of the rooms above the front door.
 WITHOUT = {
-    "break_it", "certificate", "check", "compile", "exercise", "exercise_key", "expand", "explain", "graph", "matrix_view",
-    "mistakes", "paths", "record_training", "Scalar", "step", "uses", "render.confusion", "render.curves", "render.images",
-    "render.kernels", "render.misread",
+    "break_it", "certificate", "check", "compile", "exercise", "exercise_key", "expand", "explain", "graph",
+    "matrix_view", "mistakes", "paths", "record_training", "Scalar", "step", "uses", "render.confusion",
+    "render.curves", "render.images", "render.kernels", "render.misread",
 }  # fmt: skip
 
 

@@ -182,10 +182,12 @@ def test_a_new_row_needs_nothing_else(monkeypatch):
         "from autoconv import primitives as p\n"
         "p.cbrt = p.arithmetic('cbrt', np.cbrt, (lambda g, y, a: g / (3 * y * y),), r'\\sqrt[3]{{{0}}}', low=0.5)\n"
         "import importlib, sys\n"
-        "for name in [n for n in sys.modules if n == 'autoconv' or n.startswith('autoconv.functional')]: del sys.modules[name]\n"
+        "for name in [n for n in sys.modules if n == 'autoconv' or n.startswith('autoconv.functional')]: del "
+        "sys.modules[name]\n"
         "import autoconv as ac, autoconv.functional as F\n"
         "x = ac.tensor([8.0]); y = np.cbrt(x); y.backward()\n"
-        "print(ac.cbrt([27.0]), F.cbrt is ac.cbrt, 'cbrt' in ac.__all__, 'cbrt' in dir(ac), x.grad.round(4), ac.cbrt.__doc__.splitlines()[0])"
+        "print(ac.cbrt([27.0]), F.cbrt is ac.cbrt, 'cbrt' in ac.__all__, 'cbrt' in dir(ac), x.grad.round(4), "
+        "ac.cbrt.__doc__.splitlines()[0])"
     )
     assert run(code) == "[3.] True True True [0.0833] cbrt(a): the row 'cbrt' of the table."
 

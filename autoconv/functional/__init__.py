@@ -5,8 +5,8 @@ geometry (what a call knows of its images and kernels), frames (im2col), conv, p
 activation, normalisation, loss; methods binds them to Tensor and to NumPy's functions.
 
 All of them are names of this folder, and so are the rows of the table: what a printed tape calls ``exp`` or ``crop`` is
-``ac.exp`` and ``ac.crop``.  A new row is here as soon as it stands in the table.  Where a composed function has a row's name
-(``reshape``, ``sum``), that function is what users get; it works out the settings and calls the row.
+``ac.exp`` and ``ac.crop``.  A new row is here as soon as it stands in the table.  Where a composed function has a row's
+name (``reshape``, ``sum``), that function is what users get; it works out the settings and calls the row.
 
 >>> from autoconv.functional import conv2d, exp
 >>> exp(conv2d([[1.0, -1.0]], [[1.0, 1.0]]))

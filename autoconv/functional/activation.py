@@ -52,8 +52,8 @@ def elu(x: Any, alpha: float = 1.0) -> Tensor:
 def sigmoid(x: Any) -> Tensor:
     """1 / (1 + e^-x), between 0 and 1; the derivative is y (1 - y).
 
-    Written e^(x - m) / (e^(x - m) + e^-m) with m = max(x, 0) held constant: nothing overflows, the tails keep their digits,
-    and m cancels in every derivative.
+    Written e^(x - m) / (e^(x - m) + e^-m) with m = max(x, 0) held constant: nothing overflows, the tails keep their
+    digits, and m cancels in every derivative.
 
     >>> ac.sigmoid([-1000.0, 0.0, 1000.0])
     array([0. , 0.5, 1. ])
@@ -99,8 +99,8 @@ def softsign(x: Any) -> Tensor:
 def gelu(x: Any, approximate: str = "none") -> Tensor:
     """x * Phi(x), Phi the normal distribution function, by erf.
 
-    approximate="tanh" is the usual approximation x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) (Hendrycks and Gimpel, 2016).
-    Raises ValueError for another word.
+    approximate="tanh" is the usual approximation x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) (Hendrycks and Gimpel,
+    2016).  Raises ValueError for another word.
 
     >>> ac.gelu([-1.0, 1.0]).round(4)
     array([-0.1587,  0.8413])

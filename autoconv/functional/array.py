@@ -53,7 +53,8 @@ def reshape(x: Any, shape: Ints, *more: int) -> Tensor:
 
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
-    """y[i_axes[0], i_axes[1], ...] = x[i_0, i_1, ...]; without ``axes`` the order is reversed.  Also called ``permute_dims``.
+    """y[i_axes[0], i_axes[1], ...] = x[i_0, i_1, ...]; without ``axes`` the order is reversed.  Also called
+    ``permute_dims``.
 
     Raises ValueError unless ``axes`` names every axis of x once.
 
@@ -73,7 +74,8 @@ permute_dims = transpose
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
-    """x with two axes exchanged: y[.., i, .., j, ..] = x[.., j, .., i, ..].  Raises ValueError for an axis that x does not have.
+    """x with two axes exchanged: y[.., i, .., j, ..] = x[.., j, .., i, ..].  Raises ValueError for an axis that x does
+    not have.
 
     >>> ac.swapaxes(np.ones((2, 3, 4)), 0, 2).shape
     (4, 3, 2)
@@ -104,7 +106,8 @@ def moveaxis(x: Any, source: Ints, destination: Ints) -> Tensor:
 
 
 def expand_dims(x: Any, axis: Ints) -> Tensor:
-    """x with new axes of size 1 at the positions ``axis`` of the result.  Raises ValueError for a position out of range.
+    """x with new axes of size 1 at the positions ``axis`` of the result.  Raises ValueError for a position out of
+    range.
 
     >>> ac.expand_dims(np.ones((28, 28)), (0, -1)).shape  # one grey image as a batch
     (1, 28, 28, 1)
@@ -167,13 +170,15 @@ def broadcast_to(x: Any, shape: Sequence[int]) -> Tensor:
     fits = len(shape) >= x.ndim and all(n in (1, m) for n, m in zip(reversed(x.shape), reversed(shape), strict=False))
     if not fits:
         raise ValueError(
-            f"broadcast_to: shape {x.shape} cannot be repeated up to {shape}; each size must be equal or 1, counted from the last axis"
+            f"broadcast_to: shape {x.shape} cannot be repeated up to {shape}; each size must be equal or 1, counted "
+            "from the last axis"
         )
     return x if x.shape == shape else p.broadcast_to(x, shape=shape)
 
 
 def flip(x: Any, axis: Ints | None = None) -> Tensor:
-    """x in reverse order along ``axis`` (None: every axis): y[i] = x[n - 1 - i].  Raises ValueError for an axis out of range.
+    """x in reverse order along ``axis`` (None: every axis): y[i] = x[n - 1 - i].  Raises ValueError for an axis out of
+    range.
 
     >>> ac.flip([1, 2, 3])
     array([3, 2, 1])
@@ -195,7 +200,8 @@ def rot180(kernel: Any) -> Tensor:
 
 
 def roll(x: Any, shift: int, axis: int = 0) -> Tensor:
-    """x moved on by ``shift`` along ``axis``, what falls off the end coming in at the start: y[i] = x[(i - shift) mod n].
+    """x moved on by ``shift`` along ``axis``, what falls off the end coming in at the start:
+    y[i] = x[(i - shift) mod n].
 
     Raises ValueError for an axis that x does not have.
 
@@ -239,7 +245,8 @@ def repeat(x: Any, repeats: int, axis: int) -> Tensor:
 
 
 def concat(xs: Sequence[Any], axis: int = 0) -> Tensor:
-    """The arrays ``xs`` one after the other along ``axis``; the other sizes must be equal.  Also called ``concatenate``.
+    """The arrays ``xs`` one after the other along ``axis``; the other sizes must be equal.  Also called
+    ``concatenate``.
 
     Raises ValueError for no arrays, or shapes that differ in another axis.
 
@@ -303,7 +310,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
     """x with (before, after) cells added on each axis: a constant, or cells repeated as np.pad's "edge", "reflect",
     "symmetric" and "wrap" have it.
 
-    pad_width: a number, one (before, after) pair, or one pair for each axis.  Raises ValueError for other widths or modes.
+    pad_width: a number, one (before, after) pair, or one pair for each axis.  Raises ValueError for other widths or
+    modes.
 
     >>> ac.pad([1, 2, 3], (1, 2))
     array([0, 1, 2, 3, 0, 0])
@@ -356,8 +364,8 @@ def getitem(x: Any, key: Any) -> Tensor:
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     """The slices of x at ``indices`` (whole numbers, any shape) along ``axis``; None: of the flattened x.
 
-    y[.., *i, ..] = x[.., indices[*i], ..].  The gradient is added up where an index is repeated.  Raises TypeError for indices
-    that are not integers, IndexError for one out of range.
+    y[.., *i, ..] = x[.., indices[*i], ..].  The gradient is added up where an index is repeated.  Raises TypeError for
+    indices that are not integers, IndexError for one out of range.
 
     >>> ac.take([10, 20, 30], [[0, 2], [2, 2]])
     array([[10, 30],
@@ -419,7 +427,8 @@ def ones_like(x: Any) -> Array:
 
 
 def astype(x: Any, dtype: Any) -> Tensor:
-    """x in another dtype, by a recorded line; the gradient comes back in x's own.  Raises TypeError for an unknown dtype.
+    """x in another dtype, by a recorded line; the gradient comes back in x's own.  Raises TypeError for an unknown
+    dtype.
 
     >>> x = ac.tensor([1.0, 2.0], dtype=np.float32)
     >>> y = ac.astype(x, float)

@@ -1,4 +1,5 @@
-"""What makes a function of primitives a composed operation: a scope around its lines, and operands lifted onto the tape."""
+"""What makes a function of primitives a composed operation: a scope around its lines, and operands lifted onto the
+tape."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ R = TypeVar("R")
 def composed(*operands: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Record a function's lines in a scope of its name.  ``operands`` names its arrays, in their positions.
 
-    If any of them is a Tensor, plain arrays among them become constants of the tape, so that the whole calculation can be
-    drawn and replayed; if none is, everything stays a plain array and nothing is recorded.  Numbers stay numbers.
+    If any of them is a Tensor, plain arrays among them become constants of the tape, so that the whole calculation can
+    be drawn and replayed; if none is, everything stays a plain array and nothing is recorded.  Numbers stay numbers.
     Signature, types and docstring are those of the function.
     """
 

@@ -3,7 +3,7 @@
     y[n, i, j, o] = sum_{u, v, c} xpad[n, i * s + u * d, j * s + v * d, c] * w[u, v, c, o] + b[o]
 
 ``conv_transpose`` is the adjoint of that map, from y to x: contract, overlap_add, crop.  Axes of the contractions are
-letters: n batch, xyz positions, ijk window, g group, c the channels summed over, o those made.
+letters (``axes``): n batch, xyz positions, ijk window, g group, c the channels summed over, o those made.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from typing import Any
 from .. import primitives as p
 from ..shapes import Ints, Layout, Padding, Shape, Slide, per_dimension, slide, transposed_size
 from ..tape import Tensor
+from .axes import POSITION, WINDOW
 from .composed import composed
 from .geometry import Images, Kernel, check_channels, check_groups, frames_of, reshaped, zero_pad
 from .linalg import same_dtype
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
-
-POSITION, WINDOW = "xyz", "ijk"
 
 
 @composed("x", "kernel", "bias")
@@ -45,8 +44,8 @@ def conv1d(
         size' = floor((size + low + high - dilation * (k - 1) - 1) / stride) + 1.
 
     layout="channels_first": x (N, C_in, W), kernel (C_out, C_in / groups, kW), as PyTorch.
-    padding: a number, one for each dimension, (low, high) pairs, "valid", "same" (extra cell at the end), "same_lower" or
-    "full"; stride, dilation: a number or one for each dimension; groups: channel blocks that do not see each other;
+    padding: a number, one for each dimension, (low, high) pairs, "valid", "same" (extra cell at the end), "same_lower"
+    or "full"; stride, dilation: a number or one for each dimension; groups: channel blocks that do not see each other;
     flip=True rotates the kernel first: the mathematician's convolution.
     Raises ValueError for shapes that do not fit, TypeError for settings that are not whole numbers.
 
@@ -82,8 +81,8 @@ def conv2d(
         size' = floor((size + low + high - dilation * (k - 1) - 1) / stride) + 1.
 
     layout="channels_first": x (N, C_in, H, W), kernel (C_out, C_in / groups, kH, kW), as PyTorch.
-    padding: a number, one for each dimension, (low, high) pairs, "valid", "same" (extra cell at the end), "same_lower" or
-    "full"; stride, dilation: a number or one for each dimension; groups: channel blocks that do not see each other;
+    padding: a number, one for each dimension, (low, high) pairs, "valid", "same" (extra cell at the end), "same_lower"
+    or "full"; stride, dilation: a number or one for each dimension; groups: channel blocks that do not see each other;
     flip=True rotates the kernel first: the mathematician's convolution.
     Raises ValueError for shapes that do not fit, TypeError for settings that are not whole numbers.
 
@@ -125,8 +124,8 @@ def conv3d(
         size' = floor((size + low + high - dilation * (k - 1) - 1) / stride) + 1.
 
     layout="channels_first": x (N, C_in, D, H, W), kernel (C_out, C_in / groups, kD, kH, kW), as PyTorch.
-    padding: a number, one for each dimension, (low, high) pairs, "valid", "same" (extra cell at the end), "same_lower" or
-    "full"; stride, dilation: a number or one for each dimension; groups: channel blocks that do not see each other;
+    padding: a number, one for each dimension, (low, high) pairs, "valid", "same" (extra cell at the end), "same_lower"
+    or "full"; stride, dilation: a number or one for each dimension; groups: channel blocks that do not see each other;
     flip=True rotates the kernel first: the mathematician's convolution.
     Raises ValueError for shapes that do not fit, TypeError for settings that are not whole numbers.
 
@@ -184,8 +183,8 @@ def conv_transpose2d(
 
     x: (N, H, W, C_in), also without N, or N and C.  kernel: (kH, kW, C_out / groups, C_in) (channels first
     (C_in, C_out / groups, kH, kW)): that of the convolution from C_out to C_in channels.  bias: (C_out,).
-    y: (N, H', W', C_out), size' = (size - 1) * stride + dilation * (k - 1) + 1 - low - high + output_padding; the cells of
-    ``output_padding`` lie at the end.  Raises ValueError for shapes that do not fit.
+    y: (N, H', W', C_out), size' = (size - 1) * stride + dilation * (k - 1) + 1 - low - high + output_padding; the cells
+    of ``output_padding`` lie at the end.  Raises ValueError for shapes that do not fit.
 
     >>> ac.conv_transpose2d([[1.0, 2.0]], [[1.0, 10.0], [0.0, 100.0]])
     array([[  1.,  12.,  20.],

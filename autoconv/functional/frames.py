@@ -21,9 +21,9 @@ def windows(
 
         y[n, i, j, u, v, c] = x[n, i * stride + u * dilation - low, j * stride + v * dilation - low, c]
 
-    and 0 in the padding.  x: (N, H, W, C), (H, W, C) or plain (H, W), likewise in 1 and 3 dimensions; y: (N, H', W', kH, kW, C),
-    without the axes that x did not have.  The number of dimensions is that of ``window``.  Settings are those of ``conv2d``.
-    Raises ValueError for a window that does not fit.
+    and 0 in the padding.  x: (N, H, W, C), (H, W, C) or plain (H, W), likewise in 1 and 3 dimensions; y: (N, H', W',
+    kH, kW, C), without the axes that x did not have.  The number of dimensions is that of ``window``.  Settings are
+    those of ``conv2d``.  Raises ValueError for a window that does not fit.
 
     >>> ac.windows([1, 2, 3, 4], (2,))
     array([[1, 2],
@@ -56,9 +56,9 @@ def overlap_add(
 
         x[n, h, w, c] = sum of frames[n, i, j, u, v, c] over i * stride + u * dilation - low = h, and likewise for w
 
-    It is not the inverse of ``windows``: a cell read by several windows collects them all.  frames: (N, H', W', kH, kW, C),
-    or without N, or without N and C; ``size``: the spatial size (H, W) of the result.  Raises ValueError if the frames are
-    not those of such an input.
+    It is not the inverse of ``windows``: a cell read by several windows collects them all.  frames: (N, H', W', kH, kW,
+    C), or without N, or without N and C; ``size``: the spatial size (H, W) of the result.  Raises ValueError if the
+    frames are not those of such an input.
 
     >>> ac.overlap_add(np.ones((3, 2)), (4,))  # how many windows of two read each of four cells
     array([1., 2., 2., 1.])
@@ -69,7 +69,8 @@ def overlap_add(
     missing = 2 * dims + 2 - frames.ndim
     if missing not in (0, 1, 2):
         raise ValueError(
-            f"overlap_add: frames of shape {frames.shape} do not have {dims} position and {dims} window axes; size was {sizes}"
+            f"overlap_add: frames of shape {frames.shape} do not have {dims} position and {dims} window axes; size was "
+            f"{sizes}"
         )
     full = (1,) * min(missing, 1) + frames.shape
     if missing == 2:
@@ -79,7 +80,8 @@ def overlap_add(
     move = slide(sizes, window, stride, padding, dilation, operation="overlap_add")
     if move.output != counts:
         raise ValueError(
-            f"overlap_add: size {sizes} with window {window}, stride {move.stride} and padding {move.padding} has {move.output} frames, found {counts}"
+            f"overlap_add: size {sizes} with window {window}, stride {move.stride} and padding {move.padding} has "
+            f"{move.output} frames, found {counts}"
         )
     padded = tuple(n + low + high for n, (low, high) in zip(sizes, move.padding, strict=True))
     x = p.overlap_add(p.reshape(frames, shape=full), axes=axes, size=padded, stride=move.stride, dilation=move.dilation)
@@ -97,6 +99,7 @@ def _dims_of(sizes: Ints, operation: str) -> int:
     dims = 2 if not isinstance(sizes, tuple | list) else len(sizes)
     if dims not in (1, 2, 3):
         raise ValueError(
-            f"{operation}: {whole_number(dims, operation)} spatial dimensions; one to three are supported, as in (5,), (5, 5) or (3, 5, 5)"
+            f"{operation}: {whole_number(dims, operation)} spatial dimensions; one to three are supported, as in (5,), "
+            "(5, 5) or (3, 5, 5)"
         )
     return dims

@@ -1,7 +1,7 @@
 """The geometry of a call: what convolution and pooling know of their images and kernels before any arithmetic.
 
-``Images`` brings one image, a plain matrix or a batch to the batched form (N, H, W, C) or (N, C, H, W) and back; ``Kernel``
-reads a kernel's shape in its layout; ``frames_of`` slides a window over a batch.
+``Images`` brings one image, a plain matrix or a batch to the batched form (N, H, W, C) or (N, C, H, W) and back;
+``Kernel`` reads a kernel's shape in its layout; ``frames_of`` slides a window over a batch.
 """
 
 from __future__ import annotations
@@ -61,10 +61,11 @@ class Images:
 
 
 class Kernel:
-    """A kernel's shape read in its layout: ``window``, ``inner`` and ``outer`` channels; a plain (kH, kW) one has 1 and 1.
+    """A kernel's shape read in its layout: ``window``, ``inner`` and ``outer`` channels; a plain (kH, kW) one has 1 and
+    1.
 
-    Channels last (*window, inner, outer); channels first (outer, inner, *window).  The inner axis is the one that groups
-    divide: the channels read by a convolution, the channels made by a transposed one.
+    Channels last (*window, inner, outer); channels first (outer, inner, *window).  The inner axis is the one that
+    groups divide: the channels read by a convolution, the channels made by a transposed one.
     """
 
     def __init__(self, shape: Shape, images: Images) -> None:
@@ -79,7 +80,8 @@ class Kernel:
             needs = f"{dims}: a plain kernel for a plain image" if images.plain else f"{dims + 2}: {axes}"
             raise ValueError(
                 f"{images.operation}: the kernel has {len(shape)} dimensions (shape {shape}), but with an input of "
-                f"{dims + 2 - images.missing} dimensions it needs {needs}; add the axes that are missing, as in x[..., None]"
+                f"{dims + 2 - images.missing} dimensions it needs {needs}; add the axes that are missing, as in x[..., "
+                "None]"
             )
         self.window: Shape = self.shape[:dims] if last else self.shape[2:]
         self.inner, self.outer = (self.shape[-2], self.shape[-1]) if last else (self.shape[1], self.shape[0])
@@ -113,7 +115,8 @@ def check_groups(images: Images, groups: Any, outer: int, shapes: str) -> int:
     (number,) = per_dimension(groups, 1, f"{images.operation}: groups", 1)
     if images.channels % number or outer % number:
         raise ValueError(
-            f"{images.operation}: groups={number} must divide the {images.channels} channels of the input and the {outer} of the kernel ({shapes})"
+            f"{images.operation}: groups={number} must divide the {images.channels} channels of the input and the "
+            f"{outer} of the kernel ({shapes})"
         )
     return number
 
@@ -124,6 +127,7 @@ def check_channels(images: Images, w: Kernel, groups: Any, x: Shape, kernel: Sha
     if images.channels != w.inner * number:
         expects = f"{w.inner}" if number == 1 else f"{w.inner} x {number} groups"
         raise ValueError(
-            f"{images.operation}: the input has {images.channels} channels (shape {x}), the kernel expects {expects} (shape {kernel}), in layout {images.layout.image}"
+            f"{images.operation}: the input has {images.channels} channels (shape {x}), the kernel expects {expects} "
+            f"(shape {kernel}), in layout {images.layout.image}"
         )
     return number

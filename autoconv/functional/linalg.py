@@ -40,7 +40,8 @@ def matmul(x: Any, y: Any) -> Tensor:
     inner = (x.shape[-1], y.shape[-2 if y.ndim > 1 else 0])
     if inner[0] != inner[1]:
         raise ValueError(
-            f"matmul: shapes {x.shape} and {y.shape} do not fit: {inner[0]} columns against {inner[1]} rows; transpose one of them?"
+            f"matmul: shapes {x.shape} and {y.shape} do not fit: {inner[0]} columns against {inner[1]} rows; transpose "
+            "one of them?"
         )
     batch = ascii_letters[3 : 1 + max(x.ndim, y.ndim, 2)]
     left, right = [batch[len(batch) - max(operand.ndim - 2, 0) :] for operand in (x, y)]
@@ -95,7 +96,8 @@ def tensordot(x: Any, y: Any, axes: int | Sequence[Any] = 2) -> Tensor:
 def einsum(equation: str, *operands: Any) -> Tensor:
     """np.einsum for any number of operands: repeated letters are diagonals, absent ones are summed, "..." broadcasts.
 
-    Operands are contracted two at a time from the left.  Raises ValueError for an equation that does not fit the operands.
+    Operands are contracted two at a time from the left.  Raises ValueError for an equation that does not fit the
+    operands.
 
     >>> ac.einsum("bij,bj->bi", np.ones((2, 3, 4)), np.ones((2, 4))).shape
     (2, 3)
@@ -143,7 +145,8 @@ def parse_equation(equation: str, operands: Sequence[Any]) -> tuple[list[str], s
     for term, x, width in zip(terms, operands, widths, strict=True):
         if width < 0 or (width and "..." not in term):
             raise ValueError(
-                f"einsum {equation!r}: {term!r} names {len(term.replace('...', ''))} axes, the operand has shape {np.shape(x)}"
+                f"einsum {equation!r}: {term!r} names {len(term.replace('...', ''))} axes, the operand has shape "
+                f"{np.shape(x)}"
             )
     dots = "".join(free[: max([w for w, t in zip(widths, terms, strict=True) if "..." in t], default=0)])
     spelt = [t.replace("...", dots[len(dots) - w :]) for t, w in zip(terms, widths, strict=True)]

@@ -32,7 +32,8 @@ def _check(operation: str, reduction: str, y: Any, t: Any) -> None:
         raise ValueError(f"{operation}: reduction={reduction!r}; use 'mean', 'sum' or 'none'")
     if np.shape(y) != np.shape(t):
         raise ValueError(
-            f"{operation}: the prediction has shape {np.shape(y)}, the target {np.shape(t)}; they must be equal (targets are never broadcast)"
+            f"{operation}: the prediction has shape {np.shape(y)}, the target {np.shape(t)}; they must be equal "
+            "(targets are never broadcast)"
         )
 
 
@@ -71,8 +72,8 @@ def cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean", axis: in
     """-log softmax(logits)[label], over the class ``axis``.
 
     logits: (N, classes) (or (.., classes)); labels: (N,) whole numbers in 0 .. classes - 1, or probabilities of the
-    logits' shape.  reduction: "mean", "sum" or "none" (one loss for each example).  The gradient is (softmax - one_hot) / N.
-    Raises TypeError for labels that are not integers, ValueError for labels out of range or of another shape.
+    logits' shape.  reduction: "mean", "sum" or "none" (one loss for each example).  The gradient is (softmax - one_hot)
+    / N.  Raises TypeError for labels that are not integers, ValueError for labels out of range or of another shape.
 
     >>> logits = ac.tensor([[0.0, 0.0], [0.0, 0.0]])
     >>> loss = ac.losses.cross_entropy(logits, [0, 1])
@@ -90,7 +91,8 @@ def cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean", axis: in
 def nll(log_probabilities: Any, labels: Any, *, reduction: str = "mean", axis: int = -1) -> Tensor:
     """-log_probabilities[label], over the class ``axis``: cross_entropy for logarithms that are already normalised.
 
-    log_probabilities: (N, classes) (or (.., classes)); labels and reduction as for ``cross_entropy``, and so the errors.
+    log_probabilities: (N, classes) (or (.., classes)); labels and reduction as for ``cross_entropy``, and so the
+    errors.
 
     >>> float(ac.losses.nll(np.log([[0.5, 0.5], [0.25, 0.75]]), [0, 0], reduction="sum").round(4))
     2.0794
@@ -110,11 +112,13 @@ def _nll(operation: str, normalise: Any, x: Any, labels: Any, reduction: str, ax
     rest = (*x.shape[:axis], *x.shape[axis + 1 :])
     if labels.dtype.kind not in "iu":
         raise TypeError(
-            f"{operation}: labels must be integers (dtype {labels.dtype}, shape {labels.shape}), or probabilities of shape {x.shape}"
+            f"{operation}: labels must be integers (dtype {labels.dtype}, shape {labels.shape}), or probabilities of "
+            f"shape {x.shape}"
         )
     if labels.shape != rest:
         raise ValueError(
-            f"{operation}: labels of shape {labels.shape} for an input of shape {x.shape}; one label for each example needs shape {rest}"
+            f"{operation}: labels of shape {labels.shape} for an input of shape {x.shape}; one label for each example "
+            f"needs shape {rest}"
         )
     classes = x.shape[axis]
     check(partial(_in_range, operation, classes, x.shape), labels)

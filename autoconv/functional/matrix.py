@@ -31,9 +31,9 @@ def conv_matrix(
 ) -> Tensor:
     """The matrix C with conv(x, kernel).ravel() = C @ x.ravel() for one image x of ``input_shape``.
 
-    kernel: (*window, C_in / groups, C_out) with input_shape (*spatial, C_in), or plain (*window) with plain (*spatial), in
-    one to three dimensions.  C: (output elements, input elements); every entry is one element of the kernel or 0, so the
-    kernel's gradient flows through it, summed over equal entries.  Settings are those of ``conv2d``.
+    kernel: (*window, C_in / groups, C_out) with input_shape (*spatial, C_in), or plain (*window) with plain (*spatial),
+    in one to three dimensions.  C: (output elements, input elements); every entry is one element of the kernel or 0, so
+    the kernel's gradient flows through it, summed over equal entries.  Settings are those of ``conv2d``.
     Raises ValueError where the convolution would.
 
     >>> ac.conv_matrix([1.0, 2.0], (4,))
@@ -54,7 +54,8 @@ def conv_matrix(
 
 
 def weight_places(images: Images, w: Kernel, move: Any, groups: int, flip: bool) -> Array:
-    """For each (output element, input element) the flat index of the kernel element between them, or the kernel's size for none."""
+    """For each (output element, input element) the flat index of the kernel element between them, or the kernel's size
+    for none."""
     layout, dims = images.layout, images.layout.dims
     weights = np.arange(np.prod(w.shape)).reshape(w.shape)
     weights = weights if layout.channels_last else np.moveaxis(weights, (1, 0), (-2, -1))

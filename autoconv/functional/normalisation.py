@@ -59,7 +59,8 @@ def batch_norm(
     for name, parameter in {"weight": weight, "bias": bias, "mean": mean, "var": var}.items():
         if parameter is not None and parameter.shape != (channels,):
             raise ValueError(
-                f"batch_norm: {name} has shape {parameter.shape}, it needs ({channels},): one number for each channel of the input (shape {x.shape})"
+                f"batch_norm: {name} has shape {parameter.shape}, it needs ({channels},): one number for each channel "
+                f"of the input (shape {x.shape})"
             )
     if (mean is None) != (var is None):
         raise ValueError("batch_norm: give both mean and var, or neither")
@@ -67,7 +68,8 @@ def batch_norm(
     over = tuple(i for i in range(x.ndim) if i != axis)
     if mean is None and x.size <= channels:
         raise ValueError(
-            f"batch_norm: shape {x.shape} has one value for each channel; a variance needs more: use a larger batch or stored statistics"
+            f"batch_norm: shape {x.shape} has one value for each channel; a variance needs more: use a larger batch or "
+            "stored statistics"
         )
     shaped = [None if q is None else p.reshape(q, shape=along) for q in (mean, var, weight, bias)]
     mu, variance = moments(x, over) if mean is None else shaped[:2]
@@ -99,7 +101,8 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, axis: Ints = -1,
     for name, parameter in {"weight": weight, "bias": bias}.items():
         if parameter is not None and parameter.shape != normalised:
             raise ValueError(
-                f"layer_norm: {name} has shape {parameter.shape}, it needs {normalised}: the sizes of axes {axes} of the input (shape {x.shape})"
+                f"layer_norm: {name} has shape {parameter.shape}, it needs {normalised}: the sizes of axes {axes} of "
+                f"the input (shape {x.shape})"
             )
     mu, variance = moments(x, axes)
     return standardize(x, mu, variance, weight, bias, eps)
@@ -107,7 +110,8 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, axis: Ints = -1,
 
 @composed("x")
 def dropout(x: Any, p: float = 0.5, *, rng: np.random.Generator, training: bool = True) -> Tensor:
-    """x with each element zero with probability ``p`` and the others divided by 1 - p, drawn from ``rng``; x itself when not
+    """x with each element zero with probability ``p`` and the others divided by 1 - p, drawn from ``rng``; x itself
+    when not
     training (Srivastava et al., 2014).  Raises ValueError for p outside [0, 1).
 
     >>> ac.dropout(np.ones(6), 0.5, rng=np.random.default_rng(0))

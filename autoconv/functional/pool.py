@@ -1,4 +1,5 @@
-"""Pooling in one to three dimensions: windows, then a tournament, a mean or a norm.  No gradient of its own here either.
+"""Pooling in one to three dimensions: windows, then a tournament, a mean or a norm.  No gradient of its own here
+either.
 
 Padding is never part of a maximum: a padded cell repeats a real cell of the same window.  An average counts the cells
 inside input and padding (or the input alone), never those that ceil_mode lets a window hang over.
@@ -21,8 +22,8 @@ from .reduce import max as max_over
 from .reduce import mean, sum
 
 __all__ = [
-    "avg_pool1d", "avg_pool2d", "avg_pool3d", "global_avg_pool", "global_max_pool", "lp_pool1d", "lp_pool2d", "lp_pool3d",
-    "max_pool1d", "max_pool2d", "max_pool3d",
+    "avg_pool1d", "avg_pool2d", "avg_pool3d", "global_avg_pool", "global_max_pool", "lp_pool1d", "lp_pool2d",
+    "lp_pool3d", "max_pool1d", "max_pool2d", "max_pool3d",
 ]  # fmt: skip
 
 
@@ -78,8 +79,8 @@ def max_pool2d(
         y[n, i, j, c] = max over u, v of x[n, i * stride + u * dilation - low, j * stride + v * dilation - low, c]
 
     The gradient goes to the winning cell, the first in scan order among equal ones.  Padded cells never take part.
-    x: (N, H, W, C), without N for one image, without N and C for one plain image; layout="channels_first": (N, C, H, W).
-    y: the same with (H', W'), size' = floor((size + low + high - dilation * (kernel_size - 1) - 1) / stride) + 1
+    x: (N, H, W, C), without N for one image, without N and C for one plain image; layout="channels_first": (N, C, H,
+    W). y: the same with (H', W'), size' = floor((size + low + high - dilation * (kernel_size - 1) - 1) / stride) + 1
     (ceil with ceil_mode, but the last window must start inside the input or its low padding).
     kernel_size: the window, a number or one for each dimension; stride None means kernel_size.
     padding: a number, one for each dimension, (low, high) pairs, "valid", "same", "same_lower" or "full".
@@ -112,12 +113,13 @@ def max_pool3d(
     """The largest cell of each window.
 
         y[n, h, i, j, c] =
-            max over t, u, v of x[n, h * stride + t * dilation - low, i * stride + u * dilation - low, j * stride + v * dilation - low, c]
+            max over t, u, v of x[n, h * stride + t * dilation - low, i * stride + u * dilation - low, j * stride + v *
+            dilation - low, c]
 
     The gradient goes to the winning cell, the first in scan order among equal ones.  Padded cells never take part.
-    x: (N, D, H, W, C), without N for one volume, without N and C for one plain volume; layout="channels_first": (N, C, D, H, W).
-    y: the same with (D', H', W'), size' = floor((size + low + high - dilation * (kernel_size - 1) - 1) / stride) + 1
-    (ceil with ceil_mode, but the last window must start inside the input or its low padding).
+    x: (N, D, H, W, C), without N for one volume, without N and C for one plain volume; layout="channels_first": (N, C,
+    D, H, W). y: the same with (D', H', W'), size' = floor((size + low + high - dilation * (kernel_size - 1) - 1) /
+    stride) + 1 (ceil with ceil_mode, but the last window must start inside the input or its low padding).
     kernel_size: the window, a number or one for each dimension; stride None means kernel_size.
     padding: a number, one for each dimension, (low, high) pairs, "valid", "same", "same_lower" or "full".
     Raises ValueError for a window that does not fit, TypeError for settings that are not whole numbers.
@@ -180,8 +182,8 @@ def avg_pool2d(
 
     count is the number of cells of the window inside input and padding (count_include_pad=False: inside the input), or
     ``divisor``.
-    x: (N, H, W, C), without N for one image, without N and C for one plain image; layout="channels_first": (N, C, H, W).
-    y: the same with (H', W'), size' = floor((size + low + high - (kernel_size - 1) - 1) / stride) + 1
+    x: (N, H, W, C), without N for one image, without N and C for one plain image; layout="channels_first": (N, C, H,
+    W). y: the same with (H', W'), size' = floor((size + low + high - (kernel_size - 1) - 1) / stride) + 1
     (ceil with ceil_mode, but the last window must start inside the input or its low padding).
     kernel_size: the window, a number or one for each dimension; stride None means kernel_size.
     padding: a number, one for each dimension, (low, high) pairs, "valid", "same", "same_lower" or "full".
@@ -216,8 +218,8 @@ def avg_pool3d(
 
     count is the number of cells of the window inside input and padding (count_include_pad=False: inside the input), or
     ``divisor``.
-    x: (N, D, H, W, C), without N for one volume, without N and C for one plain volume; layout="channels_first": (N, C, D, H, W).
-    y: the same with (D', H', W'), size' = floor((size + low + high - (kernel_size - 1) - 1) / stride) + 1
+    x: (N, D, H, W, C), without N for one volume, without N and C for one plain volume; layout="channels_first": (N, C,
+    D, H, W). y: the same with (D', H', W'), size' = floor((size + low + high - (kernel_size - 1) - 1) / stride) + 1
     (ceil with ceil_mode, but the last window must start inside the input or its low padding).
     kernel_size: the window, a number or one for each dimension; stride None means kernel_size.
     padding: a number, one for each dimension, (low, high) pairs, "valid", "same", "same_lower" or "full".
@@ -277,8 +279,8 @@ def lp_pool2d(
         y[n, i, j, c] = (sum over u, v of |x[n, i * stride + u - low, j * stride + v - low, c]|^p)^(1/p)
 
     p: positive, np.inf for the largest size.
-    x: (N, H, W, C), without N for one image, without N and C for one plain image; layout="channels_first": (N, C, H, W).
-    y: the same with (H', W'), size' = floor((size + low + high - (kernel_size - 1) - 1) / stride) + 1
+    x: (N, H, W, C), without N for one image, without N and C for one plain image; layout="channels_first": (N, C, H,
+    W). y: the same with (H', W'), size' = floor((size + low + high - (kernel_size - 1) - 1) / stride) + 1
     (ceil with ceil_mode, but the last window must start inside the input or its low padding).
     kernel_size: the window, a number or one for each dimension; stride None means kernel_size.
     padding: a number, one for each dimension, (low, high) pairs, "valid", "same", "same_lower" or "full".
@@ -310,8 +312,8 @@ def lp_pool3d(
             (sum over t, u, v of |x[n, h * stride + t - low, i * stride + u - low, j * stride + v - low, c]|^p)^(1/p)
 
     p: positive, np.inf for the largest size.
-    x: (N, D, H, W, C), without N for one volume, without N and C for one plain volume; layout="channels_first": (N, C, D, H, W).
-    y: the same with (D', H', W'), size' = floor((size + low + high - (kernel_size - 1) - 1) / stride) + 1
+    x: (N, D, H, W, C), without N for one volume, without N and C for one plain volume; layout="channels_first": (N, C,
+    D, H, W). y: the same with (D', H', W'), size' = floor((size + low + high - (kernel_size - 1) - 1) / stride) + 1
     (ceil with ceil_mode, but the last window must start inside the input or its low padding).
     kernel_size: the window, a number or one for each dimension; stride None means kernel_size.
     padding: a number, one for each dimension, (low, high) pairs, "valid", "same", "same_lower" or "full".
@@ -392,14 +394,16 @@ def _average(count_include_pad: bool, divisor: int | None) -> Callable[[Any, Ima
     def reduce(x: Any, images: Images, move: Slide) -> Tensor:
         if divisor is not None and not divisor:
             raise ValueError(
-                f"{images.operation}: divisor=0; give the number to divide each window's sum by, or None for the number of its cells"
+                f"{images.operation}: divisor=0; give the number to divide each window's sum by, or None for the "
+                "number of its cells"
             )
         counts = np.ones(())
         for dim in range(images.layout.dims):
             counts = np.multiply.outer(counts, np.array(move.counts(dim, count_include_pad)))
         if divisor is None and not counts.all():
             raise ValueError(
-                f"{images.operation}: a window lies in the padding alone (input size {move.size}, window {move.window}, padding {move.padding}); use less padding"
+                f"{images.operation}: a window lies in the padding alone (input size {move.size}, window "
+                f"{move.window}, padding {move.padding}); use less padding"
             )
         frames = frames_of(zero_pad(images.batch(x), images, move.reach), images.layout.spatial_axes, move)
         if divisor is None and counts.size and (counts == np.prod(move.window)).all():
@@ -436,7 +440,8 @@ def _spatial(x: Any, layout: str, operation: str) -> Shape:
     dims = x.ndim - 2
     if dims not in (1, 2, 3):
         raise ValueError(
-            f"{operation}: the input has shape {x.shape}; use a batch (N, *spatial, C) with one to three spatial dimensions"
+            f"{operation}: the input has shape {x.shape}; use a batch (N, *spatial, C) with one to three spatial "
+            "dimensions"
         )
     return Images(x.shape, dims, layout, operation).layout.spatial_axes
 
@@ -451,7 +456,8 @@ def clamp(move: Slide, dim: int, operation: str) -> Array:
     for number in range(move.output[dim]):
         if not any(0 <= cell < size for cell in move.cells(dim, number)):
             raise ValueError(
-                f"{operation}: window number {number} along dimension {dim} would lie in the padding alone (input size {move.size}, window {move.window}, "
+                f"{operation}: window number {number} along dimension {dim} would lie in the padding alone (input size "
+                f"{move.size}, window {move.window}, "
                 f"padding {move.padding}); there is no maximum of nothing: use less padding"
             )
     low, high = move.reach[dim]

@@ -1,4 +1,5 @@
-"""Reductions over axes: sums are the row ``sum``; max, min and prod are tournaments of adjacent pairs; the rest is composed.
+"""Reductions over axes: sums are the row ``sum``; max, min and prod are tournaments of adjacent pairs; the rest is
+composed.
 
 Axes: None for all, an int, or a tuple; ``keepdims`` leaves them with size 1, as in NumPy.
 """
@@ -25,7 +26,8 @@ Axis = Ints | None
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """y = sum of x over ``axis``; every element gets the gradient of its sum.
 
-    axis: None for all, a number or a tuple; keepdims leaves the axes with size 1.  Raises ValueError for an axis out of range.
+    axis: None for all, a number or a tuple; keepdims leaves the axes with size 1.  Raises ValueError for an axis out of
+    range.
 
     >>> ac.sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
     array([4., 6.])
@@ -71,7 +73,8 @@ def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Ten
 
 @composed("x")
 def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
-    """The square root of ``var``; its slope where all elements are equal is that of the square root at 0, infinite or NaN.
+    """The square root of ``var``; its slope where all elements are equal is that of the square root at 0, infinite or
+    NaN.
 
     axis, keepdims, ddof: as for ``var``.  Raises ValueError for ddof or fewer elements.
 
@@ -82,7 +85,8 @@ def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Ten
 
 
 def tournament(combine: Callable[[Any, Any], Any], x: Any, axis: int) -> Tensor:
-    """Combine the elements along ``axis`` in rounds of adjacent pairs, the odd one going through; the axis keeps size 1.
+    """Combine the elements along ``axis`` in rounds of adjacent pairs, the odd one going through; the axis keeps size
+    1.
 
     Pairs are neighbours, so every intermediate result stands for a run of consecutive elements: a rule that prefers the
     left operand at a tie prefers the first element overall.
@@ -170,7 +174,8 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def largest(x: Any, axis: Axis) -> Tensor:
-    """The shift that keeps exponentials finite: the largest element along ``axis`` as a constant, 0 where it is infinite."""
+    """The shift that keeps exponentials finite: the largest element along ``axis`` as a constant, 0 where it is
+    infinite."""
     m = p.stop_gradient(max(x, axis, keepdims=True))
     return p.where(p.less(p.abs_(m), np.inf), m, 0)
 

@@ -1,8 +1,9 @@
 """Layers: state and shapes only; all mathematics is in ``functional``.
 
-module (Module and Parameter), init (initial weights), then the layers: linear, conv, pool, normalisation, activation, and
-container (Sequential, Flatten).  Weights follow the data's layout: Linear (in, out), convolutions (kH, kW, C_in / groups,
-C_out) for channels-last images.  Settings come in PyTorch's order.  ``nn.functional`` is ``autoconv.functional``.
+module (Module and Parameter), init (initial weights), then the layers: linear, conv, pool, normalisation, activation,
+and container (Sequential, Flatten).  Weights follow the data's layout: Linear (in, out), convolutions (kH, kW, C_in /
+groups, C_out) for channels-last images.  Settings come in PyTorch's order.  ``nn.functional`` is
+``autoconv.functional``.
 """
 
 from . import functional, init

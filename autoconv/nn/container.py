@@ -11,10 +11,11 @@ from .module import Layer, Module
 
 
 class Sequential(Layer):
-    """Modules one after the other: ``Sequential(a, b)``, ``Sequential(first=a, second=b)`` or ``Sequential({"first": a})``.
+    """Modules one after the other: ``Sequential(a, b)``, ``Sequential(first=a, second=b)`` or ``Sequential({"first":
+    a})``.
 
-    Without names the modules are called "0", "1", ...  ``model[0]``, ``model["first"]``, ``model[1:]`` (a Sequential of the
-    same modules), ``len`` and iteration work.  TypeError for anything that is not a Module.
+    Without names the modules are called "0", "1", ...  ``model[0]``, ``model["first"]``, ``model[1:]`` (a Sequential of
+    the same modules), ``len`` and iteration work.  TypeError for anything that is not a Module.
 
     >>> model = nn.Sequential(nn.Linear(4, 3, rng=0), nn.ReLU(), nn.Linear(3, 2, rng=0))
     >>> model(np.zeros((5, 4), np.float32)).shape
@@ -33,7 +34,8 @@ class Sequential(Layer):
         for name, module in {**given, **named}.items():
             if not isinstance(module, Module):
                 raise TypeError(
-                    f"Sequential: {name!r} is {module!r}, not a Module; for a function use its layer, as nn.ReLU(), or write a Module with it in forward"
+                    f"Sequential: {name!r} is {module!r}, not a Module; for a function use its layer, as nn.ReLU(), or "
+                    "write a Module with it in forward"
                 )
             if hasattr(type(self), name) or "." in name:
                 raise ValueError(f"Sequential: {name!r} cannot be a layer's name; choose another, as in {name}_layer")

@@ -54,7 +54,8 @@ class _Conv(Layer):
         self.bias = Parameter(np.zeros(self.out_channels), dtype=dtype) if bias else None
 
     def _kernel(self, channels_last: bool) -> tuple[Shape, tuple[int, int]]:
-        """The kernel's shape in the layout, and (fan_in, fan_out); a transpose holds its adjoint's kernel, fans swapped."""
+        """The kernel's shape in the layout, and (fan_in, fan_out); a transpose holds its adjoint's kernel, fans
+        swapped."""
         read, made = (self.out_channels, self.in_channels) if self.transposed else (self.in_channels, self.out_channels)
         channels = (read // self.groups, made)
         shape = (*self.kernel_size, *channels) if channels_last else (*reversed(channels), *self.kernel_size)
@@ -90,7 +91,8 @@ class _ConvTranspose(_Conv):
 
 
 class Conv1d(_Conv):
-    """Convolution (cross-correlation) of signals over 1 spatial dimension, with a bias for each channel made: ``ac.conv1d``.
+    """Convolution (cross-correlation) of signals over 1 spatial dimension, with a bias for each channel made:
+    ``ac.conv1d``.
 
     x: (N, W, C_in), or (N, C_in, W) with layout="channels_first".  weight, in the same layout:
     (kW, C_in / groups, C_out), channels first (C_out, C_in / groups, kW); bias: (C_out,), zero at first.
@@ -128,7 +130,8 @@ class Conv1d(_Conv):
 
 
 class Conv2d(_Conv):
-    """Convolution (cross-correlation) of images over 2 spatial dimensions, with a bias for each channel made: ``ac.conv2d``.
+    """Convolution (cross-correlation) of images over 2 spatial dimensions, with a bias for each channel made:
+    ``ac.conv2d``.
 
     x: (N, H, W, C_in), or (N, C_in, H, W) with layout="channels_first".  weight, in the same layout:
     (kH, kW, C_in / groups, C_out), channels first (C_out, C_in / groups, kH, kW); bias: (C_out,), zero at first.
@@ -166,12 +169,13 @@ class Conv2d(_Conv):
 
 
 class Conv3d(_Conv):
-    """Convolution (cross-correlation) of volumes over 3 spatial dimensions, with a bias for each channel made: ``ac.conv3d``.
+    """Convolution (cross-correlation) of volumes over 3 spatial dimensions, with a bias for each channel made:
+    ``ac.conv3d``.
 
     x: (N, D, H, W, C_in), or (N, C_in, D, H, W) with layout="channels_first".  weight, in the same layout:
-    (kD, kH, kW, C_in / groups, C_out), channels first (C_out, C_in / groups, kD, kH, kW); bias: (C_out,), zero at first.
-    kernel_size, stride, padding, dilation, groups: as for ``ac.conv3d``, in PyTorch's order; rng: a generator or seed
-    for the initial weights, drawn by ``init``.  Raises ValueError and TypeError for settings that make no sense.
+    (kD, kH, kW, C_in / groups, C_out), channels first (C_out, C_in / groups, kD, kH, kW); bias: (C_out,), zero at
+    first. kernel_size, stride, padding, dilation, groups: as for ``ac.conv3d``, in PyTorch's order; rng: a generator or
+    seed for the initial weights, drawn by ``init``.  Raises ValueError and TypeError for settings that make no sense.
 
     >>> nn.Conv3d(1, 2, 3, padding=1)(np.zeros((1, 4, 8, 8, 1), np.float32)).shape
     (1, 4, 8, 8, 2)
@@ -289,9 +293,9 @@ class ConvTranspose3d(_ConvTranspose):
     """The adjoint of a convolution over 3 spatial dimensions, for upsampling volumes: ``ac.conv_transpose3d``.
 
     x: (N, D, H, W, C_in), or (N, C_in, D, H, W) with layout="channels_first".  weight, in the same layout:
-    (kD, kH, kW, C_out / groups, C_in), channels first (C_in, C_out / groups, kD, kH, kW); bias: (C_out,), zero at first.
-    kernel_size, stride, padding, output_padding, groups, dilation: as for ``ac.conv_transpose3d``, in PyTorch's order;
-    rng: a generator or seed for the initial weights, drawn by ``init``.
+    (kD, kH, kW, C_out / groups, C_in), channels first (C_in, C_out / groups, kD, kH, kW); bias: (C_out,), zero at
+    first. kernel_size, stride, padding, output_padding, groups, dilation: as for ``ac.conv_transpose3d``, in PyTorch's
+    order; rng: a generator or seed for the initial weights, drawn by ``init``.
     Raises ValueError and TypeError for settings that make no sense.
 
     >>> nn.ConvTranspose3d(1, 2, 2, 2)(np.zeros((1, 2, 2, 2, 1), np.float32)).shape

@@ -22,15 +22,17 @@ Initializer = Callable[[Shape, Rng, Fans], Array]
 def fans(shape: Shape, channels_last: bool = True) -> Fans:
     """(fan_in, fan_out): how many inputs one output reads, and how many outputs one input reaches.
 
-    Channels last: (*window, C_in / groups, C_out) and Linear's (in, out); channels first: (C_out, C_in / groups, *window).
-    fan_in = prod(window) * C_in / groups, fan_out = prod(window) * C_out.  ValueError for fewer than two dimensions.
+    Channels last: (*window, C_in / groups, C_out) and Linear's (in, out); channels first: (C_out, C_in / groups,
+    *window). fan_in = prod(window) * C_in / groups, fan_out = prod(window) * C_out.  ValueError for fewer than two
+    dimensions.
 
     >>> nn.init.fans((3, 3, 8, 16))
     (72, 144)
     """
     if len(shape) < 2:
         raise ValueError(
-            f"fans: a weight of shape {shape} has no inputs and outputs; it needs two dimensions or more: (*window, in, out)"
+            f"fans: a weight of shape {shape} has no inputs and outputs; it needs two dimensions or more: (*window, "
+            "in, out)"
         )
     window = prod(shape[:-2] if channels_last else shape[2:])
     inner, outer = shape[-2:] if channels_last else (shape[1], shape[0])

@@ -16,9 +16,9 @@ from .module import Layer, Parameter
 class Linear(Layer):
     """y[.., o] = sum over i of x[.., i] * weight[i, o] + bias[o].
 
-    x: (.., in_features); y: (.., out_features).  weight: (in_features, out_features), the transpose of PyTorch's, so that
-    y = x @ weight + bias, as channels-last kernels (kH, kW, C_in, C_out) have it; bias: (out_features,), zero at first.
-    rng: a generator or seed for the initial weights, drawn by ``init``.
+    x: (.., in_features); y: (.., out_features).  weight: (in_features, out_features), the transpose of PyTorch's, so
+    that y = x @ weight + bias, as channels-last kernels (kH, kW, C_in, C_out) have it; bias: (out_features,), zero at
+    first. rng: a generator or seed for the initial weights, drawn by ``init``.
     Raises ValueError, when called, for an input whose last axis has another size.
 
     >>> layer = nn.Linear(3, 2)
@@ -45,7 +45,8 @@ class Linear(Layer):
     def forward(self, x: Any) -> Tensor:
         if not x.ndim or x.shape[-1] != self.in_features:
             raise ValueError(
-                f"Linear: the input has shape {x.shape}, its last axis must have {self.in_features} features (weight {self.weight.shape}); "
+                f"Linear: the input has shape {x.shape}, its last axis must have {self.in_features} features (weight "
+                f"{self.weight.shape}); "
                 "put Flatten before the layer, or give it that in_features"
             )
         y = matmul(x, self.weight)

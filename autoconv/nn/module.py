@@ -1,7 +1,7 @@
 """Module: what holds parameters, and a scope around what it computes.
 
-A Module is a plain object: parameters, buffers and other modules are its attributes (or stand in a list or tuple that is
-one).  Calling it runs ``forward`` inside a scope of its name, so that graphs show the layer around its lines.
+A Module is a plain object: parameters, buffers and other modules are its attributes (or stand in a list or tuple that
+is one).  Calling it runs ``forward`` inside a scope of its name, so that graphs show the layer around its lines.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ M = TypeVar("M", bound="Module")
 
 
 class Parameter(Tensor):
-    """A Tensor that a Module holds and an optimiser changes: a copy of ``data``, in float32 unless ``dtype`` says otherwise.
+    """A Tensor that a Module holds and an optimiser changes: a copy of ``data``, in float32 unless ``dtype`` says
+    otherwise.
 
     ``name`` is shown in graphs; a Module that takes the parameter up names it by its path, as in "conv1.weight".
     Raises TypeError for a dtype that cannot be differentiated.
@@ -87,7 +88,8 @@ class Module:
                     parameter.name = inner
 
     def register_buffer(self, name: str, value: Array) -> None:
-        """Keep an array that belongs to the state but is not trained, as running_mean; forward replaces it by assignment."""
+        """Keep an array that belongs to the state but is not trained, as running_mean; forward replaces it by
+        assignment."""
         self._buffers = (*self._buffers, name)
         setattr(self, name, value)
 
@@ -101,7 +103,8 @@ class Module:
                     yield path, held
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """(dotted path, module) for this module (path ``prefix``) and all below it; a shared module at each of its places."""
+        """(dotted path, module) for this module (path ``prefix``) and all below it; a shared module at each of its
+        places."""
         yield prefix, self
         for name, child in self.named_children():
             yield from child.named_modules(_join(prefix, name))
@@ -129,7 +132,8 @@ class Module:
                 yield _join(path, name), getattr(module, name)
 
     def named_generators(self) -> Iterator[tuple[str, np.random.Generator]]:
-        """(dotted path, generator) of the modules that draw random numbers, as Dropout; checkpoints keep their state."""
+        """(dotted path, generator) of the modules that draw random numbers, as Dropout; checkpoints keep their
+        state."""
         for path, module in self.named_modules():
             for name, value in vars(module).items():
                 if isinstance(value, np.random.Generator):
@@ -157,7 +161,8 @@ class Module:
         return {name: np.array(value, order="C") for name, value in (parameters | dict(self.named_buffers())).items()}
 
     def check_state_dict(self, state: Mapping[str, Any]) -> None:
-        """ValueError that lists the keys of ``state`` that are missing, unexpected or of another shape, if there are any."""
+        """ValueError that lists the keys of ``state`` that are missing, unexpected or of another shape, if there are
+        any."""
         own = {name: p.value for name, p in self._all_parameters()} | dict(self.named_buffers())
         problems = [f"missing {name} of shape {value.shape}" for name, value in own.items() if name not in state]
         problems += [f"unexpected {name} of shape {np.shape(state[name])}" for name in state if name not in own]
@@ -168,7 +173,8 @@ class Module:
                 problems.append(f"{name} has dtype {np.asarray(state[name]).dtype}, which is not a number")
         if problems:
             raise ValueError(
-                f"load_state_dict: the state does not fit this {type(self).__name__}: {'; '.join(problems)}. Build the model with the settings it was saved with"
+                f"load_state_dict: the state does not fit this {type(self).__name__}: {'; '.join(problems)}. Build the "
+                "model with the settings it was saved with"
             )
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -215,7 +221,8 @@ class Module:
 
 
 class Layer(Module):
-    """A Module that makes one Tensor of one input: the base of all layers, and of a model that a type checker shall know.
+    """A Module that makes one Tensor of one input: the base of all layers, and of a model that a type checker shall
+    know.
 
     >>> class Double(nn.Layer):
     ...     def forward(self, x):

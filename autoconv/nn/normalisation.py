@@ -36,7 +36,8 @@ class _BatchNorm(Layer):
         axis = functional.channel_axis(x, self.layout, type(self).__name__)
         if x.shape[axis] != self.num_features:
             raise ValueError(
-                f"{type(self).__name__}: the input has {x.shape[axis]} channels (shape {x.shape}), the layer {self.num_features}"
+                f"{type(self).__name__}: the input has {x.shape[axis]} channels (shape {x.shape}), the layer "
+                f"{self.num_features}"
             )
         y = functional.batch_norm(x, self.weight, self.bias, **stored, eps=self.eps, layout=self.layout)
         if self.training:

@@ -1,4 +1,5 @@
-"""What a type checker knows of the front door.  tests/test_front_door.py runs mypy on this file: each ``assert_type`` holds, and
+"""What a type checker knows of the front door.  tests/test_front_door.py runs mypy on this file: each ``assert_type``
+holds, and
 each line with ``# E: code`` is refused with that code, no other line is."""
 
 from typing import assert_type
