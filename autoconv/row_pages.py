@@ -205,32 +205,3 @@ def _lambdas(path: str) -> dict[int, list[tuple[str, CodeType]]]:
             code = next(part for part in whole.co_consts if isinstance(part, CodeType))
             found.setdefault(node.lineno, []).append((ast.unparse(node.body), code))
     return found
-
-
-# ---- bound to the class
-
-
-class OnRows:
-    """An attribute that rows work out when it is read, while the class keeps its own."""
-
-    def __init__(self, of_row: Callable[[Primitive], Any], of_class: Any) -> None:
-        self.of_row, self.of_class = of_row, of_class
-
-    def __get__(self, row: Primitive | None, kind: type) -> Any:
-        if row is not None:
-            return self.of_row(row)
-        if self.of_class is None:
-            raise AttributeError("only the rows of the table have it")
-        return self.of_class
-
-
-def bind() -> None:
-    """Give the rows of the table their pages."""
-    for name, attribute in {
-        "__doc__": OnRows(page, Primitive.__doc__),
-        "__signature__": OnRows(row_signature, None),
-    }.items():
-        setattr(Primitive, name, attribute)
-
-
-bind()

@@ -108,6 +108,13 @@ def test_functional_by_its_names(line):
     assert run(code) == "[0. 2.] [1.] 3.0 True"
 
 
+def test_import_is_cheap():
+    code = "import numpy, sys; before = set(sys.modules); import autoconv; print(sorted(sys.modules.keys() - before))"
+    extra = [name for name in ast.literal_eval(run(code)) if not name.startswith("autoconv")]
+    assert not {"inspect", "ast", "linecache", "tqdm", "graphviz", "safetensors"} & set(extra)
+    assert "autoconv.row_pages" not in ast.literal_eval(run(code))
+
+
 # ---- Tensor's declared methods
 
 

@@ -2,7 +2,7 @@
 
 In the order data flows: composed (a scope around a function's lines), array (shape, joining, indexing), reduce, linalg,
 geometry (what a call knows of its images and kernels), frames (im2col), conv, pool, matrix (a convolution as a matrix),
-activation, normalisation, loss; methods binds them to Tensor and to NumPy's functions.
+activation, normalisation, loss; methods binds them to Tensor and to NumPy's functions, help gives rows their pages.
 
 All of them are names of this folder, and so are the rows of the table: what a printed tape calls ``exp`` or ``crop`` is
 ``ac.exp`` and ``ac.crop``.  A new row is here as soon as it stands in the table.  Where a composed function has a row's
@@ -16,12 +16,12 @@ array([[1.]])
 import builtins as _builtins
 from typing import TYPE_CHECKING
 
-from .. import row_pages as _row_pages
 from ..primitives import TABLE as _TABLE
 from . import activation as _activation
 from . import array as _array
 from . import conv as _conv
 from . import frames as _frames
+from . import help as _help
 from . import linalg as _linalg
 from . import loss as _loss
 from . import matrix as _matrix
