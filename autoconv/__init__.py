@@ -1,108 +1,89 @@
 """autoconv: a convolutional network is nothing but recorded scalar arithmetic.
 
-Record with Tensors, differentiate with ``backward`` or ``grad``, look with ``graph``.  The names follow NumPy and PyTorch;
-see README.md for the map of the folders.
+Record with Tensors (``ac.tensor``), differentiate with ``backward`` or ``ac.grad``, look with ``ac.graph``, ``ac.step``
+and ``ac.explain``, ask with ``ac.check``.  The names follow NumPy and PyTorch; README.md has a map of the folders.
+
+Two rules hold everywhere:
+
+- Operations take Tensors, arrays, lists and numbers.  With a Tensor among them the result is a recorded Tensor; plain
+  arrays in give plain arrays out, although the signatures say Tensor.
+- The output comes first (``graph(y)``, ``step(y)``, ``explain(y, w[0, 0])``, ``check(y, claim, wrt=w)``), or by name as
+  ``of=y``, and then what is asked about stands first.
+
+>>> w = ac.tensor([2.0, 3.0], name="w")
+>>> loss = ac.sum(w * w)
+>>> loss.backward()
+>>> w.grad
+array([4., 6.])
+>>> print(ac.Tape(loss))
+Tape of 3 lines
+%0    (2,)               input   # w
+%1    (2,)               mul(%0, %0)
+%2    ()                 sum(%1, axis=(0,), keepdims=False)
 """
 
-from __future__ import annotations
+import builtins as _builtins
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
 
-from importlib import import_module
-from typing import Any
-
-from .backward import sweep
+from . import functional as functional
+from .backward import backward as backward
+from .backward import sweep as sweep
+from .functional import *
+from .functional import abs as abs
 from .functional import loss as losses
-from .functional import methods as _methods
-from .functional.activation import (
-    elu,
-    gelu,
-    leaky_relu,
-    log_softmax,
-    reciprocal,
-    relu,
-    sigmoid,
-    silu,
-    softmax,
-    softplus,
-    softsign,
-    square,
-)
-from .functional.array import (
-    astype,
-    broadcast_to,
-    clip,
-    concat,
-    concatenate,
-    expand_dims,
-    flatten,
-    flip,
-    moveaxis,
-    ones_like,
-    pad,
-    permute_dims,
-    ravel,
-    repeat,
-    reshape,
-    roll,
-    rot180,
-    split,
-    squeeze,
-    stack,
-    swapaxes,
-    take,
-    take_along_axis,
-    tile,
-    transpose,
-    where,
-    zeros_like,
-)  # fmt: skip
-from .functional.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
-from .functional.frames import overlap_add, windows
-from .functional.linalg import dot, einsum, matmul, outer, tensordot
-from .functional.matrix import conv_matrix
-from .functional.normalisation import batch_norm, dropout, layer_norm
-from .functional.pool import (
-    avg_pool1d,
-    avg_pool2d,
-    avg_pool3d,
-    global_avg_pool,
-    global_max_pool,
-    lp_pool1d,
-    lp_pool2d,
-    lp_pool3d,
-    max_pool1d,
-    max_pool2d,
-    max_pool3d,
-)  # fmt: skip
-from .functional.reduce import argmax, argmin, logsumexp, max, mean, min, prod, std, sum, var
-from .primitives import (
-    TABLE,
-    add,
-    cos,
-    div,
-    erf,
-    exp,
-    log,
-    log1p,
-    logaddexp,
-    maximum,
-    minimum,
-    mul,
-    neg,
-    power,
-    sign,
-    sin,
-    sqrt,
-    stop_gradient,
-    sub,
-    tanh,
-)
-from .primitives import abs_ as abs
-from .tape import Primitive, Scope, Tape, Tensor, no_grad, scope, tensor
-from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .functional import max as max
+from .functional import min as min
+from .functional import sum as sum
+from .primitives import TABLE as TABLE
+from .tape import Primitive as Primitive
+from .tape import Scope as Scope
+from .tape import Tape as Tape
+from .tape import Tensor as Tensor
+from .tape import no_grad as no_grad
+from .tape import scope as scope
+from .tape import tensor as tensor
+from .transforms import grad as grad
+from .transforms import hessian as hessian
+from .transforms import hvp as hvp
+from .transforms import jacobian as jacobian
+from .transforms import jvp as jvp
+from .transforms import value_and_grad as value_and_grad
+from .transforms import vjp as vjp
+
+if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
+    from . import checkpoint as checkpoint
+    from . import cli as cli
+    from . import data as data
+    from . import gradcheck as gradcheck
+    from . import models as models
+    from . import nn as nn
+    from . import optim as optim
+    from . import render as render
+    from . import scalar as scalar
+    from . import train as train
+    from . import views as views
+    from .exercises.key import exercise_key as exercise_key
+    from .exercises.making import exercise as exercise
+    from .gradcheck import check_grads as check_grads
+    from .plan import compile as compile
+    from .scalar import Scalar as Scalar
+    from .scalar.expand import expand as expand
+    from .tutor.breaking import break_it as break_it
+    from .tutor.breaking import mistakes as mistakes
+    from .tutor.certificate import certificate as certificate
+    from .tutor.check import check as check
+    from .views.equations.explain import explain as explain
+    from .views.equations.matrix import matrix_view as matrix_view
+    from .views.equations.paths import paths as paths
+    from .views.equations.uses import uses as uses
+    from .views.graph.graph import graph as graph
+    from .views.stepper.stepper import step as step
+    from .views.stepper.training import record_training as record_training
 
 __version__ = "0.2.0"
 
-_LATER = {
+_LAZY = {
     "Scalar": ".scalar",
     "break_it": ".tutor.breaking",
     "certificate": ".tutor.certificate",
@@ -111,23 +92,39 @@ _LATER = {
     "compile": ".plan",
     "exercise": ".exercises.making",
     "exercise_key": ".exercises.key",
-    "expand": ".scalar",
+    "expand": ".scalar.expand",
     "explain": ".views.equations.explain",
     "graph": ".views.graph.graph",
-    "mistakes": ".tutor.breaking",
     "matrix_view": ".views.equations.matrix",
+    "mistakes": ".tutor.breaking",
     "paths": ".views.equations.paths",
     "record_training": ".views.stepper.training",
     "step": ".views.stepper.stepper",
     "uses": ".views.equations.uses",
 }
-_MODULES = ("render", "nn", "optim", "models", "data", "train", "checkpoint", "views", "gradcheck", "scalar", "cli")
+_LAZY_MODULES = (
+    "checkpoint", "cli", "data", "gradcheck", "models", "nn", "optim", "render", "scalar", "train", "views",
+)  # fmt: skip
+_EAGER = (
+    "Primitive", "Scope", "TABLE", "Tape", "Tensor", "backward", "functional", "grad", "hessian", "hvp", "jacobian",
+    "jvp", "losses", "no_grad", "scope", "sweep", "tensor", "value_and_grad", "vjp",
+)  # fmt: skip
+_NAMES = sorted({*_EAGER, *functional._NAMES, *_LAZY, *_LAZY_MODULES})
+
+if not TYPE_CHECKING:  # a type checker knows the real names, and refuses others
+    __all__ = [name for name in _NAMES if not hasattr(_builtins, name)]  # `import *` shadows no `sum` or `max`
+
+    def __getattr__(name: str) -> object:
+        """Parts that not every program needs are imported when first asked for."""
+        if name in _LAZY:
+            value = getattr(_import_module(_LAZY[name], __name__), name)
+        elif name in _LAZY_MODULES:
+            value = _import_module(f".{name}", __name__)
+        else:
+            raise AttributeError(f"module 'autoconv' has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
-def __getattr__(name: str) -> Any:
-    """Parts that not every program needs are imported when first asked for."""
-    if name in _LATER:
-        return getattr(import_module(_LATER[name], __name__), name)
-    if name in _MODULES:
-        return import_module(f".{name}", __name__)
-    raise AttributeError(f"module 'autoconv' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return [*_NAMES, "__all__", "__doc__", "__file__", "__name__", "__path__", "__version__"]

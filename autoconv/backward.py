@@ -1,8 +1,8 @@
 """The sweep: cotangents pulled back along the tape, line by line.
 
-``steps`` walks back once and yields what happens at each line; ``sweep`` is that iterator run to its end.  The rules are
-written in primitives, so a sweep over Tensors is itself recorded (drawn, stepped, differentiated again), and a sweep over
-plain arrays is the same code without a tape.
+``steps`` walks back once and yields what happens at each line; ``sweep`` is that iterator run to its end.  The rules
+are written in primitives, so a sweep over Tensors is itself recorded (drawn, stepped, differentiated again), and a
+sweep over plain arrays is the same code without a tape.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import arrays
+from .renamed import renamed
 from .tape import Primitive, Tape, Tensor, describe, scope, tensor
 
 
@@ -32,14 +33,14 @@ class Step(NamedTuple):
 def steps(
     y: Tensor,
     wrt: Sequence[Tensor] | None,
-    seed: Any,
+    cotangent: Any,
     recorded: bool = False,
     rules: Callable[[Tensor, Any, tuple[int, ...], bool], list[Any]] | None = None,
 ) -> Iterator[Step]:
     """Walk back from ``y`` over the lines between it and ``wrt`` (None: every line that can be differentiated).
 
-    x_bar = sum over the lines y that read x of vjp(y_bar), with y_bar of the output = ``seed``.  ``rules`` stands in for
-    ``pull``, the table's rules: this is how the tutor runs the sweep of somebody who makes a mistake.
+    x_bar = sum over the lines y that read x of vjp(y_bar), with y_bar of the output = ``cotangent``.  ``rules`` stands
+    in for ``pull``, the table's rules: this is how the tutor runs the sweep of somebody who makes a mistake.
     """
     rules = rules or pull
     tape = Tape(y)
@@ -48,11 +49,11 @@ def steps(
     for line in tape:
         if not line.constant and (asked is None or id(line) in asked or any(id(x) in leads for x in line.operands)):
             leads.add(id(line))
-    cotangent: dict[int, Any] = {id(y): seed} if id(y) in leads else {}
+    sums: dict[int, Any] = {id(y): cotangent} if id(y) in leads else {}
     for line in reversed(tape):
-        if id(line) not in cotangent:
+        if id(line) not in sums:
             continue
-        step = Step(line, cotangent.pop(id(line)), [])
+        step = Step(line, sums.pop(id(line)), [])
         wanted = tuple(k for k, x in enumerate(line.operands) if id(x) in leads)
         with (
             scope(f"backward of {line.primitive.name}", "backward", of=line)
@@ -61,9 +62,9 @@ def steps(
         ):
             for k, g in zip(wanted, rules(line, step.cotangent, wanted, recorded), strict=True):
                 x = line.operands[k]
-                before = cotangent.get(id(x))
-                cotangent[id(x)] = g if before is None else before + g
-                step.contributions.append((k, g, before, cotangent[id(x)]))
+                before = sums.get(id(x))
+                sums[id(x)] = g if before is None else before + g
+                step.contributions.append((k, g, before, sums[id(x)]))
         yield step
 
 
@@ -124,40 +125,57 @@ def derive(
     return [g, *operands], numbers, derived
 
 
-def sweep(y: Tensor, wrt: Sequence[Tensor], seed: Any = None) -> list[Any]:
-    """The cotangents of ``wrt`` for ``seed`` at ``y`` (default 1 for a scalar): arrays, or Tensors if the seed is a Tensor.
+@renamed(seed="cotangent")
+def sweep(y: Tensor, wrt: Sequence[Tensor], cotangent: Any = None) -> list[Any]:
+    """The cotangents of ``wrt`` for ``cotangent`` at ``y`` (default 1 for a scalar).
 
-    A Tensor that ``y`` does not depend on gets zeros.  Raises TypeError for integers and constants, ValueError without a
-    seed for a ``y`` that is not a scalar.
+        x_bar = sum over the elements of y of y_bar dy/dx, of x's shape
+
+    Arrays, or Tensors if ``cotangent`` is a Tensor.  A Tensor that ``y`` does not depend on gets zeros.
+    Raises TypeError for integers and constants, ValueError without a cotangent for a ``y`` that is not a scalar.
+
+    >>> x = ac.tensor([1.0, 2.0, 3.0])
+    >>> ac.sweep(x * x, [x], [1.0, 0.0, 10.0])
+    [array([ 2.,  0., 60.])]
     """
     for x in wrt:
         if x.constant:
             raise TypeError(
-                f"gradient: {describe(x)} is a constant of dtype {x.dtype}; use a floating-point tensor, as in ac.tensor(data, dtype=float)"
+                f"gradient: {describe(x)} is a constant of dtype {x.dtype}; use a floating-point tensor, "
+                "as in ac.tensor(data, dtype=float)"
             )
-    recorded = isinstance(seed, Tensor)
-    seed = check_seed(y, seed)
+    recorded = isinstance(cotangent, Tensor)
+    start = check_cotangent(y, cotangent)
     asked = {id(x) for x in wrt}
-    found = {id(s.line): s.cotangent for s in steps(y, wrt, seed, recorded) if id(s.line) in asked}
-    missing = lambda x: tensor(arrays.zeros(x.shape, x.dtype)) if recorded else arrays.zeros(x.shape, x.dtype)
-    return [found[id(x)] if id(x) in found else missing(x) for x in wrt]
+    pulled = {id(s.line): s.cotangent for s in steps(y, wrt, start, recorded) if id(s.line) in asked}
+    return [pulled[id(x)] if id(x) in pulled else _zeros_of(x, recorded) for x in wrt]
 
 
-def check_seed(y: Tensor, seed: Any) -> Any:
+def _zeros_of(x: Tensor, recorded: bool) -> Any:
+    """The cotangent of a Tensor that the output does not depend on."""
+    zeros = arrays.zeros(x.shape, x.dtype)
+    return tensor(zeros) if recorded else zeros
+
+
+def check_cotangent(y: Tensor, cotangent: Any) -> Any:
     """The cotangent to start from: 1 for a scalar, or what the caller gave, in y's shape and dtype."""
     if y.dtype.kind not in "fO":
         raise TypeError(
             f"gradient: {describe(y)} has dtype {y.dtype}; only floating-point results can be differentiated"
         )
-    if seed is None:
+    if cotangent is None:
         if y.size != 1:
             raise ValueError(
-                f"gradient: {describe(y)} is not a scalar; reduce it first, as in y.sum(), or give a seed of shape {y.shape}"
+                f"gradient: {describe(y)} is not a scalar; reduce it first, as in y.sum(), or give a cotangent of "
+                f"shape {y.shape}"
             )
         return arrays.cast(np.ones(y.shape), y.dtype)
-    if np.shape(seed) != y.shape:
-        raise ValueError(f"gradient: the seed has shape {np.shape(seed)}, {describe(y)} needs one of shape {y.shape}")
-    return seed if isinstance(seed, Tensor) and seed.dtype == y.dtype else arrays.cast(np.asarray(seed), y.dtype)
+    if np.shape(cotangent) != y.shape:
+        raise ValueError(
+            f"gradient: the cotangent has shape {np.shape(cotangent)}, {describe(y)} needs one of shape {y.shape}"
+        )
+    taken = isinstance(cotangent, Tensor) and cotangent.dtype == y.dtype
+    return cotangent if taken else arrays.cast(np.asarray(cotangent), y.dtype)
 
 
 def own(g: Any) -> Any:
@@ -165,18 +183,27 @@ def own(g: Any) -> Any:
     return g if isinstance(g, Tensor) else np.array(g, order="C")
 
 
-def backward(y: Tensor, seed: Any = None) -> None:
-    """Add the gradient of ``y`` to ``.grad`` of everything it was computed from (inputs, parameters, and lines between).
+@renamed(seed="cotangent")
+def backward(y: Tensor, cotangent: Any = None) -> None:
+    """Add the gradient of ``y`` to ``.grad`` of everything it was computed from (inputs, parameters, and lines
+    between).
 
-    ``seed`` (default 1 for a scalar) is the cotangent of y, of y's shape.  A second call adds again, as in PyTorch.
-    Raises TypeError if nothing under y can be differentiated, ValueError without a seed for a y that is not a scalar.
+    Also ``y.backward()``.  ``cotangent`` (default 1 for a scalar) is that of y, of y's shape.  A second call adds
+    again, as in PyTorch.  Raises TypeError if nothing under y can be differentiated, ValueError without a cotangent for
+    a y that is not a scalar.
+
+    >>> w = ac.tensor([1.0, 2.0])
+    >>> ac.backward(ac.sum(w * w))
+    >>> w.grad
+    array([2., 4.])
     """
-    seed = check_seed(y, seed.value if isinstance(seed, Tensor) else seed)
+    start = check_cotangent(y, cotangent.value if isinstance(cotangent, Tensor) else cotangent)
     if y.constant:
         raise TypeError(
-            f"backward: {describe(y)} depends on no floating-point tensor; make one with ac.tensor(data), plain arrays are constants"
+            f"backward: {describe(y)} depends on no floating-point tensor; make one with ac.tensor(data), "
+            "plain arrays are constants"
         )
-    for step in steps(y, None, seed):
+    for step in steps(y, None, start):
         line = step.line
         line.grad = own(step.cotangent) if line.grad is None else line.grad + step.cotangent
 

@@ -26,11 +26,22 @@ MNIST = {"train": "train", "test": "t10k"}
 
 
 class DataError(ValueError):
-    """A file or folder that cannot be read as images and labels; the text has its path and the reason."""
+    """A file or folder that cannot be read as images and labels; the text has its path and the reason.
+
+    >>> ac.data.load_npz("missing.npz")
+    Traceback (most recent call last):
+        ...
+    autoconv.data.DataError: missing.npz: ...
+    """
 
 
 class Dataset(tuple[np.ndarray, np.ndarray]):
-    """The pair (x, y), and ``classes``: a name for each label 0, 1, ..."""
+    """The pair (x, y), and ``classes``: a name for each label 0, 1, ...
+
+    >>> x, y = ac.data.Dataset(np.zeros((2, 8, 8, 1)), np.array([0, 1]), ("cat", "dog"))
+    >>> x.shape, y
+    ((2, 8, 8, 1), array([0, 1]))
+    """
 
     classes: tuple[str, ...]
 
@@ -69,6 +80,9 @@ def digits(split: str | None = None, seed: int = 0) -> Dataset:
     """The 1,797 handwritten digits of the package: x (N, 8, 8, 1) float32 in 0 .. 1, y (N,) int64.
 
     split: "train" (1,437 images), "test" (360), or None for all; the same seed gives the same split.
+
+    >>> ac.data.digits("test")
+    Dataset(x (360, 8, 8, 1) float32, y (360,) int64, 10 classes)
     """
     _check_split(split)
     with resources.files("autoconv.datasets").joinpath("digits.csv.gz").open("rb") as packed:
@@ -82,6 +96,11 @@ def load(source: str | Path, split: str | None = None, seed: int = 0) -> Dataset
     a folder with the MNIST family's IDX files, or one with a folder of images for each class.
 
     split: "train", "test" or None for all.  The MNIST files have their own split; the others are split by ``seed``.
+
+    Raises DataError for what cannot be read as images and labels, ValueError for another split.
+
+    >>> ac.data.load("digits", "train")
+    Dataset(x (1437, 8, 8, 1) float32, y (1437,) int64, 10 classes)
     """
     _check_split(split)
     if source == "digits":
@@ -99,7 +118,14 @@ def load(source: str | Path, split: str | None = None, seed: int = 0) -> Dataset
 
 
 def load_npz(path: str | Path) -> Dataset:
-    """The arrays x and y of a .npz file: images (N, H, W) or (N, H, W, C), labels (N,).  Nothing is unpickled."""
+    """The arrays x and y of a .npz file: images (N, H, W) or (N, H, W, C), labels (N,).  Nothing is unpickled.
+
+    Raises DataError, with path and reason, for another file.
+
+    >>> np.savez("images.npz", x=np.zeros((3, 4, 4), np.uint8), y=np.array([0, 1, 1]))
+    >>> ac.data.load_npz("images.npz")
+    Dataset(x (3, 4, 4, 1) float32, y (3,) int64, 2 classes)
+    """
     path = Path(path)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -116,6 +142,13 @@ def load_folder(path: str | Path) -> Dataset:
     """Images in one folder per class: the sorted folders' names are the classes.  All images have one size.
 
     Grey images give (N, H, W, 1), colour (N, H, W, 3).  Needs Pillow: pip install "autoconv[images]".
+
+    Raises DataError, with path and reason, for a folder without classes, a file that is no image or sizes that differ.
+
+    >>> ac.data.load_folder("missing")
+    Traceback (most recent call last):
+        ...
+    autoconv.data.DataError: missing: ...
     """
     path = Path(path)
     try:
@@ -151,7 +184,15 @@ def load_folder(path: str | Path) -> Dataset:
 
 
 def load_idx(path: str | Path) -> np.ndarray:
-    """The array of an IDX file, plain or gzip (LeCun's MNIST format: magic 0 0 dtype ndim, big-endian sizes, data)."""
+    """The array of an IDX file, plain or gzip (LeCun's MNIST format: magic 0 0 dtype ndim, big-endian sizes, data).
+
+    Raises DataError, with path and reason, for another file or one that is cut short.
+
+    >>> with open("labels-idx1-ubyte", "wb") as file:  # magic 0 0 8 (bytes) 1 (dimension), size 3, data
+    ...     written = file.write(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9]))
+    >>> ac.data.load_idx("labels-idx1-ubyte")
+    array([7, 8, 9], dtype=uint8)
+    """
     path = Path(path)
     try:
         with path.open("rb") as raw:
@@ -166,8 +207,12 @@ def load_idx(path: str | Path) -> np.ndarray:
 def batches(
     x: np.ndarray, y: np.ndarray, batch_size: int, rng: np.random.Generator | None = None, drop_last: bool = False
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(x, y) in batches, in order, or shuffled by ``rng``; the last may be smaller,
-    unless ``drop_last`` leaves it out."""
+    """(x, y) in batches, in order, or shuffled by ``rng``; the last may be smaller, unless ``drop_last`` leaves it out.
+
+    >>> x, y = np.zeros((5, 2)), np.arange(5)
+    >>> [labels.tolist() for _, labels in ac.data.batches(x, y, 2)]
+    [[0, 1], [2, 3], [4]]
+    """
     size = whole_number(batch_size, "batches: batch_size", 1)
     if len(x) != len(y):
         raise ValueError(

@@ -96,11 +96,18 @@ def check_grads(
     """Compare the derivatives of f at ``args`` with finite differences, up to ``order``;
     GradientError names the worst element.
 
-    For a random cotangent v, d/dx_i sum(v * f(x)) by the sweep against the five-point central difference
-    (8 (phi(h) - phi(-h)) - (phi(2h) - phi(-2h))) / 12 h, in float64, h = step * max(1, |x_i|) (Fornberg, 1988); the
-    second order does the same to the gradient, and so on.  At most ``elements`` elements of an argument are tried,
-    drawn with ``seed``.  f must be smooth within two steps of the point.  Raises TypeError for arguments that are not
-    floating point.
+    For a random cotangent v, d/dx_i sum(v * f(x)) by the sweep against the five-point central difference (8 (phi(h) -
+    phi(-h)) - (phi(2h) - phi(-2h))) / 12 h, in float64, h = step * max(1, |x_i|) (Fornberg, 1988); the second order
+    does the same to the gradient, and so on.  At most ``elements`` elements of an argument are tried, drawn with
+    ``seed``.  f must be smooth within two steps of the point.  Raises TypeError for arguments that are not floating
+    point.
+
+    >>> bool(ac.check_grads(lambda x: ac.sum(x * ac.sin(x)), np.array([0.3, 1.2])))
+    True
+    >>> ac.check_grads(lambda x: ac.sum(ac.stop_gradient(x) * x), np.array([0.5]))
+    Traceback (most recent call last):
+        ...
+    autoconv.gradcheck.GradientError: order 2, argument 0, element [0]: the sweep gives 0, the central difference ...
     """
     points = [np.asarray(x, dtype=float) if np.asarray(x).dtype.kind == "f" else _not_float(x) for x in args]
     rng = np.random.default_rng(seed)

@@ -13,7 +13,15 @@ Build = Callable[[Shape, int, np.random.Generator], nn.Module]
 
 
 def cnn(input_shape: Shape, classes: int, rng: np.random.Generator) -> nn.Module:
-    """conv, relu, max pool, conv, relu, max pool, linear: the demo's network, for images from about 4x4 on."""
+    """conv, relu, max pool, conv, relu, max pool, linear: the demo's network, for images from about 4x4 on.
+
+    input_shape: (H, W, C); classes: how many numbers come out, logits for ``cross_entropy``; rng: for the initial
+    weights.
+
+    >>> model = ac.models.cnn((8, 8, 1), 10, np.random.default_rng(0))
+    >>> model(np.zeros((2, *(8, 8, 1)), np.float32)).shape, model.num_parameters()
+    ((2, 10), 6090)
+    """
     height, width, channels = input_shape
     return nn.Sequential(
         conv1=nn.Conv2d(channels, 16, 3, padding="same", rng=rng),
@@ -29,7 +37,15 @@ def cnn(input_shape: Shape, classes: int, rng: np.random.Generator) -> nn.Module
 
 def lenet(input_shape: Shape, classes: int, rng: np.random.Generator) -> nn.Module:
     """LeNet-5's layers with relu and max pooling (LeCun et al., 1998), for images from 16x16 on;
-    28x28 as MNIST has them."""
+    28x28 as MNIST has them.
+
+    input_shape: (H, W, C); classes: how many numbers come out, logits for ``cross_entropy``; rng: for the initial
+    weights.
+
+    >>> model = ac.models.lenet((28, 28, 1), 10, np.random.default_rng(0))
+    >>> model(np.zeros((2, *(28, 28, 1)), np.float32)).shape, model.num_parameters()
+    ((2, 10), 44426)
+    """
     height, width, channels = input_shape
     h, w = [(((n - 4) // 2) - 4) // 2 for n in (height, width)]
     if min(h, w) < 1:
@@ -54,7 +70,15 @@ def lenet(input_shape: Shape, classes: int, rng: np.random.Generator) -> nn.Modu
 
 
 def mlp(input_shape: Shape, classes: int, rng: np.random.Generator) -> nn.Module:
-    """One hidden layer of 64 relu units on the flattened image."""
+    """One hidden layer of 64 relu units on the flattened image.
+
+    input_shape: (H, W, C); classes: how many numbers come out, logits for ``cross_entropy``; rng: for the initial
+    weights.
+
+    >>> model = ac.models.mlp((8, 8, 1), 10, np.random.default_rng(0))
+    >>> model(np.zeros((2, *(8, 8, 1)), np.float32)).shape, model.num_parameters()
+    ((2, 10), 4810)
+    """
     return nn.Sequential(
         flatten=nn.Flatten(),
         hidden=nn.Linear(int(np.prod(input_shape)), 64, rng=rng),

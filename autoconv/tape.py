@@ -1,30 +1,43 @@
 """The tape: a Tensor is a value that remembers its line, and a Tape is the lines in recording order.
 
-A line is plain data: primitive, operands, params, serial number, scope.  There are no closures and nothing here recurses,
-so a chain of any length can be recorded, walked, printed and freed.  Results hold their operands; memory is freed with them.
+A line is plain data: primitive, operands, params, serial number, scope.  There are no closures and nothing here
+recurses, so a chain of any length can be recorded, walked, printed and freed.  Results hold their operands; memory is
+freed with them.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arrays import exact
+from .arrays import exact as exact
 from .hooks import watcher
+
+if TYPE_CHECKING:
+    from .shapes import Ints
+
+Array = np.ndarray[Any, Any]
 
 _next_serial = itertools.count(1).__next__
 
 
 class Scope:
-    """A stretch of recording with a name: a layer, a composed operation, or the backward lines that serve one forward line.
+    """A stretch of recording with a name: a layer, a composed operation, or the backward lines that serve one forward
+    line.
 
     ``kind`` is "layer", "call" or "backward"; ``of`` the forward line that a "backward" scope serves.  ``records`` is
     False inside ``no_grad``: results are then plain values without a line.
+
+    >>> x = ac.tensor(1.0)
+    >>> with ac.scope("outer"), ac.scope("inner"):
+    ...     y = x + 1
+    >>> y.scope
+    <call outer > inner>
     """
 
     __slots__ = ("kind", "name", "of", "parent", "records", "serial")
@@ -58,7 +71,14 @@ _scope: ContextVar[Scope | None] = ContextVar("autoconv_scope", default=None)
 
 @contextmanager
 def scope(name: str, kind: str = "call", of: Tensor | None = None, records: bool = True) -> Iterator[Scope]:
-    """Record the lines of a ``with`` block inside a new Scope (each thread has its own)."""
+    """Record the lines of a ``with`` block inside a new Scope (each thread has its own).
+
+    >>> x = ac.tensor(1.0)
+    >>> with ac.scope("my layer", kind="layer"):
+    ...     y = x + 1
+    >>> y.scope
+    <layer my layer>
+    """
     outer = _scope.get()
     inner = Scope(name, kind, outer, of, records and (outer is None or outer.records))
     token = _scope.set(inner)
@@ -68,20 +88,32 @@ def scope(name: str, kind: str = "call", of: Tensor | None = None, records: bool
         _scope.reset(token)
 
 
-def no_grad() -> Any:
-    """``with ac.no_grad():`` computes without recording: results are constants that hold no operands."""
+def no_grad() -> AbstractContextManager[Scope]:
+    """``with ac.no_grad():`` computes without recording: results are constants that hold no operands.
+
+    >>> w = ac.tensor([1.0, 2.0])
+    >>> with ac.no_grad():
+    ...     y = w * 2
+    >>> y.constant, y.operands
+    (True, ())
+    """
     return scope("no_grad", records=False)
 
 
 class Primitive:
     """A row of the table.  ``vjps[k](g, y, *operands, **params)`` pulls y's cotangent g back to operand k.
 
-    ``vjps`` has one rule for each operand (None: not differentiable in it); a row with any number of operands has one rule
-    for all, which returns their cotangents in a list.  A row with a ``definition`` has no rule: its gradient, drawing and
-    scalar expansion are those of its definition, while ``forward`` computes the exact value (``at`` moves the operands to
-    where the definition is differentiated without rounding).  ``linear`` lists the operands in which the row is linear.
-    ``align``, where there is one, first brings the operands to one shape and dtype, by recorded lines.  ``example(rng)``
-    gives operands and params to test on.
+    ``vjps`` has one rule for each operand (None: not differentiable in it); a row with any number of operands has one
+    rule for all, which returns their cotangents in a list.  A row with a ``definition`` has no rule: its gradient,
+    drawing and scalar expansion are those of its definition, while ``forward`` computes the exact value (``at`` moves
+    the operands to where the definition is differentiated without rounding).  ``linear`` lists the operands in which
+    the row is linear.  ``align``, where there is one, first brings the operands to one shape and dtype, by recorded
+    lines.  ``example(rng)`` gives operands and params to test on.
+
+    >>> ac.TABLE["mul"]
+    <primitive mul>
+    >>> ac.mul(2.0, 3.0), ac.mul.linear
+    (np.float64(6.0), (0, 1))
     """
 
     def __init__(
@@ -110,21 +142,26 @@ class Primitive:
         self.align = align
         self.differentiable = definition is not None or not isinstance(vjps, tuple) or any(vjps)
 
-    def __call__(self, *operands: Any, **params: Any) -> Any:
+    def __call__(self, *operands: Any, **params: Any) -> Tensor:
         """Compute, and record a line if any operand is a Tensor; on plain arrays the result is a plain array."""
         if self.align is not None:
             operands = self.align(self.name, operands)
         return record(self, operands, params)
 
+    @property
+    def __name__(self) -> str:
+        return self.name
+
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
 
-def record(primitive: Primitive, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
+def record(primitive: Primitive, operands: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
     """Run ``primitive`` and, if an operand is a Tensor, return the new line; shapes and dtypes already agree."""
     taped = [isinstance(x, Tensor) for x in operands]
     if not any(taped):
-        return primitive.forward(*operands, **params)
+        plain: Tensor = primitive.forward(*operands, **params)  # an array: see the package's first rule
+        return plain
     lines = operands if all(taped) else tuple([x if isinstance(x, Tensor) else constant(x) for x in operands])
     try:
         value = np.asarray(primitive.forward(*[x._value for x in lines], **params))
@@ -144,9 +181,16 @@ def record(primitive: Primitive, operands: tuple[Any, ...], params: dict[str, An
 class Tensor:
     """A value (ndarray, read-only) that remembers its line; without a primitive it is an input, parameter or constant.
 
-    Make one with ``ac.tensor``.  ``value`` is the array; ``grad`` is None until ``backward()`` of something computed from
-    it, then an array of the same shape.  ``constant`` lines have no gradient: plain arrays and numbers that met a Tensor,
-    integers, what ``stop_gradient`` cut, and all that depends only on those.
+    Make one with ``ac.tensor``.  ``value`` is the array; ``grad`` is None until ``backward()`` of something computed
+    from it, then an array of the same shape.  ``constant`` lines have no gradient: plain arrays and numbers that met a
+    Tensor, integers, what ``stop_gradient`` cut, and all that depends only on those.
+
+    >>> x = ac.tensor([1.0, 2.0], name="x")
+    >>> y = x * 3
+    >>> y
+    tensor([3., 6.], line=mul)
+    >>> y.operands[0] is x, y.primitive
+    (True, <primitive mul>)
     """
 
     __slots__ = (
@@ -235,7 +279,8 @@ class Tensor:
         """
         if self.primitive is not None:
             raise TypeError(
-                f"assign: {describe(self)} was computed by {self.primitive.name}; only inputs and parameters can be given a new value"
+                f"assign: {describe(self)} was computed by {self.primitive.name}; only inputs and parameters can be "
+                "given a new value"
             )
         new = np.array(value, dtype=self.dtype, order="C")
         if new.shape != self.shape:
@@ -245,7 +290,7 @@ class Tensor:
         new.flags.writeable = False
         self.value, self.serial = new, _next_serial()
 
-    if TYPE_CHECKING:  # bound to the table by primitives.py, backward.py and functional/methods.py
+    if TYPE_CHECKING:  # bound to the table by primitives.py, backward.py and functional/methods.py; a test compares
 
         def __add__(self, other: Any) -> Tensor: ...
         def __radd__(self, other: Any) -> Tensor: ...
@@ -266,10 +311,42 @@ class Tensor:
         def __lt__(self, other: Any) -> Tensor: ...
         def __ge__(self, other: Any) -> Tensor: ...
         def __le__(self, other: Any) -> Tensor: ...
+        def __eq__(self, other: Any) -> Tensor: ...  # type: ignore[override]
+        def __ne__(self, other: Any) -> Tensor: ...  # type: ignore[override]
         def __getitem__(self, key: Any) -> Tensor: ...
         def __iter__(self) -> Iterator[Tensor]: ...
-        def __getattr__(self, name: str) -> Any: ...
-        def backward(self, seed: Any = None) -> None: ...
+        def backward(self, cotangent: Any = None) -> None: ...
+        def sum(self, axis: Ints | None = None, keepdims: bool = False) -> Tensor: ...
+        def mean(self, axis: Ints | None = None, keepdims: bool = False) -> Tensor: ...
+        def var(self, axis: Ints | None = None, keepdims: bool = False, ddof: int = 0) -> Tensor: ...
+        def std(self, axis: Ints | None = None, keepdims: bool = False, ddof: int = 0) -> Tensor: ...
+        def max(self, axis: Ints | None = None, keepdims: bool = False) -> Tensor: ...
+        def min(self, axis: Ints | None = None, keepdims: bool = False) -> Tensor: ...
+        def prod(self, axis: Ints | None = None, keepdims: bool = False) -> Tensor: ...
+        def logsumexp(self, axis: Ints | None = None, keepdims: bool = False) -> Tensor: ...
+        def argmax(self, axis: int | None = None) -> Any: ...
+        def argmin(self, axis: int | None = None) -> Any: ...
+        def reshape(self, shape: Ints, *more: int) -> Tensor: ...
+        def transpose(self, *axes: Any) -> Tensor: ...
+        @property
+        def T(self) -> Tensor: ...  # noqa: N802 (NumPy's name)
+        def swapaxes(self, axis1: int, axis2: int) -> Tensor: ...
+        def squeeze(self, axis: Ints | None = None) -> Tensor: ...
+        def ravel(self) -> Tensor: ...
+        def flatten(self, start_axis: int = 0) -> Tensor: ...
+        def astype(self, dtype: Any) -> Tensor: ...
+        def clip(self, low: Any = None, high: Any = None) -> Tensor: ...
+        def repeat(self, repeats: int, axis: int) -> Tensor: ...
+        def take(self, indices: Any, axis: int | None = None) -> Tensor: ...
+        def dot(self, y: Any) -> Tensor: ...
+        def exp(self) -> Tensor: ...
+        def log(self) -> Tensor: ...
+        def sqrt(self) -> Tensor: ...
+        def tanh(self) -> Tensor: ...
+        def abs(self) -> Tensor: ...
+        def relu(self) -> Tensor: ...
+        def sigmoid(self) -> Tensor: ...
+        def softmax(self, axis: int = -1) -> Tensor: ...
 
     def __repr__(self) -> str:
         extra = [f"name={self.name!r}"] if self.name else []
@@ -314,7 +391,8 @@ class Tensor:
     def _leaf_copy(self) -> Tensor:
         if self.primitive is not None:
             raise TypeError(
-                f"copy: {describe(self)} was computed by {self.primitive.name} and stands on a tape; copy its t.value instead"
+                f"copy: {describe(self)} was computed by {self.primitive.name} and stands on a tape; copy its t.value "
+                "instead"
             )
         return _rebuild(type(self), self.value, self.name, self.constant, self.subscripts)
 
@@ -344,7 +422,8 @@ def as_array(data: Any, dtype: Any = None) -> np.ndarray:
         return exact(array)
     if array.dtype.kind not in "fiub":
         raise TypeError(
-            f"tensor: dtype {array.dtype} is not supported; use floating-point numbers, integers, booleans or fractions.Fraction"
+            f"tensor: dtype {array.dtype} is not supported; use floating-point numbers, integers, booleans or "
+            "fractions.Fraction"
         )
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
@@ -353,9 +432,12 @@ def tensor(data: Any, dtype: Any = None, name: str | None = None, subscripts: st
     """A Tensor that owns a copy of ``data`` (array, nested lists, number or Tensor), of any shape.
 
     Floating-point data and exact fractions (dtype object) can be differentiated; integers and booleans cannot.
-    subscripts: how equations write its elements: "matrix" as w_{0,1}, "flat" counted from 1, as w_2; what is computed from
-    flat tensors alone is flat.
+    subscripts: how equations write its elements: "matrix" as w_{0,1}, "flat" counted from 1, as w_2; what is computed
+    from flat tensors alone is flat.
     Raises TypeError for text, complex numbers and ragged lists, ValueError for other subscripts.
+
+    >>> ac.tensor([[1.0, 2.0]], name="w")
+    tensor([[1., 2.]], name='w')
     """
     if subscripts not in ("matrix", "flat"):
         raise ValueError(f"tensor: subscripts={subscripts!r}; use 'matrix' (w[0,1]) or 'flat' (w_2)")
@@ -374,6 +456,14 @@ class Tape:
     """The lines that ``outputs`` depend on, inputs and constants included, in recording order.
 
     Raises RuntimeError if an input was given a new value (``assign``, an optimiser's step) after a line had read it.
+
+    >>> x = ac.tensor([1.0, 2.0], name="x")
+    >>> y = ac.exp(x) * x
+    >>> ac.Tape(y)
+    Tape of 3 lines
+    %0    (2,)               input   # x
+    %1    (2,)               exp(%0)
+    %2    (2,)               mul(%1, %0)
     """
 
     def __init__(self, *outputs: Tensor) -> None:
@@ -384,7 +474,8 @@ class Tape:
             for x in line.operands:
                 if x.serial > line.serial:
                     raise RuntimeError(
-                        f"{describe(x)} was given a new value after a line had read it; its old value is gone: compute the output again, then ask"
+                        f"{describe(x)} was given a new value after a line had read it; its old value is gone: compute "
+                        "the output again, then ask"
                     )
                 if id(x) not in found:
                     found[id(x)] = x
@@ -437,7 +528,8 @@ class Tape:
             return f"%{i:<4} {line.shape!s:18} {source}{f'   # {line.name}' if line.name else ''}"
 
         shown = [row(line) for line in self.lines] if len(self) <= 60 else [
-            *map(row, self.lines[:30]), f"... {len(self) - 60:,} more lines ...", *map(row, self.lines[-30:])]  # fmt: skip
+            *map(row, self.lines[:30]), f"... {len(self) - 60:,} more lines ...",
+            *map(row, self.lines[-30:])]  # fmt: skip
         return "\n".join([f"Tape of {len(self):,} lines", *shown])
 
 

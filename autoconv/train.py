@@ -32,6 +32,13 @@ class TrainingError(RuntimeError):
     """The loss became NaN or infinite; the text names the first line that did, ``line`` is that line.
 
     The model has the last weights that gave a finite loss; ``history`` is that of the epochs before.
+
+    >>> x, y = np.full((2, 1), np.inf), np.array([0, 1])
+    >>> model = nn.Sequential(nn.Linear(1, 2, rng=0))
+    >>> ac.train.fit(model, (x, y), epochs=1, optimizer=optim.SGD(model.parameters()), progress=False)
+    Traceback (most recent call last):
+        ...
+    autoconv.train.TrainingError: the loss is nan in epoch 1. ...
     """
 
     def __init__(self, text: str, line: Tensor | None, history: History) -> None:
@@ -42,8 +49,13 @@ class TrainingError(RuntimeError):
 
 @dataclass
 class History:
-    """One number for each epoch; accuracy is None for targets that are not labels,
-    validation None without such data."""
+    """One number for each epoch; accuracy is None for targets that are not labels, validation None without such data.
+
+    >>> history = ac.train.History(loss=[0.9, 0.4, 0.5], accuracy=[0.5, 0.9, 0.8], validation_loss=[None] * 3, lr=[0.1]
+    * 3)
+    >>> len(history), history.best_epoch
+    (3, 1)
+    """
 
     loss: list[float] = field(default_factory=list)
     accuracy: list[float | None] = field(default_factory=list)
@@ -84,8 +96,14 @@ class History:
 
 
 class Evaluation(NamedTuple):
-    """loss; accuracy (None without labels); the model's output for each example;
-    confusion[true, predicted] (or None)."""
+    """loss; accuracy (None without labels); the model's output for each example; confusion[true, predicted] (or None).
+
+    >>> x, y = ac.data.digits("test")
+    >>> model = ac.models.mlp((8, 8, 1), 10, np.random.default_rng(0))
+    >>> result = ac.train.evaluate(model, x, y)
+    >>> result.outputs.shape, result.confusion.sum(), result.predictions.shape
+    ((360, 10), np.int64(360), (360,))
+    """
 
     loss: float
     accuracy: float | None
@@ -124,6 +142,13 @@ def fit(
     that file, or another file to go on from.  Ctrl-C ends the training with the best weights so far in the model and
     ``interrupted`` in the history.  Raises TrainingError for a loss that is not finite, CheckpointError for a file that
     cannot be used, ValueError for data that do not fit.
+
+    >>> x, y = ac.data.digits("test")
+    >>> model = ac.models.mlp((8, 8, 1), 10, np.random.default_rng(0))
+    >>> optimizer = optim.SGD(model.parameters(), lr=0.1)
+    >>> history = ac.train.fit(model, (x, y), epochs=2, optimizer=optimizer, rng=0, progress=False)
+    >>> len(history), history.loss[1] < history.loss[0]
+    (2, True)
     """
     whole_number(epochs, "fit: epochs", 0)
     whole_number(batch_size, "fit: batch_size", 1)
@@ -179,6 +204,12 @@ def evaluate(model: Module, x: Any, y: Any, batch_size: int = 256, loss: Loss = 
     """Loss, accuracy, outputs and confusion of ``model`` on (x, y), in evaluation mode.
 
     The modules' modes are afterwards what they were.
+
+    >>> x, y = ac.data.digits("test")
+    >>> model = ac.models.mlp((8, 8, 1), 10, np.random.default_rng(0))
+    >>> result = ac.train.evaluate(model, x, y)
+    >>> 0 < result.accuracy < 1, result.confusion.shape
+    (True, (10, 10))
     """
     x, y = _arrays("evaluate", (x, y), model)
     return _evaluated(_compiled(model, loss), model, x, y, batch_size)

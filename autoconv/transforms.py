@@ -1,22 +1,24 @@
 """Derivatives of functions, made of the sweep: grad, value_and_grad, vjp, jvp, jacobian, hessian, hvp.
 
-Each calls the function on fresh lines of the tape and sweeps back from its output.  For plain arrays the results are plain
-arrays; for Tensors, and inside another derivative, they are recorded and can be differentiated again.
+Each calls the function on fresh lines of the tape and sweeps back from its output.  For plain arrays the results are
+plain arrays; for Tensors, and inside another derivative, they are recorded and can be differentiated again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, ParamSpec, overload
 
 import numpy as np
 
 from . import arrays
-from .backward import check_seed, own, sweep
+from .backward import check_cotangent, own, sweep
 from .primitives import concat, contract, identity, reshape
 from .tape import Tensor, describe, tensor
 from .tree import flatten
+
+P = ParamSpec("P")
 
 _inside: ContextVar[bool] = ContextVar("autoconv_inside_transform", default=False)
 
@@ -25,12 +27,13 @@ def fresh(x: Any) -> Tensor:
     """A line of its own for an argument, so that nested derivatives do not confuse each other."""
     if isinstance(x, Tensor) and not x.constant:
         return identity(x)
-    made = tensor(x)
-    if made.constant:
+    line = tensor(x)
+    if line.constant:
         raise TypeError(
-            f"gradient: an argument of dtype {made.dtype} cannot be differentiated; use floating point, as in 2.0 or ac.tensor(data, dtype=float)"
+            f"gradient: an argument of dtype {line.dtype} cannot be differentiated; use floating point, "
+            "as in 2.0 or ac.tensor(data, dtype=float)"
         )
-    return made
+    return line
 
 
 class Recording(NamedTuple):
@@ -45,12 +48,12 @@ class Recording(NamedTuple):
     recorded: bool
     aux: Any = None
 
-    def pull(self, seed: Any = None) -> Any:
+    def pull(self, cotangent: Any = None) -> Any:
         """The cotangents of the arguments, in their structure."""
-        seed = check_seed(self.y, seed)
-        if self.recorded and not isinstance(seed, Tensor):
-            seed = Tensor(np.array(seed), constant=True)
-        return self.unflatten([own(g) for g in sweep(self.y, self.lines, seed)])
+        cotangent = check_cotangent(self.y, cotangent)
+        if self.recorded and not isinstance(cotangent, Tensor):
+            cotangent = Tensor(np.array(cotangent), constant=True)
+        return self.unflatten([own(g) for g in sweep(self.y, self.lines, cotangent)])
 
     @property
     def value(self) -> Any:
@@ -84,88 +87,153 @@ def run(
     return Recording(y, lines, unflatten, outer or any(isinstance(x, Tensor) for x in leaves), aux)
 
 
+@overload
+def value_and_grad(
+    f: Callable[P, Any], argnums: int = 0, has_aux: Literal[False] = False
+) -> Callable[P, tuple[Tensor, Tensor]]: ...
+@overload
+def value_and_grad(
+    f: Callable[P, Any], argnums: Sequence[int], has_aux: Literal[False] = False
+) -> Callable[P, tuple[Tensor, tuple[Tensor, ...]]]: ...
+@overload
+def value_and_grad(
+    f: Callable[P, Any], argnums: int | Sequence[int] = 0, *, has_aux: Literal[True]
+) -> Callable[P, tuple[tuple[Tensor, Any], Any]]: ...
 def value_and_grad(
     f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
     """A function that returns (f(x), df/dx) for a scalar f; arguments may be nested lists, tuples and dicts of arrays.
 
-    With ``has_aux`` f returns (value, anything) and so does the first of the pair.  For plain arrays the results are plain
-    arrays; for Tensors, and inside another derivative, they are recorded and can be differentiated again.
+    argnums: which argument is differentiated, or several.  With ``has_aux`` f returns (value, anything) and so does the
+    first of the pair.  For plain arrays the results are plain arrays; for Tensors, and inside another derivative, they
+    are recorded and can be differentiated again.
+    Raises TypeError, when called, for arguments that are not floating point, ValueError for an f that is not a scalar.
+
+    >>> ac.value_and_grad(lambda x: x * x)(3.0)
+    (np.float64(9.0), array(6.))
     """
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        made = run(f, args, argnums, has_aux, **kwargs)
-        gradient = made.pull()
-        return ((made.value, made.aux) if has_aux else made.value), gradient
+        recording = run(f, args, argnums, has_aux, **kwargs)
+        gradient = recording.pull()
+        return ((recording.value, recording.aux) if has_aux else recording.value), gradient
 
     return call
 
 
+@overload
+def grad(f: Callable[P, Any], argnums: int = 0, has_aux: Literal[False] = False) -> Callable[P, Tensor]: ...
+@overload
+def grad(
+    f: Callable[P, Any], argnums: Sequence[int], has_aux: Literal[False] = False
+) -> Callable[P, tuple[Tensor, ...]]: ...
+@overload
+def grad(
+    f: Callable[P, Any], argnums: int | Sequence[int] = 0, *, has_aux: Literal[True]
+) -> Callable[P, tuple[Any, Any]]: ...
 def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """A function that returns df/dx of a scalar f, in the structure of x = argument number ``argnums`` (or several).
 
-    >>> grad(lambda x: x * x)(3.0)
+    With ``has_aux`` f returns (value, anything), and the result is (df/dx, anything).
+    Raises TypeError, when called, for arguments that are not floating point, ValueError for an f that is not a scalar.
+
+    >>> ac.grad(lambda x: x * x)(3.0)
     array(6.)
+    >>> ac.grad(ac.grad(ac.sin))(0.5).round(4)  # -sin
+    np.float64(-0.4794)
     """
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        made = run(f, args, argnums, has_aux, **kwargs)
-        return (made.pull(), made.aux) if has_aux else made.pull()
+        recording = run(f, args, argnums, has_aux, **kwargs)
+        return (recording.pull(), recording.aux) if has_aux else recording.pull()
 
     return call
 
 
-def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
-    """(f(*args), pullback): pullback(y_bar) gives x_bar = y_bar . dy/dx for each argument, in a tuple."""
-    made = run(f, args, tuple(range(len(args))))
-    return made.value, made.pull
+def vjp(f: Callable[..., Any], *args: Any) -> tuple[Tensor, Callable[[Any], tuple[Tensor, ...]]]:
+    """(f(*args), pullback): pullback(y_bar) gives x_bar[j..] = sum_i y_bar[i..] dy[i..]/dx[j..] for each argument, in a
+    tuple.
+
+    Raises TypeError for arguments that are not floating point; the pullback ValueError for a y_bar of another shape.
+
+    >>> y, pullback = ac.vjp(lambda x: x * x, np.array([1.0, 2.0]))
+    >>> pullback(np.array([1.0, 10.0]))
+    (array([ 2., 40.]),)
+    """
+    recording = run(f, args, tuple(range(len(args))))
+    return recording.value, recording.pull
 
 
-def jvp(f: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
+def jvp(f: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Tensor, Tensor]:
     """(f(primals), dy/dx . tangents): the directional derivative of f.
 
     vjp is linear in its cotangent, so its own vjp is the jvp (Townsend, "A new trick for calculating Jacobian vector
-    products", 2017): no rule is needed for it.
+    products", 2017): no rule is needed for it.  Several arguments are tuples.
+    Raises TypeError for primals that are not floating point, ValueError for tangents of another shape.
+
+    >>> ac.jvp(lambda x: x * x, np.array([1.0, 2.0]), np.array([1.0, 10.0]))
+    (array([1., 4.]), array([ 2., 40.]))
     """
     primals, tangents = [x if isinstance(x, tuple) else (x,) for x in (primals, tangents)]
-    made = run(f, primals, tuple(range(len(primals))))
-    leaves, directions = made.lines, flatten(tangents)[0]
+    recording = run(f, primals, tuple(range(len(primals))))
+    leaves, directions = recording.lines, flatten(tangents)[0]
     for x, v in zip(leaves, directions, strict=True):
         if np.shape(v) != x.shape:
             raise ValueError(f"jvp: a tangent of shape {np.shape(v)} for {describe(x)}; they must have the same shape")
-    dummy = tensor(arrays.zeros(made.y.shape, made.y.dtype))
-    seeds = [
-        v if isinstance(v, Tensor) or not made.recorded else tensor(v, dtype=x.dtype)
+    dummy = tensor(arrays.zeros(recording.y.shape, recording.y.dtype))
+    cotangents = [
+        v if isinstance(v, Tensor) or not recording.recorded else tensor(v, dtype=x.dtype)
         for x, v in zip(leaves, directions, strict=True)
     ]
-    parts = [sweep(g, [dummy], v)[0] for g, v in zip(sweep(made.y, leaves, dummy), seeds, strict=True)]
+    parts = [sweep(g, [dummy], v)[0] for g, v in zip(sweep(recording.y, leaves, dummy), cotangents, strict=True)]
     total = parts[0]
     for part in parts[1:]:
         total = total + part
-    return made.value, own(total)
+    return recording.value, own(total)
 
 
-def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
-    """A function that returns J[i.., j..] = dy[i..] / dx[j..], of shape (*y.shape, *x.shape): one sweep for each element of y."""
+def jacobian(f: Callable[P, Any], argnums: int = 0) -> Callable[P, Tensor]:
+    """A function that returns J[i.., j..] = dy[i..] / dx[j..], of shape (*y.shape, *x.shape): one sweep for each
+    element of y.
 
-    def call(*args: Any, **kwargs: Any) -> Any:
-        made = run(f, args, argnums, **kwargs)
-        basis = np.eye(made.y.size, dtype=made.y.dtype).reshape(made.y.size, *made.y.shape)
-        x = made.lines[0]
-        rows = [reshape(made.pull(seed), shape=(1, x.size)) for seed in basis]
+    x is the argument number ``argnums``.  Raises TypeError, when called, for an argument that is not floating point.
+
+    >>> ac.jacobian(lambda x: x * x)(np.array([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+
+    def call(*args: Any, **kwargs: Any) -> Tensor:
+        recording = run(f, args, argnums, **kwargs)
+        basis = np.eye(recording.y.size, dtype=recording.y.dtype).reshape(recording.y.size, *recording.y.shape)
+        x = recording.lines[0]
+        rows = [reshape(recording.pull(unit), shape=(1, x.size)) for unit in basis]
         joined = concat(*rows, axis=0) if rows else arrays.zeros((0, x.size), x.dtype)
-        return reshape(joined, shape=(*made.y.shape, *x.shape))
+        return reshape(joined, shape=(*recording.y.shape, *x.shape))
 
     return call
 
 
-def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
-    """A function that returns H[i.., j..] = d2f / dx[i..] dx[j..] of a scalar f, of shape (*x.shape, *x.shape)."""
+def hessian(f: Callable[P, Any], argnums: int = 0) -> Callable[P, Tensor]:
+    """A function that returns H[i.., j..] = d2f / dx[i..] dx[j..] of a scalar f, of shape (*x.shape, *x.shape).
+
+    x is the argument number ``argnums``.  Raises TypeError, when called, for an argument that is not floating point.
+
+    >>> ac.hessian(lambda x: x[0] * x[0] * x[1])(np.array([1.0, 2.0]))
+    array([[4., 2.],
+           [2., 0.]])
+    """
     return jacobian(grad(f, argnums), argnums)
 
 
-def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
-    """The Hessian of scalar f at x times v, of x's shape, without the Hessian: d/dx (df/dx . v)."""
+def hvp(f: Callable[..., Any], x: Any, v: Any) -> Tensor:
+    """The Hessian of scalar f at x times v, of x's shape, without the Hessian: d/dx (df/dx . v).
+
+    y[i..] = sum_j d2f / dx[i..] dx[j..] v[j..].  Raises ValueError for a v of another shape.
+
+    >>> ac.hvp(lambda x: x[0] * x[0] * x[1], np.array([1.0, 2.0]), np.array([1.0, 0.0]))
+    array([4., 2.])
+    """
     if np.shape(v) != np.shape(x):
         raise ValueError(f"hvp: v has shape {np.shape(v)}, x has shape {np.shape(x)}; they must be equal")
     letters = "abcdefghijklmnopqrstuvwxyz"[: np.ndim(x)]

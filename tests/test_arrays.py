@@ -120,7 +120,7 @@ def test_the_rule_of_maximum_and_minimum_for_every_pair_of_numbers(ties, dtype):
         x, y = ac.tensor(a), ac.tensor(b)
         for f, a_wins in ((ac.maximum, (a > b) | (np.isnan(a) & ~np.isnan(b))), (ac.minimum, None)):
             wins = tie + (a_wins if a_wins is not None else (a < b) | (~np.isnan(a) & np.isnan(b)))
-            to_x, to_y = ac.sweep(f(x, y, ties=ties), [x, y], seed=np.full(a.shape, 2.0, dtype))
+            to_x, to_y = ac.sweep(f(x, y, ties=ties), [x, y], cotangent=np.full(a.shape, 2.0, dtype))
             np.testing.assert_array_equal(to_x, 2 * wins)
             np.testing.assert_array_equal(to_y, 2 - 2 * wins)
             assert to_x.dtype == to_y.dtype == np.dtype(dtype)
@@ -142,9 +142,9 @@ def test_the_maximum_with_a_number_is_that_of_numpy():
 def test_a_rule_that_follows_from_a_definition_is_the_same_in_blocks(monkeypatch):
     a, b = np.random.default_rng(0).normal(size=(2, 7, 9))
     x, y = ac.tensor(a), ac.tensor(b)
-    whole = ac.sweep(ac.logaddexp(x, y), [x, y], seed=np.ones(a.shape))
+    whole = ac.sweep(ac.logaddexp(x, y), [x, y], cotangent=np.ones(a.shape))
     monkeypatch.setattr(memory, "BLOCK", 5)
-    np.testing.assert_array_equal(ac.sweep(ac.logaddexp(x, y), [x, y], seed=np.ones(a.shape)), whole)
+    np.testing.assert_array_equal(ac.sweep(ac.logaddexp(x, y), [x, y], cotangent=np.ones(a.shape)), whole)
     np.testing.assert_allclose(whole[0], 1 / (1 + np.exp(b - a)))
 
 

@@ -63,8 +63,9 @@ CASES = {
     "axis twice": (lambda x, k: ac.sum(x, axis=(0, -4)), ValueError, ["(0, -4)", "twice"]),
     "in place": (lambda x, k: x.__setitem__(0, 1.0), TypeError, ["in place", "ac.where"]),
     "backward of a matrix": (lambda x, k: (x * 2).backward(), ValueError,
-        ["(8, 5, 5, 3)", "not a scalar", ".sum()", "seed"]),
-    "seed of another shape": (lambda x, k: (x * 2).backward(np.ones(3)), ValueError, ["seed", "(3,)", "(8, 5, 5, 3)"]),
+        ["(8, 5, 5, 3)", "not a scalar", ".sum()", "cotangent"]),
+    "cotangent of another shape": (lambda x, k: (x * 2).backward(np.ones(3)), ValueError,
+        ["cotangent", "(3,)", "(8, 5, 5, 3)"]),
     "backward of constants": (lambda x, k: (ac.stop_gradient(x).sum()).backward(), TypeError,
         ["floating-point tensor", "ac.tensor"]),
     "backward of integers": (lambda x, k: ac.tensor([1, 2]).sum().backward(), TypeError, ["int64", "floating-point"]),
@@ -98,7 +99,7 @@ def test_error_says_what_was_found_and_nothing_is_recorded(case, monkeypatch):
         f(x, k)
     for part in parts:
         assert part in str(caught.value), f"{part!r} is missing in: {caught.value}"
-    set_up = {"backward of a matrix": ["mul"], "seed of another shape": ["mul"],
+    set_up = {"backward of a matrix": ["mul"], "cotangent of another shape": ["mul"],
         "backward of constants": ["stop_gradient", "sum"], "backward of integers": ["sum"],
               "gradient of integers": ["sum"], "labels": ["index"], "wrong channels, channels first": ["reshape"],
               "kernel of three dimensions": ["index"], "image of five dimensions": ["index"]}  # fmt: skip

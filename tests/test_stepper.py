@@ -157,7 +157,7 @@ def test_local_derivatives_are_numbers_and_formulas():
 def test_maximum_opens_into_its_definition(ties):
     a, b = ac.tensor([1.0, 4.0, 2.0, 1.0], name="a"), ac.tensor([3.0, 4.0, -1e20, np.inf], name="b")
     y = ac.maximum(a, b, ties=ties)
-    stepper = step(y, seed=np.array([10.0, 20.0, 30.0, 40.0]))
+    stepper = step(y, cotangent=np.array([10.0, 20.0, 30.0, 40.0]))
     event = next(e for e in stepper if e.kind == "accumulate" and e.target is a)
     assert event.opens
     opened = event.open()

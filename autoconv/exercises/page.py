@@ -36,10 +36,12 @@ pre{background:color-mix(in srgb,currentColor 6%,transparent);padding:.6rem .8re
 td.blank{border:2px solid var(--edge);text-align:center}
 svg{max-width:none;height:auto}
 .answers{display:grid;grid-template-columns:max-content minmax(6rem,16rem) 1fr;gap:.4rem .8rem;align-items:center}
-.answers input{font:inherit;padding:.2rem .5rem;border:1px solid var(--edge);border-radius:4px;background:var(--page);color:var(--ink);width:100%;box-sizing:border-box}
+.answers input{font:inherit;padding:.2rem .5rem;border:1px solid var(--edge);border-radius:4px;
+  background:var(--page);color:var(--ink);width:100%;box-sizing:border-box}
 .answers output{color:var(--soft);overflow-wrap:anywhere}
 button{font:inherit;margin-top:1rem;padding:.3rem .9rem}
-@media (max-width:560px){.answers{grid-template-columns:max-content 1fr}.answers output{grid-column:1/-1;font-size:.85em;margin-top:-.3rem}}
+@media (max-width:560px){.answers{grid-template-columns:max-content 1fr}
+  .answers output{grid-column:1/-1;font-size:.85em;margin-top:-.3rem}}
 @media print{button{display:none}}
 """
 
@@ -65,7 +67,10 @@ def page(blanked: Blanked, answers: list[Answer], key: str) -> str:
         f'aria-label="answer {a.number}"><output>{escape(clean(a.says))}</output>'
         for a in answers
     )
-    how = "A number, a fraction as 3/2, or arithmetic as 2*(9 - 1). The button saves what you wrote as answers.json, which"
+    how = (
+        "A number, a fraction as 3/2, or arithmetic as 2*(9 - 1). "
+        "The button saves what you wrote as answers.json, which"
+    )
     marked = f"<code>autoconv exercise --mark answers.json --key {escape(clean(key))}</code>"
     body = "\n".join(
         [
@@ -118,13 +123,14 @@ def _table(grid: Grid, name: Expression, cells: np.ndarray, blanked: Blanked) ->
     rows = []
     head = "".join(f"<th>{c}</th>" for c in range(cells.shape[1]))
     for r, row in enumerate(cells):
-        made = []
+        columns = []
         for cell in row:
             mark = ' class="blank"' if cell.quantity in blanked.numbered else ""
-            made.append(f"<td{mark}>{escape(blanked.written(cell).text)}</td>")
-        rows.append(f"<tr><th>{r if grid.cells_.ndim > 1 else ''}</th>{''.join(made)}</tr>")
+            columns.append(f"<td{mark}>{escape(blanked.written(cell).text)}</td>")
+        rows.append(f"<tr><th>{r if grid.cells_.ndim > 1 else ''}</th>{''.join(columns)}</tr>")
     counted = " (row by row, from 1)" if grid.flat and grid.cells_.ndim > 1 else ""
-    return f"<figure><figcaption>{formula(name.latex)}{counted}</figcaption><table><tr><th></th>{head}</tr>{''.join(rows)}</table></figure>"
+    caption = f"<figcaption>{formula(name.latex)}{counted}</figcaption>"
+    return f"<figure>{caption}<table><tr><th></th>{head}</tr>{''.join(rows)}</table></figure>"
 
 
 def formula(latex: str, display: bool = False) -> str:

@@ -1,5 +1,60 @@
 """Composed operations: everything here is made of rows of the table, and nothing has a gradient of its own.
 
-In the order data flows: array (shape, joining, indexing), reduce, linalg, frames (im2col), conv, pool, matrix (a convolution
-as a matrix), activation, normalisation, loss; methods binds them to Tensor and to NumPy's functions.
+In the order data flows: composed (a scope around a function's lines), array (shape, joining, indexing), reduce, linalg,
+geometry (what a call knows of its images and kernels), frames (im2col), conv, pool, matrix (a convolution as a matrix),
+activation, normalisation, loss; methods binds them to Tensor and to NumPy's functions, help gives rows their pages.
+
+All of them are names of this folder, and so are the rows of the table: what a printed tape calls ``exp`` or ``crop`` is
+``ac.exp`` and ``ac.crop``.  A new row is here as soon as it stands in the table.  Where a composed function has a row's
+name (``reshape``, ``sum``), that function is what users get; it works out the settings and calls the row.
+
+>>> from autoconv.functional import conv2d, exp
+>>> exp(conv2d([[1.0, -1.0]], [[1.0, 1.0]]))
+array([[1.]])
 """
+
+import builtins as _builtins
+from typing import TYPE_CHECKING
+
+from ..primitives import TABLE as _TABLE
+from . import activation as _activation
+from . import array as _array
+from . import conv as _conv
+from . import frames as _frames
+from . import help as _help
+from . import linalg as _linalg
+from . import loss as _loss
+from . import matrix as _matrix
+from . import methods as _methods
+from . import normalisation as _normalisation
+from . import pool as _pool
+from . import reduce as _reduce
+from .activation import *
+from .array import *
+from .conv import *
+from .frames import *
+from .linalg import *
+from .loss import *
+from .matrix import *
+from .normalisation import *
+from .pool import *
+from .reduce import *
+
+_FILES = (_array, _reduce, _linalg, _frames, _conv, _pool, _matrix, _activation, _normalisation, _loss)
+_COMPOSED = {name for file in _FILES for name in file.__all__}
+# rows that no composed function takes the name of
+_ROWS = {name: row for name, row in _TABLE.items() if name not in _COMPOSED}
+_NAMES = sorted(_COMPOSED | _ROWS.keys())
+
+if TYPE_CHECKING:
+    from ..primitives import *
+    from ..primitives import abs_
+
+    abs = abs_
+else:
+    globals().update(_ROWS)
+    __all__ = [name for name in _NAMES if not hasattr(_builtins, name)]  # `import *` shadows no `sum` or `max`
+
+
+def __dir__() -> list[str]:
+    return [*_NAMES, "__all__", "__doc__", "__file__", "__name__", "__path__"]

@@ -13,8 +13,14 @@ import numpy as np
 
 from .. import primitives as p
 from ..shapes import Ints, normalize_axes, normalize_axis, resolve_reshape, whole_number
-from ..tape import Tensor, constant
+from ..tape import Array, Tensor, constant
 from .composed import composed
+
+__all__ = [
+    "astype", "broadcast_to", "clip", "concat", "concatenate", "expand_dims", "flatten", "flip", "moveaxis",
+    "ones_like", "pad", "permute_dims", "ravel", "repeat", "reshape", "roll", "rot180", "split", "squeeze",
+    "stack", "swapaxes", "take", "take_along_axis", "tile", "transpose", "zeros_like",
+]  # fmt: skip
 
 
 def as_operand(x: Any) -> Any:
@@ -22,18 +28,39 @@ def as_operand(x: Any) -> Any:
     return x if isinstance(x, Tensor) else np.asarray(x)
 
 
+def as_indices(x: Any) -> Any:
+    """Whole numbers in a dtype that NumPy indexes with: 64 bits are cast down on a 32-bit platform."""
+    x = as_operand(x)
+    return x if np.can_cast(x.dtype, np.intp) else astype(x, np.intp)
+
+
 # ---- shape
 
 
-def reshape(x: Any, shape: Ints, *more: int) -> Any:
-    """The same elements in C order under a new shape; one size may be -1."""
+def reshape(x: Any, shape: Ints, *more: int) -> Tensor:
+    """The same elements in C order under a new shape; one size may be -1, and then follows from the others.
+
+    ``reshape(x, (2, 3))`` and ``reshape(x, 2, 3)`` are the same.  Raises ValueError if the number of elements differs,
+    TypeError for sizes that are not whole numbers.
+
+    >>> ac.reshape(np.arange(6), (2, -1))
+    array([[0, 1, 2],
+           [3, 4, 5]])
+    """
     x = as_operand(x)
     sizes = (shape, *more) if isinstance(shape, int | np.integer) else tuple(shape)
     return p.reshape(x, shape=resolve_reshape(x.shape, sizes))
 
 
-def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
-    """y[i_axes[0], i_axes[1], ...] = x[i_0, i_1, ...]; without ``axes`` the order is reversed."""
+def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
+    """y[i_axes[0], i_axes[1], ...] = x[i_0, i_1, ...]; without ``axes`` the order is reversed.  Also called
+    ``permute_dims``.
+
+    Raises ValueError unless ``axes`` names every axis of x once.
+
+    >>> ac.transpose(np.ones((2, 3, 4)), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
     x = as_operand(x)
     order = tuple(reversed(range(x.ndim))) if axes is None else normalize_axes(tuple(axes), x.ndim, "transpose")
     if len(order) != x.ndim:
@@ -46,8 +73,13 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
 permute_dims = transpose
 
 
-def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
-    """x with two axes exchanged."""
+def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
+    """x with two axes exchanged: y[.., i, .., j, ..] = x[.., j, .., i, ..].  Raises ValueError for an axis that x does
+    not have.
+
+    >>> ac.swapaxes(np.ones((2, 3, 4)), 0, 2).shape
+    (4, 3, 2)
+    """
     x = as_operand(x)
     order = list(range(x.ndim))
     i, j = normalize_axis(axis1, x.ndim, "swapaxes"), normalize_axis(axis2, x.ndim, "swapaxes")
@@ -55,8 +87,14 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     return p.permute_dims(x, axes=tuple(order))
 
 
-def moveaxis(x: Any, source: Ints, destination: Ints) -> Any:
-    """x with the axes ``source`` moved to ``destination``, the others kept in order."""
+def moveaxis(x: Any, source: Ints, destination: Ints) -> Tensor:
+    """x with the axes ``source`` moved to ``destination``, the others kept in order.
+
+    Raises ValueError for axes that x does not have, or more of one than of the other.
+
+    >>> ac.moveaxis(np.ones((2, 3, 4, 5)), 1, -1).shape  # channels first to channels last
+    (2, 4, 5, 3)
+    """
     x = as_operand(x)
     here, there = normalize_axes(source, x.ndim, "moveaxis"), normalize_axes(destination, x.ndim, "moveaxis")
     if len(here) != len(there):
@@ -67,8 +105,13 @@ def moveaxis(x: Any, source: Ints, destination: Ints) -> Any:
     return p.permute_dims(x, axes=tuple(order))
 
 
-def expand_dims(x: Any, axis: Ints) -> Any:
-    """x with new axes of size 1 at the positions ``axis`` of the result."""
+def expand_dims(x: Any, axis: Ints) -> Tensor:
+    """x with new axes of size 1 at the positions ``axis`` of the result.  Raises ValueError for a position out of
+    range.
+
+    >>> ac.expand_dims(np.ones((28, 28)), (0, -1)).shape  # one grey image as a batch
+    (1, 28, 28, 1)
+    """
     x = as_operand(x)
     ndim = x.ndim + (len(axis) if isinstance(axis, Sequence) else 1)
     new = normalize_axes(axis, ndim, "expand_dims")
@@ -76,8 +119,12 @@ def expand_dims(x: Any, axis: Ints) -> Any:
     return p.reshape(x, shape=tuple(1 if i in new else next(old) for i in range(ndim)))
 
 
-def squeeze(x: Any, axis: Ints | None = None) -> Any:
-    """x without the axes of size 1 (or without those named, which must have size 1)."""
+def squeeze(x: Any, axis: Ints | None = None) -> Tensor:
+    """x without the axes of size 1, or without those named.  Raises ValueError if a named axis has another size.
+
+    >>> ac.squeeze(np.ones((1, 28, 28, 1)), -1).shape
+    (1, 28, 28)
+    """
     x = as_operand(x)
     gone = (
         tuple(i for i, n in enumerate(x.shape) if n == 1) if axis is None else normalize_axes(axis, x.ndim, "squeeze")
@@ -87,49 +134,91 @@ def squeeze(x: Any, axis: Ints | None = None) -> Any:
     return p.reshape(x, shape=tuple(n for i, n in enumerate(x.shape) if i not in gone))
 
 
-def ravel(x: Any) -> Any:
-    """All elements in C order, in one dimension."""
+def ravel(x: Any) -> Tensor:
+    """All elements in C order, in one dimension.
+
+    >>> ac.ravel([[1, 2], [3, 4]])
+    array([1, 2, 3, 4])
+    """
     return reshape(x, -1)
 
 
-def flatten(x: Any, start_axis: int = 0) -> Any:
-    """The axes from ``start_axis`` on merged into one: flatten(images, 1) is (N, H * W * C)."""
+def flatten(x: Any, start_axis: int = 0) -> Tensor:
+    """The axes from ``start_axis`` on merged into one: flatten(images, 1) is (N, H * W * C).
+
+    Raises ValueError for an axis that x does not have.
+
+    >>> ac.flatten(np.ones((8, 5, 5, 3)), 1).shape
+    (8, 75)
+    """
     x = as_operand(x)
     start = normalize_axis(start_axis, max(x.ndim, 1), "flatten")
     return p.reshape(x, shape=(*x.shape[:start], int(np.prod(x.shape[start:], dtype=int))))
 
 
-def broadcast_to(x: Any, shape: Sequence[int]) -> Any:
-    """x repeated along new leading axes and axes of size 1 up to ``shape``."""
+def broadcast_to(x: Any, shape: Sequence[int]) -> Tensor:
+    """x repeated along new leading axes and axes of size 1 up to ``shape``; its adjoint adds the copies up again.
+
+    Raises ValueError for a shape that x cannot be repeated up to.
+
+    >>> ac.broadcast_to([1, 2], (3, 2))
+    array([[1, 2],
+           [1, 2],
+           [1, 2]])
+    """
     x, shape = as_operand(x), tuple(shape)
     fits = len(shape) >= x.ndim and all(n in (1, m) for n, m in zip(reversed(x.shape), reversed(shape), strict=False))
     if not fits:
         raise ValueError(
-            f"broadcast_to: shape {x.shape} cannot be repeated up to {shape}; each size must be equal or 1, counted from the last axis"
+            f"broadcast_to: shape {x.shape} cannot be repeated up to {shape}; each size must be equal or 1, counted "
+            "from the last axis"
         )
     return x if x.shape == shape else p.broadcast_to(x, shape=shape)
 
 
-def flip(x: Any, axis: Ints | None = None) -> Any:
-    """x in reverse order along ``axis`` (None: every axis)."""
+def flip(x: Any, axis: Ints | None = None) -> Tensor:
+    """x in reverse order along ``axis`` (None: every axis): y[i] = x[n - 1 - i].  Raises ValueError for an axis out of
+    range.
+
+    >>> ac.flip([1, 2, 3])
+    array([3, 2, 1])
+    """
     x = as_operand(x)
     return p.flip(x, axis=normalize_axes(axis, x.ndim, "flip"))
 
 
-def rot180(kernel: Any) -> Any:
-    """A kernel rotated by 180 degrees in its first two axes: k'[i, j] = k[H - 1 - i, W - 1 - j]."""
+def rot180(kernel: Any) -> Tensor:
+    """A kernel rotated by 180 degrees in its first two axes: k'[i, j] = k[H - 1 - i, W - 1 - j].
+
+    conv2d(x, rot180(k)) is the mathematician's convolution with k.  Raises ValueError below two dimensions.
+
+    >>> ac.rot180([[1, 2], [3, 4]])
+    array([[4, 3],
+           [2, 1]])
+    """
     return flip(kernel, (0, 1))
 
 
-def roll(x: Any, shift: int, axis: int = 0) -> Any:
-    """x moved on by ``shift`` along ``axis``, what falls off the end coming in at the start."""
+def roll(x: Any, shift: int, axis: int = 0) -> Tensor:
+    """x moved on by ``shift`` along ``axis``, what falls off the end coming in at the start:
+    y[i] = x[(i - shift) mod n].
+
+    Raises ValueError for an axis that x does not have.
+
+    >>> ac.roll([1, 2, 3, 4], 1)
+    array([4, 1, 2, 3])
+    """
     x = as_operand(x)
     axis = normalize_axis(axis, x.ndim, "roll")
     return p.take(x, np.roll(np.arange(x.shape[axis]), shift), axis=axis)
 
 
-def tile(x: Any, repetitions: Ints) -> Any:
-    """Copies of x side by side, ``repetitions`` of them along each axis."""
+def tile(x: Any, repetitions: Ints) -> Tensor:
+    """Copies of x side by side, ``repetitions`` of them along each axis, counted from the last.
+
+    >>> ac.tile([1, 2], 3)
+    array([1, 2, 1, 2, 1, 2])
+    """
     x = as_operand(x)
     counts = tuple(repetitions) if isinstance(repetitions, Sequence) else (repetitions,)
     ndim = max(len(counts), x.ndim)
@@ -139,8 +228,14 @@ def tile(x: Any, repetitions: Ints) -> Any:
     return reshape(repeated, tuple(c * n for c, n in zip(counts, shape, strict=True)))
 
 
-def repeat(x: Any, repeats: int, axis: int) -> Any:
-    """Each slice of x along ``axis`` repeated ``repeats`` times in place."""
+def repeat(x: Any, repeats: int, axis: int) -> Tensor:
+    """Each slice of x along ``axis`` repeated ``repeats`` times in place.
+
+    Raises ValueError for an axis that x does not have or a negative number, TypeError for one that is not whole.
+
+    >>> ac.repeat([[1, 2]], 2, axis=1)
+    array([[1, 1, 2, 2]])
+    """
     x = as_operand(x)
     axis = normalize_axis(axis, x.ndim, "repeat")
     return p.take(x, np.repeat(np.arange(x.shape[axis]), whole_number(repeats, "repeat: repeats", 0)), axis=axis)
@@ -149,8 +244,16 @@ def repeat(x: Any, repeats: int, axis: int) -> Any:
 # ---- joining and parting
 
 
-def concat(xs: Sequence[Any], axis: int = 0) -> Any:
-    """The arrays ``xs`` one after the other along ``axis``; the other sizes must be equal."""
+def concat(xs: Sequence[Any], axis: int = 0) -> Tensor:
+    """The arrays ``xs`` one after the other along ``axis``; the other sizes must be equal.  Also called
+    ``concatenate``.
+
+    Raises ValueError for no arrays, or shapes that differ in another axis.
+
+    >>> ac.concat([[[1, 2]], [[3, 4]]], axis=0)
+    array([[1, 2],
+           [3, 4]])
+    """
     parts = [as_operand(x) for x in xs]
     if not parts:
         raise ValueError("concat: there is nothing to join; give at least one array")
@@ -169,8 +272,13 @@ def concat(xs: Sequence[Any], axis: int = 0) -> Any:
 concatenate = concat
 
 
-def stack(xs: Sequence[Any], axis: int = 0) -> Any:
-    """Arrays of one shape along a new axis."""
+def stack(xs: Sequence[Any], axis: int = 0) -> Tensor:
+    """Arrays of one shape along a new axis: y[i] = xs[i] for axis 0.  Raises ValueError for shapes that differ.
+
+    >>> ac.stack([[1, 2], [3, 4]], axis=1)
+    array([[1, 3],
+           [2, 4]])
+    """
     parts = [as_operand(x) for x in xs]
     if len({x.shape for x in parts}) > 1:
         raise ValueError(f"stack: shapes {' and '.join(str(x.shape) for x in parts)} must be equal")
@@ -178,7 +286,13 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Any:
 
 
 def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Any]:
-    """x cut along ``axis`` into ``sections`` equal parts, or before each of the indices given."""
+    """x cut along ``axis`` into ``sections`` equal parts, or before each of the indices given.
+
+    Raises ValueError if the parts would not be equal.
+
+    >>> ac.split(np.arange(6), [2, 3])
+    [array([0, 1]), array([2]), array([3, 4, 5])]
+    """
     x = as_operand(x)
     axis = normalize_axis(axis, x.ndim, "split")
     n = x.shape[axis]
@@ -192,9 +306,18 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     return [p.index(x, key=(*(slice(None),) * axis, slice(a, b))) for a, b in pairwise(cuts)]
 
 
-def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Any:
+def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Tensor:
     """x with (before, after) cells added on each axis: a constant, or cells repeated as np.pad's "edge", "reflect",
-    "symmetric" and "wrap" have it."""
+    "symmetric" and "wrap" have it.
+
+    pad_width: a number, one (before, after) pair, or one pair for each axis.  Raises ValueError for other widths or
+    modes.
+
+    >>> ac.pad([1, 2, 3], (1, 2))
+    array([0, 1, 2, 3, 0, 0])
+    >>> ac.pad([1, 2, 3], (1, 2), mode="reflect")
+    array([2, 1, 2, 3, 2, 1])
+    """
     x = as_operand(x)
     try:
         pairs = [
@@ -215,17 +338,18 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
     for axis, pair in enumerate(pairs):
         if any(pair):
             x = p.take(x, np.pad(np.arange(x.shape[axis]), pair, mode=mode), axis=axis)  # type: ignore[call-overload]
-    return x
+    result: Tensor = x
+    return result
 
 
 # ---- indexing and choosing
 
 
-def getitem(x: Any, key: Any) -> Any:
+def getitem(x: Any, key: Any) -> Tensor:
     """x[key] as NumPy has it: integers, slices, None, Ellipsis, index arrays and masks."""
     key = np.asarray(key) if isinstance(key, list) else key
     if isinstance(key, Tensor | np.ndarray) and key.ndim and key.dtype.kind in "iu":
-        return p.take(x, key, axis=0)
+        return p.take(x, as_indices(key), axis=0)
     parts = key if isinstance(key, tuple) else (key,)
     parts = tuple(k.value if isinstance(k, Tensor) else k for k in parts)
     if all(
@@ -237,45 +361,80 @@ def getitem(x: Any, key: Any) -> Any:
     return p.take(reshape(x, -1), names, axis=0)
 
 
-def take(x: Any, indices: Any, axis: int | None = None) -> Any:
-    """The slices of x at ``indices`` (any shape) along ``axis``; None: of the flattened x."""
+def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
+    """The slices of x at ``indices`` (whole numbers, any shape) along ``axis``; None: of the flattened x.
+
+    y[.., *i, ..] = x[.., indices[*i], ..].  The gradient is added up where an index is repeated.  Raises TypeError for
+    indices that are not integers, IndexError for one out of range.
+
+    >>> ac.take([10, 20, 30], [[0, 2], [2, 2]])
+    array([[10, 30],
+           [30, 30]])
+    """
     x = ravel(x) if axis is None else as_operand(x)
     indices = as_operand(indices)
     if indices.dtype.kind not in "iu":
         raise TypeError(f"take: indices must be integers, found dtype {indices.dtype}")
     axis = 0 if axis is None else normalize_axis(axis, x.ndim, "take")
-    return p.take(x, indices, axis=axis)
+    return p.take(x, as_indices(indices), axis=axis)
 
 
-def take_along_axis(x: Any, indices: Any, axis: int) -> Any:
-    """y[.., i, ..] = x[.., indices[.., i, ..], ..]: one choice of index along ``axis`` for each place."""
+def take_along_axis(x: Any, indices: Any, axis: int) -> Tensor:
+    """y[.., i, ..] = x[.., indices[.., i, ..], ..]: one choice of index along ``axis`` for each place.
+
+    Raises ValueError for indices of another number of dimensions, IndexError for one out of range.
+
+    >>> scores = np.array([[0.1, 0.9], [0.8, 0.2]])
+    >>> ac.take_along_axis(scores, [[1], [0]], 1)
+    array([[0.9],
+           [0.8]])
+    """
     x, indices = as_operand(x), as_operand(indices)
-    names = np.take_along_axis(np.arange(x.size).reshape(x.shape), np.asarray(indices), axis)
+    names = np.take_along_axis(np.arange(x.size).reshape(x.shape), np.asarray(as_indices(indices)), axis)
     return p.take(ravel(x), names, axis=0)
 
 
-where = p.where
-
-
 @composed("x")
-def clip(x: Any, low: Any = None, high: Any = None) -> Any:
-    """min(max(x, low), high); the slope is 1 where x is left as it is, the ends included, as in PyTorch."""
+def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
+    """min(max(x, low), high); the slope is 1 where x is left as it is, the ends included, as in PyTorch.
+
+    low, high: numbers, arrays that broadcast against x, or None for no bound on that side.
+
+    >>> ac.clip([-2.0, 0.5, 3.0], 0, 1)
+    array([0. , 0.5, 1. ])
+    """
     if low is not None:
         x = p.maximum(x, low, ties="first")
     return x if high is None else p.minimum(x, high, ties="first")
 
 
-def zeros_like(x: Any) -> np.ndarray:
-    """A plain array of zeros of x's shape and dtype."""
+def zeros_like(x: Any) -> Array:
+    """A plain array of zeros of x's shape and dtype; a constant, so nothing is recorded.
+
+    >>> ac.zeros_like(ac.tensor([1.0, 2.0]))
+    array([0., 0.])
+    """
     return np.zeros(x.shape, x.dtype)
 
 
-def ones_like(x: Any) -> np.ndarray:
-    """A plain array of ones of x's shape and dtype."""
+def ones_like(x: Any) -> Array:
+    """A plain array of ones of x's shape and dtype; a constant, so nothing is recorded.
+
+    >>> ac.ones_like(ac.tensor([1.0, 2.0]))
+    array([1., 1.])
+    """
     return np.ones(x.shape, x.dtype)
 
 
-def astype(x: Any, dtype: Any) -> Any:
-    """x in another dtype, by a recorded line; the gradient comes back in x's own."""
+def astype(x: Any, dtype: Any) -> Tensor:
+    """x in another dtype, by a recorded line; the gradient comes back in x's own.  Raises TypeError for an unknown
+    dtype.
+
+    >>> x = ac.tensor([1.0, 2.0], dtype=np.float32)
+    >>> y = ac.astype(x, float)
+    >>> y.sum().backward()
+    >>> y.dtype, x.grad.dtype
+    (dtype('float64'), dtype('float32'))
+    """
     x = as_operand(x)
     return x if x.dtype == np.dtype(dtype) else p.cast(x, dtype=np.dtype(dtype))

@@ -14,6 +14,8 @@ from ..tape import Tensor, constant, scope
 from .array import as_operand
 from .composed import composed
 
+__all__ = ["dot", "einsum", "matmul", "outer", "tensordot"]
+
 
 def same_dtype(*xs: Any) -> list[Any]:
     """Operands of a contraction in their common dtype, by recorded casts."""
@@ -24,15 +26,22 @@ def same_dtype(*xs: Any) -> list[Any]:
 
 
 @composed("x", "y")
-def matmul(x: Any, y: Any) -> Any:
-    """z[.., i, k] = sum_j x[.., i, j] y[.., j, k]; 1-D operands are rows and columns, leading axes broadcast."""
+def matmul(x: Any, y: Any) -> Tensor:
+    """z[.., i, k] = sum_j x[.., i, j] y[.., j, k]; 1-D operands are rows and columns, leading axes broadcast.
+
+    Also ``x @ y``.  Raises ValueError for a scalar, or sizes of j that differ.
+
+    >>> ac.matmul([[1.0, 2.0], [3.0, 4.0]], [1.0, -1.0])
+    array([-1., -1.])
+    """
     x, y = as_operand(x), as_operand(y)
     if not x.ndim or not y.ndim:
         raise ValueError(f"matmul: shapes {x.shape} and {y.shape}: a scalar has no axis to sum over; use * instead")
     inner = (x.shape[-1], y.shape[-2 if y.ndim > 1 else 0])
     if inner[0] != inner[1]:
         raise ValueError(
-            f"matmul: shapes {x.shape} and {y.shape} do not fit: {inner[0]} columns against {inner[1]} rows; transpose one of them?"
+            f"matmul: shapes {x.shape} and {y.shape} do not fit: {inner[0]} columns against {inner[1]} rows; transpose "
+            "one of them?"
         )
     batch = ascii_letters[3 : 1 + max(x.ndim, y.ndim, 2)]
     left, right = [batch[len(batch) - max(operand.ndim - 2, 0) :] for operand in (x, y)]
@@ -41,21 +50,36 @@ def matmul(x: Any, y: Any) -> Any:
     return _contracted(equation, [f"{left}{rows}b", f"{right}b{columns}"], batch + rows + columns, x, y)
 
 
-def dot(x: Any, y: Any) -> Any:
-    """np.dot for vectors and matrices: their matrix product."""
+def dot(x: Any, y: Any) -> Tensor:
+    """np.dot for vectors and matrices: their matrix product.  Raises ValueError as ``matmul`` does.
+
+    >>> float(ac.dot([1.0, 2.0], [3.0, 4.0]))
+    11.0
+    """
     return matmul(x, y)
 
 
 @composed("x", "y")
-def outer(x: Any, y: Any) -> Any:
-    """z[i, j] = x[i] y[j] of the flattened operands."""
+def outer(x: Any, y: Any) -> Tensor:
+    """z[i, j] = x[i] y[j] of the flattened operands.
+
+    >>> ac.outer([1.0, 2.0], [3.0, 4.0])
+    array([[3., 4.],
+           [6., 8.]])
+    """
     x, y = same_dtype(p.reshape(x, shape=(x.size,)), p.reshape(y, shape=(y.size,)))
     return p.contract(x, y, spec="a,b->ab")
 
 
 @composed("x", "y")
-def tensordot(x: Any, y: Any, axes: int | Sequence[Any] = 2) -> Any:
-    """Sum over pairs of axes: the last ``axes`` of x with the first of y, or the axes listed for each."""
+def tensordot(x: Any, y: Any, axes: int | Sequence[Any] = 2) -> Tensor:
+    """Sum over pairs of axes: the last ``axes`` of x with the first of y, or the axes listed for each.
+
+    z[a.., b..] = sum_j.. x[a.., j..] y[j.., b..].  Raises ValueError for axes that are not there or differ in size.
+
+    >>> ac.tensordot(np.ones((2, 3, 4)), np.ones((4, 3, 5)), axes=([1, 2], [1, 0])).shape
+    (2, 5)
+    """
     if isinstance(axes, int):
         axes = (tuple(range(x.ndim - axes, x.ndim)), tuple(range(axes)))
     of_x, of_y = normalize_axes(axes[0], x.ndim, "tensordot"), normalize_axes(axes[1], y.ndim, "tensordot")
@@ -69,10 +93,16 @@ def tensordot(x: Any, y: Any, axes: int | Sequence[Any] = 2) -> Any:
     return p.contract(x, y, spec=f"{''.join(in_x)},{''.join(in_y)}->{''.join(result)}")
 
 
-def einsum(equation: str, *operands: Any) -> Any:
+def einsum(equation: str, *operands: Any) -> Tensor:
     """np.einsum for any number of operands: repeated letters are diagonals, absent ones are summed, "..." broadcasts.
 
-    Operands are contracted two at a time from the left.
+    Operands are contracted two at a time from the left.  Raises ValueError for an equation that does not fit the
+    operands.
+
+    >>> ac.einsum("bij,bj->bi", np.ones((2, 3, 4)), np.ones((2, 4))).shape
+    (2, 3)
+    >>> float(ac.einsum("ii->", [[1.0, 2.0], [3.0, 4.0]]))  # the trace
+    5.0
     """
     terms, result = parse_equation(equation, operands)
     if not any(isinstance(x, Tensor) for x in operands):
@@ -81,7 +111,7 @@ def einsum(equation: str, *operands: Any) -> Any:
         return _contracted(equation, terms, result, *operands)
 
 
-def _contracted(equation: str, terms: list[str], result: str, *operands: Any) -> Any:
+def _contracted(equation: str, terms: list[str], result: str, *operands: Any) -> Tensor:
     parts = same_dtype(*map(as_operand, operands))
     sizes: dict[str, int] = {}
     for letters, x in zip(terms, parts, strict=True):
@@ -115,7 +145,8 @@ def parse_equation(equation: str, operands: Sequence[Any]) -> tuple[list[str], s
     for term, x, width in zip(terms, operands, widths, strict=True):
         if width < 0 or (width and "..." not in term):
             raise ValueError(
-                f"einsum {equation!r}: {term!r} names {len(term.replace('...', ''))} axes, the operand has shape {np.shape(x)}"
+                f"einsum {equation!r}: {term!r} names {len(term.replace('...', ''))} axes, the operand has shape "
+                f"{np.shape(x)}"
             )
     dots = "".join(free[: max([w for w, t in zip(widths, terms, strict=True) if "..." in t], default=0)])
     spelt = [t.replace("...", dots[len(dots) - w :]) for t, w in zip(terms, widths, strict=True)]

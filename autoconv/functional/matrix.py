@@ -10,9 +10,11 @@ import numpy as np
 from .. import arrays
 from .. import primitives as p
 from ..shapes import Ints, Padding, slide
+from ..tape import Array, Tensor
 from .composed import composed
-from .conv import Kernel, check_channels
-from .frames import Images
+from .geometry import Images, Kernel, check_channels
+
+__all__ = ["conv_matrix"]
 
 
 @composed("kernel")
@@ -26,12 +28,18 @@ def conv_matrix(
     groups: int = 1,
     flip: bool = False,
     layout: str = "channels_last",
-) -> Any:
+) -> Tensor:
     """The matrix C with conv(x, kernel).ravel() = C @ x.ravel() for one image x of ``input_shape``.
 
-    kernel: (*window, C_in / groups, C_out) with input_shape (*spatial, C_in), or plain (*window) with plain (*spatial), in
-    one to three dimensions.  C: (output elements, input elements); every entry is one element of the kernel or 0, so the
-    kernel's gradient flows through it, summed over equal entries.  Raises ValueError where the convolution would.
+    kernel: (*window, C_in / groups, C_out) with input_shape (*spatial, C_in), or plain (*window) with plain (*spatial),
+    in one to three dimensions.  C: (output elements, input elements); every entry is one element of the kernel or 0, so
+    the kernel's gradient flows through it, summed over equal entries.  Settings are those of ``conv2d``.
+    Raises ValueError where the convolution would.
+
+    >>> ac.conv_matrix([1.0, 2.0], (4,))
+    array([[1., 2., 0., 0.],
+           [0., 1., 2., 0.],
+           [0., 0., 1., 2.]])
     """
     shape = tuple(input_shape)
     dims = len(kernel.shape) if len(kernel.shape) == len(shape) and len(shape) < 3 else len(shape) - 1
@@ -45,8 +53,9 @@ def conv_matrix(
     return p.take(entries, weight_places(images, w, move, groups, flip), axis=0)
 
 
-def weight_places(images: Images, w: Kernel, move: Any, groups: int, flip: bool) -> np.ndarray:
-    """For each (output element, input element) the flat index of the kernel element between them, or the kernel's size for none."""
+def weight_places(images: Images, w: Kernel, move: Any, groups: int, flip: bool) -> Array:
+    """For each (output element, input element) the flat index of the kernel element between them, or the kernel's size
+    for none."""
     layout, dims = images.layout, images.layout.dims
     weights = np.arange(np.prod(w.shape)).reshape(w.shape)
     weights = weights if layout.channels_last else np.moveaxis(weights, (1, 0), (-2, -1))

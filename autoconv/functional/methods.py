@@ -15,26 +15,32 @@ from .. import primitives as p
 from ..tape import Tensor
 from . import activation, array, linalg, reduce
 
+# NumPy's ufuncs: those that rows compute with or are named after, so that a new row is here by itself, and a few more
 UFUNCS: dict[Any, Callable[..., Any]] = {
-    np.add: p.add, np.subtract: p.sub, np.multiply: p.mul, np.divide: p.div, np.negative: p.neg, np.positive: lambda x: x,
-    np.power: p.power, np.float_power: p.power, np.exp: p.exp, np.log: p.log, np.log1p: p.log1p, np.sqrt: p.sqrt, np.tanh: p.tanh,
-    np.sin: p.sin, np.cos: p.cos, np.abs: p.abs_, np.sign: p.sign, np.square: activation.square, np.reciprocal: activation.reciprocal,
-    np.maximum: p.maximum, np.minimum: p.minimum, np.logaddexp: p.logaddexp, np.greater: p.greater, np.less: p.less,
-    np.greater_equal: p.greater_equal, np.less_equal: p.less_equal, np.equal: p.equal, np.not_equal: p.not_equal, np.matmul: linalg.matmul,
+    ufunc: row
+    for row in p.TABLE.values()
+    for ufunc in (row.forward, getattr(np, row.name, None))
+    if isinstance(ufunc, np.ufunc)
+}
+UFUNCS |= {
+    np.positive: lambda x: x, np.float_power: p.power, np.square: activation.square,
+    np.reciprocal: activation.reciprocal, np.matmul: linalg.matmul,
 }  # fmt: skip
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.sum: reduce.sum, np.mean: reduce.mean, np.var: reduce.var, np.std: reduce.std, np.max: reduce.max, np.min: reduce.min,
-    np.amax: reduce.max, np.amin: reduce.min, np.prod: reduce.prod, np.argmax: reduce.argmax, np.argmin: reduce.argmin,
-    np.reshape: array.reshape, np.transpose: array.transpose, np.swapaxes: array.swapaxes, np.moveaxis: array.moveaxis,
-    np.expand_dims: array.expand_dims, np.squeeze: array.squeeze, np.ravel: array.ravel, np.broadcast_to: array.broadcast_to,
-    np.flip: array.flip, np.roll: array.roll, np.tile: array.tile, np.repeat: array.repeat, np.concatenate: array.concat,
-    np.stack: array.stack, np.split: array.split, np.pad: array.pad, np.take: array.take, np.take_along_axis: array.take_along_axis,
-    np.where: array.where, np.clip: array.clip, np.dot: linalg.dot, np.outer: linalg.outer, np.tensordot: linalg.tensordot,
+    np.sum: reduce.sum, np.mean: reduce.mean, np.var: reduce.var, np.std: reduce.std, np.max: reduce.max,
+    np.min: reduce.min, np.amax: reduce.max, np.amin: reduce.min, np.prod: reduce.prod, np.argmax: reduce.argmax,
+    np.argmin: reduce.argmin, np.reshape: array.reshape, np.transpose: array.transpose, np.swapaxes: array.swapaxes,
+    np.moveaxis: array.moveaxis, np.expand_dims: array.expand_dims, np.squeeze: array.squeeze, np.ravel: array.ravel,
+    np.broadcast_to: array.broadcast_to, np.flip: array.flip, np.roll: array.roll, np.tile: array.tile,
+    np.repeat: array.repeat, np.concatenate: array.concat, np.stack: array.stack, np.split: array.split,
+    np.pad: array.pad, np.take: array.take, np.take_along_axis: array.take_along_axis, np.where: p.where,
+    np.clip: array.clip, np.dot: linalg.dot, np.outer: linalg.outer, np.tensordot: linalg.tensordot,
     np.einsum: linalg.einsum, np.zeros_like: lambda x, dtype=None: np.zeros(x.shape, dtype or x.dtype),
-    np.ones_like: lambda x, dtype=None: np.ones(x.shape, dtype or x.dtype), np.shape: lambda x: x.shape, np.ndim: lambda x: x.ndim,
-    np.size: lambda x: x.size, np.array2string: lambda x, *a, **k: np.array2string(x.value, *a, **k),
-    np.array_repr: lambda x, *a, **k: repr(x), np.array_str: lambda x, *a, **k: str(x.value),
+    np.ones_like: lambda x, dtype=None: np.ones(x.shape, dtype or x.dtype), np.shape: lambda x: x.shape,
+    np.ndim: lambda x: x.ndim, np.size: lambda x: x.size,
+    np.array2string: lambda x, *a, **k: np.array2string(x.value, *a, **k), np.array_repr: lambda x, *a, **k: repr(x),
+    np.array_str: lambda x, *a, **k: str(x.value),
 }  # fmt: skip
 
 READERS = (
@@ -84,19 +90,25 @@ def _plain(x: Any) -> Any:
 
 
 INSTEAD = {
-    "norm": "ac.sqrt(ac.sum(t * t))", "cumsum": "np.tri(len(t)) @ t", "diff": "t[1:] - t[:-1]", "sort": "t[np.argsort(t.value)]",
-    "median": "t[np.argsort(t.value)] and its middle elements", "hstack": "ac.concat(ts, axis=1)", "vstack": "ac.concat(ts, axis=0)",
-    "array_split": "ac.split", "average": "ac.mean, or ac.sum(t * weights)", "trace": "ac.einsum('ii->', t)", "diagonal": "ac.einsum('ii->i', t)",
-    "inner": "ac.einsum('i,i->', a, b)", "convolve": "ac.conv1d with flip=True and padding='full'", "correlate": "ac.conv1d", "cbrt": "t ** (1 / 3)",
-    "add.reduce": "ac.sum", "multiply.reduce": "ac.prod", "maximum.reduce": "ac.max", "expm1": "ac.exp(t) - 1", "log2": "ac.log(t) / np.log(2)",
-    "log10": "ac.log(t) / np.log(10)", "tan": "ac.sin(t) / ac.cos(t)", "sinh": "(ac.exp(t) - ac.exp(-t)) / 2", "nan_to_num": "ac.where(mask, t, 0)",
+    "norm": "ac.sqrt(ac.sum(t * t))", "cumsum": "np.tri(len(t)) @ t", "diff": "t[1:] - t[:-1]",
+    "sort": "t[np.argsort(t.value)]", "median": "t[np.argsort(t.value)] and its middle elements",
+    "hstack": "ac.concat(ts, axis=1)", "vstack": "ac.concat(ts, axis=0)", "array_split": "ac.split",
+    "average": "ac.mean, or ac.sum(t * weights)", "trace": "ac.einsum('ii->', t)", "diagonal": "ac.einsum('ii->i', t)",
+    "inner": "ac.einsum('i,i->', a, b)", "convolve": "ac.conv1d with flip=True and padding='full'",
+    "correlate": "ac.conv1d", "cbrt": "t ** (1 / 3)", "add.reduce": "ac.sum", "multiply.reduce": "ac.prod",
+    "maximum.reduce": "ac.max", "expm1": "ac.exp(t) - 1", "log2": "ac.log(t) / np.log(2)",
+    "log10": "ac.log(t) / np.log(10)", "tan": "ac.sin(t) / ac.cos(t)", "sinh": "(ac.exp(t) - ac.exp(-t)) / 2",
+    "nan_to_num": "ac.where(mask, t, 0)",
 }  # fmt: skip
 
 
 def _instead(name: str) -> str:
     if name in INSTEAD:
         return f"use {INSTEAD[name]}"
-    return f"compose it of autoconv's operations (dir(autoconv) lists them), or take the array with t.value if no gradient shall flow through np.{name}"
+    return (
+        "compose it of autoconv's operations (dir(autoconv) lists them), or take the array with t.value "
+        f"if no gradient shall flow through np.{name}"
+    )
 
 
 def _iterate(x: Tensor) -> Iterator[Any]:
@@ -105,7 +117,8 @@ def _iterate(x: Tensor) -> Iterator[Any]:
 
 def _reject_assignment(x: Tensor, key: Any, value: Any) -> None:
     raise TypeError(
-        "a Tensor is not changed in place, its line was recorded with this value; build a new one with ac.where, ac.concat or ac.pad, or use t.assign for an input"
+        "a Tensor is not changed in place, its line was recorded with this value; build a new one with ac.where, "
+        "ac.concat or ac.pad, or use t.assign for an input"
     )
 
 
@@ -117,8 +130,9 @@ def _transpose(x: Tensor, *axes: Any) -> Any:
 def bind() -> None:
     """Attach the methods and NumPy's protocols to Tensor."""
     methods: dict[str, Any] = {
-        "transpose": _transpose, "T": property(array.transpose), "__getitem__": array.getitem, "__setitem__": _reject_assignment,
-        "__iter__": _iterate, "__matmul__": lambda a, b: linalg.matmul(a, b), "__rmatmul__": lambda a, b: linalg.matmul(b, a),
+        "transpose": _transpose, "T": property(array.transpose), "__getitem__": array.getitem,
+        "__setitem__": _reject_assignment, "__iter__": _iterate, "__matmul__": lambda a, b: linalg.matmul(a, b),
+        "__rmatmul__": lambda a, b: linalg.matmul(b, a),
         "__array_ufunc__": array_ufunc, "__array_function__": array_function,
     }  # fmt: skip
     for module, names in {

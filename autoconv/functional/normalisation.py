@@ -9,8 +9,11 @@ import numpy as np
 from .. import primitives as p
 from ..hooks import draw
 from ..shapes import Ints, Shape, parse_layout
+from ..tape import Tensor
 from .composed import composed
 from .reduce import mean
+
+__all__ = ["batch_norm", "dropout", "layer_norm"]
 
 
 def moments(x: Any, axes: Shape) -> tuple[Any, Any]:
@@ -20,11 +23,12 @@ def moments(x: Any, axes: Shape) -> tuple[Any, Any]:
     return mu, mean(deviation * deviation, axes, keepdims=True)
 
 
-def standardize(x: Any, mu: Any, variance: Any, weight: Any, bias: Any, eps: float) -> Any:
+def standardize(x: Any, mu: Any, variance: Any, weight: Any, bias: Any, eps: float) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias."""
     y = (x - mu) / p.sqrt(variance + eps)
     y = y if weight is None else y * weight
-    return y if bias is None else y + bias
+    result: Tensor = y if bias is None else y + bias
+    return result
 
 
 @composed("x", "weight", "bias")
@@ -37,20 +41,26 @@ def batch_norm(
     var: Any = None,
     eps: float = 1e-5,
     layout: str = "channels_last",
-) -> Any:
+) -> Tensor:
     """Each channel standardised over the batch and all positions (Ioffe and Szegedy, 2015).
 
         y[n, .., c] = (x[n, .., c] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]
 
     x: (N, *spatial, C) or (N, C); weight, bias: (C,); mean, var: (C,) statistics to use in place of the batch's own
-    (biased variance).  Raises ValueError for parameters of another length, or a batch with one value per channel.
+    (biased variance).  layout="channels_first": (N, C, *spatial).
+    Raises ValueError for parameters of another length, or a batch with one value per channel.
+
+    >>> ac.batch_norm(np.array([[1.0, 10.0], [3.0, 30.0]]), eps=0.0)
+    array([[-1., -1.],
+           [ 1.,  1.]])
     """
     axis = channel_axis(x, layout, "batch_norm")
     channels = x.shape[axis]
     for name, parameter in {"weight": weight, "bias": bias, "mean": mean, "var": var}.items():
         if parameter is not None and parameter.shape != (channels,):
             raise ValueError(
-                f"batch_norm: {name} has shape {parameter.shape}, it needs ({channels},): one number for each channel of the input (shape {x.shape})"
+                f"batch_norm: {name} has shape {parameter.shape}, it needs ({channels},): one number for each channel "
+                f"of the input (shape {x.shape})"
             )
     if (mean is None) != (var is None):
         raise ValueError("batch_norm: give both mean and var, or neither")
@@ -58,7 +68,8 @@ def batch_norm(
     over = tuple(i for i in range(x.ndim) if i != axis)
     if mean is None and x.size <= channels:
         raise ValueError(
-            f"batch_norm: shape {x.shape} has one value for each channel; a variance needs more: use a larger batch or stored statistics"
+            f"batch_norm: shape {x.shape} has one value for each channel; a variance needs more: use a larger batch or "
+            "stored statistics"
         )
     shaped = [None if q is None else p.reshape(q, shape=along) for q in (mean, var, weight, bias)]
     mu, variance = moments(x, over) if mean is None else shaped[:2]
@@ -74,29 +85,42 @@ def channel_axis(x: Any, layout: str, operation: str) -> int:
 
 
 @composed("x", "weight", "bias")
-def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, axis: Ints = -1, eps: float = 1e-5) -> Any:
+def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, axis: Ints = -1, eps: float = 1e-5) -> Tensor:
     """Each example standardised over its own ``axis`` (the last, or several last ones) (Ba et al., 2016).
 
+        y[.., i] = (x[.., i] - mean[..]) / sqrt(var[..] + eps) * weight[i] + bias[i]
+
     x: (.., *normalised); weight, bias: of the normalised shape.  Raises ValueError for parameters of another shape.
+
+    >>> ac.layer_norm(np.array([[1.0, 3.0], [10.0, 30.0]]), eps=0.0)
+    array([[-1.,  1.],
+           [-1.,  1.]])
     """
     axes = tuple(sorted(a % x.ndim for a in ((axis,) if isinstance(axis, int) else axis)))
     normalised = tuple(x.shape[a] for a in axes)
     for name, parameter in {"weight": weight, "bias": bias}.items():
         if parameter is not None and parameter.shape != normalised:
             raise ValueError(
-                f"layer_norm: {name} has shape {parameter.shape}, it needs {normalised}: the sizes of axes {axes} of the input (shape {x.shape})"
+                f"layer_norm: {name} has shape {parameter.shape}, it needs {normalised}: the sizes of axes {axes} of "
+                f"the input (shape {x.shape})"
             )
     mu, variance = moments(x, axes)
     return standardize(x, mu, variance, weight, bias, eps)
 
 
 @composed("x")
-def dropout(x: Any, p: float = 0.5, *, rng: np.random.Generator, training: bool = True) -> Any:
-    """x with each element zero with probability ``p`` and the others divided by 1 - p, drawn from ``rng``; x itself when not
-    training (Srivastava et al., 2014).  Raises ValueError for p outside [0, 1)."""
+def dropout(x: Any, p: float = 0.5, *, rng: np.random.Generator, training: bool = True) -> Tensor:
+    """x with each element zero with probability ``p`` and the others divided by 1 - p, drawn from ``rng``; x itself
+    when not
+    training (Srivastava et al., 2014).  Raises ValueError for p outside [0, 1).
+
+    >>> ac.dropout(np.ones(6), 0.5, rng=np.random.default_rng(0))
+    array([2., 0., 0., 0., 2., 2.])
+    """
     if not 0 <= p < 1:
         raise ValueError(f"dropout: p={p} must be at least 0 and below 1")
     if not training or p == 0:
-        return x
+        return x  # type: ignore[no-any-return]
     shape, dtype = x.shape, x.dtype
-    return x * draw(rng, lambda: ((rng.random(shape) >= p).astype(dtype) / (1 - p)).astype(dtype))
+    result: Tensor = x * draw(rng, lambda: ((rng.random(shape) >= p).astype(dtype) / (1 - p)).astype(dtype))
+    return result

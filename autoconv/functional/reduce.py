@@ -1,4 +1,5 @@
-"""Reductions over axes: sums are the row ``sum``; max, min and prod are tournaments of adjacent pairs; the rest is composed.
+"""Reductions over axes: sums are the row ``sum``; max, min and prod are tournaments of adjacent pairs; the rest is
+composed.
 
 Axes: None for all, an int, or a tuple; ``keepdims`` leaves them with size 1, as in NumPy.
 """
@@ -13,29 +14,52 @@ import numpy as np
 
 from .. import primitives as p
 from ..shapes import Ints, keepdims_shape, normalize_axes
+from ..tape import Tensor
 from .array import as_operand
 from .composed import composed
+
+__all__ = ["argmax", "argmin", "logsumexp", "max", "mean", "min", "prod", "std", "sum", "var"]
 
 Axis = Ints | None
 
 
-def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """y = sum of x over ``axis``."""
+def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """y = sum of x over ``axis``; every element gets the gradient of its sum.
+
+    axis: None for all, a number or a tuple; keepdims leaves the axes with size 1.  Raises ValueError for an axis out of
+    range.
+
+    >>> ac.sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
+    array([4., 6.])
+    """
     x = as_operand(x)
     return p.sum_(x, axis=normalize_axes(axis, x.ndim, "sum"), keepdims=keepdims)
 
 
 @composed("x")
-def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """y = (1 / n) sum of x over ``axis``, n the number of elements summed."""
+def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """y = (1 / n) sum of x over ``axis``, n the number of elements summed.
+
+    axis, keepdims: as for ``sum``.  Raises ValueError for an axis out of range.
+
+    >>> ac.mean([[1.0, 2.0], [3.0, 4.0]], axis=1)
+    array([1.5, 3.5])
+    """
     axes = normalize_axes(axis, x.ndim, "mean")
     total = p.sum_(x, axis=axes, keepdims=keepdims)
-    return total / product(x.shape[i] for i in axes)
+    result: Tensor = total / product(x.shape[i] for i in axes)
+    return result
 
 
 @composed("x")
-def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
-    """y = sum (x - mean)^2 / (n - ddof) over ``axis``; ddof = 0 as in NumPy (PyTorch's default is 1)."""
+def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
+    """y = sum (x - mean)^2 / (n - ddof) over ``axis``; ddof = 0 as in NumPy (PyTorch's default is 1).
+
+    axis, keepdims: as for ``sum``.  Raises ValueError for ddof or fewer elements.
+
+    >>> float(ac.var([1.0, 2.0, 3.0, 4.0]))
+    1.25
+    """
     axes = normalize_axes(axis, x.ndim, "var")
     n = product(x.shape[i] for i in axes)
     if n <= ddof:
@@ -43,17 +67,26 @@ def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any
             f"var: {n} elements over axis {axis} of shape {x.shape}; ddof={ddof} needs at least {ddof + 1}"
         )
     deviation = x - p.sum_(x, axis=axes, keepdims=True) / n
-    return p.sum_(deviation * deviation, axis=axes, keepdims=keepdims) / (n - ddof)
+    result: Tensor = p.sum_(deviation * deviation, axis=axes, keepdims=keepdims) / (n - ddof)
+    return result
 
 
 @composed("x")
-def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
-    """The square root of ``var``."""
+def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
+    """The square root of ``var``; its slope where all elements are equal is that of the square root at 0, infinite or
+    NaN.
+
+    axis, keepdims, ddof: as for ``var``.  Raises ValueError for ddof or fewer elements.
+
+    >>> float(ac.std([1.0, 3.0]))
+    1.0
+    """
     return p.sqrt(var(x, axis, keepdims, ddof))
 
 
-def tournament(combine: Callable[[Any, Any], Any], x: Any, axis: int) -> Any:
-    """Combine the elements along ``axis`` in rounds of adjacent pairs, the odd one going through; the axis keeps size 1.
+def tournament(combine: Callable[[Any, Any], Any], x: Any, axis: int) -> Tensor:
+    """Combine the elements along ``axis`` in rounds of adjacent pairs, the odd one going through; the axis keeps size
+    1.
 
     Pairs are neighbours, so every intermediate result stands for a run of consecutive elements: a rule that prefers the
     left operand at a tie prefers the first element overall.
@@ -64,14 +97,16 @@ def tournament(combine: Callable[[Any, Any], Any], x: Any, axis: int) -> Any:
         right = p.index(x, key=(*before, slice(1, n, 2)))
         winners = combine(left, right)
         x = p.concat(winners, p.index(x, key=(*before, slice(n - 1, n))), axis=axis) if n % 2 else winners
-    return x
+    result: Tensor = x
+    return result
 
 
-def _reduce(name: str, combine: Callable[[Any, Any], Any], x: Any, axis: Axis, keepdims: bool) -> Any:
+def _reduce(name: str, combine: Callable[[Any, Any], Any], x: Any, axis: Axis, keepdims: bool) -> Tensor:
     """A tournament over each axis in turn, the last one first: left of two is then always earlier in C order."""
     axes = normalize_axes(axis, x.ndim, name)
     if not axes:
-        return x
+        result: Tensor = x
+        return result
     if 0 in [x.shape[i] for i in axes]:
         raise ValueError(f"{name}: shape {x.shape} has no element along axis {axis}, and there is no {name} of nothing")
     shape = keepdims_shape(x.shape, axes) if keepdims else tuple(n for i, n in enumerate(x.shape) if i not in axes)
@@ -81,20 +116,42 @@ def _reduce(name: str, combine: Callable[[Any, Any], Any], x: Any, axis: Axis, k
 
 
 @composed("x")
-def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The largest element along ``axis``; the gradient goes to it (to the first of equal ones).  NaN if there is one."""
+def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest element along ``axis``; the gradient goes to it (to the first of equal ones).  NaN if there is one.
+
+    A tournament of ``maximum``, round by round.  axis, keepdims: as for ``sum``.  Raises ValueError for no elements.
+
+    >>> x = ac.tensor([1.0, 5.0, 5.0])
+    >>> ac.max(x).backward()
+    >>> x.grad
+    array([0., 1., 0.])
+    """
     return _reduce("max", lambda a, b: p.maximum(a, b, ties="first"), x, axis, keepdims)
 
 
 @composed("x")
-def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The smallest element along ``axis``; the gradient goes to it (to the first of equal ones).  NaN if there is one."""
+def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The smallest element along ``axis``; the gradient goes to it (to the first of equal ones).  NaN if there is one.
+
+    A tournament of ``minimum``, round by round.  axis, keepdims: as for ``sum``.  Raises ValueError for no elements.
+
+    >>> ac.min([[3.0, 1.0], [2.0, 4.0]], axis=1)
+    array([1., 2.])
+    """
     return _reduce("min", lambda a, b: p.minimum(a, b, ties="first"), x, axis, keepdims)
 
 
 @composed("x")
-def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The product of the elements along ``axis`` (1 for none); its gradient needs no division, so zeros are harmless."""
+def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The product of the elements along ``axis`` (1 for none); its gradient needs no division, so zeros are harmless.
+
+    axis, keepdims: as for ``sum``.  Raises ValueError for an axis out of range.
+
+    >>> x = ac.tensor([2.0, 0.0, 5.0])
+    >>> ac.prod(x).backward()
+    >>> x.grad
+    array([ 0., 10.,  0.])
+    """
     axes = normalize_axes(axis, x.ndim, "prod")
     if 0 in [x.shape[i] for i in axes]:
         return p.sum_(x, axis=axes, keepdims=keepdims) + 1  # the empty sum is 0, the empty product 1
@@ -102,25 +159,44 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 @composed("x")
-def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """y = m + log sum exp(x - m), m = the largest element (held constant: it cancels in the derivative)."""
+def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """y = m + log sum exp(x - m), m = the largest element (held constant: it cancels in the derivative, the softmax).
+
+    axis, keepdims: as for ``sum``.  Raises ValueError for no elements.
+
+    >>> ac.logsumexp([1000.0, 1000.0]).round(3)
+    np.float64(1000.693)
+    """
     m = largest(x, axis)
     total = p.log(sum(p.exp(x - m), axis, keepdims=True)) + m
     axes = normalize_axes(axis, x.ndim, "logsumexp")
     return total if keepdims else p.reshape(total, shape=tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 
-def largest(x: Any, axis: Axis) -> Any:
-    """The shift that keeps exponentials finite: the largest element along ``axis`` as a constant, 0 where it is infinite."""
+def largest(x: Any, axis: Axis) -> Tensor:
+    """The shift that keeps exponentials finite: the largest element along ``axis`` as a constant, 0 where it is
+    infinite."""
     m = p.stop_gradient(max(x, axis, keepdims=True))
     return p.where(p.less(p.abs_(m), np.inf), m, 0)
 
 
 def argmax(x: Any, axis: int | None = None) -> Any:
-    """The index of the largest element, a plain integer array; not differentiable, so not recorded."""
+    """The index of the largest element, a plain integer array; not differentiable, so not recorded.
+
+    axis: None for all (an index into the flattened x), or a number.  Raises ValueError for no elements.
+
+    >>> ac.argmax(ac.tensor([[1.0, 3.0], [4.0, 2.0]]), axis=1)
+    array([1, 0])
+    """
     return np.argmax(getattr(x, "value", x), axis=axis)
 
 
 def argmin(x: Any, axis: int | None = None) -> Any:
-    """The index of the smallest element, a plain integer array; not differentiable, so not recorded."""
+    """The index of the smallest element, a plain integer array; not differentiable, so not recorded.
+
+    axis: None for all (an index into the flattened x), or a number.  Raises ValueError for no elements.
+
+    >>> ac.argmin(ac.tensor([[1.0, 3.0], [4.0, 2.0]]), axis=1)
+    array([0, 1])
+    """
     return np.argmin(getattr(x, "value", x), axis=axis)

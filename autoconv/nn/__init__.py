@@ -1,16 +1,17 @@
 """Layers: state and shapes only; all mathematics is in ``functional``.
 
-module (Module and Parameter), init (initial weights), then the layers: linear, conv, pool, normalisation, activation, and
-container (Sequential, Flatten).  Weights follow the data's layout: Linear (in, out), convolutions (kH, kW, C_in / groups,
-C_out) for channels-last images.
+module (Module and Parameter), init (initial weights), then the layers: linear, conv, pool, normalisation, activation,
+and container (Sequential, Flatten).  Weights follow the data's layout: Linear (in, out), convolutions (kH, kW, C_in /
+groups, C_out) for channels-last images.  Settings come in PyTorch's order.  ``nn.functional`` is
+``autoconv.functional``.
 """
 
-from . import init
+from . import functional, init
 from .activation import GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from .container import Flatten, Sequential
 from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .linear import Linear
-from .module import Module, Parameter
+from .module import Layer, Module, Parameter
 from .normalisation import BatchNorm1d, BatchNorm2d, BatchNorm3d, Dropout, LayerNorm
 from .pool import AvgPool1d, AvgPool2d, AvgPool3d, GlobalAvgPool, MaxPool1d, MaxPool2d, MaxPool3d
 
@@ -31,6 +32,7 @@ __all__ = [
     "Dropout",
     "Flatten",
     "GlobalAvgPool",
+    "Layer",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -45,5 +47,6 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
+    "functional",
     "init",
 ]

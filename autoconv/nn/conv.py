@@ -8,11 +8,12 @@ import numpy as np
 
 from ..functional import conv as functional
 from ..shapes import Ints, Padding, Shape, parse_layout, per_dimension, resolve_padding, whole_number
+from ..tape import Tensor
 from .init import Initializer, Rng, fans, he_uniform
-from .module import Module, Parameter
+from .module import Layer, Parameter
 
 
-class _Conv(Module):
+class _Conv(Layer):
     """What convolutions and their transposes share: settings checked once, a kernel and a bias."""
 
     dims: int
@@ -23,16 +24,15 @@ class _Conv(Module):
         in_channels: int,
         out_channels: int,
         kernel_size: Ints,
-        *,
-        stride: Ints = 1,
-        padding: Padding = 0,
-        dilation: Ints = 1,
-        groups: int = 1,
-        bias: bool = True,
-        layout: str = "channels_last",
-        rng: Rng = None,
-        init: Initializer = he_uniform,
-        dtype: Any = np.float32,
+        stride: Ints,
+        padding: Padding,
+        dilation: Ints,
+        groups: int,
+        bias: bool,
+        layout: str,
+        rng: Rng,
+        init: Initializer,
+        dtype: Any,
     ) -> None:
         name, dims = type(self).__name__, self.dims
         self.in_channels = whole_number(in_channels, f"{name}: in_channels", 1)
@@ -54,7 +54,8 @@ class _Conv(Module):
         self.bias = Parameter(np.zeros(self.out_channels), dtype=dtype) if bias else None
 
     def _kernel(self, channels_last: bool) -> tuple[Shape, tuple[int, int]]:
-        """The kernel's shape in the layout, and (fan_in, fan_out); a transpose holds its adjoint's kernel, fans swapped."""
+        """The kernel's shape in the layout, and (fan_in, fan_out); a transpose holds its adjoint's kernel, fans
+        swapped."""
         read, made = (self.out_channels, self.in_channels) if self.transposed else (self.in_channels, self.out_channels)
         channels = (read // self.groups, made)
         shape = (*self.kernel_size, *channels) if channels_last else (*reversed(channels), *self.kernel_size)
@@ -70,10 +71,6 @@ class _Conv(Module):
             "layout": self.layout,
         }
 
-    def forward(self, x: Any) -> Any:
-        kind = "conv_transpose" if self.transposed else "conv"
-        return getattr(functional, f"{kind}{self.dims}d")(x, self.weight, self.bias, **self._settings())
-
     def extra_repr(self) -> str:
         ones = (1,) * self.dims
         usual = {"stride": ones, "padding": 0, "dilation": ones, "groups": 1, "layout": "channels_last"}
@@ -82,34 +79,10 @@ class _Conv(Module):
         return f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}" + "".join(changed)
 
 
-_DOC = """{what}
-
-    x: {images}, or {first} with layout="channels_first".  weight, in the same layout: {kernel}; bias: (C_out,), zero
-    at first.  Settings are those of ``ac.{function}``.  Raises ValueError and TypeError for settings that make no sense.
-    """
-
-
-def _documented(cls: type[_Conv]) -> type[_Conv]:
-    spatial, window = ", ".join("DHW"[-cls.dims :]), ", ".join(f"k{axis}" for axis in "DHW"[-cls.dims :])
-    name = f"{'conv_transpose' if cls.transposed else 'conv'}{cls.dims}d"
-    inner, outer = ("C_out / groups", "C_in") if cls.transposed else ("C_in / groups", "C_out")
-    cls.__doc__ = _DOC.format(
-        what=f"{'The adjoint of a convolution' if cls.transposed else 'Convolution (cross-correlation)'} over {cls.dims} spatial dimension{'s' if cls.dims > 1 else ''}.",
-        images=f"(N, {spatial}, C_in)",
-        first=f"(N, C_in, {spatial})",
-        kernel=f"({window}, {inner}, {outer}), channels first ({outer}, {inner}, {window})",
-        function=name,
-    )
-    return cls
-
-
 class _ConvTranspose(_Conv):
     transposed = True
 
-    def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Ints, *, output_padding: Ints = 0, **settings: Any
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, **settings)
+    def _take_output_padding(self, output_padding: Ints) -> None:
         per_dimension(output_padding, self.dims, f"{type(self).__name__}: output_padding", 0)
         self.output_padding = output_padding
 
@@ -117,31 +90,241 @@ class _ConvTranspose(_Conv):
         return super()._settings() | {"output_padding": self.output_padding}
 
 
-@_documented
 class Conv1d(_Conv):
+    """Convolution (cross-correlation) of signals over 1 spatial dimension, with a bias for each channel made:
+    ``ac.conv1d``.
+
+    x: (N, W, C_in), or (N, C_in, W) with layout="channels_first".  weight, in the same layout:
+    (kW, C_in / groups, C_out), channels first (C_out, C_in / groups, kW); bias: (C_out,), zero at first.
+    kernel_size, stride, padding, dilation, groups: as for ``ac.conv1d``, in PyTorch's order; rng: a generator or seed
+    for the initial weights, drawn by ``init``.  Raises ValueError and TypeError for settings that make no sense.
+
+    >>> nn.Conv1d(2, 8, 5, 2)(np.zeros((4, 100, 2), np.float32)).shape
+    (4, 48, 8)
+    """
+
     dims = 1
 
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Ints,
+        stride: Ints = 1,
+        padding: Padding = 0,
+        dilation: Ints = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        layout: str = "channels_last",
+        rng: Rng = None,
+        init: Initializer = he_uniform,
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, layout, rng, init, dtype
+        )
 
-@_documented
+    def forward(self, x: Any) -> Tensor:
+        return functional.conv1d(x, self.weight, self.bias, **self._settings())
+
+
 class Conv2d(_Conv):
+    """Convolution (cross-correlation) of images over 2 spatial dimensions, with a bias for each channel made:
+    ``ac.conv2d``.
+
+    x: (N, H, W, C_in), or (N, C_in, H, W) with layout="channels_first".  weight, in the same layout:
+    (kH, kW, C_in / groups, C_out), channels first (C_out, C_in / groups, kH, kW); bias: (C_out,), zero at first.
+    kernel_size, stride, padding, dilation, groups: as for ``ac.conv2d``, in PyTorch's order; rng: a generator or seed
+    for the initial weights, drawn by ``init``.  Raises ValueError and TypeError for settings that make no sense.
+
+    >>> nn.Conv2d(1, 8, 3, 2, 1)(np.zeros((4, 28, 28, 1), np.float32)).shape
+    (4, 14, 14, 8)
+    """
+
     dims = 2
 
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Ints,
+        stride: Ints = 1,
+        padding: Padding = 0,
+        dilation: Ints = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        layout: str = "channels_last",
+        rng: Rng = None,
+        init: Initializer = he_uniform,
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, layout, rng, init, dtype
+        )
 
-@_documented
+    def forward(self, x: Any) -> Tensor:
+        return functional.conv2d(x, self.weight, self.bias, **self._settings())
+
+
 class Conv3d(_Conv):
+    """Convolution (cross-correlation) of volumes over 3 spatial dimensions, with a bias for each channel made:
+    ``ac.conv3d``.
+
+    x: (N, D, H, W, C_in), or (N, C_in, D, H, W) with layout="channels_first".  weight, in the same layout:
+    (kD, kH, kW, C_in / groups, C_out), channels first (C_out, C_in / groups, kD, kH, kW); bias: (C_out,), zero at
+    first. kernel_size, stride, padding, dilation, groups: as for ``ac.conv3d``, in PyTorch's order; rng: a generator or
+    seed for the initial weights, drawn by ``init``.  Raises ValueError and TypeError for settings that make no sense.
+
+    >>> nn.Conv3d(1, 2, 3, padding=1)(np.zeros((1, 4, 8, 8, 1), np.float32)).shape
+    (1, 4, 8, 8, 2)
+    """
+
     dims = 3
 
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Ints,
+        stride: Ints = 1,
+        padding: Padding = 0,
+        dilation: Ints = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        layout: str = "channels_last",
+        rng: Rng = None,
+        init: Initializer = he_uniform,
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, layout, rng, init, dtype
+        )
 
-@_documented
+    def forward(self, x: Any) -> Tensor:
+        return functional.conv3d(x, self.weight, self.bias, **self._settings())
+
+
 class ConvTranspose1d(_ConvTranspose):
+    """The adjoint of a convolution over 1 spatial dimension, for upsampling signals: ``ac.conv_transpose1d``.
+
+    x: (N, W, C_in), or (N, C_in, W) with layout="channels_first".  weight, in the same layout:
+    (kW, C_out / groups, C_in), channels first (C_in, C_out / groups, kW); bias: (C_out,), zero at first.
+    kernel_size, stride, padding, output_padding, groups, dilation: as for ``ac.conv_transpose1d``, in PyTorch's order;
+    rng: a generator or seed for the initial weights, drawn by ``init``.
+    Raises ValueError and TypeError for settings that make no sense.
+
+    >>> nn.ConvTranspose1d(2, 8, 3, 2)(np.zeros((4, 10, 2), np.float32)).shape
+    (4, 21, 8)
+    """
+
     dims = 1
 
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Ints,
+        stride: Ints = 1,
+        padding: Padding = 0,
+        output_padding: Ints = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Ints = 1,
+        *,
+        layout: str = "channels_last",
+        rng: Rng = None,
+        init: Initializer = he_uniform,
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, layout, rng, init, dtype
+        )
+        self._take_output_padding(output_padding)
 
-@_documented
+    def forward(self, x: Any) -> Tensor:
+        return functional.conv_transpose1d(x, self.weight, self.bias, **self._settings())
+
+
 class ConvTranspose2d(_ConvTranspose):
+    """The adjoint of a convolution over 2 spatial dimensions, for upsampling images: ``ac.conv_transpose2d``.
+
+    x: (N, H, W, C_in), or (N, C_in, H, W) with layout="channels_first".  weight, in the same layout:
+    (kH, kW, C_out / groups, C_in), channels first (C_in, C_out / groups, kH, kW); bias: (C_out,), zero at first.
+    kernel_size, stride, padding, output_padding, groups, dilation: as for ``ac.conv_transpose2d``, in PyTorch's order;
+    rng: a generator or seed for the initial weights, drawn by ``init``.
+    Raises ValueError and TypeError for settings that make no sense.
+
+    >>> nn.ConvTranspose2d(8, 1, 2, 2)(np.zeros((4, 7, 7, 8), np.float32)).shape
+    (4, 14, 14, 1)
+    """
+
     dims = 2
 
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Ints,
+        stride: Ints = 1,
+        padding: Padding = 0,
+        output_padding: Ints = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Ints = 1,
+        *,
+        layout: str = "channels_last",
+        rng: Rng = None,
+        init: Initializer = he_uniform,
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, layout, rng, init, dtype
+        )
+        self._take_output_padding(output_padding)
 
-@_documented
+    def forward(self, x: Any) -> Tensor:
+        return functional.conv_transpose2d(x, self.weight, self.bias, **self._settings())
+
+
 class ConvTranspose3d(_ConvTranspose):
+    """The adjoint of a convolution over 3 spatial dimensions, for upsampling volumes: ``ac.conv_transpose3d``.
+
+    x: (N, D, H, W, C_in), or (N, C_in, D, H, W) with layout="channels_first".  weight, in the same layout:
+    (kD, kH, kW, C_out / groups, C_in), channels first (C_in, C_out / groups, kD, kH, kW); bias: (C_out,), zero at
+    first. kernel_size, stride, padding, output_padding, groups, dilation: as for ``ac.conv_transpose3d``, in PyTorch's
+    order; rng: a generator or seed for the initial weights, drawn by ``init``.
+    Raises ValueError and TypeError for settings that make no sense.
+
+    >>> nn.ConvTranspose3d(1, 2, 2, 2)(np.zeros((1, 2, 2, 2, 1), np.float32)).shape
+    (1, 4, 4, 4, 2)
+    """
+
     dims = 3
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Ints,
+        stride: Ints = 1,
+        padding: Padding = 0,
+        output_padding: Ints = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Ints = 1,
+        *,
+        layout: str = "channels_last",
+        rng: Rng = None,
+        init: Initializer = he_uniform,
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, layout, rng, init, dtype
+        )
+        self._take_output_padding(output_padding)
+
+    def forward(self, x: Any) -> Tensor:
+        return functional.conv_transpose3d(x, self.weight, self.bias, **self._settings())

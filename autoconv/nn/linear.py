@@ -8,15 +8,22 @@ import numpy as np
 
 from ..functional.linalg import matmul
 from ..shapes import whole_number
+from ..tape import Tensor
 from .init import Initializer, Rng, fans, he_uniform
-from .module import Module, Parameter
+from .module import Layer, Parameter
 
 
-class Linear(Module):
+class Linear(Layer):
     """y[.., o] = sum over i of x[.., i] * weight[i, o] + bias[o].
 
-    x: (.., in_features); y: (.., out_features).  weight: (in_features, out_features), the transpose of PyTorch's, so that
-    y = x @ weight + bias, as channels-last kernels (kH, kW, C_in, C_out) have it; bias: (out_features,), zero at first.
+    x: (.., in_features); y: (.., out_features).  weight: (in_features, out_features), the transpose of PyTorch's, so
+    that y = x @ weight + bias, as channels-last kernels (kH, kW, C_in, C_out) have it; bias: (out_features,), zero at
+    first. rng: a generator or seed for the initial weights, drawn by ``init``.
+    Raises ValueError, when called, for an input whose last axis has another size.
+
+    >>> layer = nn.Linear(3, 2)
+    >>> layer(np.zeros((5, 3), np.float32)).shape, layer.weight.shape
+    ((5, 2), (3, 2))
     """
 
     def __init__(
@@ -35,10 +42,11 @@ class Linear(Module):
         self.weight = Parameter(init(shape, rng, fans(shape)), dtype=dtype)
         self.bias = Parameter(np.zeros(self.out_features), dtype=dtype) if bias else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         if not x.ndim or x.shape[-1] != self.in_features:
             raise ValueError(
-                f"Linear: the input has shape {x.shape}, its last axis must have {self.in_features} features (weight {self.weight.shape}); "
+                f"Linear: the input has shape {x.shape}, its last axis must have {self.in_features} features (weight "
+                f"{self.weight.shape}); "
                 "put Flatten before the layer, or give it that in_features"
             )
         y = matmul(x, self.weight)

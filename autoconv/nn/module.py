@@ -1,26 +1,30 @@
 """Module: what holds parameters, and a scope around what it computes.
 
-A Module is a plain object: parameters, buffers and other modules are its attributes (or stand in a list or tuple that is
-one).  Calling it runs ``forward`` inside a scope of its name, so that graphs show the layer around its lines.
+A Module is a plain object: parameters, buffers and other modules are its attributes (or stand in a list or tuple that
+is one).  Calling it runs ``forward`` inside a scope of its name, so that graphs show the layer around its lines.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ..tape import Tensor, as_array, constant, scope
+from ..tape import Array, Tensor, as_array, constant, scope
 
 M = TypeVar("M", bound="Module")
 
 
 class Parameter(Tensor):
-    """A Tensor that a Module holds and an optimiser changes: a copy of ``data``, in float32 unless ``dtype`` says otherwise.
+    """A Tensor that a Module holds and an optimiser changes: a copy of ``data``, in float32 unless ``dtype`` says
+    otherwise.
 
     ``name`` is shown in graphs; a Module that takes the parameter up names it by its path, as in "conv1.weight".
     Raises TypeError for a dtype that cannot be differentiated.
+
+    >>> nn.Parameter([[1.0, 2.0]], name="weight")
+    tensor([[1., 2.]], name='weight', dtype=float32)
     """
 
     __slots__ = ()
@@ -48,6 +52,8 @@ class Module:
     ...         self.out = nn.Linear(8, 10, rng=rng)
     ...     def forward(self, x):
     ...         return self.out(ac.global_avg_pool(ac.relu(self.conv1(x))))
+    >>> Net(0)(np.zeros((2, 9, 9, 1), np.float32)).shape
+    (2, 10)
     """
 
     training: bool = True
@@ -81,8 +87,9 @@ class Module:
                 for inner, parameter in held.named_parameters(path):
                     parameter.name = inner
 
-    def register_buffer(self, name: str, value: np.ndarray) -> None:
-        """Keep an array that belongs to the state but is not trained, as running_mean; forward replaces it by assignment."""
+    def register_buffer(self, name: str, value: Array) -> None:
+        """Keep an array that belongs to the state but is not trained, as running_mean; forward replaces it by
+        assignment."""
         self._buffers = (*self._buffers, name)
         setattr(self, name, value)
 
@@ -96,7 +103,8 @@ class Module:
                     yield path, held
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """(dotted path, module) for this module (path ``prefix``) and all below it; a shared module at each of its places."""
+        """(dotted path, module) for this module (path ``prefix``) and all below it; a shared module at each of its
+        places."""
         yield prefix, self
         for name, child in self.named_children():
             yield from child.named_modules(_join(prefix, name))
@@ -117,14 +125,15 @@ class Module:
         """Each parameter once, in the order of ``named_parameters``."""
         return (parameter for _, parameter in self.named_parameters())
 
-    def named_buffers(self) -> Iterator[tuple[str, np.ndarray]]:
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
         """(dotted path, array) of the state that is not trained."""
         for path, module in self.named_modules():
             for name in module._buffers:
                 yield _join(path, name), getattr(module, name)
 
     def named_generators(self) -> Iterator[tuple[str, np.random.Generator]]:
-        """(dotted path, generator) of the modules that draw random numbers, as Dropout; checkpoints keep their state."""
+        """(dotted path, generator) of the modules that draw random numbers, as Dropout; checkpoints keep their
+        state."""
         for path, module in self.named_modules():
             for name, value in vars(module).items():
                 if isinstance(value, np.random.Generator):
@@ -146,13 +155,14 @@ class Module:
 
     # ---- state
 
-    def state_dict(self) -> dict[str, np.ndarray]:
+    def state_dict(self) -> dict[str, Array]:
         """Dotted path -> a copy of the array, for every parameter and buffer."""
         parameters = {name: parameter.value for name, parameter in self._all_parameters()}
         return {name: np.array(value, order="C") for name, value in (parameters | dict(self.named_buffers())).items()}
 
     def check_state_dict(self, state: Mapping[str, Any]) -> None:
-        """ValueError that lists the keys of ``state`` that are missing, unexpected or of another shape, if there are any."""
+        """ValueError that lists the keys of ``state`` that are missing, unexpected or of another shape, if there are
+        any."""
         own = {name: p.value for name, p in self._all_parameters()} | dict(self.named_buffers())
         problems = [f"missing {name} of shape {value.shape}" for name, value in own.items() if name not in state]
         problems += [f"unexpected {name} of shape {np.shape(state[name])}" for name in state if name not in own]
@@ -163,7 +173,8 @@ class Module:
                 problems.append(f"{name} has dtype {np.asarray(state[name]).dtype}, which is not a number")
         if problems:
             raise ValueError(
-                f"load_state_dict: the state does not fit this {type(self).__name__}: {'; '.join(problems)}. Build the model with the settings it was saved with"
+                f"load_state_dict: the state does not fit this {type(self).__name__}: {'; '.join(problems)}. Build the "
+                "model with the settings it was saved with"
             )
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -207,6 +218,26 @@ class Module:
         buffers = sum(value.size for _, value in self.named_buffers())
         kept = f", {buffers:,} numbers in buffers" if buffers else ""
         return "\n".join([*lines, f"total: {self.num_parameters():,} parameters{kept}"])
+
+
+class Layer(Module):
+    """A Module that makes one Tensor of one input: the base of all layers, and of a model that a type checker shall
+    know.
+
+    >>> class Double(nn.Layer):
+    ...     def forward(self, x):
+    ...         return 2 * x
+    >>> Double()(np.ones(2)).value
+    array([2., 2.])
+    """
+
+    def forward(self, x: Any) -> Tensor:
+        """The output for ``x``; each layer defines its own."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward; define forward(self, x)")
+
+    if TYPE_CHECKING:
+
+        def __call__(self, x: Any) -> Tensor: ...
 
 
 def _join(prefix: str, name: str) -> str:

@@ -10,34 +10,18 @@ import numpy as np
 from ..functional import normalisation as functional
 from ..hooks import keep, observe
 from ..shapes import Ints, whole_number
+from ..tape import Array, Tensor
 from .init import Rng
-from .module import Module, Parameter
+from .module import Layer, Parameter
 
 
-class BatchNorm2d(Module):
-    """Each channel standardised over the batch and all positions, then scaled and shifted (Ioffe and Szegedy, 2015).
+class _BatchNorm(Layer):
+    """What the layers of one to three dimensions share: parameters, running statistics, both ways of forward."""
 
-    x: (N, *spatial, C) or (N, C) (channels first: (N, C, *spatial)); weight, bias: (C,), at first 1 and 0.  Training uses
-    the batch's mean and biased variance, and keeps, as PyTorch does, with the unbiased variance,
+    running_mean: Array
+    running_var: Array
 
-        running = (1 - momentum) * running + momentum * batch;
-
-    evaluation uses running_mean and running_var.  ``affine=False`` leaves out weight and bias.
-    """
-
-    running_mean: np.ndarray
-    running_var: np.ndarray
-
-    def __init__(
-        self,
-        num_features: int,
-        *,
-        eps: float = 1e-5,
-        momentum: float = 0.1,
-        affine: bool = True,
-        layout: str = "channels_last",
-        dtype: Any = np.float32,
-    ) -> None:
+    def __init__(self, num_features: int, eps: float, momentum: float, affine: bool, layout: str, dtype: Any) -> None:
         self.num_features = whole_number(num_features, f"{type(self).__name__}: num_features", 1)
         if not 0 <= momentum <= 1:
             raise ValueError(f"{type(self).__name__}: momentum={momentum} must lie in 0 .. 1")
@@ -47,12 +31,13 @@ class BatchNorm2d(Module):
         self.register_buffer("running_mean", np.zeros(num_features, dtype))
         self.register_buffer("running_var", np.ones(num_features, dtype))
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         stored = {} if self.training else {"mean": keep(self, "running_mean"), "var": keep(self, "running_var")}
         axis = functional.channel_axis(x, self.layout, type(self).__name__)
         if x.shape[axis] != self.num_features:
             raise ValueError(
-                f"{type(self).__name__}: the input has {x.shape[axis]} channels (shape {x.shape}), the layer {self.num_features}"
+                f"{type(self).__name__}: the input has {x.shape[axis]} channels (shape {x.shape}), the layer "
+                f"{self.num_features}"
             )
         y = functional.batch_norm(x, self.weight, self.bias, **stored, eps=self.eps, layout=self.layout)
         if self.training:
@@ -60,11 +45,11 @@ class BatchNorm2d(Module):
             observe(partial(self._keep, n / (n - 1)), *functional.moments(x, axes))
         return y
 
-    def _keep(self, unbiased: float, batch_mean: np.ndarray, batch_var: np.ndarray) -> None:
+    def _keep(self, unbiased: float, batch_mean: Array, batch_var: Array) -> None:
         self.running_mean = self._mixed(self.running_mean, batch_mean)
         self.running_var = self._mixed(self.running_var, unbiased * batch_var)
 
-    def _mixed(self, running: np.ndarray, batch: np.ndarray) -> np.ndarray:
+    def _mixed(self, running: Array, batch: Array) -> Array:
         mixed = (1 - self.momentum) * running + self.momentum * batch.reshape(running.shape)
         return mixed.astype(running.dtype)
 
@@ -76,22 +61,113 @@ class BatchNorm2d(Module):
 _USUAL = {"eps": 1e-5, "momentum": 0.1, "layout": "channels_last"}
 
 
-class BatchNorm1d(BatchNorm2d):
-    """BatchNorm2d under its name for (N, C) and (N, W, C)."""
+class BatchNorm1d(_BatchNorm):
+    """Each channel standardised over the batch and all positions, then scaled and shifted (Ioffe and Szegedy, 2015).
 
+        y[n, .., c] = (x[n, .., c] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]
 
-class BatchNorm3d(BatchNorm2d):
-    """BatchNorm2d under its name for (N, D, H, W, C)."""
+    x: (N, C), (N, W, C) or, with layout="channels_first", (N, C, W); weight, bias: (C,), at first 1 and 0.
+    Training uses the batch's mean and biased variance, and keeps, as PyTorch does, with the unbiased variance,
 
+        running = (1 - momentum) * running + momentum * batch;
 
-class LayerNorm(Module):
-    """Each example standardised over its own last axes, then scaled and shifted (Ba et al., 2016).
+    evaluation uses running_mean and running_var.  ``affine=False`` leaves out weight and bias.
+    Raises ValueError for a momentum outside 0 .. 1 and, when called, for another number of channels.
 
-    normalized_shape: the sizes of those axes, or the last one's; weight, bias: of that shape, at first 1 and 0.
+    >>> layer = nn.BatchNorm1d(3)
+    >>> layer(np.ones((4, 3), np.float32)).shape, layer.running_mean
+    ((4, 3), array([0.1, 0.1, 0.1], dtype=float32))
     """
 
     def __init__(
-        self, normalized_shape: Ints, *, eps: float = 1e-5, affine: bool = True, dtype: Any = np.float32
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = True,
+        *,
+        layout: str = "channels_last",
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, layout, dtype)
+
+
+class BatchNorm2d(_BatchNorm):
+    """Each channel standardised over the batch and all positions, then scaled and shifted (Ioffe and Szegedy, 2015).
+
+        y[n, .., c] = (x[n, .., c] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]
+
+    x: (N, H, W, C), or (N, C, H, W) with layout="channels_first"; weight, bias: (C,), at first 1 and 0.
+    Training uses the batch's mean and biased variance, and keeps, as PyTorch does, with the unbiased variance,
+
+        running = (1 - momentum) * running + momentum * batch;
+
+    evaluation uses running_mean and running_var.  ``affine=False`` leaves out weight and bias.
+    Raises ValueError for a momentum outside 0 .. 1 and, when called, for another number of channels.
+
+    >>> layer = nn.BatchNorm2d(3)
+    >>> layer(np.ones((4, 5, 5, 3), np.float32)).shape, layer.running_mean
+    ((4, 5, 5, 3), array([0.1, 0.1, 0.1], dtype=float32))
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = True,
+        *,
+        layout: str = "channels_last",
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, layout, dtype)
+
+
+class BatchNorm3d(_BatchNorm):
+    """Each channel standardised over the batch and all positions, then scaled and shifted (Ioffe and Szegedy, 2015).
+
+        y[n, .., c] = (x[n, .., c] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]
+
+    x: (N, D, H, W, C), or (N, C, D, H, W) with layout="channels_first"; weight, bias: (C,), at first 1 and 0.
+    Training uses the batch's mean and biased variance, and keeps, as PyTorch does, with the unbiased variance,
+
+        running = (1 - momentum) * running + momentum * batch;
+
+    evaluation uses running_mean and running_var.  ``affine=False`` leaves out weight and bias.
+    Raises ValueError for a momentum outside 0 .. 1 and, when called, for another number of channels.
+
+    >>> layer = nn.BatchNorm3d(3)
+    >>> layer(np.ones((4, 2, 5, 5, 3), np.float32)).shape, layer.running_mean
+    ((4, 2, 5, 5, 3), array([0.1, 0.1, 0.1], dtype=float32))
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = True,
+        *,
+        layout: str = "channels_last",
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, layout, dtype)
+
+
+class LayerNorm(Layer):
+    """Each example standardised over its own last axes, then scaled and shifted (Ba et al., 2016).
+
+        y[.., i] = (x[.., i] - mean[..]) / sqrt(var[..] + eps) * weight[i] + bias[i]
+
+    normalized_shape: the sizes of those axes, or the last one's; weight, bias: of that shape, at first 1 and 0.
+    Raises ValueError, when called, for an input whose last axes have other sizes.
+
+    >>> nn.LayerNorm(2, eps=0.0)(np.array([[1.0, 3.0]])).value
+    array([[-1.,  1.]])
+    """
+
+    def __init__(
+        self, normalized_shape: Ints, eps: float = 1e-5, affine: bool = True, *, dtype: Any = np.float32
     ) -> None:
         sizes = (normalized_shape,) if isinstance(normalized_shape, int) else normalized_shape
         self.normalized_shape = tuple(whole_number(n, "LayerNorm: normalized_shape", 1) for n in sizes)
@@ -99,7 +175,7 @@ class LayerNorm(Module):
         self.weight = Parameter(np.ones(self.normalized_shape), dtype=dtype) if affine else None
         self.bias = Parameter(np.zeros(self.normalized_shape), dtype=dtype) if affine else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         n = len(self.normalized_shape)
         if x.shape[-n:] != self.normalized_shape:
             raise ValueError(f"LayerNorm: the input has shape {x.shape}, its last axes must be {self.normalized_shape}")
@@ -110,10 +186,17 @@ class LayerNorm(Module):
         return f"{self.normalized_shape}{eps}" + ("" if self.weight is not None else ", affine=False")
 
 
-class Dropout(Module):
+class Dropout(Layer):
     """In training each element is zero with probability p and the others are divided by 1 - p; in evaluation x itself.
 
-    ``rng``: the generator (shared with whoever else draws from it), a seed, or None.
+    p: from 0 to below 1, else ValueError; rng: the generator (shared with whoever else draws from it), a seed, or None
+    (Srivastava et al., 2014).
+
+    >>> layer = nn.Dropout(0.5, rng=0)
+    >>> layer(np.ones(6)).value
+    array([2., 0., 0., 0., 2., 2.])
+    >>> layer.eval()(np.ones(6)).value
+    array([1., 1., 1., 1., 1., 1.])
     """
 
     def __init__(self, p: float = 0.5, *, rng: Rng = None) -> None:
@@ -122,7 +205,7 @@ class Dropout(Module):
         self.p = p
         self.rng = np.random.default_rng(rng)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return functional.dropout(x, self.p, rng=self.rng, training=self.training)
 
     def extra_repr(self) -> str:

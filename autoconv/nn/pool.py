@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from ..functional import pool as functional
+from ..renamed import renamed
 from ..shapes import Ints, Padding, parse_layout, per_dimension, resolve_padding
-from .module import Module
+from ..tape import Tensor
+from .module import Layer
 
 
-class _Pool(Module):
-    """Settings checked once, and the functional operation of the class's ``operation`` and ``dims``."""
+class _Pool(Layer):
+    """Settings checked once; each layer calls the functional operation of its name."""
 
     dims: int
-    operation: str
 
-    def __init__(self, kernel_size: Ints, *, stride: Ints | None, padding: Padding, layout: str, **more: Any) -> None:
+    def __init__(self, kernel_size: Ints, stride: Ints | None, padding: Padding, layout: str, **more: Any) -> None:
         name, dims = type(self).__name__, self.dims
         self.kernel_size = per_dimension(kernel_size, dims, f"{name}: kernel_size", 1)
         self.stride = self.kernel_size if stride is None else per_dimension(stride, dims, f"{name}: stride", 1)
@@ -23,96 +24,216 @@ class _Pool(Module):
         parse_layout(layout, dims, name)
         self.settings = {"padding": padding, **more, "layout": layout}
 
-    def forward(self, x: Any) -> Any:
-        operation = getattr(functional, f"{self.operation}{self.dims}d")
-        return operation(x, self.kernel_size, stride=self.stride, **self.settings)
-
     def extra_repr(self) -> str:
-        usual = {"padding": 0, "dilation": 1, "ceil_mode": False, "count_include_pad": True, "layout": "channels_last"}
+        usual = {
+            "padding": 0,
+            "dilation": 1,
+            "ceil_mode": False,
+            "count_include_pad": True,
+            "divisor": None,
+            "layout": "channels_last",
+        }
         changed = [f", {k}={v!r}" for k, v in self.settings.items() if v != usual[k]]
         stride = f", stride={self.stride}" if self.stride != self.kernel_size else ""
         return f"kernel_size={self.kernel_size}{stride}" + "".join(changed)
 
 
-class _MaxPool(_Pool):
-    operation = "max_pool"
+class MaxPool1d(_Pool):
+    """The largest cell of each window of (N, W, C), each channel on its own: ``ac.max_pool1d``.
 
+    kernel_size, stride (None: kernel_size), padding, dilation, ceil_mode, layout: as for ``ac.max_pool1d``.
+    Raises ValueError and TypeError for settings that make no sense.
+
+    >>> nn.MaxPool1d(2, 2)(np.zeros((1, 6, 2))).shape
+    (1, 3, 2)
+    """
+
+    dims = 1
+
+    @renamed(window="kernel_size")
     def __init__(
         self,
         kernel_size: Ints,
-        *,
         stride: Ints | None = None,
         padding: Padding = 0,
         dilation: Ints = 1,
+        *,
         ceil_mode: bool = False,
         layout: str = "channels_last",
     ) -> None:
-        per_dimension(dilation, self.dims, f"{type(self).__name__}: dilation", 1)
-        super().__init__(
-            kernel_size, stride=stride, padding=padding, layout=layout, dilation=dilation, ceil_mode=ceil_mode
-        )
+        per_dimension(dilation, 1, "MaxPool1d: dilation", 1)
+        super().__init__(kernel_size, stride, padding, layout, dilation=dilation, ceil_mode=ceil_mode)
+
+    def forward(self, x: Any) -> Tensor:
+        return functional.max_pool1d(x, self.kernel_size, self.stride, **self.settings)
 
 
-class _AvgPool(_Pool):
-    operation = "avg_pool"
+class MaxPool2d(_Pool):
+    """The largest cell of each window of (N, H, W, C), each channel on its own: ``ac.max_pool2d``.
 
+    kernel_size, stride (None: kernel_size), padding, dilation, ceil_mode, layout: as for ``ac.max_pool2d``.
+    Raises ValueError and TypeError for settings that make no sense.
+
+    >>> nn.MaxPool2d(2, 2)(np.zeros((1, 6, 6, 2))).shape
+    (1, 3, 3, 2)
+    """
+
+    dims = 2
+
+    @renamed(window="kernel_size")
     def __init__(
         self,
         kernel_size: Ints,
+        stride: Ints | None = None,
+        padding: Padding = 0,
+        dilation: Ints = 1,
         *,
+        ceil_mode: bool = False,
+        layout: str = "channels_last",
+    ) -> None:
+        per_dimension(dilation, 2, "MaxPool2d: dilation", 1)
+        super().__init__(kernel_size, stride, padding, layout, dilation=dilation, ceil_mode=ceil_mode)
+
+    def forward(self, x: Any) -> Tensor:
+        return functional.max_pool2d(x, self.kernel_size, self.stride, **self.settings)
+
+
+class MaxPool3d(_Pool):
+    """The largest cell of each window of (N, D, H, W, C), each channel on its own: ``ac.max_pool3d``.
+
+    kernel_size, stride (None: kernel_size), padding, dilation, ceil_mode, layout: as for ``ac.max_pool3d``.
+    Raises ValueError and TypeError for settings that make no sense.
+
+    >>> nn.MaxPool3d(2, 2)(np.zeros((1, 4, 6, 6, 2))).shape
+    (1, 2, 3, 3, 2)
+    """
+
+    dims = 3
+
+    @renamed(window="kernel_size")
+    def __init__(
+        self,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        padding: Padding = 0,
+        dilation: Ints = 1,
+        *,
+        ceil_mode: bool = False,
+        layout: str = "channels_last",
+    ) -> None:
+        per_dimension(dilation, 3, "MaxPool3d: dilation", 1)
+        super().__init__(kernel_size, stride, padding, layout, dilation=dilation, ceil_mode=ceil_mode)
+
+    def forward(self, x: Any) -> Tensor:
+        return functional.max_pool3d(x, self.kernel_size, self.stride, **self.settings)
+
+
+class AvgPool1d(_Pool):
+    """The mean of each window of (N, W, C), each channel on its own: ``ac.avg_pool1d``.
+
+    kernel_size, stride (None: kernel_size), padding, ceil_mode, count_include_pad, divisor, layout: as for
+    ``ac.avg_pool1d``.  Raises ValueError and TypeError for settings that make no sense.
+
+    >>> nn.AvgPool1d(2, 2)(np.zeros((1, 6, 2))).shape
+    (1, 3, 2)
+    """
+
+    dims = 1
+
+    @renamed(window="kernel_size")
+    def __init__(
+        self,
+        kernel_size: Ints,
         stride: Ints | None = None,
         padding: Padding = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
+        divisor: int | None = None,
+        *,
         layout: str = "channels_last",
     ) -> None:
-        more = {"ceil_mode": ceil_mode, "count_include_pad": count_include_pad}
-        super().__init__(kernel_size, stride=stride, padding=padding, layout=layout, **more)
+        more = {"ceil_mode": ceil_mode, "count_include_pad": count_include_pad, "divisor": divisor}
+        super().__init__(kernel_size, stride, padding, layout, **more)
+
+    def forward(self, x: Any) -> Tensor:
+        return functional.avg_pool1d(x, self.kernel_size, self.stride, **self.settings)
 
 
-class MaxPool1d(_MaxPool):
-    """The largest cell of each window of (N, W, C); settings of ``ac.max_pool1d``, stride None means kernel_size."""
+class AvgPool2d(_Pool):
+    """The mean of each window of (N, H, W, C), each channel on its own: ``ac.avg_pool2d``.
 
-    dims = 1
+    kernel_size, stride (None: kernel_size), padding, ceil_mode, count_include_pad, divisor, layout: as for
+    ``ac.avg_pool2d``.  Raises ValueError and TypeError for settings that make no sense.
 
-
-class MaxPool2d(_MaxPool):
-    """The largest cell of each window of (N, H, W, C); settings of ``ac.max_pool2d``, stride None means kernel_size."""
-
-    dims = 2
-
-
-class MaxPool3d(_MaxPool):
-    """The largest cell of each window of (N, D, H, W, C); settings of ``ac.max_pool3d``, stride None means kernel_size."""
-
-    dims = 3
-
-
-class AvgPool1d(_AvgPool):
-    """The mean of each window of (N, W, C); settings of ``ac.avg_pool1d``, stride None means kernel_size."""
-
-    dims = 1
-
-
-class AvgPool2d(_AvgPool):
-    """The mean of each window of (N, H, W, C); settings of ``ac.avg_pool2d``, stride None means kernel_size."""
+    >>> nn.AvgPool2d(2, 2)(np.zeros((1, 6, 6, 2))).shape
+    (1, 3, 3, 2)
+    """
 
     dims = 2
 
+    @renamed(window="kernel_size")
+    def __init__(
+        self,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor: int | None = None,
+        *,
+        layout: str = "channels_last",
+    ) -> None:
+        more = {"ceil_mode": ceil_mode, "count_include_pad": count_include_pad, "divisor": divisor}
+        super().__init__(kernel_size, stride, padding, layout, **more)
 
-class AvgPool3d(_AvgPool):
-    """The mean of each window of (N, D, H, W, C); settings of ``ac.avg_pool3d``, stride None means kernel_size."""
+    def forward(self, x: Any) -> Tensor:
+        return functional.avg_pool2d(x, self.kernel_size, self.stride, **self.settings)
+
+
+class AvgPool3d(_Pool):
+    """The mean of each window of (N, D, H, W, C), each channel on its own: ``ac.avg_pool3d``.
+
+    kernel_size, stride (None: kernel_size), padding, ceil_mode, count_include_pad, divisor, layout: as for
+    ``ac.avg_pool3d``.  Raises ValueError and TypeError for settings that make no sense.
+
+    >>> nn.AvgPool3d(2, 2)(np.zeros((1, 4, 6, 6, 2))).shape
+    (1, 2, 3, 3, 2)
+    """
 
     dims = 3
 
+    @renamed(window="kernel_size")
+    def __init__(
+        self,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor: int | None = None,
+        *,
+        layout: str = "channels_last",
+    ) -> None:
+        more = {"ceil_mode": ceil_mode, "count_include_pad": count_include_pad, "divisor": divisor}
+        super().__init__(kernel_size, stride, padding, layout, **more)
 
-class GlobalAvgPool(Module):
-    """The mean over all positions of each channel: (N, *spatial, C) -> (N, C)."""
+    def forward(self, x: Any) -> Tensor:
+        return functional.avg_pool3d(x, self.kernel_size, self.stride, **self.settings)
+
+
+class GlobalAvgPool(Layer):
+    """The mean over all positions of each channel: (N, *spatial, C) -> (N, C).
+
+    layout="channels_first": (N, C, *spatial) -> (N, C).  Raises ValueError, when called, for an input without N and C.
+
+    >>> nn.GlobalAvgPool()(np.ones((2, 5, 5, 3))).shape
+    (2, 3)
+    """
 
     def __init__(self, *, layout: str = "channels_last") -> None:
         self.layout = layout
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return functional.global_avg_pool(x, layout=self.layout)
 
     def extra_repr(self) -> str:

@@ -18,6 +18,11 @@ class SGD(Optimizer):
     """Gradient descent: p -= lr * d, with d = g + weight_decay * p, and with momentum
 
     b = momentum * b + (1 - dampening) * d (b = d at first), d = b, or with Nesterov's look ahead d + momentum * b.
+
+    >>> w = nn.Parameter([1.0, 2.0], dtype=float)
+    >>> optim.SGD([w], lr=0.1).step([np.array([1.0, -1.0])])
+    >>> w.value.round(4)
+    array([0.9, 2.1])
     """
 
     settings = ("lr", "momentum", "dampening", "weight_decay", "nesterov")
@@ -59,7 +64,13 @@ class SGD(Optimizer):
 
 class Adam(Optimizer):
     """p -= lr * m' / (sqrt(v') + eps), with running means m of d and v of d^2 and m' = m / (1 - beta1^t), v' = v / (1 - beta2^t);
-    d = g + weight_decay * p (Kingma and Ba, 2015)."""
+    d = g + weight_decay * p (Kingma and Ba, 2015).
+
+    >>> w = nn.Parameter([1.0, 2.0], dtype=float)
+    >>> optim.Adam([w], lr=0.1).step([np.array([1.0, -1.0])])
+    >>> w.value.round(4)
+    array([0.9, 2.1])
+    """
 
     settings = ("lr", "betas", "eps", "weight_decay")
     decoupled = False
@@ -94,7 +105,13 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam whose weight decay is no part of the gradient: p *= 1 - lr * weight_decay first (Loshchilov and Hutter, 2019)."""
+    """Adam whose weight decay is no part of the gradient: p *= 1 - lr * weight_decay first (Loshchilov and Hutter, 2019).
+
+    >>> w = nn.Parameter([1.0, 2.0], dtype=float)
+    >>> optim.AdamW([w], lr=0.1, weight_decay=0.1).step([np.array([1.0, -1.0])])
+    >>> w.value.round(4)
+    array([0.89, 2.08])
+    """
 
     decoupled = True
 
@@ -111,7 +128,13 @@ class AdamW(Adam):
 
 class RMSprop(Optimizer):
     """p -= lr * b, b = momentum * b + d / (sqrt(v) + eps), v a running mean of d^2 (centered: less the square of that of d);
-    d = g + weight_decay * p (Hinton, lecture 6e, 2012)."""
+    d = g + weight_decay * p (Hinton, lecture 6e, 2012).
+
+    >>> w = nn.Parameter([1.0, 2.0], dtype=float)
+    >>> optim.RMSprop([w], lr=0.1).step([np.array([1.0, -1.0])])
+    >>> w.value.round(4)
+    array([0., 3.])
+    """
 
     settings = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered")
     alpha: float
@@ -158,7 +181,13 @@ class RMSprop(Optimizer):
 
 class Adagrad(Optimizer):
     """p -= lr / (1 + (t - 1) * lr_decay) * d / (sqrt(s) + eps), s the sum of all d^2 so far; d = g + weight_decay * p
-    (Duchi et al., 2011)."""
+    (Duchi et al., 2011).
+
+    >>> w = nn.Parameter([1.0, 2.0], dtype=float)
+    >>> optim.Adagrad([w], lr=0.1).step([np.array([1.0, -1.0])])
+    >>> w.value.round(4)
+    array([0.9, 2.1])
+    """
 
     settings = ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps")
     lr_decay: float

@@ -19,7 +19,18 @@ Slots = dict[str, np.ndarray]
 
 
 class Optimizer:
-    """The base: ``params`` (Tensors, or (name, Tensor) pairs), checked settings, and one dict of state per parameter."""
+    """The base: ``params`` (Tensors, or (name, Tensor) pairs), checked settings, and one dict of state per parameter.
+
+    >>> model = nn.Linear(2, 1, rng=0)
+    >>> optimizer = optim.SGD(model.parameters(), lr=0.1)
+    >>> ac.sum(model(np.ones((1, 2), np.float32))).backward()
+    >>> optimizer.step()
+    >>> model.bias.value
+    array([-0.1], dtype=float32)
+    >>> optimizer.zero_grad()
+    >>> model.bias.grad is None
+    True
+    """
 
     settings: tuple[str, ...] = ("lr",)
 

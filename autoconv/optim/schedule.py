@@ -14,6 +14,12 @@ class Schedule:
     """The base: ``step()`` after each epoch sets the optimiser's ``lr`` to ``rate(epochs done)``.
 
     ``base_lr`` is the optimiser's rate when the schedule is made.
+
+    >>> optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0)
+    >>> schedule = optim.StepLR(optimizer, step_size=1, gamma=0.5)
+    >>> schedule.step()
+    >>> optimizer.lr
+    0.5
     """
 
     settings: tuple[str, ...] = ()
@@ -74,7 +80,13 @@ class Schedule:
 
 
 class StepLR(Schedule):
-    """lr = base_lr * gamma ** floor(epochs / step_size)."""
+    """lr = base_lr * gamma ** floor(epochs / step_size).
+
+    >>> optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0)
+    >>> schedule = optim.StepLR(optimizer, step_size=2, gamma=0.5)
+    >>> [schedule.rate(epochs) for epochs in range(5)]
+    [1.0, 1.0, 0.5, 0.5, 0.25]
+    """
 
     settings = ("step_size", "gamma")
     step_size: int
@@ -90,7 +102,13 @@ class StepLR(Schedule):
 
 class CosineLR(Schedule):
     """lr = eta_min + (base_lr - eta_min) * (1 + cos(pi * epochs / T_max)) / 2: PyTorch's CosineAnnealingLR
-    (Loshchilov and Hutter, 2017, without restarts)."""
+    (Loshchilov and Hutter, 2017, without restarts).
+
+    >>> optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0)
+    >>> schedule = optim.CosineLR(optimizer, T_max=4)
+    >>> [round(schedule.rate(epochs), 3) for epochs in range(5)]
+    [1.0, 0.854, 0.5, 0.146, 0.0]
+    """
 
     settings = ("T_max", "eta_min")
     T_max: int

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backward import check_seed, sweep
+from ..backward import check_cotangent, sweep
 from ..hooks import watcher
 from ..program.record.guards import Guards
 from ..program.record.watch import apart, record
@@ -252,7 +252,7 @@ def _check_scalar(y: Tensor) -> None:
             f"gradient: the function's result has shape {y.shape} and is not a scalar; reduce it first, as in y.sum(). "
             "A function of numbers takes arrays of many inputs after it was called with floats once"
         )
-    check_seed(y, None)
+    check_cotangent(y, None)
 
 
 def _loss(result: Any) -> Tensor:

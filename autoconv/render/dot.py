@@ -71,8 +71,8 @@ def render(text: str, format: str) -> bytes:
     """DOT text as an image by the ``dot`` program; RuntimeError if that is missing or fails."""
     if not available():
         raise RuntimeError(
-            f"graph: .{format} needs the dot program of Graphviz on the PATH (as in apt install graphviz) and the Python "
-            "package graphviz; install them, or save as .svg, which needs nothing"
+            f"graph: .{format} needs the dot program of Graphviz on the PATH (as in apt install graphviz) and the "
+            "Python package graphviz; install them, or save as .svg, which needs nothing"
         )
     import graphviz
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from ...backward import Step, check_seed, pull, steps
+from ...backward import Step, check_cotangent, pull, steps
 from ...files import save_as
+from ...renamed import renamed
 from ...render.mathml import mathml
 from ...render.text import number, numbers
 from ...tape import Tape, Tensor, describe
@@ -199,15 +200,19 @@ def _known(array: np.ndarray | None) -> np.ndarray:
     return np.zeros(()) if array is None else array
 
 
+@renamed(seed="cotangent")
 def step(
-    y: Tensor, wrt: Tensor | Sequence[Tensor] | None = None, names: Mapping[str, Any] | None = None, seed: Any = None
+    y: Tensor,
+    wrt: Tensor | Sequence[Tensor] | None = None,
+    names: Mapping[str, Any] | None = None,
+    cotangent: Any = None,
 ) -> Stepper:
     """A Stepper over the calculation of ``y`` and the sweep back from it.
 
     wrt: the Tensors whose gradients are asked for (None: everything y was computed from).  names: variables that name
-    Tensors without a name, as in ``ac.step(loss, names=locals())``.  seed: the cotangent to start from, of y's shape
-    (default 1 for a scalar). Raises TypeError for something that cannot be differentiated, ValueError without a seed
-    for a y that is not a scalar.
+    Tensors without a name, as in ``ac.step(loss, names=locals())``.  cotangent: what the sweep starts from, of y's
+    shape (default 1 for a scalar). Raises TypeError for something that cannot be differentiated, ValueError without a
+    cotangent for a y that is not a scalar.
 
         gradient of x += (gradient of line) d line / d x, for each line that reads x, the last line first
 
@@ -230,7 +235,7 @@ def step(
             raise TypeError(f"step: wrt must be Tensors, found {type(x).__name__}")
         if x.constant:
             raise TypeError(f"step: {describe(x)} is a constant; only floating-point tensors have a gradient")
-    seed = check_seed(y, seed.value if isinstance(seed, Tensor) else seed)
+    start = check_cotangent(y, cotangent.value if isinstance(cotangent, Tensor) else cotangent)
     if y.constant:
         raise TypeError(
             f"step: {describe(y)} depends on no floating-point tensor; make one with ac.tensor(data), plain arrays "
@@ -238,7 +243,7 @@ def step(
         )
     tape = Tape(y)
     known = labels(tape, variables(names or {}))
-    return Stepper(tape, events(tape, steps(y, asked, seed), known), known)
+    return Stepper(tape, events(tape, steps(y, asked, start), known), known)
 
 
 @dataclass
@@ -447,8 +452,8 @@ def open_definition(event: Event) -> Stepper:
         real_of = {id(a): b for a, b in zip(moved, shown, strict=True)}
     else:
         real_of = {id(a): a for a in shown}
-    seed = np.ones(line.shape, line.dtype) if event.cotangent is None else event.cotangent
-    walked = [Step(real_of[id(s.line)], s.cotangent, s.contributions) for s in steps(moved.outputs[0], None, seed)]
+    cotangent = np.ones(line.shape, line.dtype) if event.cotangent is None else event.cotangent
+    walked = [Step(real_of[id(s.line)], s.cotangent, s.contributions) for s in steps(moved.outputs[0], None, cotangent)]
     known = labels(shown, {})
     known[id(shown.outputs[0])] = event.names[id(line)]
     known[OUTPUT] = event.names[OUTPUT]
