@@ -51,8 +51,9 @@ class TrainingError(RuntimeError):
 class History:
     """One number for each epoch; accuracy is None for targets that are not labels, validation None without such data.
 
-    >>> history = ac.train.History(loss=[0.9, 0.4, 0.5], accuracy=[0.5, 0.9, 0.8], validation_loss=[None] * 3, lr=[0.1]
-    * 3)
+    >>> history = ac.train.History(
+    ...     loss=[0.9, 0.4, 0.5], accuracy=[0.5, 0.9, 0.8], validation_loss=[None] * 3, lr=[0.1] * 3
+    ... )
     >>> len(history), history.best_epoch
     (3, 1)
     """
