@@ -16,11 +16,9 @@ from ..tape import Tensor
 from . import activation, array, linalg, reduce
 
 UFUNCS: dict[Any, Callable[..., Any]] = {
-    np.add: p.add, np.subtract: p.sub, np.multiply: p.mul, np.divide: p.div, np.negative: p.neg, np.positive: lambda x: x,
-    np.power: p.power, np.float_power: p.power, np.exp: p.exp, np.log: p.log, np.log1p: p.log1p, np.sqrt: p.sqrt, np.tanh: p.tanh,
-    np.sin: p.sin, np.cos: p.cos, np.abs: p.abs_, np.sign: p.sign, np.square: activation.square, np.reciprocal: activation.reciprocal,
-    np.maximum: p.maximum, np.minimum: p.minimum, np.logaddexp: p.logaddexp, np.greater: p.greater, np.less: p.less,
-    np.greater_equal: p.greater_equal, np.less_equal: p.less_equal, np.equal: p.equal, np.not_equal: p.not_equal, np.matmul: linalg.matmul,
+    **{row.ufunc: row for row in p.TABLE.values() if row.ufunc},
+    np.positive: lambda x: x, np.float_power: p.power, np.sign: p.sign, np.square: activation.square,
+    np.reciprocal: activation.reciprocal, np.matmul: linalg.matmul,
 }  # fmt: skip
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
@@ -88,7 +86,7 @@ INSTEAD = {
     "median": "t[np.argsort(t.value)] and its middle elements", "hstack": "ac.concat(ts, axis=1)", "vstack": "ac.concat(ts, axis=0)",
     "array_split": "ac.split", "average": "ac.mean, or ac.sum(t * weights)", "trace": "ac.einsum('ii->', t)", "diagonal": "ac.einsum('ii->i', t)",
     "inner": "ac.einsum('i,i->', a, b)", "convolve": "ac.conv1d with flip=True and padding='full'", "correlate": "ac.conv1d", "cbrt": "t ** (1 / 3)",
-    "add.reduce": "ac.sum", "multiply.reduce": "ac.prod", "maximum.reduce": "ac.max", "expm1": "ac.exp(t) - 1", "log2": "ac.log(t) / np.log(2)",
+    "add.reduce": "ac.sum", "multiply.reduce": "ac.prod", "maximum.reduce": "ac.max", "log2": "ac.log(t) / np.log(2)",
     "log10": "ac.log(t) / np.log(10)", "tan": "ac.sin(t) / ac.cos(t)", "sinh": "(ac.exp(t) - ac.exp(-t)) / 2", "nan_to_num": "ac.where(mask, t, 0)",
 }  # fmt: skip
 
@@ -128,8 +126,8 @@ def bind() -> None:
         activation: "relu sigmoid softmax",
     }.items():
         methods.update({name: getattr(module, name) for name in names.split()})
-    for name, row in {"exp": p.exp, "log": p.log, "sqrt": p.sqrt, "tanh": p.tanh, "abs": p.abs_}.items():
-        methods[name] = lambda x, row=row: row(x)
+    for row in [row for row in p.TABLE.values() if row.function or row is p.abs_]:
+        methods[row.name] = lambda x, row=row: row(x)
     for name, method in methods.items():
         setattr(Tensor, name, method)
 

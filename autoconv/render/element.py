@@ -13,11 +13,6 @@ import numpy as np
 from ..primitives import TABLE
 from ..tape import Tape, Tensor, describe
 
-MOVES = {
-    TABLE[name] for name in ("identity", "stop_gradient", "cast", "reshape", "permute_dims", "flip", "broadcast_to")
-}
-MOVES |= {TABLE[name] for name in ("pad", "crop", "index", "take", "windows", "scatter")}
-
 
 def resolve(thing: Any, tape: Tape) -> tuple[Tensor, np.ndarray]:
     """The line of ``tape`` that ``thing`` belongs to, and the flat indices of the elements that it has of it.
@@ -35,7 +30,7 @@ def resolve(thing: Any, tape: Tape) -> tuple[Tensor, np.ndarray]:
     on_tape = {id(line) for line in tape}
     line, chain = thing, list[Tensor]()
     while id(line) not in on_tape:
-        if line.primitive not in MOVES:
+        if line.primitive is None or not line.primitive.moves:
             outputs = ", ".join(describe(y) for y in tape.outputs)
             raise ValueError(
                 f"focus: {describe(thing)} is not on the tape of {outputs}: nothing there was computed from it. Give a Tensor "

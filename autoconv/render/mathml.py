@@ -25,7 +25,9 @@ _OPERATORS = {
     "rfloor": "⌋", "colon": ":",
 }
 _NAMES = {"infty": "∞", "top": "⊤", "square": "□", "backslash": "\\", "ell": "ℓ", "nabla": "∇"}
-_FUNCTIONS = {"ln", "log", "exp", "max", "min", "tanh", "sin", "cos"}
+_FUNCTIONS = frozenset(  # all that LaTeX knows
+    "arccos arcsin arctan arg cos cosh cot coth csc deg det dim exp gcd hom inf ker lg lim liminf limsup ln log max min "
+    "Pr sec sin sinh sup tan tanh".split())
 _BIG = {"sum": "∑", "prod": "∏"}
 _SPACES = {",": "0.17em", ":": "0.22em", ";": "0.28em", " ": "0.25em", "!": "0", "quad": "1em", "qquad": "2em"}
 _ACCENTS = {"bar": "¯", "hat": "^", "overline": "¯", "tilde": "~"}

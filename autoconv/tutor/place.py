@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..backward import pull
-from ..tape import Tensor
+from ..tape import Primitive, Tensor
 
 Array = Any
 
@@ -17,7 +17,6 @@ CONV_ROLES = {"n": "batch", "x": "positions", "y": "positions", "z": "positions"
 CONV_ROLES |= {"i": "window", "j": "window", "k": "window", "g": "groups"}
 
 
-_MOVES = ("reshape", "permute_dims", "flip", "cast", "identity", "broadcast_to")
 
 
 class Place:
@@ -31,9 +30,13 @@ class Place:
         self.operand = line.operands[k]
 
     @property
-    def row(self) -> str:
+    def primitive(self) -> Primitive:
         assert self.line.primitive is not None
-        return self.line.primitive.name
+        return self.line.primitive
+
+    @property
+    def row(self) -> str:
+        return self.primitive.name
 
     @property
     def x(self) -> Array:
@@ -58,7 +61,7 @@ class Place:
     @property
     def elementwise(self) -> bool:
         assert self.line.primitive is not None
-        return self.line.primitive.group == "arithmetic"
+        return self.line.primitive.elementwise
 
     @cached_property
     def calls(self) -> tuple[str, ...]:
@@ -144,7 +147,7 @@ class Contraction:
 
 def stored(x: Tensor) -> bool:
     """Whether x is a parameter or an input, or one of these with its axes moved."""
-    while x.primitive is not None and x.primitive.name in _MOVES:
+    while x.primitive is not None and (x.primitive.rearranges or x.primitive.name == "broadcast_to"):
         x = x.operands[0]
     return x.primitive is None and not x.constant
 

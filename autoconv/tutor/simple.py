@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from .answers import Case
 
 WRONG_SHAPE = "wrong shape"
-_MOVES = ("reshape", "permute_dims", "flip", "cast", "identity")
 _SHAPE_RULE = "the gradient has one number for each number of w: always w's own shape"
 
 
@@ -82,7 +81,7 @@ def _means(case: Case) -> list[int]:
     """For each sum in the gradient of what was asked, nearest to it: over how many terms it runs (1s left out)."""
     study, x, counts = case.study, case.study.wrt, list[int]()
     received = study.received.get(id(x), [])
-    while len(received) == 1 and received[0][0].primitive is not None and received[0][0].primitive.name in _MOVES:
+    while len(received) == 1 and received[0][0].primitive is not None and received[0][0].primitive.rearranges:
         x = received[0][0]
         received = study.received.get(id(x), [])
     for reader, k, right in received:
