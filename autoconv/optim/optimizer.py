@@ -1,7 +1,7 @@
 """What all optimisers share: gradients in, new parameter values out, and a state that can be saved.
 
-Every optimiser has the same step; a subclass gives its settings, its slots (arrays it keeps for each parameter) and the
-change it makes.  Defaults and results are PyTorch's.  Values are exchanged through ``Tensor.assign``, so that a sweep over
+Every optimiser has the same step; a subclass gives its settings, its slots (arrays it keeps for each parameter), the
+numbers of its update in step t as plain data (``update``), and the change they make (``updated``).  Defaults and results are PyTorch's.  Values are exchanged through ``Tensor.assign``, so that a sweep over
 lines recorded before the step is refused.
 """
 
@@ -9,13 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..tape import Tensor, describe
 
 Slots = dict[str, np.ndarray]
+
+# What an ``Update`` describes: whoever replaces one of these has another update.
+_DESCRIBED = frozenset(["step", "updated", "slots"])
+
+
+class Update(NamedTuple):
+    """An optimiser's update in one step as plain data, for whoever makes it elsewhere (see the methods for the formulas).
+
+    ``kind`` is the formula, ``numbers`` what stands in it in this step, ``slots`` the arrays it changes, in its order.
+    """
+
+    kind: str
+    numbers: tuple[float, ...]
+    slots: tuple[str, ...] = ()
 
 
 class Optimizer:
@@ -36,6 +50,21 @@ class Optimizer:
     def slots(self, p: Tensor) -> Slots:
         """The arrays kept for a parameter, as they are before the first step."""
         return {}
+
+    def update(self, step: int) -> Update | None:
+        """The kind of update and its numbers in step number ``step`` (from 1); None: ``updated`` alone knows."""
+        return None
+
+    def described(self, step: int) -> Update | None:
+        """``update(step)``, or None where a subclass (or this object) has replaced what that describes."""
+        if not _DESCRIBED.isdisjoint(vars(self)):
+            return None
+        for kind in type(self).__mro__:
+            if "update" in vars(kind):
+                return self.update(step)
+            if not _DESCRIBED.isdisjoint(vars(kind)):
+                return None
+        return None
 
     def updated(self, value: np.ndarray, g: np.ndarray, state: Slots, step: int) -> np.ndarray:
         """The parameter's new value for gradient ``g`` in step number ``step`` (from 1); ``state`` is changed in place."""
