@@ -31,7 +31,7 @@ CASES = [(n, s) for n, s in CASES if not s.get("nesterov") or (s["momentum"] and
 def steps_of(optimizer_of, by_machine):
     """The parameter and the state after each of some steps of a small regression; the rate changes on the way."""
     rng = np.random.default_rng(0)
-    x, w = rng.normal(size=(32, 7)), nn.Parameter(rng.normal(size=(7, 3)))
+    x, w = rng.normal(size=(32, 7)), nn.Parameter(rng.normal(size=(7, 3)), dtype=np.float64)
     optimizer = optimizer_of([w])
     program = compile(lambda x: ((x @ w) ** 2).mean())
     seen = []
