@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..shapes import Shape, broadcast_axes, spanned
-from .elements import Array, zeros
+from .fractions import Array, zeros
 from .memory import memory_order, zeros_as
 
 Key = Any
