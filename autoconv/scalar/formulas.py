@@ -104,7 +104,11 @@ def slopes(
 
 
 def _by_order(less: float, tie: float, more: float) -> Expression:
-    """One of three numbers, as a < b, a = b or a > b."""
+    """One of three numbers, as a < b, a = b or a > b; a NaN wins over a number."""
+    if tie == more:
+        return parsed(f"{more} if a >= b or a != a else {less}")
+    if tie == less:
+        return parsed(f"{less} if b >= a or b != b else {more}")
     return parsed(f"{more} if order(a, b) > 0.0 else {less} if order(a, b) < 0.0 else {tie}")
 
 
@@ -187,8 +191,8 @@ def reads(x: Expression) -> set[str]:
 
 
 def filled(made: Formula, **given: str) -> Formula:
-    """A formula with other names for its operands."""
-    names = {name: ast.Name(other) for name, other in given.items()}
+    """A formula with other names (or a number) for its operands."""
+    names = {name: parsed(other) for name, other in given.items()}
     return Formula(_Filled(names).visit(_copy(made.value)), tuple(_Filled(names).visit(_copy(x)) for x in made.slopes))
 
 

@@ -2,7 +2,8 @@
 
 The flat tape of the recording becomes a list of steps on registers for the compiled extension (``native/replay.c``): one
 input runs in double precision, many run side by side in vector lanes, in float64 or float32.  Without the extension the
-rows of the table run in NumPy, level by level, on all inputs at once.
+rows of the table run in NumPy, level by level, on all inputs at once; so does a program with a row that the extension has no
+rule for.
 """
 
 from __future__ import annotations
@@ -18,15 +19,19 @@ from . import recording
 from .blocks import CONSTANT, Array
 from .expand import expand
 from .floors import KINDS, Scalar, native
-from .rules import ADD, DIV, MAX_FIRST, MUL, OPERATIONS, POWER, SUB
+from .header import FORMS
+from .rules import ADD, CODES, COMPILED, MAX_FIRST, MUL, OPERATIONS, SUB
 from .tape import FlatTape, slopes
 
-# Steps of native/replay.c that have a number as operand.
-ADD_NUMBER, FROM_NUMBER, MUL_NUMBER, DIV_NUMBER, INTO_NUMBER, SQUARE, RELU, POWER_NUMBER = range(
-    len(OPERATIONS), len(OPERATIONS) + 8
+# Steps of native/replay.c that have a number as operand (in a program that the extension runs, no row has these codes).
+STEPS = {form: COMPILED + k for k, form in enumerate(FORMS)}
+ADD_NUMBER, MUL_NUMBER, SQUARE, RELU = [STEPS[form] for form in ("ADD_NUMBER", "MUL_NUMBER", "SQUARE", "RELU")]
+NUMBER_RIGHT, NUMBER_LEFT = (
+    {CODES[row]: STEPS[form] for form, (row, side) in FORMS.items() if side == which} for which in ("right", "left")
 )
-NUMBER_RIGHT = {ADD: ADD_NUMBER, SUB: ADD_NUMBER, MUL: MUL_NUMBER, DIV: DIV_NUMBER, POWER: POWER_NUMBER}
-NUMBER_LEFT = {ADD: ADD_NUMBER, SUB: FROM_NUMBER, MUL: MUL_NUMBER, DIV: INTO_NUMBER}
+NUMBER_RIGHT |= {SUB: ADD_NUMBER}  # x - c = x + (-c)
+NUMBER_LEFT |= {ADD: ADD_NUMBER, MUL: MUL_NUMBER}
+POWER_NUMBER = STEPS["POWER_NUMBER"]
 
 DOUBLE, SINGLE = np.dtype(np.float64), np.dtype(np.float32)
 
@@ -72,7 +77,9 @@ class ScalarProgram:
         shared = {i: flat.leaves[i] for i in leaves if i not in columns}
         self.outside = list(shared.values())
         self.count = flat.count
-        self._run: Any = (_Compiled if native() else _Levels)(flat, self.n_inputs, columns, shared)
+        known = bool((np.isin(flat.operation, range(COMPILED, len(OPERATIONS)), invert=True)).all())
+        self.compiled = native() is not None and known
+        self._run: Any = (_Compiled if self.compiled else _Levels)(flat, self.n_inputs, columns, shared)
 
     def __call__(self, xs: Any) -> Any:
         """f at xs, or at each row of xs.  Raises ValueError for another number of inputs."""
