@@ -175,7 +175,8 @@ def _c(x: Expression) -> str:
         case ast.BinOp(left=left, op=op, right=right) | ast.Compare(left=left, ops=[op], comparators=[right]):
             return f"({_c(left)} {_C_WORDS[type(op)]} {_c(right)})"
         case ast.BoolOp(op=op, values=values):
-            return f"({f' {_C_WORDS[type(op)]} '.join(map(_c, values))})"
+            open_ = [x for x in values if any(isinstance(part, ast.Name) for part in ast.walk(x))]  # 0 != 0 is settled
+            return f"({f' {_C_WORDS[type(op)]} '.join(map(_c, open_))})" if len(open_) > 1 else _c(open_[0])
         case ast.IfExp(test=test, body=body, orelse=orelse):
             return f"({_c(test)} ? {_c(body)} : {_c(orelse)})"
         case ast.Call(func=ast.Name(id="order"), args=args):

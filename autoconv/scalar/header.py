@@ -102,6 +102,9 @@ def _rule(name: str, row: Formula) -> str:
 
 def _passed(to: str, slope: Expression) -> str:
     text = in_c(slope)
+    if isinstance(slope, ast.IfExp) and (in_c(slope.body), in_c(slope.orelse)) in (("1", "0"), ("0", "1")):
+        chosen, other = ("D" if x == "1" else "0" for x in (in_c(slope.body), in_c(slope.orelse)))
+        return f"PASS_WHERE({to}, {in_c(slope.test)}, {chosen}, {other})"
     return {"1": f"PASS_ON({to}, +)", "-1": f"PASS_ON({to}, -)"}.get(text, f"PASS({to}, {text})")
 
 

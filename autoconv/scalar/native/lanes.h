@@ -12,6 +12,8 @@
 #define PASS(operand, slope) EACH { T t = d[l] * (slope); operand[l] += d[l] != 0 ? t : 0; }
 #define ORDER(x, y) (((x) > (y)) - ((x) < (y)) + ((x) != (x)) - ((y) != (y)))
 #define PASS_ON(operand, sign) EACH { operand[l] = operand[l] sign d[l]; } /* a slope of 1 or -1 */
+#define PASS_WHERE(operand, condition, one, other) EACH { operand[l] += (condition) ? one : other; } /* a slope of 1 or 0 */
+#define D d[l]
 #define A a[l]
 #define B b[l]
 #define Y y[l]
@@ -82,6 +84,8 @@ static TARGET void NAME(run)(const Program *p, Run *run, void *workspace) {
 #undef PASS
 #undef ORDER
 #undef PASS_ON
+#undef PASS_WHERE
+#undef D
 #undef A
 #undef B
 #undef Y

@@ -57,7 +57,7 @@ enum {
     case INTO_NUMBER: VALUE(C / A); \
     case POWER_NUMBER: VALUE(F(pow)(A, C)); \
     case SQUARE: VALUE(A * A); \
-    case RELU: VALUE(((0 >= A) || (0 != 0)) ? 0 : A);
+    case RELU: VALUE((0 >= A) ? 0 : A);
 #define BACKWARD \
     case ADD: PASS_ON(ga, +) PASS_ON(gb, +) break; \
     case SUB: PASS_ON(ga, +) PASS_ON(gb, -) break; \
@@ -73,9 +73,9 @@ enum {
     case SIN: PASS(ga, F(cos)(A)) break; \
     case COS: PASS(ga, -F(sin)(A)) break; \
     case MAXIMUM: PASS(ga, (ORDER(A, B) > 0) ? 1 : ((ORDER(A, B) < 0) ? 0 : (T)0.5)) PASS(gb, (ORDER(A, B) > 0) ? 0 : ((ORDER(A, B) < 0) ? 1 : (T)0.5)) break; \
-    case MAXIMUM_FIRST: PASS(ga, ((A >= B) || (A != A)) ? 1 : 0) PASS(gb, ((A >= B) || (A != A)) ? 0 : 1) break; \
+    case MAXIMUM_FIRST: PASS_WHERE(ga, (A >= B) || (A != A), D, 0) PASS_WHERE(gb, (A >= B) || (A != A), 0, D) break; \
     case MINIMUM: PASS(ga, (ORDER(A, B) > 0) ? 0 : ((ORDER(A, B) < 0) ? 1 : (T)0.5)) PASS(gb, (ORDER(A, B) > 0) ? 1 : ((ORDER(A, B) < 0) ? 0 : (T)0.5)) break; \
-    case MINIMUM_FIRST: PASS(ga, ((B >= A) || (B != B)) ? 1 : 0) PASS(gb, ((B >= A) || (B != B)) ? 0 : 1) break; \
+    case MINIMUM_FIRST: PASS_WHERE(ga, (B >= A) || (B != B), D, 0) PASS_WHERE(gb, (B >= A) || (B != B), 0, D) break; \
     case ADD_NUMBER: PASS_ON(ga, +) break; \
     case FROM_NUMBER: PASS_ON(ga, -) break; \
     case MUL_NUMBER: PASS(ga, C) break; \
@@ -83,7 +83,7 @@ enum {
     case INTO_NUMBER: PASS(ga, -Y / A) break; \
     case POWER_NUMBER: PASS(ga, C * F(pow)(A, (C == 0) ? 1 : (C - 1))) break; \
     case SQUARE: PASS(ga, A + A) break; \
-    case RELU: PASS(ga, ((0 >= A) || (0 != 0)) ? 0 : 1) break;
+    case RELU: PASS_WHERE(ga, 0 >= A, 0, D) break;
 
 /* which values the way back needs: bit 0 the first operand, bit 1 the second, bit 2 the result */
 #define NEEDED_BACK \
