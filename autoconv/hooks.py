@@ -1,8 +1,8 @@
 """What a recording that is to be replayed has to know besides its lines.
 
-A replay repeats the lines on new inputs; it does not call the function again.  So whoever looks at numbers, checks them,
-keeps something of them or draws random ones says so here, and a ``Watcher`` (of ``ac.compile``) can take it into account.
-Without a watcher each of these does the plain thing at once.
+A replay repeats the lines on new inputs; it does not call the function again.  So whoever looks at numbers, checks
+them, keeps something of them or draws random ones says so here, and a ``Watcher`` (of ``ac.compile``) can take it into
+account. Without a watcher each of these does the plain thing at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy as np
 
 
 class Recorded:
-    """What a recording consists of: a value with a line behind it.  The one kind is ``Tensor``, which stands above this file."""
+    """What a recording consists of: a value with a line behind it.  The one kind is ``Tensor``, which stands above
+    this file."""
 
     __slots__ = ("_value",)
     _value: np.ndarray
@@ -61,8 +62,8 @@ def check(test: Callable[[np.ndarray], None], x: Any) -> None:
 def observe(told: Callable[..., None], *lines: Any) -> None:
     """Call ``told`` with the values of ``lines`` (arrays): at once, and after every replay.
 
-    For what a layer keeps from the numbers that pass through it, as running means, without looking at them itself.  What
-    ``told`` changes is read by ``keep``, or not at all.
+    For what a layer keeps from the numbers that pass through it, as running means, without looking at them itself.
+    What ``told`` changes is read by ``keep``, or not at all.
     """
     if not all(isinstance(x, Recorded) for x in lines):
         told(*[x._value if isinstance(x, Recorded) else x for x in lines])

@@ -1,8 +1,9 @@
 """THE TABLE: every primitive is one row, and Tensor's operators are bound to the rows.
 
-A row gives name, forward (NumPy), one vjp per operand written in other primitives, LaTeX formula, traits where it differs
-from its group (``Primitive.TRAITS``), and a point to test it on.  A rule is ``lambda g, y, *operands, **params``: g the cotangent of the output, y the output.  Rules speak only
-primitives and operators, so the sweep of a tape is a tape, and on plain arrays the same rules run without recording.
+A row gives name, forward (NumPy), one vjp per operand written in other primitives, LaTeX formula, traits where it
+differs from its group (``Primitive.TRAITS``), and a point to test it on.  A rule is ``lambda g, y, *operands,
+**params``: g the cotangent of the output, y the output.  Rules speak only primitives and operators, so the sweep of a
+tape is a tape, and on plain arrays the same rules run without recording.
 
 Four groups: *arithmetic* (one scalar operation per element; operands are first broadcast and cast, by lines of their
 own), *wiring* (who reads whom; linear, in adjoint pairs), *sum*, and *contract* (multiply and sum over named axes).
@@ -156,7 +157,8 @@ def _apart(x: Any, y: Any, ties: str = "split") -> Any:
     return order(x, y), 0
 
 def _greatest(x: Any, y: Any) -> Any:
-    """log(e^x + e^y), shifted by the larger of the two so that nothing overflows; the shift cancels in every derivative."""
+    """log(e^x + e^y), shifted by the larger of the two so that nothing overflows; the shift cancels in every
+    derivative."""
     m = stop_gradient(maximum(x, y))
     return m + log(exp(x - m) + exp(y - m))
 

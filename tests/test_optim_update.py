@@ -1,4 +1,5 @@
-"""One description of an update: NumPy calculates with its numbers, and the machine makes the kinds it knows from them."""
+"""One description of an update: NumPy calculates with its numbers, and the machine makes the kinds it knows from
+them."""
 
 import itertools
 

@@ -1,4 +1,5 @@
-"""A row of the table is all that a primitive needs: every arithmetic row in every exit, and a row that nobody has seen before."""
+"""A row of the table is all that a primitive needs: every arithmetic row in every exit, and a row that nobody has seen
+before."""
 
 import os
 import shutil
@@ -38,7 +39,9 @@ def check_compiled(row, function):
     """Values, and gradients where there are some, as eager ones; and no note that the machine was left out."""
     operands, params = example(row)
     numbers = [k for k, x in enumerate(operands) if x.dtype.kind == "f"]
-    f = lambda *xs: function(row(*[xs[numbers.index(k)] if k in numbers else x for k, x in enumerate(operands)], **params))
+    f = lambda *xs: function(
+        row(*[xs[numbers.index(k)] if k in numbers else x for k, x in enumerate(operands)], **params)
+    )
     program, xs = compile(f), [operands[k] for k in numbers]
     expected = f(*map(ac.tensor, xs))
     for _ in range(2):
@@ -149,7 +152,8 @@ def test_a_forgotten_derivative_is_named(row):
 
 NEW_ROWS = r"""
 sinh = arithmetic("sinh", np.sinh, (lambda g, y, a: g * (exp(a) + exp(-a)) / 2,), r"\sinh {0}", "irrational")
-hypot = arithmetic("hypot", np.hypot, (lambda g, y, a, b: g * a / y, lambda g, y, a, b: g * b / y), r"\operatorname{{hypot}}({0}, {1})", "irrational", low=0.5)
+hypot = arithmetic("hypot", np.hypot, (lambda g, y, a, b: g * a / y, lambda g, y, a, b: g * b / y),
+                   r"\operatorname{{hypot}}({0}, {1})", "irrational", low=0.5)
 """
 USE = """
 import math
@@ -203,6 +207,8 @@ def with_new_rows(tmp_path_factory):
 @pytest.mark.parametrize("native", ["0", "1"])
 def test_a_new_row_works_everywhere_without_another_edit(native, with_new_rows):
     environment = {**os.environ, "AUTOCONV_NATIVE": native, "PYTHONPATH": str(with_new_rows)}
-    run = subprocess.run([sys.executable, "-c", USE], env=environment, cwd=with_new_rows, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", USE], env=environment, cwd=with_new_rows, capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stderr
     assert "sinh" in run.stdout

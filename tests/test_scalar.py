@@ -23,9 +23,8 @@ import pytest
 
 import autoconv as ac
 from autoconv.primitives import TABLE
-from autoconv.scalar import Scalar, expand, floor, floors, recording, scalar
+from autoconv.scalar import Scalar, expand, floor, floors, header, recording, scalar
 from autoconv.scalar.recording import Segment
-from autoconv.scalar import header
 from autoconv.scalar.rules import CODES, OPERATIONS, apply
 
 

@@ -1,8 +1,8 @@
 """What the table's rows do to a plain array, where NumPy has no function for it, and how arrays are gone through fast.
 
-fractions (exact zeros and casts), order (maximum, sign, which is the greater), special (erf), wiring (windows, overlap-add,
-scatter), contraction; memory (the order of axes in memory), rules (derivative rules on large arrays).  NumPy functions only;
-they work for every dtype, exact fractions included.
+fractions (exact zeros and casts), order (maximum, sign, which is the greater), special (erf), wiring (windows,
+overlap-add, scatter), contraction; memory (the order of axes in memory), rules (derivative rules on large arrays).
+NumPy functions only; they work for every dtype, exact fractions included.
 """
 
 from .contraction import contract
@@ -14,6 +14,6 @@ from .special import erf
 from .wiring import crop, overlap_add, pad, scatter, scatter_add, sum_to, windows
 
 __all__ = [
-    "cases", "cast", "contract", "crop", "elementwise", "erf", "exact", "extreme", "order", "ordered_as", "overlap_add", "pad",
-    "scatter", "scatter_add", "sign", "sum_to", "windows", "zeros",
+    "cases", "cast", "contract", "crop", "elementwise", "erf", "exact", "extreme", "order", "ordered_as", "overlap_add",
+    "pad", "scatter", "scatter_add", "sign", "sum_to", "windows", "zeros",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 """The row ``contract``: multiply and sum over named axes, as a (batched) GEMM on operands in the layout that they have.
 
-An operand whose strides are those of a matrix is handed to BLAS as it is; any other (the windows of a convolution, whose
-elements overlap in memory) is packed tile by tile.
+An operand whose strides are those of a matrix is handed to BLAS as it is; any other (the windows of a convolution,
+whose elements overlap in memory) is packed tile by tile.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def contract(a: Array, b: Array, spec: str) -> Array:
     """Multiply and sum over the letters of ``spec`` that the result does not have, by matrix products.
 
     Letters are sorted into batch (a, b and result), summed (a and b) and free (one operand and the result); then
-    result[batch, free_a, free_b] = sum_k a[batch, free_a, k] * b[batch, k, free_b].  The larger operand, called a, is read
-    in its own memory order; where it has to be packed (windows), that is done tile by tile, for many thin images position
-    by position (``by_position``).
+    result[batch, free_a, free_b] = sum_k a[batch, free_a, k] * b[batch, k, free_b].  The larger operand, called a, is
+    read in its own memory order; where it has to be packed (windows), that is done tile by tile, for many thin images
+    position by position (``by_position``).
     """
     if b.size > a.size:
         return contract(b, a, swapped(spec))
@@ -62,11 +62,12 @@ def contract(a: Array, b: Array, spec: str) -> Array:
 
 
 def by_position(a: Array, b: Array, plan: GemmAxes, slide: Slide) -> Array:
-    """``contract`` of windows by one GEMM for each of their positions along an axis, with fewer elements packed than im2col.
+    """``contract`` of windows by one GEMM for each of their positions along an axis, with fewer elements packed than
+    im2col.
 
-    Tap i of the window at position y reads image row h = y s + i.  What the windows read in a row is packed once, for the
-    other taps and channels (k) and the other positions (n): packed[h, k, n].  The windows of one y are then the matrix
-    [(i, k), n] without another copy, since row follows row; the matrices of neighbouring y overlap.
+    Tap i of the window at position y reads image row h = y s + i.  What the windows read in a row is packed once, for
+    the other taps and channels (k) and the other positions (n): packed[h, k, n].  The windows of one y are then the
+    matrix [(i, k), n] without another copy, since row follows row; the matrices of neighbouring y overlap.
     """
     step, line = slide.step, a.transpose([slide.place, slide.tap, *slide.others])
     positions, taps, *rest = line.shape
@@ -174,8 +175,8 @@ def gemm_axes(spec: str, shape_a: Shape, strides_a: Shape, shape_b: Shape, strid
 def sliding(
     letters: str, shape: Shape, strides: Shape, order: list[str], free: list[str], summed: list[str], columns: int
 ) -> Slide | None:
-    """The ``Slide`` of an operand that is windows with positions (or images) innermost; None if it is not, or if its GEMMs
-    would be too small.
+    """The ``Slide`` of an operand that is windows with positions (or images) innermost; None if it is not, or if its
+    GEMMs would be too small.
 
     A tap and its positions walk through the same elements, the positions by ``step`` taps at a time.
     """
@@ -208,7 +209,8 @@ def matrices(x: Array, batch: int, rows: int) -> Array:
 
 
 def is_matrix(x: Array, batch: int, rows: int) -> bool:
-    """Whether x has the strides of (a batch of) matrices as BLAS takes them: one of the two is 1 element, nothing overlaps."""
+    """Whether x has the strides of (a batch of) matrices as BLAS takes them: one of the two is 1 element, nothing
+    overlaps."""
     of_rows, of_columns = common_stride(x, range(batch, batch + rows)), common_stride(x, range(batch + rows, x.ndim))
     if of_rows is None or of_columns is None:
         return False

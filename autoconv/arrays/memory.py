@@ -20,10 +20,11 @@ _TRIM_THRESHOLD = -1  # in malloc.h of the GNU C library
 
 
 def _keep_freed_pages() -> None:
-    """Have the C library keep the pages of freed arrays for the next: a step of training would fetch thousands of them anew.
+    """Have the C library keep the pages of freed arrays for the next: a step of training would fetch thousands of them
+    anew.
 
-    Having seen one large array come and go (it is never touched), it takes arrays up to that size from its heap; how much of
-    that it keeps is a setting of the GNU C library (mallopt), which others do without.
+    Having seen one large array come and go (it is never touched), it takes arrays up to that size from its heap; how
+    much of that it keeps is a setting of the GNU C library (mallopt), which others do without.
     """
     np.empty(31 << 20, np.uint8)
     if sys.platform == "linux":
@@ -48,7 +49,8 @@ def by_stride(shape: Shape, strides: Shape) -> list[int]:
 
 
 def ordered_as(g: Array, x: Array) -> Array:
-    """g, copied if x is stored without gaps in another order of its axes: what is computed from both then runs through both alike."""
+    """g, copied if x is stored without gaps in another order of its axes: what is computed from both then runs through
+    both alike."""
     if x.ndim < 2 or g.strides == x.strides or 0 in g.strides:
         return g
     order = memory_order(x)

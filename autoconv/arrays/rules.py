@@ -1,8 +1,8 @@
 """A derivative rule made of several elementwise operations, on large arrays: each number is loaded once.
 
 A rule maps a cotangent and the operands to one cotangent for each operand.  It is run block by block, so that what it
-computes in between stays in the cache; one that depends only on the order of its two operands is not run at all: it is the
-cotangent times one of three numbers.
+computes in between stays in the cache; one that depends only on the order of its two operands is not run at all: it is
+the cotangent times one of three numbers.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ Cases = tuple[float, float, float]  # numbers for x < y, x = y and x > y
 def elementwise(rule: Rule, count: int, g: Array, *operands: Array, by_order: bool = False) -> list[Array]:
     """The ``count`` results of an elementwise rule; ``by_order``: it depends on the order of its two operands alone."""
     if by_order:
-        return times_cases(g, *operands, slopes=cases(rule))
+        x, y = operands
+        return times_cases(g, x, y, cases(rule))
     return in_blocks(rule, count, g, *operands)
 
 
 @cache
 def cases(rule: Rule) -> list[Cases]:
     """What a rule that depends on the order of x and y alone multiplies a cotangent with, for each of its results."""
-    return [tuple(slope.tolist()) for slope in rule(np.ones(3), np.array([-1.0, 0.0, 1.0]), np.zeros(3))]  # type: ignore[misc]
+    return [tuple(slope.tolist()) for slope in rule(np.ones(3), np.array([-1.0, 0.0, 1.0]), np.zeros(3))]
 
 
 TRUE_IN = {  # the cases in which a comparison is true
@@ -68,7 +69,8 @@ def times_cases(g: Array, x: Array, y: Array, slopes: Sequence[Cases]) -> list[A
 
 
 def in_blocks(f: Callable[..., Sequence[Array]], count: int, *xs: Array) -> list[Array]:
-    """The ``count`` results of f, which works element by element, block by block: what it computes in between stays in the cache."""
+    """The ``count`` results of f, which works element by element, block by block: what it computes in between stays in
+    the cache."""
     if xs[-1].size <= BLOCK:  # (of a calculation with one exact fraction, some are Fractions)
         return list(f(*xs))
     reads, writes = [["readonly"]] * len(xs), [["writeonly", "allocate"]] * count

@@ -1,6 +1,7 @@
 """Optimisers and learning-rate schedules.
 
-optimizer (what all share, and Update: a step as plain data), methods (SGD, Adam, AdamW, RMSprop, Adagrad), schedule (StepLR, CosineLR).
+optimizer (what all share, and Update: a step as plain data), methods (SGD, Adam, AdamW, RMSprop, Adagrad), schedule
+(StepLR, CosineLR).
 """
 
 from .methods import SGD, Adagrad, Adam, AdamW, RMSprop

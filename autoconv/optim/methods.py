@@ -1,7 +1,7 @@
 """The optimisers: SGD, Adam, AdamW, RMSprop, Adagrad, with PyTorch's defaults and results.
 
-In the formulas p is the parameter, g its gradient, t the number of the step, from 1.  ``update`` gives the numbers of step t;
-``updated`` calculates with these, and so does the machine, so both make the same step.
+In the formulas p is the parameter, g its gradient, t the number of the step, from 1.  ``update`` gives the numbers of
+step t; ``updated`` calculates with these, and so does the machine, so both make the same step.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class SGD(Optimizer):
         return {"momentum_buffer": np.zeros_like(p.value)} if self.momentum else {}
 
     def update(self, step: int) -> Update:
-        """"sgd": rate, decay, momentum, the share of d that enters b, and whether to look ahead (0 or 1)."""
+        """Kind sgd: rate, decay, momentum, the share of d that enters b, and whether to look ahead (0 or 1)."""
         share = 1.0 if step == 1 else 1 - self.dampening
         numbers = (self.lr, self.weight_decay, self.momentum, share, float(self.nesterov))
         return Update("sgd", numbers, ("momentum_buffer",) if self.momentum else ())
@@ -66,8 +66,8 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """p -= lr * m' / (sqrt(v') + eps), with running means m of d and v of d^2 and m' = m / (1 - beta1^t), v' = v / (1 - beta2^t);
-    d = g + weight_decay * p (Kingma and Ba, 2015)."""
+    """p -= lr * m' / (sqrt(v') + eps), with running means m of d and v of d^2 and m' = m / (1 - beta1^t), v' = v / (1 -
+    beta2^t); d = g + weight_decay * p (Kingma and Ba, 2015)."""
 
     settings = ("lr", "betas", "eps", "weight_decay")
     decoupled = False
@@ -89,7 +89,7 @@ class Adam(Optimizer):
         return {"exp_avg": np.zeros_like(p.value), "exp_avg_sq": np.zeros_like(p.value)}
 
     def update(self, step: int) -> Update:
-        """"adam": lr / (1 - beta1^t), decay in d, the betas, sqrt(1 - beta2^t), eps, and the decay of p itself."""
+        """Kind adam: lr / (1 - beta1^t), decay in d, the betas, sqrt(1 - beta2^t), eps, and the decay of p itself."""
         beta1, beta2 = self.betas
         inside, outside = (0.0, self.lr * self.weight_decay) if self.decoupled else (self.weight_decay, 0.0)
         numbers = (self.lr / (1 - beta1**step), inside, beta1, beta2, (1 - beta2**step) ** 0.5, self.eps, outside)
@@ -107,7 +107,8 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam whose weight decay is no part of the gradient: p *= 1 - lr * weight_decay first (Loshchilov and Hutter, 2019)."""
+    """Adam whose weight decay is no part of the gradient: p *= 1 - lr * weight_decay first (Loshchilov and Hutter,
+    2019)."""
 
     decoupled = True
 
@@ -123,8 +124,8 @@ class AdamW(Adam):
 
 
 class RMSprop(Optimizer):
-    """p -= lr * b, b = momentum * b + d / (sqrt(v) + eps), v a running mean of d^2 (centered: less the square of that of d);
-    d = g + weight_decay * p (Hinton, lecture 6e, 2012)."""
+    """p -= lr * b, b = momentum * b + d / (sqrt(v) + eps), v a running mean of d^2 (centered: less the square of that
+    of d); d = g + weight_decay * p (Hinton, lecture 6e, 2012)."""
 
     settings = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered")
     alpha: float
@@ -154,7 +155,7 @@ class RMSprop(Optimizer):
         return ("square_avg", *["grad_avg"] * self.centered, *["momentum_buffer"] * bool(self.momentum))
 
     def update(self, step: int) -> Update:
-        """"rmsprop": rate, decay, alpha, eps, momentum, and whether to centre (0 or 1)."""
+        """Kind rmsprop: rate, decay, alpha, eps, momentum, and whether to centre (0 or 1)."""
         numbers = (self.lr, self.weight_decay, self.alpha, self.eps, self.momentum, float(self.centered))
         return Update("rmsprop", numbers, self._names())
 
@@ -209,7 +210,7 @@ class Adagrad(Optimizer):
         return {"sum": np.full_like(p.value, self.initial_accumulator_value)}
 
     def update(self, step: int) -> Update:
-        """"adagrad": lr / (1 + (t - 1) * lr_decay), decay, eps."""
+        """Kind adagrad: lr / (1 + (t - 1) * lr_decay), decay, eps."""
         rate = self.lr / (1 + (step - 1) * self.lr_decay)
         return Update("adagrad", (rate, self.weight_decay, self.eps), ("sum",))
 

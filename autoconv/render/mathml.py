@@ -26,8 +26,7 @@ _OPERATORS = {
 }
 _NAMES = {"infty": "∞", "top": "⊤", "square": "□", "backslash": "\\", "ell": "ℓ", "nabla": "∇"}
 _FUNCTIONS = frozenset(  # all that LaTeX knows
-    "arccos arcsin arctan arg cos cosh cot coth csc deg det dim exp gcd hom inf ker lg lim liminf limsup ln log max min "
-    "Pr sec sin sinh sup tan tanh".split())
+    ["arccos", "arcsin", "arctan", "arg", "cos", "cosh", "cot", "coth", "csc", "deg", "det", "dim", "exp", "gcd", "hom", "inf", "ker", "lg", "lim", "liminf", "limsup", "ln", "log", "max", "min", "Pr", "sec", "sin", "sinh", "sup", "tan", "tanh"])
 _BIG = {"sum": "∑", "prod": "∏"}
 _SPACES = {",": "0.17em", ":": "0.22em", ";": "0.28em", " ": "0.25em", "!": "0", "quad": "1em", "qquad": "2em"}
 _ACCENTS = {"bar": "¯", "hat": "^", "overline": "¯", "tilde": "~"}

@@ -1,7 +1,7 @@
 """The rows of the table as formulas on single numbers: value and local derivatives, in Python's words and in C's.
 
-The derivatives are not written here: the row's rule (or the one derived from its definition) is recorded on scalars with
-cotangent 1, and the lines of that tape become an expression in a, b (the operands) and y (the result).
+The derivatives are not written here: the row's rule (or the one derived from its definition) is recorded on scalars
+with cotangent 1, and the lines of that tape become an expression in a, b (the operands) and y (the result).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import numpy as np
 
 from .. import arrays
 from ..backward import derive
-from ..primitives import TABLE
 from ..tape import Primitive, Tape, Tensor, tensor
 
 Expression = ast.expr
@@ -53,7 +52,7 @@ _WORDS: dict[str, Callable[..., str]] = {
 
 def formula(primitive: Primitive, params: Mapping[str, Any]) -> Formula | None:
     """The formula of a row of one or two operands; None if some part of it has no word."""
-    operands = [ast.Name(name) for name in ("a", "b")[: primitive.arity]]
+    operands: list[Expression] = [ast.Name(name) for name in ("a", "b")[: primitive.arity]]
     value = in_words(primitive, params, operands)
     found = None if value is None else slopes(primitive, params, operands)
     return None if value is None or found is None else Formula(value, found)
@@ -117,11 +116,11 @@ def _line(line: Tensor, known: Mapping[int, Expression]) -> Expression | None:
     if line.primitive is None:
         return ast.Constant(float(line.value))
     operands = [known[id(x)] for x in line.operands]
-    numbers = [x.value if isinstance(x, ast.Constant) else None for x in operands]
+    numbers: list[Any] = [x.value if isinstance(x, ast.Constant) else None for x in operands]
     name = line.primitive.name
     if all(x is not None for x in numbers):
-        return ast.Constant(float(line.primitive.forward(*map(np.float64, numbers), **line.params)))
-    if name == "mul" and 1.0 in numbers or name == "div" and numbers[1] == 1.0:
+        return ast.Constant(float(line.primitive.forward(*[np.float64(x) for x in numbers], **line.params)))
+    if (name == "mul" and 1.0 in numbers) or (name == "div" and numbers[1] == 1.0):
         return operands[1] if numbers[0] == 1.0 else operands[0]
     if name == "mul" and -1.0 in numbers:
         return ast.UnaryOp(ast.USub(), operands[1] if numbers[0] == -1.0 else operands[0])
@@ -156,8 +155,8 @@ _C_WORDS: dict[type, str] = {
 
 
 def in_c(x: Expression) -> str:
-    """The expression in C: operands A, B (a number: C) and result Y are macros of whoever includes it, F(name) a function
-    of the number type T."""
+    """The expression in C: operands A, B (a number: C) and result Y are macros of whoever includes it, F(name) a
+    function of the number type T."""
     text = _c(x)
     return text[1:-1] if isinstance(x, ast.BinOp | ast.Compare | ast.BoolOp | ast.IfExp) and text[0] == "(" else text
 
@@ -166,8 +165,8 @@ def _c(x: Expression) -> str:
     match x:
         case ast.Name(id=name):
             return name.upper()
-        case ast.Constant(value=number):
-            return str(int(number)) if float(number).is_integer() else f"(T){number!r}"
+        case ast.Constant(value=float(number)):
+            return str(int(number)) if number.is_integer() else f"(T){number!r}"
         case ast.UnaryOp(operand=operand):
             return f"-{_c(operand)}"
         case ast.BinOp(left=left, op=ast.Pow(), right=right):

@@ -2,9 +2,9 @@
 
     python -m autoconv.scalar.header      writes the header anew
 
-The header stands in the repository, so that building the package needs neither NumPy nor the package itself; a test compares
-it with what the table gives.  It is written for Scalars (``RULES``, on doubles) and for recorded programs (``FORWARD`` and
-``BACKWARD``, on vectors); whoever includes it says what A, B, Y, C, F, T and the other capitals are.
+The header stands in the repository, so that building the package needs neither NumPy nor the package itself; a test
+compares it with what the table gives.  It is written for Scalars (``RULES``, on doubles) and for recorded programs
+(``FORWARD`` and ``BACKWARD``, on vectors); whoever includes it says what A, B, Y, C, F, T and the other capitals are.
 """
 
 from __future__ import annotations
@@ -39,6 +39,10 @@ def header() -> str:
     needed: dict[int, list[str]] = {}
     for name, row in rows.items():
         needed.setdefault(_needed(row), []).append(name)
+    first, *rest = FORMS
+    forward = [f"case {name}: VALUE({in_c(row.value)});" for name, row in rows.items()]
+    backward = [f"case {name}: {' '.join(map(_passed, ('ga', 'gb'), row.slopes))} break;" for name, row in rows.items()]
+    back = [f"{' '.join(f'case {x}:' for x in group)} return {bits};" for bits, group in sorted(needed.items())]
     names = ", ".join(f'"{OPERATIONS[code].name}"' for code in range(COMPILED))
     return "\n".join([
         "/* Made by scalar/header.py from the table in primitives.py; a test compares them.  Do not edit. */",
@@ -47,7 +51,7 @@ def header() -> str:
         "",
         "enum {",
         f"    {', '.join(['LEAF', 'OLDER', *formulas])},",
-        f"    CODES, {list(FORMS)[0]} = CODES, {', '.join(list(FORMS)[1:])}, STEPS",
+        f"    CODES, {first} = CODES, {', '.join(rest)}, STEPS",
         "};",
         "",
         f"#define NAMES {names}",
@@ -58,11 +62,11 @@ def header() -> str:
         *_macro("RULES_OF_ONE", [_rule(name, row) for name, row in formulas.items() if name not in two]),
         "",
         "/* the same on vectors, and with a number C; on the way back a cotangent is passed on to ga and gb */",
-        *_macro("FORWARD", [f"case {name}: VALUE({in_c(row.value)});" for name, row in rows.items()]),
-        *_macro("BACKWARD", [f"case {name}: {' '.join(map(_passed, ('ga', 'gb'), row.slopes))} break;" for name, row in rows.items()]),
+        *_macro("FORWARD", forward),
+        *_macro("BACKWARD", backward),
         "",
         "/* which values the way back needs: bit 0 the first operand, bit 1 the second, bit 2 the result */",
-        *_macro("NEEDED_BACK", [f"{' '.join(f'case {name}:' for name in group)} return {bits};" for bits, group in sorted(needed.items())]),
+        *_macro("NEEDED_BACK", back),
         "",
         "#endif",
         "",
@@ -87,7 +91,7 @@ def _with_number(row: str, side: str) -> Formula:
     if side == "itself":
         both = filled(known, b="a")
         return Formula(both.value, (ast.BinOp(both.slopes[0], ast.Add(), both.slopes[1]),))
-    zero = filled(filled(known, b="other", a="0"), other="a")
+    zero = filled(filled(known, b="other", a="0.0"), other="a")
     return Formula(zero.value, zero.slopes[1:])
 
 

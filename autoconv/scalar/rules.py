@@ -1,9 +1,9 @@
 """The scalar operations: a code for each, and value and local derivatives on Python floats.
 
-They are the rows of ``primitives.py``, every elementwise one of one or two operands that has a gradient, said in ``math``'s
-words (formulas.py), because a NumPy call on one number costs ten times more.  Where there are no such words, and where
-Python's arithmetic refuses (a pole, an overflow, the root of a negative number), the row itself is asked, and gives the
-limit of IEEE arithmetic: inf or nan.
+They are the rows of ``primitives.py``, every elementwise one of one or two operands that has a gradient, said in
+``math``'s words (formulas.py), because a NumPy call on one number costs ten times more.  Where there are no such
+words, and where Python's arithmetic refuses (a pole, an overflow, the root of a negative number), the row itself is
+asked, and gives the limit of IEEE arithmetic: inf or nan.
 """
 
 from __future__ import annotations
@@ -20,12 +20,34 @@ from .tape import slopes
 
 Rule = Callable[..., tuple[float, ...]]
 
-# The rows that the compiled extension has rules for (native/table.h), in the order of their codes; it asks Python for others.
-NATIVE = "add sub mul div power neg abs exp log sqrt tanh sin cos maximum minimum".split()
-_SETTINGS: dict[str, list[dict[str, Any]]] = {name: [{"ties": "split"}, {"ties": "first"}] for name in ("maximum", "minimum")}
-_OTHERS = [
-    row.name for row in TABLE.values() if row.elementwise and row.differentiable and row.arity in (1, 2) and row.name not in NATIVE
+# The rows that the compiled extension has rules for (native/table.h), by their codes; for others it asks Python.
+NATIVE = [
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "power",
+    "neg",
+    "abs",
+    "exp",
+    "log",
+    "sqrt",
+    "tanh",
+    "sin",
+    "cos",
+    "maximum",
+    "minimum",
 ]
+_OTHERS = [
+    row.name
+    for row in TABLE.values()
+    if row.elementwise and row.differentiable and row.arity in (1, 2) and row.name not in NATIVE
+]
+
+
+def _settings(name: str) -> list[dict[str, Any]]:
+    """The params that a row can have on Scalars, one code for each."""
+    return [{"ties": "split"}, {"ties": "first"}] if TABLE[name].ties else [{}]
 
 
 def _operation(name: str, params: dict[str, Any]) -> Operation:
@@ -33,8 +55,12 @@ def _operation(name: str, params: dict[str, Any]) -> Operation:
     return Operation(name, TABLE[name], params, arity, tuple(range(arity)))
 
 
-# By code: an input, a Scalar of an older segment, then the rows, each with the settings it can have here.
-OPERATIONS = [INPUT, INPUT, *[_operation(name, params) for name in (*NATIVE, *_OTHERS) for params in _SETTINGS.get(name, [{}])]]
+# By code: an input, a Scalar of an older segment, then the rows.
+OPERATIONS = [
+    INPUT,
+    INPUT,
+    *[_operation(name, params) for name in (*NATIVE, *_OTHERS) for params in _settings(name)],
+]
 LEAF, OLDER = 0, 1
 CODES = {
     operation.name + ("_first" if operation.params.get("ties") == "first" else ""): code

@@ -1,8 +1,8 @@
 """Scalar: works like a Python float and records what it did on a flat tape; ``backward()`` fills in ``grad``.
 
-The values follow IEEE arithmetic as the tensors do (1 / Scalar(0) is inf, the logarithm of 0 is -inf), and the derivatives
-at kinks are those of the table in ``primitives.py``.  Its functions (``x.exp()``, ``x.tanh()``, ``x.logaddexp(y)``, ..) are
-rows of the table, under the row's name and NumPy's, so that ``np.exp(x)`` finds them.
+The values follow IEEE arithmetic as the tensors do (1 / Scalar(0) is inf, the logarithm of 0 is -inf), and the
+derivatives at kinks are those of the table in ``primitives.py``.  Its functions (``x.exp()``, ``x.tanh()``,
+``x.logaddexp(y)``, ..) are rows of the table, under the row's name and NumPy's, so that ``np.exp(x)`` finds them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Scalar:
         number = value if value.__class__ is float else _number(value)
         if number is None:
             raise TypeError(
-                f"Scalar: {value!r} of type {type(value).__name__} is not a real number; give an int or a float, or ac.tensor an array"
+                f"Scalar: {value!r} of type {type(value).__name__} is not a real number; give an int or a float, "
+                "or ac.tensor an array"
             )
         self._v: float = number
         self._home: Segment = NOWHERE
@@ -200,7 +201,8 @@ class Scalar:
         def cos(self) -> Scalar: ...
 
     def sigmoid(self) -> Scalar:
-        """1 / (1 + e^-x), written e^(x - m) / (e^(x - m) + e^-m) with m = max(x, 0) held constant, so that nothing overflows."""
+        """1 / (1 + e^-x), written e^(x - m) / (e^(x - m) + e^-m) with m = max(x, 0) held constant, so that nothing
+        overflows."""
         if watching():  # m as a function of x holds for every input, and its own derivatives cancel
             greater = self.maximum(0.0)
             e = (self - greater).exp()
@@ -303,7 +305,8 @@ def _two(code: int, x: Scalar, y: Scalar, dx: float, dy: float, value: float) ->
 
 
 def _one(code: int, x: Scalar, dx: float, value: float, number: float = 0.0, left: bool = False) -> Scalar:
-    """Record an operation on one Scalar; ``number`` is the other operand of a binary one, on the ``left`` or the right."""
+    """Record an operation on one Scalar; ``number`` is the other operand of a binary one, on the ``left`` or the
+    right."""
     home, i = x._home, x._i
     row = home.count
     if row >= home.limit:
@@ -348,7 +351,7 @@ def methods(codes: Sequence[int], record: Callable[..., Any]) -> dict[str, Calla
         row = OPERATIONS[code].primitive
         assert row is not None
         method = _method(code, row, record)
-        found |= {name: method for name in (row.name, row.ufunc.__name__ if row.ufunc else row.name)}
+        found |= dict.fromkeys((row.name, row.ufunc.__name__ if row.ufunc else row.name), method)
     return found
 
 

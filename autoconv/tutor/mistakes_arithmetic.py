@@ -155,7 +155,9 @@ def _at_output(p: Place) -> Ways:
 )
 def _input_for_output(p: Place) -> Ways:
     primitive: Any = p.primitive
-    if not primitive.function or np.isfinite(primitive.vjps[0](1.0, np.nan, 0.5)):  # the rule does not speak of the output
+    if not primitive.function or np.isfinite(
+        primitive.vjps[0](1.0, np.nan, 0.5)
+    ):  # the rule does not speak of the output
         return {}
     return {"": lambda g: primitive.vjps[0](g, p.x, p.x)}
 

@@ -17,8 +17,6 @@ CONV_ROLES = {"n": "batch", "x": "positions", "y": "positions", "z": "positions"
 CONV_ROLES |= {"i": "window", "j": "window", "k": "window", "g": "groups"}
 
 
-
-
 class Place:
     """Operand number ``k`` of ``line``; what a rule would give for a cotangent g is ``right(g)``.
 

@@ -1,9 +1,9 @@
 """An optimiser's step as part of a native call, on the gradients that the call has just made.
 
-The optimiser describes its update (``Optimizer.described``); the machine makes those of the kinds it knows.  It writes new
-parameter arrays where somebody else holds the old ones (who still has the old numbers), else in place; it changes the
-optimiser's slots in place, or copies of them where the step may still be taken back.  Every other kind of update, and a
-gradient that NumPy finishes, is left to ``optimizer.step``.
+The optimiser describes its update (``Optimizer.described``); the machine makes those of the kinds it knows.  It writes
+new parameter arrays where somebody else holds the old ones (who still has the old numbers), else in place; it changes
+the optimiser's slots in place, or copies of them where the step may still be taken back.  Every other kind of update,
+and a gradient that NumPy finishes, is left to ``optimizer.step``.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ _NUMBERS = 8  # of an update, the last of them 0
 
 
 class Step:
-    """One step of ``optimizer``; ``done`` once the machine has made it, ``put`` then gives the parameters their new values.
+    """One step of ``optimizer``; ``done`` once the machine has made it, ``put`` then gives the parameters their new
+    values.
 
-    ``careful``: without ``put`` nothing is changed, the optimiser's slots neither; if that is for the sake of a loss that may
-    not be finite (``if_finite``), the machine may also look at it and then leave everything alone.
+    ``careful``: without ``put`` nothing is changed, the optimiser's slots neither; if that is for the sake of a loss
+    that may not be finite (``if_finite``), the machine may also look at it and then leave everything alone.
     """
 
     def __init__(self, optimizer: Any, if_finite: bool = False) -> None:
@@ -39,7 +40,8 @@ class Step:
         self.states: list[dict[str, Any]] = []
 
     def rows(self, run: NativeRun, results: dict[int, int], arrays: list[np.ndarray]) -> bytes:
-        """The machine's instructions; arrays that they need are added to ``arrays``.  Empty if the machine cannot do it.
+        """The machine's instructions; arrays that they need are added to ``arrays``.  Empty if the machine cannot do
+        it.
 
         ``results``: line -> number of its array among ``arrays``.
         """
@@ -112,7 +114,8 @@ class Step:
 
 
 def in_order(x: np.ndarray, dtype: np.dtype) -> bool:
-    """Whether the machine can take an array as it is: numbers of this dtype, in rows, where the processor wants them."""
+    """Whether the machine can take an array as it is: numbers of this dtype, in rows, where the processor wants
+    them."""
     return x.dtype == dtype and x.flags.c_contiguous and x.flags.aligned
 
 
