@@ -22,22 +22,8 @@ Rule = Callable[..., tuple[float, ...]]
 
 # The rows that the compiled extension has rules for (native/table.h), by their codes; for others it asks Python.
 NATIVE = [
-    "add",
-    "sub",
-    "mul",
-    "div",
-    "power",
-    "neg",
-    "abs",
-    "exp",
-    "log",
-    "sqrt",
-    "tanh",
-    "sin",
-    "cos",
-    "maximum",
-    "minimum",
-]
+    "add", "sub", "mul", "div", "power", "neg", "abs", "exp", "log", "sqrt", "tanh", "sin", "cos", "maximum", "minimum",
+]  # fmt: skip
 _OTHERS = [
     row.name
     for row in TABLE.values()
