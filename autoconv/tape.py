@@ -92,7 +92,7 @@ class Primitive:
 
     TRAITS: ClassVar[Mapping[str, str]] = {
         "affine": "its slopes are the same everywhere",
-        "irrational": "of a fraction it gives no fraction (exp, sqrt, ..): not defined for exact fractions, rounded as the library does",
+        "irrational": "of a fraction it gives no fraction: not defined for exact fractions, rounded as the library does",
         "masks": "it lets the cotangent through where an operand (or a sign) was chosen",
         "adds": "elements that meet in one cell are added",
         "copies": "its result never lies in the operand's memory",
