@@ -7,7 +7,7 @@ sweep over plain arrays is the same code without a tape.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -76,53 +76,42 @@ def pull(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[
     y = line if recorded else line.value
     operands: tuple[Any, ...] = line.operands if recorded else tuple([x.value for x in line.operands])
     if primitive.definition is not None:
-        if recorded or primitive.at is None:
-            rule = partial(by_definition, primitive, wanted, line.params)
-            made = rule(g, *operands) if recorded else arrays.in_blocks(rule, len(wanted), g, *operands)
-        else:
-            x, y = operands
-            made = arrays.times_cases(g, x, y, by_case(primitive, wanted, tuple(line.params.items())))
+        rule = derive(primitive, len(operands), wanted, tuple(line.params.items()))
+        on_arrays = partial(arrays.elementwise, rule, len(wanted), by_order=primitive.ties)
+        contributions = (rule if recorded else on_arrays)(g, *operands)
     elif isinstance(primitive.vjps, tuple):
-        made = [primitive.vjps[k](g, y, *operands, **line.params) for k in wanted]  # type: ignore[misc]
+        contributions = [primitive.vjps[k](g, y, *operands, **line.params) for k in wanted]  # type: ignore[misc]
     else:
         every = primitive.vjps(g, y, *operands, **line.params)
-        made = [every[k] for k in wanted]
-    return made if recorded else [arrays.ordered_as(m, operands[k]) for k, m in zip(wanted, made, strict=True)]
+        contributions = [every[k] for k in wanted]
+    if recorded:
+        return contributions
+    return [arrays.ordered_as(x, operands[k]) for k, x in zip(wanted, contributions, strict=True)]
 
 
-def by_definition(
-    primitive: Primitive, wanted: tuple[int, ...], params: Mapping[str, Any], g: Any, *operands: Any
-) -> list[Any]:
-    """The contributions of a row with a definition: the rule derived from it, where ``at`` has moved the operands."""
-    placed = primitive.at(*operands, **params) if primitive.at else operands
-    variables, numbers, derived = derive(primitive, len(operands), wanted, tuple(params.items()))
-    return list(derived.run({**numbers, **dict(zip(variables, (g, *placed), strict=True))}))
+class Derived:
+    """The rule that follows from a row's definition: recorded once on scalars, swept once, run on every shape and dtype.
 
-
-@cache
-def by_case(primitive: Primitive, wanted: tuple[int, ...], params: tuple[tuple[str, Any], ...]) -> list[arrays.Cases]:
-    """The slopes of a row that is differentiated at (order of x and y, 0): the derived rule for the orders -1, 0 and 1.
-
-    There are no other cases, so on arrays the rule is a product with one of three numbers for each operand ``wanted``.
+    ``variables`` are the cotangent, then the operands, on the tape of the cotangents of operands ``wanted``.
     """
-    variables, numbers, derived = derive(primitive, 2, wanted, params)
-    point = zip(variables, (np.ones(3), np.array([-1.0, 0.0, 1.0]), np.zeros(3)), strict=True)
-    return [tuple(slope.tolist()) for slope in derived.run({**numbers, **dict(point)})]
+
+    def __init__(
+        self, primitive: Primitive, count: int, wanted: tuple[int, ...], params: tuple[tuple[str, Any], ...]
+    ) -> None:
+        assert primitive.definition is not None
+        g, *operands = self.variables = [tensor(0.5) for _ in range(count + 1)]
+        y = primitive.definition(*operands, **dict(params))
+        self.tape = Tape(*sweep(y, [operands[k] for k in wanted], g))
+        self._numbers = {x: x.item() for x in self.tape if x.primitive is None and x.constant}
+        self._at = partial(primitive.at, **dict(params)) if primitive.at else None
+
+    def __call__(self, g: Any, *operands: Any) -> list[Any]:
+        """The contributions, where ``at`` has moved the operands."""
+        placed = self._at(*operands) if self._at else operands
+        return list(self.tape.run({**self._numbers, **dict(zip(self.variables, (g, *placed), strict=True))}))
 
 
-@cache
-def derive(
-    primitive: Primitive, count: int, wanted: tuple[int, ...], params: tuple[tuple[str, Any], ...]
-) -> tuple[list[Tensor], dict[Tensor, Any], Tape]:
-    """The rule that follows from a definition: recorded once on scalars, swept once, replayed on every shape and dtype.
-
-    Returns the variables (cotangent, then operands), the numbers that stand in the definition, and the tape of the
-    cotangents of operands ``wanted``.
-    """
-    g, *operands = (tensor(0.5) for _ in range(count + 1))
-    derived = Tape(*sweep(primitive.definition(*operands, **dict(params)), [operands[k] for k in wanted], g))  # type: ignore[misc]
-    numbers = {line: line.item() for line in derived if line.primitive is None and line.constant}
-    return [g, *operands], numbers, derived
+derive = cache(Derived)
 
 
 @renamed(seed="cotangent")

@@ -14,6 +14,14 @@ from typing import Any
 import numpy as np
 
 
+class Recorded:
+    """What a recording consists of: a value with a line behind it.  The one kind is ``Tensor``, which stands above
+    this file."""
+
+    __slots__ = ("_value",)
+    _value: np.ndarray
+
+
 class Watcher:
     """Is told what happens to Tensors while a function is recorded; this one lets everything happen."""
 
@@ -46,8 +54,8 @@ watcher: ContextVar[Watcher | None] = ContextVar("autoconv_watcher", default=Non
 def check(test: Callable[[np.ndarray], None], x: Any) -> None:
     """``test`` raises if the numbers of ``x`` (array or Tensor) are refused: now, and at every replay."""
     watching = watcher.get()
-    test(getattr(x, "_value", x))
-    if watching is not None and hasattr(x, "_value"):
+    test(x._value if isinstance(x, Recorded) else x)
+    if watching is not None and isinstance(x, Recorded):
         watching.checked(test, x)
 
 
@@ -57,8 +65,8 @@ def observe(told: Callable[..., None], *lines: Any) -> None:
     For what a layer keeps from the numbers that pass through it, as running means, without looking at them itself.
     What ``told`` changes is read by ``keep``, or not at all.
     """
-    if any(not hasattr(x, "_value") for x in lines):
-        told(*[getattr(x, "_value", x) for x in lines])
+    if not all(isinstance(x, Recorded) for x in lines):
+        told(*[x._value if isinstance(x, Recorded) else x for x in lines])
     else:
         (watcher.get() or _NOBODY).observed(told, lines)
 

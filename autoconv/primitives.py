@@ -1,8 +1,9 @@
 """THE TABLE: every primitive is one row, and Tensor's operators are bound to the rows.
 
-A row gives name, forward (NumPy), one vjp per operand written in other primitives, LaTeX formula, and a point to test it
-on.  A rule is ``lambda g, y, *operands, **params``: g the cotangent of the output, y the output.  Rules speak only
-primitives and operators, so the sweep of a tape is a tape, and on plain arrays the same rules run without recording.
+A row gives name, forward (NumPy), one vjp per operand written in other primitives, LaTeX formula, traits where it
+differs from its group (``Primitive.TRAITS``), and a point to test it on.  A rule is ``lambda g, y, *operands,
+**params``: g the cotangent of the output, y the output.  Rules speak only primitives and operators, so the sweep of a
+tape is a tape, and on plain arrays the same rules run without recording.
 
 Four groups: *arithmetic* (one scalar operation per element; operands are first broadcast and cast, by lines of their
 own), *wiring* (who reads whom; linear, in adjoint pairs), *sum*, and *contract* (multiply and sum over named axes).
@@ -100,9 +101,12 @@ def select(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:
     return (fit(condition, shape, bool), *[fit(x, shape, dtype) for x in known])
 
 
-def arithmetic(name: str, forward: Callable[..., Any], vjps: tuple[Any, ...], latex: str, **more: Any) -> Primitive:
+def arithmetic(
+    name: str, forward: Callable[..., Any], vjps: tuple[Any, ...], latex: str, traits: str = "", **more: Any
+) -> Primitive:
     domain = {k: more.pop(k) for k in ("low", "high") if k in more}
-    return row(name, forward, vjps, latex, "arithmetic", on(*[(2, 3)] * len(vjps), **domain), align=agree, **more)
+    example = on(*[(2, 3)] * len(vjps), **domain)
+    return row(name, forward, vjps, latex, "arithmetic", example, align=agree, traits=traits, **more)
 
 
 def comparison(name: str, forward: Callable[..., Any], latex: str) -> Primitive:
@@ -110,24 +114,25 @@ def comparison(name: str, forward: Callable[..., Any], latex: str) -> Primitive:
 
 
 # fmt: off
-#            name     forward       one vjp per operand                                                        latex
-add = arithmetic("add", np.add,         (lambda g, y, a, b: g,      lambda g, y, a, b: g),                     r"{0} + {1}", linear=(0, 1))
-sub = arithmetic("sub", np.subtract,    (lambda g, y, a, b: g,      lambda g, y, a, b: -g),                    r"{0} - {1}", linear=(0, 1))
+#            name     forward       one vjp per operand                                                        latex, traits
+add = arithmetic("add", np.add,         (lambda g, y, a, b: g,      lambda g, y, a, b: g),                     r"{0} + {1}", "affine", linear=(0, 1))
+sub = arithmetic("sub", np.subtract,    (lambda g, y, a, b: g,      lambda g, y, a, b: -g),                    r"{0} - {1}", "affine", linear=(0, 1))
 mul = arithmetic("mul", np.multiply,    (lambda g, y, a, b: g * b,  lambda g, y, a, b: g * a),                 r"{0} \cdot {1}", linear=(0, 1))
-div = arithmetic("div", np.divide,      (lambda g, y, a, b: g / b,  lambda g, y, a, b: -(g * y) / b),          r"\frac{{{0}}}{{{1}}}", linear=(0,), low=0.5)
-neg = arithmetic("neg", np.negative,    (lambda g, y, a: -g,),                                                 r"-{0}", linear=(0,))
-exp = arithmetic("exp", np.exp,         (lambda g, y, a: g * y,),                                              r"e^{{{0}}}")
-log = arithmetic("log", np.log,         (lambda g, y, a: g / a,),                                              r"\ln {0}", low=0.5)
-log1p = arithmetic("log1p", np.log1p,   (lambda g, y, a: g / (1 + a),),                                        r"\ln(1 + {0})", low=-0.5)
-sqrt = arithmetic("sqrt", np.sqrt,      (lambda g, y, a: g / (2 * y),),                                        r"\sqrt{{{0}}}", low=0.5)
-tanh = arithmetic("tanh", np.tanh,      (lambda g, y, a: g * (1 - y * y),),                                    r"\tanh {0}")
-sin = arithmetic("sin", np.sin,         (lambda g, y, a: g * cos(a),),                                         r"\sin {0}")
-cos = arithmetic("cos", np.cos,         (lambda g, y, a: -g * sin(a),),                                        r"\cos {0}")
-erf = arithmetic("erf", arrays.erf,     (lambda g, y, a: g * exp(-a * a) * (2 / _sqrt(pi)),),                  r"\operatorname{{erf}} {0}")
+div = arithmetic("div", np.divide,      (lambda g, y, a, b: g / b,  lambda g, y, a, b: -(g * y) / b),          r"\frac{{{0}}}{{{1}}}", linear=(0,), low=0.5, cost=0.4)
+neg = arithmetic("neg", np.negative,    (lambda g, y, a: -g,),                                                 r"-{0}", "affine", linear=(0,))
+exp = arithmetic("exp", np.exp,         (lambda g, y, a: g * y,),                                              r"e^{{{0}}}", "irrational")
+log = arithmetic("log", np.log,         (lambda g, y, a: g / a,),                                              r"\ln {0}", "irrational", low=0.5)
+expm1 = arithmetic("expm1", np.expm1,   (lambda g, y, a: g * exp(a),),                                         r"e^{{{0}}} - 1", "irrational")
+log1p = arithmetic("log1p", np.log1p,   (lambda g, y, a: g / (1 + a),),                                        r"\ln(1 + {0})", "irrational", low=-0.5)
+sqrt = arithmetic("sqrt", np.sqrt,      (lambda g, y, a: g / (2 * y),),                                        r"\sqrt{{{0}}}", "irrational", low=0.5, cost=0.4)
+tanh = arithmetic("tanh", np.tanh,      (lambda g, y, a: g * (1 - y * y),),                                    r"\tanh {0}", "irrational")
+sin = arithmetic("sin", np.sin,         (lambda g, y, a: g * cos(a),),                                         r"\sin {0}", "irrational")
+cos = arithmetic("cos", np.cos,         (lambda g, y, a: -g * sin(a),),                                        r"\cos {0}", "irrational")
+erf = arithmetic("erf", arrays.erf,     (lambda g, y, a: g * exp(-a * a) * (2 / _sqrt(pi)),),                  r"\operatorname{{erf}} {0}", "irrational")
 power = arithmetic("power", np.power,   (lambda g, y, a, b: g * b * power(a, where(equal(b, 0), 1, b - 1)),
-                                         lambda g, y, a, b: g * y * log(where(equal(a, 0), 1, a))),            r"{0}^{{{1}}}", low=0.5)
+                                         lambda g, y, a, b: g * y * log(where(equal(a, 0), 1, a))),            r"{0}^{{{1}}}", "irrational", low=0.5)
 abs_ = arithmetic("abs", lambda a, slope_at_zero=0: np.abs(a),
-                  (lambda g, y, a, slope_at_zero=0: g * sign(a, at_zero=slope_at_zero),),                      r"\left|{0}\right|", low=0.5)
+                  (lambda g, y, a, slope_at_zero=0: g * sign(a, at_zero=slope_at_zero),),                      r"\left|{0}\right|", "masks", low=0.5, ufunc=np.abs)
 sign = arithmetic("sign", arrays.sign,  (None,),                                                               r"\operatorname{{sign}} {0}")
 order = arithmetic("order", arrays.order, (None, None),                                                        r"\operatorname{{sign}}({0} - {1})")
 greater = comparison("greater", np.greater,                                                                    r"[{0} > {1}]")
@@ -138,34 +143,35 @@ equal = comparison("equal", np.equal,                                           
 not_equal = comparison("not_equal", np.not_equal,                                                              r"[{0} \ne {1}]")
 where = row("where", np.where,          (None, lambda g, y, c, a, b: where(c, g, 0),  lambda g, y, c, a, b: where(c, 0, g)),
             r"{1} \text{{ if }} {0} \text{{ else }} {2}", "arithmetic",
-            lambda rng: ([rng.random((2, 3)) < 0.5, rng.normal(size=(2, 3)), rng.normal(size=(2, 3))], {}), linear=(), align=select)
+            lambda rng: ([rng.random((2, 3)) < 0.5, rng.normal(size=(2, 3)), rng.normal(size=(2, 3))], {}), align=select, traits="masks")
 
 # ---- rows with a definition: the forward is exact, gradient, drawing and expansion are the definition's
 
 _SLOPE = {"split": 0, "first": 1}     # the slope of |x - y| at x = y; for minimum it enters with the other sign
 
-def defined(name: str, forward: Callable[..., Any], latex: str, definition: Callable[..., Any], at: Any = None, **more: Any) -> Primitive:
-    return row(name, forward, (), latex, "arithmetic", on((2, 3), (2, 3)), align=agree, definition=definition, at=at, **more)
+def defined(name: str, forward: Callable[..., Any], latex: str, definition: Callable[..., Any], traits: str, **more: Any) -> Primitive:
+    return row(name, forward, (), latex, "arithmetic", on((2, 3), (2, 3)), align=agree, definition=definition, traits=traits, **more)
 
 def _apart(x: Any, y: Any, ties: str = "split") -> Any:
     """Only the order of x and y decides the slope: (sign of x against y, 0) has it without rounding or infinities."""
     return order(x, y), 0
 
 def _greatest(x: Any, y: Any) -> Any:
-    """log(e^x + e^y), shifted by the larger of the two so that nothing overflows; the shift cancels in every derivative."""
+    """log(e^x + e^y), shifted by the larger of the two so that nothing overflows; the shift cancels in every
+    derivative."""
     m = stop_gradient(maximum(x, y))
     return m + log(exp(x - m) + exp(y - m))
 
 maximum = defined("maximum", lambda x, y, ties="split": arrays.extreme(np.maximum, x, y), r"\max({0}, {1})",
-                  lambda x, y, ties="split": (x + y + abs_(x - y, slope_at_zero=_SLOPE[ties])) / 2, at=_apart)
+                  lambda x, y, ties="split": (x + y + abs_(x - y, slope_at_zero=_SLOPE[ties])) / 2, "masks", at=_apart, ufunc=np.maximum)
 minimum = defined("minimum", lambda x, y, ties="split": arrays.extreme(np.minimum, x, y), r"\min({0}, {1})",
-                  lambda x, y, ties="split": (x + y - abs_(x - y, slope_at_zero=-_SLOPE[ties])) / 2, at=_apart)
-logaddexp = defined("logaddexp", np.logaddexp, r"\ln(e^{{{0}}} + e^{{{1}}})", _greatest)
+                  lambda x, y, ties="split": (x + y - abs_(x - y, slope_at_zero=-_SLOPE[ties])) / 2, "masks", at=_apart, ufunc=np.minimum)
+logaddexp = defined("logaddexp", np.logaddexp, r"\ln(e^{{{0}}} + e^{{{1}}})", _greatest, "irrational")
 
 # ---- wiring: no arithmetic, only who reads whom; linear, adjoints side by side
 
-def wiring(name: str, forward: Callable[..., Any], vjp: Callable[..., Any], latex: str, example: Any, rest: tuple[None, ...] = ()) -> Primitive:
-    return row(name, forward, (vjp, *rest), latex, "wiring", example, linear=(0,))
+def wiring(name: str, forward: Callable[..., Any], vjp: Callable[..., Any], latex: str, example: Any, traits: str = "", rest: tuple[None, ...] = ()) -> Primitive:
+    return row(name, forward, (vjp, *rest), latex, "wiring", example, linear=(0,), traits=traits)
 
 def _parts(g: Any, sizes: list[int], axis: int) -> list[Any]:
     """g cut along ``axis`` into parts of these sizes, each a slice that knows where it begins and ends."""
@@ -175,33 +181,33 @@ def _parts(g: Any, sizes: list[int], axis: int) -> list[Any]:
 def _indexed(*shape: int, **params: Any) -> Any:
     return lambda rng: ([rng.normal(size=shape), np.array([[2, 0], [2, 1]])], params)
 
-identity      = wiring("identity", lambda a: a,                   lambda g, y, a: g,                                     r"{0}", on((2, 3)))
+identity      = wiring("identity", lambda a: a,                   lambda g, y, a: g,                                     r"{0}", on((2, 3)), "rearranges")
 stop_gradient = row("stop_gradient", lambda a: a, (None,),                                                               r"{0}", "wiring", on((2, 3)))
-cast          = wiring("cast", arrays.cast,                       lambda g, y, a, dtype: cast(g, dtype=a.dtype),         r"{0}", on((2, 3), dtype=np.dtype(np.float64)))
-reshape       = wiring("reshape", lambda a, shape: np.reshape(a, shape), lambda g, y, a, shape: reshape(g, shape=a.shape),      r"\operatorname{{reshape}} {0}", on((2, 3), shape=(3, 2)))
-permute_dims  = wiring("permute_dims", np.transpose,              lambda g, y, a, axes: permute_dims(g, axes=tuple(map(int, np.argsort(axes)))), r"{0}^{{\top}}", on((2, 3, 1), axes=(1, 2, 0)))
-flip          = wiring("flip", np.flip,                           lambda g, y, a, axis: flip(g, axis=axis),              r"\operatorname{{flip}} {0}", on((2, 3), axis=(0, 1)))
+cast          = wiring("cast", arrays.cast,                       lambda g, y, a, dtype: cast(g, dtype=a.dtype),         r"{0}", on((2, 3), dtype=np.dtype(np.float64)), "rearranges copies")
+reshape       = wiring("reshape", lambda a, shape: np.reshape(a, shape), lambda g, y, a, shape: reshape(g, shape=a.shape),      r"\operatorname{{reshape}} {0}", on((2, 3), shape=(3, 2)), "rearranges")
+permute_dims  = wiring("permute_dims", np.transpose,              lambda g, y, a, axes: permute_dims(g, axes=tuple(map(int, np.argsort(axes)))), r"{0}^{{\top}}", on((2, 3, 1), axes=(1, 2, 0)), "rearranges")
+flip          = wiring("flip", np.flip,                           lambda g, y, a, axis: flip(g, axis=axis),              r"\operatorname{{flip}} {0}", on((2, 3), axis=(0, 1)), "rearranges")
 broadcast_to  = wiring("broadcast_to", np.broadcast_to,           lambda g, y, a, shape: sum_to(g, shape=a.shape),       r"{0}", on((2, 1), shape=(3, 2, 3)))
-sum_to        = wiring("sum_to", arrays.sum_to,                   lambda g, y, a, shape: broadcast_to(g, shape=a.shape), r"\textstyle\sum {0}", on((3, 2, 3), shape=(2, 1)))
-pad           = wiring("pad", arrays.pad,                         lambda g, y, a, width: crop(g, width=width),           r"\operatorname{{pad}} {0}", on((2, 3), width=((1, 0), (2, 1))))
+sum_to        = wiring("sum_to", arrays.sum_to,                   lambda g, y, a, shape: broadcast_to(g, shape=a.shape), r"\textstyle\sum {0}", on((3, 2, 3), shape=(2, 1)), "adds")
+pad           = wiring("pad", arrays.pad,                         lambda g, y, a, width: crop(g, width=width),           r"\operatorname{{pad}} {0}", on((2, 3), width=((1, 0), (2, 1))), "copies")
 crop          = wiring("crop", arrays.crop,                       lambda g, y, a, width: pad(g, width=width),            r"\operatorname{{crop}} {0}", on((4, 5), width=((1, 0), (2, 1))))
 index         = wiring("index", lambda a, key: a[key],            lambda g, y, a, key: scatter(g, key=key, shape=a.shape), r"{0}_{{[\,]}}", on((4, 5), key=(slice(None, None, 2), 3)))
-scatter       = wiring("scatter", arrays.scatter,                 lambda g, y, a, key, shape: index(g, key=key),         r"\operatorname{{scatter}} {0}", on((2,), key=(slice(None, None, 2), 3), shape=(4, 5)))
-take          = wiring("take", np.take,                           lambda g, y, a, i, axis: scatter_add(g, i, axis=axis, size=a.shape[axis]), r"{0}_{{{1}}}", _indexed(3, 2, axis=0), (None,))
-scatter_add   = wiring("scatter_add", arrays.scatter_add,         lambda g, y, a, i, axis, size: take(g, i, axis=axis),  r"\operatorname{{scatter}} {0}", _indexed(2, 2, 2, axis=0, size=3), (None,))
+scatter       = wiring("scatter", arrays.scatter,                 lambda g, y, a, key, shape: index(g, key=key),         r"\operatorname{{scatter}} {0}", on((2,), key=(slice(None, None, 2), 3), shape=(4, 5)), "copies")
+take          = wiring("take", np.take,                           lambda g, y, a, i, axis: scatter_add(g, i, axis=axis, size=a.shape[axis]), r"{0}_{{{1}}}", _indexed(3, 2, axis=0), "copies", (None,))
+scatter_add   = wiring("scatter_add", arrays.scatter_add,         lambda g, y, a, i, axis, size: take(g, i, axis=axis),  r"\operatorname{{scatter}} {0}", _indexed(2, 2, 2, axis=0, size=3), "adds", (None,))
 windows       = wiring("windows", arrays.windows,                 lambda g, y, a, axes, window, stride, dilation: overlap_add(g, axes=axes, size=tuple(a.shape[i] for i in axes), stride=stride, dilation=dilation),
                        r"\operatorname{{windows}} {0}", on((1, 5, 6, 2), axes=(1, 2), window=(2, 3), stride=(2, 1), dilation=(1, 2)))
 overlap_add   = wiring("overlap_add", arrays.overlap_add,         lambda g, y, a, axes, size, stride, dilation: windows(g, axes=axes, window=a.shape[axes[-1] + 1:][:len(axes)], stride=stride, dilation=dilation),
-                       r"\operatorname{{overlap\_add}} {0}", on((1, 2, 2, 2, 3, 2), axes=(1, 2), size=(5, 6), stride=(2, 1), dilation=(1, 2)))
+                       r"\operatorname{{overlap\_add}} {0}", on((1, 2, 2, 2, 3, 2), axes=(1, 2), size=(5, 6), stride=(2, 1), dilation=(1, 2)), "adds")
 concat        = row("concat", lambda *xs, axis: np.concatenate(xs, axis=axis),
                     lambda g, y, *xs, axis: _parts(g, [x.shape[axis] for x in xs], axis),
-                    r"\operatorname{{concat}} {0}", "wiring", on((2, 3), (2, 1), axis=1))
+                    r"\operatorname{{concat}} {0}", "wiring", on((2, 3), (2, 1), axis=1), traits="copies")
 
 # ---- sum and contract
 
 sum_ = row("sum", lambda a, axis, keepdims=False: np.sum(a, axis=axis, keepdims=keepdims),
            (lambda g, y, a, axis, keepdims=False: broadcast_to(reshape(g, shape=keepdims_shape(a.shape, axis)), shape=a.shape),),
-           r"\textstyle\sum {0}", "sum", on((2, 3, 2), axis=(0, 2)), linear=(0,))
+           r"\textstyle\sum {0}", "sum", on((2, 3, 2), axis=(0, 2)), linear=(0,), traits="adds")
 
 def _transposed(spec: str, k: int) -> str:
     """The contraction that pulls a cotangent back to operand k: result with the other operand, onto k's letters."""

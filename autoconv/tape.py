@@ -11,12 +11,12 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from .arrays import exact as exact
-from .hooks import watcher
+from .hooks import Recorded, watcher
 
 if TYPE_CHECKING:
     from .shapes import Ints
@@ -110,11 +110,25 @@ class Primitive:
     the row is linear.  ``align``, where there is one, first brings the operands to one shape and dtype, by recorded
     lines.  ``example(rng)`` gives operands and params to test on.
 
+    What else can be asked of a row follows from its group and its ``traits``, words of ``TRAITS`` with spaces between
+    them: so a new row is known to the executors, the tutor and the views as soon as it stands in the table.  ``ufunc``
+    is NumPy's function that computes the same, for whatever params.  ``cost`` is what recomputing an element costs,
+    where loading one costs 1; None: it is not recomputed, since nothing promises that it is rounded alike elsewhere.
+
     >>> ac.TABLE["mul"]
     <primitive mul>
     >>> ac.mul(2.0, 3.0), ac.mul.linear
     (np.float64(6.0), (0, 1))
     """
+
+    TRAITS: ClassVar[Mapping[str, str]] = {
+        "affine": "its slopes are the same everywhere",
+        "irrational": "of a fraction it gives no fraction: not defined for exact fractions, rounded as the library does",
+        "masks": "it lets the cotangent through where an operand (or a sign) was chosen",
+        "adds": "elements that meet in one cell are added",
+        "copies": "its result never lies in the operand's memory",
+        "rearranges": "its result has each element of the operand once",
+    }
 
     def __init__(
         self,
@@ -129,7 +143,13 @@ class Primitive:
         definition: Callable[..., Any] | None = None,
         at: Callable[..., Any] | None = None,
         align: Callable[..., tuple[Any, ...]] | None = None,
+        traits: str = "",
+        ufunc: np.ufunc | None = None,
+        cost: float | None = None,
     ) -> None:
+        given = set(traits.split())
+        if not given <= self.TRAITS.keys():
+            raise ValueError(f"{name}: traits={traits!r}; the words are {', '.join(self.TRAITS)}")
         self.name = name
         self.forward = forward
         self.vjps = vjps
@@ -141,6 +161,30 @@ class Primitive:
         self.at = at
         self.align = align
         self.differentiable = definition is not None or not isinstance(vjps, tuple) or any(vjps)
+        self.arity = None if callable(vjps) else len(vjps) or count_operands(definition)
+        self.affine, self.irrational, self.masks = (word in given for word in ("affine", "irrational", "masks"))
+        self.adds, self.rearranges = "adds" in given, "rearranges" in given
+        self.elementwise = group == "arithmetic"
+        self.moves = group == "wiring" and not self.adds and isinstance(vjps, tuple)
+        self.view = group == "wiring" and not self.adds and "copies" not in given
+        self.bends = self.elementwise and self.differentiable and not self.affine
+        self.function = self.irrational and self.arity == 1
+        self.ties = at is not None
+        self.ufunc = ufunc or (forward if isinstance(forward, np.ufunc) else None)
+        self.cost = 0.2 if cost is None and self.elementwise and not self.irrational else cost
+
+    arity: int | None  # number of operands; None: any
+    elementwise: bool  # one scalar operation for each element
+    affine: bool  # its slopes are the same everywhere
+    bends: bool  # differentiable and elementwise, with slopes that depend on the operands
+    irrational: bool  # of a fraction it gives no fraction
+    function: bool  # irrational and of one operand, as exp
+    masks: bool  # it lets the cotangent through where an operand was chosen
+    ties: bool  # differentiated by the order of its two operands, which may be equal
+    moves: bool  # a movement operation: an element of the result is one of the operand, or 0
+    rearranges: bool  # the result has each element of the operand once
+    adds: bool  # elements that meet in one cell are added
+    view: bool  # the result may be a view of the (first) operand
 
     def __call__(self, *operands: Any, **params: Any) -> Tensor:
         """Compute, and record a line if any operand is a Tensor; on plain arrays the result is a plain array."""
@@ -154,6 +198,14 @@ class Primitive:
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
+
+
+def count_operands(definition: Callable[..., Any] | None) -> int:
+    """How many operands a row's definition takes: its arguments, but for params, which have a default."""
+    if definition is None:
+        return 0
+    code: Any = definition.__code__
+    return int(code.co_argcount) - len(definition.__defaults__ or ())
 
 
 def record(primitive: Primitive, operands: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
@@ -178,7 +230,7 @@ def record(primitive: Primitive, operands: tuple[Any, ...], params: dict[str, An
     return Tensor(value, primitive, lines, params, around, constant=still)
 
 
-class Tensor:
+class Tensor(Recorded):
     """A value (ndarray, read-only) that remembers its line; without a primitive it is an input, parameter or constant.
 
     Make one with ``ac.tensor``.  ``value`` is the array; ``grad`` is None until ``backward()`` of something computed
@@ -195,7 +247,6 @@ class Tensor:
 
     __slots__ = (
         "__weakref__",
-        "_value",
         "constant",
         "grad",
         "name",

@@ -8,7 +8,7 @@ import pytest
 
 import autoconv as ac
 from autoconv import arrays
-from autoconv.arrays import contraction, memory, wiring
+from autoconv.arrays import contraction, memory, rules, wiring
 
 
 def laid_out(rng, shape, dtype="f8"):
@@ -31,9 +31,9 @@ def laid_out(rng, shape, dtype="f8"):
 @pytest.mark.parametrize("seed", range(300))
 def test_contract_is_einsum(seed, monkeypatch):
     rng = np.random.default_rng(seed)
-    monkeypatch.setattr(contraction, "PIECE", int(rng.choice([1, 7, 40, 1 << 18])))
-    monkeypatch.setattr(contraction, "WORTH", int(rng.choice([0, 1 << 17])))
-    contraction.sort_axes.cache_clear()
+    monkeypatch.setattr(contraction, "TILE", int(rng.choice([1, 7, 40, 1 << 18])))
+    monkeypatch.setattr(contraction, "SMALLEST_GEMM", int(rng.choice([0, 1 << 17])))
+    contraction.gemm_axes.cache_clear()
     ends = np.cumsum(rng.integers(0, 4, 4))
     letters = "".join(rng.permutation(list("abcdefghijklmnop")))
     batch, summed, free_a, free_b = (letters[i:j] for i, j in zip([0, *ends[:-1]], ends, strict=True))
@@ -52,9 +52,9 @@ def test_contract_is_einsum(seed, monkeypatch):
 @pytest.mark.parametrize(("stride", "dilation"), [((1, 1), (1, 1)), ((2, 1), (1, 2)), ((3, 2), (2, 1))])
 def test_frames_are_multiplied_position_by_position(piece, dtype, layout, stride, dilation, monkeypatch):
     """Forward and weight gradient of a convolution of many thin images; few channels in either layout."""
-    monkeypatch.setattr(contraction, "PIECE", piece)
-    monkeypatch.setattr(contraction, "WORTH", 0)
-    contraction.sort_axes.cache_clear()
+    monkeypatch.setattr(contraction, "TILE", piece)
+    monkeypatch.setattr(contraction, "SMALLEST_GEMM", 0)
+    contraction.gemm_axes.cache_clear()
     rng = np.random.default_rng(piece)
     last = layout == "channels_last"
     x = rng.integers(-4, 5, (17, 9, 8, 2) if last else (17, 2, 9, 8))
@@ -80,7 +80,7 @@ def test_frames_of_many_images_are_not_written_out():
     y = arrays.contract(frames, kernel, "nxyijc,ijco->nxyo")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert (y == 49).all() and peak < y.nbytes + 4 * contraction.PIECE + (1 << 16)
+    assert (y == 49).all() and peak < y.nbytes + 4 * contraction.TILE + (1 << 16)
 
 
 @pytest.mark.parametrize("count", [1, 3, 16, 20])
@@ -143,7 +143,7 @@ def test_a_rule_that_follows_from_a_definition_is_the_same_in_blocks(monkeypatch
     a, b = np.random.default_rng(0).normal(size=(2, 7, 9))
     x, y = ac.tensor(a), ac.tensor(b)
     whole = ac.sweep(ac.logaddexp(x, y), [x, y], cotangent=np.ones(a.shape))
-    monkeypatch.setattr(memory, "BLOCK", 5)
+    monkeypatch.setattr(rules, "BLOCK", 5)
     np.testing.assert_array_equal(ac.sweep(ac.logaddexp(x, y), [x, y], cotangent=np.ones(a.shape)), whole)
     np.testing.assert_allclose(whole[0], 1 / (1 + np.exp(b - a)))
 

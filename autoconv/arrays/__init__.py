@@ -1,15 +1,19 @@
-"""What the table's rows do to a plain array, where NumPy has no function for it.
+"""What the table's rows do to a plain array, where NumPy has no function for it, and how arrays are gone through fast.
 
-elements (exact fractions, sign, order), memory (the order of axes in memory), wiring (windows, overlap-add, scatter),
-contraction.  NumPy functions only; they work for every dtype, exact fractions included.
+fractions (exact zeros and casts), order (maximum, sign, which is the greater), special (erf), wiring (windows,
+overlap-add, scatter), contraction; memory (the order of axes in memory), rules (derivative rules on large arrays).
+NumPy functions only; they work for every dtype, exact fractions included.
 """
 
 from .contraction import contract
-from .elements import Cases, cast, erf, exact, extreme, order, sign, times_cases, zeros
-from .memory import in_blocks, ordered_as
+from .fractions import cast, exact, zeros
+from .memory import ordered_as
+from .order import extreme, order, sign
+from .rules import cases, elementwise
+from .special import erf
 from .wiring import crop, overlap_add, pad, scatter, scatter_add, sum_to, windows
 
 __all__ = [
-    "Cases", "cast", "contract", "crop", "erf", "exact", "extreme", "in_blocks", "order", "ordered_as", "overlap_add", "pad",
-    "scatter", "scatter_add", "sign", "sum_to", "times_cases", "windows", "zeros",
+    "cases", "cast", "contract", "crop", "elementwise", "erf", "exact", "extreme", "order", "ordered_as", "overlap_add",
+    "pad", "scatter", "scatter_add", "sign", "sum_to", "windows", "zeros",
 ]  # fmt: skip

@@ -1,4 +1,8 @@
-"""The row ``contract``: multiply and sum over named axes, by matrix products on operands as they lie in memory."""
+"""The row ``contract``: multiply and sum over named axes, as a (batched) GEMM on operands in the layout that they have.
+
+An operand whose strides are those of a matrix is handed to BLAS as it is; any other (the windows of a convolution,
+whose elements overlap in memory) is packed tile by tile.
+"""
 
 from __future__ import annotations
 
@@ -10,59 +14,60 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from ..shapes import Shape
-from .elements import Array
+from .fractions import Array
 from .memory import by_stride, memory_order
 
-PIECE = 1 << 18  # elements copied at a time: they stay in the cache until they are multiplied
-WORTH = 1 << 17  # multiplications: fewer are not worth a matrix product of their own
+TILE = 1 << 18  # elements packed at a time: they stay in the cache until they are multiplied
+SMALLEST_GEMM = 1 << 17  # multiplications: fewer are not worth a call of BLAS of their own
 
 
 def contract(a: Array, b: Array, spec: str) -> Array:
     """Multiply and sum over the letters of ``spec`` that the result does not have, by matrix products.
 
     Letters are sorted into batch (a, b and result), summed (a and b) and free (one operand and the result); then
-    result[batch, free_a, free_b] = sum_k a[batch, free_a, k] * b[batch, k, free_b].  The larger operand, called a, is read
-    in its own memory order; where it has to be copied (frames), it is copied and multiplied piece by piece, those of many
-    images position by position (``by_position``).
+    result[batch, free_a, free_b] = sum_k a[batch, free_a, k] * b[batch, k, free_b].  The larger operand, called a, is
+    read in its own memory order; where it has to be packed (windows), that is done tile by tile, for many thin images
+    position by position (``by_position``).
     """
     if b.size > a.size:
         return contract(b, a, swapped(spec))
-    plan = sort_axes(spec, a.shape, a.strides, b.shape, b.strides)
+    plan = gemm_axes(spec, a.shape, a.strides, b.shape, b.strides)
     if plan.slide is not None:
         return by_position(a, b, plan, plan.slide)
     batch, rows, terms = len(plan.shape), plan.rows, plan.terms
     left, right = a.transpose(plan.left), matrices(b.transpose(plan.right), batch, plan.summed)
-    turned = plan.turned  # the rows are innermost in the result, as they are in a
+    transposed = plan.transposed  # the rows are innermost in the result, as they are in a
     out = np.empty(
-        (*plan.shape, plan.columns, rows) if turned else (*plan.shape, rows, plan.columns),
+        (*plan.shape, plan.columns, rows) if transposed else (*plan.shape, rows, plan.columns),
         np.result_type(a.dtype, b.dtype),
     )
-    product_ = out.swapaxes(-1, -2) if turned else out
-    multiplied = np.matmul if terms != 1 else np.multiply  # one term: nothing is summed
-    whole = left.size <= PIECE or lies(left, batch, plan.free)
-    number = 1 if whole else left.shape[plan.cut]
-    step = 1 if whole else max(1, PIECE * number // left.size)
+    result = out.swapaxes(-1, -2) if transposed else out
+    multiply = np.matmul if terms != 1 else np.multiply  # one term: nothing is summed
+    whole = left.size <= TILE or is_matrix(left, batch, plan.free)
+    number = 1 if whole else left.shape[plan.tiled]
+    step = 1 if whole else max(1, TILE * number // left.size)
     for start in range(0, number, step):
         stop = min(start + step, number)
-        key = (*[slice(None)] * plan.cut, slice(start, stop))
-        made = matrices(left if whole else left[key], batch, plan.free)
+        key = (*[slice(None)] * plan.tiled, slice(start, stop))
+        tile = matrices(left if whole else left[key], batch, plan.free)
         if rows >= terms:
-            multiplied(made, right, out=product_[..., start * rows // number : stop * rows // number, :])
+            multiply(tile, right, out=result[..., start * rows // number : stop * rows // number, :])
         else:
             part = right[..., start * terms // number : stop * terms // number, :]
             if start:
-                product_ += np.matmul(made, part)
+                result += np.matmul(tile, part)
             else:
-                np.matmul(made, part, out=product_)
+                np.matmul(tile, part, out=result)
     return out.reshape(plan.sizes).transpose(plan.result)
 
 
-def by_position(a: Array, b: Array, plan: Sorted, slide: Slide) -> Array:
-    """``contract`` of frames by one matrix product for each of their positions along an axis, with fewer cells copied.
+def by_position(a: Array, b: Array, plan: GemmAxes, slide: Slide) -> Array:
+    """``contract`` of windows by one GEMM for each of their positions along an axis, with fewer elements packed than
+    im2col.
 
-    A window's tap i at position y reads line h = y s + i.  What the frames read in a line is copied once, for the other taps
-    and channels (k) and the other positions (n): copy[h, k, n].  There the frames of one y are a matrix [(i, k), n] as it
-    stands, since line follows line; the matrices of neighbouring y overlap.
+    Tap i of the window at position y reads image row h = y s + i.  What the windows read in a row is packed once, for
+    the other taps and channels (k) and the other positions (n): packed[h, k, n].  The windows of one y are then the
+    matrix [(i, k), n] without another copy, since row follows row; the matrices of neighbouring y overlap.
     """
     step, line = slide.step, a.transpose([slide.place, slide.tap, *slide.others])
     positions, taps, *rest = line.shape
@@ -75,19 +80,19 @@ def by_position(a: Array, b: Array, plan: Sorted, slide: Slide) -> Array:
     each = (
         step * prod(rest) + height * plan.columns * slide.summed
     )  # a position's lines, and its product where those are summed
-    at_a_time = max(1, (PIECE - (taps - step) * prod(rest)) // each)
+    at_a_time = max(1, (TILE - (taps - step) * prod(rest)) // each)
     for start in range(0, positions, at_a_time):
         stop = min(start + at_a_time, positions)
-        copy = np.ascontiguousarray(read[start * step : (stop - 1) * step + taps])
-        strides = (step * copy.strides[0], width * copy.itemsize, copy.itemsize)
-        frames = as_strided(copy, (stop - start, height, width), strides, writeable=False)
+        packed = np.ascontiguousarray(read[start * step : (stop - 1) * step + taps])
+        strides = (step * packed.strides[0], width * packed.itemsize, packed.itemsize)
+        frames = as_strided(packed, (stop - start, height, width), strides, writeable=False)
         if slide.summed:
-            made = np.sum(np.matmul(frames, right[start:stop]), axis=0).reshape(plan.sizes)
-            np.add(made, out if start else 0, out=out)
+            total = np.sum(np.matmul(frames, right[start:stop]), axis=0).reshape(plan.sizes)
+            np.add(total, out if start else 0, out=out)
         else:
             by_columns = out.reshape(plan.columns, positions, width).swapaxes(0, 1)
             np.matmul(right.T, frames, out=by_columns[start:stop])
-        del copy, frames  # before the next are made
+        del packed, frames  # before the next are packed
     return out.transpose(plan.result)
 
 
@@ -100,7 +105,7 @@ def swapped(spec: str) -> str:
 
 
 class Slide(NamedTuple):
-    """The axes of frames for ``by_position``."""
+    """The axes of windows for ``by_position``."""
 
     place: int  # the positions along which the window slides: outermost of the rows, or of the terms
     tap: int  # the window's own axis there: outermost of the terms, or of the rows
@@ -109,8 +114,8 @@ class Slide(NamedTuple):
     summed: bool  # whether the positions are the terms
 
 
-class Sorted(NamedTuple):
-    """How ``contract`` takes its operands apart: their axes in the order batch, rows, terms and batch, terms, columns."""
+class GemmAxes(NamedTuple):
+    """A contraction as a GEMM: the operands' axes in the order (batch, rows, terms) and (batch, terms, columns)."""
 
     left: list[int]
     right: list[int]
@@ -120,16 +125,16 @@ class Sorted(NamedTuple):
     rows: int
     terms: int
     columns: int
-    turned: bool  # whether rows are innermost in the result
-    cut: int  # the axis of ``left`` along which it is taken piece by piece
+    transposed: bool  # whether rows are innermost in the result
+    tiled: int  # the axis of ``left`` along which it is taken tile by tile
     sizes: list[int]  # of the product's axes
     result: list[int]  # the order of those in the result
-    slide: Slide | None  # of frames that are multiplied position by position
+    slide: Slide | None  # of windows that are multiplied position by position
 
 
 @lru_cache(maxsize=1024)
-def sort_axes(spec: str, shape_a: Shape, strides_a: Shape, shape_b: Shape, strides_b: Shape) -> Sorted:
-    """The letters of ``spec`` sorted for operands that lie so in memory, a the larger one."""
+def gemm_axes(spec: str, shape_a: Shape, strides_a: Shape, shape_b: Shape, strides_b: Shape) -> GemmAxes:
+    """The letters of ``spec`` sorted for operands of these layouts, a the larger one."""
     operands, result = spec.split("->")
     in_a, in_b = operands.split(",")
     size = dict(zip(in_a + in_b, shape_a + shape_b, strict=True))
@@ -146,11 +151,11 @@ def sort_axes(spec: str, shape_a: Shape, strides_a: Shape, shape_b: Shape, strid
         letters = free_a if slide.summed else summed
         letters.insert(0, letters.pop(letters.index(in_a[slide.tap])))
     inner = [c for c in order_a if size[c] > 1] if rows >= terms else result
-    turned = bool(inner) and inner[-1] in free_a if slide is None else not slide.summed
-    made = batch + (free_b + free_a if turned else free_a + free_b)
+    transposed = bool(inner) and inner[-1] in free_a if slide is None else not slide.summed
+    product = batch + (free_b + free_a if transposed else free_a + free_b)
     left = batch + free_a + summed
-    cut = next((c for c in (free_a if rows >= terms else summed) if size[c] > 1), None)
-    return Sorted(
+    tiled = next((c for c in (free_a if rows >= terms else summed) if size[c] > 1), None)
+    return GemmAxes(
         left=[in_a.index(c) for c in left],
         right=[in_b.index(c) for c in batch + summed + free_b],
         shape=[size[c] for c in batch],
@@ -159,10 +164,10 @@ def sort_axes(spec: str, shape_a: Shape, strides_a: Shape, shape_b: Shape, strid
         rows=rows,
         terms=terms,
         columns=columns,
-        turned=turned,
-        cut=left.index(cut) if cut else 0,
-        sizes=[size[c] for c in made],
-        result=[made.index(c) for c in result],
+        transposed=transposed,
+        tiled=left.index(tiled) if tiled else 0,
+        sizes=[size[c] for c in product],
+        result=[product.index(c) for c in result],
         slide=slide,
     )
 
@@ -170,17 +175,17 @@ def sort_axes(spec: str, shape_a: Shape, strides_a: Shape, shape_b: Shape, strid
 def sliding(
     letters: str, shape: Shape, strides: Shape, order: list[str], free: list[str], summed: list[str], columns: int
 ) -> Slide | None:
-    """The ``Slide`` of an operand that is frames with positions (or images) innermost; None if it is not, or if its products
-    would be too small.
+    """The ``Slide`` of an operand that is windows with positions (or images) innermost; None if it is not, or if its
+    GEMMs would be too small.
 
-    A tap and its positions walk through the same cells, the positions by ``step`` taps at a time.
+    A tap and its positions walk through the same elements, the positions by ``step`` taps at a time.
     """
     size, stride = dict(zip(letters, shape, strict=True)), dict(zip(letters, strides, strict=True))
     for places, taps in ((free, summed), (summed, free)):
         if len(places) < 2 or order[-1] not in places[1:] or stride[order[-1]] <= 0:
             continue
         place = places[0]
-        if size[place] < 2 or prod(shape) // size[place] * columns < WORTH:
+        if size[place] < 2 or prod(shape) // size[place] * columns < SMALLEST_GEMM:
             continue
         for tap in taps:
             step, rest = divmod(stride[place], stride[tap]) if stride[tap] else (0, 0)
@@ -193,27 +198,28 @@ def sliding(
 def matrices(x: Array, batch: int, rows: int) -> Array:
     """x as matrices: its first axes stay, ``rows`` axes become one, and those that remain become one.
 
-    A view if x lies so in memory, else a copy with the same axis innermost.
+    A view if x has the strides of matrices, else a copy with the same axis innermost.
     """
     first, end = batch, batch + rows
     shape = (*x.shape[:first], prod(x.shape[first:end]), prod(x.shape[end:]))
-    if lies(x, batch, rows) or not x.ndim or memory_order(x)[-1] >= end:
+    if is_matrix(x, batch, rows) or not x.ndim or memory_order(x)[-1] >= end:
         return x.reshape(shape)
-    turned = x.transpose([*range(first), *range(end, x.ndim), *range(first, end)])
-    return turned.reshape(*shape[:-2], shape[-1], shape[-2]).swapaxes(-1, -2)
+    transposed = x.transpose([*range(first), *range(end, x.ndim), *range(first, end)])
+    return transposed.reshape(*shape[:-2], shape[-1], shape[-2]).swapaxes(-1, -2)
 
 
-def lies(x: Array, batch: int, rows: int) -> bool:
-    """Whether x is matrices as it stands: neighbours in a row or a column are neighbours in memory, and nothing overlaps."""
-    of_rows, of_columns = even(x, range(batch, batch + rows)), even(x, range(batch + rows, x.ndim))
+def is_matrix(x: Array, batch: int, rows: int) -> bool:
+    """Whether x has the strides of (a batch of) matrices as BLAS takes them: one of the two is 1 element, nothing
+    overlaps."""
+    of_rows, of_columns = common_stride(x, range(batch, batch + rows)), common_stride(x, range(batch + rows, x.ndim))
     if of_rows is None or of_columns is None:
         return False
     (step, length), (other, _) = sorted([of_rows, of_columns])
     return step == x.itemsize and (not other or other >= step * length)
 
 
-def even(x: Array, axes: range) -> tuple[int, int] | None:
-    """(step in bytes, number of cells) of consecutive axes that walk through memory at one step, None if they do not."""
+def common_stride(x: Array, axes: range) -> tuple[int, int] | None:
+    """(stride in bytes, number of elements) of consecutive axes that can be one axis, None if they cannot."""
     step, length = x.itemsize, 1
     for i in reversed(axes):
         if x.shape[i] == 1:

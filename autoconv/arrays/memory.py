@@ -1,4 +1,4 @@
-"""How arrays lie in memory: the order of their axes, zeros and copies in that order, and work done block by block.
+"""How arrays lie in memory: the order of their axes, zeros and copies in that order.
 
 What is computed element by element keeps the order of its operands (NumPy's "K"), so one decision where frames are made
 (``wiring.windows``) reaches everything that follows, and the sweep.
@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable, Sequence
 from math import inf
 
 import numpy as np
 
 from ..shapes import Shape
-from .elements import Array, exact
-
-BLOCK = 1 << 16  # elements that a rule made of several calculations takes at a time: they stay in the cache
+from .fractions import Array, exact
 
 _KEPT = 1 << 28  # bytes of freed memory that stay with the process
 _TRIM_THRESHOLD = -1  # in malloc.h of the GNU C library
 
 
 def _keep_freed_pages() -> None:
-    """Have the C library keep the pages of freed arrays for the next: a step of training would fetch thousands of them anew.
+    """Have the C library keep the pages of freed arrays for the next: a step of training would fetch thousands of them
+    anew.
 
-    Having seen one large array come and go (it is never touched), it takes arrays up to that size from its heap; how much of
-    that it keeps is a setting of the GNU C library (mallopt), which others do without.
+    Having seen one large array come and go (it is never touched), it takes arrays up to that size from its heap; how
+    much of that it keeps is a setting of the GNU C library (mallopt), which others do without.
     """
     np.empty(31 << 20, np.uint8)
     if sys.platform == "linux":
@@ -51,7 +49,8 @@ def by_stride(shape: Shape, strides: Shape) -> list[int]:
 
 
 def ordered_as(g: Array, x: Array) -> Array:
-    """g, copied if x is stored without gaps in another order of its axes: what is computed from both then runs through both alike."""
+    """g, copied if x is stored without gaps in another order of its axes: what is computed from both then runs through
+    both alike."""
     if x.ndim < 2 or g.strides == x.strides or 0 in g.strides:
         return g
     order = memory_order(x)
@@ -65,22 +64,3 @@ def ordered_as(g: Array, x: Array) -> Array:
 def zeros_as(x: Array, shape: Shape) -> Array:
     """Zeros of x's dtype, in memory in the order of x's axes."""
     return exact(np.zeros(shape, int)) if x.dtype == object else np.zeros_like(x, shape=shape)
-
-
-def in_blocks(f: Callable[..., Sequence[Array]], count: int, *xs: Array) -> list[Array]:
-    """The ``count`` results of f, which works element by element, block by block: what it computes in between stays in the cache."""
-    if xs[-1].size <= BLOCK:  # (of a calculation with one exact fraction, some are Fractions)
-        return list(f(*xs))
-    reads, writes = [["readonly"]] * len(xs), [["writeonly", "allocate"]] * count
-    blocks = np.nditer(
-        [*xs, *[None] * count],
-        flags=["external_loop", "buffered", "refs_ok"],
-        op_flags=reads + writes,  # type: ignore[arg-type]
-        op_dtypes=[x.dtype for x in xs] + [xs[0].dtype] * count,
-        buffersize=BLOCK,
-    )
-    with blocks:
-        for block in blocks:
-            for out, made in zip(block[len(xs) :], f(*block[: len(xs)]), strict=True):
-                out[...] = made
-        return list(blocks.operands[len(xs) :])

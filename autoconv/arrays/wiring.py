@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..shapes import Shape, broadcast_axes, spanned
-from .elements import Array, zeros
+from .fractions import Array, zeros
 from .memory import memory_order, zeros_as
 
 Key = Any
@@ -54,8 +54,8 @@ def scatter_add(x: Array, indices: Array, axis: int, size: int) -> Array:
 def windows(x: Array, axes: Shape, window: Shape, stride: Shape, dilation: Shape) -> Array:
     """A view of x through sliding windows: ``axes`` (consecutive) become (*counts, *window).
 
-    Many images of few channels are first brought into an order with the images innermost, if they are not: the frames, and
-    all that is made of them, then consist of long runs of neighbouring cells.
+    Many images of few channels are first brought into an order with the images innermost, if they are not: the frames,
+    and all that is made of them, then consist of long runs of neighbouring cells.
     """
     if prod(x.shape[axes[-1] + 1 :]) < FEW <= prod(x.shape[: min(axes[0], 1)]) and memory_order(x)[-1]:
         x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 0, -1)), -1, 0)
@@ -78,10 +78,12 @@ def framed(x: Array, axes: Shape, window: Shape, stride: Shape, dilation: Shape)
 
 
 def overlap_add(frames: Array, axes: Shape, size: Shape, stride: Shape, dilation: Shape) -> Array:
-    """The adjoint of ``windows``: each frame's cells added back to where they were read, in zeros of ``size`` along ``axes``.
+    """The adjoint of ``windows``: each frame's cells added back to where they were read, in zeros of ``size`` along
+    ``axes``.
 
-    Windows that do not overlap are written through the view.  Others are added tap by tap for all positions at once; along
-    the last axis position by position where that makes longer runs of neighbouring cells (few channels, innermost).
+    Windows that do not overlap are written through the view.  Others are added tap by tap for all positions at once;
+    along the last axis position by position where that makes longer runs of neighbouring cells (few channels,
+    innermost).
     """
     first, dims = axes[0], len(axes)
     counts, window = frames.shape[first : first + dims], frames.shape[first + dims : first + 2 * dims]

@@ -17,13 +17,8 @@ from . import activation, array, linalg, reduce
 
 # NumPy's ufuncs: those that rows compute with or are named after, so that a new row is here by itself, and a few more
 UFUNCS: dict[Any, Callable[..., Any]] = {
-    ufunc: row
-    for row in p.TABLE.values()
-    for ufunc in (row.forward, getattr(np, row.name, None))
-    if isinstance(ufunc, np.ufunc)
-}
-UFUNCS |= {
-    np.positive: lambda x: x, np.float_power: p.power, np.square: activation.square,
+    **{row.ufunc: row for row in p.TABLE.values() if row.ufunc},
+    np.positive: lambda x: x, np.float_power: p.power, np.sign: p.sign, np.square: activation.square,
     np.reciprocal: activation.reciprocal, np.matmul: linalg.matmul,
 }  # fmt: skip
 
@@ -96,7 +91,7 @@ INSTEAD = {
     "average": "ac.mean, or ac.sum(t * weights)", "trace": "ac.einsum('ii->', t)", "diagonal": "ac.einsum('ii->i', t)",
     "inner": "ac.einsum('i,i->', a, b)", "convolve": "ac.conv1d with flip=True and padding='full'",
     "correlate": "ac.conv1d", "cbrt": "t ** (1 / 3)", "add.reduce": "ac.sum", "multiply.reduce": "ac.prod",
-    "maximum.reduce": "ac.max", "expm1": "ac.exp(t) - 1", "log2": "ac.log(t) / np.log(2)",
+    "maximum.reduce": "ac.max", "log2": "ac.log(t) / np.log(2)",
     "log10": "ac.log(t) / np.log(10)", "tan": "ac.sin(t) / ac.cos(t)", "sinh": "(ac.exp(t) - ac.exp(-t)) / 2",
     "nan_to_num": "ac.where(mask, t, 0)",
 }  # fmt: skip
@@ -142,8 +137,8 @@ def bind() -> None:
         activation: "relu sigmoid softmax",
     }.items():
         methods.update({name: getattr(module, name) for name in names.split()})
-    for name, row in {"exp": p.exp, "log": p.log, "sqrt": p.sqrt, "tanh": p.tanh, "abs": p.abs_}.items():
-        methods[name] = lambda x, row=row: row(x)
+    for row in [row for row in p.TABLE.values() if row.function or row is p.abs_]:
+        methods[row.name] = lambda x, row=row: row(x)
     for name, method in methods.items():
         setattr(Tensor, name, method)
 

@@ -1,10 +1,11 @@
 """Optimisers and learning-rate schedules.
 
-optimizer (what all share), methods (SGD, Adam, AdamW, RMSprop, Adagrad), schedule (StepLR, CosineLR).
+optimizer (what all share, and Update: a step as plain data), methods (SGD, Adam, AdamW, RMSprop, Adagrad), schedule
+(StepLR, CosineLR).
 """
 
 from .methods import SGD, Adagrad, Adam, AdamW, RMSprop
-from .optimizer import Optimizer
+from .optimizer import Optimizer, Update
 from .schedule import CosineLR, Schedule, StepLR
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "CosineLR", "Optimizer", "RMSprop", "Schedule", "StepLR"]
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "CosineLR", "Optimizer", "RMSprop", "Schedule", "StepLR", "Update"]

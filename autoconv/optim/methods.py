@@ -1,6 +1,7 @@
 """The optimisers: SGD, Adam, AdamW, RMSprop, Adagrad, with PyTorch's defaults and results.
 
-In the formulas p is the parameter, g its gradient, t the number of the step, from 1.
+In the formulas p is the parameter, g its gradient, t the number of the step, from 1.  ``update`` gives the numbers of
+step t; ``updated`` calculates with these, and so does the machine, so both make the same step.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..tape import Tensor
-from .optimizer import Optimizer, Slots
+from .optimizer import Optimizer, Slots, Update
 
 
 class SGD(Optimizer):
@@ -51,15 +52,22 @@ class SGD(Optimizer):
     def slots(self, p: Tensor) -> Slots:
         return {"momentum_buffer": np.zeros_like(p.value)} if self.momentum else {}
 
+    def update(self, step: int) -> Update:
+        """Kind sgd: rate, decay, momentum, the share of d that enters b, and whether to look ahead (0 or 1)."""
+        share = 1.0 if step == 1 else 1 - self.dampening
+        numbers = (self.lr, self.weight_decay, self.momentum, share, float(self.nesterov))
+        return Update("sgd", numbers, ("momentum_buffer",) if self.momentum else ())
+
     def updated(self, value: np.ndarray, g: np.ndarray, state: Slots, step: int) -> np.ndarray:
-        d = g + self.weight_decay * value if self.weight_decay else g
-        if self.momentum:  # maybe since this step only
-            first = step == 1 or "momentum_buffer" not in state
+        rate, decay, momentum, share, ahead = self.update(step).numbers
+        d = g + decay * value if decay else g
+        if momentum:
+            share = share if "momentum_buffer" in state else 1.0  # momentum since this step only
             b = state.setdefault("momentum_buffer", np.zeros_like(value))
-            b *= self.momentum
-            b += d if first else (1 - self.dampening) * d
-            d = d + self.momentum * b if self.nesterov else b
-        return value - self.lr * d
+            b *= momentum
+            b += share * d
+            d = d + momentum * b if ahead else b
+        return value - rate * d
 
 
 class Adam(Optimizer):
@@ -91,17 +99,22 @@ class Adam(Optimizer):
     def slots(self, p: Tensor) -> Slots:
         return {"exp_avg": np.zeros_like(p.value), "exp_avg_sq": np.zeros_like(p.value)}
 
-    def updated(self, value: np.ndarray, g: np.ndarray, state: Slots, step: int) -> np.ndarray:
-        if self.weight_decay and self.decoupled:
-            value = value * (1 - self.lr * self.weight_decay)
-        elif self.weight_decay:
-            g = g + self.weight_decay * value
+    def update(self, step: int) -> Update:
+        """Kind adam: lr / (1 - beta1^t), decay in d, the betas, sqrt(1 - beta2^t), eps, and the decay of p itself."""
         beta1, beta2 = self.betas
+        inside, outside = (0.0, self.lr * self.weight_decay) if self.decoupled else (self.weight_decay, 0.0)
+        numbers = (self.lr / (1 - beta1**step), inside, beta1, beta2, (1 - beta2**step) ** 0.5, self.eps, outside)
+        return Update("adam", numbers, ("exp_avg", "exp_avg_sq"))
+
+    def updated(self, value: np.ndarray, g: np.ndarray, state: Slots, step: int) -> np.ndarray:
+        rate, inside, beta1, beta2, root, eps, outside = self.update(step).numbers
+        d = g + inside * value if inside else g
         m, v = state["exp_avg"], state["exp_avg_sq"]
-        m += (1 - beta1) * (g - m)
+        m += (1 - beta1) * (d - m)
         v *= beta2
-        v += (1 - beta2) * g * g
-        return value - self.lr / (1 - beta1**step) * m / (np.sqrt(v) / (1 - beta2**step) ** 0.5 + self.eps)
+        v += (1 - beta2) * d * d
+        kept = value * (1 - outside) if outside else value
+        return kept - rate * m / (np.sqrt(v) / root + eps)
 
 
 class AdamW(Adam):
@@ -158,25 +171,33 @@ class RMSprop(Optimizer):
         )
 
     def slots(self, p: Tensor) -> Slots:
-        names = ["square_avg"] + ["grad_avg"] * self.centered + ["momentum_buffer"] * bool(self.momentum)
-        return {name: np.zeros_like(p.value) for name in names}
+        return {name: np.zeros_like(p.value) for name in self._names()}
+
+    def _names(self) -> tuple[str, ...]:
+        return ("square_avg", *["grad_avg"] * self.centered, *["momentum_buffer"] * bool(self.momentum))
+
+    def update(self, step: int) -> Update:
+        """Kind rmsprop: rate, decay, alpha, eps, momentum, and whether to centre (0 or 1)."""
+        numbers = (self.lr, self.weight_decay, self.alpha, self.eps, self.momentum, float(self.centered))
+        return Update("rmsprop", numbers, self._names())
 
     def updated(self, value: np.ndarray, g: np.ndarray, state: Slots, step: int) -> np.ndarray:
-        d = g + self.weight_decay * value if self.weight_decay else g
+        rate, decay, alpha, eps, momentum, centered = self.update(step).numbers
+        d = g + decay * value if decay else g
         v = state["square_avg"]
-        v *= self.alpha
-        v += (1 - self.alpha) * d * d
-        spread = v
-        if self.centered:
-            state["grad_avg"] += (1 - self.alpha) * (d - state["grad_avg"])
-            spread = v - state["grad_avg"] ** 2
-        d = d / (np.sqrt(spread) + self.eps)
-        if self.momentum:
+        v *= alpha
+        v += (1 - alpha) * d * d
+        variance = v
+        if centered:
+            state["grad_avg"] += (1 - alpha) * (d - state["grad_avg"])
+            variance = v - state["grad_avg"] ** 2
+        d = d / (np.sqrt(variance) + eps)
+        if momentum:
             b = state.setdefault("momentum_buffer", np.zeros_like(value))
-            b *= self.momentum
+            b *= momentum
             b += d
             d = b
-        return value - self.lr * d
+        return value - rate * d
 
 
 class Adagrad(Optimizer):
@@ -216,7 +237,13 @@ class Adagrad(Optimizer):
     def slots(self, p: Tensor) -> Slots:
         return {"sum": np.full_like(p.value, self.initial_accumulator_value)}
 
+    def update(self, step: int) -> Update:
+        """Kind adagrad: lr / (1 + (t - 1) * lr_decay), decay, eps."""
+        rate = self.lr / (1 + (step - 1) * self.lr_decay)
+        return Update("adagrad", (rate, self.weight_decay, self.eps), ("sum",))
+
     def updated(self, value: np.ndarray, g: np.ndarray, state: Slots, step: int) -> np.ndarray:
-        d = g + self.weight_decay * value if self.weight_decay else g
+        rate, decay, eps = self.update(step).numbers
+        d = g + decay * value if decay else g
         state["sum"] += d * d
-        return value - self.lr / (1 + (step - 1) * self.lr_decay) * d / (np.sqrt(state["sum"]) + self.eps)
+        return value - rate * d / (np.sqrt(state["sum"]) + eps)

@@ -1,21 +1,37 @@
 """What all optimisers share: gradients in, new parameter values out, and a state that can be saved.
 
-Every optimiser has the same step; a subclass gives its settings, its slots (arrays it keeps for each parameter) and the
-change it makes.  Defaults and results are PyTorch's.  Values are exchanged through ``Tensor.assign``, so that a sweep over
-lines recorded before the step is refused.
+Every optimiser has the same step; a subclass gives its settings, its slots (arrays it keeps for each parameter), the
+numbers of its update in step t as plain data (``update``), and the change they make (``updated``).  Defaults and
+results are PyTorch's.  Values are exchanged through ``Tensor.assign``, so that a sweep over lines recorded before the
+step is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..tape import Tensor, describe
 
 Slots = dict[str, np.ndarray]
+
+# What an ``Update`` describes: whoever replaces one of these has another update.
+_DESCRIBED = frozenset(["step", "updated", "slots"])
+
+
+class Update(NamedTuple):
+    """An optimiser's update in one step as plain data, for whoever makes it elsewhere (see the methods for the
+    formulas).
+
+    ``kind`` is the formula, ``numbers`` what stands in it in this step, ``slots`` the arrays it changes, in its order.
+    """
+
+    kind: str
+    numbers: tuple[float, ...]
+    slots: tuple[str, ...] = ()
 
 
 class Optimizer:
@@ -48,8 +64,24 @@ class Optimizer:
         """The arrays kept for a parameter, as they are before the first step."""
         return {}
 
+    def update(self, step: int) -> Update | None:
+        """The kind of update and its numbers in step number ``step`` (from 1); None: ``updated`` alone knows."""
+        return None
+
+    def described(self, step: int) -> Update | None:
+        """``update(step)``, or None where a subclass (or this object) has replaced what that describes."""
+        if not _DESCRIBED.isdisjoint(vars(self)):
+            return None
+        for kind in type(self).__mro__:
+            if "update" in vars(kind):
+                return self.update(step)
+            if not _DESCRIBED.isdisjoint(vars(kind)):
+                return None
+        return None
+
     def updated(self, value: np.ndarray, g: np.ndarray, state: Slots, step: int) -> np.ndarray:
-        """The parameter's new value for gradient ``g`` in step number ``step`` (from 1); ``state`` is changed in place."""
+        """The parameter's new value for gradient ``g`` in step number ``step`` (from 1); ``state`` is changed in
+        place."""
         raise NotImplementedError(f"{type(self).__name__} defines no update")
 
     def step(self, grads: Sequence[np.ndarray | None] | None = None) -> None:
@@ -81,7 +113,8 @@ class Optimizer:
             p.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """{"name", "settings", "state": one dict for each parameter with its arrays (copies) and its number of steps}."""
+        """{"name", "settings", "state": one dict for each parameter with its arrays (copies) and its number of
+        steps}."""
         copied = [{k: np.array(v) if isinstance(v, np.ndarray) else v for k, v in s.items()} for s in self.state]
         return {"name": type(self).__name__, "settings": self._settings(), "state": copied}
 
@@ -162,7 +195,8 @@ def _check_setting(optimizer: str, name: str, value: Any) -> None:
 
 
 def _slots(expected: Slots, p: Tensor, entry: Any) -> dict[str, Any]:
-    """A copy of one parameter's saved state; ValueError unless it is empty or has the slots and shapes of ``expected``."""
+    """A copy of one parameter's saved state; ValueError unless it is empty or has the slots and shapes of
+    ``expected``."""
     if not isinstance(entry, Mapping) or (entry and set(entry) != {"step", *expected}):
         found = ", ".join(map(str, entry)) if isinstance(entry, Mapping) else repr(entry)
         needed = ", ".join(["step", *expected])

@@ -156,7 +156,7 @@ def planned(made: Recorded, call: Call, guards: Guards, asked: Any) -> Entry:
 
 def _place(x: Tensor, places: dict[int, int], start: int) -> int | Tensor | None:
     """Where the numbers of x can be read before the plan runs: an argument's number, or a closed-over Tensor."""
-    while x.primitive is not None and x.primitive.name in ("reshape", "permute_dims", "flip", "identity"):
+    while x.primitive is not None and x.primitive.rearranges and x.primitive.name != "cast":
         x = x.operands[0]
     return places.get(id(x), x if x.serial < start and x.primitive is None else None)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..program.record.guards import Guards
 from ..program.record.watch import apart, record
-from ..scalar.floors import KINDS, Scalar, floor
+from ..scalar.floors import KINDS, Scalar
 from ..scalar.replay import REFUSED, ScalarProgram, recorded
 from ..tree import flatten
 from .arguments import Inputs, Numbers, by_position
@@ -78,7 +78,8 @@ class ScalarFunction:
         if self._last.recording is None:
             return f"recorded anew for every input, because {self._last.reason}"
         counts = " and ".join(f"{p.count:,}" for p in self._last.recording.programs)
-        way = "the compiled extension" if floor() == "native" else "NumPy, level by level"
+        compiled = all(p.compiled for p in self._last.recording.programs)
+        way = "the compiled extension" if compiled else "NumPy, level by level"
         return f"{counts} scalar operations, replayed by {way}: one input, or arrays of many side by side"
 
     def _entry(self, numbers: Numbers) -> tuple[_Entry, _Recording | None]:

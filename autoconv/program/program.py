@@ -58,7 +58,7 @@ class Program:
     def additions(self, number: int) -> int:
         """The additions hidden in the adjoint wiring rows that collect several cells in one."""
         line = self.lines[number]
-        collects = line.primitive is not None and line.primitive.name in ("sum_to", "overlap_add", "scatter_add")
+        collects = line.primitive is not None and line.primitive.group == "wiring" and line.primitive.adds
         return prod(self.lines[line.operands[0]].shape) if collects else 0
 
     def text(self, number: int) -> str:

@@ -1,4 +1,5 @@
-"""Scalars: ``Scalar`` records like a Python float, ``expand`` turns a tensor tape into scalars; both give a ``FlatTape``."""
+"""Scalars: ``Scalar`` records like a Python float, ``expand`` turns a tensor tape into scalars; both give a
+``FlatTape``."""
 
 from .blocks import Block, FlatScalar, Operation, Origin
 from .expand import expand

@@ -1,4 +1,5 @@
-"""What a flat tape consists of: operations, the blocks that the lines of a tensor tape became, and what a reader asks for."""
+"""What a flat tape consists of: operations, the blocks that the lines of a tensor tape became, and what a reader asks
+for."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ INPUT, CONSTANT, SUM = Operation("input"), Operation("constant"), Operation("sum
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """An elementwise line with a definition: the names of its operands, and the definition's tape on one element each."""
+    """An elementwise line with a definition: the names of its operands, and the definition's tape on one element
+    each."""
 
     primitive: Primitive
     params: Mapping[str, Any]

@@ -21,7 +21,6 @@ from .flatten import flatten
 from .floors import KINDS, Scalar
 from .tape import FlatTape
 
-ADDING = {TABLE[name] for name in ("sum", "sum_to", "scatter_add", "overlap_add")}
 CAST, CONTRACT, MUL = TABLE["cast"], TABLE["contract"], TABLE["mul"]
 LARGEST = np.iinfo(np.int32).max
 
@@ -104,7 +103,7 @@ class _Expansion:
         primitive: Any = line.primitive
         if primitive is CAST and line.dtype.kind in "fO":
             return operands[0]
-        if primitive in ADDING:
+        if primitive.adds:
             return self.added(line, operands[0])
         if primitive is CONTRACT:
             return self.contracted(line, *operands)

@@ -9,7 +9,7 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import scalar
+from . import rules, scalar
 
 _native: Any = None
 if os.environ.get("AUTOCONV_NATIVE") == "0":
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from .scalar import Scalar
 else:
     Scalar = _native.Scalar if _native else scalar.Scalar
+
+if _native:  # the rows that it has no rules for
+    _codes = range(rules.COMPILED, len(rules.OPERATIONS))
+    _native.extend(
+        rules.apply,
+        tuple((rules.OPERATIONS[code].name, rules.OPERATIONS[code].arity) for code in _codes),
+        scalar.methods(_codes, _native.record),
+    )
 
 KINDS: tuple[type[Scalar], ...] = (scalar.Scalar, _native.Scalar) if _native else (scalar.Scalar,)
 

@@ -31,8 +31,8 @@ _next_serial = itertools.count(1).__next__
 class Segment:
     """A stretch of recording.  ``count`` rows; no more than ``limit`` (0: closed).
 
-    ``leaves``: (row, input) for each input that was read; ``older``: (row, segment, its row) for each Scalar of an older
-    segment; ``grads``: the cotangents of its rows, once a sweep came by.
+    ``leaves``: (row, input) for each input that was read; ``older``: (row, segment, its row) for each Scalar of an
+    older segment; ``grads``: the cotangents of its rows, once a sweep came by.
     """
 
     __slots__ = ("_places", "count", "extend", "grads", "leaves", "limit", "names", "older", "rows", "serial")

@@ -1,8 +1,9 @@
 """Scalar programs: a function of Scalars recorded once, then run on other inputs without Python.
 
-The flat tape of the recording becomes a list of steps on registers for the compiled extension (``native/replay.c``): one
-input runs in double precision, many run side by side in vector lanes, in float64 or float32.  Without the extension the
-rows of the table run in NumPy, level by level, on all inputs at once.
+The flat tape of the recording becomes a list of steps on registers for the compiled extension (``native/replay.c``):
+one input runs in double precision, many run side by side in vector lanes, in float64 or float32.  Without the
+extension the rows of the table run in NumPy, level by level, on all inputs at once; so does a program with a row that
+the extension has no rule for.
 """
 
 from __future__ import annotations
@@ -18,21 +19,25 @@ from . import recording
 from .blocks import CONSTANT, Array
 from .expand import expand
 from .floors import KINDS, Scalar, native
-from .rules import ADD, DIV, MAX_FIRST, MUL, OPERATIONS, POWER, SUB
+from .header import FORMS
+from .rules import ADD, CODES, COMPILED, MAX_FIRST, MUL, OPERATIONS, SUB
 from .tape import FlatTape, slopes
 
-# Steps of native/replay.c that have a number as operand.
-ADD_NUMBER, FROM_NUMBER, MUL_NUMBER, DIV_NUMBER, INTO_NUMBER, SQUARE, RELU, POWER_NUMBER = range(
-    len(OPERATIONS), len(OPERATIONS) + 8
+# Steps of native/replay.c that have a number as operand (in a program that the extension runs, no row has these codes).
+STEPS = {form: COMPILED + k for k, form in enumerate(FORMS)}
+ADD_NUMBER, MUL_NUMBER, SQUARE, RELU = [STEPS[form] for form in ("ADD_NUMBER", "MUL_NUMBER", "SQUARE", "RELU")]
+NUMBER_RIGHT, NUMBER_LEFT = (
+    {CODES[row]: STEPS[form] for form, (row, side) in FORMS.items() if side == which} for which in ("right", "left")
 )
-NUMBER_RIGHT = {ADD: ADD_NUMBER, SUB: ADD_NUMBER, MUL: MUL_NUMBER, DIV: DIV_NUMBER, POWER: POWER_NUMBER}
-NUMBER_LEFT = {ADD: ADD_NUMBER, SUB: FROM_NUMBER, MUL: MUL_NUMBER, DIV: INTO_NUMBER}
+NUMBER_RIGHT |= {SUB: ADD_NUMBER}  # x - c = x + (-c)
+NUMBER_LEFT |= {ADD: ADD_NUMBER, MUL: MUL_NUMBER}
+POWER_NUMBER = STEPS["POWER_NUMBER"]
 
 DOUBLE, SINGLE = np.dtype(np.float64), np.dtype(np.float32)
 
 REFUSED = (
-    "a value was read while a scalar program is recorded (a comparison, bool(), float(), int(), .data or max() of Scalars): "
-    "the program would keep this outcome for every other input; write x.maximum(y), x.minimum(y), abs(x) or x.relu() "
+    "a value was read while a scalar program is recorded (a comparison, bool(), float(), int(), .data or max() of "
+    "Scalars): the program would keep this outcome for every other input; write x.maximum(y), x.minimum(y), abs(x) or x.relu() "
     "instead of a branch, or run the function itself"
 )
 _recording = threading.RLock()
@@ -42,9 +47,10 @@ class ScalarProgram:
     """``f`` of ``n_inputs`` Scalars, recorded once.
 
     ``program(xs)`` is f(*xs) for xs of shape (n_inputs,), and the values (N,) for xs (N, n_inputs);
-    ``program.value_and_grad(xs)`` has df/dx_k beside them, in the shape of xs.  float32 inputs run in float32, all others
-    in float64.  Scalars that f reads from outside (``outside``) are read anew at each call; no gradient is given for them.
-    Raises TypeError if f reads values of its Scalars (a branch would hold for one input only) or returns no Scalar.
+    ``program.value_and_grad(xs)`` has df/dx_k beside them, in the shape of xs.  float32 inputs run in float32, all
+    others in float64.  Scalars that f reads from outside (``outside``) are read anew at each call; no gradient is
+    given for them. Raises TypeError if f reads values of its Scalars (a branch would hold for one input only) or
+    returns no Scalar.
     """
 
     def __init__(self, f: Callable[..., Any], n_inputs: int) -> None:
@@ -72,7 +78,9 @@ class ScalarProgram:
         shared = {i: flat.leaves[i] for i in leaves if i not in columns}
         self.outside = list(shared.values())
         self.count = flat.count
-        self._run: Any = (_Compiled if native() else _Levels)(flat, self.n_inputs, columns, shared)
+        known = bool((np.isin(flat.operation, range(COMPILED, len(OPERATIONS)), invert=True)).all())
+        self.compiled = native() is not None and known
+        self._run: Any = (_Compiled if self.compiled else _Levels)(flat, self.n_inputs, columns, shared)
 
     def __call__(self, xs: Any) -> Any:
         """f at xs, or at each row of xs.  Raises ValueError for another number of inputs."""
@@ -85,7 +93,8 @@ class ScalarProgram:
     def at(
         self, numbers: tuple[Any, ...], wrt: tuple[int, ...] | None = None
     ) -> tuple[float, tuple[float, ...] | None] | None:
-        """(f, df/dx_k for k in ``wrt``) at one input, without arrays; None unless ``numbers`` are floats, n_inputs of them."""
+        """(f, df/dx_k for k in ``wrt``) at one input, without arrays; None unless ``numbers`` are floats, n_inputs of
+        them."""
         return self._run.at(numbers, wrt)
 
     def _at(self, xs: Any, gradient: bool) -> tuple[Any, Any]:
@@ -96,7 +105,8 @@ class ScalarProgram:
             raise TypeError(f"ScalarProgram: inputs of dtype {given.dtype}; give real numbers")
         if given.ndim not in (1, 2) or given.shape[-1] != self.n_inputs:
             raise ValueError(
-                f"ScalarProgram: inputs of shape {given.shape}; give ({self.n_inputs},) or (N, {self.n_inputs}), one number for each argument"
+                f"ScalarProgram: inputs of shape {given.shape}; give ({self.n_inputs},) or (N, {self.n_inputs}), "
+                "one number for each argument"
             )
         dtype = SINGLE if given.dtype == SINGLE else DOUBLE
         if given.ndim == 1:
@@ -144,7 +154,8 @@ class _Compiled:
         )
 
     def __call__(self, rows: Array, count: int | None, gradient: bool) -> tuple[Any, Array | None]:
-        """Values (count,) for rows (count, n_inputs), or (None) one for (n_inputs,); gradients in the shape of ``rows``."""
+        """Values (count,) for rows (count, n_inputs), or (None) one for (n_inputs,); gradients in the shape of
+        ``rows``."""
         constants = self._constants()
         gradients = np.empty(rows.shape, rows.dtype) if gradient else None
         if count is None:
@@ -167,7 +178,8 @@ def _constant(flat: FlatTape) -> Array:
 
 
 def _steps(flat: FlatTape) -> tuple[Array, Array, Array, Array]:
-    """Code, operands and number of each scalar's step; a constant operand moves into the step where there is a form for it."""
+    """Code, operands and number of each scalar's step; a constant operand moves into the step where there is a form for
+    it."""
     code, start, operands = flat.operation.astype(np.int64), flat.start[:-1], np.append(flat.operands, [0, 0])
     arity = np.diff(flat.start)
     a = np.where(arity > 0, operands[start], 0)
@@ -188,7 +200,8 @@ def _steps(flat: FlatTape) -> tuple[Array, Array, Array, Array]:
 
 
 class _Levels:
-    """The program in NumPy: operations of one kind and depth together, on all inputs at once, by the rows of the table."""
+    """The program in NumPy: operations of one kind and depth together, on all inputs at once, by the rows of the
+    table."""
 
     def __init__(self, flat: FlatTape, n_inputs: int, columns: dict[int, int], shared: dict[int, Scalar]) -> None:
         self.flat, self.n_inputs, self.columns, self.shared = flat, n_inputs, columns, shared

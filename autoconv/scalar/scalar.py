@@ -1,18 +1,21 @@
 """Scalar: works like a Python float and records what it did on a flat tape; ``backward()`` fills in ``grad``.
 
-The values follow IEEE arithmetic as the tensors do (1 / Scalar(0) is inf, the logarithm of 0 is -inf), and the derivatives
-at kinks are those of the table in ``primitives.py``.
+The values follow IEEE arithmetic as the tensors do (1 / Scalar(0) is inf, the logarithm of 0 is -inf), and the
+derivatives at kinks are those of the table in ``primitives.py``.  Its functions (``x.exp()``, ``x.tanh()``,
+``x.logaddexp(y)``, ..) are rows of the table, under the row's name and NumPy's, so that ``np.exp(x)`` finds them.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..tape import Primitive
 from . import rules
 from .recording import NOWHERE, WIDTH, Segment, leave, meet, sweep, watching
-from .rules import ABS, ADD, COS, DIV, EXP, LOG, MAX, MAX_FIRST, MIN, MIN_FIRST, MUL, NEG, POWER, SIN, SQRT, SUB, TANH
+from .rules import ABS, ADD, COMPILED, DIV, MAX, MAX_FIRST, MIN, MIN_FIRST, MUL, NEG, OPERATIONS, POWER, SUB
 
 _new = object.__new__
 
@@ -37,7 +40,8 @@ class Scalar:
         number = value if value.__class__ is float else _number(value)
         if number is None:
             raise TypeError(
-                f"Scalar: {value!r} of type {type(value).__name__} is not a real number; give an int or a float, or ac.tensor an array"
+                f"Scalar: {value!r} of type {type(value).__name__} is not a real number; give an int or a float, "
+                "or ac.tensor an array"
             )
         self._v: float = number
         self._home: Segment = NOWHERE
@@ -132,8 +136,6 @@ class Scalar:
         return _with(ADD, self, other, reflected=True)
 
     def __sub__(self, other: Any) -> Scalar:
-        if other.__class__ is Scalar:
-            return _two(SUB, self, other, 1.0, -1.0, self._v - other._v)
         return _with(SUB, self, other)
 
     def __rsub__(self, other: Any) -> Scalar:
@@ -174,7 +176,7 @@ class Scalar:
         return _with(POWER, self, other, reflected=True)
 
     def __neg__(self) -> Scalar:
-        return _one(NEG, self, -1.0, -self._v)
+        return _apply(NEG, self)
 
     def __pos__(self) -> Scalar:
         return self
@@ -186,29 +188,21 @@ class Scalar:
 
     def relu(self) -> Scalar:
         """max(0, x), with slope 0 at 0."""
-        v = self._v
-        return _one(MAX_FIRST, self, 0.0, 0.0, left=True) if v <= 0 else _one(MAX_FIRST, self, 1.0, v, left=True)
+        value, _, dx = rules.apply(MAX_FIRST, 0.0, self._v)
+        return _one(MAX_FIRST, self, dx, value, left=True)
 
-    def exp(self) -> Scalar:
-        return _apply(EXP, self)
+    if TYPE_CHECKING:  # bound to the rows of the table below; the commonest are listed here
 
-    def log(self) -> Scalar:
-        return _apply(LOG, self)
-
-    def sqrt(self) -> Scalar:
-        return _apply(SQRT, self)
-
-    def tanh(self) -> Scalar:
-        return _apply(TANH, self)
-
-    def sin(self) -> Scalar:
-        return _apply(SIN, self)
-
-    def cos(self) -> Scalar:
-        return _apply(COS, self)
+        def exp(self) -> Scalar: ...
+        def log(self) -> Scalar: ...
+        def sqrt(self) -> Scalar: ...
+        def tanh(self) -> Scalar: ...
+        def sin(self) -> Scalar: ...
+        def cos(self) -> Scalar: ...
 
     def sigmoid(self) -> Scalar:
-        """1 / (1 + e^-x), written e^(x - m) / (e^(x - m) + e^-m) with m = max(x, 0) held constant, so that nothing overflows."""
+        """1 / (1 + e^-x), written e^(x - m) / (e^(x - m) + e^-m) with m = max(x, 0) held constant, so that nothing
+        overflows."""
         if watching():  # m as a function of x holds for every input, and its own derivatives cancel
             greater = self.maximum(0.0)
             e = (self - greater).exp()
@@ -286,10 +280,12 @@ def _by_ties(name: str, ties: str, split: int, first: int) -> int:
 
 
 def _greatest(name: str, code: int, x: Scalar, other: Any) -> Scalar:
-    made = _with(code, x, other)
-    if made is NotImplemented:
-        raise TypeError(f"{name}: {other!r} of type {type(other).__name__} is not a real number or a Scalar")
-    return made
+    result = _with(code, x, other)
+    return _refused(name, other) if result is NotImplemented else result
+
+
+def _refused(name: str, other: Any) -> Any:
+    raise TypeError(f"{name}: {other!r} of type {type(other).__name__} is not a real number or a Scalar")
 
 
 def _two(code: int, x: Scalar, y: Scalar, dx: float, dy: float, value: float) -> Scalar:
@@ -309,7 +305,8 @@ def _two(code: int, x: Scalar, y: Scalar, dx: float, dy: float, value: float) ->
 
 
 def _one(code: int, x: Scalar, dx: float, value: float, number: float = 0.0, left: bool = False) -> Scalar:
-    """Record an operation on one Scalar; ``number`` is the other operand of a binary one, on the ``left`` or the right."""
+    """Record an operation on one Scalar; ``number`` is the other operand of a binary one, on the ``left`` or the
+    right."""
     home, i = x._home, x._i
     row = home.count
     if row >= home.limit:
@@ -342,3 +339,38 @@ def _with(code: int, x: Scalar, other: Any, reflected: bool = False) -> Any:
     else:
         value, dx, _ = rules.apply(code, x._v, number)
     return _one(code, x, dx, value, number, reflected)
+
+
+def methods(codes: Sequence[int], record: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+    """Methods for the rows with these codes, by the row's name and by that of NumPy's function.
+
+    ``record(code, x)`` and ``record(code, x, y)`` compute and write down.
+    """
+    found: dict[str, Callable[..., Any]] = {}
+    for code in codes:
+        row = OPERATIONS[code].primitive
+        assert row is not None
+        method = _method(code, row, record)
+        found |= dict.fromkeys((row.name, row.ufunc.__name__ if row.ufunc else row.name), method)
+    return found
+
+
+def _method(code: int, row: Primitive, record: Callable[..., Any]) -> Callable[..., Any]:
+    def unary(self: Scalar) -> Any:
+        return record(code, self)
+
+    def binary(self: Scalar, other: Any) -> Any:
+        result = record(code, self, other)
+        return _refused(row.name, other) if result is NotImplemented else result
+
+    method = unary if row.arity == 1 else binary
+    method.__name__, method.__qualname__ = row.name, f"Scalar.{row.name}"
+    method.__doc__ = f"The row {row.name} of the table."
+    return method
+
+
+for _name, _bound in methods(
+    [code for code, o in enumerate(OPERATIONS) if code >= COMPILED or (o.primitive and o.primitive.function)],
+    lambda code, *xs: _apply(code, *xs) if len(xs) == 1 else _with(code, *xs),
+).items():
+    setattr(Scalar, _name, _bound)

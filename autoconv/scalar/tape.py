@@ -1,9 +1,9 @@
 """The flat scalar tape: recorded arithmetic as arrays of operation, operands, local derivative and value.
 
-Scalar number i did ``operation[i]`` on the scalars ``operands[start[i]:start[i + 1]]``, with d i / d operand in the same
-places of ``slope``; operands have smaller numbers.  Both a Scalar's recording (``recording.py``) and a tensor tape
-(``expand.py``) come in this form, so graph, equation and stepper need one form only.  No rule is written here: values and
-slopes are those of the rows of ``primitives.py``.
+Scalar number i did ``operation[i]`` on the scalars ``operands[start[i]:start[i + 1]]``, with d i / d operand in the
+same places of ``slope``; operands have smaller numbers.  Both a Scalar's recording (``recording.py``) and a tensor
+tape (``expand.py``) come in this form, so graph, equation and stepper need one form only.  No rule is written here:
+values and slopes are those of the rows of ``primitives.py``.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ class FlatTape:
         """
         if np.shape(numbers) != self.inputs.shape:
             raise ValueError(
-                f"run: {np.size(numbers)} numbers for {self.inputs.size} inputs; give one for each, in the order of tape.inputs"
+                f"run: {np.size(numbers)} numbers for {self.inputs.size} inputs; give one for each, "
+                "in the order of tape.inputs"
             )
         value, slope = self.value.copy(), self.slope.copy()
         value[self.inputs] = numbers
@@ -105,7 +106,8 @@ class FlatTape:
         return made
 
     def fill(self, recorded: bool) -> None:
-        """Compute values and slopes from the leaves by the rows' own forward and rules; the slope towards a constant is 0.
+        """Compute values and slopes from the leaves by the rows' own forward and rules; the slope towards a constant is
+        0.
 
         With ``recorded`` the elements of a line take the value that it was recorded with.
         """

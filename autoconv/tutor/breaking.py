@@ -177,7 +177,7 @@ def _meant(at: Any, injection: Injection, run: Run, tape: Tape) -> bool:
 
 def _through(x: Tensor) -> Tensor:
     """What a reshaped or rotated tensor was before."""
-    while x.primitive is not None and x.primitive.name in ("reshape", "flip", "cast", "identity"):
+    while x.primitive is not None and x.primitive.rearranges:
         x = x.operands[0]
     return x
 

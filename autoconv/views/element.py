@@ -19,11 +19,6 @@ from ..scalar import FlatTape
 from ..tape import Tape, Tensor, describe
 
 Output = Tensor | FlatTape
-_NAMES = (
-    "identity", "stop_gradient", "cast", "reshape", "permute_dims", "flip", "broadcast_to", "pad", "crop", "index",
-    "take", "windows", "scatter",
-)  # fmt: skip
-MOVES = {TABLE[name] for name in _NAMES}  # rows whose first operand has every element of the result
 
 
 def resolve(thing: Any, tape: Tape) -> tuple[Tensor, np.ndarray]:
@@ -43,7 +38,7 @@ def resolve(thing: Any, tape: Tape) -> tuple[Tensor, np.ndarray]:
     on_tape = {id(line) for line in tape}
     line, chain = thing, list[Tensor]()
     while id(line) not in on_tape:
-        if line.primitive not in MOVES:
+        if line.primitive is None or not line.primitive.moves:
             outputs = ", ".join(describe(y) for y in tape.outputs)
             raise ValueError(
                 f"focus: {describe(thing)} is not on the tape of {outputs}: nothing there was computed from it. "
@@ -121,6 +116,6 @@ def _asks(thing: Any, of: Any) -> bool:
     if not isinstance(line, Tensor) or tape is None:
         return False
     on_tape = {id(x) for x in tape}
-    while id(line) not in on_tape and line.primitive in MOVES:
+    while id(line) not in on_tape and line.primitive is not None and line.primitive.moves:
         line = line.operands[0]
     return id(line) in on_tape

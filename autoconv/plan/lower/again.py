@@ -16,12 +16,6 @@ from .names import one_example
 if TYPE_CHECKING:
     from .lower import Lowering
 
-_CHEAP = {
-    **dict.fromkeys(["add", "sub", "mul", "neg", "abs", "sign", "maximum", "minimum", "where", "slope"], 0.2),
-    **dict.fromkeys(["greater", "less", "greater_equal", "less_equal", "equal", "not_equal"], 0.2),
-    **dict.fromkeys(["div", "sqrt"], 0.4),
-}
-"""What arithmetic costs for each cell; loading or storing one costs 1."""
 _DEEPEST = 24  # lines: what is further back is loaded
 
 
@@ -36,7 +30,7 @@ def again(low: Lowering, i: int, axis: int, stage: int) -> Names | None:
 def _derive(low: Lowering, i: int, stage: int) -> Names | None:
     line, axis = low.program.lines[i], low.lanes[i].axis
     assert line.primitive is not None
-    if line.primitive.name in _CHEAP:
+    if line.primitive.cost is not None:
         return low.arithmetic(i, line, axis, stage)
     at = low.example_axis(line.operands[0])
     assert at is not None
@@ -59,8 +53,8 @@ def _cost(low: Lowering, i: int, stage: int, known: dict[int, float], depth: int
     if line.primitive is None or depth > _DEEPEST:
         return float("inf")
     name = line.primitive.name
-    if name in _CHEAP:
-        cost = _CHEAP[name] * _cells(low, i)
+    if line.primitive.cost is not None:
+        cost = line.primitive.cost * _cells(low, i)
         if any(low.example_axis(x) not in (axis, None) for x in line.operands):
             return float("inf")
     elif (x := line.operands[0]) in low.merged or (at := low.example_axis(x)) is None:

@@ -26,7 +26,6 @@ _CALL = 4000  # vectors that the machine makes while NumPy is called for one lin
 _START = 16  # vectors that it makes while it turns to the next instruction
 _BLOCK = 16  # examples, or so, where the lanes are examples
 _SHARE = 64  # a stage may derive this part of what stages do besides, even if NumPy were faster
-_WIRING = ("reshape", "permute_dims", "flip", "broadcast_to", "pad", "crop", "index", "scatter", "windows")
 _SUMS = ("sum", "sum_to")
 
 
@@ -149,7 +148,9 @@ def _derivable(low: Lowering, i: int) -> bool:
     operands = [low.program.lines[x] for x in line.operands]
     if line.dtype not in of_numbers or any(x.dtype not in of_numbers or 0 in x.shape for x in operands):
         return False
-    return name in {*OPERATIONS, *_WIRING, *_SUMS, "concat"} or (name == "cast" and operands[0].dtype == bool)
+    if name == "cast":
+        return operands[0].dtype == bool
+    return name in {*OPERATIONS, *_SUMS, "concat"} or (line.primitive.moves and len(operands) == 1)
 
 
 def _vectors(low: Lowering, i: int) -> int:
@@ -179,7 +180,7 @@ def _derived(low: Lowering, i: int, stage: int) -> Names:
         return _summed(low, i, line, reads[0], stage)
     if name == "concat":
         return np.concatenate(reads, axis=line.params["axis"])
-    if name in _WIRING:
+    if line.primitive.moves:
         return np.asarray(line.primitive.forward(reads[0], **line.params))
     return _elementwise(low, i, line, reads, stage)
 

@@ -13,14 +13,6 @@ import numpy as np
 
 from ...program.program import Program
 
-# Rows whose result may be a view of their (first) operand.
-_VIEWS = {"identity", "stop_gradient", "reshape", "permute_dims", "flip", "broadcast_to", "crop", "index", "windows"}
-_IN_PLACE: dict[str, np.ufunc] = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "neg": np.negative, "exp": np.exp, "log": np.log,
-    "log1p": np.log1p, "sqrt": np.sqrt, "tanh": np.tanh, "sin": np.sin, "cos": np.cos, "power": np.power, "maximum": np.maximum,
-    "minimum": np.minimum, "logaddexp": np.logaddexp,
-}  # fmt: skip
-
 
 class NumpyRun:
     """A program with its memory planned: ``run(arguments)`` gives the outputs, arrays that the caller owns."""
@@ -48,7 +40,7 @@ class NumpyRun:
     def _overwritten(self, i: int) -> int | None:
         """The operand whose memory line i may take over: made by a calculation of its own, and read here last."""
         line = self.program.lines[i]
-        if line.primitive is None or line.primitive.name not in _IN_PLACE or line.dtype.kind != "f":
+        if line.primitive is None or line.primitive.ufunc is None or line.dtype.kind != "f":
             return None
         for x in line.operands:
             operand = self.program.lines[x]
@@ -66,8 +58,9 @@ class NumpyRun:
             else:
                 operands = [values[x] for x in line.operands]
                 over = values[self.over[i]] if i in self.over else None
-                if over is not None and over.ndim and over.flags.writeable:
-                    values[i] = _IN_PLACE[line.primitive.name](*operands, out=over)
+                ufunc = line.primitive.ufunc
+                if ufunc and over is not None and over.ndim and over.flags.writeable:
+                    values[i] = ufunc(*operands, out=over)
                 else:
                     values[i] = np.asarray(line.primitive.forward(*operands, **line.params))
             for x in self.freed[i]:
@@ -87,7 +80,7 @@ def _owners(program: Program) -> list[tuple[int, ...]]:
     """For each line the lines whose memory its array may lie in: itself, or what it may be a view of."""
     owners: list[tuple[int, ...]] = []
     for i, line in enumerate(program.lines):
-        if line.primitive is not None and line.primitive.name in _VIEWS:
+        if line.primitive is not None and line.primitive.view:
             owners.append(tuple(sorted({i, *[o for x in line.operands for o in owners[x]]})))
         else:
             owners.append((i,))

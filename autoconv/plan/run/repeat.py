@@ -21,7 +21,7 @@ from ...hooks import watcher
 from ...tape import Tensor
 from ..assemble.layout import machine
 from ..lower.instructions import Input, Result
-from .step import Step, in_order, known, numbers
+from .step import Step, described, in_order, padded
 
 if TYPE_CHECKING:
     from ...program.program import Line
@@ -124,7 +124,7 @@ class Repeat:
         o: Any = step.optimizer
         run = self._run
         mine: bool = self._optimizer() is o and type(o) is self._kind
-        if not mine or watcher.get() or not known(o):
+        if not mine or watcher.get():
             return None
         if step.careful and (not step.if_finite or self._tested < 0):
             return None
@@ -139,7 +139,10 @@ class Repeat:
         if len(done) != 1 or None in done:
             return None
         count = done.pop() + 1
-        rows = self._words(numbers(o, count)[1:])
+        update = described(o, count)
+        if update is None:
+            return None
+        rows = self._words(padded(update))
         values: dict[int, Any] = self._fixed.copy()
         for i, number in self._arguments:
             values[i] = arguments[number]

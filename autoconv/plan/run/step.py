@@ -1,8 +1,9 @@
-"""An optimiser's step as part of a native call: SGD, Adam and AdamW on the gradients that the call has just made.
+"""An optimiser's step as part of a native call, on the gradients that the call has just made.
 
-The machine writes new parameter arrays where somebody else holds the old ones (who still has the old numbers), else in
-place; it changes the optimiser's slots in place, or copies of them where the step may still be taken back; every other optimiser, and a gradient that NumPy
-finishes, is left to ``optimizer.step``.
+The optimiser describes its update (``Optimizer.described``); the machine makes those of the kinds it knows.  It writes
+new parameter arrays where somebody else holds the old ones (who still has the old numbers), else in place; it changes
+the optimiser's slots in place, or copies of them where the step may still be taken back.  Every other kind of update,
+and a gradient that NumPy finishes, is left to ``optimizer.step``.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ import numpy as np
 from ...tape import Tensor, _next_serial
 
 if TYPE_CHECKING:
+    from ...optim import Update
     from .native_run import NativeRun
 
-_SGD, _ADAM = 1, 2
-_METHODS = "autoconv.optim.methods"  # where they are defined
-_KNOWN = frozenset(["SGD", "Adam", "AdamW"])
-_PARTS = frozenset(["step", "updated", "slots"])
+_KINDS = {"sgd": 1, "adam": 2}  # of an update, as in machine.c
 _ROW = struct.Struct("7q8dq")  # the machine's words for one parameter
+_NUMBERS = 8  # of an update, the last of them 0
 
 
 class Step:
-    """One step of ``optimizer``; ``done`` once the machine has made it, ``put`` then gives the parameters their new values.
+    """One step of ``optimizer``; ``done`` once the machine has made it, ``put`` then gives the parameters their new
+    values.
 
-    ``careful``: without ``put`` nothing is changed, the optimiser's slots neither; if that is for the sake of a loss that may
-    not be finite (``if_finite``), the machine may also look at it and then leave everything alone.
+    ``careful``: without ``put`` nothing is changed, the optimiser's slots neither; if that is for the sake of a loss
+    that may not be finite (``if_finite``), the machine may also look at it and then leave everything alone.
     """
 
     def __init__(self, optimizer: Any, if_finite: bool = False) -> None:
@@ -39,34 +40,33 @@ class Step:
         self.states: list[dict[str, Any]] = []
 
     def rows(self, run: NativeRun, results: dict[int, int], arrays: list[np.ndarray]) -> bytes:
-        """The machine's instructions; arrays that they need are added to ``arrays``.  Empty if the machine cannot do it.
+        """The machine's instructions; arrays that they need are added to ``arrays``.  Empty if the machine cannot do
+        it.
 
         ``results``: line -> number of its array among ``arrays``.
         """
         o, params = self.optimizer, self.optimizer.params
-        if not known(o) or not params:
+        steps = {state.get("step", 0) + 1 for state in o.state}
+        update = described(o, steps.pop()) if len(steps) == 1 else None
+        if update is None:
             return b""
-        lines, first = run.gradient_lines(len(params)), len(arrays)
+        lines, first, count = run.gradient_lines(len(params)), len(arrays), len(update.slots)
         unshared = set() if self.careful else run.unshared
-        steps, counts = set(), set()
         for p, line, state in zip(params, lines, o.state, strict=True):
             value = new = p.value
             if id(value) not in unshared:
                 if not in_order(value, run.dtype):
                     return b""
                 new = np.empty(value.shape, value.dtype)
-            slots = dict(state) if state else {**o.slots(p), "step": 0}
+            kept = state or {**o.slots(p), "step": 0}
+            slots = {name: kept[name] for name in (*update.slots, "step")}
             arrays += (value, new)
-            if line not in results or (len(slots) > 1 and not self._arrays_of(slots, bool(state), p, arrays)):
+            if line not in results or (count and not self._arrays_of(slots, bool(state), p, arrays)):
                 return b""
-            steps.add(slots["step"] + 1)
-            counts.add(len(slots) - 1)
             self._new.append((p, new))
             self.states.append(slots)
-        if len(steps) > 1 or len(counts) > 1:
-            return b""
-        kind, *settings = numbers(o, steps.pop())
-        key = (kind, *settings, first, count := counts.pop())
+        kind, settings = _KINDS[update.kind], padded(update)
+        key = (kind, *settings, first, count)
         if key not in run.rows:  # the same words as in the last step, but where the settings change with every step
             run.rows.clear()
             sizes = [new.size for _, new in self._new]
@@ -114,32 +114,21 @@ class Step:
 
 
 def in_order(x: np.ndarray, dtype: np.dtype) -> bool:
-    """Whether the machine can take an array as it is: numbers of this dtype, in rows, where the processor wants them."""
+    """Whether the machine can take an array as it is: numbers of this dtype, in rows, where the processor wants
+    them."""
     return x.dtype == dtype and x.flags.c_contiguous and x.flags.aligned
 
 
-def known(optimizer: Any) -> bool:
-    """Whether the machine knows the update: one of ours, with nothing of it replaced."""
-    kind = type(optimizer)
-    if kind.__name__ not in _KNOWN or kind.__module__ != _METHODS or not _PARTS.isdisjoint(vars(optimizer)):
-        return False
-    if kind.__name__ == "SGD":  # the momentum may have been switched on or off since the first step
-        momentum = bool(optimizer.momentum)
-        return all([momentum == ("momentum_buffer" in state) for state in optimizer.state if state])
-    return True
+def described(optimizer: Any, t: int) -> Update | None:
+    """The update of step t, if it is of a kind that the machine knows and the slots are those it changes; else None."""
+    describe = getattr(optimizer, "described", None)  # an optimiser may be anybody's
+    update = describe(t) if describe else None
+    if update is None or update.kind not in _KINDS:
+        return None
+    names = {*update.slots, "step"}  # a setting may have changed since the first step, and with it the slots
+    return update if all([state.keys() == names for state in optimizer.state if state]) else None
 
 
-def numbers(o: Any, t: int) -> tuple[float, ...]:
-    """The kind of the update and its numbers in step t, as the machine wants them."""
-    return _sgd(o, t) if type(o).__name__ == "SGD" else _adam(o, t)
-
-
-def _sgd(o: Any, t: int) -> tuple[float, ...]:
-    share = 1.0 if t == 1 else 1 - o.dampening
-    return _SGD, o.lr, o.weight_decay, o.momentum, share, float(o.nesterov), 0.0, 0.0, 0.0
-
-
-def _adam(o: Any, t: int) -> tuple[float, ...]:
-    beta1, beta2 = o.betas
-    inside, outside = (0.0, o.lr * o.weight_decay) if o.decoupled else (o.weight_decay, 0.0)
-    return _ADAM, o.lr / (1 - beta1**t), inside, beta1, beta2, (1 - beta2**t) ** 0.5, o.eps, outside, 0.0
+def padded(update: Update) -> tuple[float, ...]:
+    """The numbers of an update as the machine wants them."""
+    return (*update.numbers, *[0.0] * (_NUMBERS - len(update.numbers)))

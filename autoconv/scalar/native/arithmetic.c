@@ -183,8 +183,9 @@ PyObject *scalar_pos(PyObject *x) {
 
 PyObject *scalar_relu(PyObject *self, PyObject *unused) {
     Scalar *x = (Scalar *)self;
-    int off = x->value <= 0;
-    return one(MAX_FIRST, x, off ? 0 : 1, off ? 0 : x->value, 0, 1);
+    double value, of_zero, dx;
+    rule_of_two(MAXIMUM_FIRST, 0, x->value, &value, &of_zero, &dx);
+    return one(MAXIMUM_FIRST, x, dx, value, 0, 1);
 }
 
 /* Of a number held constant, or, while a program is recorded, of max(x, 0), which holds for every input. */
@@ -193,7 +194,7 @@ PyObject *scalar_sigmoid(PyObject *self, PyObject *unused) {
     int recorded = watched_text && watched_thread == PyThread_get_thread_ident();
     PyObject *m = NULL, *less = NULL, *e = NULL, *minus = NULL, *base = NULL, *sum = NULL, *y = NULL;
     m = PyFloat_FromDouble(recorded || 0 > v ? 0 : v);
-    if (m && recorded) Py_SETREF(m, binary_rest(MAX, self, m));
+    if (m && recorded) Py_SETREF(m, binary_rest(MAXIMUM, self, m));
     if (m) less = scalar_sub(self, m);
     if (less) e = unary(EXP, less);
     if (e && recorded) minus = scalar_neg(m);
@@ -228,9 +229,33 @@ static PyObject *greatest(const char *name, int split, int first, PyObject *self
 }
 
 PyObject *scalar_maximum(PyObject *self, PyObject *args, PyObject *kwargs) {
-    return greatest("maximum", MAX, MAX_FIRST, self, args, kwargs);
+    return greatest("maximum", MAXIMUM, MAXIMUM_FIRST, self, args, kwargs);
 }
 
 PyObject *scalar_minimum(PyObject *self, PyObject *args, PyObject *kwargs) {
-    return greatest("minimum", MIN, MIN_FIRST, self, args, kwargs);
+    return greatest("minimum", MINIMUM, MINIMUM_FIRST, self, args, kwargs);
+}
+
+/* record(code, x) or record(code, x, y): an operation whose rule is Python's. */
+PyObject *scalar_record(PyObject *module, PyObject *args) {
+    int code;
+    PyObject *left, *right = NULL;
+    if (!PyArg_ParseTuple(args, "iO|O:record", &code, &left, &right)) return NULL;
+    if (other_arity(code) != (right ? 2 : 1)) return PyErr_Format(PyExc_ValueError, "record: no operation %d on so many numbers", code);
+    double x, y = 0, value, dx, dy = 0;
+    int known = scalar_number(left, &x);
+    if (known > 0 && right) known = scalar_number(right, &y);
+    if (known < 0) return NULL;
+    if (!known) Py_RETURN_NOTIMPLEMENTED;
+    PyObject *found = right ? PyObject_CallFunction(other_rule, "idd", code, x, y) : PyObject_CallFunction(other_rule, "id", code, x);
+    if (!found) return NULL;
+    known = PyArg_ParseTuple(found, right ? "ddd" : "dd", &value, &dx, &dy);
+    Py_DECREF(found);
+    if (!known) return NULL;
+    const int on_left = PyObject_TypeCheck(left, &ScalarType), on_right = right && PyObject_TypeCheck(right, &ScalarType);
+    if (on_left && on_right) return two(code, (Scalar *)left, (Scalar *)right, dx, dy, value);
+    if (on_left) return one(code, (Scalar *)left, dx, value, y, 0);
+    if (on_right) return one(code, (Scalar *)right, dy, value, x, 1);
+    PyErr_SetString(PyExc_TypeError, "record: no operand is a Scalar");
+    return NULL;
 }

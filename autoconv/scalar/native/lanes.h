@@ -11,7 +11,13 @@
 /* A lane with cotangent 0 passes nothing on, whatever the slope. */
 #define PASS(operand, slope) EACH { T t = d[l] * (slope); operand[l] += d[l] != 0 ? t : 0; }
 #define ORDER(x, y) (((x) > (y)) - ((x) < (y)) + ((x) != (x)) - ((y) != (y)))
-#define SLOPE_OF(sign, tie) ((T)0.5 * (1 + (T)(ORDER(a[l], b[l]) ? sign ORDER(a[l], b[l]) : (tie))))
+#define PASS_ON(operand, sign) EACH { operand[l] = operand[l] sign d[l]; } /* a slope of 1 or -1 */
+#define PASS_WHERE(operand, condition, one, other) EACH { operand[l] += (condition) ? one : other; } /* a slope of 1 or 0 */
+#define D d[l]
+#define A a[l]
+#define B b[l]
+#define Y y[l]
+#define C c
 
 static TARGET void NAME(forward)(const Program *p, T *restrict registers) {
     for (const Step *step = p->steps, *end = step + p->count; step < end; step++) {
@@ -19,31 +25,7 @@ static TARGET void NAME(forward)(const Program *p, T *restrict registers) {
         T *restrict y = registers + (size_t)step->y * LANES;
         const T c = (T)step->c;
         switch (step->code) {
-        case ADD: VALUE(a[l] + b[l]);
-        case SUB: VALUE(a[l] - b[l]);
-        case MUL: VALUE(a[l] * b[l]);
-        case DIV: VALUE(a[l] / b[l]);
-        case NEG: VALUE(-a[l]);
-        case ABS: VALUE(a[l] < 0 ? -a[l] : a[l] == 0 ? 0 : a[l]);
-        case ADD_NUMBER: VALUE(a[l] + c);
-        case FROM_NUMBER: VALUE(c - a[l]);
-        case MUL_NUMBER: VALUE(a[l] * c);
-        case DIV_NUMBER: VALUE(a[l] / c);
-        case INTO_NUMBER: VALUE(c / a[l]);
-        case SQUARE: VALUE(a[l] * a[l]);
-        case RELU: VALUE(a[l] <= 0 ? 0 : a[l]);
-        case SQRT: VALUE(F(sqrt)(a[l]));
-        case POWER: VALUE(F(pow)(a[l], b[l]));
-        case POWER_NUMBER: VALUE(F(pow)(a[l], c));
-        case EXP: VALUE(F(exp)(a[l]));
-        case LOG: VALUE(F(log)(a[l]));
-        case TANH: VALUE(F(tanh)(a[l]));
-        case SIN: VALUE(F(sin)(a[l]));
-        case COS: VALUE(F(cos)(a[l]));
-        case MAX: VALUE(a[l] > b[l] || a[l] != a[l] ? a[l] : b[l]);
-        case MAX_FIRST: VALUE(a[l] >= b[l] || a[l] != a[l] ? a[l] : b[l]);
-        case MIN: VALUE(a[l] < b[l] || a[l] != a[l] ? a[l] : b[l]);
-        case MIN_FIRST: VALUE(a[l] <= b[l] || a[l] != a[l] ? a[l] : b[l]);
+        FORWARD
         }
     }
 }
@@ -62,30 +44,7 @@ static TARGET void NAME(backward)(const Program *p, const T *restrict registers,
         if (step->fresh & 2) EACH { gb[l] = 0; }
         if (LANES == 1 && d[0] == 0) continue;
         switch (step->code) {
-        case ADD: EACH { ga[l] += d[l]; } EACH { gb[l] += d[l]; } break;
-        case SUB: EACH { ga[l] += d[l]; } EACH { gb[l] -= d[l]; } break;
-        case MUL: PASS(ga, b[l]) PASS(gb, a[l]) break;
-        case DIV: PASS(ga, 1 / b[l]) PASS(gb, -y[l] / b[l]) break;
-        case NEG: case FROM_NUMBER: EACH { ga[l] -= d[l]; } break;
-        case ABS: PASS(ga, a[l] > 0 ? 1 : a[l] < 0 ? -1 : a[l] * 0) break;
-        case ADD_NUMBER: EACH { ga[l] += d[l]; } break;
-        case MUL_NUMBER: PASS(ga, c) break;
-        case DIV_NUMBER: PASS(ga, 1 / c) break;
-        case INTO_NUMBER: PASS(ga, -y[l] / a[l]) break;
-        case SQUARE: PASS(ga, 2 * a[l]) break;
-        case RELU: EACH { ga[l] += a[l] <= 0 ? 0 : d[l]; } break;
-        case SQRT: PASS(ga, (T)0.5 / y[l]) break;
-        case POWER: PASS(ga, b[l] * F(pow)(a[l], b[l] != 0 ? b[l] - 1 : 1)) PASS(gb, y[l] * F(log)(a[l] == 0 ? 1 : a[l])) break;
-        case POWER_NUMBER: PASS(ga, c * F(pow)(a[l], c != 0 ? c - 1 : 1)) break;
-        case EXP: PASS(ga, y[l]) break;
-        case LOG: PASS(ga, 1 / a[l]) break;
-        case TANH: PASS(ga, 1 - y[l] * y[l]) break;
-        case SIN: PASS(ga, F(cos)(a[l])) break;
-        case COS: PASS(ga, -F(sin)(a[l])) break;
-        case MAX: PASS(ga, SLOPE_OF(+, 0)) PASS(gb, 1 - SLOPE_OF(+, 0)) break;
-        case MAX_FIRST: PASS(ga, SLOPE_OF(+, 1)) PASS(gb, 1 - SLOPE_OF(+, 1)) break;
-        case MIN: PASS(ga, SLOPE_OF(-, 0)) PASS(gb, 1 - SLOPE_OF(-, 0)) break;
-        case MIN_FIRST: PASS(ga, SLOPE_OF(-, 1)) PASS(gb, 1 - SLOPE_OF(-, 1)) break;
+        BACKWARD
         }
     }
 }
@@ -124,7 +83,13 @@ static TARGET void NAME(run)(const Program *p, Run *run, void *workspace) {
 #undef TILE
 #undef PASS
 #undef ORDER
-#undef SLOPE_OF
+#undef PASS_ON
+#undef PASS_WHERE
+#undef D
+#undef A
+#undef B
+#undef Y
+#undef C
 #undef T
 #undef F
 #undef LANES

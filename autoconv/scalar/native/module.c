@@ -22,6 +22,8 @@ static PyMethodDef module_methods[] = {
     {"close", module_close, METH_NOARGS, "Close this thread's segment."},
     {"segments", module_segments, METH_NOARGS, "How many segments there are."},
     {"watch", scalar_watch, METH_O, "Refuse, with this text, that values of Scalars leave the tape in this thread; None: allow it.  Returns the text so far."},
+    {"record", scalar_record, METH_VARARGS, "record(code, x) or record(code, x, y): an operation whose rule is Python's."},
+    {"extend", scalar_extend, METH_VARARGS, "Take over rows of the table that have no rule here: their rule, names and arities, and methods."},
     {"vectors", replay_vectors, METH_VARARGS, "The instruction set that programs use: \"baseline\", \"avx2\" or \"avx512\"; a name chooses it."},
     {NULL},
 };

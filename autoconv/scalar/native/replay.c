@@ -3,9 +3,6 @@
 #include "scalar.h"
 #include <math.h>
 
-/* Steps with a number as operand, which needs no register and receives no gradient. */
-enum { ADD_NUMBER = CODES, FROM_NUMBER, MUL_NUMBER, DIV_NUMBER, INTO_NUMBER, SQUARE, RELU, POWER_NUMBER, STEPS };
-
 /* y = a code b, or a code c; the numbers are registers. */
 typedef struct {
     double c;
@@ -143,17 +140,11 @@ typedef struct {
 static int32_t pool_take(Pool *pool) { return pool->count ? pool->idle[--pool->count] : (int32_t)pool->size++; }
 static void pool_give(Pool *pool, int32_t k) { pool->idle[pool->count++] = k; }
 
-static int reads_two(int code) { return code < NEG || (code >= MAX && code <= MIN_FIRST); }
-
 /* Which values the way back needs: bit 0 the first operand, bit 1 the second, bit 2 the result. */
 static int needed_back(int code) {
     switch (code) {
-    case ADD: case SUB: case NEG: case ADD_NUMBER: case FROM_NUMBER: case MUL_NUMBER: case DIV_NUMBER: return 0;
-    case EXP: case SQRT: case TANH: return 4;
-    case DIV: return 6;
-    case INTO_NUMBER: return 5;
-    case POWER: return 7;
-    default: return 3;
+    NEEDED_BACK
+    default: return 7;
     }
 }
 
@@ -206,13 +197,13 @@ static int allocate(Program *p, Py_ssize_t output) {
             place[a] = pool_take(&pool);
             pull->fresh |= 1;
         }
-        if (reads_two(pull->code) && place[b] < 0) {
+        if (HAS_TWO(pull->code) && place[b] < 0) {
             place[b] = pool_take(&pool);
             pull->fresh |= 2;
         }
         pull->own = own < 0 ? 0 : own; /* a result that nobody reads: cotangent 0 */
         pull->ga = place[a];
-        pull->gb = reads_two(pull->code) ? place[b] : 0;
+        pull->gb = HAS_TWO(pull->code) ? place[b] : 0;
         if (own > 0) pool_give(&pool, own);
     }
     p->cotangents = pool.size;

@@ -2,10 +2,43 @@
 #include "scalar.h"
 #include <structmember.h>
 
-static const char *const operation_names[CODES] = {
-    "input", "input", "add", "sub", "mul", "div", "power", "neg", "abs", "exp", "log", "sqrt", "tanh", "sin", "cos",
-    "maximum", "maximum", "minimum", "minimum",
-};
+static const char *const operation_names[CODES] = {NAMES};
+
+/* ---- rows of the table that table.h lacks: (name, arity) for each code from CODES on */
+
+PyObject *other_rule = NULL;
+static PyObject *others = NULL;
+
+static PyObject *other(int code, Py_ssize_t part) {
+    if (!others || code < CODES || code - CODES >= PyTuple_GET_SIZE(others)) return NULL;
+    return PyTuple_GET_ITEM(PyTuple_GET_ITEM(others, code - CODES), part);
+}
+
+int other_arity(int code) {
+    PyObject *arity = other(code, 1);
+    return arity ? (int)PyLong_AsLong(arity) : 0;
+}
+
+/* extend(rule, ((name, arity), ...), methods): rule(code, *numbers) gives value and derivatives; the methods are Scalar's. */
+PyObject *scalar_extend(PyObject *module, PyObject *args) {
+    PyObject *rule, *rows, *methods;
+    if (!PyArg_ParseTuple(args, "OO!O!:extend", &rule, &PyTuple_Type, &rows, &PyDict_Type, &methods)) return NULL;
+    if (PyTuple_GET_SIZE(rows) > 256 - CODES) return PyErr_Format(PyExc_ValueError, "extend: more than %d operations", 256 - CODES);
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(rows); k++) {
+        const char *name;
+        int arity;
+        PyObject *row = PyTuple_GET_ITEM(rows, k);
+        if (!PyTuple_Check(row)) return PyErr_Format(PyExc_TypeError, "extend: %R is no pair of name and arity", row);
+        if (!PyArg_ParseTuple(row, "si", &name, &arity)) return NULL;
+    }
+    if (PyDict_Update(ScalarType.tp_dict, methods) < 0) return NULL;
+    PyType_Modified(&ScalarType);
+    Py_INCREF(rule);
+    Py_XSETREF(other_rule, rule);
+    Py_INCREF(rows);
+    Py_XSETREF(others, rows);
+    Py_RETURN_NONE;
+}
 
 static PyObject *scalar_backward(PyObject *self, PyObject *unused) {
     Scalar *x = (Scalar *)self;
@@ -109,7 +142,9 @@ static int set_name(PyObject *self, PyObject *name, void *closure) {
 
 static PyObject *get_operation(PyObject *self, void *closure) {
     Scalar *x = (Scalar *)self;
-    return PyUnicode_FromString(x->computed ? operation_names[x->home->rows[x->row].b_code >> CODE_SHIFT] : "input");
+    const int code = x->computed ? (int)(x->home->rows[x->row].b_code >> CODE_SHIFT) : LEAF;
+    PyObject *name = other(code, 0);
+    return name ? Py_NewRef(name) : PyUnicode_FromString(operation_names[code < CODES ? code : LEAF]);
 }
 
 static PyObject *get_place(PyObject *self, void *closure) {

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "table.h" /* the codes of operations, as in rules.py, and their rules */
+
 /* An operation in 24 bytes.  As an operand, a number has row 0 and stands in the place of its derivative; a row for an input
  * or an older Scalar has its value there.  The values of the others follow from these. */
 typedef struct {
@@ -18,13 +20,6 @@ typedef struct {
 #define CODE_SHIFT 24
 #define ROW_MASK ((UINT32_C(1) << CODE_SHIFT) - 1)
 #define MAX_LIMIT ((Py_ssize_t)ROW_MASK)
-
-/* The order of rules.py. */
-enum {
-    LEAF, OLDER,
-    ADD, SUB, MUL, DIV, POWER, NEG, ABS, EXP, LOG, SQRT, TANH, SIN, COS, MAX, MAX_FIRST, MIN, MIN_FIRST,
-    CODES
-};
 
 struct Segment;
 
@@ -88,6 +83,12 @@ void scalar_dealloc(PyObject *self);
 int scalar_number(PyObject *x, double *value);
 int scalar_refused(void);
 PyObject *scalar_watch(PyObject *module, PyObject *text);
+PyObject *scalar_record(PyObject *module, PyObject *args);
+
+/* scalar.c: the rows of the table that table.h lacks have the codes from CODES on, and a rule in Python */
+extern PyObject *other_rule;
+PyObject *scalar_extend(PyObject *module, PyObject *args);
+int other_arity(int code);
 PyObject *scalar_add(PyObject *x, PyObject *y), *scalar_sub(PyObject *x, PyObject *y), *scalar_mul(PyObject *x, PyObject *y);
 PyObject *scalar_div(PyObject *x, PyObject *y), *scalar_power(PyObject *x, PyObject *y, PyObject *modulus);
 PyObject *scalar_neg(PyObject *x), *scalar_pos(PyObject *x), *scalar_abs(PyObject *x);

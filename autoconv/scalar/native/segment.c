@@ -337,6 +337,18 @@ static PyObject *segment_bytes(PyObject *self, PyObject *unused) {
     return PyBytes_FromStringAndSize((const char *)s->rows, s->count * (Py_ssize_t)sizeof(Row));
 }
 
+/* The value of an operation whose rule is Python's; -1 for an error. */
+static int other_value(int code, double x, double y, double *value) {
+    const int arity = other_arity(code);
+    PyObject *found = arity == 2 ? PyObject_CallFunction(other_rule, "idd", code, x, y)
+                      : arity    ? PyObject_CallFunction(other_rule, "id", code, x)
+                                 : NULL;
+    if (!found) return -1;
+    *value = PyTuple_Check(found) && PyTuple_GET_SIZE(found) ? PyFloat_AsDouble(PyTuple_GET_ITEM(found, 0)) : -1;
+    Py_DECREF(found);
+    return *value == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
 static PyObject *segment_values(PyObject *self, PyObject *unused) {
     Segment *s = (Segment *)self;
     PyObject *bytes = PyBytes_FromStringAndSize(NULL, s->count * (Py_ssize_t)sizeof(double));
@@ -347,7 +359,12 @@ static PyObject *segment_values(PyObject *self, PyObject *unused) {
         const uint32_t a = row->a, b = row->b_code & ROW_MASK;
         const int code = (int)(row->b_code >> CODE_SHIFT);
         if (code <= OLDER) values[k] = row->da;
-        else if (rule_has_two(code))
+        else if (code >= CODES) {
+            if (other_value(code, a ? values[a] : row->da, b ? values[b] : row->db, &values[k]) < 0) {
+                Py_DECREF(bytes);
+                return NULL;
+            }
+        } else if (HAS_TWO(code))
             rule_of_two(code, a ? values[a] : row->da, b ? values[b] : row->db, &values[k], &dx, &dy);
         else
             rule_of_one(code, values[a], &values[k], &dx);

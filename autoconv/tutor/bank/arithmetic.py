@@ -9,13 +9,10 @@ import numpy as np
 from ..run.site import Site
 from .mistake import Variants, mistake
 
-_CURVED = ("exp", "log", "log1p", "sqrt", "tanh", "sin", "cos", "erf", "power", "logaddexp")
-_MASKED = ("maximum", "minimum", "abs", "where")
-
 
 def _nontrivial(p: Site) -> bool:
     """Whether forgetting the local derivative is something one could do: it is not 1, and not a mask."""
-    return p.row in (*_CURVED, "mul", "div")
+    return p.primitive.bends and not p.primitive.masks
 
 
 @mistake(
@@ -76,7 +73,7 @@ def _sign(p: Site) -> Variants:
     "relu: x_bar = y_bar where x > 0, else 0; max: only the winner receives the gradient",
 )
 def _mask(p: Site) -> Variants:
-    return {"": lambda g: g} if p.row in _MASKED and p.pooling is None else {}
+    return {"": lambda g: g} if p.primitive.masks and p.pooling is None else {}
 
 
 @mistake(
@@ -87,7 +84,7 @@ def _mask(p: Site) -> Variants:
     rank=2,
 )
 def _inverted(p: Site) -> Variants:
-    return {"": lambda g: g - p.right(g)} if p.row in ("maximum", "minimum", "where") and p.pooling is None else {}
+    return {"": lambda g: g - p.right(g)} if p.primitive.masks and p.primitive.arity != 1 and p.pooling is None else {}
 
 
 @mistake(
@@ -143,9 +140,9 @@ def _in_proportion(g: Any, p: Site) -> Any:
     rank=2,
 )
 def _at_output(p: Site) -> Variants:
-    if p.row not in ("tanh", "sin", "cos", "erf", "exp", "log", "sqrt"):
+    if not p.primitive.function:
         return {}
-    primitive: Any = p.line.primitive
+    primitive: Any = p.primitive
     return {"": lambda g: primitive.vjps[0](g, primitive.forward(p.y), p.y)}
 
 
@@ -157,8 +154,10 @@ def _at_output(p: Site) -> Variants:
     rank=2,
 )
 def _input_for_output(p: Site) -> Variants:
-    primitive: Any = p.line.primitive
-    return {"": lambda g: primitive.vjps[0](g, p.x, p.x)} if p.row in ("tanh", "exp", "sqrt") else {}
+    primitive: Any = p.primitive
+    if not primitive.function or np.isfinite(primitive.vjps[0](1.0, np.nan, 0.5)):
+        return {}  # the rule does not speak of the output
+    return {"": lambda g: primitive.vjps[0](g, p.x, p.x)}
 
 
 @mistake(

@@ -18,6 +18,7 @@ import numpy as np
 
 from ...functional import conv as compositions
 from ...functional.activation import sigmoid
+from ...primitives import TABLE
 
 LONGEST, PARTS, DEEPEST = 20_000, 20_000, 60
 ELEMENTS, WORK = 1_000_000, 100_000_000  # numbers in one result; numbers computed by the whole formula
@@ -260,9 +261,7 @@ def _rot180(kernel: Any) -> Any:
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "abs": np.abs,
-    "exp": np.exp,
-    "log": np.log,
-    "tanh": np.tanh,
+    **{row.name: row.forward for row in TABLE.values() if row.function},
     "max": _extreme(np.max, np.maximum),
     "min": _extreme(np.min, np.minimum),
     "sum": lambda x, axis=None: np.sum(x, axis=axis),

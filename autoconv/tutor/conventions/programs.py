@@ -201,7 +201,7 @@ def reductions(tape: Tape) -> Iterator[tuple[str, float]]:
             constants.append(number if name == "div" else 1 / number if number else 0.0)
         elif name == "sum":
             sizes += [through.shape[a] for a in line.params["axis"]]
-        elif name not in ("reshape", "cast", "identity"):
+        elif not line.primitive.rearranges:
             break
         line = through
     counts = sorted({1, *sizes[:1], prod(sizes)})  # a sum, a mean over the examples, a mean over all

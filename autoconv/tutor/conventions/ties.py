@@ -16,7 +16,6 @@ from ...tape import Tape, Tensor
 from ..claim.compare import Tolerance, equal
 from ..run.replay import Rules, Run
 
-_TIED = ("maximum", "minimum")
 LARGE = 300_000  # elements on a tape beyond which only the named conventions are tried
 CHOICES = 80  # random ways to break all ties that are tried for a claim that breaks each in its own way
 
@@ -102,13 +101,13 @@ def _competition(run: Run) -> dict[int, tuple[Any, Any, Any]]:
             total += line.size
             if name == "abs" and np.any(line.operands[0].value == 0):
                 ties[id(line)] = (line.operands[0].value == 0, 0.5, 0.5)
-            elif line.primitive is not None and line.primitive.group == "wiring" and name not in _ADDING:
+            elif line.primitive is not None and line.primitive.group == "wiring" and not line.primitive.adds:
                 cells[id(line)] = _moved(line, [cells[id(x)] for x in line.operands])
                 beaten = [counts[id(x)] for x in line.operands]
                 if any(c is not None for c in beaten):
                     full = [np.ones(x.shape) if c is None else c for c, x in zip(beaten, line.operands, strict=True)]
                     counts[id(line)] = _moved(line, full)
-            elif name in _TIED:
+            elif line.primitive is not None and line.primitive.ties:
                 left, right = line.operands
                 a, b = (1.0 if counts[id(x)] is None else counts[id(x)] for x in (left, right))
                 same = left.value == right.value
@@ -122,12 +121,9 @@ def _competition(run: Run) -> dict[int, tuple[Any, Any, Any]]:
     return ties
 
 
-_ADDING = ("sum_to", "scatter_add", "overlap_add")  # wiring that adds: what comes out is no single cell
-
-
 def _equal_somewhere(line: Tensor) -> bool:
     name = line.primitive.name if line.primitive else ""
-    if name in _TIED:
+    if line.primitive is not None and line.primitive.ties:
         return bool(np.any(line.operands[0].value == line.operands[1].value))
     return name == "abs" and bool(np.any(line.operands[0].value == 0))
 

@@ -19,10 +19,6 @@ JACOBIAN = 400  # elements of an input up to which the diagonal of a full Jacobi
 STRETCH, STRETCHES = 12, 60  # lines of a stretch, and how many are looked at
 WRITTEN = "formula"
 _ENTRY = ("reshape", "broadcast_to", "sum", "sum_to")
-_BENT = {
-    "mul", "div", "exp", "log", "log1p", "sqrt", "tanh", "power", "abs", "erf", "sin", "cos", "logaddexp", "maximum",
-    "minimum", "where",
-}  # fmt: skip
 # Calls whose lines a reader thinks of one by one; any other is one step to them.
 _OPEN = ("conv", "max_pool", "avg_pool", "lp_pool", "matmul", "einsum", "linear", "relu")
 
@@ -169,8 +165,9 @@ def _nonlinear(opened: dict[int, Tensor]) -> bool:
     """Whether at least two of these lines are nonlinear; with only one, that row itself is the step."""
 
     def bent(line: Tensor) -> bool:
-        row = line.primitive.name if line.primitive else ""
-        factor = row == "mul" and any(x.constant for x in line.operands)
-        return row in _BENT and not factor and not (row == "div" and line.operands[1].constant)
+        if line.primitive is None or not line.primitive.bends:
+            return False
+        varying = [k for k, x in enumerate(line.operands) if not x.constant]
+        return not (len(varying) == 1 and varying[0] in line.primitive.linear)  # a constant factor
 
     return sum(map(bent, opened.values())) > 1

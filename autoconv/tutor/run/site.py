@@ -9,11 +9,9 @@ import numpy as np
 
 from ...backward import pull
 from ...functional.axes import AXIS_ROLES, BATCH, WINDOW
-from ...tape import Tensor
+from ...tape import Primitive, Tensor
 
 Array = Any
-
-_MOVES = ("reshape", "permute_dims", "flip", "cast", "identity", "broadcast_to")
 
 
 class Site:
@@ -27,9 +25,13 @@ class Site:
         self.operand = line.operands[k]
 
     @property
-    def row(self) -> str:
+    def primitive(self) -> Primitive:
         assert self.line.primitive is not None
-        return self.line.primitive.name
+        return self.line.primitive
+
+    @property
+    def row(self) -> str:
+        return self.primitive.name
 
     @property
     def x(self) -> Array:
@@ -54,7 +56,7 @@ class Site:
     @property
     def elementwise(self) -> bool:
         assert self.line.primitive is not None
-        return self.line.primitive.group == "arithmetic"
+        return self.line.primitive.elementwise
 
     @cached_property
     def calls(self) -> tuple[str, ...]:
@@ -148,7 +150,7 @@ class Contraction:
 
 def stored(x: Tensor) -> bool:
     """Whether x is a parameter or an input, or one of these with its axes moved."""
-    while x.primitive is not None and x.primitive.name in _MOVES:
+    while x.primitive is not None and (x.primitive.rearranges or x.primitive.name == "broadcast_to"):
         x = x.operands[0]
     return x.primitive is None and not x.constant
 
