@@ -108,7 +108,7 @@ _LATER = {
     "certificate": ".tutor.certificate",
     "check": ".tutor.check",
     "check_grads": ".gradcheck",
-    "compile": ".plan",
+    "compile": ".compiled",
     "exercise": ".exercises.making",
     "exercise_key": ".exercises.key",
     "expand": ".scalar",

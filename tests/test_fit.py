@@ -6,12 +6,12 @@ import pytest
 import autoconv as ac
 from autoconv import nn, optim, plan, train
 from autoconv.data import batches
-from autoconv.plan.run import native_run
+from autoconv.plan import extension
 
 RNG = np.random.default_rng(5)
 IMAGES = RNG.normal(size=(50, 8, 8, 2)).astype(np.float32)
 LABELS = RNG.integers(0, 3, 50)
-NATIVE = native_run.machine() is not None
+NATIVE = extension.machine() is not None
 
 
 def convolutional(rng):
@@ -107,7 +107,7 @@ def test_the_same_training_as_the_loop(net, name):
 
 
 def test_a_step_is_one_call_of_the_machine(monkeypatch):
-    if not NATIVE or "NumPy" in native_run.floor():
+    if not NATIVE or "NumPy" in extension.backend():
         pytest.skip("the machine is not in use here")
     made = []
     step = optim.Adam.step

@@ -9,15 +9,17 @@ import pytest
 
 import autoconv as ac
 from autoconv import nn
-from autoconv.plan import compile
+from autoconv.compiled import compile
+from autoconv.plan import extension
+from autoconv.plan.assemble.vector_layout import VectorLayout
+from autoconv.plan.rewrite.fuse_select import fuse_select
 from autoconv.plan.run import native_run
-from autoconv.plan.run.numpy_run import NumpyRun
+from autoconv.program.numpy_run import NumpyRun
 from autoconv.program.program import from_tape
 from autoconv.program.rewrite.passes import simplify
-from autoconv.program.rewrite.slopes import slopes
 from autoconv.tape import Tensor
 
-native = pytest.mark.skipif(not native_run.available(), reason="the native machine is not built here, or switched off")
+native = pytest.mark.skipif(not extension.available(), reason="the native machine is not built here, or switched off")
 ACTIVATIONS = [ac.relu, ac.tanh, ac.sigmoid, ac.leaky_relu, ac.elu, lambda x: x * x, lambda x: ac.clip(x, -0.5, 0.5)]
 
 
@@ -91,9 +93,9 @@ def swept(f, arguments, wrt):
 
 def layouts(dtype):
     """Every layout that this processor can run for a dtype, on threads of their own and on three that share a block."""
-    kinds = [k for k in native_run.machine().kernels() if k[1] == np.dtype(dtype).itemsize]
+    kinds = [k for k in extension.machine().variants() if k[1] == np.dtype(dtype).itemsize]
     return [
-        native_run.Layout(channels, set_, lanes, registers, vectors, team)
+        VectorLayout(channels, set_, lanes, registers, vectors, team)
         for vectors, channels in ((1, False), (1, True), (2, False), (4, False))
         for set_, _, lanes, registers in kinds
         if set_ == kinds[0][0]
@@ -117,7 +119,7 @@ def test_random_nets(seed, channels, monkeypatch):
     program = simplify(swept(f, [x, labels], parameters))
     planned = native_run.plan(program, [x, labels])
     assert planned is not None
-    assert channels in (None, planned.layout.channels)
+    assert channels in (None, planned.native.layout.channels)
     for got, expected in zip(planned.run([x, labels]), NumpyRun(program).run([x, labels]), strict=True):
         scale = np.abs(expected).max() + 1e-3
         np.testing.assert_allclose(got / scale, expected / scale, atol=5e-4 if dtype == np.float32 else 1e-12)
@@ -248,7 +250,7 @@ def test_slopes_change_no_number(seed):
     f, parameters, shape = random_net(seed)
     x = np.random.default_rng(seed).normal(size=(2, *shape))
     program = simplify(swept(f, [x, np.array([0, 1])], parameters))
-    after = slopes(program)
+    after = fuse_select(program)
     assert len(after.lines) <= len(program.lines)
     for a, b in zip(
         NumpyRun(program).run([x, np.array([0, 1])]), NumpyRun(after).run([x, np.array([0, 1])]), strict=True
@@ -289,7 +291,7 @@ def test_ties_nan_and_infinities():
 def test_threads_and_instruction_sets(settings):
     """Each in a process of its own, since the choice is made once; the sums print with the digits that all must share."""
     code = (
-        "import numpy as np, autoconv as ac; from autoconv.plan import compile; from autoconv import models\n"
+        "import numpy as np, autoconv as ac; from autoconv.compiled import compile; from autoconv import models\n"
         "m = models.cnn((12, 12, 2), 4, np.random.default_rng(0)); rng = np.random.default_rng(1)\n"
         "x, y = rng.normal(size=(83, 12, 12, 2)).astype('f4'), rng.integers(0, 4, 83)\n"
         "p = compile(lambda x, y: ac.losses.cross_entropy(m(x), y)); o = ac.optim.SGD(m.parameters(), lr=0.1)\n"

@@ -1,7 +1,8 @@
-"""The machine's instructions as the planner writes them: cells by name, arrays by number; addresses come later.
+"""A fused kernel: instructions that run as one pass over the batch, block of examples by block of examples.
 
-A ``Stage`` is one native call: instructions over the cells of one example, the arrays it reads and writes, and the sums over
-all examples that it makes.
+A program is cut into kernels by its sums over all examples: what reads such a sum has to wait until every block has added its
+part.  Within a kernel nothing goes through arrays; from kernel to kernel go its outputs (a value for each example) and its
+results (sums over all examples).
 """
 
 from __future__ import annotations
@@ -13,63 +14,7 @@ from typing import Any
 
 import numpy as np
 
-Names = np.ndarray
-
-MAP, GATHER, LOAD, STORE, SPLAT, CHOOSE, PLACE, CLEAR, TOTAL, GEMM, DOT, OUTER, STRIPS = range(1, 14)
-WORDS = {
-    MAP: "elementwise", GATHER: "add up cells", LOAD: "load examples", STORE: "store examples", SPLAT: "spread numbers",
-    CHOOSE: "choose by label", PLACE: "place by label", CLEAR: "clear unused lanes", TOTAL: "sum over examples", GEMM: "contract",
-    DOT: "contract over examples", OUTER: "contract over examples, transposed",
-}  # fmt: skip
-OPERATIONS = {
-    name: i
-    for i, name in enumerate(
-        [
-            "copy",
-            "add",
-            "sub",
-            "mul",
-            "div",
-            "neg",
-            "abs",
-            "sign",
-            "maximum",
-            "minimum",
-            "greater",
-            "less",
-            "greater_equal",
-            "less_equal",
-            "equal",
-            "not_equal",
-            "where",
-            "slope",
-            "sqrt",
-            "exp",
-            "log",
-            "log1p",
-            "tanh",
-            "sin",
-            "cos",
-            "erf",
-            "power",
-        ],
-        start=1,
-    )
-}
-
-
-@dataclass
-class Instruction:
-    """One instruction: the cells it writes and reads (arrays of names), and what its kind needs besides."""
-
-    kind: int
-    writes: list[Names]
-    reads: list[Names]
-    line: int
-    operation: int = 0
-    numbers: tuple[float, ...] = ()
-    array: int = 0
-    more: dict[str, Any] = field(default_factory=dict)
+from .instructions import Instruction, Registers
 
 
 @dataclass
@@ -89,36 +34,40 @@ class Result:
 
 @dataclass
 class Input:
-    """An array that a stage reads: line number, which axis counts examples (None: no such axis), as int64 or as numbers.
+    """An array that a kernel reads: its line, and which axis counts examples (None: it is the same for all of them).
 
-    ``kept``: as the stage that made it left it (see ``Output``).
+    ``places``: it holds places (int64), not numbers.  ``part``: what of it is read; None: all, "first": its first number,
+    ("at", axis): what stands at 0 along an axis.  ``persistent``: as the kernel that made it left it (see ``Output``).
     """
 
     line: int
     axis: int | None
     places: bool = False
     part: Any = None
-    kept: bool = False
+    persistent: bool = False
 
 
 @dataclass
 class Output:
-    """A line of which a stage writes one value for each example, and which axis counts examples.
+    """A line of which a kernel writes one value for each example, and which axis counts examples.
 
-    ``kept``: only later stages read it, so whole cells are written, block by block, and read again in the same order.
+    ``persistent``: only later kernels read it, so whole cells are written, block by block, and read in the same order
+    (run/persistent.py).
     """
 
     line: int
     axis: int
-    kept: bool = False
+    persistent: bool = False
 
 
 @dataclass
-class Stage:
-    """One native call.  Array numbers count inputs, then outputs, then results.
+class Kernel:
+    """Instructions over virtual registers, the arrays that they read and write, and the sums over examples that they make.
 
-    With channels in the lanes, ``gaps`` are cells that only fill a row up to a whole vector (anything may be written there),
-    and ``spread`` those of which the following cells repeat the number.
+    Array numbers count inputs, then outputs, then results.  A *value* is a stretch of registers that were named together, from
+    one of ``starts`` to the next; values are what gets memory.  ``cleared``: values whose lanes without an example are zero.
+    With channels in the lanes, ``gaps`` are registers that only fill a row up to a whole vector (anything may be written
+    there), and ``repeated`` the first of a whole vector of registers that all hold one number.
     """
 
     number: int
@@ -130,33 +79,29 @@ class Stage:
     end: int = 1
     cleared: set[int] = field(default_factory=set)
     gaps: list[np.ndarray] = field(default_factory=list)
-    spread: set[int] = field(default_factory=set)
+    repeated: set[int] = field(default_factory=set)
 
-    def cells(self, count: int) -> int:
-        """The first of ``count`` new cells, a value of their own."""
+    def new_value(self, count: int) -> int:
+        """The first of ``count`` new registers, a value of their own."""
         first, self.end = self.end, self.end + count
         self.starts.append(first)
         return first
 
-    def values(self, names: Names) -> Iterator[int]:
-        """The numbers of the values that these cells belong to (0: the zero cell alone)."""
-        if names.size and (one := self._value(names.min())) == self._value(names.max()):
+    def values(self, registers: Registers) -> Iterator[int]:
+        """The numbers of the values that these registers belong to (0: the zero register alone)."""
+        if registers.size and (one := self._value(registers.min())) == self._value(registers.max()):
             return iter([one])
-        found = np.searchsorted(self.starts, np.unique(names), side="right") - 1
+        found = np.searchsorted(self.starts, np.unique(registers), side="right") - 1
         return iter(np.unique(found).tolist())
 
-    def _value(self, cell: int) -> int:
-        return bisect(self.starts, cell) - 1
+    def _value(self, register: int) -> int:
+        return bisect(self.starts, register) - 1
 
     def input(self, wanted: Input) -> int:
         """The number of an input array."""
+        key = (wanted.line, wanted.axis, wanted.places, wanted.part)
         for i, known in enumerate(self.inputs):
-            if (known.line, known.axis, known.places, known.part) == (
-                wanted.line,
-                wanted.axis,
-                wanted.places,
-                wanted.part,
-            ):
+            if (known.line, known.axis, known.places, known.part) == key:
                 return i
         self.inputs.append(wanted)
         return len(self.inputs) - 1

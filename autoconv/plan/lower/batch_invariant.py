@@ -1,45 +1,44 @@
-"""Lines that are the same for all examples, in a stage: numbers of an array spread over the lanes, or derived from such cells.
+"""Batch-invariant lines: the same for every example, so each lane of a kernel has the same number.
 
-Between two stages stand a few numbers for each channel: a mean, the root of a variance, what the sweep makes of them.  To call
-NumPy takes longer than to compute them, and the next stage would have to wait for it.  So a stage takes the sums that earlier
-stages made as they are, and the arithmetic is elementwise instructions like all others, written in each stage that reads the
-line.  Every block of examples does it once more; where that takes longer than NumPy, and is much beside what stages do, the
-line is left to NumPy.
+Between two kernels stand a few numbers for each channel: a mean, the root of a variance, what the sweep makes of them.  To call
+NumPy takes longer than to compute them, and the next kernel would have to wait for it.  So a kernel reads the sums that earlier
+kernels made as they are, and repeats the arithmetic on them in its own registers, in every kernel that reads the line and for
+every block of examples.  Where that would take longer than NumPy, and is much compared with the rest of the kernel, the line is
+left to NumPy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ...program.program import Line
 from ...shapes import broadcast_axes
-from .instructions import DOT, GATHER, GEMM, OPERATIONS, OUTER, SPLAT, Input, Instruction, Names, Stage
-
-if TYPE_CHECKING:
-    from .lower import Lowering
+from ..instructions import Gather, Registers, Splat
+from ..kernel import Input
+from ..native.instruction_set import OPERATIONS
+from .lowering import Lowering
 
 _CALL = 4000  # vectors that the machine makes while NumPy is called for one line
 _START = 16  # vectors that it makes while it turns to the next instruction
 _BLOCK = 16  # examples, or so, where the lanes are examples
-_SHARE = 64  # a stage may derive this part of what stages do besides, even if NumPy were faster
+_PART = 64  # a kernel may derive lines for one such part of its other work, even if NumPy were faster
 _WIRING = ("reshape", "permute_dims", "flip", "broadcast_to", "pad", "crop", "index", "scatter", "windows")
 _SUMS = ("sum", "sum_to")
 
 
-def shared(low: Lowering, i: int, axis: int, stage: int) -> Names | None:
-    """The cells of line i in ``stage`` if it is the same for every example along ``axis``, else None."""
+def share(low: Lowering, i: int, axis: int, kernel: int) -> Registers | None:
+    """The registers of line i in ``kernel`` if it is the same for every example along ``axis``, else None."""
     line = low.program.lines[i]
     if i in low.lanes or not line.shape:
         return None
     one = low.one(line.shape, axis)
     if _uniform(line):
-        return np.broadcast_to(_spread(low, i, stage, part="first").reshape(()), one)
+        return np.broadcast_to(_spread(low, i, kernel, part="first").reshape(()), one)
     if line.value is not None and (line.value.strides[axis] == 0 or line.shape[axis] == 1):
-        return _spread(low, i, stage, part=("at", axis)).reshape(one)
+        return _spread(low, i, kernel, part=("at", axis)).reshape(one)
     if line.primitive is None or line.primitive.name != "broadcast_to":
         return None
     x = line.operands[0]
@@ -48,17 +47,17 @@ def shared(low: Lowering, i: int, axis: int, stage: int) -> Names | None:
     if x in low.lanes or x in low.pending or (q >= 0 and shape[q] != 1):
         return None
     low.array(x)
-    return np.broadcast_to(_whole(low, x, stage), one)
+    return np.broadcast_to(_whole(low, x, kernel), one)
 
 
-def _whole(low: Lowering, i: int, stage: int) -> Names:
-    """The cells of all of an array that is there before the stage: derived, or its numbers spread."""
-    if (i, stage) not in low.whole:
-        way = _way(low, i, stage)
-        for x in [i] if way is None else way:
-            derived = way is not None and _derivable(low, x)
-            low.whole[x, stage] = (_derived if derived else _numbers)(low, x, stage)
-    return low.whole[i, stage]
+def _whole(low: Lowering, i: int, kernel: int) -> Registers:
+    """The registers of all of an array that is there before the kernel: computed in it, or its numbers spread over the lanes."""
+    if (i, kernel) not in low.whole:
+        needed = _worth_deriving(low, i, kernel)
+        for x in [i] if needed is None else needed:
+            derived = needed is not None and _derivable(low, x)
+            low.whole[x, kernel] = (_derived if derived else _numbers)(low, x, kernel)
+    return low.whole[i, kernel]
 
 
 # ---- numbers of an array
@@ -69,79 +68,65 @@ def _uniform(line: Line) -> bool:
     return line.value is not None and bool(line.value.size) and not any(line.value.strides)
 
 
-def _numbers(low: Lowering, i: int, stage: int) -> Names:
+def _numbers(low: Lowering, i: int, kernel: int) -> Registers:
     line = low.program.lines[i]
     if _uniform(line):
-        return np.broadcast_to(_spread(low, i, stage, part="first").reshape(()), line.shape)
-    return _spread(low, i, stage).reshape(line.shape)
+        return np.broadcast_to(_spread(low, i, kernel, part="first").reshape(()), line.shape)
+    return _spread(low, i, kernel).reshape(line.shape)
 
 
-def _spread(low: Lowering, i: int, stage: int, part: Any = None) -> Names:
-    """Cells with the numbers of an array that is there before the stage (or of a part of it)."""
-    if (i, part, stage) not in low.parts:
-        at, line = low.stages[stage], low.program.lines[i]
+def _spread(low: Lowering, i: int, kernel: int, part: Any = None) -> Registers:
+    """Registers with the numbers of an array that is there before the kernel (or of a part of it)."""
+    if (i, part, kernel) not in low.parts:
+        at, line = low.kernels[kernel], low.program.lines[i]
         count = 1 if part == "first" else prod(line.shape) // (line.shape[part[1]] if part else 1)
         if low.row and count == 1:
-            names = _repeated(low, stage)[:1]
+            registers = _repeated(low, kernel)[:1]
         else:
-            first = at.cells(count)
-            names = np.arange(first, first + count, dtype=np.int32)
-        one = Instruction(SPLAT, [names], [], i, array=at.input(Input(i, None, part=part)))
+            first = at.new_value(count)
+            registers = np.arange(first, first + count, dtype=np.int32)
+        one = Splat(i, [registers], [], at.input(Input(i, None, part=part)))
         at.instructions.insert(0 if count == 1 else len(at.instructions), one)
-        low.parts[i, part, stage] = names
-    return low.parts[i, part, stage]
+        low.parts[i, part, kernel] = registers
+    return low.parts[i, part, kernel]
 
 
-def _repeated(low: Lowering, stage: int) -> Names:
-    """A row of cells for one number, which all of them repeat."""
-    at = low.stages[stage]
-    first = at.cells(low.row)
-    at.spread.add(first)
+def _repeated(low: Lowering, kernel: int) -> Registers:
+    """A vector of registers for one number, which all of them repeat."""
+    at = low.kernels[kernel]
+    first = at.new_value(low.row)
+    at.repeated.add(first)
     return np.arange(first, first + low.row, dtype=np.int32)
 
 
 # ---- whether it is worth while
 
 
-def work(stages: Collection[Stage]) -> int:
-    """How many products and elements a stage makes for each example, on average."""
-    count = 0
-    for one in (one for stage in stages for one in stage.instructions):
-        if one.kind == GEMM:
-            count += one.writes[0].size * len(one.more["sk"])
-        elif one.kind in (DOT, OUTER):
-            a, b = one.more["a"], one.more["b"]
-            count += a.size * (len(b) if one.kind == DOT else b.shape[1])
-        elif one.writes:
-            count += one.writes[0].size
-    return count // len(stages)
-
-
-def _way(low: Lowering, i: int, stage: int) -> list[int] | None:
-    """The lines that have no cells in the stage yet and are needed for line i, in order; None if it is not to be derived."""
+def _worth_deriving(low: Lowering, i: int, kernel: int) -> list[int] | None:
+    """The lines that line i needs and that are not in the kernel yet, in order; None if it is left to NumPy."""
     if not _derivable(low, i):
         return None
-    way: set[int] = set()
+    needed: set[int] = set()
     waiting, vectors, calls = [i], 0, 0
     while waiting:
         x = waiting.pop()
-        if x in way or (x, stage) in low.whole:
+        if x in needed or (x, kernel) in low.whole:
             continue
-        way.add(x)
+        needed.add(x)
         vectors += _vectors(low, x)
         if _derivable(low, x):
             calls += 1
             waiting.extend(low.program.lines[x].operands)
     blocks = low.examples if low.row else -(-low.examples // _BLOCK)
-    derived = low.derived.get(stage, 0) + vectors
-    if vectors * blocks > calls * _CALL and derived * _SHARE > low.work // (low.row or 1):
+    derived = low.derived.get(kernel, 0) + vectors
+    if vectors * blocks > calls * _CALL and derived * _PART > low.work // (low.row or 1):
         return None
-    low.derived[stage] = derived
-    return sorted(way)
+    low.derived[kernel] = derived
+    return sorted(needed)
 
 
 def _derivable(low: Lowering, i: int) -> bool:
-    """Whether the machine can make line i from its operands: one that would be NumPy's, of a kind that cells can do."""
+    """Whether the machine can make line i from its operands: one that would be NumPy's, of a kind that registers can do."""
     line = low.program.lines[i]
     if i not in low.numpy or line.primitive is None or 0 in line.shape:
         return False
@@ -153,7 +138,7 @@ def _derivable(low: Lowering, i: int) -> bool:
 
 
 def _vectors(low: Lowering, i: int) -> int:
-    """What line i adds to the work of a stage, for each block of examples; 1 if it is only other names."""
+    """The vectors of work that line i adds to a kernel for each block of examples; 1 if it only moves numbers."""
     line = low.program.lines[i]
     cells = 1 if _uniform(line) else prod(line.shape)
     if _derivable(low, i):
@@ -168,45 +153,45 @@ def _vectors(low: Lowering, i: int) -> int:
 # ---- arithmetic
 
 
-def _derived(low: Lowering, i: int, stage: int) -> Names:
-    """The cells of line i, made from those of its operands."""
+def _derived(low: Lowering, i: int, kernel: int) -> Registers:
+    """The registers of line i, computed from those of its operands."""
     line = low.program.lines[i]
     assert line.primitive is not None
-    name, reads = line.primitive.name, [low.whole[x, stage] for x in line.operands]
+    name, reads = line.primitive.name, [low.whole[x, kernel] for x in line.operands]
     if name == "cast":
         return reads[0]
     if name in _SUMS:
-        return _summed(low, i, line, reads[0], stage)
+        return _summed(low, i, line, reads[0], kernel)
     if name == "concat":
         return np.concatenate(reads, axis=line.params["axis"])
     if name in _WIRING:
         return np.asarray(line.primitive.forward(reads[0], **line.params))
-    return _elementwise(low, i, line, reads, stage)
+    return _elementwise(low, i, line, reads, kernel)
 
 
-def _elementwise(low: Lowering, i: int, line: Line, reads: list[Names], stage: int) -> Names:
-    """One instruction; a single number is made as a row that repeats it where the lanes are channels (see ``Stage``)."""
+def _elementwise(low: Lowering, i: int, line: Line, reads: list[Registers], kernel: int) -> Registers:
+    """One instruction; a single number is made as a row that repeats it where the lanes are channels (``Kernel.repeated``)."""
     assert line.primitive is not None
     if low.row and prod(line.shape) == 1:
-        out = _repeated(low, stage)
+        out = _repeated(low, kernel)
         made, reads = out[:1].reshape(line.shape), [np.broadcast_to(x.ravel(), out.shape) for x in reads]
     else:
-        made = out = low.fresh(line.shape, stage)
-    low.stages[stage].instructions.append(low.elementwise(i, line.primitive.name, out, reads, line.params))
+        made = out = low.fresh(line.shape, kernel)
+    low.kernels[kernel].instructions.append(low.elementwise(i, line.primitive.name, out, reads, line.params))
     return made
 
 
-def _summed(low: Lowering, i: int, line: Line, names: Names, stage: int) -> Names:
+def _summed(low: Lowering, i: int, line: Line, registers: Registers, kernel: int) -> Registers:
     assert line.primitive is not None
     whole = line.primitive.name == "sum"
-    axes = tuple(line.params["axis"]) if whole else broadcast_axes(line.shape, names.shape)
-    rest = [d for d in range(names.ndim) if d not in axes]
-    table = names.transpose(*rest, *axes).reshape(prod(line.shape), -1)
-    at = low.stages[stage]
-    out = low.fresh(line.shape, stage)
-    at.instructions.append(Instruction(GATHER, [out.ravel()], [table], i))
+    axes = tuple(line.params["axis"]) if whole else broadcast_axes(line.shape, registers.shape)
+    rest = [d for d in range(registers.ndim) if d not in axes]
+    table = registers.transpose(*rest, *axes).reshape(prod(line.shape), -1)
+    at = low.kernels[kernel]
+    out = low.fresh(line.shape, kernel)
+    at.instructions.append(Gather(i, [out.ravel()], [table]))
     if not low.row or out.size > 1:
         return out
-    row = _repeated(low, stage)
+    row = _repeated(low, kernel)
     at.instructions.append(low.elementwise(i, "copy", row, [np.broadcast_to(out.ravel(), row.shape)], {}))
     return row[:1].reshape(line.shape)

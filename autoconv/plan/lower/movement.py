@@ -1,7 +1,8 @@
-"""Wiring rows on the names of cells: who reads whom, worked out when the plan is made, so that nothing is moved at run time.
+"""Movement ops on virtual registers: nothing is moved at run time, for who reads which register is known when the plan is made.
 
-A value of one example is a set of cells.  Instead of numbers, the wiring rows are run once on an array of cell *names* with
-one example in it; the result says which cell stands where.  Name 0 is a cell that is always zero, so padding is a name too.
+A movement op (a row of the table's group "wiring": reshape, permute_dims, pad, windows, ...) does no arithmetic; it says which
+element of the operand stands where.  So its NumPy forward is run once, on an array of register *numbers* of one example
+instead of on values, and the result is the registers of the line.  Register 0 always holds zero, so padding needs no code.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import numpy as np
 from ...program.program import Line
 from ...shapes import Shape
 
-Names = np.ndarray
+Registers = np.ndarray
 
 
-def one_example(line: Line, shape: Shape, axis: int, examples: int) -> tuple[dict[str, Any], int] | None:
-    """The params of a wiring line for one example, and where the example axis is then; None if examples mix.
+def for_one_example(line: Line, shape: Shape, axis: int, examples: int) -> tuple[dict[str, Any], int] | None:
+    """The params of a movement op for one example, and where the example axis is then; None if examples mix.
 
     ``shape`` is the operand's, with ``examples`` along ``axis``.
     """
@@ -131,26 +132,29 @@ _RULES = {
 }  # fmt: skip
 
 
-def steps(names: Names) -> list[int] | None:
-    """The step along each axis if the names are evenly spaced (first + sum of i * step), None otherwise."""
-    if not names.size:
+def steps(registers: Registers) -> list[int] | None:
+    """The step along each axis if the registers are evenly spaced (first + sum of i * step), None otherwise."""
+    if not registers.size:
         return None
-    made = [int(names.take(1, axis=d).flat[0] - names.flat[0]) if n > 1 else 0 for d, n in enumerate(names.shape)]
-    even = np.full((1,) * names.ndim, names.flat[0], names.dtype)
-    for d, (n, step) in enumerate(zip(names.shape, made, strict=True)):
-        even = even + (np.arange(n, dtype=names.dtype) * step).reshape((n,) + (1,) * (names.ndim - d - 1))
-    return made if np.array_equal(even, names) else None
+    made = [
+        int(registers.take(1, axis=d).flat[0] - registers.flat[0]) if n > 1 else 0
+        for d, n in enumerate(registers.shape)
+    ]
+    even = np.full((1,) * registers.ndim, registers.flat[0], registers.dtype)
+    for d, (n, step) in enumerate(zip(registers.shape, made, strict=True)):
+        even = even + (np.arange(n, dtype=registers.dtype) * step).reshape((n,) + (1,) * (registers.ndim - d - 1))
+    return made if np.array_equal(even, registers) else None
 
 
-def in_memory(names: Names) -> list[int]:
+def in_memory(registers: Registers) -> list[int]:
     """The axes from the one with the longest step between neighbours to the shortest, judged in the middle."""
-    middle = tuple(n // 2 for n in names.shape)
-    here = int(names[middle])
+    middle = tuple(n // 2 for n in registers.shape)
+    here = int(registers[middle])
 
     def step(d: int) -> int:
-        if names.shape[d] == 1:
+        if registers.shape[d] == 1:
             return 0
         there = tuple(m - (k == d) for k, m in enumerate(middle))
-        return abs(here - int(names[there])) if here and names[there] else 0
+        return abs(here - int(registers[there])) if here and registers[there] else 0
 
-    return sorted(range(names.ndim), key=lambda d: -step(d))
+    return sorted(range(registers.ndim), key=lambda d: -step(d))

@@ -1,7 +1,8 @@
-"""What is the same for all terms of a sum, taken out of it: sum(c * x) = c * sum(x).
+"""Factor sums: what is the same for all terms of a sum is taken out of it, sum(c * x) = c * sum(x).
 
-The sweep through a normalisation adds up products with numbers of a channel, and some of these wait for other sums over all
-examples.  Taken out, a sum needs what is in the lanes alone: several become one, and a program has fewer stages.
+The sweep through a normalisation adds up products with numbers of a channel, and some of these numbers wait for other sums over
+all examples.  Without them a sum needs nothing but the example's own values: several sums become one, and the program has fewer
+kernels.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ...primitives import TABLE
+from ...program.program import Line, Program, keep
+from ...program.rewrite.rewrite import rewrite
 from ...shapes import Shape, broadcast_axes
-from ..program import Line, Program, keep
 
 _DEEPEST = 16  # products of products
 Factor = tuple[str, int | None]  # what is done with the sum, and the line that is the other operand
 
 
-def sums(program: Program) -> Program:
+@rewrite(exact=False, why="c * (x + y) is rounded otherwise than c * x + c * y")
+def factor_sums(program: Program) -> Program:
     """Every sum of a product with factors that are the same for all its terms becomes the product of a sum.
 
     A sum that is a result stays: the machine makes it as it is, and an optimiser's step can follow in the same call.

@@ -1,8 +1,8 @@
-"""The slopes of maximum and minimum, gathered: what the sweep writes as seven lines is one.
+"""Fuse the derivative of max and min into one select: what the sweep writes as seven lines becomes one.
 
 The definition (x + y + |x - y|) / 2 is differentiated into ``g / 2 + (g / 2) * sign(order(x, y))`` and the like: the
-cotangent times a number that depends only on which operand is larger.  ``slopes`` finds every line of that form, evaluates
-its number for the three cases (less, tie, more) and replaces it by one line, ``slope``.
+cotangent times a number that depends only on which operand is larger.  ``fuse_select`` finds every line of that form,
+evaluates its number for the three cases (less, tie, more) and replaces it by one line, ``slope``, that selects among them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ... import arrays
+from ...program.program import Line, Program, keep
+from ...program.rewrite.rewrite import rewrite
 from ...tape import Primitive
-from ..program import Line, Program, keep
 
 Cases = tuple[float, ...]  # less, tie, more
 
@@ -39,7 +40,8 @@ class _Known:
     cases: Cases
 
 
-def slopes(program: Program) -> Program:
+@rewrite(exact=False, why="a zero may get the other sign, and a subnormal cotangent is halved without rounding")
+def fuse_select(program: Program) -> Program:
     """Every line that is a cotangent times a function of order(a, b) becomes one line ``slope``."""
     known: list[_Known] = []
     lines = list(program.lines)

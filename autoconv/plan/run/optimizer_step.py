@@ -1,31 +1,31 @@
 """An optimiser's step as part of a native call: SGD, Adam and AdamW on the gradients that the call has just made.
 
-The machine writes new parameter arrays where somebody else holds the old ones (who still has the old numbers), else in
-place; it changes the optimiser's slots in place, or copies of them where the step may still be taken back; every other optimiser, and a gradient that NumPy
-finishes, is left to ``optimizer.step``.
+Where somebody else holds a parameter's old array, the machine writes a new one, so that the holder keeps the old numbers; else it
+writes in place.  It changes the optimiser's slots in place, or copies of them where the step may still be undone.  Every other
+optimiser, and a gradient that NumPy finishes, is left to ``optimizer.step``.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
+from collections.abc import Set
+from typing import Any
 
 import numpy as np
 
 from ...tape import Tensor, _next_serial
+from ..native import instruction_set as isa
+from .native_program import NativeProgram, in_order
 
-if TYPE_CHECKING:
-    from .native_run import NativeRun
-
-_SGD, _ADAM = 1, 2
+_SGD, _ADAM = isa.METHODS["SGD"], isa.METHODS["ADAM"]
 _METHODS = "autoconv.optim.methods"  # where they are defined
 _KNOWN = frozenset(["SGD", "Adam", "AdamW"])
 _PARTS = frozenset(["step", "updated", "slots"])
-_ROW = struct.Struct("7q8dq")  # the machine's words for one parameter
+_ROW = struct.Struct("7q8dq")  # the words of UPDATE: seven integers, eight doubles, one that is not used
 
 
-class Step:
-    """One step of ``optimizer``; ``done`` once the machine has made it, ``put`` then gives the parameters their new values.
+class OptimizerStep:
+    """One step of ``optimizer``; ``done`` once the machine has computed it, ``put`` then gives the parameters their new values.
 
     ``careful``: without ``put`` nothing is changed, the optimiser's slots neither; if that is for the sake of a loss that may
     not be finite (``if_finite``), the machine may also look at it and then leave everything alone.
@@ -34,25 +34,34 @@ class Step:
     def __init__(self, optimizer: Any, if_finite: bool = False) -> None:
         self.optimizer, self.careful, self.if_finite = optimizer, if_finite, if_finite
         self.done = False
-        self.repeated, self.count = False, 0  # made as the one before it (repeat.py), with that number
+        self.repeated, self.count = False, 0  # computed like the one before it (repeated_step.py), with that number
         self._new: list[tuple[Tensor, np.ndarray]] = []
         self.states: list[dict[str, Any]] = []
 
-    def rows(self, run: NativeRun, results: dict[int, int], arrays: list[np.ndarray]) -> bytes:
-        """The machine's instructions; arrays that they need are added to ``arrays``.  Empty if the machine cannot do it.
+    def rows(
+        self,
+        native: NativeProgram,
+        results: dict[int, int],
+        arrays: list[np.ndarray],
+        owned: Set[int] = frozenset(),
+        known_rows: dict[Any, bytes] | None = None,
+    ) -> bytes:
+        """The machine's UPDATE rows; arrays that they need are added to ``arrays``.  Empty if the machine cannot do it.
 
-        ``results``: line -> number of its array among ``arrays``.
+        ``results``: line -> number of its array among ``arrays``.  ``owned``: ids of parameters' arrays that nobody else holds.
+        ``known_rows``: those of the last step, which this one replaces unless they are the same.
         """
         o, params = self.optimizer, self.optimizer.params
         if not known(o) or not params:
             return b""
-        lines, first = run.gradient_lines(len(params)), len(arrays)
-        unshared = set() if self.careful else run.unshared
+        lines, first = native.gradient_lines(len(params)), len(arrays)
+        owned = frozenset() if self.careful else owned
+        known_rows = {} if known_rows is None else known_rows
         steps, counts = set(), set()
         for p, line, state in zip(params, lines, o.state, strict=True):
             value = new = p.value
-            if id(value) not in unshared:
-                if not in_order(value, run.dtype):
+            if id(value) not in owned:
+                if not in_order(value, native.dtype):
                     return b""
                 new = np.empty(value.shape, value.dtype)
             slots = dict(state) if state else {**o.slots(p), "step": 0}
@@ -67,10 +76,10 @@ class Step:
             return b""
         kind, *settings = numbers(o, steps.pop())
         key = (kind, *settings, first, count := counts.pop())
-        if key not in run.rows:  # the same words as in the last step, but where the settings change with every step
-            run.rows.clear()
+        if key not in known_rows:  # the same words as in the last step, but where the settings change with every step
+            known_rows.clear()
             sizes = [new.size for _, new in self._new]
-            run.rows[key] = b"".join(
+            known_rows[key] = b"".join(
                 _ROW.pack(
                     kind,
                     results[line],
@@ -84,7 +93,7 @@ class Step:
                 )
                 for line, n, at in zip(lines, sizes, range(first, len(arrays), 2 + count), strict=True)
             )
-        return run.rows[key]
+        return known_rows[key]
 
     def _arrays_of(self, slots: dict[str, Any], kept: bool, p: Tensor, arrays: list[np.ndarray]) -> bool:
         """Add an optimiser's slots for p to ``arrays``; False if they are not as the machine needs them."""
@@ -111,11 +120,6 @@ class Step:
                 p.value = new
             p.serial = serial
             state.update(slots, step=slots["step"] + 1)
-
-
-def in_order(x: np.ndarray, dtype: np.dtype) -> bool:
-    """Whether the machine can take an array as it is: numbers of this dtype, in rows, where the processor wants them."""
-    return x.dtype == dtype and x.flags.c_contiguous and x.flags.aligned
 
 
 def known(optimizer: Any) -> bool:
