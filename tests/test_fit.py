@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv import nn, optim, plan, train
+from autoconv import nn, optim, train
+from autoconv.compiled import compile
 from autoconv.data import batches
 from autoconv.plan import extension
 
@@ -208,7 +209,7 @@ def test_a_loss_of_the_users_own():
 def test_arrays_that_somebody_holds_stay_as_they_were():
     model = convolutional(0)
     optimizer = optim.Adam(model.parameters(), lr=0.1)
-    program = plan.compile(lambda x, y: ac.losses.cross_entropy(model(x), y))
+    program = compile(lambda x, y: ac.losses.cross_entropy(model(x), y))
     for step in (program.step, program.step_if_finite):
         for _ in range(3):
             held = [(p.value, p.value.copy()) for p in model.parameters()]

@@ -12,12 +12,13 @@ PACKAGE = Path(__file__).parent.parent / "autoconv"
 # from the ground up; a folder is one floor, and has floors of its own where it is listed below
 FLOORS = [
     "files", "shapes", "arrays", "hooks", "tape", "tree", "primitives", "backward", "transforms", "functional", "gradcheck",
-    "scalar", "render", "views", "tutor", "exercises", "program", "plan", "nn", "optim", "datasets", "models", "data", "checkpoint",
+    "scalar", "render", "views", "tutor", "exercises", "program", "plan", "compiled", "nn", "optim", "datasets", "models", "data", "checkpoint",
     "train", "demo", "__init__", "cli", "__main__",
 ]  # fmt: skip
 INSIDE = {
-    "program": ["program", "record", "rewrite", "__init__"],
-    "plan": ["lower", "assemble", "run", "report", "call", "arguments", "entry", "scalars", "compiled", "__init__"],
+    "program": ["program", "report", "record", "rewrite", "numpy_run", "__init__"],
+    "plan": ["native", "extension", "instructions", "contractions", "kernel", "rewrite", "lower", "assemble", "run", "__init__"],
+    "compiled": ["arguments", "replay", "scalars", "function", "__init__"],
 }
 
 
