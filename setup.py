@@ -1,4 +1,5 @@
-"""The compiled parts, each optional: where they cannot be built, the package installs and does the same in Python and NumPy.
+"""The compiled parts, each optional: where they cannot be built, the package installs and does the same in Python and
+NumPy.
 
 Everything else about the package stands in setup.cfg.
 """
@@ -10,7 +11,8 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-# No fast-math: contraction is off so that scalars round alike on every machine; the other two only free the compiler from traps.
+# No fast-math: contraction is off so that scalars round alike on every machine; the other two only free the compiler
+# from traps.
 UNIX = ["-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
 # Unless CFLAGS says otherwise; Python's own flags often ask for debugging symbols, which are four fifths of the result.
 USUAL = {"-O": "-O3", "-g": "-g0"}

@@ -1,4 +1,5 @@
-"""The machine's instruction set: what Python packs, C reads under the same names; and exact rewrites are declared as such."""
+"""The machine's instruction set: what Python packs, C reads under the same names; and exact rewrites are declared as
+such."""
 
 import re
 

@@ -1,7 +1,7 @@
-"""The arguments of one call of a compiled function: the arrays, or the numbers, among them and the structure around them.
+"""The arguments of one call of a compiled function: the arrays or numbers among them, and the structure around these.
 
-``Arguments``: arrays and Tensors, for a function that is recorded on tensors.  ``Numbers``: floats and Scalars, for a function
-of numbers; everything else is static, and part of the structure.
+``Arguments``: arrays and Tensors, for a function that is recorded on tensors.  ``Numbers``: floats and Scalars, for a
+function of numbers; everything else is static, and part of the structure.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Tensors(tuple):
 
 
 class Arguments:
-    """One call's arguments: their signature, the arrays among them, and, for recording, the lines that stand for these."""
+    """One call's arguments: their signature, the arrays among them, and, for recording, the lines that stand for
+    these."""
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.args, self.kwargs = args, kwargs
@@ -100,7 +101,8 @@ class Arguments:
 
 
 def _closed_over(y: Tensor, arguments: list[Tensor]) -> list[Tensor]:
-    """The Tensors with a gradient that y depends on and that are no arguments, in the order in which lines read them."""
+    """The Tensors with a gradient that y depends on and that are no arguments, in the order in which lines read
+    them."""
     known = {id(x) for x in arguments}
     read: dict[int, Tensor] = {}
     for line in Tape(y):
@@ -207,14 +209,16 @@ class Numbers:
         return self._put(self.args, waiting), self._put(self.kwargs, waiting)
 
     def inputs(self, asked: Any) -> tuple[tuple[int, ...], Callable[[Sequence[Any]], Any]]:
-        """``Inputs`` for arguments of any structure: the numbers in those ``asked`` for, and what puts derivatives in their places."""
+        """``Inputs`` for arguments of any structure: the numbers in those ``asked`` for, and what puts derivatives in
+        their places."""
         which, shaped = by_position(asked)
         arguments = [self.args[i] for i in which]
         spans = [range(self.ends[i % len(self.args)], self.ends[i % len(self.args) + 1]) for i in which]
         for i, x, span in zip(which, arguments, spans, strict=True):
             if not span:
                 raise TypeError(
-                    f"value_and_grad: argument {i % len(self.args)}, {x!r}, holds no float to differentiate by; write 2.0, not 2"
+                    f"value_and_grad: argument {i % len(self.args)}, {x!r}, holds no float to differentiate by; "
+                    "write 2.0, not 2"
                 )
         return tuple(chain.from_iterable(spans)), lambda slopes: shaped(self._put(arguments, iter(slopes)))
 

@@ -1,7 +1,8 @@
 """What a compiled function knows about one signature: a recording that is ready to run, or why it has none.
 
-A replay reads what must be fresh (arguments, closed-over Tensors, random draws), tests what the function had tested, runs the
-plan, and only when its results are accepted (``Outcome.accept``) tells the observers and moves the optimiser's parameters.
+A replay reads what must be fresh (arguments, closed-over Tensors, random draws), tests what the function had tested,
+runs the plan, and only when its results are accepted (``Outcome.accept``) tells the observers and moves the optimiser's
+parameters.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ _HOLE = object()  # where an output that is computed stands among those that are
 class Entry:
     """One signature: the state it was recorded in, and ``run``, or the ``reason`` why the function itself is called.
 
-    ``kept`` holds what the signature names by identity, ``wrt`` the Tensors of the gradients; ``plain``: the function does
-    not take Tensors, and is called with the arrays as they are.
+    ``kept`` holds what the signature names by identity, ``wrt`` the Tensors of the gradients; ``plain``: the function
+    does not take Tensors, and is called with the arrays as they are.
     """
 
     guards: Guards
@@ -59,7 +60,8 @@ class Outcome:
 
     Nothing outside has changed yet: ``accept`` tells the observers and moves the optimiser's parameters.
 
-    ``resolved`` says where the gradients stand, ``own`` that they share no memory with anything, ``sources`` what was drawn.
+    ``resolved`` says where the gradients stand, ``own`` that they share no memory with anything, ``sources`` what was
+    drawn.
     """
 
     result: Any
@@ -78,24 +80,24 @@ class Outcome:
 class Replay:
     """A recording that can be replayed: its plan, and what is done before and after the plan runs."""
 
-    def __init__(self, made: Recorded, call: Arguments, asked: Any, guards: Guards) -> None:
-        result, _, gradients = made.result
+    def __init__(self, recorded: Recorded, call: Arguments, asked: Any, guards: Guards) -> None:
+        result, _, gradients = recorded.result
         leaves, self._rebuild = flatten(result)
         outputs = [x for x in leaves if isinstance(x, Tensor)]
         self._statics = [_HOLE if isinstance(x, Tensor) else x for x in leaves]
         self._outputs, self._resolved, self._asked = len(outputs), call.resolved, asked
         self._guards, self._settled = guards, False
-        self.sources = [s.make for s in made.sources]
-        self._observers = [(o.told, len(o.lines)) for o in made.observers]
-        arguments = [*call.lines, *[s.line for s in made.sources]]
+        self.sources = [s.make for s in recorded.sources]
+        self._observers = [(o.told, len(o.lines)) for o in recorded.observers]
+        arguments = [*call.lines, *[s.line for s in recorded.sources]]
         places = {id(x): i for i, x in enumerate(arguments)}
-        found = [(c, _place(c.x, places, made.start)) for c in made.checks]
+        found = [(c, _place(c.x, places, recorded.start)) for c in recorded.checks]
         self._early = [(place, c.test) for c, place in found if place is not None]
-        late = [c for c, place in found if place is None and not _still(c.x, arguments, made.start)]
+        late = [c for c, place in found if place is None and not _still(c.x, arguments, recorded.start)]
         self._late = [c.test for c in late]
-        observed = [x for o in made.observers for x in o.lines]
+        observed = [x for o in recorded.observers for x in o.lines]
         lines = [*[c.x for c in late], *observed, *outputs, *gradients]
-        self.program = simplify(from_tape(lines, arguments, made.start))
+        self.program = simplify(from_tape(lines, arguments, recorded.start))
         self.planned, self.note = _planned(self.program, [x.value for x in arguments])
 
     def __call__(
@@ -113,22 +115,22 @@ class Replay:
         if isinstance(self.planned, NativeRun):
             if step is not None and self._late:
                 step.careful, step.if_finite = True, False
-            made = self.planned.run(arrays, step)
+            outputs = self.planned.run(arrays, step)
         else:
-            made = self.planned.run(arrays)
+            outputs = self.planned.run(arrays)
         for test in self._late:
-            test(made.pop(0))
+            test(outputs.pop(0))
         told: list[Callable[[], None]] = []
         for tell, count in self._observers:
-            told.append(partial(tell, *made[:count]))
-            made = made[count:]
+            told.append(partial(tell, *outputs[:count]))
+            outputs = outputs[count:]
         if self._observers and not self._settled:
             told.append(self._settle)
         if step is not None and step.done:
             told.append(step.put)
-        values = iter(made[: self._outputs])
+        values = iter(outputs[: self._outputs])
         result = self._rebuild([next(values)[()] if x is _HOLE else x for x in self._statics])
-        return Outcome(result, made[self._outputs :], self._resolved, True, sources, told)
+        return Outcome(result, outputs[self._outputs :], self._resolved, True, sources, told)
 
     def _settle(self) -> None:
         """What observers change is their own; nothing else may have changed."""
@@ -136,17 +138,17 @@ class Replay:
         self._guards.settle()
 
 
-def entry_for(made: Recorded, call: Arguments, guards: Guards, asked: Any) -> Entry:
+def entry_for(recorded: Recorded, call: Arguments, guards: Guards, asked: Any) -> Entry:
     """The entry for a recording."""
-    result, wrt, gradients = made.result
-    entry = Entry(guards, (call.statics, asked), made.reason, wrt=tuple(wrt))
+    result, wrt, gradients = recorded.result
+    entry = Entry(guards, (call.statics, asked), recorded.reason, wrt=tuple(wrt))
     outputs = [x for x in flatten(result)[0] if isinstance(x, Tensor)]
     if entry.reason is None and any(x.dtype == object for x in Tape(*outputs, *gradients)):
         entry.reason = "it calculates with exact fractions"
     if entry.reason is None:
-        owned = {(id(vars(s.holder)), s.name) for s in made.sources if s.name}
+        owned = {(id(vars(s.holder)), s.name) for s in recorded.sources if s.name}
         guards.release(lambda place, name, value: (id(place), name) in owned)
-        entry.run = Replay(made, call, asked, guards)
+        entry.run = Replay(recorded, call, asked, guards)
     return entry
 
 

@@ -4,16 +4,17 @@
     Dot    result[i, j] = sum over examples and k of a[i, k] * b[j, k]    one result for all examples
     Outer  the same, where k has few terms: lanes are transposed first
 
-With channels in the lanes a Gemm may become the machine's GEMM or DOT, and a Dot its GEMM, whichever has rows of cells in its
-vectors.  Tables of registers or of positions in an array are kept as base + step: position [i, k] is base[i] + step[k].
+With channels in the lanes a Gemm may become the machine's GEMM or DOT, and a Dot its GEMM, whichever has rows of cells
+in its vectors.  Tables of registers or of positions in an array are kept as base + step: position [i, k] is base[i] +
+step[k].
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -32,11 +33,6 @@ _PACKING = 4  # numbers packed while a product of vectors is made
 _SUM = 4  # products of vectors that take as long as the sum over a vector's lanes
 
 
-def _none() -> Any:
-    """A field without registers or positions, until it is given some."""
-    return field(default_factory=lambda: np.empty(0, np.int32))
-
-
 def _rows(count: int, layout: VectorLayout) -> int:
     """Vectors for so many channels: in the lanes, or one after the other."""
     return ceil(count / layout.lanes) if layout.channels else count
@@ -52,7 +48,7 @@ def beside(positions: np.ndarray) -> bool:
     return bool((np.diff(positions) == 1).all())
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Gemm(Instruction):
     """writes[0][i, j] = bias[i] + sum over k of weights[i, k] * x[j, k]; negative results stored as 0 if ``relu``.
 
@@ -60,10 +56,10 @@ class Gemm(Instruction):
     ``x_base[j] + x_step[k]``; ``bias``: the number of an input array, and where in it each row's number stands.
     """
 
-    weight_base: np.ndarray = _none()
-    weight_step: np.ndarray = _none()
-    x_base: Registers = _none()
-    x_step: np.ndarray = _none()
+    weight_base: np.ndarray
+    weight_step: np.ndarray
+    x_base: Registers
+    x_step: np.ndarray
     bias: tuple[int, np.ndarray] | None = None
     relu: bool = False
 
@@ -104,7 +100,8 @@ class Gemm(Instruction):
         return self._dots(at, number) if self.as_dots(at.lanes) else [self._gemm(at)]
 
     def packable(self) -> list[tuple[int, np.ndarray, np.ndarray]]:
-        """What is read in vectors with channels in the lanes, and has to be packed unless it stands so: (array, base, steps)."""
+        """What is read in vectors with channels in the lanes, and has to be packed unless it stands so: (array, base,
+        steps)."""
         weights = (self.array, self.weight_base, self.weight_step)
         return [weights] if self.bias is None else [weights, (*self.bias, np.zeros(1, int))]
 
@@ -181,16 +178,16 @@ class Gemm(Instruction):
         return rows
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Dot(Instruction):
     """result[i, j] = sum over examples and k of a[i, k] * b[j, k], added to result ``array``.
 
     ``places``: where in the result each [i, j] stands; with channels in the lanes they are rows from ``row`` on.
     """
 
-    a: Registers = _none()
-    b: Registers = _none()
-    places: np.ndarray = _none()
+    a: Registers
+    b: Registers
+    places: np.ndarray | None = None
     row: int = 0
 
     words: ClassVar[str] = "contract over examples"
@@ -209,6 +206,7 @@ class Dot(Instruction):
     def by_examples(self, at: ByExamples, number: int) -> Rows:
         a, b = at.where[self.a[:, 0]], at.where[self.b[:, 0]]
         a_step, b_step = (at.vectors((x[0] - x[0, 0]) * at.cell) for x in (self.a, self.b))
+        assert self.places is not None
         out = at.sums[self.array] + self.places
         row = at.contraction(
             isa.DOT,
@@ -239,15 +237,16 @@ class Dot(Instruction):
         return [at.tiled(row, len(a), len(vectors))]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Outer(Instruction):
-    """result[i, j] = sum over examples and k of a[i, k] * b[k, j]: with few terms k, but as many as there are examples in all.
+    """result[i, j] = sum over examples and k of a[i, k] * b[k, j]: with few terms k, but as many as there are examples
+    in all.
 
     The lanes of b become rows of numbers side by side; then numbers of a meet vectors of these.
     """
 
-    a: Registers = _none()
-    b: Registers = _none()
+    a: Registers
+    b: Registers
 
     words: ClassVar[str] = "contract over examples, transposed"
     over_examples: ClassVar[bool] = True

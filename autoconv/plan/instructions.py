@@ -1,10 +1,10 @@
 """The planner's instructions: virtual registers by number, arrays by number; addresses come later.
 
-A *virtual register* stands for one number of each example.  Lowering names as many as it likes; assembling gives each a cell
-of memory.  Everything that the planner knows about a kind of instruction stands in its class: how much work it is, how it is
-written in the machine's words (where the lanes of a vector are examples, and where they are channels), and how a reader is told
-of it.  So a new instruction is a class here (contractions.py for products), its words in native/instruction_set.py, its loop in
-native/block.h, and whatever in ``lower`` emits it.
+A *virtual register* stands for one number of each example.  Lowering names as many as it likes; assembling gives each a
+cell of memory.  Everything that the planner knows about a kind of instruction stands in its class: how much work it is,
+how it is written in the machine's words (where the lanes of a vector are examples, and where they are channels), and
+how a reader is told of it.  So a new instruction is a class here (contractions.py for products), its words in
+native/instruction_set.py, its loop in native/block.h, and whatever in ``lower`` emits it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class Instruction:
         return self.writes[0].size if self.writes else 0
 
     def vectors(self, layout: VectorLayout) -> float:
-        """How many products of vectors take as long, for a block of examples if a cell were one vector, or for one example."""
+        """How many products of vectors take as long, for a block of examples if a cell were one vector, or for one
+        example."""
         if not self.writes:
             return 0
         return 1 + self.writes[0].size // 4 if layout.channels else self.writes[0].size
@@ -84,7 +85,8 @@ def doubles(numbers: Sequence[float]) -> dict[str, int]:
 
 @dataclass
 class Map(Instruction):
-    """out = operation(x, y, z) for each element; ``numbers``: what the operation needs besides (for ``slope`` three factors)."""
+    """out = operation(x, y, z) for each element; ``numbers``: what the operation needs besides (for ``slope`` three
+    factors)."""
 
     operation: int = 0
     numbers: tuple[float, ...] = ()
@@ -231,7 +233,8 @@ class Choose(Instruction):
 
 @dataclass
 class Place(Instruction):
-    """writes[0] = 0, but the register at the example's label = x; the label from input array ``array``: the adjoint of Choose."""
+    """writes[0] = 0, but the register at the example's label = x; the label from input array ``array``: the adjoint of
+    Choose."""
 
     words: ClassVar[str] = "place by label"
 

@@ -1,8 +1,8 @@
 """A fused kernel: instructions that run as one pass over the batch, block of examples by block of examples.
 
-A program is cut into kernels by its sums over all examples: what reads such a sum has to wait until every block has added its
-part.  Within a kernel nothing goes through arrays; from kernel to kernel go its outputs (a value for each example) and its
-results (sums over all examples).
+A program is cut into kernels by its sums over all examples: what reads such a sum has to wait until every block has
+added its part.  Within a kernel nothing goes through arrays; from kernel to kernel go its outputs (a value for each
+example) and its results (sums over all examples).
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ class Result:
 class Input:
     """An array that a kernel reads: its line, and which axis counts examples (None: it is the same for all of them).
 
-    ``places``: it holds places (int64), not numbers.  ``part``: what of it is read; None: all, "first": its first number,
-    ("at", axis): what stands at 0 along an axis.  ``persistent``: as the kernel that made it left it (see ``Output``).
+    ``places``: it holds places (int64), not numbers.  ``part``: what of it is read; None: all, "first": its first
+    number, ("at", axis): what stands at 0 along an axis.  ``persistent``: as the kernel that made it left it (see
+    ``Output``).
     """
 
     line: int
@@ -62,12 +63,13 @@ class Output:
 
 @dataclass
 class Kernel:
-    """Instructions over virtual registers, the arrays that they read and write, and the sums over examples that they make.
+    """Instructions over virtual registers, the arrays that they read and write, and the sums over examples that they
+    make.
 
-    Array numbers count inputs, then outputs, then results.  A *value* is a stretch of registers that were named together, from
-    one of ``starts`` to the next; values are what gets memory.  ``cleared``: values whose lanes without an example are zero.
-    With channels in the lanes, ``gaps`` are registers that only fill a row up to a whole vector (anything may be written
-    there), and ``repeated`` the first of a whole vector of registers that all hold one number.
+    Array numbers count inputs, then outputs, then results.  A *value* is a stretch of registers that were named
+    together, from one of ``starts`` to the next; values are what gets memory.  ``cleared``: values whose lanes without
+    an example are zero.  With channels in the lanes, ``gaps`` are registers that only fill a row up to a whole vector
+    (anything may be written there), and ``repeated`` the first of a whole vector of registers that all hold one number.
     """
 
     number: int

@@ -1,7 +1,7 @@
 """Running a program with NumPy, line by line, in as little memory as its lifetimes allow.
 
-Each array is let go after the line that reads it (or a view of it) last, and an arithmetic line writes its result over an
-operand that nobody needs any more.  Numbers are those of the tape: the same NumPy calls in the same order.
+Each array is let go after the line that reads it (or a view of it) last, and an arithmetic line writes its result over
+an operand that nobody needs any more.  Numbers are those of the tape: the same NumPy calls in the same order.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""From a kernel's instructions to the machine's own terms: registers get addresses, contractions get tiles, tables one pool.
+"""From a kernel's instructions to the machine's words: registers get addresses, contractions get tiles.
 
-Memory: each value lives from the instruction that writes it first to the one that reads it last; values that do not live at
-the same time share addresses (first fit).  How an instruction is written in words depends on what the lanes of a vector are:
-``by_examples`` (a cell is a vector of examples, or several) or ``by_channels`` (a cell is one number, vectors are rows of
-cells); each instruction says how (instructions.py, contractions.py).
+Memory: each value lives from the instruction that writes it first to the one that reads it last; values that do not
+live at the same time share addresses (first fit).  How an instruction is written in words depends on what the lanes of
+a vector are: ``by_examples`` (a cell is a vector of examples, or several) or ``by_channels`` (a cell is one number,
+vectors are rows of cells); each instruction says how (instructions.py, contractions.py).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ Operand = tuple[Table, Table]  # of a contraction: positions as base + step
 
 
 class Assembled:
-    """A kernel in the machine's terms: ``code``, ``tables``, ``results``, ``packing``, ``phases`` and ``tasks`` as bytes; and how
-    many numbers its memory (``cells``), its sums (``numbers``) and its packed arrays (``packs``) take.
+    """A kernel in the machine's terms: ``code``, ``tables``, ``results``, ``packing``, ``phases`` and ``tasks`` as
+    bytes; and how many numbers its memory (``cells``), its sums (``numbers``) and its packed arrays (``packs``) take.
     """
 
     cell = 1  # how many numbers a cell has

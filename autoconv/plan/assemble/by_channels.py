@@ -1,8 +1,8 @@
 """Kernels with the channels in the lanes: one example at a time, a cell is a number, and vectors are rows of cells.
 
-Which cells stand side by side is seen from the tables of addresses; what is not a row of cells is done number by number.
-A contraction is the same form with the roles exchanged: numbers of the image times vectors of weights.  Weights whose result
-channels do not stand side by side are packed into rows of whole vectors once in a run.
+Which cells stand side by side is seen from the tables of addresses; what is not a row of cells is done number by
+number.  A contraction is the same form with the roles exchanged: numbers of the image times vectors of weights.
+Weights whose result channels do not stand side by side are packed into rows of whole vectors once in a run.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ class ByChannels(Assembled):
     def rows_of_cells(self, out: np.ndarray, reads: list[Registers], grows: bool) -> tuple[np.ndarray, np.ndarray]:
         """Where vectors begin (places in ``out``, ascending), and the places that are left to be done one by one.
 
-        A row is a stretch in which results stand side by side, and each operand does so too or repeats one number.  Vectors may
-        overlap at a row's end unless the results grow (they are sums, which have room up to a whole vector); a short row is one
-        vector if the registers after it are only gaps.
+        A row is a stretch in which results stand side by side, and each operand does so too or repeats one number.
+        Vectors may overlap at a row's end unless the results grow (they are sums, which have room up to a whole
+        vector); a short row is one vector if the registers after it are only gaps.
         """
         joined = np.diff(out) == 1
         for registers in reads:

@@ -1,8 +1,9 @@
 """Cooperative execution: several threads on one block of examples.
 
-Where there are fewer blocks than threads, the instructions of a block are sorted into phases.  No instruction of a phase reads
-or overwrites what another one of the same phase writes, so the phase's tasks run in any order on any thread.  An instruction
-with much work becomes several tasks; some with little work, of which one may read what the one before writes, become one.
+Where there are fewer blocks than threads, the instructions of a block are sorted into phases.  No instruction of a
+phase reads or overwrites what another one of the same phase writes, so the phase's tasks run in any order on any
+thread.  An instruction with much work becomes several tasks; some with little work, of which one may read what the one
+before writes, become one.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ Memory = Mapping[int, tuple[int, int]]
 class _Task:
     """Rows of words that run in order, in ``pieces`` parts each; the values that they read and write.
 
-    ``exclusive``: what no other task may touch in the same phase: results over examples, and an instruction's scratch memory.
+    ``exclusive``: what no other task may touch in the same phase: results over examples, and an instruction's scratch
+    memory.
     """
 
     pieces: int
@@ -43,8 +45,8 @@ def phases_of(
 ) -> tuple[Rows, Rows, Rows]:
     """The rows of words in a new order, the phases and the tasks (as PHASE and TASK of the instruction set).
 
-    ``rows`` and ``written``: of each instruction the words, and the addresses that it writes to; ``memory``: (address, size)
-    of each value, and of instruction i's scratch memory under the number -1 - i.
+    ``rows`` and ``written``: of each instruction the words, and the addresses that it writes to; ``memory``: (address,
+    size) of each value, and of instruction i's scratch memory under the number -1 - i.
     """
     overlapping = _overlaps(memory)
     tasks: list[_Task] = []

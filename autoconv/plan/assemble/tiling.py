@@ -1,8 +1,8 @@
 """Tiling: work cut so that what is read again is still in the nearest cache, or in the processor's registers.
 
-``groups`` and ``strips`` cut elementwise instructions that follow one another (strip-mining): all of them run on one strip of
-their elements before any runs on the next, so that what one writes the next reads from the nearest cache.  ``tiles`` cuts a
-contraction's results into blocks whose sums stay in the processor's vector registers.
+``groups`` and ``strips`` cut elementwise instructions that follow one another (strip-mining): all of them run on one
+strip of their elements before any runs on the next, so that what one writes the next reads from the nearest cache.
+``tiles`` cuts a contraction's results into blocks whose sums stay in the processor's vector registers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _STRIP = 64  # elements of the first instruction in a strip: a few times so many
 
 
 def groups(kernel: Kernel) -> list[tuple[int, int]]:
-    """Stretches (begin, end) of elementwise instructions of which each but the first reads what one before it reads or writes."""
+    """Stretches (begin, end) of elementwise instructions of which each but the first reads what one before it reads or
+    writes."""
     found, begin = [], 0
     touched: set[int] = set()
     for number, one in enumerate([*kernel.instructions, None]):
@@ -43,8 +44,8 @@ def groups(kernel: Kernel) -> list[tuple[int, int]]:
 def strips(kernel: Kernel, begin: int, end: int) -> tuple[list[Instruction], np.ndarray]:
     """The instructions of a group with their elements in the order of the strips, and where in each every strip begins.
 
-    An element belongs to the last of the strips of the elements that it reads; if it reads nothing of the group, its place
-    decides.  Within a strip the instructions keep their order.
+    An element belongs to the last of the strips of the elements that it reads; if it reads nothing of the group, its
+    place decides.  Within a strip the instructions keep their order.
     """
     strip_of = np.full(kernel.end, -1, np.int32)  # of each register
     group, numbers = [], []
@@ -64,11 +65,12 @@ def strips(kernel: Kernel, begin: int, end: int) -> tuple[list[Instruction], np.
 def tiles(
     height: int, width: int, tallest: int, widest: int, vector_registers: int, loads: int = 0
 ) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
-    """How height x width results are cut into tiles that fit ``vector_registers``: ((start, size), ...) for either side.
+    """How height x width results are cut into tiles that fit ``vector_registers``: ((start, size), ...) for either
+    side.
 
-    A step of a tile of i x j costs i * j multiplications, at least 4 (partial sums hide most of their latency), and a little for
-    each load.  Besides the results, j operands stay in registers, and one more (``loads``) unless the processor multiplies from
-    memory.
+    A step of a tile of i x j costs i * j multiplications, at least 4 (partial sums hide most of their latency), and a
+    little for each load.  Besides the results, j operands stay in registers, and one more (``loads``) unless the
+    processor multiplies from memory.
     """
     best: tuple[float, Any, Any] | None = None
     for j in range(1, min(widest, width) + 1):

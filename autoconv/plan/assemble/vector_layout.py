@@ -1,7 +1,8 @@
 """What the lanes of a vector hold: examples of a block, or channels of one example; chosen by shape for each program.
 
-With examples in the lanes, stride, dilation, padding and groups cost nothing, but there must be many examples.  Channels in
-the lanes want many channels, and pay where examples are few, or too large for a block of them to stay in the cache.
+With examples in the lanes, stride, dilation, padding and groups cost nothing, but there must be many examples.
+Channels in the lanes want many channels, and pay where examples are few, or too large for a block of them to stay in
+the cache.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ _WALK = 512  # bytes: a vector of any width is one operation, and a wider one ha
 
 @dataclass(frozen=True)
 class VectorLayout:
-    """What a vector holds: ``lanes`` examples, or (``channels``) as many cells of one example; for processors with ``set``.
+    """What a vector holds: ``lanes`` examples, or (``channels``) as many cells of one example; for processors with
+    ``set``.
 
-    A cell holds ``vectors`` of examples side by side.  ``vector_registers``: how many the processor has.  ``threads``: how many
-    threads share a block (cooperative.py); 1 if each has its own.
+    A cell holds ``vectors`` of examples side by side.  ``vector_registers``: how many the processor has.  ``threads``:
+    how many threads share a block (cooperative.py); 1 if each has its own.
     """
 
     channels: bool
@@ -44,7 +46,8 @@ class VectorLayout:
 
 
 def choose(lowering: Lowering, parts: int) -> VectorLayout:
-    """The layout with the least time for the busiest of ``parts`` threads, estimated by the products of vectors that it takes.
+    """The layout with the least time for the busiest of ``parts`` threads, estimated by the products of vectors that it
+    takes.
 
     Estimated, not measured: the layout decides how sums are rounded, and the same run must have the same bits again.
     """

@@ -1,10 +1,10 @@
 """Batch-invariant lines: the same for every example, so each lane of a kernel has the same number.
 
-Between two kernels stand a few numbers for each channel: a mean, the root of a variance, what the sweep makes of them.  To call
-NumPy takes longer than to compute them, and the next kernel would have to wait for it.  So a kernel reads the sums that earlier
-kernels made as they are, and repeats the arithmetic on them in its own registers, in every kernel that reads the line and for
-every block of examples.  Where that would take longer than NumPy, and is much compared with the rest of the kernel, the line is
-left to NumPy.
+Between two kernels stand a few numbers for each channel: a mean, the root of a variance, what the sweep makes of them.
+To call NumPy takes longer than to compute them, and the next kernel would have to wait for it.  So a kernel reads the
+sums that earlier kernels made as they are, and repeats the arithmetic on them in its own registers, in every kernel
+that reads the line and for every block of examples.  Where that would take longer than NumPy, and is much compared with
+the rest of the kernel, the line is left to NumPy.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def share(low: Lowering, i: int, axis: int, kernel: int) -> Registers | None:
 
 
 def _whole(low: Lowering, i: int, kernel: int) -> Registers:
-    """The registers of all of an array that is there before the kernel: computed in it, or its numbers spread over the lanes."""
+    """The registers of all of an array that is there before the kernel: computed in it, or its numbers spread over the
+    lanes."""
     if (i, kernel) not in low.whole:
         needed = _worth_deriving(low, i, kernel)
         for x in [i] if needed is None else needed:
@@ -126,7 +127,8 @@ def _worth_deriving(low: Lowering, i: int, kernel: int) -> list[int] | None:
 
 
 def _derivable(low: Lowering, i: int) -> bool:
-    """Whether the machine can make line i from its operands: one that would be NumPy's, of a kind that registers can do."""
+    """Whether the machine can make line i from its operands: one that would be NumPy's, of a kind that registers can
+    do."""
     line = low.program.lines[i]
     if i not in low.numpy or line.primitive is None or 0 in line.shape:
         return False
@@ -170,15 +172,16 @@ def _derived(low: Lowering, i: int, kernel: int) -> Registers:
 
 
 def _elementwise(low: Lowering, i: int, line: Line, reads: list[Registers], kernel: int) -> Registers:
-    """One instruction; a single number is made as a row that repeats it where the lanes are channels (``Kernel.repeated``)."""
+    """One instruction; a single number is made as a row that repeats it where the lanes are channels
+    (``Kernel.repeated``)."""
     assert line.primitive is not None
     if low.row and prod(line.shape) == 1:
         out = _repeated(low, kernel)
-        made, reads = out[:1].reshape(line.shape), [np.broadcast_to(x.ravel(), out.shape) for x in reads]
+        registers, reads = out[:1].reshape(line.shape), [np.broadcast_to(x.ravel(), out.shape) for x in reads]
     else:
-        made = out = low.fresh(line.shape, kernel)
+        registers = out = low.fresh(line.shape, kernel)
     low.kernels[kernel].instructions.append(low.elementwise(i, line.primitive.name, out, reads, line.params))
-    return made
+    return registers
 
 
 def _summed(low: Lowering, i: int, line: Line, registers: Registers, kernel: int) -> Registers:

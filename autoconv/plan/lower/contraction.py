@@ -1,12 +1,13 @@
-"""Contractions as tables of positions: forward, kernel gradient and input gradient of a convolution, and every matrix product.
+"""Contractions as tables of positions: a convolution, its gradients, and every matrix product.
 
-Letters of a contraction of x (with an example letter n) and an array w fall into groups g (both and the result), summed k
-(both), free i of w and free j of x:
+Letters of a contraction of x (with an example letter n) and an array w fall into groups g (both and the result), summed
+k (both), free i of w and free j of x:
 
-    out[g, i, j] = sum_k w[g, i, k] * x[g, j, k]            instruction Gemm, one for each g; registers of x as base[j] + step[k]
+    out[g, i, j] = sum_k w[g, i, k] * x[g, j, k]            instruction Gemm, one for each g
 
-When n is summed and both have it, the result is one array for all examples (Dot, or Outer when few terms are summed for each
-example).  A contraction waits for its reader, which may be a bias, a relu or an ``overlap_add`` that becomes part of it.
+When n is summed and both have it, the result is one array for all examples (Dot, or Outer when few terms are summed for
+each example).  A contraction waits for its reader, which may be a bias, a relu or an ``overlap_add`` that becomes part
+of it.
 """
 
 from __future__ import annotations
@@ -157,9 +158,10 @@ def by_groups(table: np.ndarray, letters: str, n: str, *groups: str, sizes: dict
 
 
 def registers_of(low: Lowering, p: Pending, *groups: str) -> Registers:
-    """The registers of x by groups of letters, of one value and evenly enough spaced to be base[j] + step[k] for each g."""
+    """The registers of x by groups of letters, of one value and evenly enough spaced to be base[j] + step[k] for each
+    g."""
     found = low.registers(p.x, p.in_x.index(p.n), p.kernel)
-    assert found is not None, "x was laned when the contraction was written down"
+    assert found is not None, "x was in a kernel when the contraction was lowered"
     registers = by_groups(found, p.in_x, p.n, *groups, sizes=p.sizes)
     at = low.kernels[p.kernel]
     if len(list(at.values(registers))) > 1 or not registers.all() or not all(_even(part) for part in registers):
@@ -182,9 +184,22 @@ def gemm(low: Lowering, p: Pending, out: Registers, weights: Steps, x: Steps, pa
     """One Gemm of group number ``part``: its results, and the positions of its weights and registers."""
     at = low.kernels[p.kernel]
     bias = None if p.bias is None else (at.input(Input(p.bias[0], None)), p.bias[1][part])
-    (x_base, x_step), array = x, at.input(Input(p.w, None))
+    (weight_base, weight_step), (x_base, x_step), array = weights, x, at.input(Input(p.w, None))
     reads = [(x_base[:, None] + x_step).ravel()] if x_base.size * x_step.size < 1 << 16 else [np.unique(x_base)]
-    at.instructions.append(Gemm(p.line, [out], reads, array, *weights, x_base, x_step, bias, p.relu))
+    at.instructions.append(
+        Gemm(
+            p.line,
+            [out],
+            reads,
+            array,
+            weight_base=weight_base,
+            weight_step=weight_step,
+            x_base=x_base,
+            x_step=x_step,
+            bias=bias,
+            relu=p.relu,
+        )
+    )
 
 
 # ---- results for all examples together
@@ -228,13 +243,13 @@ def _over_examples(
     low.ready[i], low.axis[i] = kernel + 1, None
     if outer:
         reads = [tables[0].ravel(), tables[1].ravel()]
-        at.instructions.append(Outer(i, [], reads, number, tables[0][0], tables[1][0].T))
+        at.instructions.append(Outer(i, [], reads, number, a=tables[0][0], b=tables[1][0].T))
         return True
     places = np.arange(prod(line.shape)).reshape(line.shape)
     o = by_groups(places, result, "", g, rows, columns, sizes=sizes)
     for part in range(len(o)):
-        a_, b_ = tables[0][part], tables[1][part]
-        at.instructions.append(Dot(i, [], [np.unique(a_), np.unique(b_)], number, a_, b_, o[part]))
+        left, right = tables[0][part], tables[1][part]
+        at.instructions.append(Dot(i, [], [np.unique(left), np.unique(right)], number, a=left, b=right, places=o[part]))
     return True
 
 
@@ -247,12 +262,14 @@ def _rows_of_vectors(
     sizes: dict[str, int],
     kernel: int,
 ) -> bool:
-    """The same with channels in the lanes: numbers of one side times vectors of the other, whose registers are numbered in order."""
+    """The same with channels in the lanes: numbers of one side times vectors of the other, whose registers are numbered
+    in order."""
     n, g, k, result = letters
     tables = [by_groups(found, mine, n, g, free, k, sizes=sizes) for found, mine, free in sides]
 
     def vectors(side: int) -> float:
-        """How many vector products it takes with this side in vectors; infinite if its registers are not numbered in order.
+        """How many vector products it takes with this side in vectors; infinite if its registers are not numbered in
+        order.
 
         Results in another order than the line's are put in order one by one, once in a run.
         """
@@ -286,5 +303,5 @@ def _rows_of_vectors(
     low.ready[i], low.axis[i] = kernel + 1, None
     for part in range(len(a)):
         reads, row = [np.unique(a[part]), np.unique(b[part])], part * a.shape[1]
-        at.instructions.append(Dot(i, [], reads, len(at.results) - 1, a[part], b[part], row=row))
+        at.instructions.append(Dot(i, [], reads, len(at.results) - 1, a=a[part], b=b[part], row=row))
     return True

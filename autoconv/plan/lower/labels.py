@@ -1,6 +1,7 @@
-"""Indexing: with places that are known when the plan is made it only moves numbers; a label for each example is an instruction.
+"""Indexing: places that never change only move numbers; a label for each example is an instruction.
 
-A loss picks one number of each example by reshaping (N, C) to (N * C,) and taking N places; its sweep puts N numbers back.
+A loss picks one number of each example by reshaping (N, C) to (N * C,) and taking N places; its sweep puts N numbers
+back.
 """
 
 from __future__ import annotations
@@ -66,13 +67,18 @@ def _collects(low: Lowering, i: int, line: Line, fixed: np.ndarray) -> bool:
 
 def scatter_add(low: Lowering, i: int, line: Line) -> bool:
     x, places = line.operands
-    made = low.program.lines[places]
-    if made.value is not None:
-        return _collects(low, i, line, made.value)
+    at_places = low.program.lines[places]
+    if at_places.value is not None:
+        return _collects(low, i, line, at_places.value)
     whole = line.params["size"] // max(1, low.examples)
     readers = [low.program.lines[r] for r in low.readers[i]]
     back = all(r.primitive.name == "reshape" and r.shape[:1] == (low.examples,) for r in readers)  # type: ignore[union-attr]
-    if made.shape != (low.examples,) or made.dtype != np.int64 or line.params["axis"] != 0 or len(line.shape) != 1:
+    if (
+        at_places.shape != (low.examples,)
+        or at_places.dtype != np.int64
+        or line.params["axis"] != 0
+        or len(line.shape) != 1
+    ):
         return False
     if whole * low.examples != line.params["size"] or not back or i in low.program.outputs or not readers:
         return False

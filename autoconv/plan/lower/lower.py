@@ -1,7 +1,8 @@
-"""From lines to instructions: every line that treats the examples of a batch alike goes to the machine, the others to NumPy.
+"""From lines to instructions: what treats all examples alike goes to the machine, the rest to NumPy.
 
-Lines are taken in order.  A line goes to the first kernel in which its operands can be had: registers of the same kernel as
-they are, what is cheap computed again there (``rematerialise``, ``batch_invariant``), everything else through its array.
+Lines are taken in order.  A line goes to the first kernel in which its operands can be had: registers of the same
+kernel as they are, what is cheap computed again there (``rematerialise``, ``batch_invariant``), everything else through
+its array.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ _MOST_REGISTERS = 1 << 25  # a larger plan would take longer to make than NumPy 
 def lower(program: Program, examples: int, dtype: np.dtype, row: int = 0, before: Lowering | None = None) -> Lowering:
     """The kernels of a program for batches of ``examples``; the lines that no kernel holds are left to NumPy.
 
-    ``row``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill.  ``before``: the program lowered
-    without knowing what its kernels load and how much they do.
+    ``row``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill.  ``before``: the program
+    lowered without knowing what its kernels load and how much they do.
     """
     wanted = before.loads() if before else set()
     low = Lowering(program, examples, dtype, row, wanted, _work(before) if before else 0, (share, rematerialise))

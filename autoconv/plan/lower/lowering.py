@@ -1,7 +1,7 @@
-"""The state of a lowering: where each line is, as registers of a kernel or as a whole array, and how one becomes the other.
+"""The state of a lowering: where each line is, in registers of a kernel or as a whole array.
 
-A line is either *laned* (virtual registers of a kernel hold it, one example in each lane) or an *array* (a source, or computed
-by NumPy).  Kernels have odd numbers and NumPy's turns even ones, in the order in which they run.
+A line is either *laned* (virtual registers of a kernel hold it, one example in each lane) or an *array* (a source, or
+computed by NumPy).  Kernels have odd numbers and NumPy's turns even ones, in the order in which they run.
 
 ``lower`` goes through the lines; contraction.py, overlap.py and labels.py each lower some rows, and ``share`` and
 ``rematerialise`` (batch_invariant.py, rematerialise.py) say how a line comes into another kernel than its own.
@@ -23,7 +23,8 @@ from ..kernel import Input, Kernel, Output
 from ..native.instruction_set import OPERATIONS
 from .movement import for_one_example, in_memory, steps
 
-# Line i in a kernel, with the examples along an axis: (lowering, i, axis, kernel) -> its registers, None if it cannot be had so.
+# Line i in a kernel, with the examples along an axis: (lowering, i, axis, kernel) -> its registers, None if it cannot
+# be had so.
 Way = Callable[["Lowering", int, int, int], Registers | None]
 
 
@@ -39,15 +40,16 @@ class Laned:
 class Lowering:
     """The kernels of a program for batches of ``examples``, numbers of one ``dtype``.
 
-    ``row``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill.  ``wanted``: (line, kernel) of what
-    kernels load, and ``work``: the products that one makes for each example on average, both of an earlier lowering of the
-    same program.  ``ways``: how a line comes into another kernel, other than by being loaded; the first that can is taken.
+    ``row``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill.  ``wanted``: (line,
+    kernel) of what kernels load, and ``work``: the products that one makes for each example on average, both of an
+    earlier lowering of the same program.  ``ways``: how a line comes into another kernel, other than by being loaded;
+    the first that can is taken.
 
-    ``lanes``: laned lines.  ``pending``: contractions that wait for their reader, of which they may
-    become a part (``Pending``, contraction.py).  ``merged``: reshapes that merge the examples with
-    another axis, and what they reshape.  ``ready``: of each array the turn from which on it is there, ``axis`` which of its
-    axes counts examples.  ``whole``, ``parts``: registers of arrays in a kernel, and ``derived`` the vectors that a kernel
-    computes to have them (batch_invariant.py).
+    ``lanes``: laned lines.  ``pending``: contractions that wait for their reader, of which they may become a part
+    (``Pending``, contraction.py).  ``merged``: reshapes that merge the examples with another axis, and what they
+    reshape.  ``ready``: of each array the turn from which on it is there, ``axis`` which of its axes counts examples.
+    ``whole``, ``parts``: registers of arrays in a kernel, and ``derived`` the vectors that a kernel computes to have
+    them (batch_invariant.py).
     """
 
     def __init__(
@@ -196,9 +198,10 @@ class Lowering:
     ) -> Registers:
         """New registers for one example of this shape, numbered along its axes in the order that ``like`` has.
 
-        ``channels``: how many axes at the end are channels, ``free`` of them in one group.  With examples in the lanes channels
-        stand outside and positions inside; from one channel to the next it is an odd number of registers, because a power of two
-        would put every channel in the same cache set.  With channels in the lanes they stand inside, in rows of whole vectors.
+        ``channels``: how many axes at the end are channels, ``free`` of them in one group.  With examples in the lanes
+        channels stand outside and positions inside; from one channel to the next it is an odd number of registers,
+        because a power of two would put every channel in the same cache set.  With channels in the lanes they stand
+        inside, in rows of whole vectors.
         """
         axes = list(range(len(shape)))
         turn = 0 if self.row else channels
@@ -273,7 +276,8 @@ class Lowering:
         at.instructions.append(Clear(i, [cleared], [cleared]))
 
     def collect(self, i: int, target: Registers, source: Registers, shape: Shape, axis: int, kernel: int) -> bool:
-        """Line i, of which register number ``target[e]`` is the sum of all ``source[e]``; if each has one, it is that register."""
+        """Line i, of which register number ``target[e]`` is the sum of all ``source[e]``; if each has one, it is that
+        register."""
         order = np.argsort(target, kind="stable")
         target, source = target[order], source[order]
         number = np.arange(len(target)) - np.searchsorted(target, target)
@@ -304,7 +308,8 @@ class Lowering:
         return out
 
     def moved(self, i: int, line: Line, registers: Registers, axis: int, kernel: int) -> Registers | None:
-        """The registers of a line that only moves numbers: those of its operand in another order; None if examples mix."""
+        """The registers of a line that only moves numbers: those of its operand in another order; None if examples
+        mix."""
         assert line.primitive is not None
         found = for_one_example(line, self.program.lines[line.operands[0]].shape, axis, self.examples)
         if found is None:

@@ -1,8 +1,9 @@
-"""Movement ops on virtual registers: nothing is moved at run time, for who reads which register is known when the plan is made.
+"""Movement ops on virtual registers: nothing is moved at run time.
 
-A movement op (a row of the table's group "wiring": reshape, permute_dims, pad, windows, ...) does no arithmetic; it says which
-element of the operand stands where.  So its NumPy forward is run once, on an array of register *numbers* of one example
-instead of on values, and the result is the registers of the line.  Register 0 always holds zero, so padding needs no code.
+A movement op (a row of the table's group "wiring": reshape, permute_dims, pad, windows, ...) does no arithmetic; it
+says which element of the operand stands where.  So its NumPy forward is run once, on an array of register *numbers* of
+one example instead of on values, and the result is the registers of the line.  Register 0 always holds zero, so padding
+needs no code.
 """
 
 from __future__ import annotations
@@ -36,37 +37,38 @@ def _alone(shape: Shape, axis: int) -> Shape:
     return (*shape[:axis], 1, *shape[axis + 1 :])
 
 
-def _reshape(params: dict[str, Any], shape: Shape, axis: int, made: Shape, examples: int) -> int | None:
+def _reshape(params: dict[str, Any], shape: Shape, axis: int, result: Shape, examples: int) -> int | None:
     before = prod(shape[:axis])
-    for q, n in enumerate(made):
-        if n == examples and prod(made[:q]) == before:
-            params["shape"] = _alone(made, q)
+    for q, n in enumerate(result):
+        if n == examples and prod(result[:q]) == before:
+            params["shape"] = _alone(result, q)
             return q
     return None
 
 
-def _permute(params: dict[str, Any], shape: Shape, axis: int, made: Shape, examples: int) -> int:
+def _permute(params: dict[str, Any], shape: Shape, axis: int, result: Shape, examples: int) -> int:
     return tuple(params["axes"]).index(axis)
 
 
-def _flip(params: dict[str, Any], shape: Shape, axis: int, made: Shape, examples: int) -> int | None:
+def _flip(params: dict[str, Any], shape: Shape, axis: int, result: Shape, examples: int) -> int | None:
     return None if axis in params["axis"] else axis
 
 
-def _broadcast(params: dict[str, Any], shape: Shape, axis: int, made: Shape, examples: int) -> int | None:
-    q = axis + len(made) - len(shape)
-    if made[q] != examples:
+def _broadcast(params: dict[str, Any], shape: Shape, axis: int, result: Shape, examples: int) -> int | None:
+    q = axis + len(result) - len(shape)
+    if result[q] != examples:
         return None
-    params["shape"] = _alone(made, q)
+    params["shape"] = _alone(result, q)
     return q
 
 
-def _pad(params: dict[str, Any], shape: Shape, axis: int, made: Shape, examples: int) -> int | None:
+def _pad(params: dict[str, Any], shape: Shape, axis: int, result: Shape, examples: int) -> int | None:
     return axis if tuple(params["width"][axis]) == (0, 0) else None
 
 
 def _keyed(key: Any, ndim: int, axis: int, examples: int) -> tuple[tuple[Any, ...], int] | None:
-    """A key of slices, integers and new axes spelt out for ``ndim`` axes, all of axis ``axis`` taken, and where that is then."""
+    """An index with a part for each of ``ndim`` axes, and where axis ``axis`` is afterwards; None unless all of it is
+    taken."""
     parts = list(key) if isinstance(key, tuple) else [key]
     used = sum(k is not None and k is not Ellipsis for k in parts)
     if Ellipsis in parts:
@@ -87,7 +89,7 @@ def _keyed(key: Any, ndim: int, axis: int, examples: int) -> tuple[tuple[Any, ..
     return None
 
 
-def _index(params: dict[str, Any], shape: Shape, axis: int, made: Shape, examples: int) -> int | None:
+def _index(params: dict[str, Any], shape: Shape, axis: int, result: Shape, examples: int) -> int | None:
     found = _keyed(params["key"], len(shape), axis, examples)
     if found is None:
         return None
@@ -109,19 +111,19 @@ def _position(parts: tuple[Any, ...], axis: int) -> int:
     raise IndexError(axis)
 
 
-def _scatter(params: dict[str, Any], shape: Shape, axis: int, made: Shape, examples: int) -> int | None:
-    for q, n in enumerate(made):
+def _scatter(params: dict[str, Any], shape: Shape, axis: int, result: Shape, examples: int) -> int | None:
+    for q, n in enumerate(result):
         if n == examples:
-            found = _keyed(params["key"], len(made), q, examples)
+            found = _keyed(params["key"], len(result), q, examples)
             if found is not None and found[1] == axis:
                 position = _position(found[0], q)
                 params["key"] = (*found[0][:position], slice(None), *found[0][position + 1 :])
-                params["shape"] = _alone(made, q)
+                params["shape"] = _alone(result, q)
                 return q
     return None
 
 
-def _windows(params: dict[str, Any], shape: Shape, axis: int, made: Shape, examples: int) -> int | None:
+def _windows(params: dict[str, Any], shape: Shape, axis: int, result: Shape, examples: int) -> int | None:
     axes = params["axes"]
     return None if axis in axes else axis if axis < axes[0] else axis + len(axes)
 
@@ -136,14 +138,14 @@ def steps(registers: Registers) -> list[int] | None:
     """The step along each axis if the registers are evenly spaced (first + sum of i * step), None otherwise."""
     if not registers.size:
         return None
-    made = [
+    spacing = [
         int(registers.take(1, axis=d).flat[0] - registers.flat[0]) if n > 1 else 0
         for d, n in enumerate(registers.shape)
     ]
     even = np.full((1,) * registers.ndim, registers.flat[0], registers.dtype)
-    for d, (n, step) in enumerate(zip(registers.shape, made, strict=True)):
+    for d, (n, step) in enumerate(zip(registers.shape, spacing, strict=True)):
         even = even + (np.arange(n, dtype=registers.dtype) * step).reshape((n,) + (1,) * (registers.ndim - d - 1))
-    return made if np.array_equal(even, registers) else None
+    return spacing if np.array_equal(even, registers) else None
 
 
 def in_memory(registers: Registers) -> list[int]:

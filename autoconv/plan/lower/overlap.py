@@ -1,7 +1,8 @@
-"""``overlap_add``: the sum of what falls on the same place, or, after a contraction, a contraction with the roles exchanged.
+"""``overlap_add``: a sum of what falls on the same place, or one more contraction.
 
-The input gradient of a convolution is overlap_add(contract(g, w)).  Instead of computing all frames and adding them up, each
-place of the input gathers the products that reach it; which taps of the kernel do is the table of positions read backwards.
+The input gradient of a convolution is overlap_add(contract(g, w)).  Instead of computing all frames and adding them up,
+each place of the input gathers the products that reach it; which taps of the kernel do is the table of positions read
+backwards.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ def overlap(low: Lowering, i: int, line: Line) -> bool:
     axes = line.params["axes"]
     if axis is None or axes[0] <= axis < axes[0] + 2 * len(axes):
         return False
-    made = axis if axis < axes[0] else axis - len(axes)
+    axis_after = axis if axis < axes[0] else axis - len(axes)
     if (
         x in low.pending
         and len(low.readers[x]) == 1
         and x not in low.program.outputs
-        and _turned(low, i, line, low.pending[x], made)
+        and _as_contraction(low, i, line, low.pending[x], axis_after)
     ):
         del low.pending[x]
         return True
@@ -39,10 +40,10 @@ def overlap(low: Lowering, i: int, line: Line) -> bool:
     registers = low.registers(x, axis, kernel)
     if registers is None:
         return False
-    shape = low.one(line.shape, made)
+    shape = low.one(line.shape, axis_after)
     targets = _frames_of(np.arange(prod(shape)).reshape(shape), line, registers.shape)
-    wanted = _wanted(low, i, line, made).ravel()[targets.ravel()] & (registers.ravel() != 0)
-    return low.collect(i, targets.ravel()[wanted], registers.ravel()[wanted], shape, made, kernel)
+    wanted = _wanted(low, i, line, axis_after).ravel()[targets.ravel()] & (registers.ravel() != 0)
+    return low.collect(i, targets.ravel()[wanted], registers.ravel()[wanted], shape, axis_after, kernel)
 
 
 def _frames_of(places: np.ndarray, line: Line, frames: Shape) -> np.ndarray:
@@ -80,10 +81,11 @@ def _axes_as_letters(p: Pending) -> list[str] | None:
     return axes if not rest else None
 
 
-def _turned(low: Lowering, i: int, line: Line, p: Pending, axis: int) -> bool:
-    """overlap_add(contraction): each place c gathers, over the taps t that reach it, sum_k w[g, t, c, k] * x[g, q(t), k].
+def _as_contraction(low: Lowering, i: int, line: Line, p: Pending, axis: int) -> bool:
+    """overlap_add(contraction): each place c gathers, over the taps t that reach it, sum_k w[g, t, c, k] * x[g, q(t),
+    k].
 
-    Cells that are reached through the same taps, at the same distances, form a class: one GEMM for each.
+    Places that are reached through the same taps, at the same distances, form a class: one Gemm for each.
     """
     groups = list(p.result) if p.shape == tuple(p.sizes[c] for c in p.result) else _axes_as_letters(p)
     if groups is None or p.bias is not None or p.relu:
@@ -135,11 +137,11 @@ def _turned(low: Lowering, i: int, line: Line, p: Pending, axis: int) -> bool:
 
 
 def _classes(
-    reach: np.ndarray, base: Registers, cells: int, kept: np.ndarray
+    reach: np.ndarray, base: Registers, places: int, kept: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray, Registers, Registers]]:
-    """The cells by how they are reached: (cells, taps, name at the first tap, distance of each tap's name from it)."""
+    """The places by how they are reached: (places, taps, register at the first tap, each tap's distance from that)."""
     none = np.iinfo(np.int64).max
-    table = np.full((cells, reach.shape[1]), none)
+    table = np.full((places, reach.shape[1]), none)
     for t in range(reach.shape[1]):
         table[reach[:, t], t] = base
     hit = table != none

@@ -1,8 +1,8 @@
-"""Rematerialisation: a line of an earlier kernel is computed again in a later one, where that costs less than loading it.
+"""Rematerialisation: recompute a line of an earlier kernel where that costs less than loading it.
 
-A line that only moves numbers is derived from the line that it moves, and cheap arithmetic is repeated where that costs less
-than storing the result and loading it.  Only arithmetic that IEEE 754 rounds exactly is repeated, so the numbers are the same,
-bit by bit.
+A line that only moves numbers is derived from the line that it moves, and cheap arithmetic is repeated where that costs
+less than storing the result and loading it.  Only arithmetic that IEEE 754 rounds exactly is repeated, so the numbers
+are the same, bit by bit.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def _size(low: Lowering, i: int) -> int:
 
 
 def _cost(low: Lowering, i: int, kernel: int, known: dict[int, float], depth: int) -> float:
-    """What computing line i in ``kernel`` costs; infinite if it cannot be done.  ``known``: lines that are there by then."""
+    """What computing line i in ``kernel`` costs; infinite if it cannot be done.  ``known``: lines that are there by
+    then."""
     line, axis = low.program.lines[i], low.lanes[i].axis
     if line.primitive is None or depth > _DEEPEST:
         return float("inf")

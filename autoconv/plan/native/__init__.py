@@ -1,1 +1,1 @@
-"""The machine in C (a compiled extension, ``autoconv.plan._machine``), and its instruction set, which Python and C share."""
+"""The machine in C, compiled as ``autoconv.plan._machine``, and the instruction set that Python and C share."""

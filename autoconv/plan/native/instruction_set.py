@@ -1,11 +1,12 @@
 """The instruction set of the native machine, written once: opcodes, the words of each instruction, flags, operations.
 
-The planner (``assemble``) packs words with it, tests read them back, and setup.py writes the C header ``instruction_set.h``
-from it when the machine is compiled; so this file imports nothing of the package.  The compiled machine carries ``DIGEST`` of
-the header that it was built with; one that was built from another instruction set is not used.
+The planner (``assemble``) packs words with it, tests read them back, and setup.py writes the C header
+``instruction_set.h`` from it when the machine is compiled; so this file imports nothing of the package.  The compiled
+machine carries ``DIGEST`` of the header that it was built with; one that was built from another instruction set is not
+used.
 
-An instruction is a row of ``WIDTH`` words (int64), word 0 its opcode; a word named "table" in a comment is the place in the
-program's pool of int32 tables where a table begins.  Records (results, packing, ...) are rows without an opcode.
+An instruction is a row of ``WIDTH`` words (int64), word 0 its opcode; a word named "table" in a comment is the place in
+the program's pool of int32 tables where a table begins.  Records (results, packing, ...) are rows without an opcode.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ WIDTH = 24  # words of an instruction
 class Words:
     """The named words of a kind of row: ``row(...)`` packs them, ``read`` unpacks them.
 
-    ``names``: one for each word, in order; "-" is a word that is not used.  Of an instruction: ``divisible``, whether threads
-    that share a block may each do a part of it, and ``work``, the products of vectors that take about as long.
+    ``names``: one for each word, in order; "-" is a word that is not used.  Of an instruction: ``divisible``, whether
+    threads that share a block may each do a part of it, and ``work``, the products of vectors that take about as long.
 
     >>> CLEAR.row(count=3, out=40)[:4]
     [8, 0, 3, 40]
@@ -66,13 +67,16 @@ class Words:
 
 
 _OF_CELL = 8  # products of vectors that take as long as one elementwise operation
-# tables of (first row, rows) and (first column, columns) of each tile, and how many; how many products of vectors it all takes
+# tables of (first row, rows) and (first column, columns) of each tile, and how many; how many products of vectors it
+# all takes
 _TILES = "tall talls wide wides work"
 # Each instruction: its words, whether it is divisible (then C does the part of it that the task says), and its work.
-# "place": IN_MEMORY, IN_SUMS, IN_PACKED, NOWHERE, or the number of an array.  "out", "x", ... are tables unless it says otherwise.
+# "place": IN_MEMORY, IN_SUMS, IN_PACKED, NOWHERE, or the number of an array.  "out", "x", ... are tables unless it says
+# otherwise.
 # fmt: off
 _INSTRUCTIONS: tuple[tuple[str, str, bool, Work], ...] = (
-    # out = operation(x, y, z), vector by vector; then ``singles`` single numbers; three doubles that the operation may need
+    # out = operation(x, y, z), vector by vector; then ``singles`` single numbers; three doubles that the operation may
+    # need
     ("MAP", "operation count out x y z singles single_out single_x single_y single_z number0 number1 number2",
      True, lambda w: _OF_CELL * w.count),
     # out[c] (at a place) = sum over k < terms of x[c][k], for vectors, then for single numbers
@@ -91,19 +95,23 @@ _INSTRUCTIONS: tuple[tuple[str, str, bool, Work], ...] = (
     ("CLEAR", "- count out", False, lambda w: w.count),
     # sums[out + c] (a number, no table) = sum over lanes and k < terms of x[c][k]
     ("TOTAL", "- count out x terms", True, lambda w: w.count * w.terms),
-    # out[i, j] = bias + sum over k < terms of numbers left[i, k] times vectors right[j, k]; each a base table plus a step table
-    ("GEMM", "terms left right out bias flags left_base left_step right_base right_step out_row out_column bias_base " + _TILES,
-     True, lambda w: w.work),
+    # out[i, j] = bias + sum over k < terms of numbers left[i, k] times vectors right[j, k]; each a base table plus a
+    # step table
+    ("GEMM", "terms left right out bias flags left_base left_step right_base right_step out_row out_column bias_base "
+     + _TILES, True, lambda w: w.work),
     # out[i, j] = sum over k < terms and lanes of vectors left[i, k] times vectors right[j, k], a number
     ("DOT", "terms left right out bias flags left_base left_step right_base right_step out_row out_column - " + _TILES,
      True, lambda w: w.work),
-    # ``count`` times ``columns`` vectors at x, each time transposed into rows of ``pitch`` numbers in memory from ``out`` (no table)
+    # ``count`` times ``columns`` vectors at x, each time transposed into rows of ``pitch`` numbers in memory from
+    # ``out`` (no table)
     ("TRANSPOSE", "count columns x pitch out", True, lambda w: w.count * w.columns),
-    # the ``count`` elementwise instructions that follow, in ``strips`` strips; ends: for each where every strip begins, and its end
+    # the ``count`` elementwise instructions that follow, in ``strips`` strips; ends: for each where every strip begins,
+    # and its end
     ("STRIPS", "count strips ends", False, lambda w: w.strips),
 )
 _RECORDS = (
-    # a sum over examples that becomes an array: rows x columns numbers from number ``first`` of the sums, a row each ``pitch``
+    # a sum over examples that becomes an array: rows x columns numbers from number ``first`` of the sums, a row each
+    # ``pitch``
     # numbers; order: table of the place of each number, or -1 if they stand in order
     ("RESULT", "array first rows columns pitch order", 8),
     # weights copied into rows of whole vectors: packed[first + k * pitch + i] = array[base[i] + step[k]]
@@ -112,7 +120,8 @@ _RECORDS = (
     ("PHASE", "first count", 2),
     # part ``part`` of ``parts`` of the instructions ``first`` up to ``end``
     ("TASK", "first end part parts", 4),
-    # an optimiser's step on ``size`` numbers of a parameter: arrays of its gradient, old and new value and slots (-1: none),
+    # an optimiser's step on ``size`` numbers of a parameter: arrays of its gradient, old and new value and slots (-1:
+    # none),
     # and eight doubles
     ("UPDATE",
      "method gradient value new slot0 slot1 size number0 number1 number2 number3 number4 number5 number6 number7", 16),
@@ -129,8 +138,8 @@ _BY_OPCODE = {words.opcode: words for words in _BY_NAME.values()}
 PLACES = {"IN_MEMORY": -1, "IN_SUMS": -2, "IN_PACKED": -3, "NOWHERE": -4}
 """Where an operand of a contraction stands; 0 and more: the number of an array of the caller."""
 FLAGS = {"GROWS": 1, "POSITIVE_PART": 2, "BIAS_OF_VECTORS": 4, "ROWS_OUTSIDE": 8, "ADDS": 16}
-"""Of a contraction: its result is a sum over all examples so far; negative results become 0; the bias of a vector is a vector;
-the loop over rows of tiles is the outer one; its result is added to what an instruction before it wrote."""
+"""Of a contraction: its result is a sum over all examples so far; negative results become 0; the bias of a vector is a
+vector; the loop over rows of tiles is the outer one; its result is added to what an instruction before it wrote."""
 METHODS = {"SGD": 1, "ADAM": 2, "MOMENTUM": 3}
 IN_MEMORY, IN_SUMS, IN_PACKED, NOWHERE = PLACES.values()
 GROWS, POSITIVE_PART, BIAS_OF_VECTORS, ROWS_OUTSIDE, ADDS = FLAGS.values()

@@ -1,8 +1,8 @@
 """Factor sums: what is the same for all terms of a sum is taken out of it, sum(c * x) = c * sum(x).
 
-The sweep through a normalisation adds up products with numbers of a channel, and some of these numbers wait for other sums over
-all examples.  Without them a sum needs nothing but the example's own values: several sums become one, and the program has fewer
-kernels.
+The sweep through a normalisation adds up products with numbers of a channel, and some of these numbers wait for other
+sums over all examples.  Without them a sum needs nothing but the example's own values: several sums become one, and the
+program has fewer kernels.
 """
 
 from __future__ import annotations
@@ -67,11 +67,13 @@ class _Sum:
         base, factors = self._factors(self.line.operands[0], 0)
         if all(name == "neg" for name, _ in factors):  # no product to be saved
             return self._add(self.line)
-        made = self._add(replace(self.line, operands=(base,)))
+        product = self._add(replace(self.line, operands=(base,)))
         for name, other in factors:
-            operands = (made,) if name == "neg" else (made, made) if other is None else (made, self._spread(other))
-            made = self._row(name, self.line.shape, operands)
-        return made
+            operands = (
+                (product,) if name == "neg" else (product, product) if other is None else (product, self._spread(other))
+            )
+            product = self._row(name, self.line.shape, operands)
+        return product
 
     def _factors(self, x: int, depth: int) -> tuple[int, list[Factor]]:
         """Line x as a line times factors that are the same for all terms."""
@@ -130,10 +132,10 @@ class _Sum:
             sizes = sizes[len(sizes) - len(shape) :]
         return self._row("broadcast_to", shape, (self._row("reshape", sizes, (source,), shape=sizes),), shape=shape)
 
-    def _row(self, name: str, made: Shape, operands: tuple[int, ...], /, **params: object) -> int:
+    def _row(self, name: str, shape: Shape, operands: tuple[int, ...], /, **params: object) -> int:
         row = TABLE[name]
         return self._add(
-            Line(made, self.line.dtype, primitive=row, operands=operands, params=params, scope=self.line.scope)
+            Line(shape, self.line.dtype, primitive=row, operands=operands, params=params, scope=self.line.scope)
         )
 
     def _add(self, line: Line) -> int:

@@ -2,7 +2,8 @@
 
 The definition (x + y + |x - y|) / 2 is differentiated into ``g / 2 + (g / 2) * sign(order(x, y))`` and the like: the
 cotangent times a number that depends only on which operand is larger.  ``fuse_select`` finds every line of that form,
-evaluates its number for the three cases (less, tie, more) and replaces it by one line, ``slope``, that selects among them.
+evaluates its number for the three cases (less, tie, more) and replaces it by one line, ``slope``, that selects among
+them.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ slope = Primitive("slope", _slope, (None, None, None), "", "arithmetic", lambda 
 
 @dataclass(frozen=True)
 class _Known:
-    """A line that is ``base`` (None: 1) times a number for each case of the order of two lines (None: a plain number)."""
+    """A line that is ``base`` (None: 1) times a number for each case of the order of two lines (None: a plain
+    number)."""
 
     base: int | None
     order: tuple[int, int] | None
@@ -57,8 +59,9 @@ def fuse_select(program: Program) -> Program:
 
 
 def _of_results(program: Program) -> Program:
-    """slope(g, a, b) where max(a, b) is known as well: the order of a and the maximum decides as well as that of a and b, if
-    a tie counts like the other case in which a (or b) is the maximum.  So what went into a relu need not be kept for it."""
+    """slope(g, a, b) where max(a, b) is known as well: the order of a and the maximum decides as well as that of a and
+    b, if a tie counts like the other case in which a (or b) is the maximum.  So what went into a relu need not be kept
+    for it."""
     results = {}
     for i, line in enumerate(program.lines):
         if line.primitive is not None and line.primitive.name == "maximum":

@@ -1,7 +1,7 @@
 """A program assembled for the native machine: everything about it that stays the same from run to run.
 
-``NativeRun`` runs it, ``OptimizerStep`` adds an optimiser's step to its last call, ``RepeatedStep`` makes a step like the last
-one without looking anything up; all three only read it.
+``NativeRun`` runs it, ``OptimizerStep`` adds an optimiser's step to its last call, ``RepeatedStep`` makes a step like
+the last one without looking anything up; all three only read it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _PLACES = np.dtype(np.int64)
 class NativeProgram:
     """The kernels of a program in the machine's terms, and the order in which these and NumPy's lines run.
 
-    ``parts``: the most threads.  ``schedule``: NumPy's lines (numbers) and native calls (tuples of numbers of kernels), in
-    order.  ``by_numpy``: the lines that NumPy computes; ``asked``: those that somebody besides the machine reads.
-    ``constants``: arrays that never change, by the id of the ``Input`` that reads them.
+    ``parts``: the most threads.  ``schedule``:  NumPy's lines (numbers) and native calls (tuples of numbers of
+    kernels), in order.  ``by_numpy``: the lines that NumPy computes; ``asked``: those that somebody besides the machine
+    reads.  ``constants``: arrays that never change, by the id of the ``Input`` that reads them.
     """
 
     def __init__(self, lowering: Lowering, layout: VectorLayout, parts: int) -> None:
@@ -81,7 +81,8 @@ class NativeProgram:
         return frozenset(i for i in range(len(self.program.lines)) if i not in needed)
 
     def _gradient_lines(self, count: int) -> list[int]:
-        """For each of the last ``count`` outputs the line with the same numbers in the same order, under whatever shape."""
+        """For each of the last ``count`` outputs the line with the same numbers in the same order, under whatever
+        shape."""
         lines, found = self.program.lines, []
         for line in self.program.outputs[len(self.program.outputs) - count :]:
             while (primitive := lines[line].primitive) is not None and primitive.name == "reshape":
@@ -114,5 +115,6 @@ class NativeProgram:
 
 
 def in_order(x: np.ndarray, dtype: np.dtype) -> bool:
-    """Whether the machine can take an array as it is: numbers of this dtype, in rows, where the processor wants them."""
+    """Whether the machine can take an array as it is: numbers of this dtype, in rows, where the processor wants
+    them."""
     return x.dtype == dtype and x.flags.c_contiguous and x.flags.aligned

@@ -1,8 +1,8 @@
-"""An optimiser's step as part of a native call: SGD, Adam and AdamW on the gradients that the call has just made.
+"""An optimiser's step as part of a native call: SGD, Adam and AdamW on the gradients that the call has just computed.
 
-Where somebody else holds a parameter's old array, the machine writes a new one, so that the holder keeps the old numbers; else it
-writes in place.  It changes the optimiser's slots in place, or copies of them where the step may still be undone.  Every other
-optimiser, and a gradient that NumPy finishes, is left to ``optimizer.step``.
+Where somebody else holds a parameter's old array, the machine writes a new one, so that the holder keeps the old
+numbers; else it writes in place.  It changes the optimiser's slots in place, or copies of them where the step may still
+be undone.  Every other optimiser, and a gradient that NumPy finishes, is left to ``optimizer.step``.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ _ROW = struct.Struct("7q8dq")  # the words of UPDATE: seven integers, eight doub
 
 
 class OptimizerStep:
-    """One step of ``optimizer``; ``done`` once the machine has computed it, ``put`` then gives the parameters their new values.
+    """One step of ``optimizer``; ``done`` once the machine has computed it, ``put`` then gives the parameters their new
+    values.
 
-    ``careful``: without ``put`` nothing is changed, the optimiser's slots neither; if that is for the sake of a loss that may
-    not be finite (``if_finite``), the machine may also look at it and then leave everything alone.
+    ``careful``: without ``put`` nothing is changed, the optimiser's slots neither; if that is for the sake of a loss
+    that may not be finite (``if_finite``), the machine may also look at it and then leave everything alone.
     """
 
     def __init__(self, optimizer: Any, if_finite: bool = False) -> None:
@@ -48,8 +49,8 @@ class OptimizerStep:
     ) -> bytes:
         """The machine's UPDATE rows; arrays that they need are added to ``arrays``.  Empty if the machine cannot do it.
 
-        ``results``: line -> number of its array among ``arrays``.  ``owned``: ids of parameters' arrays that nobody else holds.
-        ``known_rows``: those of the last step, which this one replaces unless they are the same.
+        ``results``: line -> number of its array among ``arrays``.  ``owned``: ids of parameters' arrays that nobody
+        else holds.  ``known_rows``: those of the last step, which this one replaces unless they are the same.
         """
         o, params = self.optimizer, self.optimizer.params
         if not known(o) or not params:

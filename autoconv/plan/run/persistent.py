@@ -1,4 +1,4 @@
-"""Persistent buffers: lines that only later kernels read stay in the machine's own order, in memory that the next run takes over."""
+"""Persistent buffers: lines that only later kernels read, in the machine's own order and in memory that is reused."""
 
 from __future__ import annotations
 

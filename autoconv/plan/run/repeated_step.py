@@ -1,8 +1,9 @@
 """A step of training like the one before it: a single native call, with everything looked up already.
 
-The first steps find out where parameters, gradients and slots stand (native_run.py, optimizer_step.py).  As long as these are
-the same arrays, held by nobody else, and the optimiser is the same and its update of the same kind, the next steps only put the
-batch in its place.  If anything has changed, native_run.py looks everything up again, and steps may be repeated from there on.
+The first steps find out where parameters, gradients and slots stand (native_run.py, optimizer_step.py).  As long as
+these are the same arrays, held by nobody else, and the optimiser is the same and its update of the same kind, the next
+steps only put the batch in its place.  If anything has changed, native_run.py looks everything up again, and steps may
+be repeated from there on.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ def holders(params: Sequence[Tensor]) -> tuple[list[np.ndarray], list[int]]:
 
 
 ONE_HOLDER = holders([Tensor(np.zeros(1))])[1][0] if _COUNTED else 0
-"""What ``holders`` counts for an array that only its Tensor holds (and ``holders`` itself): this differs between Pythons."""
+"""What ``holders`` counts for an array that only its Tensor holds (and ``holders`` itself): this differs between
+Pythons."""
 
 
 class RepeatedStep:
@@ -219,7 +221,8 @@ def _turn(line: Line, k: int) -> tuple[int, Callable[..., Any], tuple[int, ...],
 
 
 def _first_line(native: NativeProgram, turns: Sequence[int]) -> int:
-    """The line that is finite if and only if the first output is: the machine's own, which NumPy at most divides; else -1."""
+    """The line that is finite if and only if the first output is: the machine's own, which NumPy at most divides; else
+    -1."""
     lines, line = native.program.lines, native.program.outputs[0]
     while line in turns:
         primitive, operands = lines[line].primitive, lines[line].operands

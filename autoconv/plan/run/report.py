@@ -24,8 +24,8 @@ def _head(native: NativeProgram) -> str:
         of = f"one example at a time, its channels in {layout.lanes} lanes"
     else:
         beside = f", {layout.vectors} vectors side by side" if layout.vectors > 1 else ""
-        of = f"{native.examples} examples in {blocks} block{'s' * (blocks > 1)} of {layout.examples}, {layout.lanes} lanes"
-        of += beside
+        plural = "s" * (blocks > 1)
+        of = f"{native.examples} examples in {blocks} block{plural} of {layout.examples}, {layout.lanes} lanes{beside}"
     if layout.threads > 1:
         shared = f"{layout.threads} threads that share {'an example' if layout.channels else 'a block'}"
     else:

@@ -1,7 +1,7 @@
 """The order of a run: native calls, each of one kernel or several, and NumPy's lines between them.
 
-Kernels run in one call unless a later one reads what NumPy makes of an earlier one's results, or reads these in another order
-or dtype than they stand in.  What no kernel needs NumPy does in the end.
+Kernels run in one call unless a later one reads what NumPy makes of an earlier one's results, or reads these in another
+order or dtype than they stand in.  What no kernel needs NumPy does in the end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from ..lower.lowering import Lowering
 def schedule(
     lowering: Lowering, kernels: Sequence[Kernel], by_numpy: Sequence[int], waited: Set[int]
 ) -> list[int | tuple[int, ...]]:
-    """NumPy's lines ``by_numpy`` (numbers) and native calls (tuples of indices of ``kernels``), in the order in which they run.
+    """NumPy's lines ``by_numpy`` (numbers) and native calls (tuples of indices of ``kernels``), in the order in which
+    they run.
 
     ``waited``: the lines that a kernel waits for; the others NumPy computes in the end.
     """

@@ -1,7 +1,7 @@
 """Hoist arithmetic above broadcasts: f(repeat(a), repeat(b)) = repeat(f(a, b)).
 
-The sweep through a mean repeats a cotangent for every element and goes on calculating with it.  Where all operands of a line
-are repeated (or plain numbers), it is enough to calculate with the few elements before they are repeated.
+The sweep through a mean repeats a cotangent for every element and goes on calculating with it.  Where all operands of a
+line are repeated (or plain numbers), it is enough to calculate with the few elements before they are repeated.
 """
 
 from __future__ import annotations

@@ -26,7 +26,8 @@ def drop(program: Program) -> Program:
 
 @rewrite(exact=True, why="such a line has the numbers of its operand")
 def skip(program: Program) -> Program:
-    """Without the lines whose result is their operand: identity, stop_gradient, a reshape or broadcast to the same shape."""
+    """Without the lines whose result is their operand: identity, stop_gradient, a reshape or broadcast to the same
+    shape."""
     instead = {i: line.operands[0] for i, line in enumerate(program.lines) if _changes_nothing(program, line)}
     return keep(program, instead)
 
