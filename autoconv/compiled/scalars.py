@@ -189,9 +189,9 @@ class _Recording:
         if not self.programs:
             if wrt is not None:
                 raise TypeError(
-                    f"value_and_grad: the function returned a plain number at {list(numbers)}, whose gradient cannot be "
-                    "known: float() and the functions of math leave the tape; use x.sin(), x.exp() ..., or return 0 * x "
-                    "for a constant"
+                    f"value_and_grad: the function returned a plain number at {list(numbers)}, whose gradient cannot "
+                    "be known: float() and the functions of math leave the tape; use x.sin(), x.exp() ..., or "
+                    "return 0 * x for a constant"
                 )
             return self.result([]), None
         if outside:

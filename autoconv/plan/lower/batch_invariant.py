@@ -81,7 +81,7 @@ def _spread(low: Lowering, i: int, kernel: int, part: Any = None) -> Registers:
     if (i, part, kernel) not in low.parts:
         at, line = low.kernels[kernel], low.program.lines[i]
         count = 1 if part == "first" else prod(line.shape) // (line.shape[part[1]] if part else 1)
-        if low.row and count == 1:
+        if low.channel_lanes and count == 1:
             registers = _repeated(low, kernel)[:1]
         else:
             first = at.new_value(count)
@@ -95,9 +95,9 @@ def _spread(low: Lowering, i: int, kernel: int, part: Any = None) -> Registers:
 def _repeated(low: Lowering, kernel: int) -> Registers:
     """A vector of registers for one number, which all of them repeat."""
     at = low.kernels[kernel]
-    first = at.new_value(low.row)
+    first = at.new_value(low.channel_lanes)
     at.repeated.add(first)
-    return np.arange(first, first + low.row, dtype=np.int32)
+    return np.arange(first, first + low.channel_lanes, dtype=np.int32)
 
 
 # ---- whether it is worth while
@@ -118,9 +118,9 @@ def _worth_deriving(low: Lowering, i: int, kernel: int) -> list[int] | None:
         if _derivable(low, x):
             calls += 1
             waiting.extend(low.program.lines[x].operands)
-    blocks = low.examples if low.row else -(-low.examples // _BLOCK)
+    blocks = low.examples if low.channel_lanes else -(-low.examples // _BLOCK)
     derived = low.derived.get(kernel, 0) + vectors
-    if vectors * blocks > calls * _CALL and derived * _PART > low.work // (low.row or 1):
+    if vectors * blocks > calls * _CALL and derived * _PART > low.work // (low.channel_lanes or 1):
         return None
     low.derived[kernel] = derived
     return sorted(needed)
@@ -149,7 +149,7 @@ def _vectors(low: Lowering, i: int) -> int:
             cells = prod(low.program.lines[line.operands[0]].shape)
         elif line.primitive.name not in OPERATIONS:
             return 1
-    return _START + -(-cells // (low.row or 1))
+    return _START + -(-cells // (low.channel_lanes or 1))
 
 
 # ---- arithmetic
@@ -175,7 +175,7 @@ def _elementwise(low: Lowering, i: int, line: Line, reads: list[Registers], kern
     """One instruction; a single number is made as a row that repeats it where the lanes are channels
     (``Kernel.repeated``)."""
     assert line.primitive is not None
-    if low.row and prod(line.shape) == 1:
+    if low.channel_lanes and prod(line.shape) == 1:
         out = _repeated(low, kernel)
         registers, reads = out[:1].reshape(line.shape), [np.broadcast_to(x.ravel(), out.shape) for x in reads]
     else:
@@ -193,7 +193,7 @@ def _summed(low: Lowering, i: int, line: Line, registers: Registers, kernel: int
     at = low.kernels[kernel]
     out = low.fresh(line.shape, kernel)
     at.instructions.append(Gather(i, [out.ravel()], [table]))
-    if not low.row or out.size > 1:
+    if not low.channel_lanes or out.size > 1:
         return out
     row = _repeated(low, kernel)
     at.instructions.append(low.elementwise(i, "copy", row, [np.broadcast_to(out.ravel(), row.shape)], {}))

@@ -221,7 +221,7 @@ def _over_examples(
     rows, columns = [
         "".join(c for c in result if c in mine and c not in other) for mine, other in ((in_a, in_b), (in_b, in_a))
     ]
-    if low.row:
+    if low.channel_lanes:
         sides = [(registers[0], in_a, rows), (registers[1], in_b, columns)]
         return _rows_of_vectors(low, i, line, sides, (n, g, k, result), sizes, kernel)
     terms = prod([sizes[c] for c in k])
@@ -277,7 +277,7 @@ def _rows_of_vectors(
         in_order = result == g + sides[1 - side][2] + sides[side][2]
         beside = bool((np.diff(tables[side], axis=1) == 1).all()) and bool(tables[side].all())
         beside = beside and len(list(low.kernels[kernel].values(tables[side]))) == 1
-        products = terms * height * -(-width // low.row) + (0 if in_order else prod(line.shape) / low.examples)
+        products = terms * height * -(-width // low.channel_lanes) + (0 if in_order else prod(line.shape) / low.examples)
         return products if beside else float("inf")
 
     side = 0 if vectors(0) < vectors(1) else 1

@@ -40,7 +40,7 @@ class Laned:
 class Lowering:
     """The kernels of a program for batches of ``examples``, numbers of one ``dtype``.
 
-    ``row``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill.  ``wanted``: (line,
+    ``channel_lanes``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill.  ``wanted``: (line,
     kernel) of what kernels load, and ``work``: the products that one makes for each example on average, both of an
     earlier lowering of the same program.  ``ways``: how a line comes into another kernel, other than by being loaded;
     the first that can is taken.
@@ -57,12 +57,12 @@ class Lowering:
         program: Program,
         examples: int,
         dtype: np.dtype,
-        row: int = 0,
+        channel_lanes: int = 0,
         wanted: Set[tuple[int, int]] = frozenset(),
         work: int = 0,
         ways: tuple[Way, ...] = (),
     ) -> None:
-        self.program, self.examples, self.dtype, self.row = program, examples, dtype, row
+        self.program, self.examples, self.dtype, self.channel_lanes = program, examples, dtype, channel_lanes
         self.wanted, self.work, self._ways = wanted, work, ways
         self.lanes: dict[int, Laned] = {}
         self.pending: dict[int, Any] = {}
@@ -204,10 +204,10 @@ class Lowering:
         inside, in rows of whole vectors.
         """
         axes = list(range(len(shape)))
-        turn = 0 if self.row else channels
+        turn = 0 if self.channel_lanes else channels
         order = in_memory(like) if like is not None else [*axes[len(axes) - turn :], *axes[: len(axes) - turn]]
         sizes = [shape[d] for d in order]
-        registers = self._rows(sizes, kernel, like, channels, free) if self.row else self._planes(sizes, kernel)
+        registers = self._rows(sizes, kernel, like, channels, free) if self.channel_lanes else self._planes(sizes, kernel)
         return registers.transpose(np.argsort(order)) if sizes else registers
 
     def _planes(self, sizes: list[int], kernel: int) -> Registers:
@@ -222,11 +222,11 @@ class Lowering:
     def _rows(self, sizes: list[int], kernel: int, like: Registers | None, channels: int, free: int) -> Registers:
         """Rows of numbers, each with gaps up to a whole vector if it is shorter (or its last group is)."""
         at = self.kernels[kernel]
-        dense = like is not None and prod(sizes) >= self.row and int(np.ptp(like)) + 1 == like.size and like.all()
+        dense = like is not None and prod(sizes) >= self.channel_lanes and int(np.ptp(like)) + 1 == like.size and like.all()
         inside = channels or next((len(sizes) - d for d in range(len(sizes) - 1, -1, -1) if sizes[d] > 1), 0)
         length = prod(sizes) if dense else 1 if free and not channels else prod(sizes[len(sizes) - inside :])
         count = prod(sizes) // length
-        gap = max(0, self.row - (free or length))
+        gap = max(0, self.channel_lanes - (free or length))
         first = at.new_value(count * (length + gap))
         table = first + np.arange(count * (length + gap), dtype=np.int32).reshape(count, -1)
         if gap:
@@ -239,7 +239,7 @@ class Lowering:
     def copy(self, i: int, registers: Registers, kernel: int, out: Registers | None = None) -> Registers:
         """The same numbers in registers of their own, in order."""
         if out is None:
-            out = self.fresh(registers.shape, kernel, like=registers if self.row else None)
+            out = self.fresh(registers.shape, kernel, like=registers if self.channel_lanes else None)
         self.kernels[kernel].instructions.append(self.elementwise(i, "copy", out, [registers], {}))
         return out
 
@@ -268,7 +268,7 @@ class Lowering:
         """Lanes without an example must not count when lanes are added up."""
         at = self.kernels[kernel]
         todo = [v for v in at.values(registers) if v and v not in at.cleared]
-        if not todo or self.row:
+        if not todo or self.channel_lanes:
             return
         at.cleared.update(todo)
         ends = [*at.starts[1:], at.end]

@@ -49,13 +49,14 @@ typedef struct {
   void (*collect)(const Pass *, int, int);
   void (*update)(Job *, int, int);
 } Variant; /* of the interpreter: for one processor instruction set, element type and number of lanes */
-/* One program of a run: its arrays are a stretch of those of the run.  Chunks of blocks are given to threads; or (``team``), if
- * there are fewer blocks than threads, the tasks of a block, one block after the other. */
+/* One program of a run: its arrays are a stretch of those of the run.  A chunk is a stretch of blocks with sums of its own; each is
+ * one thread's task.  If there are fewer blocks than threads (``cooperative``), the blocks run one after the other, and the
+ * threads share the tasks of each. */
 struct Pass {
   const Program *program;
   const Variant *variant;
   void *const *arrays, *const *memory, *const *sums;
-  int chunks, team;
+  int chunks, cooperative;
 };
 struct Job {
   Pass *passes;
@@ -158,11 +159,11 @@ static int prepare(Job *job, PyObject *machines) {
   for (int k = 0; k < job->count; k++) {
     const Program *p = job->passes[k].program;
     const long blocks = (job->examples + p->cell - 1) / p->cell;
-    const int team = p->phases > 0;
-    int chunks = team || blocks < 1 ? 1 : least(least(blocks, p->chunks), MOST_CHUNKS);
+    const int cooperative = p->phases > 0;
+    int chunks = cooperative || blocks < 1 ? 1 : least(least(blocks, p->chunks), MOST_CHUNKS);
     if (chunks < blocks && chunks > job->parts) chunks -= chunks % job->parts; /* so many for each thread */
-    const int useful = team ? job->parts : least(job->parts, chunks);
-    job->passes[k].team = team;
+    const int useful = cooperative ? job->parts : least(job->parts, chunks);
+    job->passes[k].cooperative = cooperative;
     job->passes[k].chunks = chunks;
     if (useful > parts) parts = useful;
     for (long i = 0; i < p->phases; i++) tasks += blocks * p->phase[i * PHASE_WIDTH + PHASE_COUNT];
@@ -172,7 +173,7 @@ static int prepare(Job *job, PyObject *machines) {
   for (int k = 0; k < job->count; k++) {
     Pass *pass = &job->passes[k];
     tasks += 2 * job->parts; /* to pack and to collect */
-    if (!provide((Machine *)PyTuple_GET_ITEM(machines, k), pass->team ? 1 : job->parts, pass->chunks)) return 0;
+    if (!provide((Machine *)PyTuple_GET_ITEM(machines, k), pass->cooperative ? 1 : job->parts, pass->chunks)) return 0;
   }
   return (job->taken = calloc((size_t)(tasks + job->parts), sizeof *job->taken)) != 0;
 }

@@ -66,7 +66,7 @@ static int take(Way *way) {
 }
 #define PHASE(way, tasks) for (enter(&(way), tasks); take(&(way)); add_one(&pool.done))
 
-/* All of a run by one thread; ``part`` says whose memory it uses. */
+/* One thread's way through a run; ``part``: its number, which says whose memory it uses. */
 static void work(Job *job, int part) {
   Way way = {job, part, 0, 0, 0, 0};
   for (Pass *pass = job->passes; pass < job->passes + job->count; pass++) {
@@ -74,7 +74,7 @@ static void work(Job *job, int part) {
     const Variant *variant = pass->variant;
     const long step = p->cell, blocks = (job->examples + step - 1) / step;
     if (p->packings) PHASE(way, job->parts) variant->pack(p, pass->arrays, way.task, job->parts);
-    if (pass->team)
+    if (pass->cooperative)
       for (long b = 0; b < blocks; b++)
         for (const int64_t *phase = p->phase; phase < p->phase + p->phases * PHASE_WIDTH; phase += PHASE_WIDTH) {
           PHASE(way, phase[PHASE_COUNT]) {
@@ -87,7 +87,7 @@ static void work(Job *job, int part) {
     else
       PHASE(way, pass->chunks) {
         const long chunk = way.task, end = blocks * (chunk + 1) / pass->chunks;
-        const int64_t whole[] = {0, p->count, 0, 1};
+        const int64_t whole[TASK_WIDTH] = {[TASK_END] = p->count, [TASK_PARTS] = 1};
         Thread t = {pass->memory[part], pass->sums[chunk], pass->arrays, 1, 0};
         for (long b = blocks * chunk / pass->chunks; b < end; b++, t.first = 0) variant->block(p, &t, b * step, least(job->examples - b * step, step), whole);
         if (t.wrong) atomic_store(&job->wrong, 1);

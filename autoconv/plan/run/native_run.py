@@ -48,8 +48,8 @@ def plan(program: Program, arguments: Sequence[np.ndarray]) -> NativeRun | None:
     parts = threads() if flops > _WORTH_A_THREAD else 1
     chosen = choose(lowering, parts)
     if chosen.channels or len(lowering.kernels) > 1:
-        row = chosen.lanes if chosen.channels else 0
-        lowering = lower(rewritten, examples, dtype, row, lowering)
+        channel_lanes = chosen.lanes if chosen.channels else 0
+        lowering = lower(rewritten, examples, dtype, channel_lanes, lowering)
     return NativeRun(program, lowering, chosen, parts)
 
 
