@@ -277,7 +277,9 @@ def _rows_of_vectors(
         in_order = result == g + sides[1 - side][2] + sides[side][2]
         beside = bool((np.diff(tables[side], axis=1) == 1).all()) and bool(tables[side].all())
         beside = beside and len(list(low.kernels[kernel].values(tables[side]))) == 1
-        products = terms * height * -(-width // low.channel_lanes) + (0 if in_order else prod(line.shape) / low.examples)
+        products = terms * height * -(-width // low.channel_lanes) + (
+            0 if in_order else prod(line.shape) / low.examples
+        )
         return products if beside else float("inf")
 
     side = 0 if vectors(0) < vectors(1) else 1

@@ -25,14 +25,18 @@ from .rematerialise import rematerialise
 _MOST_REGISTERS = 1 << 25  # a larger plan would take longer to make than NumPy takes to run
 
 
-def lower(program: Program, examples: int, dtype: np.dtype, channel_lanes: int = 0, before: Lowering | None = None) -> Lowering:
+def lower(
+    program: Program, examples: int, dtype: np.dtype, channel_lanes: int = 0, before: Lowering | None = None
+) -> Lowering:
     """The kernels of a program for batches of ``examples``; the lines that no kernel holds are left to NumPy.
 
     ``channel_lanes``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill.  ``before``: the program
     lowered without knowing what its kernels load and how much they do.
     """
     wanted = before.loads() if before else set()
-    low = Lowering(program, examples, dtype, channel_lanes, wanted, _work(before) if before else 0, (share, rematerialise))
+    low = Lowering(
+        program, examples, dtype, channel_lanes, wanted, _work(before) if before else 0, (share, rematerialise)
+    )
     for i, line in enumerate(program.lines):
         if line.primitive is None:
             low.ready[i] = 0

@@ -207,7 +207,9 @@ class Lowering:
         turn = 0 if self.channel_lanes else channels
         order = in_memory(like) if like is not None else [*axes[len(axes) - turn :], *axes[: len(axes) - turn]]
         sizes = [shape[d] for d in order]
-        registers = self._rows(sizes, kernel, like, channels, free) if self.channel_lanes else self._planes(sizes, kernel)
+        registers = (
+            self._rows(sizes, kernel, like, channels, free) if self.channel_lanes else self._planes(sizes, kernel)
+        )
         return registers.transpose(np.argsort(order)) if sizes else registers
 
     def _planes(self, sizes: list[int], kernel: int) -> Registers:
@@ -222,7 +224,9 @@ class Lowering:
     def _rows(self, sizes: list[int], kernel: int, like: Registers | None, channels: int, free: int) -> Registers:
         """Rows of numbers, each with gaps up to a whole vector if it is shorter (or its last group is)."""
         at = self.kernels[kernel]
-        dense = like is not None and prod(sizes) >= self.channel_lanes and int(np.ptp(like)) + 1 == like.size and like.all()
+        dense = (
+            like is not None and prod(sizes) >= self.channel_lanes and int(np.ptp(like)) + 1 == like.size and like.all()
+        )
         inside = channels or next((len(sizes) - d for d in range(len(sizes) - 1, -1, -1) if sizes[d] > 1), 0)
         length = prod(sizes) if dense else 1 if free and not channels else prod(sizes[len(sizes) - inside :])
         count = prod(sizes) // length

@@ -6,7 +6,7 @@ the last one without looking anything up; all three only read it.
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -57,8 +57,8 @@ class NativeProgram:
             for x in kernel.inputs
             if (value := self.program.lines[x.line].value) is not None
         }
-        self.gradient_lines = lru_cache(maxsize=8)(self._gradient_lines)
-        self.only_for_gradients = lru_cache(maxsize=8)(self._only_for_gradients)
+        self._gradient_lines: dict[int, list[int]] = {}  # by how many gradients there are
+        self._only_for_gradients: dict[int, frozenset[int]] = {}
 
     @cached_property
     def whole_blocks(self) -> int:
@@ -74,21 +74,26 @@ class NativeProgram:
                 needed.update(self.program.lines[i].operands)
         return needed
 
-    def _only_for_gradients(self, count: int) -> frozenset[int]:
+    def only_for_gradients(self, count: int) -> frozenset[int]:
         """The lines that are needed for nothing but the last ``count`` outputs."""
-        outputs = self.program.outputs
-        needed = self.needed(outputs[: len(outputs) - count])
-        return frozenset(i for i in range(len(self.program.lines)) if i not in needed)
+        if count not in self._only_for_gradients:
+            outputs = self.program.outputs
+            needed = self.needed(outputs[: len(outputs) - count])
+            unread = frozenset(i for i in range(len(self.program.lines)) if i not in needed)
+            self._only_for_gradients[count] = unread
+        return self._only_for_gradients[count]
 
-    def _gradient_lines(self, count: int) -> list[int]:
+    def gradient_lines(self, count: int) -> list[int]:
         """For each of the last ``count`` outputs the line with the same numbers in the same order, under whatever
         shape."""
-        lines, found = self.program.lines, []
-        for line in self.program.outputs[len(self.program.outputs) - count :]:
-            while (primitive := lines[line].primitive) is not None and primitive.name == "reshape":
-                line = lines[line].operands[0]
-            found.append(line)
-        return found
+        if count not in self._gradient_lines:
+            lines, found = self.program.lines, []
+            for line in self.program.outputs[len(self.program.outputs) - count :]:
+                while (primitive := lines[line].primitive) is not None and primitive.name == "reshape":
+                    line = lines[line].operands[0]
+                found.append(line)
+            self._gradient_lines[count] = found
+        return self._gradient_lines[count]
 
     def arrays_of(self, call: tuple[int, ...]) -> list[Input | Output | Result]:
         """What each array of a call is, in the machine's order."""
