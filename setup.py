@@ -39,8 +39,8 @@ def extension(name: str, folder: str, **options: list[str]) -> list[Extension]:
 
     A Python file beside them (but __init__.py) writes a header of its name: its function ``header`` gives the text.
     """
-    sources, *others = (sorted(map(str, Path(folder).glob(kind))) for kind in ("*.c", "*.h", "[!_]*.py"))
-    return [Extension(name, sources, depends=sum(others, []), optional=True, **options)] if sources else []
+    sources, headers, writers = (sorted(map(str, Path(folder).glob(kind))) for kind in ("*.c", "*.h", "[!_]*.py"))
+    return [Extension(name, sources, depends=headers + writers, optional=True, **options)] if sources else []
 
 
 setup(

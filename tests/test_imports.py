@@ -17,9 +17,11 @@ FLOORS = [
 ]  # fmt: skip
 INSIDE = {
     "program": ["program", "report", "record", "rewrite", "numpy_run", "__init__"],
-    "plan": ["native", "extension", "instructions", "contractions", "kernel", "rewrite", "lower", "assemble", "run", "__init__"],
+    "plan": [
+        "native", "extension", "instructions", "contractions", "kernel", "rewrite", "lower", "assemble", "run", "__init__",
+    ],
     "compiled": ["arguments", "replay", "scalars", "function", "__init__"],
-}
+}  # fmt: skip
 
 
 def name_of(path):
