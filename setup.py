@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import sys
 from pathlib import Path
 
@@ -40,6 +41,11 @@ class Build(build_ext):
             asked = os.environ.get("CFLAGS", "").split()
             usual = [flag for kind, flag in USUAL.items() if not any(one.startswith(kind) for one in asked)]
             ext.extra_compile_args = [*UNIX, *usual, *ext.extra_compile_args]
+        for source in filter(lambda path: path.endswith(".py"), ext.depends):  # a header that Python and C share
+            header = Path(self.build_temp, f"{Path(source).stem}.h")
+            header.parent.mkdir(parents=True, exist_ok=True)
+            header.write_text(runpy.run_path(source)["header"](), encoding="utf-8")
+            ext.include_dirs = [*ext.include_dirs, str(header.parent)]
         super().build_extension(ext)
 
     def run(self) -> None:
@@ -66,9 +72,12 @@ class Wheel(bdist_wheel):
 
 
 def extension(name: str, folder: str, **options: list[str]) -> list[Extension]:
-    """The extension whose C sources are all of ``folder``; none without sources."""
-    sources, headers = (sorted(str(path) for path in Path(folder).glob(kind)) for kind in ("*.c", "*.h"))
-    return [Extension(name, sources, depends=headers, optional=True, **options)] if sources else []
+    """The extension whose C sources are all of ``folder``; none without sources.
+
+    A Python file beside them (but __init__.py) writes a header of its name: its function ``header`` gives the text.
+    """
+    sources, headers, writers = (sorted(map(str, Path(folder).glob(kind))) for kind in ("*.c", "*.h", "[!_]*.py"))
+    return [Extension(name, sources, depends=headers + writers, optional=True, **options)] if sources else []
 
 
 def description(url: str) -> str:

@@ -63,10 +63,10 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from . import scalar as scalar
     from . import train as train
     from . import views as views
+    from .compiled import compile as compile
     from .exercises.key import exercise_key as exercise_key
     from .exercises.making import exercise as exercise
     from .gradcheck import check_grads as check_grads
-    from .plan import compile as compile
     from .scalar import Scalar as Scalar
     from .scalar.expand import expand as expand
     from .tutor.breaking import break_it as break_it
@@ -89,7 +89,7 @@ _LAZY = {
     "certificate": ".tutor.certificate",
     "check": ".tutor.check",
     "check_grads": ".gradcheck",
-    "compile": ".plan",
+    "compile": ".compiled",
     "exercise": ".exercises.making",
     "exercise_key": ".exercises.key",
     "expand": ".scalar.expand",

@@ -2,7 +2,7 @@
 
 for each batch:  loss = loss(model(x), y);  gradients = sweep(loss, parameters);  optimizer.step(gradients)
 
-These three are one call of a compiled function (plan/), which records them once for each size of a batch.
+These three are one call of a compiled function (compiled/), which records them once for each size of a batch.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import checkpoint as files
+from .compiled import Compiled, compile
 from .data import batches
 from .functional.loss import cross_entropy
 from .nn import Module, Parameter
 from .optim import Optimizer, Schedule
-from .plan import Compiled, compile
 from .shapes import whole_number
 from .tape import Tape, Tensor
 

@@ -8,7 +8,7 @@ import pytest
 
 import autoconv as ac
 from autoconv import nn, optim
-from autoconv.plan import compile
+from autoconv.compiled import compile
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(6, 7, 7, 2)).astype(np.float32)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv.plan import compile
+from autoconv.compiled import compile
 from autoconv.scalar import floors, replay
 
 FLOORS = ["levels"] + (["native"] if floors.native() else [])

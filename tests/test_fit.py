@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv import nn, optim, plan, train
+from autoconv import nn, optim, train
+from autoconv.compiled import compile
 from autoconv.data import batches
-from autoconv.plan.run import native_run
+from autoconv.plan import extension
 
 RNG = np.random.default_rng(5)
 IMAGES = RNG.normal(size=(50, 8, 8, 2)).astype(np.float32)
 LABELS = RNG.integers(0, 3, 50)
-NATIVE = native_run.machine() is not None
+NATIVE = extension.machine() is not None
 
 
 def convolutional(rng):
@@ -109,8 +110,8 @@ def test_the_same_training_as_the_loop(net, name):
 
 
 def test_a_step_is_one_call_of_the_machine(monkeypatch):
-    if not NATIVE or "NumPy" in native_run.floor():
-        pytest.skip("the native machine is not built here, or switched off")
+    if not NATIVE or "NumPy" in extension.backend():
+        pytest.skip("the machine is not in use here")
     made = []
     step = optim.Adam.step
     monkeypatch.setattr(optim.Adam, "step", lambda self, grads: made.append(1) or step(self, grads))
@@ -210,7 +211,7 @@ def test_a_loss_of_the_users_own():
 def test_arrays_that_somebody_holds_stay_as_they_were():
     model = convolutional(0)
     optimizer = optim.Adam(model.parameters(), lr=0.1)
-    program = plan.compile(lambda x, y: ac.losses.cross_entropy(model(x), y))
+    program = compile(lambda x, y: ac.losses.cross_entropy(model(x), y))
     for step in (program.step, program.step_if_finite):
         for _ in range(3):
             held = [(p.value, p.value.copy()) for p in model.parameters()]

@@ -9,7 +9,7 @@ import pytest
 
 import autoconv as ac
 from autoconv import nn
-from autoconv.plan import compile
+from autoconv.compiled import compile
 from autoconv.program.record import effects
 
 X = np.arange(6.0).reshape(2, 3)

@@ -15,9 +15,9 @@ PACKAGE = ROOT / "autoconv"
 # from the ground up; a folder is one floor, and has floors of its own where it is listed below
 FLOORS = [
     "renamed", "shapes", "files", "arrays", "hooks", "tape", "tree", "primitives", "row_pages", "backward",
-    "transforms", "functional",
-    "gradcheck", "scalar", "render", "views", "tutor", "exercises", "program", "plan", "nn", "optim", "models",
-    "datasets", "data", "checkpoint", "train", "demo", "__init__", "cli", "__main__",
+    "transforms", "functional", "gradcheck", "scalar", "render", "views", "tutor", "exercises", "program",
+    "plan", "compiled", "nn", "optim", "models", "datasets", "data", "checkpoint", "train", "demo", "__init__",
+    "cli", "__main__",
 ]  # fmt: skip
 INSIDE = {
     "views": ["lines", "element", "window_geometry", "graph", "stepper", "equations", "__init__"],
@@ -29,8 +29,12 @@ INSIDE = {
         "sheet", "run", "nice", "given", "equations", "gradients", "picture", "marking", "key", "paper", "page",
         "making", "__init__",
     ],
-    "program": ["program", "record", "rewrite", "__init__"],
-    "plan": ["lower", "assemble", "run", "report", "call", "arguments", "entry", "scalars", "compiled", "__init__"],
+    "program": ["program", "report", "record", "rewrite", "numpy_run", "__init__"],
+    "plan": [
+        "native", "extension", "instructions", "contractions", "kernel", "rewrite", "lower", "assemble", "run",
+        "__init__",
+    ],
+    "compiled": ["arguments", "replay", "scalars", "function", "__init__"],
 }  # fmt: skip
 
 

@@ -5,10 +5,10 @@ import pytest
 
 import autoconv as ac
 from autoconv import models, nn
+from autoconv.compiled import compile
 from autoconv.hooks import observe
-from autoconv.plan import compile
-from autoconv.plan.run.numpy_run import NumpyRun
 from autoconv.primitives import TABLE
+from autoconv.program.numpy_run import NumpyRun
 from autoconv.program.program import from_tape
 from autoconv.program.rewrite.passes import drop, fold, share, simplify, skip
 from autoconv.tape import Tensor

@@ -7,11 +7,11 @@ from helpers.random_nets import in_dtype, layouts, native, random_net, swept
 
 import autoconv as ac
 from autoconv import nn
-from autoconv.plan import compile
+from autoconv.compiled import compile
+from autoconv.plan.rewrite.fuse_select import fuse_select
 from autoconv.plan.run import native_run
-from autoconv.plan.run.numpy_run import NumpyRun
+from autoconv.program.numpy_run import NumpyRun
 from autoconv.program.rewrite.passes import simplify
-from autoconv.program.rewrite.slopes import slopes
 
 
 @native
@@ -30,7 +30,7 @@ def test_random_nets(seed, channels, monkeypatch):
     program = simplify(swept(f, [x, labels], parameters))
     planned = native_run.plan(program, [x, labels])
     assert planned is not None
-    assert channels in (None, planned.layout.channels)
+    assert channels in (None, planned.native.layout.channels)
     for got, expected in zip(planned.run([x, labels]), NumpyRun(program).run([x, labels]), strict=True):
         scale = np.abs(expected).max() + 1e-3
         np.testing.assert_allclose(got / scale, expected / scale, atol=5e-4 if dtype == np.float32 else 1e-12)
@@ -161,7 +161,7 @@ def test_slopes_change_no_number(seed):
     f, parameters, shape = random_net(seed)
     x = np.random.default_rng(seed).normal(size=(2, *shape))
     program = simplify(swept(f, [x, np.array([0, 1])], parameters))
-    after = slopes(program)
+    after = fuse_select(program)
     assert len(after.lines) <= len(program.lines)
     for a, b in zip(
         NumpyRun(program).run([x, np.array([0, 1])]), NumpyRun(after).run([x, np.array([0, 1])]), strict=True
@@ -204,7 +204,7 @@ def test_threads_and_instruction_sets(settings, run_python):
     """Each in a process of its own, since the choice is made once;
     the sums print with the digits that all must share."""
     code = (
-        "import numpy as np, autoconv as ac; from autoconv.plan import compile; from autoconv import models\n"
+        "import numpy as np, autoconv as ac; from autoconv.compiled import compile; from autoconv import models\n"
         "m = models.cnn((12, 12, 2), 4, np.random.default_rng(0)); rng = np.random.default_rng(1)\n"
         "x, y = rng.normal(size=(83, 12, 12, 2)).astype('f4'), rng.integers(0, 4, 83)\n"
         "p = compile(lambda x, y: ac.losses.cross_entropy(m(x), y)); o = ac.optim.SGD(m.parameters(), lr=0.1)\n"

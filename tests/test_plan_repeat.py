@@ -6,7 +6,7 @@ import pytest
 
 import autoconv as ac
 from autoconv import nn, optim
-from autoconv.plan import compile
+from autoconv.compiled import compile
 
 RNG = np.random.default_rng(0)
 X, LABELS = RNG.normal(size=(6, 5, 5, 2)), np.array([0, 2, 1, 1, 0, 2])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__, checkpoint, data, models, optim
-from ..plan.run import native_run
+from ..plan import extension
 from ..primitives import TABLE
 from ..scalar import floors
 from ..train import evaluate, fit
@@ -124,7 +124,7 @@ def info(arguments: argparse.Namespace) -> None:
         "NumPy": np.__version__,
         "primitives": f"{len(TABLE)} rows: " + ", ".join(f"{n} {group}" for group, n in groups.items()),
         "ac.tensor": "NumPy, line by line",
-        "ac.compile": native_run.floor(),
+        "ac.compile": extension.backend(),
         "ac.Scalar": floors.described(),
         "dot program": shutil.which("dot")
         or "not found: graphs are laid out by autoconv itself; .png and .pdf need it",

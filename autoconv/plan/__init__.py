@@ -1,22 +1,17 @@
-"""Compiled tapes: record a function once, run it many times.
+"""The native machine: an exit of a program (``..program``) that runs batches in SIMD vectors, on several threads.
 
-The way of a tape, folder by folder:
+The way of a program, file by file:
 
-- ``..program`` records the lines of a function and rewrites them: dead lines dropped, equal ones shared, constants folded,
-  then what only the machine needs (slopes, early, sums);
-- ``lower``: lines to instructions on cells (cells, names, labels, contraction, overlap; alike and again: what a stage derives
-  anew);
-- ``assemble``: what the lanes of a vector hold (layout), instructions to bytes (by_examples or by_channels, strips), and the
-  tasks of threads that share a block (team);
-- ``run``: numpy_run, line by line in planned memory; native_run, for the machine in ``native``: which stages are one call
-  (turns), what stays between them (kept), the optimiser's part (step), and a step like the last one (repeat).
+- ``rewrite``: rewrites that round otherwise, so that no other exit shares them (fuse_select, factor_sums);
+- ``lower``: lines to ``instructions`` and ``contractions`` on virtual registers, in fused ``kernel``s: movement ops by
+  tables (movement), matrix products and convolutions (contraction, overlap), labels; what a later kernel computes again
+  instead of loading it (rematerialise), what is the same for all examples (batch_invariant);
+- ``assemble``: what the lanes of a vector hold (vector_layout), registers to addresses and instructions to words
+  (assemble; by_examples or by_channels), tiles and strips (tiling), and tasks for threads that share a block
+  (cooperative);
+- ``run``: the assembled program (native_program) in its order (schedule), buffers that stay between kernels
+  (persistent), an optimiser's step in the same call (optimizer_step), and a step like the last one (repeated_step);
+- ``native``: the machine in C, and its instruction set; ``extension``: whether it is there.
 
-compiled and call are what a user holds, entry what is known about one signature, scalars the same for functions of numbers
-(arguments: which numbers), report the plan in words.
 Nothing about speed leaks into the maths: the plain tape stays the oracle.
 """
-
-from ..hooks import observe
-from .compiled import Compiled, compile
-
-__all__ = ["Compiled", "compile", "observe"]

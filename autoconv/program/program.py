@@ -1,7 +1,7 @@
 """A tape as plain data: numbered lines that name their operands by number, ready to be rewritten and run.
 
-Four kinds of lines: an argument of the function, a Tensor that it closes over (read anew at each run), a constant, and a
-calculation (a row of the table with operands and params).
+Four kinds of lines: an argument of the function, a Tensor that it closes over (read anew at each run), a constant, and
+a calculation (a row of the table with operands and params).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from ..tape import Primitive, Tape, Tensor, setting
 
 @dataclass(slots=True)
 class Line:
-    """``primitive`` of operands; or, without one, ``argument`` number so-and-so, a closed-over ``tensor`` or a ``value``."""
+    """``primitive`` of operands; or, without one, ``argument`` number so-and-so, a closed-over ``tensor`` or a
+    ``value``."""
 
     shape: Shape
     dtype: np.dtype
@@ -99,7 +100,8 @@ def from_tape(outputs: list[Tensor], arguments: list[Tensor], start: int) -> Pro
 
 
 def keep(program: Program, instead: dict[int, int] | None = None) -> Program:
-    """The program with every use of line a replaced by ``instead[a]``, and only the lines that are then still needed."""
+    """The program with every use of line a replaced by ``instead[a]``, and only the lines that are then still
+    needed."""
     moved = instead or {}
 
     def at(i: int) -> int:

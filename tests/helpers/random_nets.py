@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv.plan.run import native_run
+from autoconv.plan import extension
+from autoconv.plan.assemble.vector_layout import VectorLayout
 from autoconv.program.program import from_tape
 from autoconv.tape import Tensor
 
-native = pytest.mark.skipif(not native_run.available(), reason="the native machine is not built here, or switched off")
+native = pytest.mark.skipif(not extension.available(), reason="the native machine is not built here, or switched off")
 ACTIVATIONS = [ac.relu, ac.tanh, ac.sigmoid, ac.leaky_relu, ac.elu, lambda x: x * x, lambda x: ac.clip(x, -0.5, 0.5)]
 
 
@@ -84,9 +85,9 @@ def swept(f, arguments, wrt):
 
 def layouts(dtype):
     """Every layout that this processor can run for a dtype, on threads of their own and on three that share a block."""
-    kinds = [k for k in native_run.machine().kernels() if k[1] == np.dtype(dtype).itemsize]
+    kinds = [k for k in extension.machine().variants() if k[1] == np.dtype(dtype).itemsize]
     return [
-        native_run.Layout(channels, set_, lanes, registers, vectors, team)
+        VectorLayout(channels, set_, lanes, registers, vectors, team)
         for vectors, channels in ((1, False), (1, True), (2, False), (4, False))
         for set_, _, lanes, registers in kinds
         if set_ == kinds[0][0]

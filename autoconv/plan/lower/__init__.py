@@ -1,1 +1,1 @@
-"""From lines to instructions: which cells a line has in which stage of the machine, and what NumPy keeps."""
+"""From lines to instructions: which registers a line has in which kernel of the machine, and what is left to NumPy."""

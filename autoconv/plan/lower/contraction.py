@@ -1,27 +1,31 @@
-"""Contractions as tables of positions: forward, kernel gradient and input gradient of a convolution, and every matrix product.
+"""Contractions as tables of positions: a convolution, its gradients, and every matrix product.
 
-Letters of a contraction of x (with an example letter n) and an array w fall into groups g (both and the result), summed k
-(both), free i of w and free j of x:
+Letters of a contraction of x (with an example letter n) and an array w fall into groups g (both and the result), summed
+k (both), free i of w and free j of x:
 
-    out[g, i, j] = sum_k w[g, i, k] * x[g, j, k]            instruction GEMM, cells of x through names[j] + step[k]
+    out[g, i, j] = sum_k w[g, i, k] * x[g, j, k]            instruction Gemm, one for each g
 
-When n is summed and both have it, the result is one array for all examples (DOT, or OUTER when few terms are summed for each
-example).  A contraction whose frames go straight into ``overlap_add`` is turned round: each input cell gathers what reaches it.
+When n is summed and both have it, the result is one array for all examples (Dot, or Outer when few terms are summed for
+each example).  A contraction waits for its reader, which may be a bias, a relu or an ``overlap_add`` that becomes part
+of it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from ...program.program import Line
 from ...shapes import Shape
-from .cells import Cells
-from .instructions import DOT, GEMM, OUTER, Input, Instruction, Names, Result
+from ..contractions import Dot, Gemm, Outer
+from ..instructions import Registers
+from ..kernel import Input, Result
+from .lowering import Lowering
 
+Steps = tuple[np.ndarray, np.ndarray]
+"""Positions [i, k] that are base[i] + step[k]."""
 _FEW = 8  # terms for each example below which lanes are summed by transposition rather than one result at a time
 
 
@@ -39,9 +43,31 @@ class Pending:
     sizes: dict[str, int]
     shape: Shape
     axis: int
-    stage: int
+    kernel: int
     bias: tuple[int, np.ndarray] | None = None
     relu: bool = False
+
+    def emit(self, low: Lowering) -> None:
+        """out[g, i, j] = bias[g, i] + sum_k w[g, i, k] x[g, j, k], one instruction for each g."""
+        g, free, j, k = self.letters()
+        x = registers_of(low, self, g, j, k)
+        w = by_groups(
+            np.arange(prod([self.sizes[c] for c in self.in_w])).reshape([self.sizes[c] for c in self.in_w]),
+            self.in_w,
+            "",
+            g,
+            free,
+            k,
+            sizes=self.sizes,
+        )
+        letters = [self.n, *j, *g, *free]
+        shape = tuple(1 if c == self.n else self.sizes[c] for c in letters)
+        out = low.fresh(shape, self.kernel, None, len(g) + len(free), prod([self.sizes[c] for c in free]))
+        out = out.transpose([letters.index(c) for c in self.result])
+        table = by_groups(out, self.result, self.n, g, free, j, sizes=self.sizes)
+        for part in range(len(x)):
+            gemm(low, self, table[part], _steps(w[part]), _steps(x[part]), part)
+        low.place(self.line, out.reshape(low.one(self.shape, self.axis)), self.axis, self.kernel)
 
     def letters(self) -> tuple[str, str, str, str]:
         """g, i, j, k."""
@@ -52,7 +78,7 @@ class Pending:
         return g, i, j, "".join(c for c in x if c in self.in_w and c not in self.result)
 
 
-def lower(low: Cells, i: int, line: Line) -> bool:
+def lower(low: Lowering, i: int, line: Line) -> bool:
     """A ``contract`` line; False if the machine has no form for it."""
     a, b = line.operands
     operands, result = line.params["spec"].split("->")
@@ -66,13 +92,13 @@ def lower(low: Cells, i: int, line: Line) -> bool:
     for x, w, in_x, in_w, n in ((a, b, in_a, in_b, of_a), (b, a, in_b, in_a, of_b)):
         if n is None or n in in_w or n not in result:
             continue
-        stage = low.open(max(low.stage(x), low.array(w) + 1))
-        low.pending[i] = Pending(i, x, w, in_x, in_w, result, n, sizes, line.shape, result.index(n), stage)
+        kernel = low.open(max(low.kernel_for(x), low.array(w) + 1))
+        low.pending[i] = Pending(i, x, w, in_x, in_w, result, n, sizes, line.shape, result.index(n), kernel)
         return True
     return False
 
 
-def reshaped(low: Cells, i: int, x: int, line: Line, axis: int) -> bool:
+def reshaped(low: Lowering, i: int, x: int, line: Line, axis: int) -> bool:
     """Reshape line i of a waiting contraction: it goes on waiting under the new shape."""
     if len(low.readers[x]) != 1 or x in low.program.outputs:
         return False
@@ -80,7 +106,7 @@ def reshaped(low: Cells, i: int, x: int, line: Line, axis: int) -> bool:
     return True
 
 
-def with_bias(low: Cells, i: int, line: Line) -> bool:
+def with_bias(low: Lowering, i: int, line: Line) -> bool:
     """``contraction + b``, b the same along every position: the sum starts from b instead of 0."""
     for x, b in (line.operands, line.operands[::-1]):
         p, other = low.pending.get(x), low.program.lines[b]
@@ -92,9 +118,11 @@ def with_bias(low: Cells, i: int, line: Line) -> bool:
         shape = low.program.lines[source].shape
         while (row := low.program.lines[source].primitive) is not None and row.name == "reshape":
             source = low.program.lines[source].operands[0]  # the same numbers in the same order
-        if source in low.lanes or low.array(source) + 1 > p.stage:
+        if source in low.lanes or low.array(source) + 1 > p.kernel:
             continue
-        if source in low.numpy and low.ready[source]:  # from sums of earlier stages: ``alike`` makes cells of it
+        if (
+            source in low.numpy and low.ready[source]
+        ):  # from sums of earlier kernels: ``batch_invariant`` computes it in registers
             continue
         places = np.broadcast_to(np.arange(prod(shape)).reshape(shape), line.shape)
         places = places.take([0], axis=p.axis).reshape([1 if c == p.n else p.sizes[c] for c in p.result])
@@ -106,7 +134,7 @@ def with_bias(low: Cells, i: int, line: Line) -> bool:
     return False
 
 
-def with_relu(low: Cells, i: int, line: Line) -> bool:
+def with_relu(low: Lowering, i: int, line: Line) -> bool:
     """``maximum(contraction, 0)`` that nobody else reads: negative sums are stored as 0."""
     for x, c in (line.operands, line.operands[::-1]):
         p, value = low.pending.get(x), low.program.lines[c].value
@@ -123,158 +151,135 @@ def _varies(shape: Shape, source: Shape, axis: int) -> bool:
     return q >= 0 and source[q] != 1
 
 
-def feeds(low: Cells, i: int) -> bool:
-    """Whether a contraction reads line i, perhaps through reshapes."""
-    waiting = list(low.readers[i])
-    while waiting:
-        r = waiting.pop()
-        name = low.program.lines[r].primitive.name  # type: ignore[union-attr]
-        if name == "contract":
-            return True
-        if name in ("reshape", "permute_dims"):
-            waiting.extend(low.readers[r])
-    return False
-
-
 def by_groups(table: np.ndarray, letters: str, n: str, *groups: str, sizes: dict[str, int]) -> np.ndarray:
     """An array with one axis for each letter as one with an axis for each group of letters."""
     table = table.transpose([letters.index(c) for c in n + "".join(groups) if c in letters])
     return table.reshape([prod([sizes[c] for c in group]) for group in groups])
 
 
-def cells_of(low: Cells, p: Pending, *groups: str) -> Names:
-    """The cells of x by groups of letters, from one value and evenly enough spaced to be a[j] + b[k] for each g."""
-    found = low.names(p.x, p.in_x.index(p.n), p.stage)
-    assert found is not None, "x was laned when the contraction was written down"
-    names = by_groups(found, p.in_x, p.n, *groups, sizes=p.sizes)
-    at = low.stages[p.stage]
-    if len(list(at.values(names))) > 1 or not names.all() or not all(_even(part) for part in names):
-        names = by_groups(low.copy(p.line, np.ascontiguousarray(found), p.stage), p.in_x, p.n, *groups, sizes=p.sizes)
-    return names
+def registers_of(low: Lowering, p: Pending, *groups: str) -> Registers:
+    """The registers of x by groups of letters, of one value and evenly enough spaced to be base[j] + step[k] for each
+    g."""
+    found = low.registers(p.x, p.in_x.index(p.n), p.kernel)
+    assert found is not None, "x was in a kernel when the contraction was lowered"
+    registers = by_groups(found, p.in_x, p.n, *groups, sizes=p.sizes)
+    at = low.kernels[p.kernel]
+    if len(list(at.values(registers))) > 1 or not registers.all() or not all(_even(part) for part in registers):
+        registers = by_groups(
+            low.copy(p.line, np.ascontiguousarray(found), p.kernel), p.in_x, p.n, *groups, sizes=p.sizes
+        )
+    return registers
 
 
-def _even(part: Names) -> bool:
+def _steps(positions: np.ndarray) -> Steps:
+    """Positions [i, k] that are evenly spaced, as base and step."""
+    return positions[:, 0], positions[0] - positions[0, 0]
+
+
+def _even(part: Registers) -> bool:
     return bool(np.array_equal(part, part[:, :1] + part[:1] - part[:1, :1]))
 
 
-def emit(low: Cells, p: Pending) -> None:
-    """out[g, i, j] = bias[g, i] + sum_k w[g, i, k] x[g, j, k], one instruction for each g."""
-    g, free, j, k = p.letters()
-    x = cells_of(low, p, g, j, k)
-    w = by_groups(
-        np.arange(prod([p.sizes[c] for c in p.in_w])).reshape([p.sizes[c] for c in p.in_w]),
-        p.in_w,
-        "",
-        g,
-        free,
-        k,
-        sizes=p.sizes,
-    )
-    letters = [p.n, *j, *g, *free]
-    shape = tuple(1 if c == p.n else p.sizes[c] for c in letters)
-    out = low.fresh(shape, p.stage, None, len(g) + len(free), prod([p.sizes[c] for c in free]))
-    out = out.transpose([letters.index(c) for c in p.result])
-    table = by_groups(out, p.result, p.n, g, free, j, sizes=p.sizes)
-    for part in range(len(x)):
-        gemm(
-            low,
-            p,
-            table[part],
-            w[part][:, 0],
-            w[part][0] - w[part][0, 0],
-            x[part][:, 0],
-            x[part][0] - x[part][0, 0],
-            part,
+def gemm(low: Lowering, p: Pending, out: Registers, weights: Steps, x: Steps, part: int) -> None:
+    """One Gemm of group number ``part``: its results, and the positions of its weights and registers."""
+    at = low.kernels[p.kernel]
+    bias = None if p.bias is None else (at.input(Input(p.bias[0], None)), p.bias[1][part])
+    (weight_base, weight_step), (x_base, x_step), array = weights, x, at.input(Input(p.w, None))
+    reads = [(x_base[:, None] + x_step).ravel()] if x_base.size * x_step.size < 1 << 16 else [np.unique(x_base)]
+    at.instructions.append(
+        Gemm(
+            p.line,
+            [out],
+            reads,
+            array,
+            weight_base=weight_base,
+            weight_step=weight_step,
+            x_base=x_base,
+            x_step=x_step,
+            bias=bias,
+            relu=p.relu,
         )
-    low.place(p.line, out.reshape(low.one(p.shape, p.axis)), p.axis, p.stage)
-
-
-def gemm(low: Cells, p: Pending, out: Names, sb: Any, sk: Any, vb: Names, vk: Any, part: int) -> None:
-    at = low.stages[p.stage]
-    more: dict[str, Any] = {"sb": sb, "sk": sk, "vb": vb, "vk": vk, "bias": None, "relu": p.relu}
-    if p.bias is not None:
-        more["bias"] = (at.input(Input(p.bias[0], None)), p.bias[1][part])
-    reads = [(vb[:, None] + vk).ravel()] if vb.size * vk.size < 1 << 16 else [np.unique(vb)]
-    at.instructions.append(Instruction(GEMM, [out], reads, p.line, array=at.input(Input(p.w, None)), more=more))
+    )
 
 
 # ---- results for all examples together
 
 
 def _over_examples(
-    low: Cells, i: int, line: Line, in_a: str, in_b: str, result: str, n: str, sizes: dict[str, int]
+    low: Lowering, i: int, line: Line, in_a: str, in_b: str, result: str, n: str, sizes: dict[str, int]
 ) -> bool:
     """sum over n and k of a[n, g, i, k] * b[n, g, j, k]: an array, one for all examples."""
     a, b = line.operands
     if result and result[-1] in in_a and result[-1] not in in_b:
         a, b, in_a, in_b = b, a, in_b, in_a
-    stage = low.stage(a, b)
-    names = [low.names(x, letters.index(n), stage) for x, letters in ((a, in_a), (b, in_b))]
-    if names[0] is None or names[1] is None:
+    kernel = low.kernel_for(a, b)
+    registers = [low.registers(x, letters.index(n), kernel) for x, letters in ((a, in_a), (b, in_b))]
+    if registers[0] is None or registers[1] is None:
         return False
     g = "".join(c for c in result if c in in_a and c in in_b)
     k = "".join(c for c in in_a if c in in_b and c not in result and c != n)
     rows, columns = [
         "".join(c for c in result if c in mine and c not in other) for mine, other in ((in_a, in_b), (in_b, in_a))
     ]
-    if low.row:
-        sides = [(names[0], in_a, rows), (names[1], in_b, columns)]
-        return _rows_of_vectors(low, i, line, sides, (n, g, k, result), sizes, stage)
+    if low.channel_lanes:
+        sides = [(registers[0], in_a, rows), (registers[1], in_b, columns)]
+        return _rows_of_vectors(low, i, line, sides, (n, g, k, result), sizes, kernel)
     terms = prod([sizes[c] for c in k])
     outer = terms < _FEW and not g and result == rows + columns
     tables = []
-    for found, letters, free in ((names[0], in_a, rows), (names[1], in_b, columns)):
-        low.clear(i, found, stage)
+    for found, letters, free in ((registers[0], in_a, rows), (registers[1], in_b, columns)):
+        low.clear(i, found, kernel)
         table = by_groups(found, letters, n, g, free, k, sizes=sizes)
-        one = len(list(low.stages[stage].values(table))) == 1
+        one = len(list(low.kernels[kernel].values(table))) == 1
         if not (one and table.all() and all(_even(part) for part in table)) and not (outer and free == columns):
-            table = by_groups(low.copy(i, np.ascontiguousarray(found), stage), letters, n, g, free, k, sizes=sizes)
+            table = by_groups(low.copy(i, np.ascontiguousarray(found), kernel), letters, n, g, free, k, sizes=sizes)
         tables.append(table)
-    at = low.stages[stage]
+    at = low.kernels[kernel]
     height, width = (prod([sizes[c] for c in part]) for part in (rows, columns))
     at.results.append(
         Result(i, height, width, True, line.shape) if outer else Result(i, 1, prod(line.shape), False, line.shape)
     )
     number = len(at.results) - 1
-    low.ready[i], low.axis[i] = stage + 1, None
+    low.ready[i], low.axis[i] = kernel + 1, None
     if outer:
-        more = {"a": tables[0][0], "b": tables[1][0].T}
-        at.instructions.append(
-            Instruction(OUTER, [], [tables[0].ravel(), tables[1].ravel()], i, array=number, more=more)
-        )
+        reads = [tables[0].ravel(), tables[1].ravel()]
+        at.instructions.append(Outer(i, [], reads, number, a=tables[0][0], b=tables[1][0].T))
         return True
     places = np.arange(prod(line.shape)).reshape(line.shape)
     o = by_groups(places, result, "", g, rows, columns, sizes=sizes)
     for part in range(len(o)):
-        more = {"a": tables[0][part], "b": tables[1][part], "o": o[part]}
-        reads = [np.unique(tables[0][part]), np.unique(tables[1][part])]
-        at.instructions.append(Instruction(DOT, [], reads, i, array=number, more=more))
+        left, right = tables[0][part], tables[1][part]
+        at.instructions.append(Dot(i, [], [np.unique(left), np.unique(right)], number, a=left, b=right, places=o[part]))
     return True
 
 
 def _rows_of_vectors(
-    low: Cells,
+    low: Lowering,
     i: int,
     line: Line,
-    sides: list[tuple[Names, str, str]],
+    sides: list[tuple[Registers, str, str]],
     letters: tuple[str, str, str, str],
     sizes: dict[str, int],
-    stage: int,
+    kernel: int,
 ) -> bool:
-    """The same with channels in the lanes: numbers of one side times vectors of the other, whose cells stand side by side."""
+    """The same with channels in the lanes: numbers of one side times vectors of the other, whose registers are numbered
+    in order."""
     n, g, k, result = letters
     tables = [by_groups(found, mine, n, g, free, k, sizes=sizes) for found, mine, free in sides]
 
     def vectors(side: int) -> float:
-        """How many vector products it takes with this side in vectors; without end if its cells do not stand side by side.
+        """How many vector products it takes with this side in vectors; infinite if its registers are not numbered in
+        order.
 
         Results in another order than the line's are put in order one by one, once in a run.
         """
         terms, height, width = (prod([sizes[c] for c in x]) for x in (k, sides[1 - side][2], sides[side][2]))
         in_order = result == g + sides[1 - side][2] + sides[side][2]
         beside = bool((np.diff(tables[side], axis=1) == 1).all()) and bool(tables[side].all())
-        beside = beside and len(list(low.stages[stage].values(tables[side]))) == 1
-        products = terms * height * -(-width // low.row) + (0 if in_order else prod(line.shape) / low.examples)
+        beside = beside and len(list(low.kernels[kernel].values(tables[side]))) == 1
+        products = terms * height * -(-width // low.channel_lanes) + (
+            0 if in_order else prod(line.shape) / low.examples
+        )
         return products if beside else float("inf")
 
     side = 0 if vectors(0) < vectors(1) else 1
@@ -284,22 +289,21 @@ def _rows_of_vectors(
         order = [*outside, *[d for d in range(len(mine)) if d not in outside]]
         moved = np.ascontiguousarray(found.transpose(order))
         moved = low.copy(
-            i, moved, stage, low.fresh(moved.shape, stage, None, len(free), prod(moved.shape[len(outside) :]))
+            i, moved, kernel, low.fresh(moved.shape, kernel, None, len(free), prod(moved.shape[len(outside) :]))
         )
         tables[side] = by_groups(moved, "".join(mine[d] for d in order), n, g, free, k, sizes=sizes)
     found, mine, free = sides[1 - side]
     table = tables[1 - side]
-    at = low.stages[stage]
+    at = low.kernels[kernel]
     if not (len(list(at.values(table))) == 1 and table.all() and all(_even(part) for part in table)):
-        tables[1 - side] = by_groups(low.copy(i, np.ascontiguousarray(found), stage), mine, n, g, free, k, sizes=sizes)
+        tables[1 - side] = by_groups(low.copy(i, np.ascontiguousarray(found), kernel), mine, n, g, free, k, sizes=sizes)
     a, b = tables[1 - side], tables[side]
     places = np.arange(prod(line.shape)).reshape(line.shape)
     o = by_groups(places, result, "", g, sides[1 - side][2], sides[side][2], sizes=sizes)
     o = o.reshape(-1, o.shape[2])
     at.results.append(Result(i, *o.shape, True, line.shape, None if (np.diff(o.ravel()) == 1).all() else o))
-    low.ready[i], low.axis[i] = stage + 1, None
+    low.ready[i], low.axis[i] = kernel + 1, None
     for part in range(len(a)):
-        more = {"a": a[part], "b": b[part], "row": part * a.shape[1]}
-        reads = [np.unique(a[part]), np.unique(b[part])]
-        at.instructions.append(Instruction(DOT, [], reads, i, array=len(at.results) - 1, more=more))
+        reads, row = [np.unique(a[part]), np.unique(b[part])], part * a.shape[1]
+        at.instructions.append(Dot(i, [], reads, len(at.results) - 1, a=a[part], b=b[part], row=row))
     return True

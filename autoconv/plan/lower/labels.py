@@ -1,6 +1,7 @@
-"""Indexing: places that are known when the plan is made are wiring; a label for each example is an instruction.
+"""Indexing: places that never change only move numbers; a label for each example is an instruction.
 
-A loss picks one number of each example by reshaping (N, C) to (N * C,) and taking N places; its sweep puts N numbers back.
+A loss picks one number of each example by reshaping (N, C) to (N * C,) and taking N places; its sweep puts N numbers
+back.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from math import prod
 import numpy as np
 
 from ...program.program import Line
-from .cells import Cells
-from .instructions import CHOOSE, PLACE, Input, Instruction
+from ..instructions import Choose, Place
+from ..kernel import Input
+from .lowering import Lowering
 
 
-def merges(low: Cells, i: int, line: Line, x: int, axis: int) -> bool:
+def merges(low: Lowering, i: int, line: Line, x: int, axis: int) -> bool:
     """A reshape (N, C, ..) -> (N * C ..,): it waits for a ``take`` that picks one number of each example."""
     assert line.primitive is not None
     if line.primitive.name != "reshape" or axis != 0 or len(line.shape) != 1 or low.examples < 1:
@@ -25,64 +27,69 @@ def merges(low: Cells, i: int, line: Line, x: int, axis: int) -> bool:
     return True
 
 
-def take(low: Cells, i: int, line: Line) -> bool:
+def take(low: Lowering, i: int, line: Line) -> bool:
     x, places = line.operands
     fixed, shape = low.program.lines[places].value, low.program.lines[places].shape
     found = low.operand(i, line) if fixed is not None and x not in low.merged else None
     if found is not None:
         assert fixed is not None
-        names, axis, stage = found
+        registers, axis, kernel = found
         if axis == line.params["axis"]:
             return False
         moved = axis if axis < line.params["axis"] else axis + len(shape) - 1
-        return low.place(i, np.take(names, fixed, axis=line.params["axis"]), moved, stage)
+        return low.place(i, np.take(registers, fixed, axis=line.params["axis"]), moved, kernel)
     if x not in low.merged or shape != (low.examples,) or low.program.lines[places].dtype != np.int64:
         return False
     flat = low.merged[x]
-    stage = low.open(max(low.stage(flat), low.array(places) + 1))
-    names_ = low.names(flat, 0, stage)
-    if names_ is None:
+    kernel = low.open(max(low.kernel_for(flat), low.array(places) + 1))
+    of_flat = low.registers(flat, 0, kernel)
+    if of_flat is None:
         return False
-    out, at = low.fresh((1,), stage), low.stages[stage]
+    out, at = low.fresh((1,), kernel), low.kernels[kernel]
     number = at.input(Input(places, 0, places=True))
-    at.instructions.append(Instruction(CHOOSE, [out], [names_.ravel()], i, array=number))
-    return low.place(i, out, 0, stage)
+    at.instructions.append(Choose(i, [out], [of_flat.ravel()], number))
+    return low.place(i, out, 0, kernel)
 
 
-def _collects(low: Cells, i: int, line: Line, fixed: np.ndarray) -> bool:
-    """scatter_add at places that are known when the plan is made: who adds to whom is wiring."""
+def _collects(low: Lowering, i: int, line: Line, fixed: np.ndarray) -> bool:
+    """scatter_add at places that are known when the plan is made: which register adds to which is known too."""
     found = low.operand(i, line)
     along = line.params["axis"]
     if found is None or along <= found[1] < along + fixed.ndim:
         return False
-    names, axis, stage = found
+    registers, axis, kernel = found
     moved = axis if axis < along else axis - fixed.ndim + 1
     shape = low.one(line.shape, moved)
-    cells = np.take(np.arange(prod(shape)).reshape(shape), fixed, axis=along)
-    there = names.ravel() != 0
-    return low.collect(i, cells.ravel()[there], names.ravel()[there], shape, moved, stage)
+    targets = np.take(np.arange(prod(shape)).reshape(shape), fixed, axis=along)
+    there = registers.ravel() != 0
+    return low.collect(i, targets.ravel()[there], registers.ravel()[there], shape, moved, kernel)
 
 
-def scatter_add(low: Cells, i: int, line: Line) -> bool:
+def scatter_add(low: Lowering, i: int, line: Line) -> bool:
     x, places = line.operands
-    made = low.program.lines[places]
-    if made.value is not None:
-        return _collects(low, i, line, made.value)
+    at_places = low.program.lines[places]
+    if at_places.value is not None:
+        return _collects(low, i, line, at_places.value)
     whole = line.params["size"] // max(1, low.examples)
     readers = [low.program.lines[r] for r in low.readers[i]]
     back = all(r.primitive.name == "reshape" and r.shape[:1] == (low.examples,) for r in readers)  # type: ignore[union-attr]
-    if made.shape != (low.examples,) or made.dtype != np.int64 or line.params["axis"] != 0 or len(line.shape) != 1:
+    if (
+        at_places.shape != (low.examples,)
+        or at_places.dtype != np.int64
+        or line.params["axis"] != 0
+        or len(line.shape) != 1
+    ):
         return False
     if whole * low.examples != line.params["size"] or not back or i in low.program.outputs or not readers:
         return False
-    stage = low.open(max(low.stage(x), low.array(places) + 1))
-    names = low.names(x, 0, stage)
-    if names is None:
+    kernel = low.open(max(low.kernel_for(x), low.array(places) + 1))
+    registers = low.registers(x, 0, kernel)
+    if registers is None:
         return False
-    out, at = low.fresh((1, whole), stage), low.stages[stage]
+    out, at = low.fresh((1, whole), kernel), low.kernels[kernel]
     number = at.input(Input(places, 0, places=True))
-    at.instructions.append(Instruction(PLACE, [out.ravel()], [names.ravel()], i, array=number))
+    at.instructions.append(Place(i, [out.ravel()], [registers.ravel()], number))
     for r in low.readers[i]:
-        low.place(r, out.reshape(low.one(low.program.lines[r].shape, 0)), 0, stage)
+        low.place(r, out.reshape(low.one(low.program.lines[r].shape, 0)), 0, kernel)
     low.merged[i] = i
     return True

@@ -1,7 +1,8 @@
-"""``overlap_add``: a sum of the cells that meet, or, after a contraction, the contraction turned round.
+"""``overlap_add``: a sum of what falls on the same place, or one more contraction.
 
-The input gradient of a convolution is overlap_add(contract(g, w)).  Instead of making all frames and adding them up, each
-cell gathers what reaches it; which taps do is the table of positions read backwards.
+The input gradient of a convolution is overlap_add(contract(g, w)).  Instead of computing all frames and adding them up,
+each place of the input gathers the products that reach it; which taps of the kernel do is the table of positions read
+backwards.
 """
 
 from __future__ import annotations
@@ -13,46 +14,46 @@ import numpy as np
 from ... import arrays
 from ...program.program import Line
 from ...shapes import Shape
-from .cells import Cells
-from .contraction import Pending, by_groups, cells_of, gemm
-from .instructions import Names
+from ..instructions import Registers
+from .contraction import Pending, by_groups, gemm, registers_of
+from .lowering import Lowering
 
 
-def overlap(low: Cells, i: int, line: Line) -> bool:
-    """An ``overlap_add`` line: turned round if its frames are a waiting contraction, else a sum of the cells that meet."""
+def overlap(low: Lowering, i: int, line: Line) -> bool:
+    """An ``overlap_add`` line: as a contraction if its frames are one that waits for its reader, else as a sum."""
     assert line.primitive is not None
     x = line.operands[0]
     axis = low.example_axis(x)
     axes = line.params["axes"]
     if axis is None or axes[0] <= axis < axes[0] + 2 * len(axes):
         return False
-    made = axis if axis < axes[0] else axis - len(axes)
+    axis_after = axis if axis < axes[0] else axis - len(axes)
     if (
         x in low.pending
         and len(low.readers[x]) == 1
         and x not in low.program.outputs
-        and _turned(low, i, line, low.pending[x], made)
+        and _as_contraction(low, i, line, low.pending[x], axis_after)
     ):
         del low.pending[x]
         return True
-    stage = low.stage(x)
-    names = low.names(x, axis, stage)
-    if names is None:
+    kernel = low.kernel_for(x)
+    registers = low.registers(x, axis, kernel)
+    if registers is None:
         return False
-    shape = low.one(line.shape, made)
-    cells = _frames_of(np.arange(prod(shape)).reshape(shape), line, names.shape)
-    wanted = _wanted(low, i, line, made).ravel()[cells.ravel()] & (names.ravel() != 0)
-    return low.collect(i, cells.ravel()[wanted], names.ravel()[wanted], shape, made, stage)
+    shape = low.one(line.shape, axis_after)
+    targets = _frames_of(np.arange(prod(shape)).reshape(shape), line, registers.shape)
+    wanted = _wanted(low, i, line, axis_after).ravel()[targets.ravel()] & (registers.ravel() != 0)
+    return low.collect(i, targets.ravel()[wanted], registers.ravel()[wanted], shape, axis_after, kernel)
 
 
-def _frames_of(cells: np.ndarray, line: Line, frames: Shape) -> np.ndarray:
+def _frames_of(places: np.ndarray, line: Line, frames: Shape) -> np.ndarray:
     axes = line.params["axes"]
     window = frames[axes[-1] + 1 : axes[-1] + 1 + len(axes)]
-    return arrays.windows(cells, axes, window, line.params["stride"], line.params["dilation"])
+    return arrays.windows(places, axes, window, line.params["stride"], line.params["dilation"])
 
 
-def _wanted(low: Cells, i: int, line: Line, axis: int) -> np.ndarray:
-    """Which cells of one example anybody reads: those that a crop keeps, if a crop is the only reader."""
+def _wanted(low: Lowering, i: int, line: Line, axis: int) -> np.ndarray:
+    """Which places of one example anybody reads: those that a crop keeps, if a crop is the only reader."""
     wanted = np.zeros(low.one(line.shape, axis), bool)
     reader = low.program.lines[low.readers[i][0]] if len(low.readers[i]) == 1 and i not in low.program.outputs else None
     if (
@@ -80,10 +81,11 @@ def _axes_as_letters(p: Pending) -> list[str] | None:
     return axes if not rest else None
 
 
-def _turned(low: Cells, i: int, line: Line, p: Pending, axis: int) -> bool:
-    """overlap_add(contraction): each cell gathers, over the taps t that reach it, sum_k w[g, t, c, k] * x[g, q(t), k].
+def _as_contraction(low: Lowering, i: int, line: Line, p: Pending, axis: int) -> bool:
+    """overlap_add(contraction): each place c gathers, over the taps t that reach it, sum_k w[g, t, c, k] * x[g, q(t),
+    k].
 
-    Cells that are reached through the same taps, at the same distances, form a class: one GEMM for each.
+    Places that are reached through the same taps, at the same distances, form a class: one Gemm for each.
     """
     groups = list(p.result) if p.shape == tuple(p.sizes[c] for c in p.result) else _axes_as_letters(p)
     if groups is None or p.bias is not None or p.relu:
@@ -99,7 +101,7 @@ def _turned(low: Cells, i: int, line: Line, p: Pending, axis: int) -> bool:
     ):
         return False
     taps, channels = "".join(tap), "".join(c for c in free if c not in tap)
-    x = cells_of(low, p, g, "".join(position), k)
+    x = registers_of(low, p, g, "".join(position), k)
     w = np.arange(prod([p.sizes[c] for c in p.in_w])).reshape([p.sizes[c] for c in p.in_w])
     w = by_groups(w, p.in_w, "", g, taps, channels, k, sizes=p.sizes)
     size: Shape = line.params["size"]
@@ -117,29 +119,29 @@ def _turned(low: Cells, i: int, line: Line, p: Pending, axis: int) -> bool:
     positions = [str(d) for d in range(dims)]
     letters = [p.n, *positions, *g, *channels]
     whole = low.fresh(
-        tuple(sizes[c] for c in letters), p.stage, None, len(g) + len(channels), prod([sizes[c] for c in channels])
+        tuple(sizes[c] for c in letters), p.kernel, None, len(g) + len(channels), prod([sizes[c] for c in channels])
     )
     whole = whole.transpose([letters.index(c) for c in spelt])
     cells = by_groups(whole, spelt, p.n, g, channels, "".join(positions), sizes=sizes)
-    names = np.zeros(int(whole.max()) + 1, np.int32)
+    registers = np.zeros(int(whole.max()) + 1, np.int32)
     for part in range(len(x)):
         base = x[part][:, 0]
         step = x[part][0] - x[part][0, 0]
         for places, used, first, distance in _classes(reach, base, prod(size), np.asarray(kept)):
             out = cells[part][:, places]
-            names[out] = out
+            registers[out] = out
             sb = w[part, used[0], :, 0]
             sk = (w[part, used, 0] - w[part, used[0], 0, 0]).ravel()
-            gemm(low, p, out, sb, sk, first, (distance[:, None] + step).ravel(), part)
-    return low.place(i, names[whole].reshape(low.one(line.shape, axis)), axis, p.stage)
+            gemm(low, p, out, (sb, sk), (first, (distance[:, None] + step).ravel()), part)
+    return low.place(i, registers[whole].reshape(low.one(line.shape, axis)), axis, p.kernel)
 
 
 def _classes(
-    reach: np.ndarray, base: Names, cells: int, kept: np.ndarray
-) -> list[tuple[np.ndarray, np.ndarray, Names, Names]]:
-    """The cells by how they are reached: (cells, taps, name at the first tap, distance of each tap's name from it)."""
+    reach: np.ndarray, base: Registers, places: int, kept: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray, Registers, Registers]]:
+    """The places by how they are reached: (places, taps, register at the first tap, each tap's distance from that)."""
     none = np.iinfo(np.int64).max
-    table = np.full((cells, reach.shape[1]), none)
+    table = np.full((places, reach.shape[1]), none)
     for t in range(reach.shape[1]):
         table[reach[:, t], t] = base
     hit = table != none

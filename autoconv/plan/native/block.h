@@ -1,25 +1,28 @@
-/* One block of examples through instructions: some vectors of L examples in every cell, or one example whose cells are numbers.
+/* The interpreter: one block of examples through the instructions of a task.
  *
- * ``p->cell`` is how many numbers a cell has (a multiple of L, or 1).  A contraction's operands stand in the memory of the thread, in the
- * sums of the chunk, in the packed arrays of the program, or in an array of the caller (``place``).
+ * A block has ``p->cell`` examples.  A cell is the memory of one virtual register: one number of each example of the block, so
+ * some vectors of L examples; or (``p->cell`` = 1) a single number, where the lanes of a vector are channels of one example.
+ * A contraction's operands stand in the memory of the thread, in the sums of the chunk (a stretch of blocks), in the packed
+ * arrays of the program, or in an array of the caller (``place``).
  */
 static inline T *NAME(place)(const Program *p, const Thread *t, int64_t where) {
   return where == IN_MEMORY ? t->memory : where == IN_SUMS ? t->sums : where == IN_PACKED ? p->packed : where == NOWHERE ? 0 : t->arrays[where];
 }
 /* out[c] = sum over k of x[c][k], for vectors and for single numbers */
 static void NAME(gather)(const int64_t *w, const int *tables, const T *m, T *o, int add, long begin, long end) {
-  const int *os = tables + w[3], *xs = tables + w[4] + begin * w[5];
+  const long terms = w[GATHER_TERMS];
+  const int *os = tables + w[GATHER_OUT], *xs = tables + w[GATHER_X] + begin * terms;
   for (long c = begin; c < end; c++) {
     V s = ZERO, r = ZERO;
     long k = 0;
-    for (; k + 2 <= w[5]; k += 2, xs += 2) s += FROM(m + xs[0]), r += FROM(m + xs[1]);
-    if (k < w[5]) s += FROM(m + *xs++);
+    for (; k + 2 <= terms; k += 2, xs += 2) s += FROM(m + xs[0]), r += FROM(m + xs[1]);
+    if (k < terms) s += FROM(m + *xs++);
     AT(o + os[c]) = add ? FROM(o + os[c]) + (s + r) : s + r;
   }
-  if (end < w[2]) return;
-  for (os = tables + w[8], xs = tables + w[9]; os < tables + w[8] + w[7]; os++) {
+  if (end < w[GATHER_COUNT]) return;
+  for (os = tables + w[GATHER_SINGLE_OUT], xs = tables + w[GATHER_SINGLE_X]; os < tables + w[GATHER_SINGLE_OUT] + w[GATHER_SINGLES]; os++) {
     T s = 0;
-    for (long k = 0; k < w[5]; k++) s += m[*xs++];
+    for (long k = 0; k < terms; k++) s += m[*xs++];
     o[*os] = add ? o[*os] + s : s;
   }
 }
@@ -55,119 +58,122 @@ static void NAME(store)(T *x, long count, const int *os, const T *m, int n) {
   for (; e < count; e++)
     for (int l = 0; l < n; l++) x[l * count + e] = m[os[e] + l];
 }
-/* w[2] vectors for each k, transposed into L rows of w[4] numbers (a multiple of L) */
-static void NAME(turn)(const int64_t *w, const int *bs, T *m, long begin, long end) {
-  bs += begin * w[2];
+/* for each k some columns of vectors, transposed into L rows of ``pitch`` numbers (a multiple of L) */
+static void NAME(transpose_all)(const int64_t *w, const int *tables, T *m, long begin, long end) {
+  const long columns = w[TRANSPOSE_COLUMNS], pitch = w[TRANSPOSE_PITCH];
+  const int *bs = tables + w[TRANSPOSE_X];
+  bs += begin * columns;
   for (long k = begin; k < end; k++) {
-    T *rows = m + w[5] + k * L * w[4];
-    for (long e = 0; e < w[2]; e += L) {
+    T *rows = m + w[TRANSPOSE_OUT] + k * L * pitch;
+    for (long e = 0; e < columns; e += L) {
       V square[L];
-      for (int l = 0; l < L; l++) square[l] = e + l < w[2] ? FROM(m + bs[e + l]) : ZERO;
+      for (int l = 0; l < L; l++) square[l] = e + l < columns ? FROM(m + bs[e + l]) : ZERO;
       NAME(transpose)(square);
-      for (int l = 0; l < L; l++) AT(rows + l * w[4] + e) = square[l];
+      for (int l = 0; l < L; l++) AT(rows + l * pitch + e) = square[l];
     }
-    bs += w[2];
+    bs += columns;
   }
 }
-/* The instructions task[0] to task[1]; of each that can be shared, part task[2] of task[3]. */
+/* The instructions of a task; of each that can be cut into parts, the task's part. */
 static void NAME(block)(const Program *p, Thread *t, long first, int n, const int64_t *task) {
   const int *tables = p->tables;
   T *m = t->memory;
-  const int cell = p->cell, part = (int)task[2], parts = (int)task[3];
+  const int cell = p->cell, part = (int)task[TASK_PART], parts = (int)task[TASK_PARTS];
 #define FROM_OF(count) ((count) * part / parts)
 #define TO_OF(count) ((count) * (part + 1) / parts)
-  for (const int64_t *w = p->code + task[0] * WIDTH; w < p->code + task[1] * WIDTH; w += WIDTH) {
+  for (const int64_t *w = p->code + task[TASK_FIRST] * WIDTH; w < p->code + task[TASK_END] * WIDTH; w += WIDTH) {
     switch (w[0]) {
-    case MAP: NAME(map)(w, tables, m, FROM_OF(w[2]), TO_OF(w[2])); break;
-    case STRIPS: { /* the w[1] elementwise instructions that follow, in w[2] strips: strip s of one is table[s] to table[s + 1] */
-      const int64_t *last = w + w[1] * WIDTH;
-      for (long s = 0; s < w[2]; s++) {
-        const int *ends = tables + w[3] + s;
-        for (const int64_t *one = w + WIDTH; one <= last; one += WIDTH, ends += w[2] + 1) NAME(map)(one, tables, m, ends[0], ends[1]);
+    case MAP: NAME(map)(w, tables, m, FROM_OF(w[MAP_COUNT]), TO_OF(w[MAP_COUNT])); break;
+    case STRIPS: { /* the elementwise instructions that follow, strip by strip: strip s of one is ends[s] to ends[s + 1] */
+      const int64_t *last = w + w[STRIPS_COUNT] * WIDTH;
+      const long strips = w[STRIPS_STRIPS];
+      for (long s = 0; s < strips; s++) {
+        const int *ends = tables + w[STRIPS_ENDS] + s;
+        for (const int64_t *one = w + WIDTH; one <= last; one += WIDTH, ends += strips + 1) NAME(map)(one, tables, m, ends[0], ends[1]);
       }
       w = last;
       break;
     }
-    case GATHER: NAME(gather)(w, tables, m, NAME(place)(p, t, w[6]), w[6] == IN_SUMS && !t->first, FROM_OF(w[2]), TO_OF(w[2])); break;
-    case LOAD: { /* w[5] = 1: the array keeps whole cells, block by block, as only the machine reads it */
-      const T *x = (const T *)t->arrays[w[4]] + first * w[2];
-      const int *os = tables + w[3];
-      for (int g = 0; g < cell; g += L, x += L * w[2])
-        if (w[5] == 1)
-          for (long e = 0; e < w[2]; e++) AT(m + os[e] + g) = FROM(x + e * L);
-        else NAME(load)(x, w[2], os, m + g, least(n - g, L), cell);
+    case GATHER: NAME(gather)(w, tables, m, NAME(place)(p, t, w[GATHER_PLACE]), w[GATHER_PLACE] == IN_SUMS && !t->first, FROM_OF(w[GATHER_COUNT]), TO_OF(w[GATHER_COUNT])); break;
+    case LOAD: { /* whole: the array keeps whole cells, block by block, as only the machine reads it */
+      const T *x = (const T *)t->arrays[w[LOAD_ARRAY]] + first * w[LOAD_COUNT];
+      const int *os = tables + w[LOAD_OUT];
+      for (int g = 0; g < cell; g += L, x += L * w[LOAD_COUNT])
+        if (w[LOAD_WHOLE] == 1)
+          for (long e = 0; e < w[LOAD_COUNT]; e++) AT(m + os[e] + g) = FROM(x + e * L);
+        else NAME(load)(x, w[LOAD_COUNT], os, m + g, least(n - g, L), cell);
       break;
     }
     case STORE: {
-      T *x = (T *)t->arrays[w[4]] + first * w[2];
-      const int *os = tables + w[3];
-      for (int g = 0; g < cell; g += L, x += L * w[2])
-        if (w[5] == 1)
-          for (long e = 0; e < w[2]; e++) AT(x + e * L) = FROM(m + os[e] + g);
+      T *x = (T *)t->arrays[w[STORE_ARRAY]] + first * w[STORE_COUNT];
+      const int *os = tables + w[STORE_X];
+      for (int g = 0; g < cell; g += L, x += L * w[STORE_COUNT])
+        if (w[STORE_WHOLE] == 1)
+          for (long e = 0; e < w[STORE_COUNT]; e++) AT(x + e * L) = FROM(m + os[e] + g);
         else if (cell == 1)
-          for (long e = 0; e < w[2]; e++) x[e] = m[os[e]];
-        else NAME(store)(x, w[2], os, m + g, least(n - g, L));
+          for (long e = 0; e < w[STORE_COUNT]; e++) x[e] = m[os[e]];
+        else NAME(store)(x, w[STORE_COUNT], os, m + g, least(n - g, L));
       break;
     }
-    case SPLAT: { /* numbers of an array, each into all lanes of a cell (or of a vector: w[5] = L), or (w[5] = 1) into one number */
-      const T *x = t->arrays[w[4]];
-      const int *os = tables + w[3];
-      for (long e = 0; e < w[2]; e++)
-        if (w[5] == 1) m[os[e]] = x[e];
+    case SPLAT: { /* numbers of an array, each into ``width`` numbers: of a cell, of a vector, or one */
+      const T *x = t->arrays[w[SPLAT_ARRAY]];
+      const int *os = tables + w[SPLAT_OUT];
+      for (long e = 0; e < w[SPLAT_COUNT]; e++)
+        if (w[SPLAT_WIDTH] == 1) m[os[e]] = x[e];
         else
-          for (int g = 0; g < w[5]; g += L) AT(m + os[e] + g) = SPREAD(x[e]);
+          for (int g = 0; g < w[SPLAT_WIDTH]; g += L) AT(m + os[e] + g) = SPREAD(x[e]);
       break;
     }
-    case CHOOSE: { /* out = x[place - example * w[2]], the place of each example from an array of int64 */
-      const int64_t *place = (const int64_t *)t->arrays[w[4]] + first;
-      const int *xs = tables + w[3];
-      T *o = m + tables[w[5]];
+    case CHOOSE: { /* out = x[place - example * count], the place of each example from an array of int64 */
+      const int64_t *place = (const int64_t *)t->arrays[w[CHOOSE_ARRAY]] + first;
+      const int *xs = tables + w[CHOOSE_X];
+      T *o = m + tables[w[CHOOSE_OUT]];
       for (int l = 0; l < cell; l++) {
-        int64_t c = l < n ? place[l] - (first + l) * w[2] : 0;
-        if (c < 0 || c >= w[2]) t->wrong = 1, c = 0;
+        int64_t c = l < n ? place[l] - (first + l) * w[CHOOSE_COUNT] : 0;
+        if (c < 0 || c >= w[CHOOSE_COUNT]) t->wrong = 1, c = 0;
         o[l] = m[xs[c] + l];
       }
       break;
     }
     case PLACE: { /* the adjoint: zero cells, and x at the place of each example */
-      const int64_t *place = (const int64_t *)t->arrays[w[4]] + first;
-      const int *os = tables + w[3];
-      const T *x = m + tables[w[5]];
-      for (long e = 0; e < w[2]; e++)
+      const int64_t *place = (const int64_t *)t->arrays[w[PLACE_ARRAY]] + first;
+      const int *os = tables + w[PLACE_OUT];
+      const T *x = m + tables[w[PLACE_X]];
+      for (long e = 0; e < w[PLACE_COUNT]; e++)
         for (int l = 0; l < cell; l++) m[os[e] + l] = 0;
       for (int l = 0; l < n; l++) {
-        int64_t c = place[l] - (first + l) * w[2];
-        if (c < 0 || c >= w[2]) t->wrong = 1;
+        int64_t c = place[l] - (first + l) * w[PLACE_COUNT];
+        if (c < 0 || c >= w[PLACE_COUNT]) t->wrong = 1;
         else m[os[c] + l] = x[l];
       }
       break;
     }
     case CLEAR: /* lanes without an example must not count in what sums over examples */
       if (n < cell)
-        for (long e = 0; e < w[2]; e++)
-          for (int l = n; l < cell; l++) m[tables[w[3] + e] + l] = 0;
+        for (long e = 0; e < w[CLEAR_COUNT]; e++)
+          for (int l = n; l < cell; l++) m[tables[w[CLEAR_OUT] + e] + l] = 0;
       break;
     case TOTAL: { /* sums[c] = sum over k and lanes of x[c][k] */
       T *sums = t->sums;
-      for (long c = FROM_OF(w[2]); c < TO_OF(w[2]); c++) {
-        const int *xs = tables + w[4] + c * w[5];
+      for (long c = FROM_OF(w[TOTAL_COUNT]); c < TO_OF(w[TOTAL_COUNT]); c++) {
+        const int *xs = tables + w[TOTAL_X] + c * w[TOTAL_TERMS];
         V s = ZERO, r = ZERO;
         long k = 0;
-        for (; k + 2 <= w[5]; k += 2, xs += 2) s += FROM(m + xs[0]), r += FROM(m + xs[1]);
-        if (k < w[5]) s += FROM(m + *xs++);
-        sums[w[3] + c] = (t->first ? 0 : sums[w[3] + c]) + NAME(total)(s + r);
+        for (; k + 2 <= w[TOTAL_TERMS]; k += 2, xs += 2) s += FROM(m + xs[0]), r += FROM(m + xs[1]);
+        if (k < w[TOTAL_TERMS]) s += FROM(m + *xs++);
+        sums[w[TOTAL_OUT] + c] = (t->first ? 0 : sums[w[TOTAL_OUT] + c]) + NAME(total)(s + r);
       }
       break;
     }
-    case TURN: NAME(turn)(w, tables + w[3], m, FROM_OF(w[1]), TO_OF(w[1])); break;
+    case TRANSPOSE: NAME(transpose_all)(w, tables, m, FROM_OF(w[TRANSPOSE_COUNT]), TO_OF(w[TRANSPOSE_COUNT])); break;
     case GEMM: {
-      NAME(Gemm) g = {NAME(place)(p, t, w[2]), NAME(place)(p, t, w[3]), NAME(place)(p, t, w[5]), NAME(place)(p, t, w[4]),
-                      tables + w[7], tables + w[8], tables + w[9], tables + w[10], tables + w[11], tables + w[12], tables + w[13], w[1], (int)w[6], w[6] & GROWS && !t->first};
+      NAME(Gemm) g = {NAME(place)(p, t, w[GEMM_LEFT]), NAME(place)(p, t, w[GEMM_RIGHT]), NAME(place)(p, t, w[GEMM_BIAS]), NAME(place)(p, t, w[GEMM_OUT]),
+                      tables + w[GEMM_LEFT_BASE], tables + w[GEMM_LEFT_STEP], tables + w[GEMM_RIGHT_BASE], tables + w[GEMM_RIGHT_STEP], tables + w[GEMM_OUT_ROW], tables + w[GEMM_OUT_COLUMN], tables + w[GEMM_BIAS_BASE], w[GEMM_TERMS], (int)w[GEMM_FLAGS], w[GEMM_FLAGS] & GROWS && !t->first};
       NAME(all_of_gemm)(w, tables, &g, part, parts);
       break;
     }
     case DOT: {
-      NAME(Dot) d = {NAME(place)(p, t, w[2]), NAME(place)(p, t, w[3]), NAME(place)(p, t, w[4]), tables + w[7], tables + w[8], tables + w[9], tables + w[10], tables + w[11], tables + w[12], w[1], 0};
+      NAME(Dot) d = {NAME(place)(p, t, w[DOT_LEFT]), NAME(place)(p, t, w[DOT_RIGHT]), NAME(place)(p, t, w[DOT_OUT]), tables + w[DOT_LEFT_BASE], tables + w[DOT_LEFT_STEP], tables + w[DOT_RIGHT_BASE], tables + w[DOT_RIGHT_STEP], tables + w[DOT_OUT_ROW], tables + w[DOT_OUT_COLUMN], w[DOT_TERMS], 0};
       NAME(all_of_dot)(w, tables, d, t->first, part, parts);
       break;
     }
@@ -176,15 +182,15 @@ static void NAME(block)(const Program *p, Thread *t, long first, int n, const in
 #undef FROM_OF
 #undef TO_OF
 }
-/* ---- arrays of weights as rows of whole vectors: packed[to + k * pitch + i] = array[base[i] + step[k]], zero beyond */
+/* ---- arrays of weights as rows of whole vectors: packed[first + k * pitch + i] = array[base[i] + step[k]], zero beyond */
 static void NAME(pack)(const Program *p, void *const *arrays, int part, int parts) {
-  for (const int64_t *w = p->packing; w < p->packing + p->packings * 8; w += 8) { /* array, to, rows, columns, pitch, base, step */
-    const T *x = arrays[w[0]];
-    const int *base = p->tables + w[5], *step = p->tables + w[6];
-    for (long k = w[2] * part / parts; k < w[2] * (part + 1) / parts; k++) {
-      T *o = (T *)p->packed + w[1] + k * w[4];
-      for (long i = 0; i < w[3]; i++) o[i] = x[base[i] + step[k]];
-      for (long i = w[3]; i < w[4]; i++) o[i] = 0;
+  for (const int64_t *w = p->packing; w < p->packing + p->packings * PACKING_WIDTH; w += PACKING_WIDTH) {
+    const T *x = arrays[w[PACKING_ARRAY]];
+    const int *base = p->tables + w[PACKING_BASE], *step = p->tables + w[PACKING_STEP];
+    for (long k = w[PACKING_ROWS] * part / parts; k < w[PACKING_ROWS] * (part + 1) / parts; k++) {
+      T *o = (T *)p->packed + w[PACKING_FIRST] + k * w[PACKING_PITCH];
+      for (long i = 0; i < w[PACKING_COLUMNS]; i++) o[i] = x[base[i] + step[k]];
+      for (long i = w[PACKING_COLUMNS]; i < w[PACKING_PITCH]; i++) o[i] = 0;
     }
   }
 }

@@ -135,21 +135,21 @@ static void (*const NAME(dots)[5][8])(const NAME(Dot) *, int, int) = {{0}, ROW(1
 #undef ROW
 #undef COLUMN
 
-/* ---- the tiles of one instruction: w[14..15] those of i, w[16..17] those of j; a part takes a share of the longer row of them */
+/* ---- the tiles of one instruction (GEMM and DOT have the same words); a part takes a share of the longer row of them */
 typedef struct {
   const int *tall, *wide;
   long i, i_end, j, j_end;
 } NAME(Tiles);
 static inline NAME(Tiles) NAME(share)(const int64_t *w, const int *tables, int part, int parts) {
-  NAME(Tiles) t = {tables + w[14], tables + w[16], 0, w[15], 0, w[17]};
-  if (w[15] > w[17]) t.i = w[15] * part / parts, t.i_end = w[15] * (part + 1) / parts;
-  else t.j = w[17] * part / parts, t.j_end = w[17] * (part + 1) / parts;
+  NAME(Tiles) t = {tables + w[GEMM_TALL], tables + w[GEMM_WIDE], 0, w[GEMM_TALLS], 0, w[GEMM_WIDES]};
+  if (w[GEMM_TALLS] > w[GEMM_WIDES]) t.i = w[GEMM_TALLS] * part / parts, t.i_end = w[GEMM_TALLS] * (part + 1) / parts;
+  else t.j = w[GEMM_WIDES] * part / parts, t.j_end = w[GEMM_WIDES] * (part + 1) / parts;
   return t;
 }
 static void NAME(all_of_gemm)(const int64_t *w, const int *tables, const NAME(Gemm) *g, int part, int parts) {
   const NAME(Tiles) t = NAME(share)(w, tables, part, parts);
   const int *tall = t.tall, *wide = t.wide;
-  if (w[6] & ROWS_OUTSIDE)
+  if (w[GEMM_FLAGS] & ROWS_OUTSIDE)
     for (long i = t.i; i < t.i_end; i++)
       for (long j = t.j; j < t.j_end; j++) NAME(gemms)[wide[2 * j + 1]][tall[2 * i + 1]](g, tall[2 * i], wide[2 * j]);
   else
@@ -160,10 +160,10 @@ static void NAME(all_of_gemm)(const int64_t *w, const int *tables, const NAME(Ge
 static void NAME(all_of_dot)(const int64_t *w, const int *tables, NAME(Dot) d, int first, int part, int parts) {
   const NAME(Tiles) t = NAME(share)(w, tables, part, parts);
   const int *tall = t.tall, *wide = t.wide;
-  long count = d.k, some = w[6] & GROWS ? SOME : count;
+  long count = d.k, some = w[GEMM_FLAGS] & GROWS ? SOME : count;
   for (long k = 0; k < count; k += some, d.ak += some, d.bk += some) {
     d.k = count - k < some ? count - k : some;
-    d.add = k > 0 || w[6] & ADDS || (w[6] & GROWS && !first);
+    d.add = k > 0 || w[GEMM_FLAGS] & ADDS || (w[GEMM_FLAGS] & GROWS && !first);
     for (long j = t.j; j < t.j_end; j++)
       for (long i = t.i; i < t.i_end; i++) NAME(dots)[wide[2 * j + 1]][tall[2 * i + 1]](&d, tall[2 * i], wide[2 * j]);
   }

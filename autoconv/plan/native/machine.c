@@ -1,8 +1,9 @@
-/* A small machine for compiled tapes: it runs a program of instructions over blocks of examples, on several threads.
+/* The native machine of compiled tapes: it interprets programs of vector instructions over blocks of examples, on several threads.
  *
- * kernel.h holds the instructions and is included once for each instruction set, element type and number of lanes; which one
- * runs is chosen when a program is made.  ``Machine(...)`` makes a program from bytes that the planner wrote, ``run(machines, arrays, ...)``
- * runs some of them one after the other with the interpreter lock released.
+ * instruction_set.h (written by setup.py from instruction_set.py) names the opcodes and the words of each instruction.
+ * variant.h interprets them and is included once for each processor instruction set, element type and number of lanes; which
+ * variant runs a program is chosen when the program is made.  ``Machine(...)`` makes a program (of one fused kernel) from the bytes
+ * that the planner wrote; ``run(machines, arrays, ...)`` runs some of them in order with the interpreter lock released.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -12,6 +13,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include "instruction_set.h"
 
 #ifndef UNROLL
 #define UNROLL _Pragma("GCC unroll 64")
@@ -21,13 +23,10 @@
 #else
 #define SHUFFLE(a, b, type, ...) __builtin_shuffle(a, b, (type){__VA_ARGS__})
 #endif
-enum { WIDTH = 24, UPDATE_WIDTH = 16, MOST_THREADS = 64, MOST_CHUNKS = 64, SOME = 64, SHORT = 128, STRIP = 1024 };
-enum { SGD = 1, ADAM, MOMENTUM };
-enum { MAP = 1, GATHER, LOAD, STORE, SPLAT, CHOOSE, PLACE, CLEAR, TOTAL, GEMM, DOT, TURN, STRIPS };
-enum { IN_MEMORY = -1, IN_SUMS = -2, IN_PACKED = -3, NOWHERE = -4 };              /* or the number of an array */
-enum { GROWS = 1, POSITIVE_PART = 2, BIAS_OF_VECTORS = 4, ROWS_OUTSIDE = 8, ADDS = 16 }; /* of a contraction */
-enum { COPY = 1, ADD, SUB, MUL, DIV, NEG, ABS, SIGN, MAXIMUM, MINIMUM, GREATER, LESS, GREATER_EQUAL, LESS_EQUAL, EQUAL, NOT_EQUAL, WHERE, SLOPE,
-       SQRT, EXP, LOG, LOG1P, TANH, SIN, COS, ERF, POWER };
+enum { MOST_THREADS = 64, MOST_CHUNKS = 64 };
+enum { SOME = 64 };    /* terms of a dot product at a time */
+enum { SHORT = 128 };  /* terms of a long sum that are added up by themselves */
+enum { STRIP = 1024 }; /* numbers of a gradient at a time */
 
 typedef struct {
   void *memory, *sums, *const *arrays;
@@ -49,14 +48,15 @@ typedef struct {
   void (*pack)(const Program *, void *const *, int, int);
   void (*collect)(const Pass *, int, int);
   void (*update)(Job *, int, int);
-} Kernel;
-/* One program of a run: its arrays are a stretch of those of the run.  Chunks of blocks are given to threads; or (``team``), if
- * there are fewer blocks than threads, the tasks of a block, one block after the other. */
+} Variant; /* of the interpreter: for one processor instruction set, element type and number of lanes */
+/* One program of a run: its arrays are a stretch of those of the run.  A chunk is a stretch of blocks with sums of its own; each is
+ * one thread's task.  If there are fewer blocks than threads (``cooperative``), the blocks run one after the other, and the
+ * threads share the tasks of each. */
 struct Pass {
   const Program *program;
-  const Kernel *kernel;
+  const Variant *variant;
   void *const *arrays, *const *memory, *const *sums;
-  int chunks, team;
+  int chunks, cooperative;
 };
 struct Job {
   Pass *passes;
@@ -72,8 +72,8 @@ static int least(long a, long b) { return (int)(a < b ? a : b); }
 static const Pass *pass_of(const Job *job, int64_t array, const int64_t **result) {
   for (const Pass *pass = job->passes; pass < job->passes + job->count; pass++) {
     const Program *p = pass->program;
-    for (const int64_t *r = p->result; r < p->result + p->results * 8; r += 8)
-      if (pass->arrays + r[0] == job->arrays + array) {
+    for (const int64_t *r = p->result; r < p->result + p->results * RESULT_WIDTH; r += RESULT_WIDTH)
+      if (pass->arrays + r[RESULT_ARRAY] == job->arrays + array) {
         *result = r;
         return pass;
       }
@@ -81,14 +81,14 @@ static const Pass *pass_of(const Job *job, int64_t array, const int64_t **result
   return 0;
 }
 
-#include "kernels.h"
+#include "variants.h"
 #include "threads.h"
 
 /* ---- the Python type */
-enum { CODE, TABLES, RESULTS, PACKING, PHASES, TASKS, PACKED, BLOCKS };
+enum { CODE, TABLES, RESULTS, PACKINGS, PHASES, TASKS, PACKED, BLOCKS };
 typedef struct {
   PyObject_HEAD Program program;
-  const Kernel *kernel;
+  const Variant *variant;
   void *memory[MOST_THREADS], *sums[MOST_CHUNKS], *blocks[BLOCKS];
 } Machine;
 
@@ -115,24 +115,24 @@ static PyObject *machine_new(PyTypeObject *type, PyObject *args, PyObject *keywo
   Program p = {0};
   int bytes, lanes;
   (void)keywords;
-  if (!PyArg_ParseTuple(args, "SSSSSSlllliiii", &of[CODE], &of[TABLES], &of[RESULTS], &of[PACKING], &of[PHASES], &of[TASKS], &p.arrays, &p.cells, &p.numbers, &p.packs, &bytes, &lanes, &p.cell, &p.chunks)) return 0;
-  const Kernel *kernel = find_kernel(bytes, lanes);
-  if (!kernel) return PyErr_Format(PyExc_ValueError, "no kernel for %d bytes in %d lanes", bytes, lanes);
+  if (!PyArg_ParseTuple(args, "SSSSSSlllliiii", &of[CODE], &of[TABLES], &of[RESULTS], &of[PACKINGS], &of[PHASES], &of[TASKS], &p.arrays, &p.cells, &p.numbers, &p.packs, &bytes, &lanes, &p.cell, &p.chunks)) return 0;
+  const Variant *variant = find_variant(bytes, lanes);
+  if (!variant) return PyErr_Format(PyExc_ValueError, "no variant for %d bytes in %d lanes", bytes, lanes);
   Machine *self = (Machine *)type->tp_alloc(type, 0);
   if (!self) return 0;
-  self->kernel = kernel;
+  self->variant = variant;
   int failed = !(self->blocks[PACKED] = aligned((size_t)p.packs * (size_t)bytes));
   for (int i = 0; i < PACKED; i++) failed |= !(self->blocks[i] = copied(of[i]));
   if (failed) {
     Py_DECREF(self);
     return PyErr_NoMemory();
   }
-  p.code = self->blocks[CODE], p.result = self->blocks[RESULTS], p.packing = self->blocks[PACKING], p.tables = self->blocks[TABLES];
+  p.code = self->blocks[CODE], p.result = self->blocks[RESULTS], p.packing = self->blocks[PACKINGS], p.tables = self->blocks[TABLES];
   p.phase = self->blocks[PHASES], p.task = self->blocks[TASKS], p.packed = self->blocks[PACKED];
   p.count = PyBytes_GET_SIZE(of[CODE]) / (8 * WIDTH);
-  p.results = PyBytes_GET_SIZE(of[RESULTS]) / 64;
-  p.packings = PyBytes_GET_SIZE(of[PACKING]) / 64;
-  p.phases = PyBytes_GET_SIZE(of[PHASES]) / 16;
+  p.results = PyBytes_GET_SIZE(of[RESULTS]) / (8 * RESULT_WIDTH);
+  p.packings = PyBytes_GET_SIZE(of[PACKINGS]) / (8 * PACKING_WIDTH);
+  p.phases = PyBytes_GET_SIZE(of[PHASES]) / (8 * PHASE_WIDTH);
   self->program = p;
   return (PyObject *)self;
 }
@@ -140,12 +140,12 @@ static PyTypeObject MachineType = {PyVarObject_HEAD_INIT(0, 0).tp_name = "autoco
                                    .tp_basicsize = sizeof(Machine),
                                    .tp_dealloc = (destructor)machine_free,
                                    .tp_flags = Py_TPFLAGS_DEFAULT,
-                                   .tp_doc = "Machine(code, tables, results, packing, phases, tasks, arrays, cells, numbers, packs, bytes, lanes, cell, chunks): a program in the machine's own terms.",
+                                   .tp_doc = "Machine(code, tables, results, packing, phases, tasks, arrays, cells, numbers, packs, bytes, lanes, cell, chunks): one fused kernel in the machine's own terms.",
                                    .tp_new = machine_new};
 
 /* memory for the threads and chunks of a pass, kept for the next run; whether there was enough */
 static int provide(Machine *self, int threads, int chunks) {
-  size_t bytes = (size_t)self->kernel->bytes;
+  size_t bytes = (size_t)self->variant->bytes;
   for (int k = 0; k < threads; k++)
     if (!self->memory[k] && !(self->memory[k] = aligned((size_t)self->program.cells * bytes))) return 0;
   for (int k = 0; k < chunks; k++)
@@ -159,21 +159,21 @@ static int prepare(Job *job, PyObject *machines) {
   for (int k = 0; k < job->count; k++) {
     const Program *p = job->passes[k].program;
     const long blocks = (job->examples + p->cell - 1) / p->cell;
-    const int team = p->phases > 0;
-    int chunks = team || blocks < 1 ? 1 : least(least(blocks, p->chunks), MOST_CHUNKS);
+    const int cooperative = p->phases > 0;
+    int chunks = cooperative || blocks < 1 ? 1 : least(least(blocks, p->chunks), MOST_CHUNKS);
     if (chunks < blocks && chunks > job->parts) chunks -= chunks % job->parts; /* so many for each thread */
-    const int useful = team ? job->parts : least(job->parts, chunks);
-    job->passes[k].team = team;
+    const int useful = cooperative ? job->parts : least(job->parts, chunks);
+    job->passes[k].cooperative = cooperative;
     job->passes[k].chunks = chunks;
     if (useful > parts) parts = useful;
-    for (long i = 0; i < p->phases; i++) tasks += blocks * p->phase[2 * i + 1];
+    for (long i = 0; i < p->phases; i++) tasks += blocks * p->phase[i * PHASE_WIDTH + PHASE_COUNT];
     tasks += chunks;
   }
   job->parts = enlist(least(parts, MOST_THREADS));
   for (int k = 0; k < job->count; k++) {
     Pass *pass = &job->passes[k];
     tasks += 2 * job->parts; /* to pack and to collect */
-    if (!provide((Machine *)PyTuple_GET_ITEM(machines, k), pass->team ? 1 : job->parts, pass->chunks)) return 0;
+    if (!provide((Machine *)PyTuple_GET_ITEM(machines, k), pass->cooperative ? 1 : job->parts, pass->chunks)) return 0;
   }
   return (job->taken = calloc((size_t)(tasks + job->parts), sizeof *job->taken)) != 0;
 }
@@ -196,7 +196,7 @@ static PyObject *machine_run(PyObject *module, PyObject *args) {
   for (int k = 0; !failed && k < job.count; k++) {
     Machine *one = (Machine *)PyTuple_GET_ITEM(machines, k);
     if ((failed = Py_TYPE(one) != &MachineType || used + one->program.arrays > count)) PyErr_SetString(PyExc_ValueError, "run: machines and arrays do not agree");
-    else passes[k] = (Pass){&one->program, one->kernel, arrays + used, one->memory, one->sums, 1, 0}, used += one->program.arrays;
+    else passes[k] = (Pass){&one->program, one->variant, arrays + used, one->memory, one->sums, 1, 0}, used += one->program.arrays;
   }
   for (; !failed && held < count; held++) {
     if (PyList_GET_ITEM(list, held) == Py_None) continue;
@@ -221,11 +221,11 @@ static PyObject *machine_run(PyObject *module, PyObject *args) {
   if (atomic_load(&job.infinite)) Py_RETURN_NONE;
   return PyBool_FromLong(!atomic_load(&job.wrong));
 }
-/* kernels(): (instruction set, bytes of an element, lanes, registers for a tile) of each kernel this processor runs */
-static PyObject *kernels(PyObject *self, PyObject *none) {
+/* variants(): (processor instruction set, bytes of an element, lanes, vector registers) of each variant that this processor runs */
+static PyObject *variants(PyObject *self, PyObject *none) {
   (void)self, (void)none;
   PyObject *list = PyList_New(0);
-  for (const Kernel *k = all_kernels; list && k->set; k++) {
+  for (const Variant *k = all_variants; list && k->set; k++) {
     if (!supported(k->set)) continue;
     PyObject *item = Py_BuildValue("siii", k->set, k->bytes, k->lanes, k->registers);
     if (!item || PyList_Append(list, item)) Py_CLEAR(list);
@@ -234,7 +234,7 @@ static PyObject *kernels(PyObject *self, PyObject *none) {
   return list;
 }
 static PyMethodDef functions[] = {
-    {"kernels", kernels, METH_NOARGS, "The kernels that this processor can run."},
+    {"variants", variants, METH_NOARGS, "(processor instruction set, bytes of an element, lanes, vector registers) of each variant that this processor can run."},
     {"run", machine_run, METH_VARARGS, "run(machines, arrays, examples, threads, updates, tested=-1): run the programs in order, then make the updates; no update and False if a place was out of range, None if the array number tested is not finite."},
     {0}};
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_machine", "The native machine of compiled tapes.", -1, functions};
@@ -245,6 +245,7 @@ PyMODINIT_FUNC PyInit__machine(void) {
   if (!m) return 0;
   Py_INCREF(&MachineType);
   if (PyModule_AddObject(m, "Machine", (PyObject *)&MachineType) < 0) return 0;
+  if (PyModule_AddStringConstant(m, "instruction_set", INSTRUCTION_SET) < 0) return 0;
   pthread_atfork(0, 0, after_fork);
   return m;
 }

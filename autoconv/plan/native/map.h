@@ -1,17 +1,17 @@
-/* Elementwise: out = f(x, y, z) through tables of positions, vectors ``begin`` to ``end`` of w[2], after the last of them w[7] single numbers. */
+/* Elementwise: out = f(x, y, z) through tables of addresses: vectors ``begin`` to ``end``, and after the last vector the single numbers. */
 #define LOOP(expr) \
   for (long c = begin; c < end; c++) { V x = FROM(m + xs[c]), y = FROM(m + ys[c]), z = FROM(m + zs[c]); (void)x, (void)y, (void)z; AT(m + os[c]) = (expr); } \
   for (long c = 0; c < singles; c++) { V x = SPREAD(m[sx[c]]), y = SPREAD(m[sy[c]]), z = SPREAD(m[sz[c]]); (void)x, (void)y, (void)z; V r = (expr); m[so[c]] = r[0]; } \
   break
 #define TRUTH(condition) PICK(condition, SPREAD((T)1), ZERO)
 static void NAME(map)(const int64_t *w, const int *tables, T *m, long begin, long end) {
-  const int *os = tables + w[3], *xs = tables + w[4], *ys = tables + w[5], *zs = tables + w[6];
-  const int *so = tables + w[8], *sx = tables + w[9], *sy = tables + w[10], *sz = tables + w[11];
-  long singles = end < w[2] ? 0 : w[7]; /* they belong to the last part */
+  const int *os = tables + w[MAP_OUT], *xs = tables + w[MAP_X], *ys = tables + w[MAP_Y], *zs = tables + w[MAP_Z];
+  const int *so = tables + w[MAP_SINGLE_OUT], *sx = tables + w[MAP_SINGLE_X], *sy = tables + w[MAP_SINGLE_Y], *sz = tables + w[MAP_SINGLE_Z];
+  long singles = end < w[MAP_COUNT] ? 0 : w[MAP_SINGLES]; /* they belong to the last part */
   double coefficient[3];
-  memcpy(coefficient, w + 12, sizeof coefficient);
+  memcpy(coefficient, w + MAP_NUMBER0, sizeof coefficient);
   V less = SPREAD((T)coefficient[0]), tie = SPREAD((T)coefficient[1]), more = SPREAD((T)coefficient[2]);
-  switch (w[1]) {
+  switch (w[MAP_OPERATION]) {
   case COPY: LOOP(x);
   case ADD: LOOP(x + y);
   case SUB: LOOP(x - y);

@@ -2,12 +2,11 @@
 
 /* ``count`` numbers of result r from number ``from`` on: the same bits whichever thread ran which chunk */
 static void NAME(reduced_sums)(const Pass *pass, const int64_t *r, long from, long count, T *out) {
-  /* r: array, where in the sums, rows, columns, from one row to the next, table of places or -1 */
-  long columns = r[3] == r[4] ? r[2] * r[3] : r[3], pitch = r[4];
+  long columns = r[RESULT_COLUMNS] == r[RESULT_PITCH] ? r[RESULT_ROWS] * r[RESULT_COLUMNS] : r[RESULT_COLUMNS], pitch = r[RESULT_PITCH];
   for (int c = 0; c < pass->chunks; c++) {
-    const T *sums = (const T *)pass->sums[c] + r[1];
-    if (r[5] >= 0) {
-      const int *place = pass->program->tables + r[5] + from;
+    const T *sums = (const T *)pass->sums[c] + r[RESULT_FIRST];
+    if (r[RESULT_ORDER] >= 0) {
+      const int *place = pass->program->tables + r[RESULT_ORDER] + from;
       for (long e = 0; e < count; e++) out[e] = (c ? out[e] : 0) + sums[place[e]];
       continue;
     }
@@ -27,9 +26,9 @@ static void NAME(reduced_sums)(const Pass *pass, const int64_t *r, long from, lo
 /* this part's share of every result that is wanted as an array */
 static void NAME(collect)(const Pass *pass, int part, int parts) {
   const Program *p = pass->program;
-  for (const int64_t *r = p->result; r < p->result + p->results * 8; r += 8) {
-    long size = r[2] * r[3], from = size * part / parts;
-    if (pass->arrays[r[0]]) NAME(reduced_sums)(pass, r, from, size * (part + 1) / parts - from, (T *)pass->arrays[r[0]] + from);
+  for (const int64_t *r = p->result; r < p->result + p->results * RESULT_WIDTH; r += RESULT_WIDTH) {
+    long size = r[RESULT_ROWS] * r[RESULT_COLUMNS], from = size * part / parts;
+    if (pass->arrays[r[RESULT_ARRAY]]) NAME(reduced_sums)(pass, r, from, size * (part + 1) / parts - from, (T *)pass->arrays[r[RESULT_ARRAY]] + from);
   }
 }
 /* one optimiser's row on L numbers of a parameter p with gradient g, its new value o (maybe p itself) and the slots m and v */
@@ -53,11 +52,11 @@ static inline __attribute__((always_inline)) void NAME(descend)(const int kind, 
 /* the same on n numbers from number i on, the last of them by way of a vector that they do not fill */
 static inline __attribute__((always_inline)) void NAME(descend_all)(const int kind, void *const *arrays, const int64_t *w, long i, long n, const T *g) {
   double numbers[8];
-  memcpy(numbers, w + 7, sizeof numbers);
+  memcpy(numbers, w + UPDATE_NUMBER0, sizeof numbers);
   T h[10] = {0, 0, 0, 0, 0, 0, 0, (T)(1 - numbers[2]), (T)(1 - numbers[3]), (T)(1 - numbers[6])}; /* numbers[6]: decay that is no part of the gradient */
   for (int k = 0; k < 6; k++) h[k] = (T)numbers[k];
   T *of[4];
-  for (int k = 0; k < 4; k++) of[k] = w[2 + k] < 0 ? 0 : (T *)arrays[w[2 + k]] + i;
+  for (int k = 0; k < 4; k++) of[k] = w[UPDATE_VALUE + k] < 0 ? 0 : (T *)arrays[w[UPDATE_VALUE + k]] + i;
   long k = 0;
   for (; k + L <= n; k += L) NAME(descend)(kind, of[0] + k, of[1] + k, of[2] ? of[2] + k : 0, of[3] ? of[3] + k : 0, g + k, h);
   if (k == n) return;
@@ -71,8 +70,8 @@ static inline __attribute__((always_inline)) void NAME(descend_all)(const int ki
     if (of[x]) memcpy(of[x] + k, last[x], bytes);
 }
 static void NAME(one_update)(void *const *arrays, const int64_t *w, long i, long n, const T *g) {
-  if (w[0] == ADAM) NAME(descend_all)(ADAM, arrays, w, i, n, g);
-  else if (w[4] >= 0) NAME(descend_all)(MOMENTUM, arrays, w, i, n, g);
+  if (w[UPDATE_METHOD] == ADAM) NAME(descend_all)(ADAM, arrays, w, i, n, g);
+  else if (w[UPDATE_SLOT0] >= 0) NAME(descend_all)(MOMENTUM, arrays, w, i, n, g);
   else NAME(descend_all)(SGD, arrays, w, i, n, g);
 }
 /* whether the numbers of a result are finite; every thread finds the same */
@@ -81,7 +80,7 @@ static int NAME(finite)(const Job *job) {
   const int64_t *r;
   const Pass *pass = pass_of(job, job->tested, &r);
   if (!pass) return 1;
-  for (long n, i = 0, size = r[2] * r[3]; i < size; i += n) {
+  for (long n, i = 0, size = r[RESULT_ROWS] * r[RESULT_COLUMNS]; i < size; i += n) {
     n = size - i < STRIP ? size - i : STRIP;
     NAME(reduced_sums)(pass, r, i, n, some);
     for (long k = 0; k < n; k++)
@@ -89,7 +88,7 @@ static int NAME(finite)(const Job *job) {
   }
   return 1;
 }
-/* this part's share of every parameter (its gradient: the result of array w[1]), if all numbers are as they must be */
+/* this part's share of every parameter (its gradient: the result of array UPDATE_GRADIENT), if all numbers are as they must be */
 static void NAME(update)(Job *job, int part, int parts) {
   if (atomic_load(&job->wrong)) return;
   if (job->tested >= 0 && !NAME(finite)(job)) {
@@ -97,19 +96,19 @@ static void NAME(update)(Job *job, int part, int parts) {
     return;
   }
   for (const int64_t *w = job->update; w < job->update + job->updates * UPDATE_WIDTH; w += UPDATE_WIDTH) {
-    long end = w[6] * (part + 1) / parts;
+    long end = w[UPDATE_SIZE] * (part + 1) / parts;
     const int64_t *r;
-    const Pass *pass = pass_of(job, w[1], &r);
+    const Pass *pass = pass_of(job, w[UPDATE_GRADIENT], &r);
     if (!pass) continue;
     T some[STRIP];
-    long columns = r[3] == r[4] ? r[2] * r[3] : r[3];
-    int direct = pass->chunks == 1 && r[5] < 0 && (columns % L == 0 || columns == w[6]); /* the sums are the gradient, row by row */
-    for (long n, i = w[6] * part / parts; i < end; i += n) {
+    long columns = r[RESULT_COLUMNS] == r[RESULT_PITCH] ? r[RESULT_ROWS] * r[RESULT_COLUMNS] : r[RESULT_COLUMNS];
+    int direct = pass->chunks == 1 && r[RESULT_ORDER] < 0 && (columns % L == 0 || columns == w[UPDATE_SIZE]); /* the sums are the gradient, row by row */
+    for (long n, i = w[UPDATE_SIZE] * part / parts; i < end; i += n) {
       long row = direct ? i / columns : 0, column = i - row * columns;
       n = direct ? columns - column : STRIP;
       if (n > end - i) n = end - i;
       if (!direct) NAME(reduced_sums)(pass, r, i, n, some);
-      NAME(one_update)(job->arrays, w, i, n, direct ? (const T *)pass->sums[0] + r[1] + row * r[4] + column : some);
+      NAME(one_update)(job->arrays, w, i, n, direct ? (const T *)pass->sums[0] + r[RESULT_FIRST] + row * r[RESULT_PITCH] + column : some);
     }
   }
 }

@@ -66,35 +66,35 @@ static int take(Way *way) {
 }
 #define PHASE(way, tasks) for (enter(&(way), tasks); take(&(way)); add_one(&pool.done))
 
-/* All of a run by one thread; ``part`` says whose memory it uses. */
+/* One thread's way through a run; ``part``: its number, which says whose memory it uses. */
 static void work(Job *job, int part) {
   Way way = {job, part, 0, 0, 0, 0};
   for (Pass *pass = job->passes; pass < job->passes + job->count; pass++) {
     const Program *p = pass->program;
-    const Kernel *kernel = pass->kernel;
+    const Variant *variant = pass->variant;
     const long step = p->cell, blocks = (job->examples + step - 1) / step;
-    if (p->packings) PHASE(way, job->parts) kernel->pack(p, pass->arrays, way.task, job->parts);
-    if (pass->team)
+    if (p->packings) PHASE(way, job->parts) variant->pack(p, pass->arrays, way.task, job->parts);
+    if (pass->cooperative)
       for (long b = 0; b < blocks; b++)
-        for (const int64_t *phase = p->phase; phase < p->phase + p->phases * 2; phase += 2) {
-          PHASE(way, phase[1]) {
+        for (const int64_t *phase = p->phase; phase < p->phase + p->phases * PHASE_WIDTH; phase += PHASE_WIDTH) {
+          PHASE(way, phase[PHASE_COUNT]) {
             Thread t = {pass->memory[0], pass->sums[0], pass->arrays, b == 0, 0};
             const long left = job->examples - b * step;
-            kernel->block(p, &t, b * step, least(left, step), p->task + (phase[0] + way.task) * 4);
+            variant->block(p, &t, b * step, least(left, step), p->task + (phase[PHASE_FIRST] + way.task) * TASK_WIDTH);
             if (t.wrong) atomic_store(&job->wrong, 1);
           }
         }
     else
       PHASE(way, pass->chunks) {
         const long chunk = way.task, end = blocks * (chunk + 1) / pass->chunks;
-        const int64_t whole[] = {0, p->count, 0, 1};
+        const int64_t whole[TASK_WIDTH] = {[TASK_END] = p->count, [TASK_PARTS] = 1};
         Thread t = {pass->memory[part], pass->sums[chunk], pass->arrays, 1, 0};
-        for (long b = blocks * chunk / pass->chunks; b < end; b++, t.first = 0) kernel->block(p, &t, b * step, least(job->examples - b * step, step), whole);
+        for (long b = blocks * chunk / pass->chunks; b < end; b++, t.first = 0) variant->block(p, &t, b * step, least(job->examples - b * step, step), whole);
         if (t.wrong) atomic_store(&job->wrong, 1);
       }
-    PHASE(way, job->parts) kernel->collect(pass, way.task, job->parts);
+    PHASE(way, job->parts) variant->collect(pass, way.task, job->parts);
   }
-  if (job->updates || job->tested >= 0) PHASE(way, job->parts) job->passes->kernel->update(job, way.task, job->parts);
+  if (job->updates || job->tested >= 0) PHASE(way, job->parts) job->passes->variant->update(job, way.task, job->parts);
 }
 /* Job, parts and the number of runs change together under the lock, so a worker never sees those of two runs. */
 static void *worker(void *number) {

@@ -1,4 +1,4 @@
-/* kernel.h in single and in double precision, for the instruction set SET. */
+/* variant.h in single and in double precision, for the instruction set SET. */
 #define T float
 #define MASK int32_t
 #define SQRT_ sqrtf
@@ -20,16 +20,16 @@
 #define SUFFIX JOIN(SET, JOIN(_float, L))
 #if BYTES >= 64
 #define L 16
-#include "kernel.h"
+#include "variant.h"
 #undef L
 #endif
 #if BYTES >= 32
 #define L 8
-#include "kernel.h"
+#include "variant.h"
 #undef L
 #endif
 #define L 4
-#include "kernel.h"
+#include "variant.h"
 #undef L
 #include "untyped.h"
 
@@ -56,15 +56,15 @@
 #define SUFFIX JOIN(SET, JOIN(_double, L))
 #if BYTES >= 64
 #define L 8
-#include "kernel.h"
+#include "variant.h"
 #undef L
 #endif
 #if BYTES >= 32
 #define L 4
-#include "kernel.h"
+#include "variant.h"
 #undef L
 #endif
 #define L 2
-#include "kernel.h"
+#include "variant.h"
 #undef L
 #include "untyped.h"

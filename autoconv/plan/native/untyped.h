@@ -1,4 +1,4 @@
-/* Takes back what types.h says of one element type, so that the next can be said. */
+/* Undefines the macros of one element type, so that types.h can define those of the next. */
 #undef T
 #undef MASK
 #undef SQRT_

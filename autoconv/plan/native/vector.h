@@ -1,6 +1,6 @@
 /* Vectors of L numbers without intrinsics: loads and stores at any address, sums over lanes by shuffles.
  *
- * Included by kernel.h with T (float or double), L (lanes), MASK (the integer type of T's size) and NAME(x) (a suffix) defined.
+ * Included by variant.h with T (float or double), L (lanes), MASK (the integer type of T's size) and NAME(x) (a suffix) defined.
  */
 typedef T NAME(V) __attribute__((vector_size(sizeof(T) * L), aligned(sizeof(T) * L), may_alias));
 typedef T NAME(U) __attribute__((vector_size(sizeof(T) * L), aligned(sizeof(T)), may_alias));

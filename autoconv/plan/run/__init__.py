@@ -1,1 +1,1 @@
-"""The executors: NumPy line by line, or the machine, with the optimiser's step in the same call."""
+"""The executor: native calls and NumPy's lines in order, with the optimiser's step in the same call."""

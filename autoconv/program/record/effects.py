@@ -1,7 +1,7 @@
 """Which names a function reads, and which it only writes: counters and logs, on which its result does not depend.
 
-``count += 1``, ``self.calls = self.calls + 1``, ``total[0] += n`` and ``log.append(x)`` load a name only to change what it
-stands for.  A recording that is replayed leaves such a change out; a name that is loaded for anything else is read.
+``count += 1``, ``self.calls = self.calls + 1``, ``total[0] += n`` and ``log.append(x)`` load a name only to change what
+it stands for.  A recording that is replayed leaves such a change out; a name that is loaded for anything else is read.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ _GLOBALS = ("LOAD_GLOBAL", "LOAD_NAME")
 _NAMED = (*_GLOBALS, "LOAD_DEREF", "LOAD_CLASSDEREF", *_ATTRIBUTES)
 _STORES = ("STORE_ATTR", "STORE_GLOBAL", "STORE_NAME", "STORE_DEREF")
 
-# After the load of a name: its append; a value, an operation, a store of the name; a key, [], a value, an operation, a store.
+# After the load of a name: its append; a value, an operation, a store of the name; a key, [], a value, an operation, a
+# store.
 _CHANGE = re.compile("a|vov?n|v\\[vo=")
 
 
 class Use(NamedTuple):
-    """The names in a function and those inside it: ``globals`` it loads, ``attributes`` it loads, all that it ``read``s or only ``written``."""
+    """The names in a function and those inside it: ``globals`` it loads, ``attributes`` it loads, all that it ``read``s
+    or only ``written``."""
 
     globals: tuple[str, ...]
     attributes: frozenset[str]

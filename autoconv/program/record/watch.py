@@ -1,8 +1,8 @@
 """Recording a function for later runs, and noticing what a replay would get wrong.
 
-A replay repeats the lines of the tape on new inputs.  That is not what the function does if it looked at numbers while it
-was recorded (``if loss > 1``, ``float(t)``, ``np.asarray(t)``), gave a Tensor a new value, or drew random numbers in a way
-that cannot be repeated.  ``record`` finds out, so that such a function is recorded anew at every call.
+A replay repeats the lines of the tape on new inputs.  That is not what the function does if it looked at numbers while
+it was recorded (``if loss > 1``, ``float(t)``, ``np.asarray(t)``), gave a Tensor a new value, or drew random numbers in
+a way that cannot be repeated.  ``record`` finds out, so that such a function is recorded anew at every call.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class Source:
 
 @dataclass
 class Recorded:
-    """One call: what f returned, the serial before its first line, what to do at each run, and why a replay would be wrong."""
+    """One call: what f returned, the serial before its first line, what to do at each run, and why a replay would be
+    wrong."""
 
     result: Any
     start: int
@@ -112,8 +113,8 @@ def record(
 ) -> Recorded:
     """Call ``f`` apart, and watch it; nobody is told yet what it observed.
 
-    ``inputs``: the Tensors that stand for arguments; ``generators``: the random generators that f can reach; ``given``: what
-    an earlier run has drawn, to be used instead of new draws.
+    ``inputs``: the Tensors that stand for arguments; ``generators``: the random generators that f can reach; ``given``:
+    what an earlier run has drawn, to be used instead of new draws.
     """
     start = tensor(0).serial
     seen = _Watch(generators, list(given))

@@ -1,1 +1,1 @@
-"""The tape as plain data, rewritten: a pass is a function from program to program with the same numbers."""
+"""Exact rewrites: passes from program to program with the same numbers, bit by bit (see ``rewrite.Rewrite``)."""

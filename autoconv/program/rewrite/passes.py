@@ -13,17 +13,21 @@ from typing import Any
 import numpy as np
 
 from ..program import Line, Program, keep
+from .rewrite import rewrite
 
 _LARGEST_CONSTANT = 1 << 24  # bytes: what is folded stays in memory as long as the program
 
 
+@rewrite(exact=True, why="nobody reads what is left out")
 def drop(program: Program) -> Program:
     """Only the lines that the outputs depend on."""
     return keep(program)
 
 
+@rewrite(exact=True, why="such a line has the numbers of its operand")
 def skip(program: Program) -> Program:
-    """Without the lines whose result is their operand: identity, stop_gradient, a reshape or broadcast to the same shape."""
+    """Without the lines whose result is their operand: identity, stop_gradient, a reshape or broadcast to the same
+    shape."""
     instead = {i: line.operands[0] for i, line in enumerate(program.lines) if _changes_nothing(program, line)}
     return keep(program, instead)
 
@@ -43,6 +47,7 @@ def _changes_nothing(program: Program, line: Line) -> bool:
     return name == "sum" and line.params["axis"] == () and operand.shape == line.shape
 
 
+@rewrite(exact=True, why="NumPy computes the same line from the same numbers, only earlier")
 def fold(program: Program) -> Program:
     """Lines whose operands are all constants become constants."""
     lines = list(program.lines)
@@ -55,6 +60,7 @@ def fold(program: Program) -> Program:
     return keep(Program(lines, program.outputs))
 
 
+@rewrite(exact=True, why="equal lines of equal operands have equal numbers")
 def share(program: Program) -> Program:
     """Lines with the same row, operands and params become one; so do equal constants, and a Tensor read twice."""
     first: dict[Hashable, int] = {}
@@ -94,6 +100,7 @@ def _hashable(x: Any) -> Hashable:
     return ("nan",) if isinstance(x, float) and x != x else (type(x), x)
 
 
+@rewrite(exact=True, why="each of its passes is")
 def simplify(program: Program) -> Program:
     """All of them, in the order in which each makes work for the next."""
     return share(fold(skip(drop(program))))

@@ -8,21 +8,7 @@ import numpy as np
 import pytest
 from helpers.random_nets import in_dtype, layouts, native, random_net, swept
 
-from autoconv.plan.assemble.assemble import IN_MEMORY, IN_SUMS, WIDTH
-from autoconv.plan.lower.instructions import (
-    CHOOSE,
-    CLEAR,
-    DOT,
-    GATHER,
-    GEMM,
-    LOAD,
-    MAP,
-    OUTER,
-    PLACE,
-    SPLAT,
-    STORE,
-    TOTAL,
-)  # fmt: skip
+from autoconv.plan.native import instruction_set as isa
 from autoconv.plan.run import native_run
 from autoconv.program.rewrite.passes import simplify
 
@@ -44,53 +30,58 @@ class Reader:
 
     def tiles(self, w, part, parts):
         """Which rows and columns of a contraction a part has."""
-        tall, wide = self.table(w[14], 2 * w[15]).reshape(-1, 2), self.table(w[16], 2 * w[17]).reshape(-1, 2)
+        tall, wide = self.table(w.tall, 2 * w.talls).reshape(-1, 2), self.table(w.wide, 2 * w.wides).reshape(-1, 2)
         cut = lambda x: x[len(x) * part // parts : len(x) * (part + 1) // parts]
-        tall, wide = (cut(tall), wide) if w[15] > w[17] else (tall, cut(wide))
+        tall, wide = (cut(tall), wide) if w.talls > w.wides else (tall, cut(wide))
         return [np.concatenate([np.arange(a, a + n) for a, n in x] or [np.empty(0, int)]) for x in (tall, wide)]
 
     def contraction(self, w, part, parts):
         i, j = self.tiles(w, part, parts)
         if not len(i) or not len(j):
             return [], []
-        rows = [
-            self.tables[w[7] + i][:, None] + self.table(w[8], w[1]),
-            self.tables[w[9] + j][:, None] + self.table(w[10], w[1]),
-        ]
-        out = self.tables[w[11] + i][:, None] + self.tables[w[12] + j]
-        narrow = w[0] == GEMM  # its first operand is numbers, its result vectors; of DOT it is the other way round
-        reads = [self.wide(x, 1 if narrow and k == 0 else None) for k, x in enumerate(rows) if w[2 + k] == IN_MEMORY]
-        place = {IN_MEMORY: 0, IN_SUMS: SUMS}[w[4]]
+        left = self.tables[w.left_base + i][:, None] + self.table(w.left_step, w.terms)
+        right = self.tables[w.right_base + j][:, None] + self.table(w.right_step, w.terms)
+        out = self.tables[w.out_row + i][:, None] + self.tables[w.out_column + j]
+        narrow = w.kind is isa.GEMM  # its left operand is numbers, its result vectors; of DOT it is the other way round
+        reads = [self.wide(left, 1 if narrow else None)] if w.left == isa.IN_MEMORY else []
+        reads += [self.wide(right)] if w.right == isa.IN_MEMORY else []
+        place = {isa.IN_MEMORY: 0, isa.IN_SUMS: SUMS}[w.out]
         return reads, [place + self.wide(out, None if narrow else 1)]
 
-    def __call__(self, w, part, parts):
+    def __call__(self, row, part, parts):
         """Two lists of arrays of addresses."""
-        kind, share = w[0], slice(w[2] * part // parts, w[2] * (part + 1) // parts)
-        last = share.stop == w[2]
-        if kind in (GEMM, DOT):
+        kind = isa.kind(row)
+        w = kind.read(row)
+        if kind in (isa.GEMM, isa.DOT):
             return self.contraction(w, part, parts)
-        if kind == MAP:
-            out, *reads = (self.wide(self.table(w[k], w[2])[share]) for k in (3, 4, 5, 6))
-            singles = [self.table(w[k], w[7] if last else 0) for k in (8, 9, 10, 11)]
+        share = slice(w.count * part // parts, w.count * (part + 1) // parts)
+        last = share.stop == w.count
+        if kind is isa.MAP:
+            out, *reads = (self.wide(self.table(at, w.count)[share]) for at in (w.out, w.x, w.y, w.z))
+            at_singles = (w.single_out, w.single_x, w.single_y, w.single_z)
+            singles = [self.table(at, w.singles if last else 0) for at in at_singles]
             return [*reads, *singles[1:]], [out, singles[0]]
-        if kind == GATHER:
-            place = {IN_MEMORY: 0, IN_SUMS: SUMS}[w[6]]
-            of = self.table(w[4], w[2] * w[5]).reshape(-1, w[5])[share]
-            singles = [self.table(w[8], w[7] if last else 0), self.table(w[9], w[7] * w[5] if last else 0)]
-            return [self.wide(of), singles[1]], [place + self.wide(self.table(w[3], w[2])[share]), place + singles[0]]
-        if kind == TOTAL:
-            of = self.table(w[4], w[2] * w[5]).reshape(-1, w[5])[share]
-            return [self.wide(of)], [SUMS + w[3] + np.arange(w[2])[share]]
-        if kind == OUTER:
-            rows = np.arange(w[1])[w[1] * part // parts : w[1] * (part + 1) // parts]
-            of = self.table(w[3], w[1] * w[2]).reshape(w[1], w[2])[rows]
-            return [self.wide(of)], [self.wide(w[5] + rows * self.lanes * w[4], self.lanes * w[4])]
-        cells = self.wide(self.table(w[3], w[2]), w[5] if kind == SPLAT else self.cell)
-        one = self.wide(self.table(w[5], 1), self.cell)
-        return {
-            LOAD: ([], [cells]), SPLAT: ([], [cells]), STORE: ([cells], []), CHOOSE: ([cells], [one]),
-            PLACE: ([one], [cells]), CLEAR: ([], [cells]),
-        }[kind]  # fmt: skip
+        if kind is isa.GATHER:
+            place = {isa.IN_MEMORY: 0, isa.IN_SUMS: SUMS}[w.place]
+            of = self.table(w.x, w.count * w.terms).reshape(-1, w.terms)[share]
+            count = w.singles if last else 0
+            out, single = self.table(w.out, w.count)[share], self.table(w.single_out, count)
+            return [self.wide(of), self.table(w.single_x, count * w.terms)], [place + self.wide(out), place + single]
+        if kind is isa.TOTAL:
+            of = self.table(w.x, w.count * w.terms).reshape(-1, w.terms)[share]
+            return [self.wide(of)], [SUMS + w.out + np.arange(w.count)[share]]
+        if kind is isa.TRANSPOSE:
+            of = self.table(w.x, w.count * w.columns).reshape(w.count, w.columns)[share]
+            rows = np.arange(w.count)[share]
+            return [self.wide(of)], [self.wide(w.out + rows * self.lanes * w.pitch, self.lanes * w.pitch)]
+        if kind is isa.SPLAT:
+            return [], [self.wide(self.table(w.out, w.count), w.width)]
+        one = 1 if kind in (isa.CHOOSE, isa.PLACE) else w.count  # of the side that is a single cell
+        x = self.wide(self.table(w.x, one if kind is isa.PLACE else w.count), self.cell) if hasattr(w, "x") else []
+        out = (
+            self.wide(self.table(w.out, one if kind is isa.CHOOSE else w.count), self.cell) if hasattr(w, "out") else []
+        )
+        return [x] if len(x) else [], [out] if len(out) else []
 
 
 def planned_for(seed, examples, dtype, layout, monkeypatch):
@@ -107,16 +98,18 @@ def planned_for(seed, examples, dtype, layout, monkeypatch):
 @pytest.mark.parametrize("channels", [False, True], ids=["examples", "channels"])
 @pytest.mark.parametrize("seed", range(12))
 def test_tasks_of_a_phase_do_not_meet(seed, channels, monkeypatch):
-    monkeypatch.setattr("autoconv.plan.assemble.team._LITTLE", 50)  # so that small nets are cut as large ones are
-    possible = [x for x in layouts(np.float32) if x.channels == channels and x.team > 1]
+    monkeypatch.setattr(
+        "autoconv.plan.assemble.cooperative._LITTLE", 50
+    )  # so that small nets are cut as large ones are
+    possible = [x for x in layouts(np.float32) if x.channels == channels and x.threads > 1]
     planned, _ = planned_for(seed, 5, np.float32, possible[seed % len(possible)], monkeypatch)
     cut = 0
-    for assembled in planned.assembled:
+    for assembled in planned.native.assembled:
         touches = Reader(assembled)
-        rows = np.frombuffer(assembled.code, np.int64).reshape(-1, WIDTH).tolist()
-        tasks = np.frombuffer(assembled.tasks, np.int64).reshape(-1, 4).tolist()
+        rows = np.frombuffer(assembled.code, np.int64).reshape(-1, isa.WIDTH).tolist()
+        tasks = np.frombuffer(assembled.tasks, np.int64).reshape(-1, isa.TASK.width).tolist()
         done = np.zeros(len(rows))
-        for first, count in np.frombuffer(assembled.phases, np.int64).reshape(-1, 2).tolist():
+        for first, count in np.frombuffer(assembled.phases, np.int64).reshape(-1, isa.PHASE.width).tolist():
             found = []
             for begin, end, part, parts in tasks[first : first + count]:
                 each = [touches(rows[k], part, parts) for k in range(begin, end)]
@@ -139,15 +132,15 @@ def test_tasks_of_a_phase_do_not_meet(seed, channels, monkeypatch):
 @native
 @pytest.mark.parametrize("seed", range(6))
 def test_the_bits_do_not_depend_on_how_many_threads_share_a_block(seed, monkeypatch):
-    monkeypatch.setattr("autoconv.plan.assemble.team._LITTLE", 50)
-    possible = [x for x in layouts(np.float64) if x.team > 1]
+    monkeypatch.setattr("autoconv.plan.assemble.cooperative._LITTLE", 50)
+    possible = [x for x in layouts(np.float64) if x.threads > 1]
     layout = possible[seed % len(possible)]
     examples = layout.examples  # one block: with more, each thread of one's own has sums of its own
-    alone, arguments = planned_for(seed, examples, np.float64, replace(layout, team=1), monkeypatch)
+    alone, arguments = planned_for(seed, examples, np.float64, replace(layout, threads=1), monkeypatch)
     expected = alone.run(arguments)
     several, _ = planned_for(seed, examples, np.float64, layout, monkeypatch)
     for threads in (1, 2, 5):
-        several.parts = threads
+        several.native.parts = threads
         for _ in range(20):
             for got, wanted in zip(several.run(arguments), expected, strict=True):
                 np.testing.assert_array_equal(got, wanted)

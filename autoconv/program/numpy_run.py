@@ -1,7 +1,7 @@
 """Running a program with NumPy, line by line, in as little memory as its lifetimes allow.
 
-Each array is let go after the line that reads it (or a view of it) last, and an arithmetic line writes its result over an
-operand that nobody needs any more.  Numbers are those of the tape: the same NumPy calls in the same order.
+Each array is let go after the line that reads it (or a view of it) last, and an arithmetic line writes its result over
+an operand that nobody needs any more.  Numbers are those of the tape: the same NumPy calls in the same order.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ...program.program import Program
+from .program import Program
+from .report import report, size
 
 
 class NumpyRun:
@@ -67,6 +68,11 @@ class NumpyRun:
                 values[x] = None
         return [np.array(values[y], order="C") for y in self.program.outputs]
 
+    def describe(self) -> str:
+        """What was decided, line by line."""
+        head = f"at most {size(_peak(self), 'B')} of memory at a time; NumPy runs them in this order"
+        return report(self.program, head, _notes(self))
+
     def source(self, i: int, arguments: Sequence[np.ndarray]) -> np.ndarray:
         line = self.program.lines[i]
         if line.argument is not None:
@@ -85,3 +91,42 @@ def _owners(program: Program) -> list[tuple[int, ...]]:
         else:
             owners.append((i,))
     return owners
+
+
+# ---- the plan in words
+
+
+def _notes(run: NumpyRun) -> list[list[str]]:
+    """What a reader is told of each line."""
+    notes: list[list[str]] = []
+    for i, line in enumerate(run.program.lines):
+        said = []
+        if line.primitive is not None and run.owner[i] != (i,):
+            said.append("a view where it can be one")
+        elif i in run.over:
+            said.append(f"written over %{run.over[i]}")
+        if gone := _freed(run, i):
+            said.append("then lets go of " + ", ".join(f"%{x}" for x in gone))
+        notes.append(said)
+    return notes
+
+
+def _freed(run: NumpyRun, i: int) -> list[int]:
+    """The lines whose own memory is let go after line i (not those that another line took over)."""
+    taken = set(run.over.values())
+    return [
+        x
+        for x in run.freed[i]
+        if run.program.lines[x].primitive is not None and run.owner[x] == (x,) and x not in taken
+    ]
+
+
+def _peak(run: NumpyRun) -> int:
+    """The most memory that results of lines need at a time."""
+    live = most = 0
+    for i, line in enumerate(run.program.lines):
+        if line.primitive is not None and run.owner[i] == (i,) and i not in run.over:
+            live += line.nbytes
+        most = max(most, live)
+        live -= sum(run.program.lines[x].nbytes for x in _freed(run, i))
+    return most

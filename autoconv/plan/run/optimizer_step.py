@@ -1,31 +1,33 @@
-"""An optimiser's step as part of a native call, on the gradients that the call has just made.
+"""An optimiser's step as part of a native call, on the gradients that the call has just computed.
 
-The optimiser describes its update (``Optimizer.described``); the machine makes those of the kinds it knows.  It writes
-new parameter arrays where somebody else holds the old ones (who still has the old numbers), else in place; it changes
-the optimiser's slots in place, or copies of them where the step may still be taken back.  Every other kind of update,
-and a gradient that NumPy finishes, is left to ``optimizer.step``.
+The optimiser describes its update (``Optimizer.described``); the machine makes those of the kinds it knows.  Where
+somebody else holds a parameter's old array, the machine writes a new one, so that the holder keeps the old numbers; else
+it writes in place.  It changes the optimiser's slots in place, or copies of them where the step may still be undone.
+Every other kind of update, and a gradient that NumPy finishes, is left to ``optimizer.step``.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...tape import Tensor, _next_serial
+from ..native import instruction_set as isa
+from .native_program import NativeProgram, in_order
 
 if TYPE_CHECKING:
     from ...optim import Update
-    from .native_run import NativeRun
 
-_KINDS = {"sgd": 1, "adam": 2}  # of an update, as in machine.c
-_ROW = struct.Struct("7q8dq")  # the machine's words for one parameter
-_NUMBERS = 8  # of an update, the last of them 0
+_KINDS = {"sgd": isa.METHODS["SGD"], "adam": isa.METHODS["ADAM"]}  # of an update
+_ROW = struct.Struct("7q8dq")  # the words of UPDATE: seven integers, eight doubles, one that is not used
+_NUMBERS = 8  # of an update
 
 
-class Step:
-    """One step of ``optimizer``; ``done`` once the machine has made it, ``put`` then gives the parameters their new
+class OptimizerStep:
+    """One step of ``optimizer``; ``done`` once the machine has computed it, ``put`` then gives the parameters their new
     values.
 
     ``careful``: without ``put`` nothing is changed, the optimiser's slots neither; if that is for the sake of a loss
@@ -35,27 +37,35 @@ class Step:
     def __init__(self, optimizer: Any, if_finite: bool = False) -> None:
         self.optimizer, self.careful, self.if_finite = optimizer, if_finite, if_finite
         self.done = False
-        self.repeated, self.count = False, 0  # made as the one before it (repeat.py), with that number
+        self.repeated, self.count = False, 0  # computed like the one before it (repeated_step.py), with that number
         self._new: list[tuple[Tensor, np.ndarray]] = []
         self.states: list[dict[str, Any]] = []
 
-    def rows(self, run: NativeRun, results: dict[int, int], arrays: list[np.ndarray]) -> bytes:
-        """The machine's instructions; arrays that they need are added to ``arrays``.  Empty if the machine cannot do
-        it.
+    def rows(
+        self,
+        native: NativeProgram,
+        results: dict[int, int],
+        arrays: list[np.ndarray],
+        owned: Set[int] = frozenset(),
+        known_rows: dict[Any, bytes] | None = None,
+    ) -> bytes:
+        """The machine's UPDATE rows; arrays that they need are added to ``arrays``.  Empty if the machine cannot do it.
 
-        ``results``: line -> number of its array among ``arrays``.
+        ``results``: line -> number of its array among ``arrays``.  ``owned``: ids of parameters' arrays that nobody
+        else holds.  ``known_rows``: those of the last step, which this one replaces unless they are the same.
         """
         o, params = self.optimizer, self.optimizer.params
         steps = {state.get("step", 0) + 1 for state in o.state}
         update = described(o, steps.pop()) if len(steps) == 1 else None
         if update is None:
             return b""
-        lines, first, count = run.gradient_lines(len(params)), len(arrays), len(update.slots)
-        unshared = set() if self.careful else run.unshared
+        lines, first, count = native.gradient_lines(len(params)), len(arrays), len(update.slots)
+        owned = frozenset() if self.careful else owned
+        known_rows = {} if known_rows is None else known_rows
         for p, line, state in zip(params, lines, o.state, strict=True):
             value = new = p.value
-            if id(value) not in unshared:
-                if not in_order(value, run.dtype):
+            if id(value) not in owned:
+                if not in_order(value, native.dtype):
                     return b""
                 new = np.empty(value.shape, value.dtype)
             kept = state or {**o.slots(p), "step": 0}
@@ -67,10 +77,10 @@ class Step:
             self.states.append(slots)
         kind, settings = _KINDS[update.kind], padded(update)
         key = (kind, *settings, first, count)
-        if key not in run.rows:  # the same words as in the last step, but where the settings change with every step
-            run.rows.clear()
+        if key not in known_rows:  # the same words as in the last step, but where the settings change with every step
+            known_rows.clear()
             sizes = [new.size for _, new in self._new]
-            run.rows[key] = b"".join(
+            known_rows[key] = b"".join(
                 _ROW.pack(
                     kind,
                     results[line],
@@ -84,7 +94,7 @@ class Step:
                 )
                 for line, n, at in zip(lines, sizes, range(first, len(arrays), 2 + count), strict=True)
             )
-        return run.rows[key]
+        return known_rows[key]
 
     def _arrays_of(self, slots: dict[str, Any], kept: bool, p: Tensor, arrays: list[np.ndarray]) -> bool:
         """Add an optimiser's slots for p to ``arrays``; False if they are not as the machine needs them."""
@@ -111,12 +121,6 @@ class Step:
                 p.value = new
             p.serial = serial
             state.update(slots, step=slots["step"] + 1)
-
-
-def in_order(x: np.ndarray, dtype: np.dtype) -> bool:
-    """Whether the machine can take an array as it is: numbers of this dtype, in rows, where the processor wants
-    them."""
-    return x.dtype == dtype and x.flags.c_contiguous and x.flags.aligned
 
 
 def described(optimizer: Any, t: int) -> Update | None:

@@ -7,13 +7,12 @@ from helpers.random_nets import native, swept
 
 import autoconv as ac
 from autoconv import nn, optim
-from autoconv.plan.report import describe
+from autoconv.plan.rewrite.factor_sums import factor_sums
 from autoconv.plan.run import native_run
-from autoconv.plan.run.numpy_run import NumpyRun
+from autoconv.program.numpy_run import NumpyRun
 from autoconv.program.program import from_tape
-from autoconv.program.rewrite.early import early
+from autoconv.program.rewrite.hoist import hoist
 from autoconv.program.rewrite.passes import simplify
-from autoconv.program.rewrite.sums import sums
 
 
 def simplified(f, arguments, parameters):
@@ -77,7 +76,7 @@ def test_nets_with_statistics_of_the_batch(seed, examples, lanes, monkeypatch):
     arguments = data(seed + 100, examples, shape, dtype)
     program = simplified(f, arguments, parameters)
     planned = native_run.plan(program, arguments)
-    assert planned is not None and len(planned.stages) > 2
+    assert planned is not None and len(planned.native.kernels) > 2
     expected = NumpyRun(program).run(arguments)
     largest = max(np.abs(y).max() for y in expected)
     for _ in range(2):  # the second run is in the memory of the first
@@ -94,9 +93,9 @@ def test_what_is_only_other_names_is_not_stored(lanes, monkeypatch):
     x, labels = data(1, 5, (6, 6, 2), np.float64)
     f = lambda x, labels: ac.sum(ac.batch_norm(ac.conv2d(ac.tanh(x), w, padding=1)) ** 3)
     planned = native_run.plan(simplified(f, [x, labels], [w]), [x, labels])
-    lines = planned.program.lines
-    stored = [lines[out.line].primitive.name for stage in planned.stages for out in stage.outputs]
-    assert len(planned.stages) > 2 and stored
+    lines = planned.native.program.lines
+    stored = [lines[out.line].primitive.name for kernel in planned.native.kernels for out in kernel.outputs]
+    assert len(planned.native.kernels) > 2 and stored
     assert not {"windows", "pad", "reshape", "permute_dims", "broadcast_to", "sub"} & set(stored)
 
 
@@ -137,7 +136,7 @@ def test_what_is_taken_out_of_a_sum(name):
     """The numbers stay, and so many products and quotients of the size of x are left."""
     f, left = PRODUCTS[name]
     program, x, c = recorded(lambda x, c: f(x, c) * 1.5, seed=5)
-    taken = simplify(sums(program))
+    taken = simplify(factor_sums(program))
     np.testing.assert_allclose(NumpyRun(taken).run([x, c])[0], NumpyRun(program).run([x, c])[0], rtol=1e-12)
     whole = [line for line in taken.lines if line.shape == x.shape and line.primitive is not None]
     assert sum(line.primitive.name in ("mul", "div") for line in whole) == left
@@ -159,7 +158,7 @@ REPEATED = {  # of x (4, 3, 2), c (2,): how many elements the largest result of 
 def test_arithmetic_before_numbers_are_repeated(name):
     f, elements = REPEATED[name]
     program, x, c = recorded(f, seed=6)
-    made = simplify(early(program))
+    made = simplify(hoist(program))
     np.testing.assert_array_equal(NumpyRun(made).run([x, c])[0], NumpyRun(program).run([x, c])[0])
     rows = [line for line in made.lines if line.primitive is not None and line.primitive.group == "arithmetic"]
     assert max(np.prod(line.shape, dtype=int) for line in rows) == elements
@@ -172,7 +171,7 @@ def test_a_batch_normalisation_is_three_calls():
     gain, shift = ac.tensor([1.5, 0.5]), ac.tensor([0.1, 0.2])
     f = lambda x, labels: ac.sum(ac.batch_norm(ac.tanh(x), gain, shift) ** 2)
     planned = native_run.plan(simplified(f, [x, labels], [gain, shift]), [x, labels])
-    assert len(planned.stages) == 3
+    assert len(planned.native.kernels) == 3
 
 
 def grouped(x):
@@ -219,14 +218,14 @@ def between(name, dtype):
 
 def waited_for(planned):
     """The lines that NumPy computes from what a stage made, for another stage to read."""
-    lines = planned.program.lines
-    made = {x.line for stage in planned.stages for x in (*stage.results, *stage.outputs)}
+    lines = planned.native.program.lines
+    made = {x.line for kernel in planned.native.kernels for x in (*kernel.results, *kernel.outputs)}
     late = set()
-    for i in sorted(planned.by_numpy):
+    for i in sorted(planned.native.by_numpy):
         if any(x in made or x in late for x in lines[i].operands):
             late.add(i)
-    read = {x.line for stage in planned.stages for x in stage.inputs}
-    return [planned.program.text(i) for i in sorted(late & read)]
+    read = {x.line for kernel in planned.native.kernels for x in kernel.inputs}
+    return [planned.native.program.text(i) for i in sorted(late & read)]
 
 
 @pytest.mark.quick(2)
@@ -242,7 +241,7 @@ def test_no_stage_waits_for_numpy(name, dtype, lanes, monkeypatch):
         program = simplified(f, arguments, parameters)
         planned = native_run.plan(program, arguments)
         # 144 numbers for each of 32 examples take two lanes longer than they take NumPy
-        assert waited_for(planned) == [] or (name == "each position" and planned.layout.lanes < 4)
+        assert waited_for(planned) == [] or (name == "each position" and planned.native.layout.lanes < 4)
         expected = NumpyRun(program).run(arguments)
         largest = max(np.abs(y).max() for y in expected)
         for got, wanted in zip(planned.run(arguments), expected, strict=True):
@@ -286,7 +285,7 @@ def test_a_plan_says_what_numpy_does():
     f, parameters = between("batch norm", np.float32)
     arguments = data(1, 5, (6, 6, 4), np.float32)
     program = simplified(f, arguments, parameters)
-    head, *lines = describe(native_run.plan(program, arguments)).splitlines()
+    head, *lines = native_run.plan(program, arguments).describe().splitlines()
     assert ", 2 lines left to NumPy;" in head  # where labels stand, and the mean of the loss
     assert sum("# NumPy" in line for line in lines) == 2
     (root,) = [line for line in lines if " sqrt(" in line]
@@ -300,7 +299,7 @@ def test_the_slopes_of_a_clip_are_the_machine_s():
     w = ac.tensor([1.5, 0.5])
     program = simplified(f, [x, labels], [w])
     planned = native_run.plan(program, [x, labels])
-    assert len(planned.stages) == 1
+    assert len(planned.native.kernels) == 1
     y = np.tanh(3 * x * w.value)
     inside = (y > -0.5) & (y < 0.9)
     slope = (2 * y * (1 - y * y) * 3 * x * inside).sum(axis=EVERY)

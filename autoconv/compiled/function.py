@@ -1,7 +1,7 @@
 """``compile(f)``: a function that records f once for each signature and then runs the recording.
 
-A call is sorted by its signature (shapes, dtypes, static arguments); the first of a kind records, rewrites and plans, the
-others run.  What cannot be replayed is recorded anew at every call, so the numbers are always those of f itself.
+A call is sorted by its signature (shapes, dtypes, static arguments); the first of a kind records, rewrites and plans,
+the others run.  What cannot be replayed is recorded anew at every call, so the numbers are always those of f itself.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import numpy as np
 
 from ..backward import check_cotangent, sweep
 from ..hooks import watcher
+from ..plan.run.optimizer_step import OptimizerStep
 from ..program.record.guards import Guards
 from ..program.record.watch import apart, record
 from ..scalar.floors import KINDS
 from ..tape import Tensor
 from ..transforms import _inside
 from ..tree import flatten
-from .call import Call, Tensors
-from .entry import Entry, Made, planned
-from .run.step import Step
+from .arguments import Arguments, Tensors
+from .replay import Entry, Outcome, entry_for
 from .scalars import ScalarFunction
 
 _PATIENCE = 3  # recordings after which a function that cannot be replayed is simply called
@@ -39,11 +39,13 @@ def compile(f: Callable[..., Any]) -> Compiled:
     >>> print(program.plan)
 
     f is recorded anew for other shapes, dtypes or static arguments (numbers, strings: part of the signature), and when
-    something else that it reads has changed (a flag, a plain array, a setting).  Tensors that f closes over are read anew at
-    each run, and dropout draws anew.  A function that looks at numbers while it runs, assigns to Tensors, or reads what it
-    changes itself is recorded at every call.  Python side effects (prints, counters) happen only when it is recorded.
+    something else that it reads has changed (a flag, a plain array, a setting).  Tensors that f closes over are read
+    anew at each run, and dropout draws anew.  A function that looks at numbers while it runs, assigns to Tensors, or
+    reads what it changes itself is recorded at every call.  Python side effects (prints, counters) happen only when it
+    is recorded.
 
-    A function of numbers, called with floats, is recorded on Scalars; arrays in their places are then many inputs at once:
+    A function of numbers, called with floats, is recorded on Scalars; arrays in their places are then many inputs at
+    once:
 
     >>> program = ac.compile(lambda x, y: (x * y).tanh())
     >>> program(0.5, 2.0)                                  # a float
@@ -70,15 +72,15 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """f's result, with plain arrays in place of Tensors.
 
-        Inside a derivative or another compiled function, or on Tensors that were computed, f itself is called, and recorded
-        as always.
+        Inside a derivative or another compiled function, or on Tensors that were computed, f itself is called, and
+        recorded as always.
         """
         if _inside.get() or watcher.get():
             return self.function(*args, **kwargs)
-        if (made := self._scalars.call(args, kwargs)) is not None:
+        if (found := self._scalars.call(args, kwargs)) is not None:
             self._last = self._scalars
-            return made[0]
-        call = Call(args, kwargs)
+            return found[0]
+        call = Arguments(args, kwargs)
         if any(isinstance(x, Tensor) and x.primitive for x in call.leaves):
             return self.function(*args, **kwargs)
         return self._run(call, None)
@@ -97,40 +99,41 @@ class Compiled:
             asked = _asked(wrt, args)
             if isinstance(wrt, (int, tuple, type(None))):  # which stays as it is
                 self._wrt = wrt, len(args), asked
-        made = None if isinstance(asked, Tensors) else self._scalars.call(args, kwargs, asked)
-        if made is None:
-            return self._run(Call(args, kwargs), asked)
+        found = None if isinstance(asked, Tensors) else self._scalars.call(args, kwargs, asked)
+        if found is None:
+            return self._run(Arguments(args, kwargs), asked)
         self._last = self._scalars
-        return made
+        return found
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
-        """One step of training: f's result (whose first number is the loss), after ``optimizer`` has moved its parameters."""
-        call = Call(args, kwargs)
-        made = self._made(call, Tensors(optimizer.params), step := Step(optimizer))
-        made.accept()
+        """One step of training: f's result (whose first number is the loss), after ``optimizer`` has moved its
+        parameters."""
+        call = Arguments(args, kwargs)
+        outcome = self._made(call, Tensors(optimizer.params), step := OptimizerStep(optimizer))
+        outcome.accept()
         if not step.done:
-            optimizer.step(made.gradients)
-        return _plain(call, made)
+            optimizer.step(outcome.gradients)
+        return _plain(call, outcome)
 
-    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what is not finite is given back
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # a loss that is not finite is reported, no error
     def step_if_finite(self, optimizer: Any, *args: Any, **kwargs: Any) -> tuple[Any, Tensor | None]:
         """``step``, unless the loss is NaN or infinite: then no parameter and no state of the optimiser changes.
 
         Returns (f's result, None), or (f's result, the recorded line of a loss that is not finite).
         """
-        call = Call(args, kwargs)
-        made = self._made(call, Tensors(optimizer.params), step := Step(optimizer, if_finite=True))
-        loss = flatten(made.result)[0][0]
+        call = Arguments(args, kwargs)
+        outcome = self._made(call, Tensors(optimizer.params), step := OptimizerStep(optimizer, if_finite=True))
+        loss = flatten(outcome.result)[0][0]
         if np.isfinite(loss.value if isinstance(loss, Tensor) else loss).all():
-            made.accept()
+            outcome.accept()
             if not step.done:
-                optimizer.step(made.gradients)
-            return _plain(call, made), None
+                optimizer.step(outcome.gradients)
+            return _plain(call, outcome), None
         if not isinstance(loss, Tensor):
             call.lift()
-            again = record(self._traced(call, None), call.lines, [], made.sources)
+            again = record(self._traced(call, None), call.lines, [], outcome.sources)
             loss = _loss(again.result[0])
-        return _plain(call, made), loss
+        return _plain(call, outcome), loss
 
     @property
     def parameters(self) -> tuple[Any, ...]:
@@ -145,13 +148,13 @@ class Compiled:
     def __repr__(self) -> str:
         return f"<compiled {getattr(self.function, '__name__', self.function)}, {len(self._entries)} signatures>"
 
-    def _run(self, call: Call, asked: Any) -> Any:
-        made = self._made(call, asked)
-        made.accept()
-        result = _plain(call, made)
-        return result if asked is None else (result, call.shaped(made.resolved, made.gradients, made.own))
+    def _run(self, call: Arguments, asked: Any) -> Any:
+        outcome = self._made(call, asked)
+        outcome.accept()
+        result = _plain(call, outcome)
+        return result if asked is None else (result, call.shaped(outcome.resolved, outcome.gradients, outcome.own))
 
-    def _made(self, call: Call, asked: Any, step: Step | None = None) -> Made:
+    def _made(self, call: Arguments, asked: Any, step: OptimizerStep | None = None) -> Outcome:
         """One call: by the recording of its signature, which is made if there is none that holds; or by f itself."""
         key, (known, entry) = (call.signature, asked), self._recent
         if known != key:
@@ -172,7 +175,7 @@ class Compiled:
         self._recent = key, entry
         return apart(lambda: self._eager(call, asked, entry.plain)) if entry.run is None else entry.run(call, step)
 
-    def _traced(self, call: Call, asked: Any) -> Callable[[], Any]:
+    def _traced(self, call: Arguments, asked: Any) -> Callable[[], Any]:
         """A function that runs f on lines and returns (result, lines asked for, their recorded gradients)."""
 
         def traced() -> Any:
@@ -186,47 +189,49 @@ class Compiled:
 
         return traced
 
-    def _record(self, call: Call, asked: Any, recordings: int) -> tuple[Entry, Callable[[Step | None], Made]]:
+    def _record(
+        self, call: Arguments, asked: Any, recordings: int
+    ) -> tuple[Entry, Callable[[OptimizerStep | None], Outcome]]:
         """A new entry, and what gives the results of this call."""
         before = Guards(self.function, call.statics)
         try:
             call.lift()
-            made = record(self._traced(call, asked), call.lines, before.generators)
+            recorded = record(self._traced(call, asked), call.lines, before.generators)
         except Exception as error:
             if asked is not None:
                 raise
             value = self.function(*call.args, **call.kwargs)  # it may take plain arrays only
             reason = f"it could not be recorded: {error}"
-            return Entry(before, call.statics, reason, recordings=recordings, plain=True), lambda _: Made(value)
-        made.reason = made.reason or before.unfit()
+            return Entry(before, call.statics, reason, recordings=recordings, plain=True), lambda _: Outcome(value)
+        recorded.reason = recorded.reason or before.unfit()
         if recordings > _KEPT:
-            made.reason = made.reason or "something it reads besides its arguments changes from call to call"
-        entry = planned(made, call, Guards(self.function, call.statics), asked)
+            recorded.reason = recorded.reason or "something it reads besides its arguments changes from call to call"
+        entry = entry_for(recorded, call, Guards(self.function, call.statics), asked)
         entry.recordings = recordings
         if entry.run is not None:
-            run, sources = entry.run, [s.line.value for s in made.sources]
+            run, sources = entry.run, [s.line.value for s in recorded.sources]
             return entry, lambda step: run(call, step, sources)
-        for o in made.observers:
+        for o in recorded.observers:
             o.told(*[x.value for x in o.lines])
-        result, _, gradients = made.result
-        return entry, lambda _: Made(result, gradients, call.resolved)
+        result, _, gradients = recorded.result
+        return entry, lambda _: Outcome(result, gradients, call.resolved)
 
-    def _eager(self, call: Call, asked: Any, plain: bool) -> Made:
+    def _eager(self, call: Arguments, asked: Any, plain: bool) -> Outcome:
         """What f gives by itself."""
         if plain:
-            return Made(self.function(*call.args, **call.kwargs))
+            return Outcome(self.function(*call.args, **call.kwargs))
         call.lift()
         result = self.function(*call.placed[0], **call.placed[1])
         if asked is None:
-            return Made(result)
+            return Outcome(result)
         y = _loss(result)
         _check_scalar(y)
-        return Made(result, sweep(y, call.wanted(asked, y)), call.resolved)
+        return Outcome(result, sweep(y, call.wanted(asked, y)), call.resolved)
 
 
-def _plain(call: Call, made: Made) -> Any:
+def _plain(call: Arguments, outcome: Outcome) -> Any:
     """The result with arrays in place of Tensors; that of a run has them already."""
-    return made.result if made.own else call.plain(made.result)
+    return outcome.result if outcome.own else call.plain(outcome.result)
 
 
 def _asked(wrt: Any, args: tuple[Any, ...]) -> Any:

@@ -1,7 +1,7 @@
-"""Arithmetic on numbers that are only repeated, done before they are repeated: f(repeat(a), repeat(b)) = repeat(f(a, b)).
+"""Hoist arithmetic above broadcasts: f(repeat(a), repeat(b)) = repeat(f(a, b)).
 
-The sweep through a mean repeats a cotangent for every element and goes on with it; where all other operands are repeated
-likewise (or plain numbers), a few elements say it all, and the machine can have the rest as other names for their cells.
+The sweep through a mean repeats a cotangent for every element and goes on calculating with it.  Where all operands of a
+line are repeated (or plain numbers), it is enough to calculate with the few elements before they are repeated.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import numpy as np
 from ...primitives import TABLE
 from ...shapes import Shape
 from ..program import Line, Program, keep
+from .rewrite import rewrite
 
 
-def early(program: Program) -> Program:
+@rewrite(exact=True, why="the same function of the same numbers, once instead of many times")
+def hoist(program: Program) -> Program:
     """Every elementwise line of repeated numbers becomes a smaller one, and what repeats its result."""
     lines: list[Line] = []
     at: list[int] = []

@@ -1,96 +1,114 @@
 """A step of training like the one before it: a single native call, with everything looked up already.
 
-The first steps find out where parameters, gradients and slots stand (native_run.py, step.py).  As long as these are the same
-arrays, held by nobody else, and the optimiser is the same and makes the same kind of update, the next ones only put the
-batch in its place.  Whatever is otherwise, the step is made the long way, and may be repeated from there on.
+The first steps find out where parameters, gradients and slots stand (native_run.py, optimizer_step.py).  As long as
+these are the same arrays, held by nobody else, and the optimiser is the same and its update of the same kind, the next
+steps only put the batch in its place.  If anything has changed, native_run.py looks everything up again, and steps may
+be repeated from there on.
 """
 
 from __future__ import annotations
 
 import sys
+import sysconfig
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from math import prod
 from operator import is_
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ...hooks import watcher
+from ...program.program import Line
 from ...tape import Tensor
-from ..assemble.layout import machine
-from ..lower.instructions import Input, Result
-from .step import Step, described, in_order, padded
-
-if TYPE_CHECKING:
-    from ...program.program import Line
-    from .native_run import NativeRun
+from ..extension import machine
+from ..kernel import Input, Result
+from ..native import instruction_set as isa
+from .native_program import NativeProgram, in_order
+from .optimizer_step import OptimizerStep, described, padded
 
 _NO_MEMORY: nullcontext[Mapping[int, np.ndarray]] = nullcontext({})
-_NUMBERS = slice(7, 15)  # among the machine's words for one parameter: the numbers of the update
+_NUMBERS = slice(isa.UPDATE.at["number0"], isa.UPDATE.at["number7"] + 1)  # among the words of UPDATE
+# Without a global lock the count of holders is no exact number, and every array may be held by somebody else.
+_COUNTED = not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 
 def holders(params: Sequence[Tensor]) -> tuple[list[np.ndarray], list[int]]:
     """The parameters' arrays, and how many hold each."""
     values = [p._value for p in params]
-    return values, list(map(sys.getrefcount, values))
+    return values, list(map(sys.getrefcount, values)) if _COUNTED else [1] * len(values)
 
 
-ALONE = holders([Tensor(np.zeros(1))])[1][0]  # held by the Tensor and by the question
+ONE_HOLDER = holders([Tensor(np.zeros(1))])[1][0] if _COUNTED else 0
+"""What ``holders`` counts for an array that only its Tensor holds (and ``holders`` itself): this differs between
+Pythons."""
 
 
-class Repeat:
-    """Steps with ``step``'s optimiser; ``made`` gives the outputs, or None if the step has to be made the long way."""
+class RepeatedStep:
+    """Steps with ``step``'s optimiser; ``run`` gives the outputs, or None if everything has to be looked up again."""
 
     @staticmethod
-    def possible(run: NativeRun, step: Step) -> bool:
-        """Whether the step that was just made is one native call, after which nothing reads the parameters."""
-        params, lines = {id(p) for p in step.optimizer.params}, run.program.lines
+    def possible(native: NativeProgram, step: OptimizerStep) -> bool:
+        """Whether the step that was just done is one native call, after which nothing reads the parameters."""
+        params, lines = {id(p) for p in step.optimizer.params}, native.program.lines
         return (
-            len(run.calls) == 1
-            and all(out.kept for stage in run.stages for out in stage.outputs)
-            and not any(id(lines[i].tensor) in params for i in run.asked)
+            len(native.calls) == 1
+            and all(out.persistent for kernel in native.kernels for out in kernel.outputs)
+            and not any(id(lines[i].tensor) in params for i in native.asked)
         )
 
-    def fits(self, step: Step) -> bool:
-        """Whether this repeats steps of that kind, if only the arrays are again held by nobody else."""
+    def fits(self, step: OptimizerStep) -> bool:
+        """Whether this repeats steps of that kind, if the arrays are again held by nobody else."""
         return (
             self._optimizer() is step.optimizer
             and type(step.optimizer) is self._kind
             and set(self._names) == set(step.states[0]) - {"step"}
         )
 
-    def __init__(self, run: NativeRun, step: Step, rows: bytes, unread: frozenset[int]) -> None:
-        o, lines, (call,) = step.optimizer, run.program.lines, run.calls
-        self._run, self._optimizer, self._kind, self._params = run, weakref.ref(o), type(o), list(o.params)
-        self._machines = tuple(run.machines[k] for k in call)
+    def __init__(
+        self,
+        native: NativeProgram,
+        by_numpy: Callable[[Sequence[np.ndarray]], list[Any]],
+        step: OptimizerStep,
+        rows: bytes,
+        unread: frozenset[int],
+    ) -> None:
+        """``rows`` and ``unread``: UPDATE rows and unread lines of the step just done.
+
+        ``by_numpy``: the program as NumPy runs it, which raises for a label that is out of range.
+        """
+        o, lines, (call,) = step.optimizer, native.program.lines, native.calls
+        self._native, self._by_numpy = native, by_numpy
+        self._optimizer, self._kind, self._params = weakref.ref(o), type(o), list(o.params)
+        self._machines = tuple(native.machines[k] for k in call)
         count = len(self._params)
         self._refs: list[weakref.ref[np.ndarray]] = []  # the parameters' arrays, without holding them
-        self._alone = [ALONE] * count
-        middle = run.turns.index(call)
-        before, after = ([k for k in x if isinstance(k, int)] for x in (run.turns[:middle], run.turns[middle + 1 :]))
+        self._one_holder = [ONE_HOLDER] * count
+        middle = native.schedule.index(call)
+        parts = native.schedule[:middle], native.schedule[middle + 1 :]
+        before, after = ([k for k in part if isinstance(k, int)] for part in parts)
         after = [k for k in after if k not in unread]
         self._before, self._after = ([_turn(lines[k], k) for k in x] for x in (before, after))
-        self._asked = run.program.outputs[: len(run.program.outputs) - count]
+        self._asked = native.program.outputs[: len(native.program.outputs) - count]
         read = {x for k in (*before, *after) for x in lines[k].operands} | set(self._asked)
         of_param = {id(p): i for i, p in enumerate(self._params)}
-        places = run.places(call)
+        places = native.arrays_of(call)
         self._arrays: list[Any] = [None] * len(places)  # of the next call: what changes from step to step is None
         self._values: list[tuple[int, int]] = []  # where parameters' arrays stand: (place, parameter)
         self._inputs = []  # what else is put in: where, how, and the line
-        self._kept: list[tuple[int, int]] = []  # what stays with the machine: (place, line)
+        self._persistent: list[tuple[int, int]] = []  # what stays with the machine: (place, line)
         self._results = []  # what it makes for others: (place, line, shape)
         of_line = {}
         for n, x in enumerate(places):
             if isinstance(x, Result):
                 of_line[x.line] = n
-            if x.line in run.kept:
-                self._kept.append((n, x.line))
+            if x.line in native.persistent:
+                self._persistent.append((n, x.line))
             elif isinstance(x, Result):
                 if x.line not in unread:
                     self._results.append((n, x.line, lines[x.line].shape))
-            elif isinstance(x, Input) and (constant := run.constants.get(id(x))) is not None:
+            elif isinstance(x, Input) and (constant := native.constants.get(id(x))) is not None:
                 self._arrays[n] = constant
             elif isinstance(x, Input):
                 i = of_param.get(id(lines[x.line].tensor), -1)
@@ -111,25 +129,26 @@ class Repeat:
         self._names = [name for name in step.states[0] if name != "step"]
         self._slots: list[Any] = []
         words = np.frombuffer(rows, np.int64).reshape(count, -1).copy()
-        words[:, 1] = [of_line[line] for line in run.gradient_lines(count)]
-        words[:, 2] = words[:, 3] = [at[i] for i in range(count)]
+        at_word = isa.UPDATE.at
+        words[:, at_word["gradient"]] = [of_line[line] for line in native.gradient_lines(count)]
+        words[:, at_word["value"]] = words[:, at_word["new"]] = [at[i] for i in range(count)]
         for n in range(len(self._names)):
-            words[:, 4 + n] = len(self._arrays) + n + len(self._names) * np.arange(count)
-        self._first, self._tested = len(self._arrays), of_line.get(_first_line(run, after), -1)
+            words[:, at_word[f"slot{n}"]] = len(self._arrays) + n + len(self._names) * np.arange(count)
+        self._first, self._tested = len(self._arrays), of_line.get(_first_line(native, after), -1)
         self._arrays += [None] * (len(self._names) * count)
         self._rows = (tuple(words[0].view(np.float64)[_NUMBERS].tolist()), words.tobytes())
 
-    def made(self, arguments: Sequence[np.ndarray], step: Step) -> list[Any] | None:
+    def run(self, arguments: Sequence[np.ndarray], step: OptimizerStep) -> list[Any] | None:
         """The outputs (None for the gradients) after one more step, which is then ``done``."""
         o: Any = step.optimizer
-        run = self._run
+        native = self._native
         mine: bool = self._optimizer() is o and type(o) is self._kind
         if not mine or watcher.get():
             return None
         if step.careful and (not step.if_finite or self._tested < 0):
             return None
         held, counts = holders(self._params)
-        if counts != self._alone:
+        if counts != self._one_holder:
             return None
         slots = [state.get(name) for state in o.state for name in self._names]
         same = self._refs and all(map(is_, [ref() for ref in self._refs], held)) and all(map(is_, slots, self._slots))
@@ -155,28 +174,29 @@ class Repeat:
             arrays[n] = held[i]
         own = {}
         for n, line, shape in self._results:
-            arrays[n] = values[line] = own[line] = np.empty(shape, run.dtype)
-        with run.memory() if self._kept else _NO_MEMORY as kept:
-            for n, line in self._kept:
-                arrays[n] = kept[line]
+            arrays[n] = values[line] = own[line] = np.empty(shape, native.dtype)
+        memory = native.persistent.memory(native.whole_blocks, native.dtype) if self._persistent else _NO_MEMORY
+        with memory as persistent:
+            for n, line in self._persistent:
+                arrays[n] = persistent[line]
             for n, wanted in self._inputs:
-                arrays[n] = run.as_read(wanted, values[wanted.line])
+                arrays[n] = native.as_read(wanted, values[wanted.line])
             tested = self._tested if step.careful else -1
-            moved = machine().run(self._machines, arrays, run.examples, run.parts, rows, tested)
+            moved = machine().run(self._machines, arrays, native.examples, native.parts, rows, tested)
         if moved is False:
-            return run.plain.run(arguments)
+            return self._by_numpy(arguments)
         if moved:
             step.done, step.repeated, step.count = True, True, count
         for k, forward, operands, params in self._after:
             values[k] = np.asarray(forward(*[values[x] for x in operands], **params))
-        made = [own.pop(y) if y in own else np.array(values[y], order="C") for y in self._asked]
-        return made + [None] * len(held)
+        outputs = [own.pop(y) if y in own else np.array(values[y], order="C") for y in self._asked]
+        return outputs + [None] * len(held)
 
     def _bind(self, values: list[np.ndarray], slots: list[Any]) -> bool:
         """Take these arrays for the next steps, if the machine may write them."""
-        sound = [in_order(x, self._run.dtype) and x.flags.owndata for x in values]
-        shapes = [self._run.program.lines[line].shape for line in self._run.gradient_lines(len(values))]
-        fine = [isinstance(x, np.ndarray) and in_order(x, self._run.dtype) and x.flags.writeable for x in slots]
+        sound = [in_order(x, self._native.dtype) and x.flags.owndata for x in values]
+        shapes = [self._native.program.lines[line].shape for line in self._native.gradient_lines(len(values))]
+        fine = [isinstance(x, np.ndarray) and in_order(x, self._native.dtype) and x.flags.writeable for x in slots]
         sizes = [x.size for x in values]
         if not (all(sound) and all(fine) and sizes == [prod(shape) for shape in shapes]):
             return False
@@ -203,9 +223,10 @@ def _turn(line: Line, k: int) -> tuple[int, Callable[..., Any], tuple[int, ...],
     return k, line.primitive.forward, tuple(line.operands), line.params
 
 
-def _first_line(run: NativeRun, turns: Sequence[int]) -> int:
-    """The line that is finite if and only if the first output is: the machine's own, which NumPy at most divides; else -1."""
-    lines, line = run.program.lines, run.program.outputs[0]
+def _first_line(native: NativeProgram, turns: Sequence[int]) -> int:
+    """The line that is finite if and only if the first output is: the machine's own, which NumPy at most divides; else
+    -1."""
+    lines, line = native.program.lines, native.program.outputs[0]
     while line in turns:
         primitive, operands = lines[line].primitive, lines[line].operands
         assert primitive is not None

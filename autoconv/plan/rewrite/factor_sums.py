@@ -1,7 +1,8 @@
-"""What is the same for all terms of a sum, taken out of it: sum(c * x) = c * sum(x).
+"""Factor sums: what is the same for all terms of a sum is taken out of it, sum(c * x) = c * sum(x).
 
-The sweep through a normalisation adds up products with numbers of a channel, and some of these wait for other sums over all
-examples.  Taken out, a sum needs what is in the lanes alone: several become one, and a program has fewer stages.
+The sweep through a normalisation adds up products with numbers of a channel, and some of these numbers wait for other
+sums over all examples.  Without them a sum needs nothing but the example's own values: several sums become one, and the
+program has fewer kernels.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ...primitives import TABLE
+from ...program.program import Line, Program, keep
+from ...program.rewrite.rewrite import rewrite
 from ...shapes import Shape, broadcast_axes
-from ..program import Line, Program, keep
 
 _DEEPEST = 16  # products of products
 Factor = tuple[str, int | None]  # what is done with the sum, and the line that is the other operand
 
 
-def sums(program: Program) -> Program:
+@rewrite(exact=False, why="c * (x + y) is rounded otherwise than c * x + c * y")
+def factor_sums(program: Program) -> Program:
     """Every sum of a product with factors that are the same for all its terms becomes the product of a sum.
 
     A sum that is a result stays: the machine makes it as it is, and an optimiser's step can follow in the same call.
@@ -64,11 +67,13 @@ class _Sum:
         base, factors = self._factors(self.line.operands[0], 0)
         if all(name == "neg" for name, _ in factors):  # no product to be saved
             return self._add(self.line)
-        made = self._add(replace(self.line, operands=(base,)))
+        product = self._add(replace(self.line, operands=(base,)))
         for name, other in factors:
-            operands = (made,) if name == "neg" else (made, made) if other is None else (made, self._spread(other))
-            made = self._row(name, self.line.shape, operands)
-        return made
+            operands = (
+                (product,) if name == "neg" else (product, product) if other is None else (product, self._spread(other))
+            )
+            product = self._row(name, self.line.shape, operands)
+        return product
 
     def _factors(self, x: int, depth: int) -> tuple[int, list[Factor]]:
         """Line x as a line times factors that are the same for all terms."""
@@ -127,10 +132,10 @@ class _Sum:
             sizes = sizes[len(sizes) - len(shape) :]
         return self._row("broadcast_to", shape, (self._row("reshape", sizes, (source,), shape=sizes),), shape=shape)
 
-    def _row(self, name: str, made: Shape, operands: tuple[int, ...], /, **params: object) -> int:
+    def _row(self, name: str, shape: Shape, operands: tuple[int, ...], /, **params: object) -> int:
         row = TABLE[name]
         return self._add(
-            Line(made, self.line.dtype, primitive=row, operands=operands, params=params, scope=self.line.scope)
+            Line(shape, self.line.dtype, primitive=row, operands=operands, params=params, scope=self.line.scope)
         )
 
     def _add(self, line: Line) -> int:

@@ -1,4 +1,4 @@
-"""Lines that no one but the machine reads stay between its calls as its cells are, and their memory stays for the next run."""
+"""Persistent buffers: lines that only later kernels read, in the machine's own order and in memory that is reused."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from math import prod
 import numpy as np
 
 from ...program.program import Program
-from ..lower.instructions import Input, Stage
+from ..kernel import Input, Kernel
 
 
-class Kept:
-    """The lines of ``stages`` that later stages alone read, ``asked`` being those that somebody else reads."""
+class Persistent:
+    """The lines that kernels write and only later kernels read; ``asked``: those that somebody else reads."""
 
-    def __init__(self, program: Program, stages: Sequence[Stage], asked: set[int]) -> None:
-        self._cells: dict[int, int] = {}  # how many numbers each example has
+    def __init__(self, program: Program, kernels: Sequence[Kernel], asked: set[int]) -> None:
+        self._sizes: dict[int, int] = {}  # how many numbers each example has
         self._sums: dict[int, tuple[int, ...]] = {}
         self._spare: list[dict[int, np.ndarray]] = []
         readers: dict[int, list[Input]] = {}
-        for stage in stages:
-            for x in stage.inputs:
+        for kernel in kernels:
+            for x in kernel.inputs:
                 readers.setdefault(x.line, []).append(x)
-        for stage in stages:
-            for out in stage.outputs:
+        for kernel in kernels:
+            for out in kernel.outputs:
                 found = readers.get(out.line, [])
                 if out.line in asked or any(x.axis != out.axis or x.places or x.part is not None for x in found):
                     continue
                 shape = program.lines[out.line].shape
-                self._cells[out.line] = prod(shape) // shape[out.axis]
-                out.kept = True
+                self._sizes[out.line] = prod(shape) // shape[out.axis]
+                out.persistent = True
                 for x in found:
-                    x.kept = True
-            for result in stage.results:
+                    x.persistent = True
+            for result in kernel.results:
                 if result.line in readers and result.line not in asked:
                     self._sums[result.line] = result.shape
 
     def __contains__(self, line: int) -> bool:
-        return line in self._cells or line in self._sums
+        return line in self._sizes or line in self._sums
 
     @contextmanager
     def memory(self, examples: int, dtype: np.dtype) -> Iterator[dict[int, np.ndarray]]:
@@ -46,7 +46,7 @@ class Kept:
         try:
             arrays = self._spare.pop()
         except IndexError:
-            shapes = self._sums | {line: (examples, size) for line, size in self._cells.items()}
+            shapes = self._sums | {line: (examples, size) for line, size in self._sizes.items()}
             arrays = {line: np.empty(shape, dtype) for line, shape in shapes.items()}
         try:
             yield arrays

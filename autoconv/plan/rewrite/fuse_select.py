@@ -1,8 +1,9 @@
-"""The slopes of maximum and minimum, gathered: what the sweep writes as seven lines is one.
+"""Fuse the derivative of max and min into one select: what the sweep writes as seven lines becomes one.
 
 The definition (x + y + |x - y|) / 2 is differentiated into ``g / 2 + (g / 2) * sign(order(x, y))`` and the like: the
-cotangent times a number that depends only on which operand is larger.  ``slopes`` finds every line of that form, evaluates
-its number for the three cases (less, tie, more) and replaces it by one line, ``slope``.
+cotangent times a number that depends only on which operand is larger.  ``fuse_select`` finds every line of that form,
+evaluates its number for the three cases (less, tie, more) and replaces it by one line, ``slope``, that selects among
+them.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from ... import arrays
+from ...program.program import Line, Program, keep
+from ...program.rewrite.rewrite import rewrite
 from ...tape import Primitive
-from ..program import Line, Program, keep
 
 Cases = tuple[float, ...]  # less, tie, more
 
@@ -32,14 +34,16 @@ slope = Primitive("slope", _slope, (None, None, None), "", "arithmetic", lambda 
 
 @dataclass(frozen=True)
 class _Known:
-    """A line that is ``base`` (None: 1) times a number for each case of the order of two lines (None: a plain number)."""
+    """A line that is ``base`` (None: 1) times a number for each case of the order of two lines (None: a plain
+    number)."""
 
     base: int | None
     order: tuple[int, int] | None
     cases: Cases
 
 
-def slopes(program: Program) -> Program:
+@rewrite(exact=False, why="a zero may get the other sign, and a subnormal cotangent is halved without rounding")
+def fuse_select(program: Program) -> Program:
     """Every line that is a cotangent times a function of order(a, b) becomes one line ``slope``."""
     known: list[_Known] = []
     lines = list(program.lines)
@@ -55,8 +59,9 @@ def slopes(program: Program) -> Program:
 
 
 def _of_results(program: Program) -> Program:
-    """slope(g, a, b) where max(a, b) is known as well: the order of a and the maximum decides as well as that of a and b, if
-    a tie counts like the other case in which a (or b) is the maximum.  So what went into a relu need not be kept for it."""
+    """slope(g, a, b) where max(a, b) is known as well: the order of a and the maximum decides as well as that of a and
+    b, if a tie counts like the other case in which a (or b) is the maximum.  So what went into a relu need not be kept
+    for it."""
     results = {}
     for i, line in enumerate(program.lines):
         if line.primitive is not None and line.primitive.name == "maximum":

@@ -1,4 +1,4 @@
-/* kernel.h for every instruction set, element type and number of lanes, and the list of them.
+/* variant.h for every instruction set, element type and number of lanes, and the list of them.
  *
  * On x86 each set is compiled under a target pragma of its own, so the build needs no -march and one binary runs everywhere;
  * other processors get the compiler's generic vectors, and so does a build with -DBASELINE (for sanitizers, which are slow).
@@ -34,7 +34,7 @@
 #undef SET
 
 #define ENTRY(set, type, lanes, registers) {#set, sizeof(type), lanes, registers, block_##set##_##type##lanes, pack_##set##_##type##lanes, collect_##set##_##type##lanes, update_##set##_##type##lanes}
-static const Kernel all_kernels[] = {
+static const Variant all_variants[] = {
 #ifdef MANY_SETS
     ENTRY(v4, float, 16, 32), ENTRY(v4, float, 8, 32), ENTRY(v4, float, 4, 32), ENTRY(v4, double, 8, 32), ENTRY(v4, double, 4, 32), ENTRY(v4, double, 2, 32),
     ENTRY(v3, float, 8, 16), ENTRY(v3, float, 4, 16), ENTRY(v3, double, 4, 16), ENTRY(v3, double, 2, 16),
@@ -50,8 +50,8 @@ static int supported(const char *set) {
 #endif
   return !strcmp(set, "base");
 }
-static const Kernel *find_kernel(int bytes, int lanes) {
-  for (const Kernel *k = all_kernels; k->set; k++)
+static const Variant *find_variant(int bytes, int lanes) {
+  for (const Variant *k = all_variants; k->set; k++)
     if (k->bytes == bytes && k->lanes == lanes && supported(k->set)) return k;
   return 0;
 }

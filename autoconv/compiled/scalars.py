@@ -1,8 +1,8 @@
 """``compile`` for functions of numbers: recorded once on Scalars, replayed on other numbers, one input or many.
 
-A call whose numbers are floats (or Scalars) is tried on Scalars first; what returns a Scalar is a function of numbers, and
-arrays in the places of its floats are then many inputs at once.  The replay is scalar/replay.py's.  A function that looks
-at its numbers (a branch) is recorded anew for every input.
+A call whose numbers are floats (or Scalars) is tried on Scalars first; what returns a Scalar is a function of numbers,
+and arrays in the places of its floats are then many inputs at once.  The replay is scalar/replay.py's.  A function that
+looks at its numbers (a branch) is recorded anew for every input.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class ScalarFunction:
         last = self._last
         if last is not None and last.recording is not None and last.floats and not kwargs and last.guards.hold():
             # The usual call, floats in the places of the last one's: the recording itself sees whether they are.
-            made = self._at(last.recording, args, asked, by_position)
-            if made is not None:
-                return made
+            found = self._at(last.recording, args, asked, by_position)
+            if found is not None:
+                return found
         return self._by_structure(Numbers(args, kwargs, self.known), asked)
 
     def _by_structure(self, numbers: Numbers, asked: Any) -> tuple[Any, Any] | None:
@@ -90,7 +90,7 @@ class ScalarFunction:
         inputs = [Scalar(x) for x in at]
         args, kwargs = numbers.placed(inputs)
         try:
-            made = record(lambda: recorded(lambda: self.function(*args, **kwargs), ()), [], guards.generators)
+            traced = record(lambda: recorded(lambda: self.function(*args, **kwargs), ()), [], guards.generators)
         except Exception as error:
             reason = "it looks at its numbers (a comparison, float(), max()), and may depend on them"
             try:
@@ -98,10 +98,10 @@ class ScalarFunction:
             except Exception:
                 tensors = True
             return _Entry(guards, kept, None, reason, tensors, failed=tensors), None
-        reason = made.reason or guards.unfit() or ""
-        if _of_tensors(made.result) or not any(isinstance(x, KINDS) for x in flatten(made.result)[0]):
+        reason = traced.reason or guards.unfit() or ""
+        if _of_tensors(traced.result) or not any(isinstance(x, KINDS) for x in flatten(traced.result)[0]):
             return _Entry(guards, kept, None, reason, True), None
-        recording = _Recording(made.result, inputs)
+        recording = _Recording(traced.result, inputs)
         floats = isinstance(numbers.key, int)
         return _Entry(
             Guards(self.function, kept), kept, None if reason else recording, reason, floats=floats
@@ -123,11 +123,11 @@ class ScalarFunction:
         if asked is None:
             return recording.at(numbers)
         outside, wrt, shaped = recording.wanted(asked, inputs)
-        made = recording.at(numbers, wrt, outside)
-        if made is None:
+        found = recording.at(numbers, wrt, outside)
+        if found is None:
             return None
         self.wrt = tuple(outside)
-        return made[0], shaped(made[1])
+        return found[0], shaped(found[1])
 
     def _lanes(
         self, recording: _Recording, numbers: Numbers, rows: np.ndarray, shape: tuple[int, ...], asked: Any
@@ -146,8 +146,8 @@ class ScalarFunction:
 class _Entry:
     """One structure of arguments: its recording, or the ``reason`` why there is none.
 
-    ``tensors``: it is not one of numbers; ``failed``: because it raised, and where it has been one before, that may pass;
-    ``floats``: the arguments are the numbers, by position.
+    ``tensors``: it is not one of numbers; ``failed``: because it raised, and where it has been one before, that may
+    pass; ``floats``: the arguments are the numbers, by position.
     """
 
     guards: Guards
@@ -182,24 +182,26 @@ class _Recording:
         return outside, *inputs(asked)
 
     def at(self, numbers: tuple[Any, ...], wrt: tuple[int, ...] | None = None, outside: Sequence[Scalar] = ()) -> Any:
-        """(result, derivatives of its first number by the inputs ``wrt``) at one input; the Scalars ``outside`` come last in it.
+        """(result, derivatives of its first number by the inputs ``wrt``) at one input; the Scalars ``outside`` come
+        last in it.
 
         None unless ``numbers`` are floats, as many as were recorded.
         """
         if not self.programs:
             if wrt is not None:
                 raise TypeError(
-                    f"value_and_grad: the function returned a plain number at {list(numbers)}, whose gradient cannot be known: "
-                    "float() and the functions of math leave the tape; use x.sin(), x.exp() ..., or return 0 * x for a constant"
+                    f"value_and_grad: the function returned a plain number at {list(numbers)}, whose gradient cannot "
+                    "be known: float() and the functions of math leave the tape; use x.sin(), x.exp() ..., or "
+                    "return 0 * x for a constant"
                 )
             return self.result([]), None
         if outside:
-            made = self._with(outside).at((*numbers, *[x.data for x in outside]), wrt)
+            found = self._with(outside).at((*numbers, *[x.data for x in outside]), wrt)
         else:
-            made = self.programs[0].at(numbers, wrt)
-        if made is None or self._alone:
-            return made
-        value, slopes = made
+            found = self.programs[0].at(numbers, wrt)
+        if found is None or self._alone:
+            return found
+        value, slopes = found
         return self.result([value, *[p.at(numbers)[0] for p in self.programs[1:]]]), slopes  # type: ignore[index]
 
     def values(self, rows: np.ndarray) -> list[Any]:

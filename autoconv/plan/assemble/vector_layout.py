@@ -1,0 +1,85 @@
+"""What the lanes of a vector hold: examples of a block, or channels of one example; chosen by shape for each program.
+
+With examples in the lanes, stride, dilation, padding and groups cost nothing, but there must be many examples.
+Channels in the lanes want many channels, and pay where examples are few, or too large for a block of them to stay in
+the cache.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from math import ceil
+
+from ..extension import machine
+from ..lower.lowering import Lowering
+
+_OF_CHANNELS = 1.2  # what channels in the lanes cost besides: weights are read for each example, rows have ragged ends
+_CROWDED = 1.5  # what it costs when the values of a block do not fit the cache that a processor has to itself
+_CACHE = 1 << 20
+_WAKING = 1.1  # what it costs to have more than one thread
+_SHARED = 0.75  # how much of a thread's time goes into work where threads share a block
+_WORTH_SHARING = 20_000  # products of vectors: for less, threads would meet more often than they work
+_WALK = 512  # bytes: a vector of any width is one operation, and a wider one has more memory to walk through
+
+
+@dataclass(frozen=True)
+class VectorLayout:
+    """What a vector holds: ``lanes`` examples, or (``channels``) as many cells of one example; for processors with
+    ``set``.
+
+    A cell holds ``vectors`` of examples side by side.  ``vector_registers``: how many the processor has.  ``threads``:
+    how many threads share a block (cooperative.py); 1 if each has its own.
+    """
+
+    channels: bool
+    set: str
+    lanes: int
+    vector_registers: int
+    vectors: int = 1
+    threads: int = 1
+
+    @property
+    def examples(self) -> int:
+        """How many examples a block has."""
+        return 1 if self.channels else self.lanes * self.vectors
+
+
+def choose(lowering: Lowering, parts: int) -> VectorLayout:
+    """The layout with the least time for the busiest of ``parts`` threads, estimated by the products of vectors that it
+    takes.
+
+    Estimated, not measured: the layout decides how sums are rounded, and the same run must have the same bits again.
+    """
+    bytes_ = lowering.dtype.itemsize
+    variants = [v for v in machine().variants() if v[1] == bytes_]
+    variants = [v for v in variants if v[0] == variants[0][0]]  # the best instruction set comes first
+    forced = os.environ.get("AUTOCONV_LANES")
+    written = [one.writes[0].size for k in lowering.kernels.values() for one in k.instructions if one.writes]
+    largest = bytes_ * max(written, default=0)
+    best: tuple[float, VectorLayout] | None = None
+    for set_, _, lanes, vector_registers in variants:
+        for channels, vectors in ((False, 1), (False, 2), (False, 4), (True, 1)):
+            if forced in ("examples", "channels") and channels != (forced == "channels"):
+                continue
+            layout = VectorLayout(channels, set_, lanes, vector_registers, vectors)
+            cost, blocks = _products(lowering, layout), ceil(lowering.examples / layout.examples)
+            cost *= _OF_CHANNELS if channels else vectors * (1 + lanes * bytes_ / _WALK)
+            if 3 * largest * layout.examples > _CACHE:
+                cost *= _CROWDED
+            if blocks < parts and cost * blocks > _WORTH_SHARING:
+                layout = replace(layout, threads=parts)
+                cost *= blocks / (parts * _SHARED)
+            else:
+                cost *= ceil(blocks / min(parts, blocks))
+            if min(parts, blocks) > 1 or layout.threads > 1:
+                cost *= _WAKING
+            if best is None or cost < best[0]:
+                best = (cost, layout)
+    assert best is not None
+    return best[1]
+
+
+def _products(lowering: Lowering, layout: VectorLayout) -> float:
+    """Products of vectors for a block of examples (as if a cell were one vector), or for one example."""
+    return sum(one.vectors(layout) for kernel in lowering.kernels.values() for one in kernel.instructions)

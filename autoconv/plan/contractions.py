@@ -1,0 +1,289 @@
+"""The planner's contractions: products that are summed, in the three forms that the machine knows.
+
+    Gemm   out[i, j] = bias[i] + sum_k weights[i, k] * x[j, k]            an array of weights; a result for each example
+    Dot    result[i, j] = sum over examples and k of a[i, k] * b[j, k]    one result for all examples
+    Outer  the same, where k has few terms: lanes are transposed first
+
+With channels in the lanes a Gemm may become the machine's GEMM or DOT, and a Dot its GEMM, whichever has rows of cells
+in its vectors.  Tables of registers or of positions in an array are kept as base + step: position [i, k] is base[i] +
+step[k].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from .instructions import Instruction, Registers, Rows
+from .native import instruction_set as isa
+
+if TYPE_CHECKING:
+    from .assemble.by_channels import ByChannels
+    from .assemble.by_examples import ByExamples
+    from .assemble.vector_layout import VectorLayout
+
+_NARROW = (
+    1.0  # what a vector of weights' products costs besides where weights meet one vector of examples, and not four
+)
+_PACKING = 4  # numbers packed while a product of vectors is made
+_SUM = 4  # products of vectors that take as long as the sum over a vector's lanes
+
+
+def _rows(count: int, layout: VectorLayout) -> int:
+    """Vectors for so many channels: in the lanes, or one after the other."""
+    return ceil(count / layout.lanes) if layout.channels else count
+
+
+def _waits(width: int, layout: VectorLayout) -> float:
+    """How much longer a product takes where a tile is narrow and its additions wait for one another."""
+    return 1.0 if layout.channels else 1 + _NARROW * (1 / min(4, width * layout.vectors) - 1 / 4)
+
+
+def beside(positions: np.ndarray) -> bool:
+    """Whether positions follow one another."""
+    return bool((np.diff(positions) == 1).all())
+
+
+@dataclass(kw_only=True)
+class Gemm(Instruction):
+    """writes[0][i, j] = bias[i] + sum over k of weights[i, k] * x[j, k]; negative results stored as 0 if ``relu``.
+
+    Weight [i, k] is number ``weight_base[i] + weight_step[k]`` of input array ``array``, x [j, k] register
+    ``x_base[j] + x_step[k]``; ``bias``: the number of an input array, and where in it each row's number stands.
+    """
+
+    weight_base: np.ndarray
+    weight_step: np.ndarray
+    x_base: Registers
+    x_step: np.ndarray
+    bias: tuple[int, np.ndarray] | None = None
+    relu: bool = False
+
+    words: ClassVar[str] = "contract"
+
+    def products(self) -> int:
+        return self.writes[0].size * len(self.weight_step)
+
+    def vectors(self, layout: VectorLayout) -> float:
+        height, width = self.writes[0].shape
+        return _rows(height, layout) * width * len(self.weight_step) * _waits(width, layout)
+
+    def described(self, alike: Sequence[Instruction]) -> str:
+        cells = sum(x.writes[0].size for x in alike)
+        classes = f" in {len(alike)} classes or groups" if len(alike) > 1 else ""
+        bias = ", starting from the bias" if self.bias is not None else ""
+        relu = ", negative sums stored as 0" if self.relu else ""
+        return f"contract: {cells:,} cells of {len(self.weight_step):,} products{classes}{bias}{relu}"
+
+    def by_examples(self, at: ByExamples, number: int) -> Rows:
+        out = at.where[self.writes[0]]
+        x_base = at.vectors(at.where[self.x_base])
+        row = at.contraction(
+            isa.GEMM,
+            terms=len(self.weight_step),
+            places=(self.array, isa.IN_MEMORY, isa.IN_MEMORY),
+            left=(self.weight_base, self.weight_step),
+            right=(x_base, self.x_step * at.cell),
+            out=(out[:, 0], at.vectors(out[0] - out[0, 0])),
+            bias=(isa.NOWHERE, [0]) if self.bias is None else self.bias,
+            flags=isa.POSITIVE_PART if self.relu else 0,
+        )
+        return [at.tiled(row, len(out), len(x_base))]
+
+    # ---- with channels in the lanes: numbers of x times vectors of weights, or dot products over a vector's lanes
+
+    def by_channels(self, at: ByChannels, number: int) -> Rows:
+        return self._dots(at, number) if self.as_dots(at.lanes) else [self._gemm(at)]
+
+    def packable(self) -> list[tuple[int, np.ndarray, np.ndarray]]:
+        """What is read in vectors with channels in the lanes, and has to be packed unless it stands so: (array, base,
+        steps)."""
+        weights = (self.array, self.weight_base, self.weight_step)
+        return [weights] if self.bias is None else [weights, (*self.bias, np.zeros(1, int))]
+
+    def as_dots(self, lanes: int) -> bool:
+        """Whether it becomes dot products over the lanes: these are fewer, or nothing has to be packed for them."""
+        weight_base, weight_step, x_step = self.weight_base, self.weight_step, self.x_step
+        count = len(x_step)
+        if count < lanes or self.bias is not None or self.relu:
+            return False
+        steps = (weight_step, x_step)
+        if not all(map(beside, steps)) and (count % lanes or not all(beside(x.reshape(-1, lanes)) for x in steps)):
+            return False
+        packed = 0 if self._in_rows(lanes) else len(weight_base) * count / (_PACKING * len(self.x_base))
+        return len(weight_base) * (-(-count // lanes) + _SUM) < -(-len(weight_base) // lanes) * count + packed
+
+    def _in_rows(self, lanes: int) -> bool:
+        return len(self.weight_base) >= lanes and beside(self.weight_base)
+
+    def written_by_channels(self, at: ByChannels) -> np.ndarray:
+        """Whole vectors: the cells of the channels that follow get their numbers afterwards."""
+        if self.as_dots(at.lanes):
+            return super().written_by_channels(at)
+        first = at.where[self.writes[0]][0]
+        return (first[:, None] + at.vector_starts(len(self.writes[0])))[..., None] + np.arange(at.lanes)
+
+    def scratch_by_channels(self, at: ByChannels) -> int:
+        """Of dot products: their last vectors, of which the first lanes are zero."""
+        if not self.as_dots(at.lanes) or not len(self.x_step) % at.lanes:
+            return 0
+        return len(self.x_base) * at.lanes
+
+    def _gemm(self, at: ByChannels) -> list[int]:
+        registers = self.writes[0]
+        out, x_base, starts = at.where[registers].T, at.where[self.x_base], at.vector_starts(len(registers))
+        place, base, step = at.weights_in_rows(self.array, self.weight_base, self.weight_step)
+        bias, flags = (isa.NOWHERE, starts), isa.ROWS_OUTSIDE
+        if self.bias is not None:
+            bias_place, bias_base, zero = at.weights_in_rows(*self.bias, np.zeros(1, int))
+            bias, flags = (bias_place, bias_base + int(zero[0]) + starts), flags | isa.BIAS_OF_VECTORS
+        row = at.contraction(
+            isa.GEMM,
+            terms=len(self.weight_step),
+            places=(isa.IN_MEMORY, place, isa.IN_MEMORY),
+            left=(x_base, self.x_step),
+            right=(base + starts, step),
+            out=(out[:, 0], starts),
+            bias=bias,
+            flags=flags | (isa.POSITIVE_PART if self.relu else 0),
+        )
+        return at.tiled(row, len(x_base), len(starts))
+
+    def _dots(self, at: ByChannels, number: int) -> Rows:
+        lanes, out, x_base = at.lanes, at.where[self.writes[0]], at.where[self.x_base]
+        weight_step, x_step, count = self.weight_step, self.x_step, len(self.x_step)
+        rows: Rows = []
+        starts, whole = at.vector_starts(count), count // lanes
+        parts = [(x_base, weight_step[starts[:whole]] - weight_step[0], x_step[starts[:whole]], 0)]
+        if left := count % lanes:  # the last vectors are copied, with zeros in the lanes that were counted before
+            scratch = at.scratch(number) + np.arange(len(x_base))[:, None] * lanes + np.arange(lanes)
+            copied = x_base[:, None] + count - lanes + np.arange(lanes)
+            rows.append(at.copy(scratch, np.where(np.arange(lanes) < lanes - left, 0, copied)))
+            parts.append((scratch[:, 0], starts[-1:], np.zeros(1, int), isa.ADDS))
+        for columns, of_weights, of_cells, flags in parts:
+            row = at.contraction(
+                isa.DOT,
+                terms=len(of_cells),
+                places=(self.array, isa.IN_MEMORY, isa.IN_MEMORY),
+                left=(self.weight_base + int(weight_step[0]), of_weights),
+                right=(columns, of_cells),
+                out=(out[:, 0], out[0] - out[0, 0]),
+                flags=flags,
+            )
+            rows.append(at.tiled(row, len(out), out.shape[1]))
+        return rows
+
+
+@dataclass(kw_only=True)
+class Dot(Instruction):
+    """result[i, j] = sum over examples and k of a[i, k] * b[j, k], added to result ``array``.
+
+    ``places``: where in the result each [i, j] stands; with channels in the lanes they are rows from ``row`` on.
+    """
+
+    a: Registers
+    b: Registers
+    places: np.ndarray | None = None
+    row: int = 0
+
+    words: ClassVar[str] = "contract over examples"
+    over_examples: ClassVar[bool] = True
+
+    def products(self) -> int:
+        return self.a.size * len(self.b)
+
+    def vectors(self, layout: VectorLayout) -> float:
+        return len(self.a) * _rows(len(self.b), layout) * self.a.shape[1] * 1.0
+
+    def described(self, alike: Sequence[Instruction]) -> str:
+        numbers = sum(len(x.a) * len(x.b) for x in alike if isinstance(x, Dot))
+        return f"contract and sum over examples: {numbers:,} numbers of {self.a.shape[1]:,} products of cells"
+
+    def by_examples(self, at: ByExamples, number: int) -> Rows:
+        a, b = at.where[self.a[:, 0]], at.where[self.b[:, 0]]
+        a_step, b_step = (at.vectors((x[0] - x[0, 0]) * at.cell) for x in (self.a, self.b))
+        assert self.places is not None
+        out = at.sums[self.array] + self.places
+        row = at.contraction(
+            isa.DOT,
+            terms=len(a_step),
+            places=(isa.IN_MEMORY, isa.IN_MEMORY, isa.IN_SUMS),
+            left=(a, a_step),
+            right=(b, b_step),
+            out=(out[:, 0], out[0] - out[0, 0]),
+            flags=isa.GROWS,
+        )
+        return [at.tiled(row, len(a), len(b))]
+
+    def by_channels(self, at: ByChannels, number: int) -> Rows:
+        """Numbers of a times vectors of b, whose cells stand side by side."""
+        where, a, b = at.where, self.a, self.b
+        pitch = at.pitch(at.kernel.results[self.array].columns)
+        vectors = np.arange(0, len(b), at.lanes)
+        rows = at.sums[self.array] + (self.row + np.arange(len(a))) * pitch
+        row = at.contraction(
+            isa.GEMM,
+            terms=a.shape[1],
+            places=(isa.IN_MEMORY, isa.IN_MEMORY, isa.IN_SUMS),
+            left=(where[a[:, 0]], where[a[0]] - where[a[0, 0]]),
+            right=(where[b[0, 0]] + vectors, where[b[0]] - where[b[0, 0]]),
+            out=(rows, vectors),
+            flags=isa.GROWS,
+        )
+        return [at.tiled(row, len(a), len(vectors))]
+
+
+@dataclass(kw_only=True)
+class Outer(Instruction):
+    """result[i, j] = sum over examples and k of a[i, k] * b[k, j]: with few terms k, but as many as there are examples
+    in all.
+
+    The lanes of b become rows of numbers side by side; then numbers of a meet vectors of these.
+    """
+
+    a: Registers
+    b: Registers
+
+    words: ClassVar[str] = "contract over examples, transposed"
+    over_examples: ClassVar[bool] = True
+
+    def products(self) -> int:
+        return self.a.size * self.b.shape[1]
+
+    def vectors(self, layout: VectorLayout) -> float:
+        return len(self.a) * _rows(self.b.shape[1], layout) * self.a.shape[1] * _waits(1, layout)
+
+    def described(self, alike: Sequence[Instruction]) -> str:
+        return f"contract and sum over examples: {len(self.a)} x {self.b.shape[1]} numbers, lanes transposed first"
+
+    def scratch_by_examples(self, at: ByExamples) -> int:
+        terms, columns = self.b.shape
+        return terms * at.cell * at.pitch(columns)
+
+    def by_examples(self, at: ByExamples, number: int) -> Rows:
+        a, b, cell = self.a, self.b, at.cell
+        columns, scratch, sums = b.shape[1], at.scratch(number), at.sums[self.array]
+        pitch = at.pitch(columns)
+        vectors_of_b = at.where[b][:, None, :] + at.beside[:, None]  # (terms, vectors of a cell, columns)
+        transpose = isa.TRANSPOSE.row(
+            count=vectors_of_b.size // columns, columns=columns, x=at.table(vectors_of_b), pitch=pitch, out=scratch
+        )
+        terms, vectors = a.shape[1] * cell, np.arange(pitch // at.lanes) * at.lanes
+        row = at.contraction(
+            isa.GEMM,
+            terms=terms,
+            places=(isa.IN_MEMORY, isa.IN_MEMORY, isa.IN_SUMS),
+            left=(at.where[a[:, 0]], ((a[0] - a[0, 0]) * cell)[:, None] + np.arange(cell)),
+            right=(scratch + vectors, np.arange(terms) * pitch),
+            out=(sums + np.arange(len(a)) * pitch, vectors),
+            bias=(isa.NOWHERE, [0]),
+            flags=isa.GROWS,
+        )
+        return [transpose, at.tiled(row, len(a), len(vectors))]
+
+    def by_channels(self, at: ByChannels, number: int) -> Rows:
+        raise NotImplementedError("with channels in the lanes a contraction over examples is lowered to Dot")

@@ -1,0 +1,257 @@
+"""The planner's instructions: virtual registers by number, arrays by number; addresses come later.
+
+A *virtual register* stands for one number of each example.  Lowering names as many as it likes; assembling gives each a
+cell of memory.  Everything that the planner knows about a kind of instruction stands in its class: how much work it is,
+how it is written in the machine's words (where the lanes of a vector are examples, and where they are channels), and
+how a reader is told of it.  So a new instruction is a class here (contractions.py for products), its words in
+native/instruction_set.py, its loop in native/block.h, and whatever in ``lower`` emits it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from .native import instruction_set as isa
+
+if TYPE_CHECKING:
+    from .assemble.by_channels import ByChannels
+    from .assemble.by_examples import ByExamples
+    from .assemble.vector_layout import VectorLayout
+
+Registers = np.ndarray
+"""Virtual registers by number, int32, in any shape.  Register 0 always holds zero."""
+Rows = list[list[int]]
+"""Instructions in the machine's words: one row of words each."""
+
+
+@dataclass
+class Instruction:
+    """One instruction of line ``line``: the registers it ``writes`` and ``reads``, a list of arrays each."""
+
+    line: int
+    writes: list[Registers] = field(default_factory=list)
+    reads: list[Registers] = field(default_factory=list)
+    array: int = 0  # the number of an array of the kernel, among its inputs, its outputs, or its results
+
+    words: ClassVar[str] = ""  # for a reader
+    over_examples: ClassVar[bool] = False  # it adds to a result over all examples, number ``array``
+
+    def products(self) -> int:
+        """How many products (or elements) it makes for each example."""
+        return self.writes[0].size if self.writes else 0
+
+    def vectors(self, layout: VectorLayout) -> float:
+        """How many products of vectors take as long, for a block of examples if a cell were one vector, or for one
+        example."""
+        if not self.writes:
+            return 0
+        return 1 + self.writes[0].size // 4 if layout.channels else self.writes[0].size
+
+    def by_examples(self, at: ByExamples, number: int) -> Rows:
+        """The machine's rows of words, with examples in the lanes; ``number``: its place in the kernel."""
+        raise NotImplementedError
+
+    def by_channels(self, at: ByChannels, number: int) -> Rows:
+        """The same with channels in the lanes: most instructions that move numbers are the same."""
+        return self.by_examples(at, number)  # type: ignore[arg-type]
+
+    def scratch_by_examples(self, at: ByExamples) -> int:
+        """How many numbers of memory it needs for itself, with examples in the lanes."""
+        return 0
+
+    def scratch_by_channels(self, at: ByChannels) -> int:
+        """The same with channels in the lanes."""
+        return 0
+
+    def written_by_channels(self, at: ByChannels) -> np.ndarray:
+        """The addresses that it writes to, those that it only passes over among them."""
+        return at.addresses(self.writes)
+
+    def described(self, alike: Sequence[Instruction]) -> str:
+        """The plan in words, of all the instructions ``alike`` (of this kind) that a line became in a kernel."""
+        return self.words
+
+
+def doubles(numbers: Sequence[float]) -> dict[str, int]:
+    """Three doubles as words of MAP."""
+    words = struct.unpack("3q", struct.pack("3d", *numbers)) if numbers else (0, 0, 0)
+    return {f"number{k}": word for k, word in enumerate(words)}
+
+
+@dataclass
+class Map(Instruction):
+    """out = operation(x, y, z) for each element; ``numbers``: what the operation needs besides (for ``slope`` three
+    factors)."""
+
+    operation: int = 0
+    numbers: tuple[float, ...] = ()
+
+    words: ClassVar[str] = "elementwise"
+
+    def by_examples(self, at: ByExamples, number: int) -> Rows:
+        out, *operands = (at.vectors(at.where[each]) for each in self._operands())
+        tables = {word: at.table(each) for word, each in zip("xyz", operands, strict=True)}
+        tables["out"] = at.table(out)
+        return [isa.MAP.row(operation=self.operation, count=out.size, **tables, **doubles(self.numbers))]
+
+    def by_channels(self, at: ByChannels, number: int) -> Rows:
+        vectors, singles = at.rows_of_cells(self.writes[0], self.reads, grows=False)
+        tables = {}
+        for prefix, chosen in (("", vectors), ("single_", singles)):
+            for word, each in zip(("out", "x", "y", "z"), self._operands(), strict=True):
+                tables[prefix + word] = at.table(at.where[each[chosen]])
+        counts = {"count": len(vectors), "singles": len(singles)}
+        return [isa.MAP.row(operation=self.operation, **counts, **tables, **doubles(self.numbers))]
+
+    def _operands(self) -> list[Registers]:
+        """The result and three operands; the first one again where there are fewer."""
+        return [self.writes[0], *self.reads, *self.reads[:1] * (3 - len(self.reads))]
+
+    def described(self, alike: Sequence[Instruction]) -> str:
+        return f"elementwise on {self.writes[0].size:,} cells"
+
+
+@dataclass
+class Gather(Instruction):
+    """out[c] = sum over k of reads[0][c, k]."""
+
+    words: ClassVar[str] = "add up cells"
+
+    def by_examples(self, at: ByExamples, number: int) -> Rows:
+        out = at.vectors(at.where[self.writes[0]])
+        tables = {"out": at.table(out), "x": at.table(at.terms(self.reads[0]))}
+        terms = self.reads[0].shape[1]
+        return [isa.GATHER.row(count=out.size, **tables, terms=terms, place=isa.IN_MEMORY)]
+
+    def by_channels(self, at: ByChannels, number: int) -> Rows:
+        out = self.writes[0].ravel()
+        return [gather_by_channels(at, out, at.where[np.sort(out)], self.reads[0], isa.IN_MEMORY)]
+
+    def described(self, alike: Sequence[Instruction]) -> str:
+        rows, terms = self.reads[0].shape
+        return f"{self.words}: {rows:,} results of {terms:,} cells"
+
+
+@dataclass
+class Total(Gather):
+    """result[c] = sum over examples and k of reads[0][c, k], added to result ``array``."""
+
+    words: ClassVar[str] = "sum over examples"
+    over_examples: ClassVar[bool] = True
+
+    def by_examples(self, at: ByExamples, number: int) -> Rows:
+        x = at.vectors(at.where[self.reads[0]])
+        return [isa.TOTAL.row(count=len(x), out=at.sums[self.array], x=at.table(x), terms=x.shape[1])]
+
+    def by_channels(self, at: ByChannels, number: int) -> Rows:
+        out = np.arange(len(self.reads[0]))
+        return [gather_by_channels(at, out, at.sums[self.array] + out, self.reads[0], isa.IN_SUMS)]
+
+
+def gather_by_channels(at: ByChannels, out: np.ndarray, to: np.ndarray, reads: Registers, place: int) -> list[int]:
+    """GATHER of rows of cells; ``to``: the addresses of the results, in the order of the sorted ``out``."""
+    order = np.argsort(out)
+    out, reads = out[order], reads[order]
+    vectors, singles = at.rows_of_cells(out, list(reads.T), grows=place == isa.IN_SUMS)
+    return isa.GATHER.row(
+        count=len(vectors),
+        out=at.table(to[vectors]),
+        x=at.table(at.where[reads[vectors]]),
+        terms=reads.shape[1],
+        place=place,
+        singles=len(singles),
+        single_out=at.table(to[singles]),
+        single_x=at.table(at.where[reads[singles]]),
+    )
+
+
+@dataclass
+class Load(Instruction):
+    """Numbers of each example from input array ``array``."""
+
+    words: ClassVar[str] = "load examples"
+
+    def by_examples(self, at: ByExamples, number: int) -> Rows:
+        out, whole = at.where[self.writes[0]], int(at.kernel.inputs[self.array].persistent)
+        return [isa.LOAD.row(count=out.size, out=at.table(out), array=self.array, whole=whole)]
+
+    def by_channels(self, at: ByChannels, number: int) -> Rows:
+        out = at.where[self.writes[0]]  # a cell is one number, which is the same whole or not
+        return [isa.LOAD.row(count=out.size, out=at.table(out), array=self.array)]
+
+
+@dataclass
+class Store(Instruction):
+    """Numbers of each example to output array ``array``."""
+
+    words: ClassVar[str] = "store examples"
+
+    def by_examples(self, at: ByExamples, number: int) -> Rows:
+        return [self._row(at, int(at.kernel.outputs[self.array].persistent))]
+
+    def by_channels(self, at: ByChannels, number: int) -> Rows:
+        return [self._row(at, 0)]
+
+    def _row(self, at: Any, whole: int) -> list[int]:
+        x, array = at.where[self.reads[0]], len(at.kernel.inputs) + self.array
+        return isa.STORE.row(count=x.size, x=at.table(x), array=array, whole=whole)
+
+
+@dataclass
+class Splat(Instruction):
+    """Numbers of input array ``array``, the same for all examples, each in all lanes."""
+
+    words: ClassVar[str] = "spread numbers"
+
+    def by_examples(self, at: ByExamples, number: int) -> Rows:
+        return [self._row(at, at.cell)]
+
+    def by_channels(self, at: ByChannels, number: int) -> Rows:
+        repeated = int(self.writes[0].flat[0]) in at.kernel.repeated
+        return [self._row(at, at.lanes if repeated else 1)]
+
+    def _row(self, at: Any, width: int) -> list[int]:
+        out = at.where[self.writes[0]]
+        return isa.SPLAT.row(count=out.size, out=at.table(out), array=self.array, width=width)
+
+
+@dataclass
+class Choose(Instruction):
+    """out = reads[0][label], the label of each example from input array ``array``."""
+
+    words: ClassVar[str] = "choose by label"
+
+    def by_examples(self, at: ByExamples, number: int) -> Rows:
+        x, out = at.where[self.reads[0]], at.where[self.writes[0]]
+        return [isa.CHOOSE.row(count=x.size, x=at.table(x), array=self.array, out=at.table(out))]
+
+
+@dataclass
+class Place(Instruction):
+    """writes[0] = 0, but the register at the example's label = x; the label from input array ``array``: the adjoint of
+    Choose."""
+
+    words: ClassVar[str] = "place by label"
+
+    def by_examples(self, at: ByExamples, number: int) -> Rows:
+        x, out = at.where[self.reads[0]], at.where[self.writes[0]]
+        return [isa.PLACE.row(count=out.size, out=at.table(out), array=self.array, x=at.table(x))]
+
+
+@dataclass
+class Clear(Instruction):
+    """Zeros in the lanes that have no example, which must not count where lanes are added up."""
+
+    words: ClassVar[str] = "clear unused lanes"
+
+    def by_examples(self, at: ByExamples, number: int) -> Rows:
+        cells = at.where[self.writes[0]]
+        return [isa.CLEAR.row(count=cells.size, out=at.table(cells))]
+
+    def by_channels(self, at: ByChannels, number: int) -> Rows:
+        return [isa.CLEAR.row()]  # one example at a time: no lane is without one

@@ -1,0 +1,109 @@
+"""A fused kernel: instructions that run as one pass over the batch, block of examples by block of examples.
+
+A program is cut into kernels by its sums over all examples: what reads such a sum has to wait until every block has
+added its part.  Within a kernel nothing goes through arrays; from kernel to kernel go its outputs (a value for each
+example) and its results (sums over all examples).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .instructions import Instruction, Registers
+
+
+@dataclass
+class Result:
+    """A sum over all examples: ``rows`` x ``columns`` numbers, each row padded to whole vectors or not.
+
+    ``places``: where in the line each of them stands; None if they stand there in this order.
+    """
+
+    line: int
+    rows: int
+    columns: int
+    padded: bool
+    shape: tuple[int, ...]
+    places: np.ndarray | None = None
+
+
+@dataclass
+class Input:
+    """An array that a kernel reads: its line, and which axis counts examples (None: it is the same for all of them).
+
+    ``places``: it holds places (int64), not numbers.  ``part``: what of it is read; None: all, "first": its first
+    number, ("at", axis): what stands at 0 along an axis.  ``persistent``: as the kernel that made it left it (see
+    ``Output``).
+    """
+
+    line: int
+    axis: int | None
+    places: bool = False
+    part: Any = None
+    persistent: bool = False
+
+
+@dataclass
+class Output:
+    """A line of which a kernel writes one value for each example, and which axis counts examples.
+
+    ``persistent``: only later kernels read it, so whole cells are written, block by block, and read in the same order
+    (run/persistent.py).
+    """
+
+    line: int
+    axis: int
+    persistent: bool = False
+
+
+@dataclass
+class Kernel:
+    """Instructions over virtual registers, the arrays that they read and write, and the sums over examples that they
+    make.
+
+    Array numbers count inputs, then outputs, then results.  A *value* is a stretch of registers that were named
+    together, from one of ``starts`` to the next; values are what gets memory.  ``cleared``: values whose lanes without
+    an example are zero.  With channels in the lanes, ``gaps`` are registers that only fill a row up to a whole vector
+    (anything may be written there), and ``repeated`` the first of a whole vector of registers that all hold one number.
+    """
+
+    number: int
+    instructions: list[Instruction] = field(default_factory=list)
+    inputs: list[Input] = field(default_factory=list)
+    outputs: list[Output] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
+    starts: list[int] = field(default_factory=lambda: [0])
+    end: int = 1
+    cleared: set[int] = field(default_factory=set)
+    gaps: list[np.ndarray] = field(default_factory=list)
+    repeated: set[int] = field(default_factory=set)
+
+    def new_value(self, count: int) -> int:
+        """The first of ``count`` new registers, a value of their own."""
+        first, self.end = self.end, self.end + count
+        self.starts.append(first)
+        return first
+
+    def values(self, registers: Registers) -> Iterator[int]:
+        """The numbers of the values that these registers belong to (0: the zero register alone)."""
+        if registers.size and (one := self._value(registers.min())) == self._value(registers.max()):
+            return iter([one])
+        found = np.searchsorted(self.starts, np.unique(registers), side="right") - 1
+        return iter(np.unique(found).tolist())
+
+    def _value(self, register: int) -> int:
+        return bisect(self.starts, register) - 1
+
+    def input(self, wanted: Input) -> int:
+        """The number of an input array."""
+        key = (wanted.line, wanted.axis, wanted.places, wanted.part)
+        for i, known in enumerate(self.inputs):
+            if (known.line, known.axis, known.places, known.part) == key:
+                return i
+        self.inputs.append(wanted)
+        return len(self.inputs) - 1

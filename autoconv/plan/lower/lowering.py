@@ -1,0 +1,343 @@
+"""The state of a lowering: where each line is, in registers of a kernel or as a whole array.
+
+A line is either *laned* (virtual registers of a kernel hold it, one example in each lane) or an *array* (a source, or
+computed by NumPy).  Kernels have odd numbers and NumPy's turns even ones, in the order in which they run.
+
+``lower`` goes through the lines; contraction.py, overlap.py and labels.py each lower some rows, and ``share`` and
+``rematerialise`` (batch_invariant.py, rematerialise.py) say how a line comes into another kernel than its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ...program.program import Line, Program
+from ...shapes import Shape
+from ..instructions import Clear, Gather, Instruction, Load, Map, Registers, Store
+from ..kernel import Input, Kernel, Output
+from ..native.instruction_set import OPERATIONS
+from .movement import for_one_example, in_memory, steps
+
+# Line i in a kernel, with the examples along an axis: (lowering, i, axis, kernel) -> its registers, None if it cannot
+# be had so.
+Way = Callable[["Lowering", int, int, int], Registers | None]
+
+
+@dataclass
+class Laned:
+    """A line in a kernel: its registers (of the line's shape, size 1 along ``axis``, which counts examples)."""
+
+    registers: Registers
+    axis: int
+    kernel: int
+
+
+class Lowering:
+    """The kernels of a program for batches of ``examples``, numbers of one ``dtype``.
+
+    ``channel_lanes``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill.  ``wanted``: (line,
+    kernel) of what kernels load, and ``work``: the products that one makes for each example on average, both of an
+    earlier lowering of the same program.  ``ways``: how a line comes into another kernel, other than by being loaded;
+    the first that can is taken.
+
+    ``lanes``: laned lines.  ``pending``: contractions that wait for their reader, of which they may become a part
+    (``Pending``, contraction.py).  ``merged``: reshapes that merge the examples with another axis, and what they
+    reshape.  ``ready``: of each array the turn from which on it is there, ``axis`` which of its axes counts examples.
+    ``whole``, ``parts``: registers of arrays in a kernel, and ``derived`` the vectors that a kernel computes to have
+    them (batch_invariant.py).
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        examples: int,
+        dtype: np.dtype,
+        channel_lanes: int = 0,
+        wanted: Set[tuple[int, int]] = frozenset(),
+        work: int = 0,
+        ways: tuple[Way, ...] = (),
+    ) -> None:
+        self.program, self.examples, self.dtype, self.channel_lanes = program, examples, dtype, channel_lanes
+        self.wanted, self.work, self._ways = wanted, work, ways
+        self.lanes: dict[int, Laned] = {}
+        self.pending: dict[int, Any] = {}
+        self.merged: dict[int, int] = {}
+        self.ready: dict[int, int] = {}
+        self.axis: dict[int, int | None] = {}
+        self.numpy: set[int] = set()
+        self.kernels: dict[int, Kernel] = {}
+        self.whole: dict[tuple[int, int], Registers] = {}
+        self.parts: dict[tuple[int, Any, int], Registers] = {}
+        self.derived: dict[int, int] = {}
+        self._loaded: dict[tuple[int, int, int], Registers] = {}
+        self._stored: set[int] = set()
+        self.readers: list[list[int]] = [[] for _ in program.lines]
+        for i, line in enumerate(program.lines):
+            for x in line.operands:
+                self.readers[x].append(i)
+
+    def array(self, i: int) -> int:
+        """Have line i as a whole array; from which turn on it is there."""
+        if i in self.merged:
+            return self._merge(i)
+        self.settle(i)
+        if i in self.lanes and i not in self._stored:
+            lane = self.lanes[i]
+            kernel = self.kernels[lane.kernel]
+            self._stored.add(i)
+            kernel.outputs.append(Output(i, lane.axis))
+            order = np.moveaxis(lane.registers, lane.axis, 0).ravel()
+            kernel.instructions.append(Store(i, [], [order], len(kernel.outputs) - 1))
+            self.ready[i] = lane.kernel + 1
+            self.axis[i] = lane.axis
+        return self.ready[i]
+
+    def _merge(self, i: int) -> int:
+        """A reshape that merged the examples with another axis is wanted as an array after all: NumPy makes it."""
+        del self.merged[i]
+        self.by_numpy(i, self.program.lines[i])
+        return self.ready[i]
+
+    def settle(self, i: int) -> None:
+        """Have line i written down, if it waits for its reader."""
+        if i in self.pending:
+            self.pending.pop(i).emit(self)
+
+    def by_numpy(self, i: int, line: Line) -> None:
+        ready = max((self.array(x) for x in line.operands), default=0)
+        self.ready[i] = ready + ready % 2
+        self.numpy.add(i)
+        self.axis[i] = self._numpy_axis(i, line)
+
+    def _numpy_axis(self, i: int, line: Line) -> int | None:
+        known = [(x, a) for x in line.operands if (a := self.axis.get(x)) is not None]
+        if not known or line.primitive is None:
+            return None
+        x, axis = known[0]
+        shape = self.program.lines[x].shape
+        if (line.shape == shape and line.primitive.group == "arithmetic") or line.primitive.name == "cast":
+            return axis
+        found = for_one_example(line, shape, axis, self.examples) if line.primitive.group == "wiring" else None
+        return found[1] if found else None
+
+    def kernel_for(self, *operands: int) -> int:
+        """The first kernel in which these lines can be had."""
+        least = 1
+        for x in operands:
+            if x in self.lanes:
+                first = self.lanes[x].kernel
+            elif x in self.pending:
+                first = self.pending[x].kernel
+            else:
+                first = self.array(x) + 1
+            least = max(least, first)
+        return self.open(least)
+
+    def open(self, number: int) -> int:
+        """Have a kernel of this number."""
+        self.kernels.setdefault(number, Kernel(number))
+        return number
+
+    def example_axis(self, *operands: int) -> int | None:
+        """The axis that counts examples in the first operand for which that is known."""
+        for x in operands:
+            if x in self.pending:
+                return self.pending[x].axis
+            if x in self.lanes:
+                return self.lanes[x].axis
+        return next((a for x in operands if (a := self.axis.get(x)) is not None), None)
+
+    def registers(self, i: int, axis: int, kernel: int) -> Registers | None:
+        """The registers of line i in a kernel, with the examples along ``axis``; None if they cannot be had."""
+        self.settle(i)
+        if i in self.merged:
+            return None
+        if i in self.lanes and self.lanes[i].kernel == kernel:
+            return self.lanes[i].registers if self.lanes[i].axis == axis else None
+        if (i, axis, kernel) not in self._loaded:
+            line = self.program.lines[i]
+            if line.dtype not in (self.dtype, np.dtype(bool)):
+                return None
+            found = next((x for way in self._ways if (x := way(self, i, axis, kernel)) is not None), None)
+            if found is None:
+                if not line.shape or line.shape[axis] != self.examples:
+                    return None
+                self.array(i)
+                found = self._load(i, axis, kernel)
+            self._loaded[i, axis, kernel] = found
+        return self._loaded[i, axis, kernel]
+
+    def has(self, i: int, kernel: int) -> bool:
+        """Whether line i has its registers in a kernel."""
+        lane = self.lanes.get(i)
+        axis = self.example_axis(i)
+        return (lane is not None and lane.kernel == kernel) or (i, axis, kernel) in self._loaded
+
+    def _load(self, i: int, axis: int, kernel: int) -> Registers:
+        line, at = self.program.lines[i], self.kernels[kernel]
+        count = prod(line.shape) // max(1, self.examples)
+        first = at.new_value(count)
+        registers = np.arange(first, first + count, dtype=np.int32)
+        at.instructions.append(Load(i, [registers], [], at.input(Input(i, axis))))
+        rest = tuple(n for d, n in enumerate(line.shape) if d != axis)
+        return np.expand_dims(registers.reshape(rest), axis)
+
+    # ---- new registers, and what is written there
+
+    def place(self, i: int, registers: Registers, axis: int, kernel: int) -> bool:
+        self.lanes[i] = Laned(registers, axis, kernel)
+        return True
+
+    def fresh(
+        self, shape: Shape, kernel: int, like: Registers | None = None, channels: int = 0, free: int = 0
+    ) -> Registers:
+        """New registers for one example of this shape, numbered along its axes in the order that ``like`` has.
+
+        ``channels``: how many axes at the end are channels, ``free`` of them in one group.  With examples in the lanes
+        channels stand outside and positions inside; from one channel to the next it is an odd number of registers,
+        because a power of two would put every channel in the same cache set.  With channels in the lanes they stand
+        inside, in rows of whole vectors.
+        """
+        axes = list(range(len(shape)))
+        turn = 0 if self.channel_lanes else channels
+        order = in_memory(like) if like is not None else [*axes[len(axes) - turn :], *axes[: len(axes) - turn]]
+        sizes = [shape[d] for d in order]
+        registers = (
+            self._rows(sizes, kernel, like, channels, free) if self.channel_lanes else self._planes(sizes, kernel)
+        )
+        return registers.transpose(np.argsort(order)) if sizes else registers
+
+    def _planes(self, sizes: list[int], kernel: int) -> Registers:
+        outside = next((d for d, n in enumerate(sizes) if n > 1), 0)
+        inside = prod(sizes[outside + 1 :])
+        step = inside | 1 if inside > 1 else 1
+        count = sizes[outside] if sizes else 1
+        first = self.kernels[kernel].new_value(step * count)
+        inner = np.arange(inside, dtype=np.int32)
+        return first + (np.arange(count, dtype=np.int32)[:, None] * step + inner).reshape(sizes)
+
+    def _rows(self, sizes: list[int], kernel: int, like: Registers | None, channels: int, free: int) -> Registers:
+        """Rows of numbers, each with gaps up to a whole vector if it is shorter (or its last group is)."""
+        at = self.kernels[kernel]
+        dense = (
+            like is not None and prod(sizes) >= self.channel_lanes and int(np.ptp(like)) + 1 == like.size and like.all()
+        )
+        inside = channels or next((len(sizes) - d for d in range(len(sizes) - 1, -1, -1) if sizes[d] > 1), 0)
+        length = prod(sizes) if dense else 1 if free and not channels else prod(sizes[len(sizes) - inside :])
+        count = prod(sizes) // length
+        gap = max(0, self.channel_lanes - (free or length))
+        first = at.new_value(count * (length + gap))
+        table = first + np.arange(count * (length + gap), dtype=np.int32).reshape(count, -1)
+        if gap:
+            at.gaps.append(table[:, length:].ravel())
+        return table[:, :length].reshape(sizes)
+
+    def one(self, shape: Shape, axis: int) -> Shape:
+        return (*shape[:axis], 1, *shape[axis + 1 :])
+
+    def copy(self, i: int, registers: Registers, kernel: int, out: Registers | None = None) -> Registers:
+        """The same numbers in registers of their own, in order."""
+        if out is None:
+            out = self.fresh(registers.shape, kernel, like=registers if self.channel_lanes else None)
+        self.kernels[kernel].instructions.append(self.elementwise(i, "copy", out, [registers], {}))
+        return out
+
+    def elementwise(
+        self, i: int, name: str, out: Registers, reads: list[Registers], params: Mapping[str, Any]
+    ) -> Instruction:
+        """One instruction for all registers, in the order in which the results stand in memory."""
+        order = np.argsort(out, axis=None)
+        numbers = (0.0, float(params.get("at_zero", 0)), 0.0)
+        if name == "slope":
+            numbers = (params["less"], params["tie"], params["more"])
+        ordered = [x.ravel()[order] for x in reads]
+        return Map(i, [out.ravel()[order]], ordered, operation=OPERATIONS[name], numbers=numbers)
+
+    def operand(self, i: int, line: Line) -> tuple[Registers, int, int] | None:
+        """The registers of a line's first operand, the axis of its examples, and the kernel."""
+        x = line.operands[0]
+        axis = self.example_axis(x)
+        if axis is None:
+            return None
+        kernel = self.kernel_for(x)
+        registers = self.registers(x, axis, kernel)
+        return None if registers is None else (registers, axis, kernel)
+
+    def clear(self, i: int, registers: Registers, kernel: int) -> None:
+        """Lanes without an example must not count when lanes are added up."""
+        at = self.kernels[kernel]
+        todo = [v for v in at.values(registers) if v and v not in at.cleared]
+        if not todo or self.channel_lanes:
+            return
+        at.cleared.update(todo)
+        ends = [*at.starts[1:], at.end]
+        cleared = np.concatenate([np.arange(at.starts[v], ends[v], dtype=np.int32) for v in todo])
+        at.instructions.append(Clear(i, [cleared], [cleared]))
+
+    def collect(self, i: int, target: Registers, source: Registers, shape: Shape, axis: int, kernel: int) -> bool:
+        """Line i, of which register number ``target[e]`` is the sum of all ``source[e]``; if each has one, it is that
+        register."""
+        order = np.argsort(target, kind="stable")
+        target, source = target[order], source[order]
+        number = np.arange(len(target)) - np.searchsorted(target, target)
+        table = np.zeros((prod(shape), int(number.max(initial=0)) + 1), np.int32)
+        table[target, number] = source
+        if table.shape[1] == 1:
+            return self.place(i, table.reshape(shape), axis, kernel)
+        out = self.fresh(shape, kernel)
+        self.kernels[kernel].instructions.append(Gather(i, [out.ravel()], [table]))
+        return self.place(i, out, axis, kernel)
+
+    # ---- lines that are derived from others, in their own kernel or in a later one
+
+    def arithmetic(self, i: int, line: Line, axis: int, kernel: int) -> Registers | None:
+        """Write an elementwise line down in a kernel; its registers, None if an operand cannot be had there."""
+        assert line.primitive is not None
+        name = line.primitive.name
+        found = [self.registers(x, axis, kernel) for x in line.operands]
+        if any(x is None for x in found):
+            return None
+        reads: list[Registers] = [x for x in found if x is not None]
+        if name == "add":
+            a, b = reads
+            if not ((a != 0) & (b != 0)).any():  # each register of one meets the zero of the other: nothing to add
+                return np.where(a != 0, a, b)
+        out = self.fresh(self.one(line.shape, axis), kernel, like=max(reads, key=lambda x: len(np.unique(x))))
+        self.kernels[kernel].instructions.append(self.elementwise(i, name, out, reads, line.params))
+        return out
+
+    def moved(self, i: int, line: Line, registers: Registers, axis: int, kernel: int) -> Registers | None:
+        """The registers of a line that only moves numbers: those of its operand in another order; None if examples
+        mix."""
+        assert line.primitive is not None
+        found = for_one_example(line, self.program.lines[line.operands[0]].shape, axis, self.examples)
+        if found is None:
+            return None
+        if line.primitive.name == "windows" and steps(registers) is None and self._feeds_contraction(i):
+            registers = self.copy(i, registers, kernel)
+        return np.asarray(line.primitive.forward(registers, **found[0]))
+
+    def _feeds_contraction(self, i: int) -> bool:
+        """Whether a contraction reads line i, perhaps through reshapes."""
+        waiting = list(self.readers[i])
+        while waiting:
+            r = waiting.pop()
+            name = self.program.lines[r].primitive.name  # type: ignore[union-attr]
+            if name == "contract":
+                return True
+            if name in ("reshape", "permute_dims"):
+                waiting.extend(self.readers[r])
+        return False
+
+    def loads(self) -> set[tuple[int, int]]:
+        """(line, kernel) of all lines that a kernel loads."""
+        return {(x.line, n) for n, kernel in self.kernels.items() for x in kernel.inputs if x.axis is not None}
+
+    def in_registers(self) -> set[int]:
+        """The lines that have registers in some kernel."""
+        return {*self.lanes, *[i for i, _ in self.whole], *[i for i, *_ in self._loaded]}
