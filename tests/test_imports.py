@@ -11,7 +11,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "autoconv"
 # from the ground up; a folder is one floor, and has floors of its own where it is listed below
 FLOORS = [
-    "files", "shapes", "arrays", "hooks", "tape", "tree", "primitives", "backward", "transforms", "functional", "gradcheck",
+    "files", "npy", "shapes", "arrays", "hooks", "tape", "tree", "primitives", "backward", "transforms", "functional", "gradcheck",
     "scalar", "render", "views", "tutor", "exercises", "program", "plan", "nn", "optim", "datasets", "models", "data", "checkpoint",
     "train", "demo", "__init__", "cli", "__main__",
 ]  # fmt: skip
