@@ -1,5 +1,6 @@
 """Checkpoints: a resumed run is bit-identical to an uninterrupted one, and a bad file changes nothing."""
 
+import hashlib
 import json
 import os
 import threading
@@ -114,22 +115,34 @@ def good(tmp_path):
     return (tmp_path / "good").read_bytes()
 
 
+def header_of(content):
+    return json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+
+
+def signed(header, data):
+    """A file of this header and data with the right checksum (if its metadata ask for one)."""
+    metadata = header["__metadata__"]
+    if "checksum" in metadata:
+        metadata["checksum"] = "0" * 64
+    pack = lambda: json.dumps(header, separators=(",", ":")).encode()
+    whole = lambda: len(pack()).to_bytes(8, "little") + pack() + data
+    if "checksum" in metadata:
+        metadata["checksum"] = hashlib.sha256(whole()).hexdigest()
+    return whole()
+
+
 def with_metadata(content, **changes):
-    """The same file with other metadata."""
-    size = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + size])
-    header["__metadata__"].update(changes)
-    header["__metadata__"] = {k: v for k, v in header["__metadata__"].items() if v is not None}
-    packed = json.dumps(header).encode()
-    return len(packed).to_bytes(8, "little") + packed + content[8 + size :]
+    """The same file with other metadata (None: without that entry) and the checksum that belongs to them."""
+    header = header_of(content)
+    header["__metadata__"] = {k: v for k, v in (header["__metadata__"] | changes).items() if v is not None}
+    return signed(header, content[8 + int.from_bytes(content[:8], "little") :])
 
 
 def changed(key, **changes):
     """The same file with changes to one JSON entry of its metadata."""
 
     def spoil(content):
-        size = int.from_bytes(content[:8], "little")
-        value = json.loads(json.loads(content[8 : 8 + size])["__metadata__"][key])
+        value = json.loads(header_of(content)["__metadata__"][key])
         return with_metadata(content, **{key: json.dumps(value | changes)})
 
     return spoil
@@ -205,7 +218,7 @@ def test_missing_files_and_folders(tmp_path):
         checkpoint.load(tmp_path / "none", Run().model)
     with pytest.raises(checkpoint.CheckpointError, match="No such file"):
         checkpoint.save(tmp_path / "none" / "c", Run().model)
-    with pytest.raises(checkpoint.CheckpointError, match="directory"):
+    with pytest.raises(checkpoint.CheckpointError, match="is a folder, not a regular file"):
         checkpoint.load(tmp_path, Run().model)
     with pytest.raises(TypeError, match="cannot be stored"):
         checkpoint.save(tmp_path / "c", Run().model, extra={1j})
