@@ -13,10 +13,16 @@ from typing import Any
 from .layers import ranks
 from .layout import ARROW, MARGIN, Box, Layout, Point, Route
 from .node import Edge, Node
+from .program import ProgramError, run
 from .svg import COLOURS
 from .text import clean, short
 
 LONGEST_IN_ALL = 3000  # ranks that all edges together may span
+PATIENCE, PATIENCE_IF_ASKED = (
+    10.0,
+    120.0,
+)  # seconds for positions that we can find ourselves, and for what only dot can do
+MOST_OUTPUT = 2**28  # bytes
 _SHAPE = {
     "input": 'style="rounded,filled"',
     "constant": 'style="dashed,filled"',
@@ -66,21 +72,18 @@ def quoted(lines: Sequence[str]) -> str:
     return '"' + "".join(f"{line}\\l" for line in escaped) + '"'
 
 
-def render(text: str, format: str) -> bytes:
-    """DOT text as an image by the ``dot`` program; RuntimeError if that is missing or fails."""
-    if not available():
+def render(text: str, format: str, seconds: float = PATIENCE_IF_ASKED) -> bytes:
+    """DOT text as an image by the ``dot`` program; RuntimeError if that is missing, fails or takes more than ``seconds``."""
+    program = shutil.which("dot")
+    if program is None:
         raise RuntimeError(
-            f"graph: .{format} needs the dot program of Graphviz, which is not on the PATH; install it (as in apt install graphviz), "
-            "or save as .svg, which needs nothing"
+            f"graph: .{format} needs the dot program of Graphviz, which is not on the PATH; install it (as in "
+            "apt install graphviz), or save as .svg, which needs nothing"
         )
-    import graphviz
-
     try:
-        return graphviz.Source(text).pipe(format=format, quiet=True)
-    except (graphviz.CalledProcessError, graphviz.ExecutableNotFound) as error:
-        raise RuntimeError(
-            f"graph: the dot program could not make .{format}: {error}; .svg does not need it"
-        ) from error
+        return run([program, f"-T{format}"], text.encode(), seconds, MOST_OUTPUT)
+    except ProgramError as error:
+        raise RuntimeError(f"graph: the dot program could not make .{format}: {error}; .svg does not need it") from None
 
 
 def worthwhile(count: int, edges: Sequence[tuple[int, int]]) -> bool:
@@ -89,8 +92,10 @@ def worthwhile(count: int, edges: Sequence[tuple[int, int]]) -> bool:
     return available() and sum(abs(rank[b] - rank[a]) for a, b in edges) <= LONGEST_IN_ALL
 
 
-def place_by_dot(sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int]]) -> Layout | None:
-    """The dot program's layout of boxes of the given sizes, or None if there is no program or it fails."""
+def place_by_dot(
+    sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int]], seconds: float = PATIENCE
+) -> Layout:
+    """The dot program's layout of boxes of the given sizes; RuntimeError if there is no program, it fails or is too slow."""
     boxes = [f"  {v} [width={w / 72:.4f}, height={h / 72:.4f}]" for v, (w, h) in enumerate(sizes)]
     lines = [f'  {a} -> {b} [id="{number}"]' for number, (a, b) in enumerate(edges)]
     head = [
@@ -99,11 +104,11 @@ def place_by_dot(sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int
         '  node [shape=box, fixedsize=true, label=""]',
         f"  edge [arrowsize={ARROW / 10}]",
     ]
+    answer = render("\n".join([*head, *boxes, *lines, "}"]), "json0", seconds)
     try:
-        found = json.loads(render("\n".join([*head, *boxes, *lines, "}"]), "json0"))
-    except (RuntimeError, ValueError):
-        return None
-    return _read(found, sizes, len(edges))
+        return _read(json.loads(answer), sizes, len(edges))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise RuntimeError(f"graph: what the dot program answered cannot be read: {error!r}") from None
 
 
 def _read(found: dict[str, Any], sizes: Sequence[tuple[float, float]], count: int) -> Layout:
