@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__, checkpoint, data, models, optim
+from ..files import check_writable
 from ..plan.run import native_run
 from ..primitives import TABLE
 from ..scalar import floors
@@ -34,6 +35,8 @@ def demo(arguments: argparse.Namespace) -> None:
 
 
 def train(arguments: argparse.Namespace) -> None:
+    if arguments.checkpoint:
+        check_writable(arguments.checkpoint)
     train, test = data.load(arguments.data, "train", arguments.seed), data.load(arguments.data, "test", arguments.seed)
     rng = np.random.default_rng(arguments.seed)
     input_shape, classes = train.x.shape[1:], max(len(train.classes), len(test.classes))

@@ -13,6 +13,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..files import open_regular
 from .slips import SLIPS
 
 FORMAT, VERSION = "autoconv exercise key", 1
@@ -68,7 +69,7 @@ def exercise_key(path: str | os.PathLike[str]) -> Key:
     Raises OSError if it cannot be read, ValueError with the first thing that is wrong if it is no key.
     """
     name = Path(path).name
-    with Path(path).open("rb") as file:
+    with open_regular(path) as file:
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:
         raise ValueError(f"exercise_key: {name} is larger than {LARGEST:,} bytes; that is no key of an exercise")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..files import replace_file
+from ..files import check_writable, replace_file
 from ..render.element import resolve
 from ..scalar import Scalar, expand
 from ..tape import Tape, Tensor, describe
@@ -144,6 +144,8 @@ class Exercise(Key):
             drawing = picture_of(self._blanked)
             files[path] = markdown(self._blanked, self.answers, f"{path.stem}.svg" if drawing else None)
             files |= {path.with_suffix(".svg"): drawing} if drawing else {}
+        for file in files:  # all of them or none
+            check_writable(file)
         for file, text in files.items():
             replace_file(file, text.encode())
         return path
