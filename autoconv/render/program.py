@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import subprocess
 import tempfile
@@ -36,23 +37,24 @@ def run(command: Sequence[str], text: bytes, seconds: float, most: int) -> bytes
         except OSError as error:
             raise ProgramError(f"{command[0]} cannot be started: {error.strerror or error}") from None
     assert process.stdout is not None and process.stderr is not None
-    output, errors = _Reader(process.stdout, most), _Reader(process.stderr, MOST_ERRORS)
-    end = time.monotonic() + seconds
+    done: queue.SimpleQueue[_Reader] = queue.SimpleQueue()
+    output, errors = _Reader(process.stdout, most, done), _Reader(process.stderr, MOST_ERRORS, done)
+    end, late, full = time.monotonic() + seconds, False, False
     try:
-        for reader in (output, errors):
-            reader.join(max(0.0, end - time.monotonic()))
-        late = output.is_alive() or errors.is_alive()
-        if not late and not output.full and not errors.full:
-            try:
-                process.wait(max(0.0, end - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                late = True
+        for _ in (output, errors):
+            full = done.get(timeout=max(0.0, end - time.monotonic())).full
+            if full:  # it waits for us to read on
+                break
+        else:
+            process.wait(max(0.0, end - time.monotonic()))
+    except (queue.Empty, subprocess.TimeoutExpired):
+        late = True
     finally:  # also when Ctrl-C ends the wait
         _end(process)
     said = bytes(errors.content).decode("utf-8", "replace").strip()
     if late:
         raise ProgramError(f"{command[0]} did not finish within {seconds:g} seconds")
-    if output.full or errors.full:
+    if full:
         raise ProgramError(f"{command[0]} wrote more than {(most if output.full else MOST_ERRORS):,} bytes")
     if process.returncode:
         raise ProgramError(f"{command[0]} failed with exit status {process.returncode}: {said or 'it says nothing'}")
@@ -60,11 +62,11 @@ def run(command: Sequence[str], text: bytes, seconds: float, most: int) -> bytes
 
 
 class _Reader(threading.Thread):
-    """Reads a pipe to its end, or until there is too much."""
+    """Reads a pipe to its end, or until there is too much, and then stands in ``done``."""
 
-    def __init__(self, pipe: IO[bytes], most: int) -> None:
+    def __init__(self, pipe: IO[bytes], most: int, done: queue.SimpleQueue[_Reader]) -> None:
         super().__init__(daemon=True)
-        self.pipe, self.most, self.content, self.full = pipe, most, bytearray(), False
+        self.pipe, self.most, self.content, self.full, self.done = pipe, most, bytearray(), False, done
         self.start()
 
     def run(self) -> None:
@@ -72,6 +74,7 @@ class _Reader(threading.Thread):
             while not self.full and (chunk := os.read(self.pipe.fileno(), CHUNK)):
                 self.content += chunk
                 self.full = len(self.content) > self.most
+        self.done.put(self)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
