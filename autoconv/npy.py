@@ -82,7 +82,7 @@ def read_npy(stream: IO[bytes], path: str | os.PathLike[str], member: str = "", 
     where = f"{path}: {member or 'it'}"
     try:
         shape, fortran, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream)
-    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError, OverflowError) as error:
+    except Exception as error:  # NumPy's parser raises errors of several kinds, and other ones in other versions
         raise ArrayFileError(f"{where} has no readable .npy header: {reason(error)}") from None
     if dtype.hasobject:
         raise ArrayFileError(f"{where} holds Python objects, which are not read; save arrays of numbers")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv import checkpoint, cli, demo
+from autoconv import checkpoint, cli, demo, models
 
 NET = """
 import numpy as np
@@ -337,3 +337,11 @@ def test_a_claim_in_a_file_is_judged(folder, capsys):
     assert cli.main(["check", "net.py:loss", "--wrt", "k", "--claim", "right.npz"]) == 0
     np.save(folder / "wrong.npy", np.zeros((2, 2)))
     assert cli.main(["check", "net.py:loss", "--wrt", "k", "--claim", "wrong.npy"]) == 1
+
+
+@pytest.mark.parametrize("extra", [None, [1], "mlp", {"model": ["mlp"]}, {"model": 3, "classes": -1}])
+def test_a_checkpoint_that_names_no_model(folder, capsys, extra):
+    checkpoint.save(folder / "c", models.mlp((6, 6, 1), 3, np.random.default_rng(0)), extra=extra)
+    assert cli.main(["evaluate", "c", "--data", "small.npz"]) == 2
+    assert "name it with --model" in capsys.readouterr().err
+    assert cli.main(["evaluate", "c", "--data", "small.npz", "--model", "mlp"]) == 0

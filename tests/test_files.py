@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -440,6 +441,7 @@ BAD_NPY = {
     "version 9": (header("(3,)").replace(b"\x93NUMPY\x01", b"\x93NUMPY\x09"), "no readable .npy header"),
     "nothing": (b"", "no readable .npy header"),
     "foreign": (b"hello", "no readable .npy header"),
+    "unfinished": (header("(3,").replace(b"}", b" "), "no readable .npy header"),
     "empty zip": (b"PK\x05\x06" + bytes(18), "needs the arrays at least one array"),
     "broken zip": (b"PK\x03\x04" + bytes(30), "not a readable .npz file"),
 }
@@ -472,6 +474,23 @@ def test_arrays_come_back(tmp_path, shape, dtype, order):
     for found in (npy.load(tmp_path / "a.npy"), *npy.load(tmp_path / "a.npz").values()):
         assert (found.shape, found.dtype) == (shape, np.dtype(dtype))
         assert np.array_equal(found, array)
+
+
+@pytest.mark.filterwarnings("ignore:Reading `.npy`")
+def test_damaged_arrays_are_refused_or_read(tmp_path):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "a.npy", np.ones((3, 3)))
+    np.savez(tmp_path / "b.npz", w=np.ones((3, 3)))
+    np.savez_compressed(tmp_path / "c.npz", w=np.ones((3, 3)))
+    for path in sorted(tmp_path.iterdir()):
+        good = path.read_bytes()
+        for _ in range(300):
+            spoiled = bytearray(good[: rng.integers(1, len(good)) if rng.integers(4) == 0 else None])
+            for at in rng.integers(len(spoiled), size=rng.integers(1, 4)):
+                spoiled[at] = rng.integers(256)
+            path.write_bytes(spoiled)
+            with suppress(npy.ArrayFileError):
+                npy.load(path)
 
 
 def test_archives_that_swell(tmp_path):

@@ -88,13 +88,14 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
 def run_evaluate(arguments: argparse.Namespace) -> None:
     found = checkpoint.inspect(arguments.checkpoint)
     test = data.load(arguments.data, "test", arguments.seed)
-    named = found.extra.get("model")
+    extra = found.extra if isinstance(found.extra, dict) else {}  # checkpoint.save takes any
+    named = extra.get("model") if isinstance(extra.get("model"), str) else None
     name = arguments.model or named
     if name not in models.PRESETS and not arguments.model:
         raise UserError(
             f"{arguments.checkpoint}: was trained with the model {named!r}; name it with --model file.py:make_model (code is never run because a checkpoint names it)"
         )
-    classes = found.extra.get("classes")
+    classes = extra.get("classes")
     model = build(
         str(name),
         test.x.shape[1:],
