@@ -1,11 +1,12 @@
 """Checkpoints: a training run in one safetensors file, written atomically, checked whole before anything is applied.
 
-Arrays are the file's tensors ("model.conv1.weight", "optimizer.0.exp_avg"); numbers, schedule, epoch and the states of the
-random generators are JSON in its metadata.  Nothing in a file is executed, and its sizes are compared with its length.
+Arrays are the file's tensors ("model.conv1.weight", "optimizer.0.exp_avg"); numbers, schedule, epoch and the states of
+the random generators are JSON in its metadata.  Nothing in a file is executed, and its sizes are compared with its
+length.
 
-"checksum" in the metadata is the SHA-256 of the whole file with 64 zeros in its own place, so a single wrong bit anywhere is
-noticed.  Files of version 1 have none; they still load, with a CheckpointWarning.  What ``save`` is about to write is first
-loaded as ``load`` would, so whatever cannot be loaded is refused while the old file is still there.
+"checksum" in the metadata is the SHA-256 of the whole file with 64 zeros in its own place, so a single wrong bit
+anywhere is noticed.  Files of version 1 have none; they still load, with a CheckpointWarning.  What ``save`` is about
+to write is first loaded as ``load`` would, so whatever cannot be loaded is refused while the old file is still there.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class CheckpointWarning(UserWarning):
 
 
 class Checkpoint(NamedTuple):
-    """What a file says besides the states: epochs done, the caller's own ``extra``, and the tensors' names and shapes."""
+    """A file besides its states: epochs done, the caller's own ``extra``, and the tensors' names and shapes."""
 
     epoch: int
     extra: Any
@@ -62,12 +63,13 @@ def save(
     rng: np.random.Generator | None = None,
     extra: Any = None,
 ) -> None:
-    """Write weights and buffers, optimiser, schedule, epoch, ``rng``, the model's own generators (Dropout) and ``extra`` (JSON).
+    """Write weights and buffers, optimiser, schedule, epoch, ``rng``, the model's generators (Dropout) and ``extra`` (JSON).
 
-    The file is complete or not there: it is written beside ``path`` and then put in its place.  epoch: a whole number from 0.
-    extra: numbers, text, lists, and dicts with text as keys (a tuple comes back as a list).  Values that are not finite are
-    stored, with a CheckpointWarning that names them.  Raises CheckpointError if the file cannot be written or could not be
-    loaded again, TypeError for an ``epoch`` or ``extra`` of another type; an old file then stays as it was.
+    The file is complete or not there: it is written beside ``path`` and then put in its place.  epoch: a whole number
+    from 0. extra: numbers, text, lists, and dicts with text as keys (a tuple comes back as a list).  Values that are
+    not finite are stored, with a CheckpointWarning that names them.  Raises CheckpointError if the file cannot be
+    written or could not be loaded again, TypeError for an ``epoch`` or ``extra`` of another type; an old file then
+    stays as it was.
     """
     content = _packed(path, model, optimizer, schedule, epoch, rng, extra)
     try:
@@ -104,15 +106,16 @@ def load(
 ) -> Checkpoint:
     """Take over what ``save`` wrote, into the objects given (what the file has besides is left alone).
 
-    Raises CheckpointError with path and reason for a file that is missing, damaged, foreign or made by another model (or one
-    of another dtype), optimiser or schedule; model, optimiser, schedule and generators are then unchanged.  A file without
-    a checksum and values that are not finite are taken over with a CheckpointWarning.
+    Raises CheckpointError with path and reason for a file that is missing, damaged, foreign or made by another model
+    (or one of another dtype), optimiser or schedule; model, optimiser, schedule and generators are then unchanged.  A
+    file without a checksum and values that are not finite are taken over with a CheckpointWarning.
     """
     tensors, numbers = _unpacked(path, _read(path))
     changes = _prepared(path, tensors, numbers, model, optimizer, schedule, rng)
     if numbers["version"] == WITHOUT_CHECKSUM:
         warnings.warn(
-            f"{path}: was written before checkpoints had a checksum, damage in its numbers would not be noticed; save it again",
+            f"{path}: was written before checkpoints had a checksum, damage in its numbers would not be noticed; "
+            "save it again",
             CheckpointWarning,
             stacklevel=2,
         )
@@ -173,8 +176,8 @@ def _prepared_model(model: Module, tensors: Mapping[str, np.ndarray]) -> Callabl
     ]
     if other:
         raise ValueError(
-            f"{'; '.join(other)}. Build the model with the dtype it was saved with; to cast on purpose, read the arrays with "
-            "safetensors.numpy.load_file and give them to model.load_state_dict"
+            f"{'; '.join(other)}. Build the model with the dtype it was saved with; to cast on purpose, read the "
+            "arrays with safetensors.numpy.load_file and give them to model.load_state_dict"
         )
     return lambda: model.load_state_dict(state)
 
@@ -361,7 +364,7 @@ def _header(begin: bytes) -> Any:
 
 
 def _check_sizes(path: str | os.PathLike[str], begin: bytes, size: int) -> None:
-    """CheckpointError unless the header, at the beginning of a file of ``size`` bytes, is complete and fits the size."""
+    """CheckpointError unless the header that a file of ``size`` bytes begins with is complete and fits the size."""
     length = int.from_bytes(begin[:8], "little")
     if size < 8 or length > min(size - 8, len(begin) - 8) or begin[8:9] != b"{":
         raise CheckpointError(

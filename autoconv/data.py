@@ -1,8 +1,8 @@
 """Images and labels as arrays: the digits that come with the package, and readers of IDX, .npz and folders of images.
 
-Readers give a ``Dataset``: x float32 (N, H, W, C), y int64 (N,).  Pixels of 8 and 16 bits (dtype uint8 and uint16) are scaled
-to 0 .. 1 by the range of their dtype.  Sizes that a file claims are checked against what is really there before memory is
-taken, only regular files are read; what cannot be read is one DataError with the path and the reason.
+Readers give a ``Dataset``: x float32 (N, H, W, C), y int64 (N,).  Pixels of 8 and 16 bits (dtype uint8 and uint16) are
+scaled to 0 .. 1 by the range of their dtype.  Sizes that a file claims are checked against what is really there before
+memory is taken, only regular files are read; what cannot be read is one DataError with the path and the reason.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def digits(split: str | None = None, seed: int = 0) -> Dataset:
 
 
 def load(source: str | Path, split: str | None = None, seed: int = 0) -> Dataset:
-    """Whatever ``source`` is: "digits" (the package's; a folder of that name is "./digits"), a .npz file, a folder with the
-    MNIST family's IDX files, or one with a folder of images for each class.
+    """Whatever ``source`` is: "digits" (the package's; a folder of that name is "./digits"), a .npz file, a folder with
+    the MNIST family's IDX files, or one with a folder of images for each class.
 
     split: "train", "test" or None for all.  The MNIST files have their own split; the others are split by ``seed``.
     """
@@ -115,8 +115,8 @@ def load_npz(path: str | Path) -> Dataset:
 def load_folder(path: str | Path) -> Dataset:
     """Images in one folder per class: the sorted folders' names are the classes.  All images have one size.
 
-    Grey images give (N, H, W, 1), colour (N, H, W, 3); 8 and 16 bits a pixel are scaled to 0 .. 1 by their range, pixels that
-    are fractions must lie there.  Needs Pillow: pip install "autoconv[images]".
+    Grey images give (N, H, W, 1), colour (N, H, W, 3); 8 and 16 bits a pixel are scaled to 0 .. 1 by their range,
+    pixels that are fractions must lie there.  Needs Pillow: pip install "autoconv[images]".
     """
     path = Path(path)
     try:
@@ -183,7 +183,7 @@ def load_idx(path: str | Path) -> np.ndarray:
 def batches(
     x: np.ndarray, y: np.ndarray, batch_size: int, rng: np.random.Generator | None = None, drop_last: bool = False
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(x, y) in batches, in order, or shuffled by ``rng``; the last may be smaller, unless ``drop_last`` leaves it out."""
+    """(x, y) in batches, in order, or shuffled by ``rng``; the last may be smaller, or with ``drop_last`` is left out."""
     size = whole_number(batch_size, "batches: batch_size", 1)
     if len(x) != len(y):
         raise ValueError(
@@ -209,7 +209,7 @@ def _is_grey(mode: str) -> bool:
 
 
 def _pixels(image: Any, file: Path) -> np.ndarray:
-    """An open image as float32 (H, W, 1 or 3) in 0 .. 1: 8 bits over 255, 16 bits over 65,535, fractions as they are."""
+    """An open image as float32 (H, W, 1 or 3) in 0 .. 1: 8 bits / 255, 16 bits / 65,535, fractions as they are."""
     if not _is_grey(image.mode) or image.mode in ("1", "L", "LA", "La"):
         pixels = np.asarray(image.convert("L" if _is_grey(image.mode) else "RGB"), np.float32) / np.float32(255)
     elif image.mode == "F":

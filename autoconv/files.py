@@ -1,8 +1,8 @@
 """Files: written in one piece, read within limits.
 
 Whoever reads what ``replace_file`` writes sees the old file or the whole new one, never a part.  Only regular files are
-replaced and only regular files are read: a device, a pipe, a socket or a folder is an OSError at once, neither destroyed nor
-waited for.  Every error is an OSError with the path that the caller gave.
+replaced and only regular files are read: a device, a pipe, a socket or a folder is an OSError at once, neither
+destroyed nor waited for.  Every error is an OSError with the path that the caller gave.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ _NO_FOLDER_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errn
 def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
     """Make ``content`` the whole of the file ``path``: written beside it, flushed to the disk, then put in its place.
 
-    A link stays, the file it leads to is replaced.  Mode and (where allowed) owner of an old file are kept; a new one has
-    those that ``open`` would give it.  Temporary files that killed processes left in the folder are removed.  Raises
-    OSError with ``path`` if that is not a regular file or cannot be written; the old file and the folder are then as they
-    were (unless only the last flush of the folder failed: the new file is then complete and in its place).
+    A link stays, the file it leads to is replaced.  Mode and (where allowed) owner of an old file are kept; a new one
+    has those that ``open`` would give it.  Temporary files that killed processes left in the folder are removed.
+    Raises OSError with ``path`` if that is not a regular file or cannot be written; the old file and the folder are
+    then as they were (unless only the last flush of the folder failed: the new file is then complete and in its place).
     """
     with _errors_name(path):
         target, old = _target(path)
@@ -65,7 +65,7 @@ def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """OSError with ``path`` if ``replace_file`` could not write there; tried with an empty file beside it, which is removed."""
+    """OSError if ``replace_file`` could not write to ``path``; tried with an empty file beside it, then removed."""
     with _errors_name(path):
         target, old = _target(path)
         temporary = _temporary(target)

@@ -1,4 +1,4 @@
-"""Arrays of numbers in .npy and .npz files that come from elsewhere: sizes are read, and judged, before memory is taken.
+"""Arrays of numbers in .npy and .npz files from elsewhere: sizes are read, and judged, before memory is taken.
 
 Nothing is unpickled.  What a header claims is compared with what is there: memory grows with what is read.
 """

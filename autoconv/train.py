@@ -41,7 +41,7 @@ class TrainingError(RuntimeError):
 
 @dataclass
 class History:
-    """One number for each epoch; accuracy is None for targets that are not labels, validation None without such data."""
+    """One number for each epoch; accuracy is None where targets are not labels, validation None without data for it."""
 
     loss: list[float] = field(default_factory=list)
     accuracy: list[float | None] = field(default_factory=list)
@@ -68,7 +68,7 @@ class History:
         self.interrupted = True
 
     def score(self, epoch: int = -1) -> tuple[float, float]:
-        """What "best" compares, larger is better: validation accuracy, then loss; without validation the training loss."""
+        """What "best" compares, larger is better: validation accuracy, then loss; without validation training loss."""
         held_out = self.validation_loss[epoch]
         if held_out is None:
             return 0.0, -self.loss[epoch]
@@ -81,7 +81,7 @@ class History:
 
 
 class Evaluation(NamedTuple):
-    """loss; accuracy (None without labels); the model's output for each example; confusion[true, predicted] (or None)."""
+    """loss; accuracy (None without labels); the model's output per example; confusion[true, predicted] (or None)."""
 
     loss: float
     accuracy: float | None
@@ -115,11 +115,11 @@ def fit(
 ) -> History:
     """Train ``model`` on (x, y) up to epoch number ``epochs``; returns loss and accuracy of each.
 
-    rng: the generator (or seed) of the shuffling.  checkpoint: a file written after each epoch, with
-    ``extra`` (JSON) beside the history.  resume: True to go on from
-    that file, or another file to go on from.  A checkpoint that could not be written is refused before the training.  Ctrl-C ends the training with the best weights so far in the model and
-    ``interrupted`` in the history.  Raises TrainingError for a loss that is not finite, CheckpointError for a file that
-    cannot be used, ValueError for data that do not fit.
+    rng: the generator (or seed) of the shuffling.  checkpoint: a file written after each epoch, with ``extra`` (JSON)
+    beside the history.  resume: True to go on from that file, or another file to go on from.  A checkpoint that could
+    not be written is refused before the training.  Ctrl-C ends the training with the best weights so far in the model
+    and ``interrupted`` in the history.  Raises TrainingError for a loss that is not finite, CheckpointError for a file
+    that cannot be used, ValueError for data that do not fit.
     """
     whole_number(epochs, "fit: epochs", 0)
     whole_number(batch_size, "fit: batch_size", 1)
@@ -232,7 +232,7 @@ class _Totals:
 
 
 class _Weights:
-    """The model's arrays without copies: an assigned parameter or buffer is a new array, the old one stays as it was."""
+    """The model's arrays without copies: an assigned parameter or buffer is a new array, the old one stays."""
 
     def __init__(self, model: Module) -> None:
         self.parameters: list[Parameter] = list(model.parameters())
@@ -308,7 +308,8 @@ def _not_finite(loss: Tensor, epoch: int, history: History) -> TrainingError:
         path = " > ".join(s.name for s in line.scope.path) if line.scope else "outside any layer"
         what = f"{line.primitive.name} ({path})"
     text = (
-        f"the loss is {loss.item()} in epoch {epoch + 1}. The first line that is not finite is %{number}: {what}, shape {line.shape}, "
+        f"the loss is {loss.item()} in epoch {epoch + 1}. The first line that is not finite is %{number}: "
+        f"{what}, shape {line.shape}, "
         f"with {bad:,} of {line.size:,} values NaN or infinite. The model has its last good weights; "
         "try a smaller learning rate, or look at the data"
     )

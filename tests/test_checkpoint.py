@@ -438,10 +438,10 @@ def test_what_load_would_refuse_is_not_saved(tmp_path, good, case):
 
 
 def random_state(rng):
-    """A model, optimiser and schedule with random shapes, dtypes, names, settings and values, after a random number of steps."""
+    """A model, optimiser and schedule of random shapes, dtypes, names, settings and values, after some steps."""
     dtype = rng.choice([np.float16, np.float32, np.float64])
     model = nn.Sequential(
-        **{f"ü {i}" if rng.integers(3) == 0 else f"layer{i}": nn.Linear(int(rng.integers(1, 4)), int(rng.integers(1, 4)),
+        **{f"ü {i}" if rng.integers(3) == 0 else f"layer{i}": nn.Linear(*rng.integers(1, 4, 2).tolist(),
            bias=bool(rng.integers(2)), dtype=dtype, rng=rng) for i in range(rng.integers(1, 4))},
         norm=nn.BatchNorm1d(int(rng.integers(1, 4)), dtype=dtype), drop=nn.Dropout(0.5, rng=int(rng.integers(99))),
     )  # fmt: skip

@@ -73,7 +73,7 @@ def quoted(lines: Sequence[str]) -> str:
 
 
 def render(text: str, format: str, seconds: float = PATIENCE_IF_ASKED) -> bytes:
-    """DOT text as an image by the ``dot`` program; RuntimeError if that is missing, fails or takes more than ``seconds``."""
+    """DOT text as an image by the ``dot`` program; RuntimeError if that is missing, fails or is too slow."""
     program = shutil.which("dot")
     if program is None:
         raise RuntimeError(
@@ -95,7 +95,7 @@ def worthwhile(count: int, edges: Sequence[tuple[int, int]]) -> bool:
 def place_by_dot(
     sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int]], seconds: float = PATIENCE
 ) -> Layout:
-    """The dot program's layout of boxes of the given sizes; RuntimeError if there is no program, it fails or is too slow."""
+    """dot's layout of boxes of the given sizes; RuntimeError if there is no program, it fails or is too slow."""
     boxes = [f"  {v} [width={w / 72:.4f}, height={h / 72:.4f}]" for v, (w, h) in enumerate(sizes)]
     lines = [f'  {a} -> {b} [id="{number}"]' for number, (a, b) in enumerate(edges)]
     head = [
