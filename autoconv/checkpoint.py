@@ -63,7 +63,7 @@ def save(
     rng: np.random.Generator | None = None,
     extra: Any = None,
 ) -> None:
-    """Write weights and buffers, optimiser, schedule, epoch, ``rng``, the model's generators (Dropout) and ``extra`` (JSON).
+    """Write weights and buffers, optimiser, schedule, epoch, ``rng``, generators (Dropout's too) and ``extra`` (JSON).
 
     The file is complete or not there: it is written beside ``path`` and then put in its place.  epoch: a whole number
     from 0. extra: numbers, text, lists, and dicts with text as keys (a tuple comes back as a list).  Values that are

@@ -183,7 +183,7 @@ def load_idx(path: str | Path) -> np.ndarray:
 def batches(
     x: np.ndarray, y: np.ndarray, batch_size: int, rng: np.random.Generator | None = None, drop_last: bool = False
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(x, y) in batches, in order, or shuffled by ``rng``; the last may be smaller, or with ``drop_last`` is left out."""
+    """(x, y) in batches, in order or shuffled by ``rng``; a last one that is smaller is left out with ``drop_last``."""
     size = whole_number(batch_size, "batches: batch_size", 1)
     if len(x) != len(y):
         raise ValueError(

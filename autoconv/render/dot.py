@@ -56,7 +56,8 @@ def source(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
         ]
         colours = f'fillcolor="{colour[look, "fill"]}", color="{colour[look, "stroke"]}"'
         out.append(
-            f"  {node.id} [label={quoted(words)}, {_SHAPE[node.kind]}, {colours}{', penwidth=2.5' if node.output else ''}]"
+            f"  {node.id} [label={quoted(words)}, {_SHAPE[node.kind]}, {colours}"
+            f"{', penwidth=2.5' if node.output else ''}]"
         )
     for edge in edges:
         head = edge.slope or (str(edge.operand + 1) if edge.target in several else "")
