@@ -7,6 +7,8 @@ sweep over plain arrays is the same code without a tape.
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import cache, partial
@@ -16,7 +18,11 @@ import numpy as np
 
 from . import arrays
 from .renamed import renamed
-from .tape import Primitive, Tape, Tensor, describe, scope, tensor
+from .tape import Array, Primitive, Tape, Tensor, describe, scope, tensor
+
+_accumulating = threading.RLock()
+if hasattr(os, "register_at_fork"):  # another thread may hold it when this one forks, and would never give it back
+    os.register_at_fork(after_in_child=lambda: globals().update(_accumulating=threading.RLock()))
 
 
 class Step(NamedTuple):
@@ -178,7 +184,7 @@ def backward(y: Tensor, cotangent: Any = None) -> None:
     between).
 
     Also ``y.backward()``.  ``cotangent`` (default 1 for a scalar) is that of y, of y's shape.  A second call adds
-    again, as in PyTorch.  Raises TypeError if nothing under y can be differentiated, ValueError without a cotangent for
+    again, as in PyTorch; one that is interrupted has added nothing.  Raises TypeError if nothing under y can be differentiated, ValueError without a cotangent for
     a y that is not a scalar.
 
     >>> w = ac.tensor([1.0, 2.0])
@@ -192,9 +198,21 @@ def backward(y: Tensor, cotangent: Any = None) -> None:
             f"backward: {describe(y)} depends on no floating-point tensor; make one with ac.tensor(data), "
             "plain arrays are constants"
         )
-    for step in steps(y, None, start):
-        line = step.line
-        line.grad = own(step.cotangent) if line.grad is None else line.grad + step.cotangent
+    _accumulate([(step.line, own(step.cotangent)) for step in steps(y, None, start)])
+
+
+def _accumulate(gradients: list[tuple[Tensor, Array]]) -> None:
+    """Add each gradient to the ``.grad`` of its line: to all of them or, if an error or Ctrl-C comes between, to none."""
+    with _accumulating:  # several threads may sweep over one tape
+        before = [line.grad for line, _ in gradients]
+        after = [g if old is None else old + g for old, (_, g) in zip(before, gradients, strict=True)]
+        try:
+            for (line, _), new in zip(gradients, after, strict=True):
+                line.grad = new
+        except BaseException:
+            for (line, _), old in zip(gradients, before, strict=True):
+                line.grad = old
+            raise
 
 
 setattr(Tensor, "backward", backward)  # noqa: B010 (the class declares it for the type checker alone)

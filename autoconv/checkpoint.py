@@ -3,23 +3,38 @@
 Arrays are the file's tensors ("model.conv1.weight", "optimizer.0.exp_avg"); numbers, schedule, epoch and the states of
 the random generators are JSON in its metadata.  Nothing in a file is executed, and its sizes are compared with its
 length.
+
+"checksum" in the metadata is the SHA-256 of the whole file with 64 zeros in its own place, so a single wrong bit
+anywhere is noticed.  Files of version 1 have none; they still load, with a CheckpointWarning.  What ``save`` is about
+to write is first loaded as ``load`` would, so whatever cannot be loaded is refused while the old file is still there.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .files import replace_file
+from .files import LARGEST, check_writable, open_regular, replace_file
 from .nn import Module
 from .optim import Optimizer, Schedule
+from .shapes import whole_number
 
-VERSION = "1"
+VERSION = "2"
+WITHOUT_CHECKSUM = "1"
+LARGEST_HEADER = 2**26  # bytes of names, shapes and metadata
+DEEPEST = 100  # lists and dicts inside each other in ``extra``
+DTYPES = {
+    "F64": "f8", "F32": "f4", "F16": "f2", "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1",
+    "U64": "u8", "U32": "u4", "U16": "u2", "U8": "u1", "BOOL": "b1",
+}  # fmt: skip
+_FIELD = b'"checksum":"'  # cannot stand inside a JSON string, where quotes are escaped
+_UNSIGNED = b"0" * 64
 
 
 class CheckpointError(ValueError):
@@ -32,8 +47,21 @@ class CheckpointError(ValueError):
     """
 
 
+class CheckpointWarning(UserWarning):
+    """A checkpoint that is taken over though something about it should be known: no checksum, or values not finite.
+
+    >>> model = nn.Linear(1, 1, rng=0)
+    >>> model.bias.assign([np.nan])
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as said:
+    ...     ac.checkpoint.save("run.safetensors", model)
+    >>> said[0].category.__name__
+    'CheckpointWarning'
+    """
+
+
 class Checkpoint(NamedTuple):
-    """What a file says besides the states: epochs done, the caller's own ``extra``, and the tensors' names and shapes.
+    """A file besides its states: epochs done, the caller's own ``extra``, and the tensors' names and shapes.
 
     >>> model = nn.Linear(2, 1, rng=0)
     >>> ac.checkpoint.save("run.safetensors", model, epoch=3)
@@ -57,35 +85,48 @@ def save(
     rng: np.random.Generator | None = None,
     extra: Any = None,
 ) -> None:
-    """Write the state of a training run: weights and buffers, optimiser, schedule, epoch, random generators, ``extra``.
+    """Write weights and buffers, optimiser, schedule, epoch, ``rng``, generators (Dropout's too) and ``extra`` (JSON).
 
-    The file is complete or not there: it is written beside ``path`` and then put in its place.  Raises CheckpointError
-    if it cannot be written, TypeError for an ``extra`` that JSON does not know.
+    The file is complete or not there: it is written beside ``path`` and then put in its place.  epoch: a whole number
+    from 0. extra: numbers, text, lists, and dicts with text as keys (a tuple comes back as a list).  Values that are
+    not finite are stored, with a CheckpointWarning that names them.  Raises CheckpointError if the file cannot be
+    written or could not be loaded again, TypeError for an ``epoch`` or ``extra`` of another type; an old file then
+    stays as it was.
 
     >>> model = nn.Linear(2, 1, rng=0)
     >>> ac.checkpoint.save("run.safetensors", model, epoch=3)
     >>> ac.checkpoint.inspect("run.safetensors").epoch
     3
     """
-    pack = file_format().numpy.save
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    for name, value in tensors.items():
-        if value.dtype == object:
-            raise CheckpointError(
-                f"{path}: {name} holds exact fractions (dtype object), which a file of numbers cannot"
-            )
-    numbers: dict[str, Any] = {"epoch": epoch, "extra": extra, "generators": _generator_states(model, rng)}
-    if optimizer is not None:
-        state = optimizer.state_dict()
-        for i, entry in enumerate(state["state"]):
-            tensors.update({f"optimizer.{i}.{k}": v for k, v in entry.items() if isinstance(v, np.ndarray)})
-        steps = [entry.get("step") for entry in state["state"]]
-        numbers["optimizer"] = {"name": state["name"], "settings": state["settings"], "steps": steps}
-    if schedule is not None:
-        numbers["schedule"] = schedule.state_dict()
-    metadata = {"format": "autoconv", "version": VERSION}
-    metadata.update({key: json.dumps(value, default=_plain) for key, value in numbers.items()})
-    _write(Path(path), pack({k: np.array(v, order="C") for k, v in tensors.items()}, metadata))
+    content = _packed(path, model, optimizer, schedule, epoch, rng, extra)
+    try:
+        replace_file(path, content)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def check(
+    path: str | os.PathLike[str],
+    model: Module,
+    optimizer: Optimizer | None = None,
+    schedule: Schedule | None = None,
+    *,
+    epoch: int = 0,
+    rng: np.random.Generator | None = None,
+    extra: Any = None,
+) -> None:
+    """Raise what ``save`` would raise now, and write nothing: to be asked before a training of hours.
+
+    >>> ac.checkpoint.check("no/such/folder/run.safetensors", nn.Linear(2, 1, rng=0))
+    Traceback (most recent call last):
+        ...
+    autoconv.checkpoint.CheckpointError: no/such/folder/run.safetensors: cannot be written: No such file or directory
+    """
+    try:
+        check_writable(path)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from None
+    _packed(path, model, optimizer, schedule, epoch, rng, extra)
 
 
 def load(
@@ -98,8 +139,9 @@ def load(
 ) -> Checkpoint:
     """Take over what ``save`` wrote, into the objects given (what the file has besides is left alone).
 
-    Raises CheckpointError with path and reason for a file that is missing, truncated, foreign or made by another model,
-    optimiser or schedule; model, optimiser, schedule and generators are then unchanged.
+    Raises CheckpointError with path and reason for a file that is missing, damaged, foreign or made by another model
+    (or one of another dtype), optimiser or schedule; model, optimiser, schedule and generators are then unchanged.  A
+    file without a checksum and values that are not finite are taken over with a CheckpointWarning.
 
     >>> model = nn.Linear(2, 1, rng=0)
     >>> ac.checkpoint.save("run.safetensors", model, epoch=3)
@@ -109,19 +151,19 @@ def load(
     >>> bool((other.weight.value == model.weight.value).all())
     True
     """
-    tensors, numbers = _read(path)
-    try:
-        apply = [_prepared_model(model, tensors), _prepared_generators(model, rng, numbers)]
-        if optimizer is not None:
-            apply.append(_prepared(optimizer, _optimizer_state(tensors, numbers)))
-        if schedule is not None:
-            apply.append(_prepared(schedule, _entry(numbers, "schedule", dict)))
-        found = _contents(tensors, numbers)
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{path}: {error}") from None
-    for step in apply:
-        step()
-    return found
+    tensors, numbers = _unpacked(path, _read(path))
+    changes = _prepared(path, tensors, numbers, model, optimizer, schedule, rng)
+    if numbers["version"] == WITHOUT_CHECKSUM:
+        warnings.warn(
+            f"{path}: was written before checkpoints had a checksum, damage in its numbers would not be noticed; "
+            "save it again",
+            CheckpointWarning,
+            stacklevel=2,
+        )
+    _warn_of_infinities(path, tensors, optimizer is not None, 3)
+    for change in changes:
+        change()
+    return _contents(tensors, numbers)
 
 
 def inspect(path: str | os.PathLike[str]) -> Checkpoint:
@@ -132,7 +174,7 @@ def inspect(path: str | os.PathLike[str]) -> Checkpoint:
     >>> ac.checkpoint.inspect("run.safetensors").epoch
     3
     """
-    tensors, numbers = _read(path)
+    tensors, numbers = _unpacked(path, _read(path))
     try:
         return _contents(tensors, numbers)
     except ValueError as error:
@@ -147,15 +189,72 @@ def _contents(tensors: Mapping[str, np.ndarray], numbers: Mapping[str, Any]) -> 
     return Checkpoint(_entry(numbers, "epoch", int), numbers.get("extra"), shapes)
 
 
-def _prepared(owner: Optimizer | Schedule, state: Mapping[str, Any]) -> Callable[[], None]:
-    owner.check_state_dict(state)
-    return lambda: owner.load_state_dict(state)
+def _prepared(
+    path: str | os.PathLike[str],
+    tensors: Mapping[str, np.ndarray],
+    numbers: Mapping[str, Any],
+    model: Module,
+    optimizer: Optimizer | None,
+    schedule: Schedule | None,
+    rng: np.random.Generator | None,
+) -> list[Callable[[], None]]:
+    """The changes that ``load`` makes, every one checked; CheckpointError if one of them cannot be made."""
+    try:
+        changes = [_prepared_model(model, tensors), _prepared_generators(model, rng, numbers)]
+        if optimizer is not None:
+            changes.append(_prepared_optimizer(optimizer, _optimizer_state(tensors, numbers)))
+        if schedule is not None:
+            state = _entry(numbers, "schedule", dict)
+            schedule.check_state_dict(state)
+            changes.append(lambda: schedule.load_state_dict(state))
+        _contents(tensors, numbers)
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    return changes
 
 
 def _prepared_model(model: Module, tensors: Mapping[str, np.ndarray]) -> Callable[[], None]:
     state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     model.check_state_dict(state)
+    other = [
+        f"{name} has dtype {state[name].dtype}, the model's has {own.dtype}"
+        for name, own in model.state_dict().items()
+        if state[name].dtype != own.dtype.newbyteorder("=")
+    ]
+    if other:
+        raise ValueError(
+            f"{'; '.join(other)}. Build the model with the dtype it was saved with; to cast on purpose, read the "
+            "arrays with safetensors.numpy.load_file and give them to model.load_state_dict"
+        )
     return lambda: model.load_state_dict(state)
+
+
+def _prepared_optimizer(optimizer: Optimizer, state: Mapping[str, Any]) -> Callable[[], None]:
+    """Slots may be stored in a narrower float type than they are kept in, which loses nothing, but in no other."""
+    optimizer.check_state_dict(state)
+    for i, (p, entry) in enumerate(zip(optimizer.params, state["state"], strict=True)):
+        own = optimizer.slots(p) if entry else {}
+        for name, slot in own.items():
+            found = entry[name].dtype
+            if isinstance(slot, np.ndarray) and not (found.kind == "f" and np.can_cast(found, slot.dtype, "safe")):
+                raise ValueError(f"optimizer.{i}.{name} has dtype {found}, the optimiser keeps it in {slot.dtype}")
+    return lambda: optimizer.load_state_dict(state)
+
+
+def _warn_of_infinities(
+    path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], optimizer: bool, stacklevel: int
+) -> None:
+    """One CheckpointWarning that names the arrays with values that are not finite."""
+    bad = {
+        name: np.count_nonzero(~np.isfinite(value))
+        for name, value in tensors.items()
+        if value.dtype.kind == "f" and (optimizer or name.startswith("model."))
+    }
+    named = [f"{name} ({count:,} of {tensors[name].size:,})" for name, count in bad.items() if count]
+    if named:
+        warnings.warn(
+            f"{path}: values that are NaN or infinite: {', '.join(named)}", CheckpointWarning, stacklevel=stacklevel
+        )
 
 
 def _optimizer_state(tensors: Mapping[str, np.ndarray], numbers: Mapping[str, Any]) -> dict[str, Any]:
@@ -224,6 +323,19 @@ def _plain(value: Any) -> Any:
     )
 
 
+def _check_extra(value: Any, depth: int = 0) -> None:
+    """TypeError or ValueError for what JSON would change or not read again."""
+    if depth > DEEPEST:
+        raise ValueError(f"checkpoint: extra has more than {DEEPEST} lists and dicts inside each other")
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"checkpoint: the key {key!r} in extra cannot be stored; the keys must be text")
+    if isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_extra(inner, depth + 1)
+
+
 # ---- the file
 
 
@@ -236,38 +348,132 @@ def file_format() -> Any:
     return safetensors
 
 
-def _read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """(tensors, numbers) of a checkpoint file; CheckpointError for anything else."""
+def _packed(
+    path: str | os.PathLike[str],
+    model: Module,
+    optimizer: Optimizer | None,
+    schedule: Schedule | None,
+    epoch: int,
+    rng: np.random.Generator | None,
+    extra: Any,
+) -> bytes:
+    """The bytes of a checkpoint that ``load`` takes; CheckpointError (or TypeError) if there are none."""
     safetensors = file_format()
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    numbers: dict[str, Any] = {
+        "epoch": whole_number(epoch, "checkpoint: epoch", 0),
+        "extra": extra,
+        "generators": _generator_states(model, rng),
+    }
+    if optimizer is not None:
+        state = optimizer.state_dict()
+        for i, entry in enumerate(state["state"]):
+            tensors.update({f"optimizer.{i}.{k}": v for k, v in entry.items() if isinstance(v, np.ndarray)})
+        steps = [entry.get("step") for entry in state["state"]]
+        numbers["optimizer"] = {"name": state["name"], "settings": state["settings"], "steps": steps}
+    if schedule is not None:
+        numbers["schedule"] = schedule.state_dict()
+    for name, value in tensors.items():
+        if value.dtype == object:
+            raise CheckpointError(
+                f"{path}: {name} holds exact fractions (dtype object), which a file of numbers cannot"
+            )
+        if value.dtype.str[1:] not in DTYPES.values():
+            raise CheckpointError(f"{path}: {name} has dtype {value.dtype}, which a safetensors file cannot hold")
+    metadata = {"format": "autoconv", "version": VERSION, "checksum": _UNSIGNED.decode()}
     try:
-        data = Path(path).read_bytes()
+        _check_extra(extra)
+        metadata.update({key: json.dumps(value, default=_plain) for key, value in numbers.items()})
+        native = {k: np.array(v, v.dtype.newbyteorder("="), order="C") for k, v in tensors.items()}
+        content = _signed(safetensors.numpy.save(native, metadata))
+    except (ValueError, RecursionError, OverflowError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be saved: {error}") from None
+    try:
+        _check_sizes(path, content, len(content))
+        again = _unpacked(path, content)
+        _prepared(path, *again, model, optimizer, schedule, rng)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error} (not saved, because it could not be loaded again)") from None
+    _warn_of_infinities(path, again[0], True, 4)
+    return content
+
+
+def _read(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a file whose header promises as many as there are; CheckpointError for anything else."""
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            begin = file.read(8)
+            header = file.read(min(int.from_bytes(begin, "little"), LARGEST_HEADER))
+            _check_sizes(path, begin + header, size)
+            file.seek(0)
+            return file.read(size)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from None
-    size = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or size > len(data) - 8 or data[8:9] != b"{":
+
+
+def _header(begin: bytes) -> Any:
+    """The JSON between the first eight bytes, which have its length, and the data."""
+    return json.loads(begin[8 : 8 + int.from_bytes(begin[:8], "little")])
+
+
+def _check_sizes(path: str | os.PathLike[str], begin: bytes, size: int) -> None:
+    """CheckpointError unless the header that a file of ``size`` bytes begins with is complete and fits the size."""
+    length = int.from_bytes(begin[:8], "little")
+    if size < 8 or length > min(size - 8, len(begin) - 8) or begin[8:9] != b"{":
         raise CheckpointError(
-            f"{path}: not a checkpoint, or truncated: {len(data):,} bytes without a complete safetensors header"
+            f"{path}: not a checkpoint, or truncated: {size:,} bytes without a complete safetensors header"
         )
     try:
-        tensors = safetensors.numpy.load(data)
-        metadata = json.loads(data[8 : 8 + size]).get("__metadata__", {})
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        tensors = {name: entry for name, entry in _header(begin).items() if name != "__metadata__"}
+        dtypes = {str(entry["dtype"]) for entry in tensors.values()}
+        need = 8 + length + max((int(entry["data_offsets"][1]) for entry in tensors.values()), default=0)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"{path}: not a checkpoint, or truncated: its header cannot be read: {error}") from None
+    if need != size:
+        raise CheckpointError(
+            f"{path}: not a checkpoint, or truncated: its header promises {need:,} bytes, there are {size:,}"
+        )
+    if not dtypes <= set(DTYPES):
+        raise CheckpointError(f"{path}: holds {', '.join(sorted(dtypes - set(DTYPES)))}, which NumPy has no dtype for")
+    if size > LARGEST:
+        raise CheckpointError(f"{path}: {size:,} bytes; a checkpoint has at most {LARGEST:,}")
+
+
+def _unpacked(path: str | os.PathLike[str], content: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """(tensors, numbers and version) of a checkpoint's bytes; CheckpointError for anything else."""
+    safetensors = file_format()
+    try:
+        tensors = safetensors.numpy.load(content)
+        metadata = _header(content).get("__metadata__", {})
+    except (safetensors.SafetensorError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path}: not a checkpoint, or truncated: {error}") from None
     if metadata.get("format") != "autoconv":
         raise CheckpointError(f"{path}: a safetensors file, but not a checkpoint of autoconv")
-    if metadata.get("version") != VERSION:
+    version = metadata.get("version")
+    if version not in (VERSION, WITHOUT_CHECKSUM):
+        raise CheckpointError(f"{path}: written in version {version} of the format, this program reads {VERSION}")
+    if (version == VERSION or "checksum" in metadata) and not _is_signed(content, metadata.get("checksum", "")):
         raise CheckpointError(
-            f"{path}: written in version {metadata.get('version')} of the format, this program reads {VERSION}"
+            f"{path}: is damaged, or was changed by another program: its checksum is not that of its contents"
         )
     try:
-        numbers = {k: json.loads(v) for k, v in metadata.items() if k not in ("format", "version")}
+        numbers = {k: json.loads(v) for k, v in metadata.items() if k not in ("format", "version", "checksum")}
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: its metadata cannot be read: {error}") from None
-    return tensors, numbers
+    return tensors, {**numbers, "version": version}
 
 
-def _write(path: Path, data: bytes) -> None:
-    try:
-        replace_file(path, data)
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from None
+def _signed(content: bytes) -> bytes:
+    """The same bytes with their SHA-256 in the place of the zeros."""
+    at = content.index(_FIELD + _UNSIGNED) + len(_FIELD)
+    return content[:at] + sha256(content).hexdigest().encode() + content[at + len(_UNSIGNED) :]
+
+
+def _is_signed(content: bytes, checksum: str) -> bool:
+    at = content.find(_FIELD + checksum.encode()) + len(_FIELD)
+    if len(checksum) != len(_UNSIGNED) or at < len(_FIELD):
+        return False
+    digest = sha256(content[:at] + _UNSIGNED)
+    digest.update(memoryview(content)[at + len(_UNSIGNED) :])
+    return digest.hexdigest() == checksum

@@ -1,26 +1,27 @@
 """Images and labels as arrays: the digits that come with the package, and readers of IDX, .npz and folders of images.
 
-Readers give a ``Dataset``: x float32 (N, H, W, C) in 0 .. 1, y int64 (N,).  Sizes that a file claims are checked
-against what is really there before memory is taken; what cannot be read is one DataError with the path and the reason.
+Readers give a ``Dataset``: x float32 (N, H, W, C), y int64 (N,).  Pixels of 8 and 16 bits (dtype uint8 and uint16) are
+scaled to 0 .. 1 by the range of their dtype.  Sizes that a file claims are checked against what is really there before
+memory is taken, only regular files are read; what cannot be read is one DataError with the path and the reason.
 """
 
 from __future__ import annotations
 
 import gzip
-import zipfile
 import zlib
 from collections.abc import Iterator
 from importlib import resources
 from math import prod
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
-from .shapes import Shape, whole_number
+from .files import LARGEST, entries, open_regular
+from .npy import ArrayFileError, check_packed, members, read_array, reason
+from .shapes import whole_number
 
-LIMIT = 4 * 2**30  # bytes of one array
-CHUNK = 2**20
+MOST_PIXELS = 2**26  # of one image
 IDX_DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MNIST = {"train": "train", "test": "t10k"}
 
@@ -92,8 +93,8 @@ def digits(split: str | None = None, seed: int = 0) -> Dataset:
 
 
 def load(source: str | Path, split: str | None = None, seed: int = 0) -> Dataset:
-    """Whatever ``source`` is: "digits" (the package's; a folder of that name is "./digits"), a .npz file,
-    a folder with the MNIST family's IDX files, or one with a folder of images for each class.
+    """Whatever ``source`` is: "digits" (the package's; a folder of that name is "./digits"), a .npz file, a folder with
+    the MNIST family's IDX files, or one with a folder of images for each class.
 
     split: "train", "test" or None for all.  The MNIST files have their own split; the others are split by ``seed``.
 
@@ -128,20 +129,20 @@ def load_npz(path: str | Path) -> Dataset:
     """
     path = Path(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            if not {"x", "y"} <= set(members):
-                raise DataError(f"{path}: needs the arrays x and y, found {', '.join(members) or 'none'}")
-            x, y = (_read_npy(archive, members[name], path) for name in "xy")
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"{path}: not a readable .npz file: {_reason(error)}") from None
-    return _dataset(path, x, y)
+        with open_regular(path) as file:
+            arrays = members(file, path, ("x", "y"))
+    except OSError as error:
+        raise DataError(f"{path}: not a readable .npz file: {reason(error)}") from None
+    except ArrayFileError as error:
+        raise DataError(str(error)) from None
+    return _dataset(path, arrays["x"], arrays["y"])
 
 
 def load_folder(path: str | Path) -> Dataset:
     """Images in one folder per class: the sorted folders' names are the classes.  All images have one size.
 
-    Grey images give (N, H, W, 1), colour (N, H, W, 3).  Needs Pillow: pip install "autoconv[images]".
+    Grey images give (N, H, W, 1), colour (N, H, W, 3); 8 and 16 bits a pixel are scaled to 0 .. 1 by their range,
+    pixels that are fractions must lie there.  Needs Pillow: pip install "autoconv[images]".
 
     Raises DataError, with path and reason, for a folder without classes, a file that is no image or sizes that differ.
 
@@ -157,30 +158,43 @@ def load_folder(path: str | Path) -> Dataset:
         raise DataError(
             f'{path}: reading image files needs Pillow; install it with: pip install "autoconv[images]"'
         ) from None
-    folders = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")) if path.is_dir() else []
-    files = [
-        (f, i) for i, folder in enumerate(folders) for f in sorted(folder.iterdir()) if f.suffix.lower() in _IMAGES
-    ]
+    try:
+        folders = [p for p in entries(path) if p.is_dir() and not p.name.startswith(".")] if path.is_dir() else []
+        files = [(f, i) for i, folder in enumerate(folders) for f in entries(folder) if f.suffix.lower() in _IMAGES]
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read: {reason(error)}") from None
     if not files:
         raise DataError(
             f"{path}: needs one folder of images ({', '.join(_IMAGES)}) for each class; found {len(folders)} folders"
         )
-    images: list[np.ndarray] = []
-    for file, _ in files:
+    x: np.ndarray | None = None
+    for number, (file, _) in enumerate(files):
         try:
-            with Image.open(file) as image:
-                grey = image.mode in ("1", "L", "LA", "I", "I;16", "F")
-                pixels = np.asarray(image.convert("L" if grey else "RGB"))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DataError(f"{file}: not a readable image: {_reason(error)}") from None
-        images.append(pixels if pixels.ndim == 3 else pixels[..., None])
-        if images[-1].shape != images[0].shape:
-            raise DataError(
-                f"{file}: has shape {images[-1].shape}, {files[0][0]} has {images[0].shape}; "
-                "all images must have one size and kind"
-            )
+            with open_regular(file, LARGEST) as stream, Image.open(stream, formats=_FORMATS) as image:
+                shape = (image.height, image.width, 1 if _is_grey(image.mode) else 3)  # known before a pixel is decoded
+                if prod(shape[:2]) > MOST_PIXELS:
+                    raise DataError(
+                        f"{file}: has {shape[0]} x {shape[1]} pixels; more than {MOST_PIXELS:,} are not read"
+                    )
+                if x is None:
+                    if len(files) * prod(shape) * 4 > LARGEST:
+                        raise DataError(
+                            f"{path}: {len(files):,} images of shape {shape} are more than {LARGEST:,} bytes of float32"
+                        )
+                    x = np.empty((len(files), *shape), np.float32)
+                elif shape != x.shape[1:]:
+                    raise DataError(
+                        f"{file}: has shape {shape}, {files[0][0]} has {x.shape[1:]}; "
+                        "all images must have one size and kind"
+                    )
+                x[number] = _pixels(image, file)
+        except DataError:
+            raise
+        except Exception as error:  # a decoder of foreign bytes raises whatever it comes upon
+            raise DataError(f"{file}: not a readable image: {reason(error)}") from None
     labels = np.array([label for _, label in files], np.int64)
-    return _dataset(path, np.stack(images), labels, tuple(folder.name for folder in folders))
+    assert x is not None
+    return Dataset(x, labels, tuple(folder.name for folder in folders))
 
 
 def load_idx(path: str | Path) -> np.ndarray:
@@ -195,13 +209,16 @@ def load_idx(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     try:
-        with path.open("rb") as raw:
+        with open_regular(path) as raw:
             packed = raw.read(2) == b"\x1f\x8b"
+            size = raw.seek(0, 2)
             raw.seek(0)
             with gzip.GzipFile(fileobj=raw) if packed else raw as stream:
-                return _read_idx(stream, path)  # type: ignore[arg-type]
+                return _read_idx(stream, path, size if packed else None)  # type: ignore[arg-type]
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: not a readable IDX file: {_reason(error)}") from None
+        raise DataError(f"{path}: not a readable IDX file: {reason(error)}") from None
+    except ArrayFileError as error:
+        raise DataError(str(error)) from None
 
 
 def batches(
@@ -225,6 +242,7 @@ def batches(
 
 
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # whatever the name says: others run other programs
 
 
 def _check_split(split: str | None) -> None:
@@ -232,25 +250,47 @@ def _check_split(split: str | None) -> None:
         raise ValueError(f"split={split!r}; use 'train', 'test' or None for all")
 
 
-def _reason(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+def _is_grey(mode: str) -> bool:
+    return mode in ("1", "L", "LA", "La", "F", "I") or mode.startswith("I;")
 
 
-def _dataset(path: Path, x: np.ndarray, y: np.ndarray, classes: tuple[str, ...] | None = None) -> Dataset:
-    """Images scaled to 0 .. 1 float32 (N, H, W, C), whole numbers as int64 labels."""
+def _pixels(image: Any, file: Path) -> np.ndarray:
+    """An open image as float32 (H, W, 1 or 3) in 0 .. 1: 8 bits / 255, 16 bits / 65,535, fractions as they are."""
+    if not _is_grey(image.mode) or image.mode in ("1", "L", "LA", "La"):
+        pixels = np.asarray(image.convert("L" if _is_grey(image.mode) else "RGB"), np.float32) / np.float32(255)
+    elif image.mode == "F":
+        pixels = np.asarray(image, np.float32)
+        if not (pixels.min() >= 0 and pixels.max() <= 1):  # false for NaN as well
+            raise DataError(
+                f"{file}: has pixels from {pixels.min()} to {pixels.max()}; fractions must be scaled to 0 .. 1"
+            )
+    elif image.mode == "I" and image.format not in ("PNG", "PPM"):  # these two have 16 bits at most, whatever the mode
+        raise DataError(f"{file}: has 32 bits a pixel, of which the range is not known; store 8 or 16 bits")
+    else:
+        pixels = np.asarray(image).astype(np.float32) / np.float32(65535)
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def _dataset(path: Path, x: np.ndarray, y: np.ndarray) -> Dataset:
+    """Images as float32 (N, H, W, C), those of 8 and 16 bits scaled to 0 .. 1; whole numbers as int64 labels."""
     if x.dtype.kind not in "fiub" or y.dtype.kind not in "fiub":
         raise DataError(f"{path}: x has dtype {x.dtype} and y {y.dtype}; both must be numbers")
     if not x.ndim or not y.ndim or len(x) != len(y):
         raise DataError(f"{path}: x has shape {x.shape} and y {y.shape}; they must have the same number of examples")
     if not len(x):
         raise DataError(f"{path}: there are no examples (x has shape {x.shape})")
-    scaled = x.astype(np.float32) / np.float32(255) if x.dtype == np.uint8 else x.astype(np.float32)
+    scaled = x.astype(np.float32)
+    if x.dtype.kind == "u" and x.dtype.itemsize <= 2:
+        scaled /= np.float32(np.iinfo(x.dtype).max)
     labels = y.astype(np.float32) if y.dtype.kind == "f" else y.astype(np.int64)
-    return Dataset(scaled[..., None] if x.ndim == 3 else scaled, labels, classes)
+    return Dataset(scaled[..., None] if x.ndim == 3 else scaled, labels)
 
 
 def _mnist_file(folder: Path, pattern: str) -> Path | None:
-    return next((p for p in sorted(folder.glob(pattern)) if "ubyte" in p.name), None)
+    try:
+        return next((p for p in entries(folder) if p.match(pattern) and "ubyte" in p.name), None)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read: {reason(error)}") from None
 
 
 def _load_mnist(folder: Path, split: str | None) -> Dataset:
@@ -265,45 +305,19 @@ def _load_mnist(folder: Path, split: str | None) -> Dataset:
     return Dataset(np.concatenate([p.x for p in parts]), np.concatenate([p.y for p in parts]))
 
 
-def _read_idx(stream: IO[bytes], path: Path) -> np.ndarray:
+def _read_idx(stream: IO[bytes], path: Path, packed: int | None) -> np.ndarray:
     head = stream.read(4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in IDX_DTYPES or not 1 <= head[3] <= 8:
         raise DataError(
-            f"{path}: not an IDX file: it begins with {head.hex(' ') or 'nothing'}, "
-            "not 00 00, a dtype code and 1 to 8 dimensions"
+            f"{path}: not an IDX file: it begins with {head.hex(' ') or 'nothing'}, not 00 00, "
+            "a dtype code and 1 to 8 dimensions"
         )
     sizes = stream.read(4 * head[3])
     if len(sizes) < 4 * head[3]:
         raise DataError(f"{path}: truncated: the file ends inside its header")
     shape = tuple(int(n) for n in np.frombuffer(sizes, ">u4"))
-    array = _read_array(stream, np.dtype(IDX_DTYPES[head[2]]), shape, path)
+    dtype = np.dtype(IDX_DTYPES[head[2]])
+    if packed is not None and prod(shape) * dtype.itemsize <= LARGEST:  # a larger claim is refused as such
+        check_packed(path, packed, prod(shape) * dtype.itemsize)
+    array = read_array(stream, dtype, shape, path)
     return array.astype(array.dtype.newbyteorder("="))
-
-
-def _read_array(stream: IO[bytes], dtype: np.dtype, shape: Shape, path: Path) -> np.ndarray:
-    """The rest of the stream as an array: memory grows with what is read, never with what the header claims."""
-    need, data = prod(shape) * dtype.itemsize, bytearray()
-    if need > LIMIT:
-        raise DataError(f"{path}: the header claims shape {shape}, {need:,} bytes; more than {LIMIT:,} are not read")
-    while len(data) <= need and (chunk := stream.read(min(CHUNK, need + 1 - len(data)))):
-        data += chunk
-    if len(data) != need:
-        found = "more" if len(data) > need else f"only {len(data):,}"
-        raise DataError(
-            f"{path}: the header claims shape {shape} of {dtype}, {need:,} bytes of data, but there are {found}"
-        )
-    return np.frombuffer(data, dtype).reshape(shape)
-
-
-def _read_npy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> np.ndarray:
-    with archive.open(info) as stream:
-        try:
-            version = np.lib.format.read_magic(stream)
-            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-            shape, fortran, dtype = read(stream)
-        except (ValueError, KeyError) as error:
-            raise DataError(f"{path}: {info.filename} has no readable .npy header: {_reason(error)}") from None
-        if dtype.hasobject:
-            raise DataError(f"{path}: {info.filename} holds Python objects, which are not read; save arrays of numbers")
-        array = _read_array(stream, dtype, shape[::-1] if fortran else shape, path)
-        return array.T if fortran else array

@@ -16,6 +16,7 @@ import numpy as np
 
 from . import data, models, optim
 from .checkpoint import save
+from .files import check_writable, replace_file
 from .functional.loss import cross_entropy
 from .nn import Module
 from .render import chart
@@ -38,6 +39,7 @@ def run(folder: str | Path = "autoconv-demo", progress: bool = True) -> float:
     """Train on 1,437 digits, test on the other 360, write ``folder``; returns the accuracy on the 360."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    check_writable(folder / "index.html")  # before the training
     train, test = data.digits("train", SEED), data.digits("test", SEED)
     rng = np.random.default_rng(SEED)
     model = models.cnn(train.x.shape[1:], 10, rng)
@@ -71,8 +73,8 @@ def run(folder: str | Path = "autoconv-demo", progress: bool = True) -> float:
     )
     pictures = draw(model, history, test, result)
     for name, svg in pictures.items():
-        (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
-    (folder / "index.html").write_text(page(model, pictures, accuracy, seconds, history), encoding="utf-8")
+        replace_file(folder / f"{name}.svg", svg.encode())
+    replace_file(folder / "index.html", page(model, pictures, accuracy, seconds, history).encode())
 
     print(f"\n{model!r}\n")
     print(f"Accuracy on the {len(test.x)} digits it never saw: {accuracy:.1%}, after {seconds:.0f} s of training.\n")

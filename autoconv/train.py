@@ -161,8 +161,8 @@ def fit(
         raise ValueError(
             "fit: resume=True needs checkpoint=, the file to go on from; or give the file itself as resume="
         )
-    if checkpoint is not None:
-        files.file_format()  # missing, it is missed before an epoch has been trained
+    if checkpoint is not None:  # whatever a save would refuse is better known now than after the first epoch
+        files.check(checkpoint, model, optimizer, schedule, rng=generator, extra=_extra(extra, History()))
     history = History()
     if source:
         history = _resumed(source, model, optimizer, schedule, generator)
@@ -193,7 +193,7 @@ def fit(
             if best_score is None or history.score() > best_score:
                 best, best_score = weights.now(), history.score()
             if checkpoint is not None:
-                saved = {**(extra or {}), "history": asdict(history)}
+                saved = _extra(extra, history)
                 files.save(checkpoint, model, optimizer, schedule, epoch=epoch + 1, rng=generator, extra=saved)
     except KeyboardInterrupt:
         weights.put(good if best_score is None else best)
@@ -306,6 +306,11 @@ def _confusion(outputs: np.ndarray, y: np.ndarray) -> np.ndarray:
     classes = outputs.shape[-1]
     pairs = y.ravel() * classes + outputs.argmax(-1).ravel()
     return np.bincount(pairs.astype(np.intp, copy=False), minlength=classes * classes).reshape(classes, classes)
+
+
+def _extra(extra: Mapping[str, Any] | None, history: History) -> dict[str, Any]:
+    """What a checkpoint of fit has besides the states."""
+    return {**(extra or {}), "history": asdict(history)}
 
 
 def _resumed(

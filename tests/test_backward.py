@@ -1,10 +1,15 @@
 """Derivatives of functions, and the gradient check that finds what is wrong and says so."""
 
+import importlib
+import threading
+
 import numpy as np
 import pytest
 
 import autoconv as ac
 from autoconv.gradcheck import GradientError
+
+backward = importlib.import_module("autoconv.backward")
 
 X = np.array([0.5, -1.0, 2.0])
 
@@ -136,3 +141,93 @@ def test_check_grads_suspects_a_kink():
         ac.check_grads(ac.abs, np.array([1e-4]), order=1)
     with pytest.raises(TypeError, match="int64"):
         ac.check_grads(ac.abs, np.array([1, 2]))
+
+
+# ---- a sweep that is interrupted
+
+
+def everything(y):
+    return [None if line.grad is None else line.grad.copy() for line in ac.Tape(y)]
+
+
+def same(one, other):
+    return all((a is None and b is None) or np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, ValueError])
+@pytest.mark.parametrize("before", [0, 1])
+def test_an_interrupted_backward_adds_nothing_and_can_be_repeated(monkeypatch, error, before):
+    """It is interrupted in the rule of each line in turn; ``before``: sweeps that have already been added."""
+    a, b = ac.tensor([1.0, 2.0], name="a"), ac.tensor([3.0, 5.0], name="b")
+    y = ac.sum(ac.exp(a * b) * a + ac.tanh(b * a))
+    lines = len(ac.Tape(y))
+    y.backward()
+    once = everything(y)
+    for x in ac.Tape(y):
+        x.grad = None
+    for _ in range(before):
+        y.backward()
+    start = everything(y)
+    real = backward.pull
+    for at in range(lines):
+        count = 0
+
+        def pull(*arguments, at=at):
+            nonlocal count
+            count += 1
+            if count - 1 == at:
+                raise error
+            return real(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(backward, "pull", pull)
+            try:
+                y.backward()
+            except error:
+                assert same(everything(y), start)
+            else:
+                assert at >= count > 0
+                break
+    else:
+        y.backward()
+    assert same(everything(y), [None if g is None else g * (before + 1) for g in once])
+
+
+def test_an_interrupt_while_gradients_are_put_in_their_places():
+    class Line:
+        """Its ``.grad`` cannot be assigned ``when`` the time has come."""
+
+        def __init__(self, when=-1):
+            self.values, self.when = [np.array(1.0)], when
+
+        @property
+        def grad(self):
+            return self.values[-1]
+
+        @grad.setter
+        def grad(self, value):
+            self.when -= 1
+            if self.when == -1:
+                raise KeyboardInterrupt
+            self.values.append(value)
+
+    lines = [Line(), Line(), Line(0), Line()]
+    with pytest.raises(KeyboardInterrupt):
+        backward._accumulate([(line, np.array(2.0)) for line in lines])
+    assert [float(line.grad) for line in lines] == [1, 1, 1, 1]
+    backward._accumulate([(line, np.array(2.0)) for line in lines])
+    assert [float(line.grad) for line in lines] == [3, 3, 3, 3]
+
+
+def test_threads_that_sweep_over_one_tape_lose_nothing():
+    x = ac.tensor(np.arange(1000.0))
+    y = ac.sum(ac.exp(x * 1e-3) * x)
+    y.backward()
+    once = x.grad.copy()
+    x.grad = None
+    threads = [threading.Thread(target=lambda: [y.backward() for _ in range(20)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    np.testing.assert_allclose(x.grad, 80 * once, rtol=1e-13)

@@ -1,6 +1,7 @@
 """The command line and the demo: what they print and write, and one clear line with status 2 for what goes wrong."""
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv import checkpoint, cli, demo
+from autoconv import checkpoint, cli, demo, models
 
 NET = """
 import numpy as np
@@ -262,3 +263,100 @@ def test_confusion_table_in_words():
         demo.confusion_text(np.array([[3, 0], [1, 2]]))
         == "true \\ read     0    1\n          0     3    .\n          1     1    2"
     )
+
+
+# ---- files that the user names
+
+
+NOT_WRITABLE = ["none/x.svg", "folder.svg", "pipe.svg"]
+COMMANDS = {
+    "graph": ["graph", "net.py:loss", "--output"],
+    "step": ["step", "net.py:loss", "--output"],
+    "explain": ["explain", "net.py:loss", "--at", "k[0,0]", "--output"],
+    "exercise": ["exercise", "net.py:loss", "--out"],
+    "train": ["train", "--data", "small.npz", "--model", "mlp", "--epochs", "1", "--quiet", "--checkpoint"],
+}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+@pytest.mark.parametrize("name", NOT_WRITABLE)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_cannot_be_written_is_told_before_anything_is_computed(folder, capsys, command, name):
+    (folder / "folder.svg").mkdir()
+    os.mkfifo(folder / "pipe.svg")
+    (folder / "net.py").write_text("raise SystemExit('the file of the user was run')")
+    before = sorted(folder.iterdir())
+    assert cli.main([*COMMANDS[command], name]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert f"autoconv {command}: error: " in printed.err
+    assert name in printed.err
+    assert ".tmp" not in printed.err
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+@pytest.mark.parametrize("option", ["--claim", "--mark"])
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(folder, option):
+    os.mkfifo(folder / "pipe.json")
+    call = {
+        "--claim": ["check", "net.py:loss", "--wrt", "k", "--claim", "pipe.json"],
+        "--mark": ["exercise", "--mark", "pipe.json", "--key", "pipe.json"],
+    }[option]
+    found = subprocess.run([sys.executable, "-m", "autoconv", *call], capture_output=True, text=True, timeout=60)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert "pipe.json" in found.stderr
+    assert "is a pipe (FIFO), not a regular file" in found.stderr
+
+
+def npy_header(shape, descr="<f8"):
+    made = io.BytesIO()
+    np.lib.format.write_array_header_1_0(made, {"descr": descr, "fortran_order": False, "shape": shape})
+    return made.getvalue()
+
+
+CLAIMS = {
+    "1e10 elements": (
+        npy_header((10**5, 10**5)) + bytes(80),
+        "80,000,000,000 bytes; more than 268,435,456 are not read",
+    ),
+    "1e4 x 1e4": (npy_header((10**4, 10**4)) + bytes(80), "800,000,000 bytes; more than 268,435,456 are not read"),
+    "objects": (npy_header((2, 2), "|O") + b"\x80\x04N.", "holds Python objects, which are not read"),
+    "negative": (npy_header((-2, -2)) + bytes(32), "shape (-2, -2), which no array has"),
+    "another shape, large": (
+        npy_header((3000, 3000), "|u1") + bytes(9_000_000),
+        "has shape (3000, 3000), the gradient (2, 2)",
+    ),
+    "too short": (npy_header((2, 2)) + bytes(31), "there are only 31"),
+    "text": (b"hello", "no readable .npy header"),
+    "nothing": (b"", "no readable .npy header"),
+}
+
+
+@pytest.mark.parametrize("case", CLAIMS)
+def test_claims_that_are_not_what_they_say(folder, capsys, case):
+    content, text = CLAIMS[case]
+    (folder / "claim.npy").write_bytes(content)
+    assert cli.main(["check", "net.py:loss", "--wrt", "k", "--claim", "claim.npy"]) == 2
+    printed = capsys.readouterr().err
+    assert text in printed
+    assert printed.count("\n") == 1
+
+
+def test_a_claim_in_a_file_is_judged(folder, capsys):
+    np.save(
+        folder / "right.npy", np.full((2, 2), 4.0)
+    )  # every window of the ones has a positive sum, and there are four
+    assert cli.main(["check", "net.py:loss", "--wrt", "k", "--claim", "right.npy"]) == 0
+    np.savez(folder / "right.npz", k=np.load(folder / "right.npy"))
+    assert cli.main(["check", "net.py:loss", "--wrt", "k", "--claim", "right.npz"]) == 0
+    np.save(folder / "wrong.npy", np.zeros((2, 2)))
+    assert cli.main(["check", "net.py:loss", "--wrt", "k", "--claim", "wrong.npy"]) == 1
+
+
+@pytest.mark.parametrize("extra", [None, [1], "mlp", {"model": ["mlp"]}, {"model": 3, "classes": -1}])
+def test_a_checkpoint_that_names_no_model(folder, capsys, extra):
+    checkpoint.save(folder / "c", models.mlp((6, 6, 1), 3, np.random.default_rng(0)), extra=extra)
+    assert cli.main(["evaluate", "c", "--data", "small.npz"]) == 2
+    assert "name it with --model" in capsys.readouterr().err
+    assert cli.main(["evaluate", "c", "--data", "small.npz", "--model", "mlp"]) == 0

@@ -6,11 +6,12 @@ import pickle
 import struct
 import sys
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
 
-from autoconv import data
+from autoconv import data, files
 
 
 def test_digits():
@@ -195,3 +196,144 @@ def test_batches_cover_everything_once():
     for bad, error in [((x, y[:9], 4), ValueError), ((x, y, 0), ValueError), ((x, y, 1.5), TypeError)]:
         with pytest.raises(error, match="batches"):
             list(data.batches(*bad))
+
+
+# ---- pixels of every depth
+
+
+def image_file(path, pixels, mode=None):
+    """Written by Pillow from an array, and read back to be sure that the file has those very numbers."""
+    image = pytest.importorskip("PIL.Image")
+    path.parent.mkdir(exist_ok=True)
+    image.fromarray(pixels, mode).save(path)
+    return path
+
+
+RAMP16 = np.linspace(0, 65535, 20).round().astype(np.uint16).reshape(4, 5)
+RAMP8 = np.linspace(0, 255, 20).round().astype(np.uint8).reshape(4, 5)
+FRACTIONS = np.linspace(0, 1, 20, dtype=np.float32).reshape(4, 5)
+DEPTHS = {
+    "16-bit PNG": ("0.png", RAMP16, RAMP16 / 65535),
+    "16-bit TIFF": ("0.tif", RAMP16, RAMP16 / 65535),
+    "16-bit TIFF, big-endian": ("0.tif", RAMP16.astype(">u2"), RAMP16 / 65535),
+    "16-bit PGM": ("0.pgm", RAMP16, RAMP16 / 65535),
+    "8-bit PNG": ("0.png", RAMP8, RAMP8 / 255),
+    "8-bit BMP": ("0.bmp", RAMP8, RAMP8 / 255),
+    "1-bit PNG": ("0.png", RAMP8 > 99, (RAMP8 > 99) * 1.0),
+    "fractions": ("0.tiff", FRACTIONS, FRACTIONS),
+    "colour": ("0.png", np.stack([RAMP8] * 3, -1), np.stack([RAMP8] * 3, -1) / 255),
+    "colour, alpha": ("0.png", np.stack([RAMP8] * 4, -1), np.stack([RAMP8] * 3, -1) / 255),
+}
+
+
+@pytest.mark.parametrize("case", DEPTHS)
+def test_pixels_are_scaled_by_the_range_of_their_dtype(tmp_path, case):
+    name, pixels, expected = DEPTHS[case]
+    image_file(tmp_path / "ant" / name, pixels)
+    x = data.load_folder(tmp_path).x
+    assert x.dtype == np.float32
+    np.testing.assert_allclose(x[0], expected.reshape(4, 5, -1), rtol=1e-6, atol=1e-7)
+    assert len(np.unique(x)) == len(np.unique(pixels))
+
+
+def test_depths_may_differ_within_a_folder(tmp_path):
+    image_file(tmp_path / "ant" / "0.png", np.full((2, 2), 51, np.uint8))
+    image_file(tmp_path / "bee" / "0.png", np.full((2, 2), 13107, np.uint16))
+    np.testing.assert_allclose(data.load_folder(tmp_path).x, 0.2, rtol=1e-6)
+
+
+def test_a_palette_gives_its_colours(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    (tmp_path / "ant").mkdir()
+    made = image.fromarray(np.array([[0, 1], [2, 1]], np.uint8), "P")
+    made.putpalette([255, 0, 0, 0, 51, 0, 0, 0, 102])
+    made.save(tmp_path / "ant" / "0.png")
+    x = data.load_folder(tmp_path).x[0]
+    np.testing.assert_allclose(x, [[[1, 0, 0], [0, 0.2, 0]], [[0, 0, 0.4], [0, 0.2, 0]]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "text"),
+    [
+        (FRACTIONS * 255, "pixels from 0.0 to 255.0; fractions must be scaled to 0 .. 1"),
+        (np.full((4, 5), np.nan, np.float32), "pixels from nan to nan"),
+        (RAMP16.astype(np.int32), "32 bits a pixel"),
+    ],
+)
+def test_pixels_of_an_unknown_range_are_refused(tmp_path, pixels, text):
+    image_file(tmp_path / "ant" / "0.tif", pixels)
+    with pytest.raises(data.DataError, match=text):
+        data.load_folder(tmp_path)
+
+
+@pytest.mark.parametrize(("dtype", "largest"), [(np.uint8, 255), (np.uint16, 65535), (">u2", 65535)])
+def test_npz_pixels_are_scaled_by_the_range_of_their_dtype(tmp_path, dtype, largest):
+    x = np.array([0, 1, largest // 5, largest], dtype).reshape(1, 2, 2)
+    np.savez(tmp_path / "d.npz", x=x, y=np.array([0]))
+    found = data.load_npz(tmp_path / "d.npz").x.ravel()
+    np.testing.assert_allclose(found, [0, 1 / largest, 0.2, 1], rtol=1e-6)
+
+
+# ---- images that are not what they claim
+
+
+def png(width, height, depth=8, colour=0, rows=b""):
+    """A PNG file whose header claims this size."""
+    chunk = lambda kind, body: struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+BAD_IMAGES = {
+    "huge": (png(2**31 - 1, 2**31 - 1), "(?i)exceeds limit|pixels"),
+    "1e5 x 1e5": (png(100_000, 100_000), "(?i)exceeds limit|pixels"),
+    "1e4 x 1e4": (png(10_000, 10_000), "(?i)exceeds limit|pixels"),
+    "large": (png(8500, 8500), "8500 x 8500 pixels; more than 67,108,864 are not read"),
+    "truncated": (png(8, 8)[:-30], "not a readable image"),
+    "no rows": (png(8, 8), "not a readable image"),
+    "PostScript": (
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n",
+        "not a readable image",
+    ),
+    "nothing": (b"", "not a readable image"),
+    "text": (b"hello", "not a readable image"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_IMAGES)
+def test_images_that_are_not_what_they_claim(tmp_path, case):
+    pytest.importorskip("PIL")
+    content, text = BAD_IMAGES[case]
+    (tmp_path / "ant").mkdir()
+    (tmp_path / "ant" / "0.png").write_bytes(content)
+    with pytest.raises(data.DataError, match=text) as caught:
+        data.load_folder(tmp_path)
+    assert str(tmp_path / "ant" / "0.png") in str(caught.value)
+
+
+def test_many_large_images_are_refused_by_their_sizes(tmp_path):
+    pytest.importorskip("PIL")
+    (tmp_path / "ant").mkdir()
+    for i in range(20):
+        (tmp_path / "ant" / f"{i}.png").write_bytes(png(8000, 8000))  # 64 million pixels each, and no bytes for them
+    with pytest.raises(data.DataError, match=r"20 images of shape \(8000, 8000, 1\) are more than"):
+        data.load_folder(tmp_path)
+
+
+def test_a_packed_idx_file_that_swells(tmp_path):
+    with gzip.open(tmp_path / "images", "wb") as packed:
+        packed.write(bytes([0, 0, 8, 1]) + struct.pack(">I", 300_000_000))
+        for _ in range(300):
+            packed.write(bytes(10**6))
+    with pytest.raises(data.DataError, match="unpack to 300,000,000, more than 100 times as many"):
+        data.load_idx(tmp_path / "images")
+
+
+def test_a_folder_without_end(tmp_path, monkeypatch):
+    pytest.importorskip("PIL")
+    monkeypatch.setattr(data, "entries", lambda folder: files.entries(folder, 3))
+    (tmp_path / "ant").mkdir()
+    for i in range(4):
+        (tmp_path / "ant" / f"{i}.png").touch()
+    with pytest.raises(data.DataError, match="ant: cannot be read: is a folder of more than 3 entries"):
+        data.load_folder(tmp_path)

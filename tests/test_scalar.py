@@ -621,3 +621,47 @@ def test_a_micrograd_training_loop_runs():
             p.data -= 0.5 * learning_rate * p.grad
     assert total.data < first / 2
     assert acc > 0.85
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_an_interrupted_sweep_in_python_adds_nothing_and_can_be_repeated(ground, monkeypatch, before):
+    """Interrupted in each of its segments in turn; Ctrl-C does not come between inside the compiled floor."""
+    if ground is not FLOORS["python"]:
+        pytest.skip("compiled")
+    ground.limit(3)  # rows of a segment
+    real = recording.pull
+    x, y = scalar.Scalar(1.5), scalar.Scalar(-0.5)
+    z = x * y + x
+    for _ in range(4):
+        z = z * x + y
+    for _ in range(before):
+        z.backward()
+    start = [x.grad, y.grad, z.grad]
+    segments = 0
+    for at in range(100):
+        count = 0
+
+        def pull(*arguments, at=at):
+            nonlocal count
+            count += 1
+            if count - 1 == at:
+                raise KeyboardInterrupt
+            return real(*arguments)
+
+        monkeypatch.setattr(recording, "pull", pull)
+        try:
+            z.backward()
+        except KeyboardInterrupt:
+            segments += 1
+            assert [x.grad, y.grad, z.grad] == start
+        else:
+            break
+    monkeypatch.setattr(recording, "pull", real)
+    assert segments > 1
+    x1, y1 = scalar.Scalar(1.5), scalar.Scalar(-0.5)
+    z1 = x1 * y1 + x1
+    for _ in range(4):
+        z1 = z1 * x1 + y1
+    for _ in range(before + 1):
+        z1.backward()
+    assert [x.grad, y.grad] == pytest.approx([x1.grad, y1.grad], rel=1e-14)

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ..files import check_writable, open_regular
 from .named import UserError, recorded
 
 KINDS = ("equations", "graph", "arrays")
@@ -30,6 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("give file.py:function to make a sheet of, or --mark answers.json --key sheet.key.json")
     from ..exercises.making import exercise
 
+    output = arguments.out or f"{arguments.function.rpartition(':')[2]}.html"
+    check_writable(output)
     loss, names = recorded(arguments.function)
     made = exercise(
         loss,
@@ -40,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         names=names,
         nice_numbers=arguments.nice_numbers,
     )
-    path = made.save(arguments.out or f"{arguments.function.rpartition(':')[2]}.html")
+    path = made.save(output)
     print(f"{made!r}\nwritten to {path}, the key to {path.with_name(f'{path.stem}.key.json')}")
     return 0
 
@@ -69,7 +72,7 @@ def options(command: argparse.ArgumentParser) -> None:
 
 def read_answers(path: Path) -> Any:
     """The answers in a file: JSON, a notebook's cell ``answers = {...}`` (a literal, never run), or Markdown lines."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:
         raise UserError(f"{path.name} is larger than {LARGEST:,} bytes; that is no filled-in sheet")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from .. import npy
+from ..files import check_writable, replace_file
 from ..tape import Tape, Tensor
 from ..views.graph.graph import graph
 from .named import UserError, recorded
@@ -16,6 +15,8 @@ from .named import UserError, recorded
 
 def draw(arguments: argparse.Namespace) -> None:
     """autoconv graph: the tensor that a function returns, as a picture in a file."""
+    output = arguments.output or f"{arguments.function.rpartition(':')[2]}.svg"
+    check_writable(output)
     y, names = recorded(arguments.function)
     focus = [_element(y, at, names) for at in arguments.focus or []]
     drawing = graph(
@@ -27,7 +28,6 @@ def draw(arguments: argparse.Namespace) -> None:
         backward=arguments.backward,
         fold=arguments.fold,
     )
-    output = arguments.output or f"{arguments.function.rpartition(':')[2]}.svg"
     drawing.save(output)
     print(f"{drawing!r}\nwritten to {output}")
 
@@ -37,6 +37,8 @@ def walk(arguments: argparse.Namespace) -> None:
     from ..views.stepper.stepper import step
     from ..views.stepper.terminal import run
 
+    if arguments.output:
+        check_writable(arguments.output)
     y, names = recorded(arguments.function)
     stepper = step(y, names=names)
     if arguments.output:
@@ -45,6 +47,7 @@ def walk(arguments: argparse.Namespace) -> None:
         run(stepper)
 
 
+LARGEST_CLAIM = 2**28  # bytes
 FORMATS = ("text", "latex", "mathml", "markdown", "csv")
 
 
@@ -52,11 +55,13 @@ def explain(arguments: argparse.Namespace) -> None:
     """autoconv explain: where the gradient of one element comes from."""
     from ..views.equations.explain import explain as explanation
 
+    if arguments.output:
+        check_writable(arguments.output)
     y, names = recorded(arguments.function)
     made = explanation(_element(y, arguments.at, names), of=y, depth=arguments.depth, names=names)
     text = getattr(made, arguments.format)
     if arguments.output:
-        Path(arguments.output).write_text(text + "\n", encoding="utf-8")
+        replace_file(arguments.output, (text + "\n").encode())
         print(f"written to {arguments.output}")
     else:
         print(text)
@@ -79,10 +84,9 @@ def check(arguments: argparse.Namespace) -> int:
 def _claimed(file: str) -> Any:
     """The array in a .npy file, or the arrays by name in a .npz file; nothing in it is ever run."""
     try:
-        made = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError):
-        raise UserError(f"{file} holds no array of numbers; write one with numpy.save({file!r}, gradient)") from None
-    return made if isinstance(made, np.ndarray) else dict(made)
+        return npy.load(file, LARGEST_CLAIM)
+    except npy.ArrayFileError as error:
+        raise UserError(f"{error}; write your gradient with numpy.save({file!r}, gradient)") from None
 
 
 def _element(y: Tensor, at: str, names: dict[str, Any]) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__, checkpoint, data, models, optim
+from ..files import check_writable
 from ..plan import extension
 from ..primitives import TABLE
 from ..scalar import floors
@@ -36,6 +37,8 @@ def demo(arguments: argparse.Namespace) -> None:
 def train(arguments: argparse.Namespace) -> None:
     if arguments.epochs < 1:
         raise UserError(f"--epochs must be at least 1, found {arguments.epochs}")
+    if arguments.checkpoint:
+        check_writable(arguments.checkpoint)
     train, test = data.load(arguments.data, "train", arguments.seed), data.load(arguments.data, "test", arguments.seed)
     rng = np.random.default_rng(arguments.seed)
     input_shape, classes = train.x.shape[1:], max(len(train.classes), len(test.classes))
@@ -88,14 +91,15 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
 def run_evaluate(arguments: argparse.Namespace) -> None:
     found = checkpoint.inspect(arguments.checkpoint)
     test = data.load(arguments.data, "test", arguments.seed)
-    named = found.extra.get("model")
+    extra = found.extra if isinstance(found.extra, dict) else {}  # checkpoint.save takes any
+    named = extra.get("model") if isinstance(extra.get("model"), str) else None
     name = arguments.model or named
     if name not in models.PRESETS and not arguments.model:
         raise UserError(
             f"{arguments.checkpoint}: was trained with the model {named!r}; name it with "
             "--model file.py:make_model (code is never run because a checkpoint names it)"
         )
-    classes = found.extra.get("classes")
+    classes = extra.get("classes")
     model = build(
         str(name),
         test.x.shape[1:],

@@ -14,6 +14,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from ..files import open_regular
 from ..tutor.bank.slips import FORMER, SLIPS
 from .marking import Answer, Marks, marks
 
@@ -87,7 +88,7 @@ def exercise_key(path: str | os.PathLike[str]) -> Key:
     True
     """
     name = Path(path).name
-    with Path(path).open("rb") as file:
+    with open_regular(path) as file:
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:
         raise ValueError(f"exercise_key: {name} is larger than {LARGEST:,} bytes; that is no key of an exercise")

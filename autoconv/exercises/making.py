@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..files import replace_file, save_as
+from ..files import check_writable, content_as, replace_file
 from ..scalar import Scalar, expand
 from ..tape import Tape, Tensor, describe
 from ..views.element import parse_at, resolve
@@ -157,10 +157,13 @@ class Exercise(Key):
             ".html": lambda: self.html(beside.name),
             ".md": lambda: markdown(self._blanked, self.answers, picture.name if picture else None),
         }
-        save_as(path, writers, "exercise")
-        replace_file(beside, self.json.encode())
+        files = {beside: self.json.encode(), path: content_as(path, writers, "exercise")}
         if drawing and picture and path.suffix.lower() == ".md":
-            replace_file(picture, drawing.encode())
+            files[picture] = drawing.encode()
+        for file in files:  # all of them or none
+            check_writable(file)
+        for file, content in files.items():
+            replace_file(file, content)
         return path
 
     def __repr__(self) -> str:

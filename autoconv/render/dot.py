@@ -5,7 +5,6 @@ Nothing here is needed for SVG: without the program our own layout is used.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from collections.abc import Sequence
@@ -13,10 +12,13 @@ from typing import Any
 
 from .layout import ARROW, MARGIN, Box, Layout, Point, Route, ranks
 from .node import Edge, Node
+from .program import ProgramError, run
 from .svg import COLOURS
 from .text import clean, short
 
 LONGEST_IN_ALL = 3000  # ranks that all edges together may span
+PATIENCE, PATIENCE_IF_ASKED = 10.0, 120.0  # seconds for what we can place ourselves, and for what only dot can do
+MOST_OUTPUT = 2**28  # bytes
 _SHAPE = {
     "input": 'style="rounded,filled"',
     "constant": 'style="dashed,filled"',
@@ -27,8 +29,17 @@ _SHAPE = {
 
 
 def available() -> bool:
-    """Whether the ``dot`` program can be run: it and the Python package that calls it are there."""
-    return shutil.which("dot") is not None and importlib.util.find_spec("graphviz") is not None
+    """Whether the ``dot`` program can be run: it and the Python package graphviz are there."""
+    return dot_program() is not None
+
+
+def dot_program() -> str | None:
+    """The ``dot`` program, which the package graphviz names; it is called by us, because that has no limit of time."""
+    try:
+        from graphviz import DOT_BINARY
+    except ImportError:
+        return None
+    return shutil.which(DOT_BINARY)
 
 
 def source(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
@@ -67,21 +78,18 @@ def quoted(lines: Sequence[str]) -> str:
     return '"' + "".join(f"{line}\\l" for line in escaped) + '"'
 
 
-def render(text: str, format: str) -> bytes:
-    """DOT text as an image by the ``dot`` program; RuntimeError if that is missing or fails."""
-    if not available():
+def render(text: str, format: str, seconds: float = PATIENCE_IF_ASKED) -> bytes:
+    """DOT text as an image by the ``dot`` program; RuntimeError if that is missing, fails or is too slow."""
+    program = dot_program()
+    if program is None:
         raise RuntimeError(
             f"graph: .{format} needs the dot program of Graphviz on the PATH (as in apt install graphviz) and the "
             "Python package graphviz; install them, or save as .svg, which needs nothing"
         )
-    import graphviz
-
     try:
-        return graphviz.Source(text).pipe(format=format, quiet=True)
-    except (graphviz.CalledProcessError, graphviz.ExecutableNotFound) as error:
-        raise RuntimeError(
-            f"graph: the dot program could not make .{format}: {error}; .svg does not need it"
-        ) from error
+        return run([program, f"-T{format}"], text.encode(), seconds, MOST_OUTPUT)
+    except ProgramError as error:
+        raise RuntimeError(f"graph: the dot program could not make .{format}: {error}; .svg does not need it") from None
 
 
 def worthwhile(count: int, edges: Sequence[tuple[int, int]]) -> bool:
@@ -90,8 +98,10 @@ def worthwhile(count: int, edges: Sequence[tuple[int, int]]) -> bool:
     return available() and sum(abs(rank[b] - rank[a]) for a, b in edges) <= LONGEST_IN_ALL
 
 
-def place_by_dot(sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int]]) -> Layout | None:
-    """The dot program's layout of boxes of the given sizes, or None if there is no program or it fails."""
+def place_by_dot(
+    sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int]], seconds: float = PATIENCE
+) -> Layout:
+    """dot's layout of boxes of the given sizes; RuntimeError if there is no program, it fails or is too slow."""
     boxes = [f"  {v} [width={w / 72:.4f}, height={h / 72:.4f}]" for v, (w, h) in enumerate(sizes)]
     lines = [f'  {a} -> {b} [id="{number}"]' for number, (a, b) in enumerate(edges)]
     head = [
@@ -100,11 +110,11 @@ def place_by_dot(sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int
         '  node [shape=box, fixedsize=true, label=""]',
         f"  edge [arrowsize={ARROW / 10}]",
     ]
+    answer = render("\n".join([*head, *boxes, *lines, "}"]), "json0", seconds)
     try:
-        found = json.loads(render("\n".join([*head, *boxes, *lines, "}"]), "json0"))
-    except (RuntimeError, ValueError):
-        return None
-    return _read(found, sizes, len(edges))
+        return _read(json.loads(answer), sizes, len(edges))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise RuntimeError(f"graph: what the dot program answered cannot be read: {error!r}") from None
 
 
 def _read(found: dict[str, Any], sizes: Sequence[tuple[float, float]], count: int) -> Layout:

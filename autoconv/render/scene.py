@@ -7,10 +7,11 @@ that it serves and cotangents flow upwards.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .dot import place_by_dot, worthwhile
+from .dot import PATIENCE_IF_ASKED, place_by_dot, worthwhile
 from .grid import GridLayout, Place
 from .layout import Box, Layout, Point, Route, layered
 from .node import Edge, Node
@@ -61,8 +62,14 @@ def arrange(
         grid = GridLayout(sizes, _dense([node.cell for node in nodes if node.cell]), pairs)
         found = grid.layout(grid.heights, grid.gaps)
         return Scene(found, _frames(grid, nodes, range(len(nodes))))
-    wanted = layout == "dot" or (layout == "auto" and worthwhile(len(nodes), pairs))
-    return Scene((place_by_dot(sizes, pairs) if wanted else None) or layered(sizes, pairs))
+    if layout == "dot":
+        return Scene(place_by_dot(sizes, pairs, PATIENCE_IF_ASKED))
+    if layout == "auto" and worthwhile(len(nodes), pairs):
+        try:
+            return Scene(place_by_dot(sizes, pairs))
+        except RuntimeError as error:
+            warnings.warn(f"{error}. The graph has autoconv's own layout (layout='own')", RuntimeWarning, stacklevel=2)
+    return Scene(layered(sizes, pairs))
 
 
 def _dense(places: Sequence[Place]) -> list[Place]:

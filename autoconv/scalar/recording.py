@@ -175,19 +175,20 @@ _ALONE = _references(_probe[0])  # what is counted for a segment that one dictio
 def sweep(segment: Segment, row: int) -> None:
     """Add the derivatives of ``row`` to the gradients of everything it was computed from.
 
-    A row with cotangent 0 passes nothing on (0 times an infinite slope is 0 here).
+    A row with cotangent 0 passes nothing on (0 times an infinite slope is 0 here).  A sweep that is interrupted has added
+    nothing.
     """
     if _thread.segment is segment:  # so that the recording goes with its last Scalar
         _thread.segment = NOWHERE
     waiting = [-segment.serial]
     found: dict[int, tuple[Segment, dict[int, float]]] = {segment.serial: (segment, {row: 1.0})}
+    leaves: list[tuple[Any, float]] = []
+    segments: list[tuple[Segment, list[float], list[float]]] = []  # with the cotangents before and after
     while waiting:
         segment, seeds = found.pop(-heapq.heappop(waiting))
         segment.close()
         g = pull(segment, seeds)
-        for k, leaf in segment.leaves:
-            if k < len(g):
-                leaf._grad += g[k]  # type: ignore[operator]
+        leaves += [(leaf, g[k]) for k, leaf in segment.leaves if k < len(g)]
         for k, home, i in segment.older:
             if k < len(g) and g[k]:
                 if home.serial not in found:
@@ -196,7 +197,25 @@ def sweep(segment: Segment, row: int) -> None:
                 there = found[home.serial][1]
                 there[i] = there.get(i, 0.0) + g[k]
         before = segment.grads
-        segment.grads = [a + b for a, b in itertools.zip_longest(before, g, fillvalue=0.0)] if before else g
+        after = [a + b for a, b in itertools.zip_longest(before, g, fillvalue=0.0)] if before else g
+        segments.append((segment, before, after))
+    _accumulate(leaves, segments)
+
+
+def _accumulate(leaves: list[tuple[Any, float]], segments: list[tuple[Segment, list[float], list[float]]]) -> None:
+    """Add to all gradients or, if Ctrl-C comes between, to none."""
+    grads = [leaf._grad for leaf, _ in leaves]
+    try:
+        for leaf, g in leaves:
+            leaf._grad += g
+        for segment, _, after in segments:
+            segment.grads = after
+    except BaseException:
+        for (leaf, _), grad in zip(leaves, grads, strict=True):
+            leaf._grad = grad
+        for segment, before, _ in segments:
+            segment.grads = before
+        raise
 
 
 def pull(segment: Segment, seeds: dict[int, float]) -> list[float]:

@@ -15,6 +15,7 @@ from ..run.replay import Run, double
 from .formula import Formula, FormulaError
 
 RULES = ("sum", "mean", "same for all")
+MOST_OF_ANOTHER_SHAPE = 2**22  # elements of an array that are read though the gradient has another shape
 _RULES = {
     "average": "mean",
     "the sum": "sum",
@@ -95,6 +96,11 @@ class Claim:
             self.kind = "shape"
         else:
             self.kind = "array"
+            given = getattr(claim, "shape", shape)  # of an array or Tensor, before its numbers are looked at
+            if given != shape and np.prod(given, dtype=float) > MOST_OF_ANOTHER_SHAPE:
+                raise ValueError(
+                    f"check: the claim has shape {given}, the gradient {shape}; claim an array of that shape"
+                )
             self.array = self._read(claim)
             if self.array.ndim == 0:
                 self.kind = "number"

@@ -64,7 +64,8 @@ def graph(
     line with a definition
         such as "maximum" into the lines of that, which is also what scalars do (False: keep them closed).
     layout: "own" is ours; "dot" asks the ``dot`` program of Graphviz for the positions; "auto" is "dot" where it is
-        installed and not too slow for this graph.  Scalars and the sweep always have our own.
+        installed and not too slow for this graph, else "own" (with a RuntimeWarning if it was tried).  Scalars and
+        the sweep always have our own.
 
     Raises TypeError for other arguments; ValueError for an unknown zoom, direction or layout, for a focus that y does
     not depend on, and for a graph of more than 800 nodes, with the counts of what could be drawn instead.
