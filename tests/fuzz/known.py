@@ -1,0 +1,59 @@
+"""What is accepted, with the reason; and what fails and is not mended yet.
+
+A REASON is for ever: it says why two right executions differ.  A KNOWN failure is a debt: whoever mends it has to remove
+its line, because the test fails as well when it does not fail any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .oracles import Eager, Mismatch
+
+
+def beyond_halfway(mismatch: Mismatch) -> bool:
+    """A number in the calculation is so large or small that its square leaves the range of its dtype."""
+    with np.errstate(all="ignore"):
+        eager = Eager(mismatch.program)
+        for x in [*eager.arguments, *eager.values, *[line.value for line in eager.tape]]:
+            if x.dtype.kind == "f" and x.size:
+                size, info = np.abs(x.astype(np.float64)), np.finfo(x.dtype)
+                size = size[np.isfinite(size) & (size != 0)]
+                if (size > float(info.max) ** 0.5 / 16).any() or (size < float(info.smallest_normal) ** 0.5 * 16).any():
+                    return True
+    return False
+
+
+def padded(mismatch: Mismatch) -> bool:
+    """Something is padded, and eager multiplies the padding's zeros by an infinity or NaN."""
+    source = mismatch.program.source()
+    return "expected nan" in mismatch.says and any(word in source for word in ("conv", "pad", "pool", "windows"))
+
+
+# oracle, when, why both are right
+REASONS: list[tuple[str, Callable[[Mismatch], bool], str]] = [
+    (
+        "scalars",
+        beyond_halfway,
+        "a scalar keeps its local derivative as a number: g * b * x^(b - 1) is then g * (b * x^(b - 1)), and of three "
+        "factors two may overflow or underflow in one order and not in the other",
+    ),
+    (
+        "scalars",
+        padded,
+        "padding is no scalar: products with its zeros are left out of the expansion, where eager has 0 * inf = nan",
+    ),
+]
+
+# (seed, oracle): the kind of fault.  "machine" is only asked where the native machine is built.
+KNOWN: dict[tuple[int, str], str] = {}
+
+# seeds beyond the first 300 that once found a fault
+FOUND: tuple[int, ...] = ()
+
+
+def accepted(mismatch: Mismatch) -> str:
+    """The reason for which this mismatch is accepted; "" if there is none."""
+    return next((why for oracle, when, why in REASONS if oracle == mismatch.oracle and when(mismatch)), "")
