@@ -21,7 +21,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .generate import program
-from .known import accepted
+from .known import accepted, reason
 from .oracles import ORACLES, Eager, Mismatch, check
 from .program import Program
 from .shrink import shrink
@@ -53,7 +53,7 @@ def report(start: int, minutes: float, count: int | None) -> int:
             reasons[why] += 1
             continue
         small = shrink(mismatch)
-        if accepted(small):  # shrinking came to another one, which is accepted
+        if reason(small):  # shrinking came to another one, which is accepted
             small = mismatch
         kind = f"{small.oracle}: {', '.join(s.operation for s in small.program.steps)}"
         kinds[kind] += 1

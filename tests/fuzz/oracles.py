@@ -270,8 +270,8 @@ def differences(eager: Eager) -> str:
     for h in (1e-5, 2.5e-6, 1e-6):
         up, down = (float(plain(f(*[a + s * h * d for a, d in zip(x, v, strict=True)]))) for s in (1, -1))
         found.append((up - down) / (2 * h))
-        if abs((up - here) - (here - down)) > 1e-3 * scale * h:
-            return ""  # the two sides have slopes of their own: a kink
+    if abs(up + down - 2 * here) > 5e-5 * scale * h:
+        return ""  # the two sides have slopes of their own: a kink
     uncertain = max(found) - min(found)
     if not np.isfinite(uncertain) or uncertain > 1e-5 * scale:
         return ""
