@@ -2,17 +2,21 @@
 #
 #   make demo       train a convolutional network on handwritten digits and show what it did
 #   make test       lint, type check, run every test, with the compiled parts and without
+#   make fuzz       random programs for MINUTES=30 (or as many as you say), with seeds that nobody has run
+#   make mutants    plant 40 faults and see which the tests notice; SEED=1 plants others
 #   make bench      time everything beside its peers (PyTorch, JAX, tinygrad, ...), in an environment of their own
 #   make notebooks  open the lessons in JupyterLab
 #   make clean      remove what these commands made
 
 PYTHON ?= python3
 VENV := .venv
+MINUTES ?= 30
+SEED ?= 0
 BIN := $(VENV)/bin
 PEERS := .venv-peers
 PARTS := setup.py setup.cfg pyproject.toml $(wildcard autoconv/*/native/*)
 
-.PHONY: demo test bench notebooks clean
+.PHONY: demo test fuzz mutants bench notebooks clean
 
 demo: $(VENV)/run.stamp
 	$(BIN)/python -m autoconv demo
@@ -23,6 +27,12 @@ test: $(VENV)/test.stamp
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n auto
 	if $(BIN)/autoconv info | grep -q "native machine"; then AUTOCONV_NATIVE=0 $(BIN)/python -m pytest -n auto; fi
+
+fuzz: $(VENV)/test.stamp
+	cd tests && ../$(BIN)/python -m fuzz --minutes $(MINUTES)
+
+mutants: $(VENV)/test.stamp
+	cd tests && ../$(BIN)/python -m mutation --seed $(SEED)
 
 bench: $(PEERS)/bench.stamp
 	$(PEERS)/bin/python benchmarks/run.py

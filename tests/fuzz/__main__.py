@@ -1,11 +1,11 @@
-"""Fuzz for some minutes with seeds that nobody has run: ``make fuzz MINUTES=30``, or ``python -m fuzz --minutes 30`` here.
+"""Fuzz for some minutes with seeds that nobody has run: ``make fuzz MINUTES=30``, or here:
 
     python -m fuzz --minutes 30             a fresh start, printed, so that the run can be repeated with --start
     python -m fuzz --start 123 --count 50   these seeds
     python -m fuzz --show 123               one program, and what the oracles say of it
 
-Each mismatch is shrunk and printed as a few lines of Python; those that shrink to the same operations are counted together.
-The exit status is 1 if there was a mismatch that ``known.py`` has no reason for.
+Each mismatch is shrunk and printed as a few lines of Python; those that shrink to the same operations are counted
+together.  The exit status is 1 if there was a mismatch that ``known.py`` has no reason for.
 """
 
 from __future__ import annotations
@@ -97,7 +97,9 @@ def show(seed: int) -> int:
     print(p.reproducer())
     found = check(p)
     for mismatch in found:
-        print(f"# {mismatch.oracle}: {mismatch.says} {'(accepted: ' + why + ')' if (why := accepted(mismatch)) else ''}")
+        print(
+            f"# {mismatch.oracle}: {mismatch.says} {'(accepted: ' + why + ')' if (why := accepted(mismatch)) else ''}"
+        )
     return 1 if found else 0
 
 

@@ -16,7 +16,7 @@ Shape = tuple[int, ...]
 LIMIT = 1500  # elements of a value, so that a case takes milliseconds
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The operation that was drawn does not take these operands."""
 
 
@@ -86,7 +86,7 @@ class Builder:
     def axis(self, name: str) -> int:
         n = self.of(name).ndim
         if n == 0:
-            raise Refused
+            raise RefusedError
         return self.whole(-n, n - 1)
 
     def fitting(self, shape: Shape) -> Shape:
@@ -99,17 +99,21 @@ class Builder:
     # ---- steps
 
     def step(self, operation: str, *operands: str, **params: Any) -> str:
-        """Add a line, after computing it once on plain arrays; Refused if autoconv refuses it."""
+        """Add a line, after computing it once on plain arrays; RefusedError if autoconv refuses it."""
         step = Step(f"v{len(self.steps)}", operation, operands, params)
-        names: dict[str, Any] = {"ac": ac, "np": np, **{n: ac.tensor(self.known[n]) for n in operands if n in self.known}}
+        names: dict[str, Any] = {
+            "ac": ac,
+            "np": np,
+            **{n: ac.tensor(self.known[n]) for n in operands if n in self.known},
+        }
         try:
             with np.errstate(all="ignore"):
                 y = eval(step.text(), names)
         except (ValueError, TypeError, IndexError) as error:
-            raise Refused(str(error)) from error
+            raise RefusedError(str(error)) from error
         y = np.asarray(y.value if isinstance(y, ac.Tensor) else y)
         if y.size > LIMIT:
-            raise Refused("too large")
+            raise RefusedError("too large")
         self.steps.append(step)
         self.known[step.result] = y
         return step.result
@@ -127,7 +131,7 @@ def program(seed: int) -> Program:
         kept = len(build.steps), dict(build.inputs), dict(build.known), list(build.wrt)
         try:
             build.pick(*draws)(build)
-        except Refused:
+        except RefusedError:
             build.steps, build.inputs, build.known, build.wrt = build.steps[: kept[0]], kept[1], kept[2], kept[3]
         if len(build.steps) >= wanted:
             break
@@ -141,7 +145,7 @@ def finish(build: Builder) -> Program:
     more = [s.result for s in build.steps[-3:] if build.chance(0.25)][:2]
     try:
         scalar = reduced(build, last)
-    except Refused:
+    except RefusedError:
         scalar = build.step("ac.sum", last)
     return tidy(Program(build.inputs, tuple(build.steps), (scalar, *more), tuple(build.wrt)))
 

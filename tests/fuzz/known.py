@@ -1,7 +1,7 @@
 """What is accepted, with the reason; and what fails and is not mended yet.
 
-A REASON is for ever: it says why two right executions differ.  A KNOWN failure is a debt: whoever mends it has to remove
-its line, because the test fails as well when it does not fail any more.
+A REASON is for ever: it says why two right executions differ.  A KNOWN failure is a debt: whoever mends it has to
+remove its line, because the test fails as well when it does not fail any more.
 """
 
 from __future__ import annotations
@@ -66,9 +66,7 @@ def accepted(mismatch: Mismatch) -> str:
 
     A reason has to hold for the smallest form of the mismatch too: what else stood in the program is no excuse.
     """
-    if not (why := reason(mismatch)):
-        return ""
-    return reason(shrink(mismatch, 4.0))
+    return reason(shrink(mismatch, 4.0)) if reason(mismatch) else ""
 
 
 def reason(mismatch: Mismatch) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import values
-from .generate import Builder, Refused
+from .generate import Builder, RefusedError
 
 OPERATIONS: list[tuple[Callable[[Builder], str], int]] = []
 
@@ -228,11 +228,11 @@ def some_key(b: Builder, n: int) -> Any:
         return slice(*ends, b.pick(None, None, 1, 2, -1, -2))
     if kind == "number":
         if n == 0:
-            raise Refused
+            raise RefusedError
         return b.whole(-n, n - 1)
     if kind == "list":
         if n == 0:
-            raise Refused
+            raise RefusedError
         return np.array([b.whole(-n, n - 1) for _ in range(b.whole(0, 4))], np.int64)
     if kind == "mask":
         return b.rng.random(n) < 0.5
@@ -256,7 +256,7 @@ def take(b: Builder) -> str:
     shape = b.of(x).shape
     n = shape[axis]
     if n == 0:
-        raise Refused
+        raise RefusedError
     if b.chance(0.4):
         along = list(shape)
         along[axis] = b.size()
@@ -438,6 +438,6 @@ def loss(b: Builder) -> str:
         soft = b.rng.random(shape).astype(b.of(x).dtype)
         return b.step("ac.losses.cross_entropy", x, b.enter(soft), **how)
     if shape[-1] == 0:
-        raise Refused
+        raise RefusedError
     labels = b.enter(values.whole(b.rng, shape[:-1], 0, shape[-1]))
     return b.step(b.pick("ac.losses.cross_entropy", "ac.losses.nll"), x, labels, **how)

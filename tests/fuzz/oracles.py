@@ -1,4 +1,4 @@
-"""The oracles: each computes a program in another way and says how it differs from eager execution, or "" if it does not.
+"""The oracles: each computes a program in another way and says how it differs from eager, "" if it does not.
 
     eager again       the same bits a second time
     machine           ac.compile: first call, second call (the recording replayed), value and gradient
@@ -12,8 +12,8 @@
     second order      a compiled gradient of a gradient against the eager one
     torch             the same program in PyTorch, where it is installed
 
-The first five hold for all numbers.  The others are asked where all results are finite, and the differentials in float64,
-where differences have digits.
+The first six hold for all numbers.  The others are asked where all results are finite, and the differentials in
+float64, where differences have digits.
 """
 
 from __future__ import annotations
@@ -258,7 +258,7 @@ def jvp(eager: Eager) -> str:
 
 
 def differences(eager: Eager) -> str:
-    """Central differences with three steps: where these, or the two sides, disagree there is a kink or a pole, and nothing is said."""
+    """Central differences with three steps; where these or the two sides disagree is a kink, and nothing is said."""
     if eager.program.source().count("stop_gradient") or eager.program.source().count(" = ac.sign("):
         return ""
     f, x = of_wrt(eager), starting(eager)
@@ -275,7 +275,11 @@ def differences(eager: Eager) -> str:
     uncertain = max(found) - min(found)
     if not np.isfinite(uncertain) or uncertain > 1e-5 * scale:
         return ""
-    return "" if abs(found[1] - expected) <= 1e-4 * scale + 20 * uncertain else f"differences {found}, gradient {expected!r}"
+    return (
+        ""
+        if abs(found[1] - expected) <= 1e-4 * scale + 20 * uncertain
+        else f"differences {found}, gradient {expected!r}"
+    )
 
 
 def flat_function(eager: Eager) -> tuple[Callable[[Any], Any], np.ndarray]:
@@ -340,7 +344,11 @@ def scalar_sized(eager: Eager) -> bool:
     if still(eager.results[0]):
         return False
     tape = list(ac.Tape(eager.results[0]))
-    return np.dtype(np.float16) not in dtypes and "astype" not in eager.program.source() and sum(y.size for y in tape) < 5000
+    return (
+        np.dtype(np.float16) not in dtypes
+        and "astype" not in eager.program.source()
+        and sum(y.size for y in tape) < 5000
+    )
 
 
 def differentiable(eager: Eager) -> bool:
@@ -371,7 +379,11 @@ def check(program: Program, only: str | None = None) -> list[Mismatch]:
             eager.values, eager.runs  # noqa: B018
         except Exception as error:
             # the generator asked the same of plain values, so the gradient has raised
-            return [Mismatch(program, "gradient", f"raises {type(error).__name__}: {error}")] if only in (None, "gradient") else []
+            return (
+                [Mismatch(program, "gradient", f"raises {type(error).__name__}: {error}")]
+                if only in (None, "gradient")
+                else []
+            )
         found = []
         for name, oracle, asked in ORACLES:
             if only not in (None, name) or not asked(eager):

@@ -19,7 +19,7 @@ TAKES_A_LIST = {"ac.concat", "ac.stack"}
 
 @dataclass(frozen=True)
 class Step:
-    """``result = operation(*operands, **params)``.  "[]" in params is an index, applied to the operand or the result."""
+    """``result = operation(*operands, **params)``.  "[]" in params indexes the operand or the result."""
 
     result: str
     operation: str
@@ -43,7 +43,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Program:
-    """``outputs[0]`` is a scalar; its gradient is asked for at the inputs named in ``wrt``, which are floating point."""
+    """``outputs[0]`` is a scalar; its gradient is asked for at the floating-point inputs named in ``wrt``."""
 
     inputs: Mapping[str, np.ndarray]
     steps: tuple[Step, ...]

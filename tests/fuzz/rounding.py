@@ -1,7 +1,7 @@
 """How far two executions of the same operations may differ: the lines of the tape run again with every rounding moved.
 
-Each line of a recorded program (its gradient's lines among them) is computed again, four times, from the moved operands,
-and its result is moved up or down by a half to a whole of what its rounding may be:
+Each line of a recorded program (its gradient's lines among them) is computed again, four times, from the moved
+operands, and its result is moved up or down by a half to a whole of what its rounding may be:
 
     movements of data, comparisons, maxima        not at all: they are exact
     + - * / and square roots                      1 eps of the result
@@ -9,9 +9,9 @@ and its result is moved up or down by a half to a whole of what its rounding may
     sums and contractions of n terms              n eps of the sum of magnitudes: their order is free
     lines of constants alone                      not at all: an exponent 2 - 1 is 1
 
-What the four runs spread over is what rounding can do to this program on these numbers, kinks and cancellations included;
-an executor may be at four times that distance.  Where the runs differ in kind (finite, inf, -inf, nan), rounding decides
-the kind, and any is right; everywhere else the kind must be exactly eager's.
+What the four runs spread over is what rounding can do to this program on these numbers, kinks and cancellations
+included; an executor may be at four times that distance.  Where the runs differ in kind (finite, inf, -inf, nan),
+rounding decides the kind, and any is right; everywhere else the kind must be exactly eager's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RUNS, DISTANCE = 4, 4
 
 
 def spread(results: Sequence[Any]) -> list[list[np.ndarray]]:
-    """For each result, its values in ``RUNS`` runs with moved roundings.  Results that are plain arrays stay as they are."""
+    """For each result, its values in ``RUNS`` runs with moved roundings; plain arrays stay as they are."""
     lines = [y for y in results if isinstance(y, ac.Tensor)]
     tape = list(ac.Tape(*lines)) if lines else []
     runs: list[list[np.ndarray]] = []

@@ -1,4 +1,4 @@
-"""The same mismatch in fewer lines: changes that make a program smaller are kept as long as the oracle still differs."""
+"""The same mismatch in fewer lines: changes that make a program smaller are kept while the oracle still differs."""
 
 from __future__ import annotations
 

@@ -12,9 +12,26 @@ import numpy as np
 
 from .program import OPERATORS, Step
 
-SPECIAL = {"erf": "erf", "logaddexp": "logaddexp", "log1p": "log1p"}
-SAME = "abs cos exp log log1p neg sin sqrt tanh erf relu sigmoid square reciprocal logaddexp maximum minimum".split()
-FUNCTIONAL = "elu gelu leaky_relu softplus softsign silu".split()
+SAME = [
+    "abs",
+    "cos",
+    "exp",
+    "log",
+    "log1p",
+    "neg",
+    "sin",
+    "sqrt",
+    "tanh",
+    "erf",
+    "relu",
+    "sigmoid",
+    "square",
+    "reciprocal",
+    "logaddexp",
+    "maximum",
+    "minimum",
+]
+FUNCTIONAL = ["elu", "gelu", "leaky_relu", "softplus", "softsign", "silu"]
 
 
 @cache
@@ -40,35 +57,40 @@ def reduction(name: str) -> Callable[..., Any]:
     return f
 
 
-def convolution(dims: int, transposed: bool) -> Callable[..., Any]:
-    def f(x: Any, w: Any, bias: Any = None, *, layout: str = "channels_last", padding: Any = 0, stride: Any = 1,
-          dilation: Any = 1, groups: int = 1, output_padding: Any = 0) -> Any:  # fmt: skip
+def convolution(dims: int) -> Callable[..., Any]:
+    def f(
+        x: Any,
+        w: Any,
+        bias: Any = None,
+        *,
+        layout: str = "channels_last",
+        padding: Any = 0,
+        stride: Any = 1,
+        dilation: Any = 1,
+        groups: int = 1,
+    ) -> Any:
         last = layout == "channels_last"
         if last:
             x, w = x.movedim(-1, 1), w.movedim((-1, -2), (0, 1))
         if padding == "valid":
             padding = 0
-        more = {"output_padding": output_padding} if transposed else {}
-        name = f"conv{'_transpose' if transposed else ''}{dims}d"
-        if transposed and groups > 1:  # the kernel's input channels are grouped the other way round
-            raise NotImplementedError
-        if transposed:
-            w = w.transpose(0, 1) if not last else w
-        if transposed and last:
-            w = w.contiguous()
-        y = getattr(functional(), name)(x, w, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, **more)
+        y = getattr(functional(), f"conv{dims}d")(x, w, bias, stride, padding, dilation, groups)
         return y.movedim(1, -1) if last else y
 
     return f
 
 
 def pooling(dims: int, kind: str) -> Callable[..., Any]:
-    def f(x: Any, window: Any, *, layout: str = "channels_last", padding: Any = 0, divisor: Any = None, **more: Any) -> Any:
+    def f(
+        x: Any, window: Any, *, layout: str = "channels_last", padding: Any = 0, divisor: Any = None, **more: Any
+    ) -> Any:
         last = layout == "channels_last"
         x = x.movedim(-1, 1) if last else x
         if divisor is not None:
             more["divisor_override"] = divisor
-        y = getattr(functional(), f"{kind}_pool{dims}d")(x, window, padding=0 if padding == "valid" else padding, **more)
+        y = getattr(functional(), f"{kind}_pool{dims}d")(
+            x, window, padding=0 if padding == "valid" else padding, **more
+        )
         return y.movedim(1, -1) if last else y
 
     return f
@@ -81,7 +103,7 @@ def table() -> dict[str, Callable[..., Any]]:
     rows |= {f"ac.{n}": (lambda x, n=n, **p: getattr(functional(), n)(x, **p)) for n in FUNCTIONAL}
     rows |= {f"ac.{n}": reduction(n) for n in ("sum", "mean", "logsumexp", "var", "std")}
     rows |= {f"ac.{n}": (lambda x, axis, n=n: getattr(torch(), n)(x, axis)) for n in ("softmax", "log_softmax")}
-    rows |= {f"ac.conv{d}d": convolution(d, False) for d in (1, 2, 3)}
+    rows |= {f"ac.conv{d}d": convolution(d) for d in (1, 2, 3)}
     rows |= {f"ac.{k}_pool{d}d": pooling(d, k) for d in (1, 2, 3) for k in ("max", "avg")}
     rows["ac.reshape"] = lambda x, shape: x.reshape(shape)
     rows["ac.permute_dims"] = lambda x, axes: x.permute(axes)
@@ -94,7 +116,9 @@ def table() -> dict[str, Callable[..., Any]]:
     rows["ac.matmul"] = lambda x, y: x @ y
     rows["ac.layer_norm"] = lambda x, *wb: functional().layer_norm(x, x.shape[-1:], *wb)
     rows["ac.losses.mse"] = lambda x, t, reduction: functional().mse_loss(x, t, reduction=reduction)
-    rows["ac.losses.bce_with_logits"] = lambda x, t, reduction: functional().binary_cross_entropy_with_logits(x, t, reduction=reduction)
+    rows["ac.losses.bce_with_logits"] = lambda x, t, reduction: functional().binary_cross_entropy_with_logits(
+        x, t, reduction=reduction
+    )
     return rows
 
 
@@ -145,7 +169,10 @@ def compare(eager: Any) -> str:
     y = known[program.outputs[0]]
     if y.requires_grad and generic(eager.arguments):
         y.backward()
-        found += [known[n].grad.numpy() if known[n].grad is not None else np.zeros_like(program.inputs[n]) for n in program.wrt]
+        found += [
+            known[n].grad.numpy() if known[n].grad is not None else np.zeros_like(program.inputs[n])
+            for n in program.wrt
+        ]
     else:
         found += eager.values[len(program.outputs) :]
     return eager.compare([np.asarray(x, e.dtype) for x, e in zip(found, eager.values, strict=True)], scale=16.0)

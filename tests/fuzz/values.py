@@ -10,7 +10,7 @@ KINDS = ("plain", "plain", "small whole", "ties", "special", "finite extremes")
 
 
 def corners(dtype: Any, infinite: bool = True) -> list[float]:
-    """Zeros of both signs, the smallest and largest numbers of a dtype, ones and their neighbours, infinities and NaN."""
+    """Zeros of both signs, the smallest and largest numbers of a dtype, ones and neighbours, infinities, NaN."""
     info = np.finfo(dtype)
     denormal, normal, largest = info.smallest_subnormal, info.smallest_normal, info.max
     finite = [0.0, -0.0, 1.0, -1.0, 1 + info.eps, 0.5, 2.0, denormal, -denormal, normal, -normal, largest, -largest]

@@ -1,7 +1,7 @@
 """What functions of one and two numbers are: their definition, slope, limits at infinity, and choices at kinks.
 
-A row is (how autoconv spells it, value, slope, special), value and slope in mpmath for finite numbers.  ``special`` has the
-numbers where a definition says nothing: the limits at infinity (the value and the slope there, as one-sided limits), poles,
+A row is (how autoconv spells it, value, slope, special), value and slope in mpmath for finite numbers.  ``special`` has
+the numbers where a definition says nothing: the limits at infinity (value and slope there, as one-sided limits), poles,
 and the slopes chosen at kinks:
 
     relu, abs, sign at 0      slope 0              leaky_relu at 0    the negative slope
@@ -79,7 +79,12 @@ def bce(t: float) -> Row:
         return (max(z, mpf(0)) - t * z) + (mp.log1p(small) if small else 0)
 
     slope = tail(lambda z: sigmoid(z) - t if t != 1 else -sigmoid(-z), lambda z: mpf(-t), lambda z: mpf(1 - t))
-    return lambda z: ac.losses.bce_with_logits(z, t + 0 * ac.stop_gradient(finite(z)), reduction="none"), value, slope, limits
+    return (
+        lambda z: ac.losses.bce_with_logits(z, t + 0 * ac.stop_gradient(finite(z)), reduction="none"),
+        value,
+        slope,
+        limits,
+    )
 
 
 def finite(z: Any) -> Any:
@@ -91,42 +96,137 @@ ONE: dict[str, Row] = {
     "neg": (ac.neg, lambda x: -x, lambda x: mpf(-1), {inf: (-inf, -1), -inf: (inf, -1)}),
     "abs": (ac.abs, abs, mp.sign, {0: (0, 0), inf: (inf, 1), -inf: (inf, -1)}),
     "sign": (ac.sign, mp.sign, zero, {0: (0, 0), inf: (1, 0), -inf: (-1, 0)}),
-    "exp": (ac.exp, tail(mp.exp, zero, lambda x: inf), tail(mp.exp, zero, lambda x: inf), {inf: (inf, inf), -inf: (0, 0)}),
-    "log": (ac.log, lambda x: mp.log(x) if x > 0 else nan, lambda x: 1 / x if x > 0 else None, {0: (-inf, inf), inf: (inf, 0), -inf: (nan, None)}),
-    "log1p": (ac.log1p, lambda x: mp.log1p(x) if x > -1 else nan, lambda x: 1 / (1 + x) if x > -1 else None, {-1: (-inf, inf), inf: (inf, 0), -inf: (nan, None)}),
-    "sqrt": (ac.sqrt, lambda x: mp.sqrt(x) if x >= 0 else nan, lambda x: 1 / (2 * mp.sqrt(x)) if x > 0 else None, {0: (0, inf), inf: (inf, 0), -inf: (nan, None)}),
-    "tanh": (ac.tanh, tail(mp.tanh, lambda x: mpf(-1), one), tail(lambda x: mp.sech(x) ** 2, zero, zero), {inf: (1, 0), -inf: (-1, 0)}),
+    "exp": (
+        ac.exp,
+        tail(mp.exp, zero, lambda x: inf),
+        tail(mp.exp, zero, lambda x: inf),
+        {inf: (inf, inf), -inf: (0, 0)},
+    ),
+    "log": (
+        ac.log,
+        lambda x: mp.log(x) if x > 0 else nan,
+        lambda x: 1 / x if x > 0 else None,
+        {0: (-inf, inf), inf: (inf, 0), -inf: (nan, None)},
+    ),
+    "log1p": (
+        ac.log1p,
+        lambda x: mp.log1p(x) if x > -1 else nan,
+        lambda x: 1 / (1 + x) if x > -1 else None,
+        {-1: (-inf, inf), inf: (inf, 0), -inf: (nan, None)},
+    ),
+    "sqrt": (
+        ac.sqrt,
+        lambda x: mp.sqrt(x) if x >= 0 else nan,
+        lambda x: 1 / (2 * mp.sqrt(x)) if x > 0 else None,
+        {0: (0, inf), inf: (inf, 0), -inf: (nan, None)},
+    ),
+    "tanh": (
+        ac.tanh,
+        tail(mp.tanh, lambda x: mpf(-1), one),
+        tail(lambda x: mp.sech(x) ** 2, zero, zero),
+        {inf: (1, 0), -inf: (-1, 0)},
+    ),
     "sin": (ac.sin, mp.sin, mp.cos, {inf: (nan, nan), -inf: (nan, nan)}),
     "cos": (ac.cos, mp.cos, lambda x: -mp.sin(x), {inf: (nan, nan), -inf: (nan, nan)}),
-    "erf": (ac.erf, tail(mp.erf, lambda x: mpf(-1), one), tail(lambda x: 2 / mp.sqrt(mp.pi) * mp.exp(-x * x), zero, zero), {inf: (1, 0), -inf: (-1, 0)}),
+    "erf": (
+        ac.erf,
+        tail(mp.erf, lambda x: mpf(-1), one),
+        tail(lambda x: 2 / mp.sqrt(mp.pi) * mp.exp(-x * x), zero, zero),
+        {inf: (1, 0), -inf: (-1, 0)},
+    ),
     "square": (ac.square, lambda x: x * x, lambda x: 2 * x, {inf: (inf, inf), -inf: (inf, -inf)}),
     "reciprocal": (ac.reciprocal, lambda x: 1 / x, lambda x: -1 / (x * x), {0: (inf, -inf), inf: (0, 0), -inf: (0, 0)}),
     "relu": (ac.relu, lambda x: max(x, mpf(0)), lambda x: mpf(x > 0), {0: (0, 0), inf: (inf, 1), -inf: (0, 0)}),
-    "leaky_relu": (lambda x: ac.leaky_relu(x, 0.25), lambda x: x if x > 0 else x / 4, lambda x: mpf(1 if x > 0 else 0.25), {inf: (inf, 1), -inf: (-inf, 0.25)}),
-    "elu": (ac.elu, lambda x: x if x > 0 else mp.expm1(max(x, mpf(-(10**6)))), lambda x: mpf(1) if x > 0 else mp.exp(max(x, mpf(-(10**6)))), {0: (0, 1), inf: (inf, 1), -inf: (-1, 0)}),
-    "sigmoid": (ac.sigmoid, tail(sigmoid, zero, one), tail(lambda x: sigmoid(x) * sigmoid(-x), zero, zero), {inf: (1, 0), -inf: (0, 0)}),
-    "silu": (ac.silu, tail(lambda x: x * sigmoid(x), zero, same), tail(lambda x: sigmoid(x) * (1 + x * sigmoid(-x)), zero, one), {inf: (inf, 1), -inf: (0, 0)}),
+    "leaky_relu": (
+        lambda x: ac.leaky_relu(x, 0.25),
+        lambda x: x if x > 0 else x / 4,
+        lambda x: mpf(1 if x > 0 else 0.25),
+        {inf: (inf, 1), -inf: (-inf, 0.25)},
+    ),
+    "elu": (
+        ac.elu,
+        lambda x: x if x > 0 else mp.expm1(max(x, mpf(-(10**6)))),
+        lambda x: mpf(1) if x > 0 else mp.exp(max(x, mpf(-(10**6)))),
+        {0: (0, 1), inf: (inf, 1), -inf: (-1, 0)},
+    ),
+    "sigmoid": (
+        ac.sigmoid,
+        tail(sigmoid, zero, one),
+        tail(lambda x: sigmoid(x) * sigmoid(-x), zero, zero),
+        {inf: (1, 0), -inf: (0, 0)},
+    ),
+    "silu": (
+        ac.silu,
+        tail(lambda x: x * sigmoid(x), zero, same),
+        tail(lambda x: sigmoid(x) * (1 + x * sigmoid(-x)), zero, one),
+        {inf: (inf, 1), -inf: (0, 0)},
+    ),
     "softplus": (ac.softplus, softplus, tail(sigmoid, zero, one), {inf: (inf, 1), -inf: (0, 0)}),
-    "softsign": (ac.softsign, lambda x: x / (1 + abs(x)), lambda x: 1 / (1 + abs(x)) ** 2, {inf: (1, 0), -inf: (-1, 0)}),
-    "gelu": (ac.gelu, tail(lambda x: x * normal_below(x), zero, same), tail(lambda x: normal_below(x) + x * normal_density(x), zero, one), {inf: (inf, 1), -inf: (0, 0)}),
-    "gelu tanh": (lambda x: ac.gelu(x, "tanh"), tail(lambda x: x * (1 + mp.tanh(tanh_of_cubic(x))) / 2, zero, same), tail(slope_of_gelu_tanh, zero, one), {inf: (inf, 1), -inf: (0, 0)}),
+    "softsign": (
+        ac.softsign,
+        lambda x: x / (1 + abs(x)),
+        lambda x: 1 / (1 + abs(x)) ** 2,
+        {inf: (1, 0), -inf: (-1, 0)},
+    ),
+    "gelu": (
+        ac.gelu,
+        tail(lambda x: x * normal_below(x), zero, same),
+        tail(lambda x: normal_below(x) + x * normal_density(x), zero, one),
+        {inf: (inf, 1), -inf: (0, 0)},
+    ),
+    "gelu tanh": (
+        lambda x: ac.gelu(x, "tanh"),
+        tail(lambda x: x * (1 + mp.tanh(tanh_of_cubic(x))) / 2, zero, same),
+        tail(slope_of_gelu_tanh, zero, one),
+        {inf: (inf, 1), -inf: (0, 0)},
+    ),
     "x ** 2": (lambda x: x**2, lambda x: x * x, lambda x: 2 * x, {inf: (inf, inf), -inf: (inf, -inf)}),
-    "x ** 0.5": (lambda x: x**0.5, lambda x: mp.sqrt(x) if x >= 0 else nan, lambda x: 1 / (2 * mp.sqrt(x)) if x > 0 else None, {0: (0, inf), inf: (inf, 0), -inf: (inf, None)}),
+    "x ** 0.5": (
+        lambda x: x**0.5,
+        lambda x: mp.sqrt(x) if x >= 0 else nan,
+        lambda x: 1 / (2 * mp.sqrt(x)) if x > 0 else None,
+        {0: (0, inf), inf: (inf, 0), -inf: (inf, None)},
+    ),
     "x ** 0.0": (lambda x: x**0.0, one, zero, {inf: (1, 0), -inf: (1, 0), nan: (1, None)}),
     "x ** -1": (lambda x: x**-1, lambda x: 1 / x, lambda x: -1 / (x * x), {0: (inf, -inf), inf: (0, 0), -inf: (0, 0)}),
-    "clip": (lambda x: ac.clip(x, -1.0, 1.0), lambda x: min(max(x, mpf(-1)), mpf(1)), lambda x: mpf(abs(x) < 1), {1: (1, None), -1: (-1, None), inf: (1, 0), -inf: (-1, 0)}),
+    "clip": (
+        lambda x: ac.clip(x, -1.0, 1.0),
+        lambda x: min(max(x, mpf(-1)), mpf(1)),
+        lambda x: mpf(abs(x) < 1),
+        {1: (1, None), -1: (-1, None), inf: (1, 0), -inf: (-1, 0)},
+    ),
     "x + 1": (lambda x: x + 1, lambda x: x + 1, one, {inf: (inf, 1), -inf: (-inf, 1)}),
     "3 * x": (lambda x: 3 * x, lambda x: 3 * x, lambda x: mpf(3), {inf: (inf, 3), -inf: (-inf, 3)}),
-    "x / 3": (lambda x: x / 3, lambda x: x / 3, lambda x: mpf(1) / 3, {inf: (inf, mpf(1) / 3), -inf: (-inf, mpf(1) / 3)}),
+    "x / 3": (
+        lambda x: x / 3,
+        lambda x: x / 3,
+        lambda x: mpf(1) / 3,
+        {inf: (inf, mpf(1) / 3), -inf: (-inf, mpf(1) / 3)},
+    ),
     "astype": (lambda x: ac.astype(ac.astype(x, "float64"), x.dtype), same, one, {inf: (inf, 1), -inf: (-inf, 1)}),
-    "where": (lambda x: ac.where(x > 0, x, 0.5 * x), lambda x: x if x > 0 else x / 2, lambda x: mpf(1 if x > 0 else 0.5), {inf: (inf, 1), -inf: (-inf, 0.5)}),
+    "where": (
+        lambda x: ac.where(x > 0, x, 0.5 * x),
+        lambda x: x if x > 0 else x / 2,
+        lambda x: mpf(1 if x > 0 else 0.5),
+        {inf: (inf, 1), -inf: (-inf, 0.5)},
+    ),
     "bce, target 0": bce(0.0),
     "bce, target 1": bce(1.0),
     "bce, target 0.25": bce(0.25),
     # what is chosen must be all that counts: the side not taken has an infinite or undefined slope here
-    "sqrt(relu)": (lambda x: ac.sqrt(ac.relu(x)), lambda x: mp.sqrt(max(x, mpf(0))), lambda x: 1 / (2 * mp.sqrt(x)) if x > 0 else mpf(0), {0: (0, None), inf: (inf, 0), -inf: (0, 0)}),
-    "log(clip)": (lambda x: ac.log(ac.clip(x, 0.0, 1.0)), lambda x: -inf if x <= 0 else mp.log(min(x, mpf(1))), lambda x: 1 / x if 0 < x < 1 else mpf(0), {0: (-inf, None), 1: (0, None), inf: (0, 0), -inf: (-inf, 0)}),
-}  # fmt: skip
+    "sqrt(relu)": (
+        lambda x: ac.sqrt(ac.relu(x)),
+        lambda x: mp.sqrt(max(x, mpf(0))),
+        lambda x: 1 / (2 * mp.sqrt(x)) if x > 0 else mpf(0),
+        {0: (0, None), inf: (inf, 0), -inf: (0, 0)},
+    ),
+    "log(clip)": (
+        lambda x: ac.log(ac.clip(x, 0.0, 1.0)),
+        lambda x: -inf if x <= 0 else mp.log(min(x, mpf(1))),
+        lambda x: 1 / x if 0 < x < 1 else mpf(0),
+        {0: (-inf, None), 1: (0, None), inf: (0, 0), -inf: (-inf, 0)},
+    ),
+}
 
 
 def quotient(x: Any, y: Any) -> Any:
@@ -179,12 +279,12 @@ TWO: dict[str, tuple[Callable[..., Any], Callable[..., tuple[Any, ...]]]] = {
     "mul": (lambda x, y: x * y, undefined(lambda x, y: (x * y, y, x))),
     "div": (lambda x, y: x / y, undefined(lambda x, y: (quotient(x, y), quotient(mpf(1), y), None))),
     "maximum": (ac.maximum, undefined(larger)),
-    "minimum": (ac.minimum, undefined(lambda x, y: tuple([-larger(-x, -y)[0], *larger(-x, -y)[1:]]))),
+    "minimum": (ac.minimum, undefined(lambda x, y: (-larger(-x, -y)[0], *larger(-x, -y)[1:]))),
     "logaddexp": (ac.logaddexp, undefined(logaddexp)),
     "power": (lambda x, y: x**y, power),
 }
 
-# A slope that is computed from the rounded result, as PyTorch and JAX do, has no more digits than 1 has: 1 - tanh(x)^2 ...
+# A slope that is computed from the rounded result, as PyTorch and JAX do, has no more digits than 1 has: 1 - tanh(x)^2
 # (in front of eps, at x)
 FROM_THE_RESULT: dict[str, Callable[[Any], Any]] = {
     "tanh": one,

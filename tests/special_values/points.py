@@ -33,7 +33,11 @@ def numbers(dtype: Any) -> dict[str, float]:
     both |= positive | {f"-{name}": -x for name, x in positive.items()}
     with np.errstate(all="ignore"):
         rounded = {name: float(np.asarray(x).astype(dtype)) for name, x in both.items()}
-    return {name: x for name, x in rounded.items() if np.isfinite(x) == np.isfinite(both[name]) and bool(x) == bool(both[name])}
+    return {
+        name: x
+        for name, x in rounded.items()
+        if np.isfinite(x) == np.isfinite(both[name]) and bool(x) == bool(both[name])
+    }
 
 
 PAIRS = ("inf", "-inf", "largest", "-largest", "denormal", "0", "-0", "nan", "1", "-3", "0.5", "2")

@@ -112,7 +112,11 @@ def failures_of_two(name: str, dtype: str, floor: str) -> dict[str, set[str]]:
     failed: dict[str, set[str]] = {"value": set(), "slope": set()}
     for i, (a, b) in enumerate(pairs.values()):
         value, *right = TWO[name][1](exact(a), exact(b))
-        size = max(abs(mpf(k)) for k in (a, b) if np.isfinite(k)) if name == "logaddexp" and np.isfinite([a, b]).any() else mpf(0)
+        size = (
+            max(abs(mpf(k)) for k in (a, b) if np.isfinite(k))
+            if name == "logaddexp" and np.isfinite([a, b]).any()
+            else mpf(0)
+        )
         place = list(pairs)[i]
         if wrong(z[i], value, size, DTYPES[dtype]):
             failed["value"].add(place)
@@ -154,7 +158,7 @@ def failures_of_vectors(name: str, dtype: str, floor: str) -> dict[str, set[str]
 
 
 KINDS = [(ONE, failures_of_one), (TWO, failures_of_two), (vectors.ROWS, failures_of_vectors)]
-# scalars are computed in double precision, the machine leaves halves to NumPy, and NumPy's plan is the same for all dtypes
+# scalars are computed in double precision, the machine leaves halves to NumPy, NumPy's plan is the same for all dtypes
 NOT_THERE = {("expanded", "float16"), ("machine", "float16"), ("numpy plan", "float32")}
 CASES = [
     (name, dtype, floor, failures)

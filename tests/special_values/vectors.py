@@ -172,8 +172,22 @@ ROWS: dict[str, Row] = {
     "sum": (ac.sum, total, lambda xs, w: [mpf(1)] * len(xs), of_size, nothing),
     "mean": (ac.mean, mean, lambda xs, w: [mpf(1) / len(xs)] * len(xs), lambda xs: of_size(xs) / len(xs), nothing),
     "max": (ac.max, largest, lambda xs, w: first(xs, xs.index(largest(xs)) if not bad(xs) else 0), nothing, nothing),
-    "min": (ac.min, lambda xs: nan if bad(xs) else min(xs), lambda xs, w: first(xs, xs.index(min(xs))), nothing, nothing),
-    "prod": (ac.prod, product, lambda xs, w: [None if bad(xs) or size(xs) > 1e4 or any(map(mp.isinf, xs)) else others(xs, i) for i in range(len(xs))], nothing, nothing),
+    "min": (
+        ac.min,
+        lambda xs: nan if bad(xs) else min(xs),
+        lambda xs, w: first(xs, xs.index(min(xs))),
+        nothing,
+        nothing,
+    ),
+    "prod": (
+        ac.prod,
+        product,
+        lambda xs, w: [
+            None if bad(xs) or size(xs) > 1e4 or any(map(mp.isinf, xs)) else others(xs, i) for i in range(len(xs))
+        ],
+        nothing,
+        nothing,
+    ),
     "logsumexp": (ac.logsumexp, logsumexp, lambda xs, w: shares(xs), nothing, nothing),
     "softmax": (ac.softmax, softmax, slopes_of_softmax, nothing, lambda xs: mpf(len(xs))),
     "log_softmax": (ac.log_softmax, log_softmax, slopes_of_log_softmax, nothing, lambda xs: mpf(len(xs))),
@@ -184,20 +198,72 @@ ROWS: dict[str, Row] = {
         nothing,
         lambda xs: mpf(1),
     ),
-    "var": (ac.var, unknown_if_not_finite(var), unknown_if_not_finite(lambda xs, w: [2 * (x - mean(xs)) / len(xs) for x in xs]), lambda xs: size(xs) * mp.sqrt(var(xs)), size),
-    "std": (ac.std, unknown_if_not_finite(lambda xs: mp.sqrt(var(xs))), unknown_if_not_finite(lambda xs, w: [(x - mean(xs)) / (len(xs) * mp.sqrt(var(xs))) if var(xs) else mpf(0) for x in xs]), size, lambda xs: size(xs) / mp.sqrt(var(xs)) if var(xs) else mpf(0)),
-    "layer_norm": (ac.layer_norm, standardised, unknown_if_not_finite(slopes_of_standardised), lambda xs: size(xs) / width(xs), lambda xs: len(xs) ** 2 / width(xs) * (1 + size(xs) / width(xs))),
-    "mse": (lambda x: ac.losses.mse(x, ac.zeros_like(x)), lambda xs: mean([x * x for x in distinct(xs)]), lambda xs, w: [2 * x / len(xs) for x in xs], nothing, nothing),
-    "half_squared_error": (lambda x: ac.losses.half_squared_error(x, ac.zeros_like(x)), lambda xs: total([x * x for x in xs]) / 2, lambda xs, w: xs, nothing, nothing),
-    "max_pool1d": (lambda x: ac.max_pool1d(seen(x), x.size), largest, lambda xs, w: first(xs, xs.index(largest(xs)) if not bad(xs) else 0), nothing, nothing),
-    "avg_pool1d": (lambda x: ac.avg_pool1d(seen(x), x.size), mean, lambda xs, w: [mpf(1) / len(xs)] * len(xs), lambda xs: of_size(xs) / len(xs), nothing),
-    "lp_pool1d": (lambda x: ac.lp_pool1d(seen(x), x.size), lambda xs: nan if bad(xs) else mp.sqrt(total([x * x for x in xs])), unknown_if_not_finite(lambda xs, w: [x / mp.sqrt(total([a * a for a in xs])) if any(xs) else mpf(0) for x in xs]), nothing, nothing),
-}  # fmt: skip
+    "var": (
+        ac.var,
+        unknown_if_not_finite(var),
+        unknown_if_not_finite(lambda xs, w: [2 * (x - mean(xs)) / len(xs) for x in xs]),
+        lambda xs: size(xs) * mp.sqrt(var(xs)),
+        size,
+    ),
+    "std": (
+        ac.std,
+        unknown_if_not_finite(lambda xs: mp.sqrt(var(xs))),
+        unknown_if_not_finite(
+            lambda xs, w: [(x - mean(xs)) / (len(xs) * mp.sqrt(var(xs))) if var(xs) else mpf(0) for x in xs]
+        ),
+        size,
+        lambda xs: size(xs) / mp.sqrt(var(xs)) if var(xs) else mpf(0),
+    ),
+    "layer_norm": (
+        ac.layer_norm,
+        standardised,
+        unknown_if_not_finite(slopes_of_standardised),
+        lambda xs: size(xs) / width(xs),
+        lambda xs: len(xs) ** 2 / width(xs) * (1 + size(xs) / width(xs)),
+    ),
+    "mse": (
+        lambda x: ac.losses.mse(x, ac.zeros_like(x)),
+        lambda xs: mean([x * x for x in distinct(xs)]),
+        lambda xs, w: [2 * x / len(xs) for x in xs],
+        nothing,
+        nothing,
+    ),
+    "half_squared_error": (
+        lambda x: ac.losses.half_squared_error(x, ac.zeros_like(x)),
+        lambda xs: total([x * x for x in xs]) / 2,
+        lambda xs, w: xs,
+        nothing,
+        nothing,
+    ),
+    "max_pool1d": (
+        lambda x: ac.max_pool1d(seen(x), x.size),
+        largest,
+        lambda xs, w: first(xs, xs.index(largest(xs)) if not bad(xs) else 0),
+        nothing,
+        nothing,
+    ),
+    "avg_pool1d": (
+        lambda x: ac.avg_pool1d(seen(x), x.size),
+        mean,
+        lambda xs, w: [mpf(1) / len(xs)] * len(xs),
+        lambda xs: of_size(xs) / len(xs),
+        nothing,
+    ),
+    "lp_pool1d": (
+        lambda x: ac.lp_pool1d(seen(x), x.size),
+        lambda xs: nan if bad(xs) else mp.sqrt(total([x * x for x in xs])),
+        unknown_if_not_finite(
+            lambda xs, w: [x / mp.sqrt(total([a * a for a in xs])) if any(xs) else mpf(0) for x in xs]
+        ),
+        nothing,
+        nothing,
+    ),
+}
 
 # asked of arrays of thousands; the others would say the same at length
 LONG = {"mean", "logsumexp", "softmax", "mse", "avg_pool1d"}
 
-# not asked, because NumPy and PyTorch leave the range here as well: a sum or product of the numbers themselves overflows
+# not asked, because NumPy and PyTorch leave the range here as well: a sum or product of the numbers overflows
 # on the way to a result inside the range, or the square of the smallest number is 0
 LEFT_RANGE = {(name, "largest") for name in ("mean", "prod", "avg_pool1d", "var", "std", "layer_norm", "lp_pool1d")}
 LEFT_RANGE |= {(name, "largest of both signs") for name in ("var", "std", "layer_norm", "lp_pool1d")}
@@ -206,4 +272,3 @@ LEFT_RANGE |= {("std", "1e30s"), ("lp_pool1d", "1e30s"), ("lp_pool1d", "denormal
 
 def labels() -> Any:
     return ac.zeros_like(ac.tensor([1])).astype(int)
-
