@@ -3,6 +3,8 @@
 #   make demo       train a convolutional network on handwritten digits and show what it did
 #   make quick      lint, type check, a few cases of each test: under a minute on two cores
 #   make test       lint, type check, every test, with the compiled parts and without; and once on the oldest NumPy
+#   make fuzz       random programs for MINUTES=30 (or as many as you say), with seeds that nobody has run
+#   make mutants    plant 40 faults and see which the tests notice; SEED=1 plants others
 #   make bench      time everything beside its peers (PyTorch, JAX, tinygrad, ...), in an environment of their own
 #   make notebooks  open the lessons in JupyterLab
 #   make dist       sdist and wheel in dist/, checked; URL=https://... is the address of the published repository
@@ -10,6 +12,8 @@
 
 PYTHON ?= python3
 VENV := .venv
+MINUTES ?= 30
+SEED ?= 0
 BIN := $(VENV)/bin
 PEERS := .venv-peers
 OLDEST := .venv-oldest
@@ -17,7 +21,7 @@ PARTS := setup.py setup.cfg pyproject.toml $(wildcard autoconv/*/native/*)
 PIP := -m pip install --quiet --disable-pip-version-check
 URL ?= $(filter https://%,$(shell git remote get-url origin 2>/dev/null))
 
-.PHONY: demo quick test lint bench notebooks dist clean
+.PHONY: demo quick test lint fuzz mutants bench notebooks dist clean
 
 demo: $(VENV)/run.stamp
 	$(BIN)/python -m autoconv demo
@@ -34,6 +38,12 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
+
+fuzz: $(VENV)/test.stamp
+	cd tests && ../$(BIN)/python -m fuzz --minutes $(MINUTES)
+
+mutants: $(VENV)/test.stamp
+	cd tests && ../$(BIN)/python -m mutation --seed $(SEED)
 
 bench: $(PEERS)/bench.stamp
 	$(PEERS)/bin/python benchmarks/run.py

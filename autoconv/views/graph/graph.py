@@ -56,13 +56,13 @@ def graph(
         "calls"    each outermost composed operation or layer; models are opened to show their layers
         "lines"    each line of ``ac.Tape(y)`` (the default)
         "scalars"  each scalar operation: values and gradients dy/d. in the nodes, local derivatives on the edges, a
-                   weight and its uses in one colour (the only zoom of a Scalar) focus: draw a slice only, of an element
-    (``w[0, 0]``, or ``(w, (0, 0))``), a Tensor, or a list of them; ``direction``:
-        "up" what it was computed from, "down" what was computed from it, "both". backward: draw the recorded sweep from
-    y to the inputs beside the forward graph, with what each of its lines serves. fold: draw equal structure once, with
-    how often it occurs. open: boxes to open, by name or Tensor (True: all): a call or layer into what it consists of, a
-    line with a definition
-        such as "maximum" into the lines of that, which is also what scalars do (False: keep them closed).
+                   weight and its uses in one colour (the only zoom of a Scalar)
+    focus: draw a slice only, of an element (``w[0, 0]``, or ``(w, (0, 0))``), a Tensor, or a list of them;
+        ``direction``: "up" what it was computed from, "down" what was computed from it, "both".
+    backward: draw the recorded sweep from y to the inputs beside the forward graph, with what each of its lines serves.
+    fold: draw equal structure once, with how often it occurs.
+    open: boxes to open, by name or Tensor (True: all): a call or layer into what it consists of, a line with a
+        definition such as "maximum" into the lines of that, which is also what scalars do (False: keep them closed).
     layout: "own" is ours; "dot" asks the ``dot`` program of Graphviz for the positions; "auto" is "dot" where it is
         installed and not too slow for this graph, else "own" (with a RuntimeWarning if it was tried).  Scalars and
         the sweep always have our own.

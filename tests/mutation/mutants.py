@@ -1,0 +1,154 @@
+"""Faults as text edits: drawn from the syntax tree of a file, or written by hand.
+
+A fault changes one thing that a tired author may get wrong: a sign, a comparison's edge, a constant by one, a dropped
+negation, a forgotten ``keepdims``, an axis off by one.  Annotations, docstrings and texts of errors are left alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+OPERATORS: dict[type[ast.AST], tuple[str, str]] = {
+    ast.Add: ("+", "-"),
+    ast.Sub: ("-", "+"),
+    ast.Mult: ("*", "/"),
+    ast.Div: ("/", "*"),
+    ast.FloorDiv: ("//", "/"),
+    ast.Lt: ("<", "<="),
+    ast.LtE: ("<=", "<"),
+    ast.Gt: (">", ">="),
+    ast.GtE: (">=", ">"),
+    ast.Eq: ("==", "!="),
+    ast.NotEq: ("!=", "=="),
+    ast.And: ("and", "or"),
+    ast.Or: ("or", "and"),
+}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """In ``file`` (relative to the tree) the text from ``start`` to ``end`` becomes ``new``."""
+
+    file: str
+    start: int
+    end: int
+    old: str
+    new: str
+    line: int
+    what: str
+
+    def plant(self, tree: Path) -> str:
+        """Write the fault into ``tree``; the text of the file as it was."""
+        path = tree / self.file
+        source = path.read_text()
+        if source[self.start : self.end] != self.old:
+            raise ValueError(f"{self}: the file has {source[self.start : self.end]!r} there")
+        path.write_text(source[: self.start] + self.new + source[self.end :])
+        return source
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.what}: {self.old} -> {self.new}"
+
+
+def by_hand(tree: Path, file: str, old: str, new: str) -> Mutant:
+    """A fault of the hand list.  ``file`` may be a pattern: the text tells where; ValueError if not once."""
+    places = [(p, p.read_text()) for p in sorted(tree.glob(file))]
+    places = [(p, source) for p, source in places if old in source]
+    if len(places) != 1 or places[0][1].count(old) != 1:
+        raise ValueError(f"{old!r} stands {sum(s.count(old) for _, s in places)} times in {file}, not once")
+    path, source = places[0]
+    start = source.index(old)
+    line = source[:start].count("\n") + 1
+    return Mutant(str(path.relative_to(tree)), start, start + len(old), old, new, line, "by hand")
+
+
+def drawn(tree: Path, patterns: list[str], count: int, seed: int) -> list[Mutant]:
+    """``count`` faults of the files that match, the same for the same seed and text.  ValueError if no file matches."""
+    files = sorted({p for pattern in patterns for p in tree.glob(pattern)})
+    if not files:
+        raise ValueError(f"no file matches {patterns}")
+    possible = [m for p in files for m in of_file(p, str(p.relative_to(tree)))]
+    return random.Random(seed).sample(possible, min(count, len(possible)))
+
+
+def of_file(path: Path, name: str) -> Iterator[Mutant]:
+    """Every fault that can be planted in a file."""
+    source = path.read_text()
+    starts = [0]
+    for text in source.splitlines(keepends=True):
+        starts.append(starts[-1] + len(text))
+    lines = source.splitlines(keepends=True)
+
+    def at(line: int, column: int) -> int:
+        """A place in the text; the tree counts bytes."""
+        return starts[line - 1] + len(lines[line - 1].encode()[:column].decode())
+
+    def span(node: ast.expr | ast.keyword) -> tuple[int, int]:
+        return at(node.lineno, node.col_offset), at(node.end_lineno or 0, node.end_col_offset or 0)
+
+    def mutant(start: int, end: int, new: str, what: str) -> Mutant:
+        return Mutant(name, start, end, source[start:end], new, source[:start].count("\n") + 1, what)
+
+    for node in arithmetic(ast.parse(source)):
+        for operator, left, right in operators(node):
+            old, new = OPERATORS[type(operator)]
+            low, high = span(left)[1], span(right)[0]
+            if source[low:high].count(old) == 1:
+                start = low + source[low:high].index(old)
+                yield mutant(start, start + len(old), new, "operator")
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.Not):
+            start, end = span(node)
+            operand = source[slice(*span(node.operand))]
+            yield mutant(start, end, operand, "negation dropped")
+        if isinstance(node, ast.keyword) and node.arg in ("axis", "keepdims", "ties", "at_zero", "slope_at_zero"):
+            yield from of_keyword(node, span, source, mutant)
+        elif isinstance(node, ast.Constant) and type(node.value) in (int, float, bool):
+            start, end = span(node)
+            changed = str(not node.value) if isinstance(node.value, bool) else repr(node.value + 1)
+            yield mutant(start, end, changed, "constant")
+
+
+def of_keyword(node: ast.keyword, span, source: str, mutant) -> Iterator[Mutant]:  # type: ignore[no-untyped-def]
+    """``axis=i`` becomes ``axis=i - 1``; ``keepdims=True`` is forgotten."""
+    start, end = span(node.value)
+    if node.arg == "axis":
+        yield mutant(start, end, f"({source[start:end]}) - 1", "axis off by one")
+    elif node.arg == "keepdims":
+        yield (
+            mutant(start, end, "False", "keepdims dropped")
+            if source[start:end] != "False"
+            else mutant(start, end, "True", "keepdims")
+        )
+
+
+def operators(node: ast.AST) -> list[tuple[ast.AST, ast.expr, ast.expr]]:
+    """(operator, what stands on its left, on its right), of the kinds that have a counterpart."""
+    found: list[tuple[ast.AST, ast.expr, ast.expr]] = []
+    if isinstance(node, ast.BinOp):
+        found = [(node.op, node.left, node.right)]
+    elif isinstance(node, ast.Compare):
+        found = list(zip(node.ops, [node.left, *node.comparators], node.comparators, strict=False))
+    elif isinstance(node, ast.BoolOp):
+        found = [(node.op, a, b) for a, b in zip(node.values, node.values[1:], strict=False)]
+    return [f for f in found if type(f[0]) in OPERATORS]
+
+
+def arithmetic(tree: ast.AST) -> Iterator[ast.AST]:
+    """Nodes that compute: not annotations, texts, defaults of errors, nor the tests that raise them."""
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.Raise | ast.JoinedStr | ast.ImportFrom | ast.Import | ast.Assert):
+            continue
+        if isinstance(child, ast.If) and any(isinstance(s, ast.Raise) for s in child.body):
+            continue
+        if isinstance(child, ast.arg | ast.AnnAssign) or (
+            isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
+        ):
+            continue
+        if isinstance(tree, ast.FunctionDef | ast.AsyncFunctionDef) and child is tree.returns:
+            continue
+        yield child
+        yield from arithmetic(child)
