@@ -54,6 +54,7 @@ class CheckpointWarning(UserWarning):
     >>> model.bias.assign([np.nan])
     >>> import warnings
     >>> with warnings.catch_warnings(record=True) as said:
+    ...     warnings.simplefilter("always")
     ...     ac.checkpoint.save("run.safetensors", model)
     >>> said[0].category.__name__
     'CheckpointWarning'
@@ -339,7 +340,7 @@ def _check_extra(value: Any, depth: int = 0) -> None:
 # ---- the file
 
 
-def file_format() -> Any:
+def _safetensors() -> Any:
     """The package safetensors, which reads and writes the files; CheckpointError where it is not installed."""
     try:
         import safetensors.numpy
@@ -358,7 +359,7 @@ def _packed(
     extra: Any,
 ) -> bytes:
     """The bytes of a checkpoint that ``load`` takes; CheckpointError (or TypeError) if there are none."""
-    safetensors = file_format()
+    safetensors = _safetensors()
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     numbers: dict[str, Any] = {
         "epoch": whole_number(epoch, "checkpoint: epoch", 0),
@@ -442,7 +443,7 @@ def _check_sizes(path: str | os.PathLike[str], begin: bytes, size: int) -> None:
 
 def _unpacked(path: str | os.PathLike[str], content: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """(tensors, numbers and version) of a checkpoint's bytes; CheckpointError for anything else."""
-    safetensors = file_format()
+    safetensors = _safetensors()
     try:
         tensors = safetensors.numpy.load(content)
         metadata = _header(content).get("__metadata__", {})

@@ -8,8 +8,8 @@ import pytest
 
 from autoconv import compile, nn, optim
 from autoconv.optim import Update
-from autoconv.plan.assemble.layout import machine
-from autoconv.plan.run.step import described
+from autoconv.plan.extension import machine
+from autoconv.plan.run.optimizer_step import described
 
 STEPS = 6
 SETTINGS = {

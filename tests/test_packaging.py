@@ -90,7 +90,7 @@ def test_tests_run_from_the_sdist(published):
         "benchmarks",
         "notebooks",
         "packaging",
-        "plan_team",
+        "plan_cooperative",
     ]
     command = [sys.executable, "-m", "pytest", "--quick", "-p", "no:cacheprovider"]
     command += [f"tests/test_{name}.py" for name in some]

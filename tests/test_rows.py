@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv.plan import compile
+from autoconv.compiled import compile
 from autoconv.primitives import TABLE
-from autoconv.render.latex import line_latex
 from autoconv.render.mathml import mathml
 from autoconv.scalar import Scalar, expand
 from autoconv.scalar.rules import OPERATIONS
+from autoconv.views.lines import line_latex
 
 ARITHMETIC = [row for row in TABLE.values() if row.elementwise]
 SMOOTH = [row for row in ARITHMETIC if row.differentiable]
@@ -159,7 +159,7 @@ USE = """
 import math
 import numpy as np
 import autoconv as ac
-from autoconv.plan import compile
+from autoconv.compiled import compile
 from autoconv.scalar import Scalar, expand
 
 x = np.linspace(0.5, 2, 12).reshape(4, 3)

@@ -32,11 +32,19 @@ _KEPT = 64  # signatures, and times that one signature is recorded again before 
 def compile(f: Callable[..., Any]) -> Compiled:
     """A function with the results of ``f`` (as plain arrays) that records f once and then runs the recording.
 
-    >>> program = ac.compile(loss)            # loss(x, y), which may read model parameters
-    >>> program(x, y)                         # the loss
-    >>> program.value_and_grad(x, y)          # (the loss, [gradient for each parameter])
-    >>> program.step(optimizer, x, y)         # the loss, after a step of training
-    >>> print(program.plan)
+    >>> w = nn.Parameter([2.0, 3.0], dtype=float)
+    >>> program = ac.compile(lambda x: ac.sum((w * x) ** 2))  # may read parameters
+    >>> x = np.array([1.0, -1.0])
+    >>> program(x)
+    array(13.)
+    >>> program.value_and_grad(x)  # and a gradient for each parameter
+    (array(13.), [array([4., 6.])])
+    >>> program.step(optim.SGD([w], lr=0.1), x)  # the loss before the step of training
+    array(13.)
+    >>> w.value
+    array([1.6, 2.4])
+
+    ``print(program.plan)`` says what was decided.
 
     f is recorded anew for other shapes, dtypes or static arguments (numbers, strings: part of the signature), and when
     something else that it reads has changed (a flag, a plain array, a setting).  Tensors that f closes over are read
@@ -47,10 +55,13 @@ def compile(f: Callable[..., Any]) -> Compiled:
     A function of numbers, called with floats, is recorded on Scalars; arrays in their places are then many inputs at
     once:
 
-    >>> program = ac.compile(lambda x, y: (x * y).tanh())
-    >>> program(0.5, 2.0)                                  # a float
-    >>> program(np.linspace(0, 1, 1000), 2.0)              # 1,000 of them, side by side in vector lanes
-    >>> program.value_and_grad(xs, ys, wrt=(0, 1))         # values, (df/dx, df/dy), each of xs' shape
+    >>> program = ac.compile(lambda x, y: x * y + x)
+    >>> program(0.5, 2.0)  # a float
+    1.5
+    >>> program(np.linspace(0.0, 1.0, 3), 2.0)  # three of them, side by side in vector lanes
+    array([0. , 1.5, 3. ])
+    >>> program.value_and_grad(0.5, 2.0, wrt=(0, 1))  # the value and (df/dx, df/dy)
+    (1.5, (3.0, 0.5))
     """
     if not callable(f):
         raise TypeError(f"compile: {f!r} is not a function; pass the function itself, as in ac.compile(loss)")

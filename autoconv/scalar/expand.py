@@ -30,6 +30,11 @@ def expand(y: Tensor | Tape | Scalar) -> FlatTape:
 
     Every scalar keeps where it came from (``origin``, ``name``), every element of every line its scalar (``scalars``).
     Lines that depend on no input are constants.  Raises ValueError beyond 2,147,483,647 scalars or operands.
+
+    >>> w = ac.tensor([2.0, 3.0], name="w")
+    >>> flat = ac.expand(ac.sum(w * w))
+    >>> flat.value[flat.output], flat.scalars(w).tolist()
+    (np.float64(13.0), [1, 2])
     """
     if not isinstance(y, (Tensor, Tape)):
         if not isinstance(y, KINDS):

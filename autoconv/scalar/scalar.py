@@ -23,7 +23,7 @@ _new = object.__new__
 class Scalar:
     """A number that remembers how it was computed.
 
-    >>> a, b = Scalar(2.0), Scalar(-3.0)
+    >>> a, b = ac.Scalar(2.0), ac.Scalar(-3.0)
     >>> c = a * b + a.exp()
     >>> c.backward()
     >>> b.grad

@@ -8,10 +8,10 @@ import numpy as np
 
 import autoconv as ac
 from autoconv import nn, optim
+from autoconv.compiled import Compiled
 from autoconv.exercises.making import Exercise
 from autoconv.functional import conv2d, exp, reshape
 from autoconv.nn import functional as F
-from autoconv.plan.compiled import Compiled
 from autoconv.scalar.tape import FlatTape
 from autoconv.tape import Primitive, Tensor
 from autoconv.tutor.certificate import Certificate
