@@ -401,6 +401,7 @@ def _packed(
 
 def _read(path: str | os.PathLike[str]) -> bytes:
     """The bytes of a file whose header promises as many as there are; CheckpointError for anything else."""
+    _safetensors()  # what is missing is told before a file is looked for
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size

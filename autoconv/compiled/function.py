@@ -35,12 +35,13 @@ def compile(f: Callable[..., Any]) -> Compiled:
     >>> w = nn.Parameter([2.0, 3.0], dtype=float)
     >>> program = ac.compile(lambda x: ac.sum((w * x) ** 2))  # may read parameters
     >>> x = np.array([1.0, -1.0])
-    >>> program(x)
-    array(13.)
-    >>> program.value_and_grad(x)  # and a gradient for each parameter
-    (array(13.), [array([4., 6.])])
-    >>> program.step(optim.SGD([w], lr=0.1), x)  # the loss before the step of training
-    array(13.)
+    >>> float(program(x))
+    13.0
+    >>> loss, gradients = program.value_and_grad(x)  # a gradient for each parameter
+    >>> gradients
+    [array([4., 6.])]
+    >>> float(program.step(optim.SGD([w], lr=0.1), x))  # the loss before the step of training
+    13.0
     >>> w.value
     array([1.6, 2.4])
 
