@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from fractions import Fraction
 from typing import Any, Literal, NamedTuple, ParamSpec, overload
 
 import numpy as np
@@ -34,6 +35,27 @@ def fresh(x: Any) -> Tensor:
             "as in 2.0 or ac.tensor(data, dtype=float)"
         )
     return line
+
+
+def as_result(y: Any, what: str) -> Tensor:
+    """What a function returned as a Tensor to sweep from; floating-point numbers that depend on nothing are constants.
+
+    Raises TypeError for anything else: text, tuples, whole numbers, None.
+    """
+    if isinstance(y, Tensor):
+        return y
+    if isinstance(y, float | Fraction | np.ndarray | np.generic):
+        value = np.array(y)
+        if value.dtype.kind in "fO":
+            return Tensor(value, constant=True)
+    if y is None:
+        remedy = "does its return statement stand there?"
+    elif isinstance(y, tuple | list | dict):
+        remedy = "return the one that is to be differentiated (has_aux=True allows a pair: value, anything)"
+    else:
+        remedy = "only floating-point results can be differentiated"
+    shown = repr(y) if len(repr(y)) <= 60 else f"{repr(y)[:57]}..."
+    raise TypeError(f"{what}: the function returned {shown} ({type(y).__name__}), not a Tensor; {remedy}")
 
 
 class Recording(NamedTuple):
@@ -82,8 +104,7 @@ def run(
     finally:
         _inside.reset(token)
     y, aux = out if has_aux else (out, None)
-    if not isinstance(y, Tensor):
-        y = Tensor(np.array(y, dtype=float), constant=True)
+    y = as_result(y, "gradient")
     return Recording(y, lines, unflatten, outer or any(isinstance(x, Tensor) for x in leaves), aux)
 
 

@@ -7,7 +7,6 @@ a way that cannot be repeated.  ``record`` finds out, so that such a function is
 
 from __future__ import annotations
 
-import contextvars
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ...hooks import Watcher, watcher
-from ...tape import Tape, Tensor, _scope, tensor
+from ...hooks import Watcher
+from ...tape import Tape, Tensor, outside, tensor
 from ...transforms import _inside
 
 
@@ -127,12 +126,10 @@ def apart(f: Callable[[], Any], watching: Watcher | None = None) -> Any:
     """``f()`` outside of any scope, derivative or recording that may surround the caller."""
 
     def run() -> Any:
-        _scope.set(None)
         _inside.set(False)
-        watcher.set(watching)
         return f()
 
-    return contextvars.copy_context().run(run)
+    return outside(run, watching)
 
 
 def _reason(seen: _Watch, inputs: set[int], start: int) -> str | None:
