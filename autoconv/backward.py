@@ -130,8 +130,8 @@ def sweep(y: Tensor, wrt: Sequence[Tensor], cotangent: Any = None) -> list[Any]:
 
         x_bar = sum over the elements of y of y_bar dy/dx, of x's shape
 
-    Arrays, or Tensors if ``cotangent`` is a Tensor.  A Tensor that ``y`` does not depend on gets zeros (``reached`` tells
-    the difference).
+    Arrays, or Tensors if ``cotangent`` is a Tensor.  A Tensor that ``y`` does not depend on gets zeros,
+    where ``backward`` leaves its ``.grad`` alone.
     Raises TypeError for integers and constants, ValueError without a cotangent for a ``y`` that is not a scalar.
 
     >>> x = ac.tensor([1.0, 2.0, 3.0])
