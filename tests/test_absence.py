@@ -314,5 +314,3 @@ def test_a_rule_derived_without_recording_is_a_rule_all_the_same():
     y = ac.sum(ac.relu(x))
     with ac.no_grad():
         assert ac.sweep(y, [x])[0].tolist() == [1.0, 0.0]
-
-

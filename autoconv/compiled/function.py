@@ -46,11 +46,29 @@ def compile(f: Callable[..., Any]) -> Compiled:
 
     ``print(program.plan)`` says what was decided.
 
-    f is recorded anew for other shapes, dtypes or static arguments (numbers, strings: part of the signature), and when
-    something else that it reads has changed (a flag, a plain array, a setting).  Tensors that f closes over are read
-    anew at each run, and dropout draws anew.  A function that looks at numbers while it runs, assigns to Tensors, or
-    reads what it changes itself is recorded at every call.  Python side effects (prints, counters) happen only when it
-    is recorded.
+    Python side effects (prints, counters) happen only when f is recorded.  What f reads may change between two calls:
+
+        what f reads                                             when it is another one
+        shapes, dtypes, static arguments (numbers, strings)      recorded anew for each: they are its signature
+        Tensors and parameters that it closes over               read at each run
+        draws of dropout, running means of batch norm            drawn and read at each run
+        settings, flags, globals, closures, defaults, modules    compared at each call, recorded anew when changed
+          of the user's; attributes (in slots as well), lists,
+          dicts, sets, deques; plain arrays, array.array,
+          bytearray, memoryview, ctypes; ContextVar, weakref
+        its own earlier calls (counters, caches, iterators)      recorded at every call
+        numbers of its Tensors (if, float()), new values         recorded at every call
+          that it assigns
+        random, np.random, unseeded generators, os.urandom,      recorded at every call
+          secrets, uuid; time, datetime.now
+        files, folders, os.environ, input(), pipes, sockets      recorded at every call
+        globals()[...], eval, sys.modules, weak proxies          recorded at every call
+        more than 20,000 objects                                 recorded at every call
+        objects of installed packages                            their own attributes are compared, nothing inside them
+        functions of installed packages and Python's             not noticed: state of their own (decimal's context,
+                                                                   sys.argv, a database of C) is read when recorded
+
+    ``program.plan`` says which of these it was.  A package that is installed but uses autoconv counts as the user's.
 
     A function of numbers, called with floats, is recorded on Scalars; arrays in their places are then many inputs at
     once:

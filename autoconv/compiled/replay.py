@@ -152,7 +152,9 @@ def entry_for(recorded: Recorded, call: Arguments, guards: Guards, asked: Any) -
     result, wrt, gradients = recorded.result
     entry = Entry(guards, (call.statics, asked), recorded.reason, wrt=tuple(wrt))
     outputs = [x for x in flatten(result)[0] if isinstance(x, Tensor)]
-    if entry.reason is None and any(x.dtype == object for x in Tape(*outputs, *[g for g in gradients if g is not None])):
+    if entry.reason is None and any(
+        x.dtype == object for x in Tape(*outputs, *[g for g in gradients if g is not None])
+    ):
         entry.reason = "it calculates with exact fractions"
     if entry.reason is None:
         owned = {(id(vars(s.holder)), s.name) for s in recorded.sources if s.name}

@@ -68,7 +68,9 @@ class OptimizerStep:
         counts = [state.get("step", 0) + 1 for state in self.state]
         updates = {t: described(o, t, self.state) for t in set(counts)}  # one, unless some were absent in some steps
         update = next(iter(updates.values()), None)
-        if update is None or any(u is None or (u.kind, u.slots) != (update.kind, update.slots) for u in updates.values()):
+        if update is None or any(
+            u is None or (u.kind, u.slots) != (update.kind, update.slots) for u in updates.values()
+        ):
             return b""
         lines, first, count = native.gradient_lines(len(params)), len(arrays), len(update.slots)
         owned = frozenset() if self.careful else owned

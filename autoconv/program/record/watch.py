@@ -17,6 +17,7 @@ import numpy as np
 from ...hooks import Watcher
 from ...tape import Tape, Tensor, outside, tensor
 from ...transforms import _inside
+from .outside import Calls
 
 
 @dataclass
@@ -117,8 +118,11 @@ def record(
     """
     start = tensor(0).serial
     seen = _Watch(generators, list(given))
-    result = apart(f, seen)
+    calls = Calls()
+    result = apart(lambda: calls.run(f), seen)
     reason = _reason(seen, {id(x) for x in (*inputs, *[s.line for s in seen.sources])}, start)
+    if reason is None and calls.first:
+        reason = f"it calls {calls.first}, which may give something else each time"
     return Recorded(result, start, reason, seen.checks, seen.observers, seen.sources)
 
 
