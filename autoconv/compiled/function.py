@@ -36,11 +36,11 @@ def compile(f: Callable[..., Any]) -> Compiled:
     >>> program = ac.compile(lambda x: ac.sum((w * x) ** 2))  # may read parameters
     >>> x = np.array([1.0, -1.0])
     >>> program(x)
-    array(13.)
+    np.float64(13.0)
     >>> program.value_and_grad(x)  # and a gradient for each parameter
-    (array(13.), [array([4., 6.])])
+    (np.float64(13.0), [array([4., 6.])])
     >>> program.step(optim.SGD([w], lr=0.1), x)  # the loss before the step of training
-    array(13.)
+    np.float64(13.0)
     >>> w.value
     array([1.6, 2.4])
 
@@ -307,7 +307,7 @@ def _returned(result: Any) -> Any:
     """What f returned; TypeError for nothing at all."""
     if result is None:
         raise TypeError(
-            "compile: the function returned None, and a replay does nothing but compute what is returned; does its return "
+            "compile: the function returned None, and a replay only computes what is returned; does its return "
             "statement stand there?"
         )
     return result

@@ -154,7 +154,7 @@ class RepeatedStep:
         same = self._refs and all(map(is_, [ref() for ref in self._refs], held)) and all(map(is_, slots, self._slots))
         if not same and not self._bind(held, slots):
             return None
-        done = {state.get("step") for state in step.state}
+        done: set[Any] = {state.get("step") for state in step.state}
         if len(done) != 1 or None in done:
             return None
         count = done.pop() + 1

@@ -34,7 +34,7 @@ _TIME = "sleep mktime strptime get_clock_info tzset"  # of no consequence, or th
 
 def _sources() -> dict[Any, str]:
     """The functions that ask something outside, and their names."""
-    found = {np.fromfile: "np.fromfile()", builtins.input: "input()", builtins.open: "open()"}
+    found: dict[Any, str] = {np.fromfile: "np.fromfile()", builtins.input: "input()", builtins.open: "open()"}
     for name in _OS.split():
         if isinstance(f := getattr(os, name, None), types.BuiltinFunctionType):
             found[f] = f"os.{name}()"
@@ -47,11 +47,10 @@ def _sources() -> dict[Any, str]:
     return found
 
 
-_BY_NAME = {builtins.globals: "globals()", builtins.eval: "eval()", builtins.exec: "exec()",
+_BY_NAME: dict[Any, str] = {builtins.globals: "globals()", builtins.eval: "eval()", builtins.exec: "exec()",
     sys._getframe: "sys._getframe()"}  # fmt: skip
 _CLOCKS = ("now", "utcnow", "today")
-_READS = frozenset("read read1 readline readlines readinto recv recvfrom recv_into fetchone fetchall fetchmany execute get "
-    "get_nowait".split())  # fmt: skip
+_READS = frozenset(["read", "read1", "readline", "readlines", "readinto", "recv", "recvfrom", "recv_into", "fetchone", "fetchall", "fetchmany", "execute", "get", "get_nowait"])  # fmt: skip
 _HANDLES = frozenset(["_io", "_socket", "_ssl", "mmap", "sqlite3", "_queue", "select"])
 _ENVIRONMENT = frozenset(
     vars(type(os.environ))[name].__code__ for name in ("__getitem__", "__iter__", "__len__", "copy")
@@ -76,7 +75,7 @@ class Calls:
 
     def run(self, f: Callable[[], Any]) -> Any:
         """``f()``, and what it asks outside."""
-        before = sys.getprofile()
+        before: Any = sys.getprofile()
         sys.setprofile(self._see)
         try:
             return f()

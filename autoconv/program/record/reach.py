@@ -33,7 +33,7 @@ MOST = 20_000  # objects to visit; the modules of a ResNet-152 are about 3,000
 PLAIN = (int, float, complex, str, bytes, bool, type(None))
 NOTE = "_output_shape"  # what a Module writes down for its repr at each call, and nothing computes with
 HOLDERS = (list, tuple, dict, set, frozenset, collections.deque, types.MappingProxyType)
-_VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
+_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 _BUFFERS = (array.array, bytearray, memoryview)
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 _PROXIES = (weakref.ProxyType, weakref.CallableProxyType)
@@ -89,7 +89,7 @@ class Reach:
             if len(kept) > MOST:
                 self.unwatched = f"it can reach more than {MOST:,} objects, too many to watch"
                 for notes in (self.named, self.fields, self.cells, self.sizes, self.arrays, self.buffers, self.counts):
-                    notes.clear()  # type: ignore[attr-defined]
+                    notes.clear()
                 break
             waiting.extend(self._within(x))
         self.visited = len(kept)
@@ -98,7 +98,7 @@ class Reach:
         """What stands directly inside x, each noted with the place it was found in."""
         if type(x) in _PROXIES:
             self.unwatched = "it reads a weak proxy, whose object may go at any time"
-        elif id(x) in self._weakly and (isinstance(x, (Tensor, np.ndarray, *HOLDERS)) or _slots(type(x))):
+        elif id(x) in self._weakly and (isinstance(x, (Tensor, np.ndarray, *HOLDERS)) or _slots(type(x))):  # type: ignore[arg-type]
             self.unwatched = f"it reads a {type(x).__name__} through a weak reference, and must not hold it"
         elif isinstance(x, _GENERATORS):
             self.generators.append(x)
@@ -151,7 +151,7 @@ class Reach:
         stranger = foreign(module) and not any(base.__module__.startswith("autoconv") for base in kind.__mro__)
         if not stranger:
             yield kind
-            for name in _slots(kind):
+            for name in _slots(kind):  # type: ignore[arg-type]
                 if name not in self.skipped:
                     value = getattr(x, name, MISSING)
                     self.fields.append((x, name, value))
@@ -256,8 +256,8 @@ class Reach:
 _DESCRIPTORS = (types.MemberDescriptorType, types.GetSetDescriptorType, property, staticmethod, classmethod)
 
 
-@functools.cache
-def _slots(kind: type) -> tuple[str, ...]:
+@functools.lru_cache(maxsize=4096)
+def _slots(kind: Any) -> tuple[str, ...]:
     """The names of a class's slots, where it is the user's."""
     return tuple(
         name
