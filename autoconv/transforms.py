@@ -127,8 +127,9 @@ def value_and_grad(
 
     argnums: which argument is differentiated, or several.  With ``has_aux`` f returns (value, anything) and so does the
     first of the pair.  For plain arrays the results are plain arrays; for Tensors, and inside another derivative, they
-    are recorded and can be differentiated again.
-    Raises TypeError, when called, for arguments that are not floating point, ValueError for an f that is not a scalar.
+    are recorded and can be differentiated again.  What f does not depend on gets zeros.
+    Raises TypeError, when called, for arguments that are not floating point and for an f that returns anything but a
+    Tensor or a floating-point number, ValueError for one that is not a scalar.
 
     >>> ac.value_and_grad(lambda x: x * x)(3.0)
     (np.float64(9.0), array(6.))
@@ -155,8 +156,9 @@ def grad(
 def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """A function that returns df/dx of a scalar f, in the structure of x = argument number ``argnums`` (or several).
 
-    With ``has_aux`` f returns (value, anything), and the result is (df/dx, anything).
-    Raises TypeError, when called, for arguments that are not floating point, ValueError for an f that is not a scalar.
+    With ``has_aux`` f returns (value, anything), and the result is (df/dx, anything).  What f does not depend on gets
+    zeros.  Raises TypeError, when called, for arguments that are not floating point and for an f that returns anything
+    but a Tensor or a floating-point number, ValueError for one that is not a scalar.
 
     >>> ac.grad(lambda x: x * x)(3.0)
     array(6.)

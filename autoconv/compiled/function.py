@@ -121,6 +121,7 @@ class Compiled:
         gradient, in the argument's structure.  None: every floating-point Tensor that f closes over, in the order of
         reading (``parameters``), or argument 0 if there are none.  For a function of numbers, Scalars take the place of
         Tensors, and the gradient has one number for each input.
+        What the result does not depend on gets zeros.
         Raises TypeError for what cannot be differentiated, ValueError for a result that is not a scalar.
         """
         known, count, asked = self._wrt
@@ -136,7 +137,7 @@ class Compiled:
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         """One step of training: f's result (whose first number is the loss), after ``optimizer`` has moved its
-        parameters."""
+        parameters; one that the loss does not depend on is left alone, as by ``backward`` and ``optimizer.step``."""
         call = Arguments(args, kwargs)
         outcome = self._made(call, Tensors(optimizer.params), step := OptimizerStep(optimizer))
         outcome.accept()
