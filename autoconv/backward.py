@@ -18,7 +18,7 @@ import numpy as np
 
 from . import arrays
 from .renamed import renamed
-from .tape import Array, Primitive, Tape, Tensor, describe, scope, tensor
+from .tape import Array, Primitive, Tape, Tensor, describe, outside, scope, tensor
 
 _accumulating = threading.RLock()
 if hasattr(os, "register_at_fork"):  # another thread may hold it when this one forks, and would never give it back
@@ -106,8 +106,12 @@ class Derived:
     ) -> None:
         assert primitive.definition is not None
         g, *operands = self.variables = [tensor(0.5) for _ in range(count + 1)]
-        y = primitive.definition(*operands, **dict(params))
-        self.tape = Tape(*sweep(y, [operands[k] for k in wanted], g))
+
+        def sweep_of_definition() -> Tape:
+            y = primitive.definition(*operands, **dict(params))  # type: ignore[misc]
+            return Tape(*sweep(y, [operands[k] for k in wanted], g))
+
+        self.tape = outside(sweep_of_definition)  # it is kept, and a scope around the caller holds the caller's lines
         self._numbers = {x: x.item() for x in self.tape if x.primitive is None and x.constant}
         self._at = partial(primitive.at, **dict(params)) if primitive.at else None
 
@@ -126,12 +130,24 @@ def sweep(y: Tensor, wrt: Sequence[Tensor], cotangent: Any = None) -> list[Any]:
 
         x_bar = sum over the elements of y of y_bar dy/dx, of x's shape
 
-    Arrays, or Tensors if ``cotangent`` is a Tensor.  A Tensor that ``y`` does not depend on gets zeros.
+    Arrays, or Tensors if ``cotangent`` is a Tensor.  A Tensor that ``y`` does not depend on gets zeros,
+    where ``backward`` leaves its ``.grad`` alone.
     Raises TypeError for integers and constants, ValueError without a cotangent for a ``y`` that is not a scalar.
 
     >>> x = ac.tensor([1.0, 2.0, 3.0])
     >>> ac.sweep(x * x, [x], [1.0, 0.0, 10.0])
     [array([ 2.,  0., 60.])]
+    """
+    recorded = isinstance(cotangent, Tensor)
+    found = reached(y, wrt, cotangent)
+    return [_zeros_of(x, recorded) if g is None else g for x, g in zip(wrt, found, strict=True)]
+
+
+def reached(y: Tensor, wrt: Sequence[Tensor], cotangent: Any = None) -> list[Any]:
+    """The cotangents of ``wrt`` as in ``sweep``, but None for a Tensor that the sweep does not reach.
+
+    That y does not depend on it is another thing than a gradient of 0: an optimiser moves what has a gradient of 0, by
+    its momentum and decay, and leaves alone what has none.
     """
     for x in wrt:
         if x.constant:
@@ -139,11 +155,11 @@ def sweep(y: Tensor, wrt: Sequence[Tensor], cotangent: Any = None) -> list[Any]:
                 f"gradient: {describe(x)} is a constant of dtype {x.dtype}; use a floating-point tensor, "
                 "as in ac.tensor(data, dtype=float)"
             )
-    recorded = isinstance(cotangent, Tensor)
     start = check_cotangent(y, cotangent)
     asked = {id(x) for x in wrt}
-    pulled = {id(s.line): s.cotangent for s in steps(y, wrt, start, recorded) if id(s.line) in asked}
-    return [pulled[id(x)] if id(x) in pulled else _zeros_of(x, recorded) for x in wrt]
+    walk = steps(y, wrt, start, isinstance(cotangent, Tensor))
+    pulled = {id(s.line): s.cotangent for s in walk if id(s.line) in asked}
+    return [pulled.get(id(x)) for x in wrt]
 
 
 def _zeros_of(x: Tensor, recorded: bool) -> Any:

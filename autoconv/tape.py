@@ -10,13 +10,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from .arrays import exact as exact
-from .hooks import Recorded, watcher
+from .hooks import Recorded, Watcher, watcher
 
 if TYPE_CHECKING:
     from .shapes import Ints
@@ -98,6 +98,17 @@ def no_grad() -> AbstractContextManager[Scope]:
     (True, ())
     """
     return scope("no_grad", records=False)
+
+
+def outside(f: Callable[[], Any], watching: Watcher | None = None) -> Any:
+    """``f()`` outside of any scope and recording that may surround the caller; ``watching`` is told what happens."""
+
+    def run() -> Any:
+        _scope.set(None)
+        watcher.set(watching)
+        return f()
+
+    return copy_context().run(run)
 
 
 class Primitive:
@@ -290,11 +301,8 @@ class Tensor(Recorded):
         return self._value
 
     @value.setter
-    def value(self, value: np.ndarray) -> None:
-        watching = watcher.get()
-        if watching is not None:
-            watching.assigned(self)
-        self._value = value
+    def value(self, value: Any) -> None:
+        self.assign(value)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -323,7 +331,7 @@ class Tensor(Recorded):
         return self.value.item()
 
     def assign(self, value: Any) -> None:
-        """Give an input or parameter a new value of the same shape.
+        """Give an input or parameter a new value of the same shape, a copy in its dtype; ``t.value = ...`` does the same.
 
         It becomes younger than every line that read it, so a sweep over such a line is refused: the numbers it was
         recorded with are gone.  Raises TypeError for a computed line, ValueError for another shape.
@@ -339,7 +347,10 @@ class Tensor(Recorded):
                 f"assign: {describe(self)} cannot take a value of shape {new.shape}; the shapes must be equal"
             )
         new.flags.writeable = False
-        self.value, self.serial = new, _next_serial()
+        watching = watcher.get()
+        if watching is not None:
+            watching.assigned(self)
+        self._value, self.serial = new, _next_serial()
 
     if TYPE_CHECKING:  # bound to the table by primitives.py, backward.py and functional/methods.py; a test compares
 

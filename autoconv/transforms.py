@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from fractions import Fraction
 from typing import Any, Literal, NamedTuple, ParamSpec, overload
 
 import numpy as np
@@ -34,6 +35,27 @@ def fresh(x: Any) -> Tensor:
             "as in 2.0 or ac.tensor(data, dtype=float)"
         )
     return line
+
+
+def as_result(y: Any, what: str) -> Tensor:
+    """What a function returned as a Tensor to sweep from; floating-point numbers that depend on nothing are constants.
+
+    Raises TypeError for anything else: text, tuples, whole numbers, None.
+    """
+    if isinstance(y, Tensor):
+        return y
+    if isinstance(y, float | Fraction | np.ndarray | np.generic):
+        value = np.array(y)
+        if value.dtype.kind in "fO":
+            return Tensor(value, constant=True)
+    if y is None:
+        remedy = "does its return statement stand there?"
+    elif isinstance(y, tuple | list | dict):
+        remedy = "return the one that is to be differentiated (has_aux=True allows a pair: value, anything)"
+    else:
+        remedy = "only floating-point results can be differentiated"
+    shown = repr(y) if len(repr(y)) <= 60 else f"{repr(y)[:57]}..."
+    raise TypeError(f"{what}: the function returned {shown} ({type(y).__name__}), not a Tensor; {remedy}")
 
 
 class Recording(NamedTuple):
@@ -82,8 +104,7 @@ def run(
     finally:
         _inside.reset(token)
     y, aux = out if has_aux else (out, None)
-    if not isinstance(y, Tensor):
-        y = Tensor(np.array(y, dtype=float), constant=True)
+    y = as_result(y, "gradient")
     return Recording(y, lines, unflatten, outer or any(isinstance(x, Tensor) for x in leaves), aux)
 
 
@@ -106,8 +127,9 @@ def value_and_grad(
 
     argnums: which argument is differentiated, or several.  With ``has_aux`` f returns (value, anything) and so does the
     first of the pair.  For plain arrays the results are plain arrays; for Tensors, and inside another derivative, they
-    are recorded and can be differentiated again.
-    Raises TypeError, when called, for arguments that are not floating point, ValueError for an f that is not a scalar.
+    are recorded and can be differentiated again.  What f does not depend on gets zeros.
+    Raises TypeError, when called, for arguments that are not floating point and for an f that returns anything but a
+    Tensor or a floating-point number, ValueError for one that is not a scalar.
 
     >>> ac.value_and_grad(lambda x: x * x)(3.0)
     (np.float64(9.0), array(6.))
@@ -134,8 +156,9 @@ def grad(
 def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """A function that returns df/dx of a scalar f, in the structure of x = argument number ``argnums`` (or several).
 
-    With ``has_aux`` f returns (value, anything), and the result is (df/dx, anything).
-    Raises TypeError, when called, for arguments that are not floating point, ValueError for an f that is not a scalar.
+    With ``has_aux`` f returns (value, anything), and the result is (df/dx, anything).  What f does not depend on gets
+    zeros.  Raises TypeError, when called, for arguments that are not floating point and for an f that returns anything
+    but a Tensor or a floating-point number, ValueError for one that is not a scalar.
 
     >>> ac.grad(lambda x: x * x)(3.0)
     array(6.)

@@ -116,9 +116,9 @@ def test_a_subclass_steps_alike_in_a_compiled_function(make):
 
 def test_a_kind_that_the_machine_does_not_know_is_left_to_the_optimiser():
     p = [nn.Parameter(np.ones(3))]
-    assert described(optim.RMSprop(p), 1) is None
-    assert described(object(), 1) is None
-    assert described(optim.Adam(p), 1) == optim.Adam(p).update(1)
+    assert described(optim.RMSprop(p), 1, [{}]) is None
+    assert described(object(), 1, []) is None
+    assert described(optim.Adam(p), 1, [{}]) == optim.Adam(p).update(1)
 
 
 @pytest.mark.skipif(machine() is None, reason="the machine was not built")

@@ -26,12 +26,12 @@ def net(dtype=np.float64):
 def unowned(p):
     """A value that is a view of another array."""
     whole = np.concatenate([p.value.ravel(), [1.0]])
-    p.value = whole[:-1].reshape(p.shape)
+    p._value = whole[:-1].reshape(p.shape)
     p.value.flags.writeable = False
 
 
 def other_order(p):
-    p.value = np.asfortranarray(p.value)
+    p._value = np.asfortranarray(p.value)
     p.value.flags.writeable = False
 
 

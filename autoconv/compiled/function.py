@@ -12,17 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from ..backward import check_cotangent, sweep
+from ..backward import check_cotangent, reached
 from ..hooks import watcher
 from ..plan.run.optimizer_step import OptimizerStep
 from ..program.record.guards import Guards
 from ..program.record.watch import apart, record
 from ..scalar.floors import KINDS
 from ..tape import Tensor
-from ..transforms import _inside
+from ..transforms import _inside, as_result
 from ..tree import flatten
 from .arguments import Arguments, Tensors
-from .replay import Entry, Outcome, entry_for
+from .replay import Entry, Outcome, absent, entry_for
 from .scalars import ScalarFunction
 
 _PATIENCE = 3  # recordings after which a function that cannot be replayed is simply called
@@ -47,11 +47,29 @@ def compile(f: Callable[..., Any]) -> Compiled:
 
     ``print(program.plan)`` says what was decided.
 
-    f is recorded anew for other shapes, dtypes or static arguments (numbers, strings: part of the signature), and when
-    something else that it reads has changed (a flag, a plain array, a setting).  Tensors that f closes over are read
-    anew at each run, and dropout draws anew.  A function that looks at numbers while it runs, assigns to Tensors, or
-    reads what it changes itself is recorded at every call.  Python side effects (prints, counters) happen only when it
-    is recorded.
+    Python side effects (prints, counters) happen only when f is recorded.  What f reads may change between two calls:
+
+        what f reads                                             when it is another one
+        shapes, dtypes, static arguments (numbers, strings)      recorded anew for each: they are its signature
+        Tensors and parameters that it closes over               read at each run
+        draws of dropout, running means of batch norm            drawn and read at each run
+        settings, flags, globals, closures, defaults, modules    compared at each call, recorded anew when changed
+          of the user's; attributes (in slots as well), lists,
+          dicts, sets, deques; plain arrays, array.array,
+          bytearray, memoryview, ctypes; ContextVar, weakref
+        its own earlier calls (counters, caches, iterators)      recorded at every call
+        numbers of its Tensors (if, float()), new values         recorded at every call
+          that it assigns
+        random, np.random, unseeded generators, os.urandom,      recorded at every call
+          secrets, uuid; time, datetime.now
+        files, folders, os.environ, input(), pipes, sockets      recorded at every call
+        globals()[...], eval, sys.modules, weak proxies          recorded at every call
+        more than 20,000 objects                                 recorded at every call
+        objects of installed packages                            their own attributes are compared, nothing inside them
+        functions of installed packages and Python's             not noticed: state of their own (decimal's context,
+                                                                   sys.argv, a database of C) is read when recorded
+
+    ``program.plan`` says which of these it was.  A package that is installed but uses autoconv counts as the user's.
 
     A function of numbers, called with floats, is recorded on Scalars; arrays in their places are then many inputs at
     once:
@@ -104,6 +122,7 @@ class Compiled:
         gradient, in the argument's structure.  None: every floating-point Tensor that f closes over, in the order of
         reading (``parameters``), or argument 0 if there are none.  For a function of numbers, Scalars take the place of
         Tensors, and the gradient has one number for each input.
+        What the result does not depend on gets zeros.
         Raises TypeError for what cannot be differentiated, ValueError for a result that is not a scalar.
         """
         known, count, asked = self._wrt
@@ -119,7 +138,7 @@ class Compiled:
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         """One step of training: f's result (whose first number is the loss), after ``optimizer`` has moved its
-        parameters."""
+        parameters; one that the loss does not depend on is left alone, as by ``backward`` and ``optimizer.step``."""
         call = Arguments(args, kwargs)
         outcome = self._made(call, Tensors(optimizer.params), step := OptimizerStep(optimizer))
         outcome.accept()
@@ -157,6 +176,12 @@ class Compiled:
         """What was decided for the last signature, line by line, with bytes and floating-point operations."""
         return self._last.plan if self._last else "nothing is planned before the first call: the shapes decide"
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(
+            f"copy: {self!r} holds recordings of its function and programs in memory, which belong to this process; "
+            "copy or pickle the function itself, and compile that: ac.compile(f)"
+        )
+
     def __repr__(self) -> str:
         return f"<compiled {getattr(self.function, '__name__', self.function)}, {len(self._entries)} signatures>"
 
@@ -185,7 +210,7 @@ class Compiled:
             return go(step)
         self._last = entry
         self._recent = key, entry
-        return apart(lambda: self._eager(call, asked, entry.plain)) if entry.run is None else entry.run(call, step)
+        return apart(lambda: self._eager(call, asked, entry, step)) if entry.run is None else entry.run(call, step)
 
     def _traced(self, call: Arguments, asked: Any) -> Callable[[], Any]:
         """A function that runs f on lines and returns (result, lines asked for, their recorded gradients)."""
@@ -194,10 +219,11 @@ class Compiled:
             result = self.function(*call.placed[0], **call.placed[1])
             if asked is None:
                 return result, [], []
+            _returned(result)
             y = _loss(result)
             wrt = call.wanted(asked, y)
             _check_scalar(y)
-            return result, wrt, sweep(y, wrt, Tensor(np.ones(y.shape, y.dtype), constant=True))
+            return result, wrt, reached(y, wrt, Tensor(np.ones(y.shape, y.dtype), constant=True))
 
         return traced
 
@@ -212,9 +238,10 @@ class Compiled:
         except Exception as error:
             if asked is not None:
                 raise
-            value = self.function(*call.args, **call.kwargs)  # it may take plain arrays only
+            value = _returned(self.function(*call.args, **call.kwargs))  # it may take plain arrays only
             reason = f"it could not be recorded: {error}"
             return Entry(before, call.statics, reason, recordings=recordings, plain=True), lambda _: Outcome(value)
+        _returned(recorded.result[0])
         recorded.reason = recorded.reason or before.unfit()
         if recordings > _KEPT:
             recorded.reason = recorded.reason or "something it reads besides its arguments changes from call to call"
@@ -225,20 +252,26 @@ class Compiled:
             return entry, lambda step: run(call, step, sources)
         for o in recorded.observers:
             o.told(*[x.value for x in o.lines])
-        result, _, gradients = recorded.result
-        return entry, lambda _: Outcome(result, gradients, call.resolved)
+        result, wrt, gradients = recorded.result
+        return entry, lambda step: Outcome(result, _filled(gradients, wrt, step), call.resolved)
 
-    def _eager(self, call: Arguments, asked: Any, plain: bool) -> Outcome:
+    def _eager(self, call: Arguments, asked: Any, entry: Entry, step: OptimizerStep | None) -> Outcome:
         """What f gives by itself."""
-        if plain:
-            return Outcome(self.function(*call.args, **call.kwargs))
+        if entry.plain:
+            return Outcome(_returned(self.function(*call.args, **call.kwargs)))
         call.lift()
-        result = self.function(*call.placed[0], **call.placed[1])
+        result = _returned(self.function(*call.placed[0], **call.placed[1]))
         if asked is None:
             return Outcome(result)
         y = _loss(result)
         _check_scalar(y)
-        return Outcome(result, sweep(y, call.wanted(asked, y)), call.resolved)
+        wrt = call.wanted(asked, y)
+        return Outcome(result, _filled(reached(y, wrt), wrt, step), call.resolved)
+
+
+def _filled(gradients: list[Any], wrt: Sequence[Tensor], step: OptimizerStep | None) -> list[Any]:
+    """The gradients with what stands for one that is absent."""
+    return [absent(x.shape, x.dtype, step) if g is None else g for x, g in zip(wrt, gradients, strict=True)]
 
 
 def _plain(call: Arguments, outcome: Outcome) -> Any:
@@ -272,6 +305,17 @@ def _check_scalar(y: Tensor) -> None:
     check_cotangent(y, None)
 
 
+def _returned(result: Any) -> Any:
+    """What f returned; TypeError for nothing at all."""
+    if result is None:
+        raise TypeError(
+            "compile: the function returned None, and a replay only computes what is returned; does its return "
+            "statement stand there?"
+        )
+    return result
+
+
 def _loss(result: Any) -> Tensor:
-    y = flatten(result)[0][0]
-    return y if isinstance(y, Tensor) else Tensor(np.array(y, dtype=float), constant=True)
+    """The first number of a result, which is differentiated."""
+    leaves = flatten(result)[0]
+    return as_result(leaves[0] if leaves else result, "compile")

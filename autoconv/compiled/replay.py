@@ -23,6 +23,7 @@ from ..program.program import Program, from_tape
 from ..program.record.guards import Guards
 from ..program.record.watch import Recorded
 from ..program.rewrite.passes import simplify
+from ..shapes import Shape
 from ..tape import Tape, Tensor
 from ..tree import flatten
 from .arguments import Arguments
@@ -81,7 +82,7 @@ class Replay:
     """A recording that can be replayed: its plan, and what is done before and after the plan runs."""
 
     def __init__(self, recorded: Recorded, call: Arguments, asked: Any, guards: Guards) -> None:
-        result, _, gradients = recorded.result
+        result, wrt, gradients = recorded.result
         leaves, self._rebuild = flatten(result)
         outputs = [x for x in leaves if isinstance(x, Tensor)]
         self._statics = [_HOLE if isinstance(x, Tensor) else x for x in leaves]
@@ -96,7 +97,9 @@ class Replay:
         late = [c for c, place in found if place is None and not _still(c.x, arguments, recorded.start)]
         self._late = [c.test for c in late]
         observed = [x for o in recorded.observers for x in o.lines]
-        lines = [*[c.x for c in late], *observed, *outputs, *gradients]
+        self._reached = [k for k, g in enumerate(gradients) if g is not None]
+        self._absent = [(x.shape, x.dtype) if g is None else None for x, g in zip(wrt, gradients, strict=True)]
+        lines = [*[c.x for c in late], *observed, *outputs, *[gradients[k] for k in self._reached]]
         self.program = simplify(from_tape(lines, arguments, recorded.start))
         self.planned, self.note = _planned(self.program, [x.value for x in arguments])
 
@@ -113,6 +116,8 @@ class Replay:
         sources = [make() for make in self.sources] if sources is None else sources
         arrays += sources
         if isinstance(self.planned, NativeRun):
+            if step is not None:
+                step.only(self._reached)
             if step is not None and self._late:
                 step.careful, step.if_finite = True, False
             outputs = self.planned.run(arrays, step)
@@ -130,7 +135,11 @@ class Replay:
             told.append(step.put)
         values = iter(outputs[: self._outputs])
         result = self._rebuild([next(values)[()] if x is _HOLE else x for x in self._statics])
-        return Outcome(result, outputs[self._outputs :], self._resolved, True, sources, told)
+        gradients = outputs[self._outputs :]
+        if len(self._reached) < len(self._absent):
+            found = iter(gradients)
+            gradients = [next(found) if like is None else absent(*like, step) for like in self._absent]
+        return Outcome(result, gradients, self._resolved, True, sources, told)
 
     def _settle(self) -> None:
         """What observers change is their own; nothing else may have changed."""
@@ -143,13 +152,20 @@ def entry_for(recorded: Recorded, call: Arguments, guards: Guards, asked: Any) -
     result, wrt, gradients = recorded.result
     entry = Entry(guards, (call.statics, asked), recorded.reason, wrt=tuple(wrt))
     outputs = [x for x in flatten(result)[0] if isinstance(x, Tensor)]
-    if entry.reason is None and any(x.dtype == object for x in Tape(*outputs, *gradients)):
+    if entry.reason is None and any(
+        x.dtype == object for x in Tape(*outputs, *[g for g in gradients if g is not None])
+    ):
         entry.reason = "it calculates with exact fractions"
     if entry.reason is None:
         owned = {(id(vars(s.holder)), s.name) for s in recorded.sources if s.name}
         guards.release(lambda place, name, value: (id(place), name) in owned)
         entry.run = Replay(recorded, call, asked, guards)
     return entry
+
+
+def absent(shape: Shape, dtype: np.dtype, step: OptimizerStep | None) -> np.ndarray | None:
+    """The gradient of what the result does not depend on: none for an optimiser, zeros for everybody else."""
+    return None if step is not None else np.zeros(shape, dtype)
 
 
 def _planned(program: Program, arrays: list[np.ndarray]) -> tuple[NumpyRun | NativeRun, str]:

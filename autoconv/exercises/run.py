@@ -85,7 +85,7 @@ def replayed(tape: Tape, values: Mapping[Tensor, Any]) -> dict[int, Tensor]:
         new = lines[id(old)]
         new.subscripts = old.subscripts
         if is_number(old) and old.ndim:  # one number, written out: without copies, which is how views know it
-            new.value = np.broadcast_to(new.value.flat[0] if new.size else np.zeros(()), old.shape)
+            new._value = np.broadcast_to(new.value.flat[0] if new.size else np.zeros(()), old.shape)
     return lines
 
 

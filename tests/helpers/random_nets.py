@@ -70,7 +70,7 @@ def random_net(seed):
 def in_dtype(parameters, dtype):
     """The parameters with their values in another dtype."""
     for p in parameters:
-        p.value = p.value.astype(dtype)
+        p._value = p.value.astype(dtype)
         p.value.flags.writeable = False
 
 

@@ -137,7 +137,7 @@ class NativeRun:
             results = {x.line: n for n, x in enumerate(places) if isinstance(x, Result)}
             updates = step.rows(native, results, arrays, self._owned, self._rows)
             if updates:
-                unread = native.only_for_gradients(len(step.optimizer.params))
+                unread = native.only_for_gradients(len(step.params))
         for n, x in enumerate(places):
             if isinstance(x, Input):
                 array = native.constants.get(id(x))

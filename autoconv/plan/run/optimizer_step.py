@@ -9,11 +9,12 @@ Every other kind of update, and a gradient that NumPy finishes, is left to ``opt
 from __future__ import annotations
 
 import struct
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...hooks import watcher
 from ...tape import Tensor, _next_serial
 from ..native import instruction_set as isa
 from .native_program import NativeProgram, in_order
@@ -37,9 +38,18 @@ class OptimizerStep:
     def __init__(self, optimizer: Any, if_finite: bool = False) -> None:
         self.optimizer, self.careful, self.if_finite = optimizer, if_finite, if_finite
         self.done = False
+        self.params: Sequence[Tensor] = optimizer.params
+        self.state: Sequence[dict[str, Any]] = getattr(optimizer, "state", ())  # an optimiser may be anybody's
         self.repeated, self.count = False, 0  # computed like the one before it (repeated_step.py), with that number
         self._new: list[tuple[Tensor, np.ndarray]] = []
         self.states: list[dict[str, Any]] = []
+
+    def only(self, reached: Sequence[int]) -> None:
+        """Step these of the optimiser's parameters (numbers): the loss does not depend on the others, and no step moves
+        them."""
+        if len(reached) < len(self.params):
+            self.params = [self.params[k] for k in reached]
+            self.state = [self.state[k] for k in reached] if self.state else ()
 
     def rows(
         self,
@@ -54,15 +64,18 @@ class OptimizerStep:
         ``results``: line -> number of its array among ``arrays``.  ``owned``: ids of parameters' arrays that nobody
         else holds.  ``known_rows``: those of the last step, which this one replaces unless they are the same.
         """
-        o, params = self.optimizer, self.optimizer.params
-        steps = {state.get("step", 0) + 1 for state in o.state}
-        update = described(o, steps.pop()) if len(steps) == 1 else None
-        if update is None:
+        o, params = self.optimizer, self.params
+        counts = [state.get("step", 0) + 1 for state in self.state]
+        updates = {t: described(o, t, self.state) for t in set(counts)}  # one, unless some were absent in some steps
+        update = next(iter(updates.values()), None)
+        if update is None or any(
+            u is None or (u.kind, u.slots) != (update.kind, update.slots) for u in updates.values()
+        ):
             return b""
         lines, first, count = native.gradient_lines(len(params)), len(arrays), len(update.slots)
         owned = frozenset() if self.careful else owned
         known_rows = {} if known_rows is None else known_rows
-        for p, line, state in zip(params, lines, o.state, strict=True):
+        for p, line, state in zip(params, lines, self.state, strict=True):
             value = new = p.value
             if id(value) not in owned:
                 if not in_order(value, native.dtype):
@@ -75,8 +88,8 @@ class OptimizerStep:
                 return b""
             self._new.append((p, new))
             self.states.append(slots)
-        kind, settings = _KINDS[update.kind], padded(update)
-        key = (kind, *settings, first, count)
+        kind, settings = _KINDS[update.kind], {t: padded(u) for t, u in updates.items() if u}
+        key = (kind, first, count, *settings.values(), tuple(counts) if len(settings) > 1 else ())
         if key not in known_rows:  # the same words as in the last step, but where the settings change with every step
             known_rows.clear()
             sizes = [new.size for _, new in self._new]
@@ -89,10 +102,10 @@ class OptimizerStep:
                     at + 2 if count else -1,
                     at + 3 if count > 1 else -1,
                     n,
-                    *settings,
+                    *settings[t],
                     0,
                 )
-                for line, n, at in zip(lines, sizes, range(first, len(arrays), 2 + count), strict=True)
+                for line, n, at, t in zip(lines, sizes, range(first, len(arrays), 2 + count), counts, strict=True)
             )
         return known_rows[key]
 
@@ -111,26 +124,29 @@ class OptimizerStep:
     def put(self) -> None:
         """The parameters take their new values; they are then younger than every line that read the old ones."""
         serial = _next_serial()
+        watching = watcher.get()
         if self.repeated:
-            for p, state in zip(self.optimizer.params, self.optimizer.state, strict=True):
+            for p, state in zip(self.params, self.state, strict=True):
                 p.serial, state["step"] = serial, self.count
             return
-        for (p, new), state, slots in zip(self._new, self.optimizer.state, self.states, strict=True):
-            if new is not p.value:
+        for (p, new), state, slots in zip(self._new, self.state, self.states, strict=True):
+            if watching is not None:
+                watching.assigned(p)
+            if new is not p._value:
                 new.flags.writeable = False
-                p.value = new
+                p._value = new
             p.serial = serial
             state.update(slots, step=slots["step"] + 1)
 
 
-def described(optimizer: Any, t: int) -> Update | None:
-    """The update of step t, if it is of a kind that the machine knows and the slots are those it changes; else None."""
+def described(optimizer: Any, t: int, states: Sequence[dict[str, Any]]) -> Update | None:
+    """The update of step t of the parameters in ``states``, if it is of a kind that the machine knows and the slots are those it changes; else None."""
     describe = getattr(optimizer, "described", None)  # an optimiser may be anybody's
     update = describe(t) if describe else None
     if update is None or update.kind not in _KINDS:
         return None
     names = {*update.slots, "step"}  # a setting may have changed since the first step, and with it the slots
-    return update if all([state.keys() == names for state in optimizer.state if state]) else None
+    return update if all([state.keys() == names for state in states if state]) else None
 
 
 def padded(update: Update) -> tuple[float, ...]:

@@ -51,7 +51,7 @@ class RepeatedStep:
     @staticmethod
     def possible(native: NativeProgram, step: OptimizerStep) -> bool:
         """Whether the step that was just done is one native call, after which nothing reads the parameters."""
-        params, lines = {id(p) for p in step.optimizer.params}, native.program.lines
+        params, lines = {id(p) for p in step.params}, native.program.lines
         return (
             len(native.calls) == 1
             and all(out.persistent for kernel in native.kernels for out in kernel.outputs)
@@ -80,7 +80,7 @@ class RepeatedStep:
         """
         o, lines, (call,) = step.optimizer, native.program.lines, native.calls
         self._native, self._by_numpy = native, by_numpy
-        self._optimizer, self._kind, self._params = weakref.ref(o), type(o), list(o.params)
+        self._optimizer, self._kind, self._params = weakref.ref(o), type(o), list(step.params)
         self._machines = tuple(native.machines[k] for k in call)
         count = len(self._params)
         self._refs: list[weakref.ref[np.ndarray]] = []  # the parameters' arrays, without holding them
@@ -150,15 +150,15 @@ class RepeatedStep:
         held, counts = holders(self._params)
         if counts != self._one_holder:
             return None
-        slots = [state.get(name) for state in o.state for name in self._names]
+        slots = [state.get(name) for state in step.state for name in self._names]
         same = self._refs and all(map(is_, [ref() for ref in self._refs], held)) and all(map(is_, slots, self._slots))
         if not same and not self._bind(held, slots):
             return None
-        done = {state.get("step") for state in o.state}
+        done: set[Any] = {state.get("step") for state in step.state}
         if len(done) != 1 or None in done:
             return None
         count = done.pop() + 1
-        update = described(o, count)
+        update = described(o, count, step.state)
         if update is None:
             return None
         rows = self._words(padded(update))

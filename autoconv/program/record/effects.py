@@ -20,19 +20,28 @@ _GLOBALS = ("LOAD_GLOBAL", "LOAD_NAME")
 _NAMED = (*_GLOBALS, "LOAD_DEREF", "LOAD_CLASSDEREF", *_ATTRIBUTES)
 _STORES = ("STORE_ATTR", "STORE_GLOBAL", "STORE_NAME", "STORE_DEREF")
 
+_BY_STRING = frozenset(["getattr", "hasattr", "vars", "dir", "__dict__", "attrgetter", "methodcaller", "getmembers"])
+_BY_MODULE = frozenset(["modules", "import_module", "__import__", "reload"])
+
 # After the load of a name: its append; a value, an operation, a store of the name; a key, [], a value, an operation, a
 # store.
 _CHANGE = re.compile("a|vov?n|v\\[vo=")
 
 
 class Use(NamedTuple):
-    """The names in a function and those inside it: ``globals`` it loads, ``attributes`` it loads, all that it ``read``s
-    or only ``written``."""
+    """The names in a function and those inside it: ``globals`` it loads, ``attributes`` it loads, modules that it
+    ``imports``, all that it ``read``s or only ``written``.
+
+    ``computed``: it looks attributes up by strings, and these may be any; ``by_module``: modules, too.
+    """
 
     globals: tuple[str, ...]
     attributes: frozenset[str]
+    imports: frozenset[str]
     read: frozenset[str]
     written: frozenset[str]
+    computed: bool
+    by_module: bool
 
 
 @lru_cache(maxsize=4096)
@@ -40,6 +49,7 @@ def use(code: types.CodeType) -> Use:
     """How a function's code, and that of the functions inside it, uses names."""
     globals_: dict[str, None] = {}
     attributes: set[str] = set()
+    imports: set[str] = set()
     read: set[str] = set()
     written: set[str] = set()
     for inner in _within(code):
@@ -51,7 +61,21 @@ def use(code: types.CodeType) -> Use:
                     attributes.add(step.argval)
                 elif step.opname in _GLOBALS:
                     globals_[step.argval] = None
-    return Use(tuple(globals_), frozenset(attributes), frozenset(read), frozenset(written))
+            elif step.opname == "IMPORT_NAME":
+                imports.add(step.argval)
+            elif step.opname == "IMPORT_FROM":
+                attributes.add(step.argval)
+                imports.update([f"{x}.{step.argval}".lstrip(".") for x in imports])
+    names = read | written
+    return Use(
+        tuple(globals_),
+        frozenset(attributes),
+        frozenset(imports),
+        frozenset(read),
+        frozenset(written),
+        not _BY_STRING.isdisjoint(names),
+        not _BY_MODULE.isdisjoint(names),
+    )
 
 
 def only_written(codes: Iterable[types.CodeType]) -> set[str]:

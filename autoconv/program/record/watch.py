@@ -7,7 +7,6 @@ a way that cannot be repeated.  ``record`` finds out, so that such a function is
 
 from __future__ import annotations
 
-import contextvars
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from ...hooks import Watcher, watcher
-from ...tape import Tape, Tensor, _scope, tensor
+from ...hooks import Watcher
+from ...tape import Tape, Tensor, outside, tensor
 from ...transforms import _inside
+from .outside import Calls
 
 
 @dataclass
@@ -118,8 +118,11 @@ def record(
     """
     start = tensor(0).serial
     seen = _Watch(generators, list(given))
-    result = apart(f, seen)
+    calls = Calls()
+    result = apart(lambda: calls.run(f), seen)
     reason = _reason(seen, {id(x) for x in (*inputs, *[s.line for s in seen.sources])}, start)
+    if reason is None and calls.first:
+        reason = f"it calls {calls.first}, which may give something else each time"
     return Recorded(result, start, reason, seen.checks, seen.observers, seen.sources)
 
 
@@ -127,12 +130,10 @@ def apart(f: Callable[[], Any], watching: Watcher | None = None) -> Any:
     """``f()`` outside of any scope, derivative or recording that may surround the caller."""
 
     def run() -> Any:
-        _scope.set(None)
         _inside.set(False)
-        watcher.set(watching)
         return f()
 
-    return contextvars.copy_context().run(run)
+    return outside(run, watching)
 
 
 def _reason(seen: _Watch, inputs: set[int], start: int) -> str | None:

@@ -443,7 +443,7 @@ def open_definition(event: Event) -> Stepper:
     real = [Tensor(v.view(), name=name) for v, name in zip(values, names, strict=True)]
     with np.errstate(all="ignore"):
         shown = Tape(primitive.definition(*real, **line.params))
-    shown.outputs[0].value = line.value
+    shown.outputs[0]._value = line.value
     moved = shown
     if primitive.at is not None:
         at = primitive.at(*values, **line.params)
