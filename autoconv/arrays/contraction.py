@@ -16,6 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 from ..shapes import Shape
 from .fractions import Array
 from .memory import by_stride, memory_order
+from .sums import total
 
 TILE = 1 << 18  # elements packed at a time: they stay in the cache until they are multiplied
 SMALLEST_GEMM = 1 << 17  # multiplications: fewer are not worth a call of BLAS of their own
@@ -27,10 +28,18 @@ def contract(a: Array, b: Array, spec: str) -> Array:
     Letters are sorted into batch (a, b and result), summed (a and b) and free (one operand and the result); then
     result[batch, free_a, free_b] = sum_k a[batch, free_a, k] * b[batch, k, free_b].  The larger operand, called a, is
     read in its own memory order; where it has to be packed (windows), that is done tile by tile, for many thin images
-    position by position (``by_position``).
+    position by position (``by_position``).  float16 is multiplied and added in float32, and rounded once.
     """
+    dtype = np.result_type(a.dtype, b.dtype)
+    if dtype == np.float16:
+        return products(a, b.astype(np.float32), spec).astype(dtype)
+    return products(a, b, spec)
+
+
+def products(a: Array, b: Array, spec: str) -> Array:
+    """``contract`` in the result type of the operands."""
     if b.size > a.size:
-        return contract(b, a, swapped(spec))
+        return products(b, a, swapped(spec))
     plan = gemm_axes(spec, a.shape, a.strides, b.shape, b.strides)
     if plan.slide is not None:
         return by_position(a, b, plan, plan.slide)
@@ -87,8 +96,8 @@ def by_position(a: Array, b: Array, plan: GemmAxes, slide: Slide) -> Array:
         strides = (step * packed.strides[0], width * packed.itemsize, packed.itemsize)
         frames = as_strided(packed, (stop - start, height, width), strides, writeable=False)
         if slide.summed:
-            total = np.sum(np.matmul(frames, right[start:stop]), axis=0).reshape(plan.sizes)
-            np.add(total, out if start else 0, out=out)
+            part = total(np.matmul(frames, right[start:stop]), 0).reshape(plan.sizes)
+            np.add(part, out if start else 0, out=out)
         else:
             by_columns = out.reshape(plan.columns, positions, width).swapaxes(0, 1)
             np.matmul(right.T, frames, out=by_columns[start:stop])

@@ -10,14 +10,15 @@ from .. import primitives as p
 from ..hooks import draw
 from ..shapes import Ints, Shape, parse_layout
 from ..tape import Tensor
-from .composed import composed
+from .composed import composed, in_float32
 from .reduce import mean
 
 __all__ = ["batch_norm", "dropout", "layer_norm"]
 
 
 def moments(x: Any, axes: Shape) -> tuple[Any, Any]:
-    """(mean, biased variance) over ``axes``, with the axes kept: var = mean((x - mean)^2)."""
+    """(mean, biased variance) over ``axes``, with the axes kept: var = mean((x - mean)^2); of float16 in float32."""
+    x = in_float32(x)
     mu = mean(x, axes, keepdims=True)
     deviation = x - mu
     return mu, mean(deviation * deviation, axes, keepdims=True)
@@ -31,7 +32,7 @@ def standardize(x: Any, mu: Any, variance: Any, weight: Any, bias: Any, eps: flo
     return result
 
 
-@composed("x", "weight", "bias")
+@composed("x", "weight", "bias", statistics=True)
 def batch_norm(
     x: Any,
     weight: Any = None,
@@ -84,7 +85,7 @@ def channel_axis(x: Any, layout: str, operation: str) -> int:
     return parse_layout(layout, dims, operation).channel_axis if dims else 1
 
 
-@composed("x", "weight", "bias")
+@composed("x", "weight", "bias", statistics=True)
 def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, axis: Ints = -1, eps: float = 1e-5) -> Tensor:
     """Each example standardised over its own ``axis`` (the last, or several last ones) (Ba et al., 2016).
 
