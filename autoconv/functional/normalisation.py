@@ -26,7 +26,12 @@ def moments(x: Any, axes: Shape) -> tuple[Any, Any]:
 
 def standardize(x: Any, mu: Any, variance: Any, weight: Any, bias: Any, eps: float) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias."""
-    y = (x - mu) / p.sqrt(variance + eps)
+    return standardised(x - mu, variance, weight, bias, eps)
+
+
+def standardised(deviation: Any, variance: Any, weight: Any, bias: Any, eps: Any) -> Tensor:
+    """deviation / sqrt(variance + eps) * weight + bias."""
+    y = deviation / p.sqrt(variance + eps)
     y = y if weight is None else y * weight
     result: Tensor = y if bias is None else y + bias
     return result
@@ -105,8 +110,19 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, axis: Ints = -1,
                 f"layer_norm: {name} has shape {parameter.shape}, it needs {normalised}: the sizes of axes {axes} of "
                 f"the input (shape {x.shape})"
             )
-    mu, variance = moments(x, axes)
-    return standardize(x, mu, variance, weight, bias, eps)
+    mu = mean(x, axes, keepdims=True)
+    deviation = x - mu
+    scale = inverse_size(deviation, axes)
+    scaled = deviation * scale
+    return standardised(scaled, mean(scaled * scaled, axes, keepdims=True), weight, bias, eps * scale * scale)
+
+
+def inverse_size(deviation: Any, axes: Shape) -> Any:
+    """1 / mean |deviation| where squares may leave the range of the dtype, else 1; a constant, since it cancels."""
+    constant = p.stop_gradient(deviation)
+    size = mean(p.abs_(constant), axes, keepdims=True)
+    digits = np.finfo(deviation.dtype).maxexp // 4 if deviation.dtype.kind == "f" else np.inf
+    return p.where(p.greater(size, 2.0**digits), 1 / size, 1)
 
 
 @composed("x")
