@@ -19,6 +19,8 @@ from .memory import by_stride, memory_order
 from .sums import total
 
 TILE = 1 << 18  # elements packed at a time: they stay in the cache until they are multiplied
+LONG = 1 << 11  # terms of a small product that BLAS adds one after the other
+SMALL = 1 << 9  # numbers of a small product
 SMALLEST_GEMM = 1 << 17  # multiplications: fewer are not worth a call of BLAS of their own
 
 
@@ -51,7 +53,7 @@ def products(a: Array, b: Array, spec: str) -> Array:
         np.result_type(a.dtype, b.dtype),
     )
     result = out.swapaxes(-1, -2) if transposed else out
-    multiply = np.matmul if terms != 1 else np.multiply  # one term: nothing is summed
+    multiply = product if terms != 1 else np.multiply  # one term: nothing is summed
     whole = left.size <= TILE or is_matrix(left, batch, plan.free)
     number = 1 if whole else left.shape[plan.tiled]
     step = 1 if whole else max(1, TILE * number // left.size)
@@ -64,10 +66,29 @@ def products(a: Array, b: Array, spec: str) -> Array:
         else:
             part = right[..., start * terms // number : stop * terms // number, :]
             if start:
-                result += np.matmul(tile, part)
+                result += product(tile, part)
             else:
-                np.matmul(tile, part, out=result)
+                product(tile, part, out=result)
     return out.reshape(plan.sizes).transpose(plan.result)
+
+
+def product(a: Array, b: Array, out: Array | None = None) -> Array:
+    """a @ b.  BLAS adds the terms of vectors and of small matrices one after the other, so many of them are added in
+    pieces."""
+    *_, rows, terms = a.shape
+    columns = b.shape[-1]
+    large = rows * columns > SMALL and min(rows, columns) > 1
+    if terms < 2 * LONG or large or not rows * columns or np.result_type(a, b).kind != "f":
+        return np.matmul(a, b, out=out)
+    pieces, end = terms // LONG, terms - terms % LONG
+    left = np.moveaxis(a[..., :end].reshape(*a.shape[:-1], pieces, LONG), -2, 0)
+    right = np.moveaxis(b[..., :end, :].reshape(*b.shape[:-2], pieces, LONG, columns), -3, 0)
+    y = np.asarray(total(np.matmul(left, right), 0))
+    if end < terms:
+        y = y + np.matmul(a[..., end:], b[..., end:, :])
+    if out is not None:
+        out[...] = y
+    return y if out is None else out
 
 
 def by_position(a: Array, b: Array, plan: GemmAxes, slide: Slide) -> Array:

@@ -34,10 +34,7 @@ def total(x: Array, axis: int | Sequence[int] | None, keepdims: bool = False) ->
         return np.add.reduce(x, axis=tuple(axis) if isinstance(axis, list) else axis, keepdims=keepdims)
     axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
     summed = {a % x.ndim for a in axes}
-    if x.dtype == np.float16:
-        result = _added(x.astype(np.float32), summed).astype(np.float16)
-    else:
-        result = _added(x, summed)
+    result = _added(x.astype(wide(x.dtype), copy=False), summed).astype(x.dtype, copy=False)
     if keepdims:
         result = result.reshape([1 if a in summed else n for a, n in enumerate(x.shape)])
     return result[()]  # of no dimension: a number, as np.sum gives it

@@ -122,7 +122,7 @@ def inverse_size(deviation: Any, axes: Shape) -> Any:
     constant = p.stop_gradient(deviation)
     size = mean(p.abs_(constant), axes, keepdims=True)
     digits = np.finfo(deviation.dtype).maxexp // 4 if deviation.dtype.kind == "f" else np.inf
-    return p.where(p.greater(size, 2.0**digits), 1 / size, 1)
+    return 1 / p.where(p.greater(size, 2.0**digits), size, 1)
 
 
 @composed("x")
