@@ -18,6 +18,8 @@ from ..shapes import Shape, broadcast_axes
 from .fractions import Array
 from .memory import memory_order
 
+Key = Any
+
 FOLD = 64  # rows added at a time
 SHORT = 128  # terms: as many as NumPy adds one after the other where it adds pairwise
 
@@ -82,9 +84,10 @@ def _folded(x: Array, axis: int) -> Array:
     while (n := x.shape[axis]) > SHORT:
         each = n // FOLD
         if n % FOLD:
-            last = np.add.reduce(x[(*before, slice(each * FOLD, None))], axis=axis)
+            after: Key = (*before, slice(each * FOLD, None))
+            last = np.add.reduce(x[after], axis=axis)
             rest = last if rest is None else rest + last
-        whole = x[(*before, slice(each * FOLD))]
-        x = np.add.reduce(whole.reshape(*x.shape[:axis], FOLD, each, *x.shape[axis + 1 :]), axis=axis)
+        whole: Key = (*before, slice(each * FOLD))
+        x = np.add.reduce(x[whole].reshape(*x.shape[:axis], FOLD, each, *x.shape[axis + 1 :]), axis=axis)
     x = np.asarray(np.add.reduce(x, axis=axis))
     return x if rest is None else x + rest
