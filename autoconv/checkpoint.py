@@ -217,10 +217,12 @@ def _prepared(
 def _prepared_model(model: Module, tensors: Mapping[str, np.ndarray]) -> Callable[[], None]:
     state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     model.check_state_dict(state)
+    buffers = dict(model.named_buffers())  # running statistics of float16 layers were once float16
     other = [
         f"{name} has dtype {state[name].dtype}, the model's has {own.dtype}"
         for name, own in model.state_dict().items()
         if state[name].dtype != own.dtype.newbyteorder("=")
+        and not (name in buffers and state[name].dtype == np.float16 and own.dtype == np.float32)
     ]
     if other:
         raise ValueError(

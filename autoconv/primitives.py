@@ -205,7 +205,7 @@ concat        = row("concat", lambda *xs, axis: np.concatenate(xs, axis=axis),
 
 # ---- sum and contract
 
-sum_ = row("sum", lambda a, axis, keepdims=False: np.sum(a, axis=axis, keepdims=keepdims),
+sum_ = row("sum", arrays.total,
            (lambda g, y, a, axis, keepdims=False: broadcast_to(reshape(g, shape=keepdims_shape(a.shape, axis)), shape=a.shape),),
            r"\textstyle\sum {0}", "sum", on((2, 3, 2), axis=(0, 2)), linear=(0,), traits="adds")
 

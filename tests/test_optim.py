@@ -226,3 +226,95 @@ def test_momentum_switched_on_after_plain_steps(compiled):
         else:
             o.step([np.array(g)])
         np.testing.assert_allclose(p.value, expected, rtol=1e-12)
+
+
+# ---- float16 parameters: state and update in float32, the parameter rounded once
+
+ADAPTIVE = [optim.Adam, optim.AdamW, optim.RMSprop, optim.Adagrad]
+
+
+@pytest.mark.parametrize("method", ADAPTIVE)
+def test_float16_with_gradient_zero_stays(method):
+    q = nn.Parameter(np.array([1.0, -2.0]), dtype=np.float16)
+    method([q], **({"weight_decay": 0.0} if method is optim.AdamW else {})).step([np.zeros(2, np.float16)])
+    assert q.value.tolist() == [1, -2] and q.dtype == np.float16
+
+
+EVERY = [
+    (optim.SGD, {"lr": 0.01, "momentum": 0.9, "weight_decay": 0.1, "nesterov": True}),
+    (optim.Adam, {"lr": 0.01, "weight_decay": 0.1}),
+    (optim.AdamW, {"lr": 0.01}),
+    (optim.RMSprop, {"lr": 0.01, "momentum": 0.5, "centered": True}),
+    (optim.Adagrad, {"lr": 0.01, "initial_accumulator_value": 0.1}),
+]
+
+
+@pytest.mark.parametrize(("method", "settings"), EVERY)
+@pytest.mark.parametrize("size", [1e-5, 1e-3, 1.0, 300.0])
+def test_a_float16_step_is_the_float64_step_rounded(method, settings, size):
+    start, g = np.array([1.0, -2.0, 0.5], np.float16), (np.array([1, -0.5, 0]) * size).astype(np.float16)
+    narrow, exact = nn.Parameter(start, dtype=np.float16), nn.Parameter(start.astype(float), dtype=float)
+    a, b = method([narrow], **settings), method([exact], **settings)
+    for _ in range(5):
+        exact.assign(narrow.value.astype(float))
+        a.step([g])
+        b.step([g.astype(float)])
+        np.testing.assert_allclose(narrow.value.astype(float), exact.value, rtol=2**-11 + 1e-6, atol=1e-6)
+    slots = [x for x in a.state[0].values() if isinstance(x, np.ndarray)]
+    assert slots and all(x.dtype == np.float32 for x in slots) and narrow.dtype == np.float16
+
+
+def test_float16_with_a_gradient_whose_square_is_zero_there():
+    q = nn.Parameter(np.zeros(1), dtype=np.float16)
+    optim.Adam([q], lr=0.01).step([np.array([1e-5], np.float16)])
+    np.testing.assert_allclose(q.value.astype(float), -0.01, rtol=2e-3)
+
+
+@pytest.mark.parametrize("method", ADAPTIVE)
+def test_compiled_steps_of_float16_are_the_eager_ones(method):
+    x = np.array([1e-5, 1.0], np.float16)
+
+    def trained(compiled):
+        q = nn.Parameter(np.ones(2), dtype=np.float16)
+        o, f = method([q], lr=0.01), (lambda x: ac.sum(q * x))
+        program = ac.compile(f)
+        for _ in range(3):
+            if compiled:
+                program.step(o, x)
+            else:
+                o.zero_grad()
+                f(x).backward()
+                o.step()
+        return q.value
+
+    np.testing.assert_array_equal(trained(True), trained(False))
+    assert np.isfinite(trained(True)).all()
+
+
+def test_slots_that_were_kept_in_float16_still_load(tmp_path):
+    def made():
+        layer = nn.Linear(2, 1, rng=0, dtype=np.float16)
+        return layer, optim.Adam(layer.parameters())
+
+    layer, optimizer = made()
+    optimizer.step([np.ones_like(p.value) for p in layer.parameters()])
+    for state in optimizer.state:
+        state.update({k: v.astype(np.float16) for k, v in state.items() if k != "step"})
+    ac.checkpoint.save(tmp_path / "old.safetensors", layer, optimizer)
+    for other, again in [made(), made()]:
+        ac.checkpoint.load(tmp_path / "old.safetensors", other, again)
+        assert again.state[0]["exp_avg"].dtype == np.float32
+        np.testing.assert_array_equal(again.state[0]["exp_avg"], optimizer.state[0]["exp_avg"])
+        again.load_state_dict(optimizer.state_dict())
+        assert again.state[0]["exp_avg_sq"].dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("alpha", [0.5, 0.9, 0.99])
+def test_centred_rmsprop_takes_no_root_below_zero(dtype, alpha):
+    """A constant gradient has variance 0, and rounding leaves less, which counts as 0; eps stands outside the root."""
+    q = nn.Parameter(np.zeros(3), dtype=dtype)
+    o = optim.RMSprop([q], lr=1e-12, centered=True, alpha=alpha)
+    for _ in range(300):
+        o.step([np.array([-1.194746804680598, 1e-3, 0.1], dtype)])
+        assert np.isfinite(q.value).all()

@@ -1,7 +1,7 @@
 """What the table's rows do to a plain array, where NumPy has no function for it, and how arrays are gone through fast.
 
-fractions (exact zeros and casts), order (maximum, sign, which is the greater), special (erf), wiring (windows,
-overlap-add, scatter), contraction; memory (the order of axes in memory), rules (derivative rules on large arrays).
+fractions (exact zeros and casts), order (maximum, sign, which is the greater), special (erf), sums (of any axes, with
+their digits), wiring (windows, overlap-add, scatter), contraction; memory (the order of axes in memory), rules (derivative rules on large arrays).
 NumPy functions only; they work for every dtype, exact fractions included.
 """
 
@@ -11,9 +11,10 @@ from .memory import ordered_as
 from .order import extreme, order, sign
 from .rules import cases, elementwise
 from .special import erf
-from .wiring import crop, overlap_add, pad, scatter, scatter_add, sum_to, windows
+from .sums import sum_to, total, wide
+from .wiring import crop, overlap_add, pad, scatter, scatter_add, windows
 
 __all__ = [
     "cases", "cast", "contract", "crop", "elementwise", "erf", "exact", "extreme", "order", "ordered_as", "overlap_add",
-    "pad", "scatter", "scatter_add", "sign", "sum_to", "windows", "zeros",
+    "pad", "scatter", "scatter_add", "sign", "sum_to", "total", "wide", "windows", "zeros",
 ]  # fmt: skip

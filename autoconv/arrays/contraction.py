@@ -16,8 +16,11 @@ from numpy.lib.stride_tricks import as_strided
 from ..shapes import Shape
 from .fractions import Array
 from .memory import by_stride, memory_order
+from .sums import total
 
 TILE = 1 << 18  # elements packed at a time: they stay in the cache until they are multiplied
+LONG = 1 << 11  # terms of a small product that BLAS adds one after the other
+SMALL = 1 << 9  # numbers of a small product
 SMALLEST_GEMM = 1 << 17  # multiplications: fewer are not worth a call of BLAS of their own
 
 
@@ -27,10 +30,18 @@ def contract(a: Array, b: Array, spec: str) -> Array:
     Letters are sorted into batch (a, b and result), summed (a and b) and free (one operand and the result); then
     result[batch, free_a, free_b] = sum_k a[batch, free_a, k] * b[batch, k, free_b].  The larger operand, called a, is
     read in its own memory order; where it has to be packed (windows), that is done tile by tile, for many thin images
-    position by position (``by_position``).
+    position by position (``by_position``).  float16 is multiplied and added in float32, and rounded once.
     """
+    dtype = np.result_type(a.dtype, b.dtype)
+    if dtype == np.float16:
+        return products(a, b.astype(np.float32), spec).astype(dtype)
+    return products(a, b, spec)
+
+
+def products(a: Array, b: Array, spec: str) -> Array:
+    """``contract`` in the result type of the operands."""
     if b.size > a.size:
-        return contract(b, a, swapped(spec))
+        return products(b, a, swapped(spec))
     plan = gemm_axes(spec, a.shape, a.strides, b.shape, b.strides)
     if plan.slide is not None:
         return by_position(a, b, plan, plan.slide)
@@ -42,7 +53,7 @@ def contract(a: Array, b: Array, spec: str) -> Array:
         np.result_type(a.dtype, b.dtype),
     )
     result = out.swapaxes(-1, -2) if transposed else out
-    multiply = np.matmul if terms != 1 else np.multiply  # one term: nothing is summed
+    multiply = product if terms != 1 else np.multiply  # one term: nothing is summed
     whole = left.size <= TILE or is_matrix(left, batch, plan.free)
     number = 1 if whole else left.shape[plan.tiled]
     step = 1 if whole else max(1, TILE * number // left.size)
@@ -55,10 +66,29 @@ def contract(a: Array, b: Array, spec: str) -> Array:
         else:
             part = right[..., start * terms // number : stop * terms // number, :]
             if start:
-                result += np.matmul(tile, part)
+                result += product(tile, part)
             else:
-                np.matmul(tile, part, out=result)
+                product(tile, part, out=result)
     return out.reshape(plan.sizes).transpose(plan.result)
+
+
+def product(a: Array, b: Array, out: Array | None = None) -> Array:
+    """a @ b.  BLAS adds the terms of vectors and of small matrices one after the other, so many of them are added in
+    pieces."""
+    *_, rows, terms = a.shape
+    columns = b.shape[-1]
+    large = rows * columns > SMALL and min(rows, columns) > 1
+    if terms < 2 * LONG or large or not rows * columns or np.result_type(a, b).kind != "f":
+        return np.matmul(a, b, out=out)
+    pieces, end = terms // LONG, terms - terms % LONG
+    left = np.moveaxis(a[..., :end].reshape(*a.shape[:-1], pieces, LONG), -2, 0)
+    right = np.moveaxis(b[..., :end, :].reshape(*b.shape[:-2], pieces, LONG, columns), -3, 0)
+    y = np.asarray(total(np.matmul(left, right), 0))
+    if end < terms:
+        y = y + np.matmul(a[..., end:], b[..., end:, :])
+    if out is not None:
+        out[...] = y
+    return y if out is None else out
 
 
 def by_position(a: Array, b: Array, plan: GemmAxes, slide: Slide) -> Array:
@@ -87,8 +117,8 @@ def by_position(a: Array, b: Array, plan: GemmAxes, slide: Slide) -> Array:
         strides = (step * packed.strides[0], width * packed.itemsize, packed.itemsize)
         frames = as_strided(packed, (stop - start, height, width), strides, writeable=False)
         if slide.summed:
-            total = np.sum(np.matmul(frames, right[start:stop]), axis=0).reshape(plan.sizes)
-            np.add(total, out if start else 0, out=out)
+            part = total(np.matmul(frames, right[start:stop]), 0).reshape(plan.sizes)
+            np.add(part, out if start else 0, out=out)
         else:
             by_columns = out.reshape(plan.columns, positions, width).swapaxes(0, 1)
             np.matmul(right.T, frames, out=by_columns[start:stop])

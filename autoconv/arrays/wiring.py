@@ -1,4 +1,4 @@
-"""The wiring rows on plain arrays: pad and crop, scatter, windows and overlap-add, sums over what was broadcast."""
+"""The wiring rows on plain arrays: pad and crop, scatter, windows and overlap-add."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ..shapes import Shape, broadcast_axes, spanned
+from ..shapes import Shape, spanned
 from .fractions import Array, zeros
 from .memory import memory_order, zeros_as
+from .sums import SHORT, wide
 
 Key = Any
 
 FEW = 16  # channels: fewer are too short a run of neighbouring cells
-
-
-def sum_to(x: Array, shape: Shape) -> Array:
-    """Sum x over the axes along which ``shape`` broadcasts to it."""
-    return np.reshape(np.sum(x, axis=broadcast_axes(shape, x.shape)), shape)
 
 
 def interior(shape: Shape, width: tuple[tuple[int, int], ...]) -> Key:
@@ -44,11 +40,17 @@ def scatter(x: Array, key: Key, shape: Shape) -> Array:
 
 
 def scatter_add(x: Array, indices: Array, axis: int, size: int) -> Array:
-    """Zeros with x added at ``indices`` along ``axis``; an index named twice receives both."""
-    out = zeros((*x.shape[:axis], size, *x.shape[axis + indices.ndim :]), x.dtype)
+    """Zeros with x added at ``indices`` along ``axis``; an index named twice receives both.
+
+    They are added one after the other: in float32 for float16, and in float64 where an index is named often.
+    """
+    dtype = wide(x.dtype)
+    if dtype == np.float32 and indices.size > SHORT and np.bincount(indices.ravel() % size).max() > SHORT:
+        dtype = np.dtype(np.float64)
+    out = zeros((*x.shape[:axis], size, *x.shape[axis + indices.ndim :]), dtype)
     places: Key = (*(slice(None),) * axis, indices)
-    np.add.at(out, places, x)
-    return out
+    np.add.at(out, places, x.astype(dtype, copy=False))
+    return out.astype(x.dtype, copy=False)
 
 
 def windows(x: Array, axes: Shape, window: Shape, stride: Shape, dilation: Shape) -> Array:
@@ -83,8 +85,10 @@ def overlap_add(frames: Array, axes: Shape, size: Shape, stride: Shape, dilation
 
     Windows that do not overlap are written through the view.  Others are added tap by tap for all positions at once;
     along the last axis position by position where that makes longer runs of neighbouring cells (few channels,
-    innermost).
+    innermost).  float16 is added in float32.
     """
+    if frames.dtype == np.float16:
+        return overlap_add(frames.astype(np.float32), axes, size, stride, dilation).astype(np.float16)
     first, dims = axes[0], len(axes)
     counts, window = frames.shape[first : first + dims], frames.shape[first + dims : first + 2 * dims]
     before, rest = (slice(None),) * first, frames.shape[first + 2 * dims :]

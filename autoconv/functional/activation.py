@@ -114,7 +114,7 @@ def gelu(x: Any, approximate: str = "none") -> Tensor:
     return result
 
 
-@composed("x")
+@composed("x", statistics=True)
 def softmax(x: Any, axis: int = -1) -> Tensor:
     """y_i = e^(x_i - m) / sum_j e^(x_j - m) along ``axis``; m, the largest, is held constant and cancels.
 
@@ -127,7 +127,7 @@ def softmax(x: Any, axis: int = -1) -> Tensor:
     return e / sum(e, axis, keepdims=True)
 
 
-@composed("x")
+@composed("x", statistics=True)
 def log_softmax(x: Any, axis: int = -1) -> Tensor:
     """x_i - ln sum_j e^(x_j) along ``axis``, without overflow.  Raises ValueError for an axis that x does not have.
 

@@ -3,24 +3,30 @@ tape."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from .. import primitives as p
+from ..arrays import wide
 from ..tape import Tensor, constant, scope
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def composed(*operands: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def composed(*operands: str, statistics: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Record a function's lines in a scope of its name.  ``operands`` names its arrays, in their positions.
 
     If any of them is a Tensor, plain arrays among them become constants of the tape, so that the whole calculation can
     be drawn and replayed; if none is, everything stays a plain array and nothing is recorded.  Numbers stay numbers.
     Signature, types and docstring are those of the function.
+
+    ``statistics``: the function adds up, counts or squares.  Its float16 operands are cast to float32, and its result
+    back to float16 if that is the operands' common dtype: a sum, a count, a square or an eps may lie outside
+    float16's range where the result does not.
     """
 
     def decorate(f: Callable[P, R]) -> Callable[P, R]:
@@ -38,13 +44,33 @@ def composed(*operands: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 else x
                 for k, x in named.items()
             }
-            args = tuple(lifted[k] for k in operands[: len(args)]) + args[len(operands) :]
-            kwargs.update((k, lifted[k]) for k in operands if k in kwargs)
+            narrow = statistics and np.float16 in [getattr(x, "dtype", None) for x in lifted.values()]
+            after = tuple(args[len(operands) :])
+
+            def calculated() -> R:
+                known = {k: in_float32(x) for k, x in lifted.items()} if narrow else lifted
+                here = tuple([known[k] for k in operands[: len(args)]])
+                kwargs.update((k, known[k]) for k in operands if k in kwargs)
+                y = f(*here, *after, **kwargs)  # type: ignore[arg-type]
+                if narrow and np.result_type(*dtypes(lifted.values())) == np.float16:
+                    return p.cast(y, dtype=np.dtype(np.float16))  # type: ignore[return-value]
+                return y
+
             if not taped:
-                return f(*args, **kwargs)
+                return calculated()
             with scope(name):
-                return f(*args, **kwargs)
+                return calculated()
 
         return call
 
     return decorate
+
+
+def in_float32(x: Any) -> Any:
+    """x, cast if it is float16."""
+    return p.cast(x, dtype=wide(x.dtype)) if getattr(x, "dtype", None) == np.float16 else x
+
+
+def dtypes(operands: Iterable[Any]) -> list[Any]:
+    """Of the arrays of floating-point numbers among the operands."""
+    return [x.dtype for x in operands if hasattr(x, "dtype") and x.dtype.kind == "f"]

@@ -37,7 +37,7 @@ def _check(operation: str, reduction: str, y: Any, t: Any) -> None:
         )
 
 
-@composed("y", "t")
+@composed("y", "t", statistics=True)
 def half_squared_error(y: Any, t: Any, *, reduction: str = "sum") -> Tensor:
     """E = 1/2 sum (t - y)^2; the gradient by y is y - t.
 
@@ -52,7 +52,7 @@ def half_squared_error(y: Any, t: Any, *, reduction: str = "sum") -> Tensor:
     return _reduced(difference * difference / 2, reduction)
 
 
-@composed("y", "t")
+@composed("y", "t", statistics=True)
 def mse(y: Any, t: Any, *, reduction: str = "mean") -> Tensor:
     """The mean of (y - t)^2; the gradient by y is 2 (y - t) / n.
 
@@ -67,7 +67,7 @@ def mse(y: Any, t: Any, *, reduction: str = "mean") -> Tensor:
     return _reduced(difference * difference, reduction)
 
 
-@composed("logits", "labels")
+@composed("logits", "labels", statistics=True)
 def cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean", axis: int = -1) -> Tensor:
     """-log softmax(logits)[label], over the class ``axis``.
 
@@ -87,7 +87,7 @@ def cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean", axis: in
     return _nll("cross_entropy", _log_softmax, logits, labels, reduction, axis)
 
 
-@composed("log_probabilities", "labels")
+@composed("log_probabilities", "labels", statistics=True)
 def nll(log_probabilities: Any, labels: Any, *, reduction: str = "mean", axis: int = -1) -> Tensor:
     """-log_probabilities[label], over the class ``axis``: cross_entropy for logarithms that are already normalised.
 
@@ -139,7 +139,7 @@ def _in_range(operation: str, classes: int, shape: Shape, labels: Array) -> None
         )
 
 
-@composed("logits", "t")
+@composed("logits", "t", statistics=True)
 def bce_with_logits(logits: Any, t: Any, *, reduction: str = "mean") -> Tensor:
     """-t log sigmoid(z) - (1 - t) log(1 - sigmoid(z)) = softplus(z) - t z, for logits z and targets t in [0, 1].
 

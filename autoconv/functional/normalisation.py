@@ -10,14 +10,15 @@ from .. import primitives as p
 from ..hooks import draw
 from ..shapes import Ints, Shape, parse_layout
 from ..tape import Tensor
-from .composed import composed
+from .composed import composed, in_float32
 from .reduce import mean
 
 __all__ = ["batch_norm", "dropout", "layer_norm"]
 
 
 def moments(x: Any, axes: Shape) -> tuple[Any, Any]:
-    """(mean, biased variance) over ``axes``, with the axes kept: var = mean((x - mean)^2)."""
+    """(mean, biased variance) over ``axes``, with the axes kept: var = mean((x - mean)^2); of float16 in float32."""
+    x = in_float32(x)
     mu = mean(x, axes, keepdims=True)
     deviation = x - mu
     return mu, mean(deviation * deviation, axes, keepdims=True)
@@ -25,13 +26,18 @@ def moments(x: Any, axes: Shape) -> tuple[Any, Any]:
 
 def standardize(x: Any, mu: Any, variance: Any, weight: Any, bias: Any, eps: float) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias."""
-    y = (x - mu) / p.sqrt(variance + eps)
+    return standardised(x - mu, variance, weight, bias, eps)
+
+
+def standardised(deviation: Any, variance: Any, weight: Any, bias: Any, eps: Any) -> Tensor:
+    """deviation / sqrt(variance + eps) * weight + bias."""
+    y = deviation / p.sqrt(variance + eps)
     y = y if weight is None else y * weight
     result: Tensor = y if bias is None else y + bias
     return result
 
 
-@composed("x", "weight", "bias")
+@composed("x", "weight", "bias", statistics=True)
 def batch_norm(
     x: Any,
     weight: Any = None,
@@ -84,7 +90,7 @@ def channel_axis(x: Any, layout: str, operation: str) -> int:
     return parse_layout(layout, dims, operation).channel_axis if dims else 1
 
 
-@composed("x", "weight", "bias")
+@composed("x", "weight", "bias", statistics=True)
 def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, axis: Ints = -1, eps: float = 1e-5) -> Tensor:
     """Each example standardised over its own ``axis`` (the last, or several last ones) (Ba et al., 2016).
 
@@ -104,8 +110,19 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, axis: Ints = -1,
                 f"layer_norm: {name} has shape {parameter.shape}, it needs {normalised}: the sizes of axes {axes} of "
                 f"the input (shape {x.shape})"
             )
-    mu, variance = moments(x, axes)
-    return standardize(x, mu, variance, weight, bias, eps)
+    mu = mean(x, axes, keepdims=True)
+    deviation = x - mu
+    scale = inverse_size(deviation, axes)
+    scaled = deviation * scale
+    return standardised(scaled, mean(scaled * scaled, axes, keepdims=True), weight, bias, eps * scale * scale)
+
+
+def inverse_size(deviation: Any, axes: Shape) -> Any:
+    """1 / mean |deviation| where squares may leave the range of the dtype, else 1; a constant, since it cancels."""
+    constant = p.stop_gradient(deviation)
+    size = mean(p.abs_(constant), axes, keepdims=True)
+    digits = np.finfo(deviation.dtype).maxexp // 4 if deviation.dtype.kind == "f" else np.inf
+    return 1 / p.where(p.greater(size, 2.0**digits), size, 1)
 
 
 @composed("x")

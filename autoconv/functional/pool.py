@@ -131,7 +131,7 @@ def max_pool3d(
 
 
 @renamed(window="kernel_size")
-@composed("x")
+@composed("x", statistics=True)
 def avg_pool1d(
     x: Any,
     kernel_size: Ints,
@@ -164,7 +164,7 @@ def avg_pool1d(
 
 
 @renamed(window="kernel_size")
-@composed("x")
+@composed("x", statistics=True)
 def avg_pool2d(
     x: Any,
     kernel_size: Ints,
@@ -199,7 +199,7 @@ def avg_pool2d(
 
 
 @renamed(window="kernel_size")
-@composed("x")
+@composed("x", statistics=True)
 def avg_pool3d(
     x: Any,
     kernel_size: Ints,
@@ -233,7 +233,7 @@ def avg_pool3d(
 
 
 @renamed(window="kernel_size")
-@composed("x")
+@composed("x", statistics=True)
 def lp_pool1d(
     x: Any,
     kernel_size: Ints,
@@ -263,7 +263,7 @@ def lp_pool1d(
 
 
 @renamed(window="kernel_size")
-@composed("x")
+@composed("x", statistics=True)
 def lp_pool2d(
     x: Any,
     kernel_size: Ints,
@@ -295,7 +295,7 @@ def lp_pool2d(
 
 
 @renamed(window="kernel_size")
-@composed("x")
+@composed("x", statistics=True)
 def lp_pool3d(
     x: Any,
     kernel_size: Ints,
@@ -325,7 +325,7 @@ def lp_pool3d(
     return _pool(3, "lp_pool", x, kernel_size, stride, padding, 1, ceil_mode, layout, _norm(p))
 
 
-@composed("x")
+@composed("x", statistics=True)
 def global_avg_pool(x: Any, *, keepdims: bool = False, layout: str = "channels_last") -> Tensor:
     """The mean over all positions of each channel.
 

@@ -36,7 +36,7 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return p.sum_(x, axis=normalize_axes(axis, x.ndim, "sum"), keepdims=keepdims)
 
 
-@composed("x")
+@composed("x", statistics=True)
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """y = (1 / n) sum of x over ``axis``, n the number of elements summed.
 
@@ -51,7 +51,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return result
 
 
-@composed("x")
+@composed("x", statistics=True)
 def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
     """y = sum (x - mean)^2 / (n - ddof) over ``axis``; ddof = 0 as in NumPy (PyTorch's default is 1).
 
@@ -71,7 +71,7 @@ def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Ten
     return result
 
 
-@composed("x")
+@composed("x", statistics=True)
 def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
     """The square root of ``var``; its slope where all elements are equal is that of the square root at 0, infinite or
     NaN.
@@ -141,7 +141,7 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return _reduce("min", lambda a, b: p.minimum(a, b, ties="first"), x, axis, keepdims)
 
 
-@composed("x")
+@composed("x", statistics=True)
 def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The product of the elements along ``axis`` (1 for none); its gradient needs no division, so zeros are harmless.
 
@@ -158,7 +158,7 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return _reduce("prod", p.mul, x, axis, keepdims)
 
 
-@composed("x")
+@composed("x", statistics=True)
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """y = m + log sum exp(x - m), m = the largest element (held constant: it cancels in the derivative, the softmax).
 

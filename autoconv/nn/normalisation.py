@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import wide
 from ..functional import normalisation as functional
 from ..hooks import keep, observe
 from ..shapes import Ints, whole_number
@@ -28,8 +29,9 @@ class _BatchNorm(Layer):
         self.eps, self.momentum, self.layout = eps, momentum, layout
         self.weight = Parameter(np.ones(num_features), dtype=dtype) if affine else None
         self.bias = Parameter(np.zeros(num_features), dtype=dtype) if affine else None
-        self.register_buffer("running_mean", np.zeros(num_features, dtype))
-        self.register_buffer("running_var", np.ones(num_features, dtype))
+        # a variance of float16 numbers may lie outside float16's range
+        self.register_buffer("running_mean", np.zeros(num_features, wide(dtype)))
+        self.register_buffer("running_var", np.ones(num_features, wide(dtype)))
 
     def forward(self, x: Any) -> Tensor:
         stored = {} if self.training else {"mean": keep(self, "running_mean"), "var": keep(self, "running_var")}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..tape import Tensor
-from .optimizer import Optimizer, Slots, Update
+from .optimizer import Optimizer, Slots, Update, zeros
 
 
 class SGD(Optimizer):
@@ -50,7 +50,7 @@ class SGD(Optimizer):
         )
 
     def slots(self, p: Tensor) -> Slots:
-        return {"momentum_buffer": np.zeros_like(p.value)} if self.momentum else {}
+        return {"momentum_buffer": zeros(p)} if self.momentum else {}
 
     def update(self, step: int) -> Update:
         """Kind sgd: rate, decay, momentum, the share of d that enters b, and whether to look ahead (0 or 1)."""
@@ -97,7 +97,7 @@ class Adam(Optimizer):
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
     def slots(self, p: Tensor) -> Slots:
-        return {"exp_avg": np.zeros_like(p.value), "exp_avg_sq": np.zeros_like(p.value)}
+        return {"exp_avg": zeros(p), "exp_avg_sq": zeros(p)}
 
     def update(self, step: int) -> Update:
         """Kind adam: lr / (1 - beta1^t), decay in d, the betas, sqrt(1 - beta2^t), eps, and the decay of p itself."""
@@ -171,7 +171,7 @@ class RMSprop(Optimizer):
         )
 
     def slots(self, p: Tensor) -> Slots:
-        return {name: np.zeros_like(p.value) for name in self._names()}
+        return {name: zeros(p) for name in self._names()}
 
     def _names(self) -> tuple[str, ...]:
         return ("square_avg", *["grad_avg"] * self.centered, *["momentum_buffer"] * bool(self.momentum))
@@ -190,7 +190,7 @@ class RMSprop(Optimizer):
         variance = v
         if centered:
             state["grad_avg"] += (1 - alpha) * (d - state["grad_avg"])
-            variance = v - state["grad_avg"] ** 2
+            variance = np.maximum(v - state["grad_avg"] ** 2, 0)  # rounding may leave less than 0
         d = d / (np.sqrt(variance) + eps)
         if momentum:
             b = state.setdefault("momentum_buffer", np.zeros_like(value))
@@ -235,7 +235,7 @@ class Adagrad(Optimizer):
         )
 
     def slots(self, p: Tensor) -> Slots:
-        return {"sum": np.full_like(p.value, self.initial_accumulator_value)}
+        return {"sum": np.full_like(zeros(p), self.initial_accumulator_value)}
 
     def update(self, step: int) -> Update:
         """Kind adagrad: lr / (1 + (t - 1) * lr_decay), decay, eps."""

@@ -2,7 +2,8 @@
 
 Every optimiser has the same step; a subclass gives its settings, its slots (arrays it keeps for each parameter), the
 numbers of its update in step t as plain data (``update``), and the change they make (``updated``).  Defaults and
-results are PyTorch's.  Values are exchanged through ``Tensor.assign``, so that a sweep over lines recorded before the
+results are PyTorch's; but a float16 parameter's slots and update are float32, and only its new value is rounded
+(Adam's eps of 1e-8 is 0 in float16).  Values are exchanged through ``Tensor.assign``, so that a sweep over lines recorded before the
 step is refused.
 """
 
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arrays import wide
 from ..tape import Tensor, describe
 
 Slots = dict[str, np.ndarray]
@@ -107,8 +109,9 @@ class Optimizer:
             if not state:
                 state.update(self.slots(p), step=0)
             state["step"] += 1
-            array = g.value if isinstance(g, Tensor) else np.asarray(g)
-            p.assign(self.updated(p.value, array.astype(p.dtype, copy=False), state, state["step"]))
+            array, dtype = g.value if isinstance(g, Tensor) else np.asarray(g), wide(p.dtype)
+            value = p.value.astype(dtype, copy=False)
+            p.assign(self.updated(value, array.astype(dtype, copy=False), state, state["step"]))
 
     def zero_grad(self) -> None:
         """Forget the gradients: ``.grad`` of every parameter becomes None."""
@@ -197,6 +200,11 @@ def _check_setting(optimizer: str, name: str, value: Any) -> None:
             )
 
 
+def zeros(p: Tensor) -> np.ndarray:
+    """A slot for p before the first step: float32 for a float16 parameter."""
+    return np.zeros_like(p.value, dtype=wide(p.dtype))
+
+
 def _slots(expected: Slots, p: Tensor, entry: Any) -> dict[str, Any]:
     """A copy of one parameter's saved state; ValueError unless it is empty or has the slots and shapes of
     ``expected``."""
@@ -215,4 +223,4 @@ def _slots(expected: Slots, p: Tensor, entry: Any) -> dict[str, Any]:
             raise ValueError(
                 f"load_state_dict: {name} of {describe(p)} has shape {value.shape} and dtype {value.dtype}"
             )
-    return {**{name: np.array(entry[name], dtype=p.dtype) for name in expected}, "step": step}
+    return {**{name: np.array(entry[name], dtype=slot.dtype) for name, slot in expected.items()}, "step": step}

@@ -27,6 +27,7 @@ enum { MOST_THREADS = 64, MOST_CHUNKS = 64 };
 enum { SOME = 64 };    /* terms of a dot product at a time */
 enum { SHORT = 128 };  /* terms of a long sum that are added up by themselves */
 enum { STRIP = 1024 }; /* numbers of a gradient at a time */
+enum { STRETCH = 256 }; /* blocks whose sums are added up by themselves, so that an error does not grow with the number of examples */
 
 typedef struct {
   void *memory, *sums, *const *arrays;
@@ -55,7 +56,7 @@ typedef struct {
 struct Pass {
   const Program *program;
   const Variant *variant;
-  void *const *arrays, *const *memory, *const *sums;
+  void *const *arrays, *const *memory, *const *sums, *const *older; /* older: the sums of a chunk's stretches before this one */
   int chunks, cooperative;
 };
 struct Job {
@@ -89,7 +90,7 @@ enum { CODE, TABLES, RESULTS, PACKINGS, PHASES, TASKS, PACKED, BLOCKS };
 typedef struct {
   PyObject_HEAD Program program;
   const Variant *variant;
-  void *memory[MOST_THREADS], *sums[MOST_CHUNKS], *blocks[BLOCKS];
+  void *memory[MOST_THREADS], *older[MOST_THREADS], *sums[MOST_CHUNKS], *blocks[BLOCKS];
 } Machine;
 
 static void *aligned(size_t bytes) {
@@ -105,7 +106,7 @@ static void *copied(PyObject *bytes) {
   return p;
 }
 static void machine_free(Machine *self) {
-  for (int i = 0; i < MOST_THREADS; i++) free(self->memory[i]);
+  for (int i = 0; i < MOST_THREADS; i++) free(self->memory[i]), free(self->older[i]);
   for (int i = 0; i < MOST_CHUNKS; i++) free(self->sums[i]);
   for (int i = 0; i < BLOCKS; i++) free(self->blocks[i]);
   Py_TYPE(self)->tp_free((PyObject *)self);
@@ -144,10 +145,12 @@ static PyTypeObject MachineType = {PyVarObject_HEAD_INIT(0, 0).tp_name = "autoco
                                    .tp_new = machine_new};
 
 /* memory for the threads and chunks of a pass, kept for the next run; whether there was enough */
-static int provide(Machine *self, int threads, int chunks) {
+static int provide(Machine *self, int threads, int chunks, int stretches) {
   size_t bytes = (size_t)self->variant->bytes;
   for (int k = 0; k < threads; k++)
     if (!self->memory[k] && !(self->memory[k] = aligned((size_t)self->program.cells * bytes))) return 0;
+  for (int k = 0; stretches > 1 && k < threads; k++)
+    if (!self->older[k] && !(self->older[k] = aligned((size_t)self->program.numbers * bytes))) return 0;
   for (int k = 0; k < chunks; k++)
     if (!self->sums[k] && !(self->sums[k] = aligned((size_t)self->program.numbers * bytes))) return 0;
   return 1;
@@ -173,7 +176,9 @@ static int prepare(Job *job, PyObject *machines) {
   for (int k = 0; k < job->count; k++) {
     Pass *pass = &job->passes[k];
     tasks += 2 * job->parts; /* to pack and to collect */
-    if (!provide((Machine *)PyTuple_GET_ITEM(machines, k), pass->cooperative ? 1 : job->parts, pass->chunks)) return 0;
+    const long blocks = (job->examples + pass->program->cell - 1) / pass->program->cell;
+    const int stretches = pass->cooperative || blocks / pass->chunks < STRETCH ? 1 : 2; /* or more */
+    if (!provide((Machine *)PyTuple_GET_ITEM(machines, k), pass->cooperative ? 1 : job->parts, pass->chunks, stretches)) return 0;
   }
   return (job->taken = calloc((size_t)(tasks + job->parts), sizeof *job->taken)) != 0;
 }
@@ -196,7 +201,7 @@ static PyObject *machine_run(PyObject *module, PyObject *args) {
   for (int k = 0; !failed && k < job.count; k++) {
     Machine *one = (Machine *)PyTuple_GET_ITEM(machines, k);
     if ((failed = Py_TYPE(one) != &MachineType || used + one->program.arrays > count)) PyErr_SetString(PyExc_ValueError, "run: machines and arrays do not agree");
-    else passes[k] = (Pass){&one->program, one->variant, arrays + used, one->memory, one->sums, 1, 0}, used += one->program.arrays;
+    else passes[k] = (Pass){&one->program, one->variant, arrays + used, one->memory, one->sums, one->older, 1, 0}, used += one->program.arrays;
   }
   for (; !failed && held < count; held++) {
     if (PyList_GET_ITEM(list, held) == Py_None) continue;

@@ -67,6 +67,19 @@ static int take(Way *way) {
 #define PHASE(way, tasks) for (enter(&(way), tasks); take(&(way)); add_one(&pool.done))
 
 /* One thread's way through a run; ``part``: its number, which says whose memory it uses. */
+/* A stretch's sums are added to those of the chunk's stretches before it (none if ``first``), after the last into ``sums`` */
+static void stretched(void *older, void *sums, long n, int bytes, int first, int end) {
+  if (first) memcpy(older, sums, (size_t)(n * bytes));
+  else if (bytes == sizeof(float)) {
+    const float *a = older, *b = sums;
+    float *out = end ? sums : older;
+    for (long k = 0; k < n; k++) out[k] = a[k] + b[k];
+  } else {
+    const double *a = older, *b = sums;
+    double *out = end ? sums : older;
+    for (long k = 0; k < n; k++) out[k] = a[k] + b[k];
+  }
+}
 static void work(Job *job, int part) {
   Way way = {job, part, 0, 0, 0, 0};
   for (Pass *pass = job->passes; pass < job->passes + job->count; pass++) {
@@ -89,7 +102,13 @@ static void work(Job *job, int part) {
         const long chunk = way.task, end = blocks * (chunk + 1) / pass->chunks;
         const int64_t whole[TASK_WIDTH] = {[TASK_END] = p->count, [TASK_PARTS] = 1};
         Thread t = {pass->memory[part], pass->sums[chunk], pass->arrays, 1, 0};
-        for (long b = blocks * chunk / pass->chunks; b < end; b++, t.first = 0) variant->block(p, &t, b * step, least(job->examples - b * step, step), whole);
+        const long begin = blocks * chunk / pass->chunks;
+        for (long b = begin; b < end; b++) {
+          const long last = (b - begin + 1) % STRETCH == 0 || b + 1 == end; /* block of a stretch */
+          variant->block(p, &t, b * step, least(job->examples - b * step, step), whole);
+          t.first = last;
+          if (last && end - begin > STRETCH) stretched(pass->older[part], t.sums, p->numbers, variant->bytes, b - begin < STRETCH, b + 1 == end);
+        }
         if (t.wrong) atomic_store(&job->wrong, 1);
       }
     PHASE(way, job->parts) variant->collect(pass, way.task, job->parts);
