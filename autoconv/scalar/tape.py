@@ -209,6 +209,22 @@ class FlatTape:
         summed = np.isin(self.operation, [k for k, o in enumerate(self.operations) if o is SUM])
         return int(np.count_nonzero(arity) + np.sum(arity[summed] - 2))
 
+    def read(self, i: int) -> list[int]:
+        """The scalars that scalar ``i`` reads, in the order of its operands."""
+        return self.operands[self.start[i] : self.start[i + 1]].tolist()
+
+    def slopes_at(self, i: int) -> list[Any]:
+        """The local derivatives of scalar ``i``, one for each that it reads."""
+        return self.slope[self.start[i] : self.start[i + 1]].tolist()
+
+    def number(self, i: int) -> Any:
+        """The value of scalar ``i``."""
+        return self.value[i]
+
+    def block(self, i: int) -> Block:
+        """The block of scalar ``i`` of an expanded tensor tape."""
+        return self.blocks[bisect_right(self._firsts, i) - 1]
+
     def readers(self, i: int) -> Array:
         """The numbers of the scalars that have scalar ``i`` as an operand, once for each time."""
         order, ends = self._readers
@@ -232,7 +248,7 @@ class FlatTape:
         """Where scalar ``i`` came from."""
         if not self.blocks or not i:
             return Origin(self.leaves.get(i), (), (), False)
-        block = self.blocks[bisect_right(self._firsts, i) - 1]
+        block = self.block(i)
         element = i - block.first if block.elements is None else int(block.elements[i - block.first])
         index = tuple(int(k) for k in np.unravel_index(element, block.line.shape))
         scopes = block.line.scope.path if block.line.scope else ()
