@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ import numpy as np
 
 from ..backward import steps
 from ..tape import Tape, Tensor
-from .blocks import CONSTANT, INPUT, SUM, Array, Block, Opened, Operation, Origin
+from .blocks import CONSTANT, INPUT, SUM, Array, Block, Operation, Origin
 from .expand import CONTRACT, PRODUCT, Contraction, TooManyScalarsError, carries, expand
 from .tape import FlatTape
 
@@ -44,14 +45,13 @@ class Walk(NamedTuple):
 
 
 class _Names:
-    """The scalars of one operand, by position: what an ``Opened`` holds as an array where all is written out."""
+    """What a definition reads, by element: what an ``Opened`` holds as an array where all is written out."""
 
-    def __init__(self, graph: ScalarGraph, line: Tensor) -> None:
-        self.graph, self.line = graph, line
+    def __init__(self, graph: ScalarGraph, line: Tensor, template: FlatTape, scalar: int) -> None:
+        self.graph, self.line, self.template, self.scalar = graph, line, template, scalar
 
-    def __getitem__(self, at: Any) -> Any:
-        found = self.graph.names(self.line, np.atleast_1d(at))
-        return found if np.ndim(at) else found[0]
+    def __getitem__(self, element: int) -> int:
+        return self.graph.named(self.line, self.template, self.scalar, element)
 
 
 class ScalarGraph:
@@ -104,13 +104,13 @@ class ScalarGraph:
             self._contracted(line)
         else:
             template = self._template(line)
-            opened = next((b.opened for b in template.blocks if b.opened), None)
-            names = tuple(_Names(self, x) for x in line.operands)
-            about: Any = opened and Opened(opened.primitive, line.params, names, opened.variables, opened.definition)  # type: ignore[arg-type]
-            for b in template.blocks:
-                if b.operation.arity:
-                    more = {"opened": about if b.opened else None, "step": b.step, "last": b.last}
-                    self._own[key].append(self._block(b.operation, line.size, line, inner=b.inner, **more))
+            about: dict[int, Any] = {id(None): None}
+            for b in self._steps(template):
+                if id(b.opened) not in about:
+                    read: Any = tuple(_Names(self, line, template, int(o[0])) for o in b.opened.operands)  # type: ignore[union-attr]
+                    about[id(b.opened)] = replace(b.opened, operands=read)  # type: ignore[type-var]
+                more = {"inner": b.inner, "opened": about[id(b.opened)], "step": b.step, "last": b.last}
+                self._own[key].append(self._block(b.operation, line.size, line, **more))
         if key in self._counts and not np.all(self._counts[key]):
             self._full[key] = np.broadcast_to(self._counts[key], line.size).reshape(line.shape) > 0
 
@@ -283,12 +283,12 @@ class ScalarGraph:
             return []
         template, own = self._template(block.line), self._own[id(block.line)]
         b = self._steps(template)[own.index(block)]
-        return [self._named(block.line, template, o, i - block.first) for o in template.operands[template.start[b.first]:][: b.operation.arity].tolist()]  # fmt: skip
+        return [self.named(block.line, template, o, i - block.first) for o in template.operands[template.start[b.first]:][: b.operation.arity].tolist()]  # fmt: skip
 
     def _steps(self, part: FlatTape) -> list[Block]:
         return [b for b in part.blocks if b.operation.arity]
 
-    def _named(self, line: Tensor, template: FlatTape, o: int, element: int) -> int:
+    def named(self, line: Tensor, template: FlatTape, o: int, element: int) -> int:
         """The number here of scalar ``o`` of the expansion of one element."""
         b = template.blocks[bisect_right(template._firsts, o) - 1]
         if b.operation.arity:

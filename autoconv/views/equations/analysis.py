@@ -8,7 +8,7 @@ step ends and follows a scalar forward to them, with its local derivative d step
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
@@ -80,6 +80,10 @@ class Known(ABC):
     @abstractmethod
     def index_in(self, x: Tensor, i: int) -> int | None:
         """The flat index of scalar ``i`` in a line; None if it is no element of it."""
+
+    def holders(self, tensors: Mapping[int, Tensor], i: int) -> Iterable[Tensor]:
+        """Those of the named ``tensors`` that may have scalar ``i``, in the order of the tape."""
+        return tensors.values()
 
     @abstractmethod
     def holds(self, x: Tensor, i: int) -> bool:
@@ -356,6 +360,13 @@ class Demanded(Known):
                 found = np.flatnonzero(at.ravel() == element + 1)
                 return int(found[0]) if len(found) else None
         return None
+
+    def holders(self, tensors: Mapping[int, Tensor], i: int) -> list[Tensor]:
+        line = self.scalars.block(i).line
+        if id(line) not in self.scalars.index:
+            return []
+        found = [line, *[x for x, _ in self._reading(line)[3]]]  # wiring comes after what it moves
+        return [x for x in found if id(x) in tensors]
 
     def holds(self, x: Tensor, i: int) -> bool:
         return self.index_in(x, i) is not None

@@ -130,7 +130,7 @@ class Symbols:
         line.
         """
         if self.named[i]:
-            for x in self.tensors.values():
+            for x in self.analysis.holders(self.tensors, i):
                 flat = self.analysis.index_in(x, i)
                 if flat is not None:
                     return x, tuple(int(n) for n in np.unravel_index(flat, x.shape))
@@ -252,7 +252,12 @@ class Symbols:
             if len(on_way) != 1:
                 return None
             ((k, below),) = on_way
-            if self.block(i).operation is not ADDED:
+            block = self.block(i)
+            if block.inner and "spec" in block.line.params and self._number(other := self._operands(i)[1 - k]) is None:
+                if met:  # a product of a contraction
+                    return None
+                met = other
+            elif block.operation is not ADDED:
                 operands, slope = self._operands(i), graph.slopes_at(i)[k]
                 if (
                     len(operands) == 2

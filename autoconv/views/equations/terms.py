@@ -20,6 +20,7 @@ from ...scalar.blocks import SUM as ADDED
 from .analysis import Analysis, Array
 from .symbols import Symbols, opened
 
+PATTERN = 20_000  # terms of a sum beyond which no pattern is looked for
 INLINE = 3  # steps of a chain without branches that are written into the formula above
 
 
@@ -216,9 +217,14 @@ class Sum:
         symbols = self.context.symbols
         if len(self.ends) < 2 or len(self.targets) != 1 or self.delta(int(self.ends[0])) is None:
             return None
-        partners = [symbols.partner(self.scalar, int(end), self.way) for end in self.ends]
-        if any(p is None for p in partners):
+        if len(self.ends) > PATTERN:
             return None
+        partners: list[int] = []
+        for end in self.ends.tolist():
+            partner = symbols.partner(self.scalar, end, self.way)
+            if partner is None:
+                return None
+            partners.append(partner)
         target = self.targets[0]
         places = np.array([symbols.place(int(end))[1] for end in self.ends]).reshape(len(self.ends), -1)
         fitted = ranges(places)
@@ -228,7 +234,7 @@ class Sum:
         base = self.cotangent_of(target)
         parts = [indexed(base.latex, base.text, letters)]
         if any(partners):
-            read = [symbols.place(int(p)) for p in partners]  # type: ignore[arg-type]
+            read = [symbols.place(p) for p in partners]
             if len({id(x) for x, _ in read}) != 1 or symbols.subscripts(read[0][0]) == "flat" or 0 in partners:
                 return None
             indices = affine(np.array([index for _, index in read]).reshape(len(read), -1), places, letters)
