@@ -79,7 +79,7 @@ class ScalarGraph:
             self._place(line)
         self._numbers: dict[Any, int] = {}
         self._firsts = [block.first for block in self.blocks]
-        self.output = int(self.names(tape.outputs[0], np.zeros(1, np.int64))[0])
+        self.output = int(self.names(tape.outputs[0], np.zeros(1, np.int64))[0]) if tape.outputs[0].size else 0
 
     # ---- the numbers of a line, from its shapes
 
@@ -182,6 +182,11 @@ class ScalarGraph:
         return expand(Tape(part))
 
     # ---- who is who
+
+    @property
+    def size(self) -> int:
+        """How many scalars there are."""
+        return self._size
 
     def own(self, line: Tensor) -> Block:
         """The block of the elements of a line that makes scalars."""
@@ -427,21 +432,64 @@ class ScalarGraph:
     def _products_of(self, line: Tensor, k: int) -> tuple[Array, Array]:
         """For each element of operand ``k`` of a contraction: how many products it is part of, and the first of them."""
         known, x, partner = Contraction.of(line), line.operands[k], line.operands[1 - k]
+        count = self._readings(line, k)
+        example = known.products(k, np.arange(x.size), np.zeros(1, np.int64)).ravel()
         mask = self._full[id(partner)]
-        everything = np.arange(x.size)
-        if mask is None:
-            return np.full(x.size, known.others(k)), known.products(k, everything, np.zeros(1, np.int64)).ravel()
-        count, example = np.zeros(x.size, np.int64), np.zeros(x.size, np.int64)
-        for other in range(known.others(k) - 1, -1, -1):
-            numbers = known.products(k, everything, np.array([other])).ravel()
+        if mask is not None:
+            alone = np.flatnonzero(count == 1)
+            numbers = known.products(k, alone, np.arange(known.others(k)))
             there = picked(mask, known.factors(numbers)[1 - k])
-            example[there] = numbers[there]
-            count += there
-            if x.size * (known.others(k) - other) > PASSED:  # many readers, which is all that is asked
-                count += 2
-                example[~there] = numbers[~there]
-                break
+            example[alone] = numbers[np.arange(len(alone)), there.argmax(axis=-1)]
         return count, example
+
+    def _readings(self, line: Tensor, k: int) -> Array:
+        """In how many products each element of operand ``k`` of a contraction is, those with a zero left out."""
+        known, x = Contraction.of(line), line.operands[k]
+        mask, (own, other) = self._full[id(line.operands[1 - k])], known.letters[:: 1 - 2 * k]
+        if mask is None:
+            count = np.broadcast_to(np.int64(known.others(k)), x.shape)
+        else:
+            shared = [c for c in other if c in own]
+            sums = mask.sum(axis=tuple(i for i, c in enumerate(other) if c not in own), dtype=np.int64)
+            sums = np.asarray(sums).transpose(sorted(range(len(shared)), key=lambda i: own.index(shared[i])))
+            count = np.broadcast_to(sums.reshape([known.size[c] if c in shared else 1 for c in own]), x.shape)
+        full = self._full[id(x)]
+        return (count if full is None else count * full).ravel()
+
+    def uses(self, scalars: Array, framed: set[int]) -> tuple[Array, Array]:
+        """How often elements are read: by scalar operations, and by the operands with ids ``framed``, place by place."""
+        known, back = np.unique(scalars, return_inverse=True)
+        lines = {id(block.line) for block in (self.blocks[k] for k in np.unique(self.blocks_of(known)).tolist())}
+        operations, places = np.zeros(len(known), np.int64), np.zeros(len(known), np.int64)
+
+        def add(total: Array, names: Array, number: Any) -> None:
+            at = np.minimum(np.searchsorted(known, names), len(known) - 1)
+            hit = known[at] == names
+            total += np.bincount(at[hit], np.broadcast_to(number, names.shape)[hit], len(known)).astype(np.int64)
+
+        for line in self.tape:
+            own, key = self._own[id(line)], id(line)
+            read = [(k, x) for k, x in enumerate(line.operands) if id(x) in lines]
+            if not read or (own and own[0].operation in (INPUT, CONSTANT)):
+                continue
+            if not own:
+                lines.add(key)
+            for k, x in read if own else ():
+                names = self.names(x, np.arange(x.size))
+                if id(x) in framed:
+                    add(places, names, 1)
+                if line.primitive is CONTRACT:
+                    add(operations, names, self._readings(line, k))
+                elif line.primitive.adds:  # type: ignore[union-attr]
+                    several = self._counts[key] > 1
+                    add(operations, names, several[self._goes(line).ravel()])
+                    if not several.all():
+                        lines.add(key)  # a lone term is handed on
+                elif k == _number_of(line, x):
+                    template = self._template(line)
+                    leaves = {b.first for b in template.blocks if self._operand(template, b) == k}
+                    add(operations, names, sum(o in leaves for o in template.operands.tolist()))
+        return operations[back].reshape(scalars.shape), places[back].reshape(scalars.shape)
 
     # ---- a walk
 

@@ -25,6 +25,7 @@ from .tape import FlatTape
 
 CAST, CONTRACT, MUL = TABLE["cast"], TABLE["contract"], TABLE["mul"]
 LARGEST = np.iinfo(np.int32).max
+ROOM = 24_000_000  # operands of scalars, some 30 bytes each, up to which a view that needs them all has them
 PRODUCT = Operation("mul", MUL, {}, 2, (0, 1))
 
 
@@ -111,7 +112,10 @@ def expand(y: Tensor | Tape | Scalar) -> FlatTape:
         if not isinstance(y, KINDS):
             raise TypeError(f"expand: {type(y).__name__} is not recorded; give a Tensor, a Tape or a Scalar")
         return flatten(y)
-    return _Expansion(y if isinstance(y, Tape) else Tape(y), y).done()
+    tape = y if isinstance(y, Tape) else Tape(y)
+    if (size := expansion_size(tape)) > 2 * LARGEST:  # padding, which is left out, is counted here
+        raise ValueError(f"expand: {size:,} operands, more than {LARGEST:,}; expand a smaller part or one image")
+    return _Expansion(tape, y).done()
 
 
 def expansion_size(tape: Tape) -> int:

@@ -22,7 +22,10 @@ from ..tape import Primitive, Tape, Tensor
 from .blocks import CONSTANT, INPUT, SUM, Array, Block, FlatScalar, Opened, Operation, Origin
 
 
-@dataclass(frozen=True, eq=False)
+SHOWN, MENTIONED = 12, 4  # scalars at either end of a tape that is printed, and operands of each
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class FlatTape:
     """The flat form of a recorded calculation; ``output`` has the number of each scalar of its result.
 
@@ -180,6 +183,23 @@ class FlatTape:
 
     def __len__(self) -> int:
         return len(self.operation)
+
+    @property
+    def size(self) -> int:
+        """How many scalars there are."""
+        return len(self)
+
+    def __repr__(self) -> str:
+        def row(i: int) -> str:
+            x = self[i]
+            read = f"({', '.join(map(self.name, x.operands[:MENTIONED]))}{', ...' * (len(x.operands) > MENTIONED)})"
+            return f"{x.name:<14} {x.value!s:<24} {x.operation}{read if x.operands else ''}"
+
+        some = range(len(self)) if len(self) <= 2 * SHOWN else [*range(SHOWN), *range(len(self) - SHOWN, len(self))]
+        rows = [row(i) for i in some]
+        if len(rows) < len(self):
+            rows.insert(SHOWN, f"... {len(self) - 2 * SHOWN:,} more scalars ...")
+        return "\n".join([f"FlatTape of {len(self):,} scalars, {len(self.operands):,} operands", *rows])
 
     def __getitem__(self, i: int) -> FlatScalar:
         """Scalar number ``i``: its operation, operands, local derivatives, value and name."""
