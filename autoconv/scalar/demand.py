@@ -79,6 +79,7 @@ class ScalarGraph:
             self._place(line)
         self._numbers: dict[Any, int] = {}
         self._firsts = [block.first for block in self.blocks]
+        self._starts = np.array(self._firsts)
         self.output = int(self.names(tape.outputs[0], np.zeros(1, np.int64))[0]) if tape.outputs[0].size else 0
 
     # ---- the numbers of a line, from its shapes
@@ -243,7 +244,7 @@ class ScalarGraph:
 
     def blocks_of(self, scalars: Any) -> Any:
         """The number of the block of each scalar."""
-        return np.searchsorted(self._firsts, scalars, side="right") - 1
+        return np.searchsorted(self._starts, scalars, side="right") - 1
 
     def element(self, i: int) -> int:
         """The flat index, in its line, of the element that scalar ``i`` is or leads to."""
@@ -368,6 +369,11 @@ class ScalarGraph:
         holders: list[tuple[Tensor, Array]] = []
 
         def record(elements: Array, low: Array, high: Array) -> None:
+            if len(low) and low.min() == low.max() and high.min() == high.max():
+                first[elements] = np.minimum(first[elements], low[0])
+                last[elements] = np.maximum(last[elements], high[0])
+                outside[elements] |= box[self.blocks_of(low[0])] != mine
+                return
             np.minimum.at(first, elements, low)
             np.maximum.at(last, elements, high)
             outside[elements] |= box[self.blocks_of(low)] != mine
@@ -430,16 +436,15 @@ class ScalarGraph:
         return None if lone is None else lone.reshape(reader.shape)
 
     def _products_of(self, line: Tensor, k: int) -> tuple[Array, Array]:
-        """For each element of operand ``k`` of a contraction: how many products it is part of, and the first of them."""
+        """For each element of operand ``k`` of a contraction: how many products it is part of, and which if it is one."""
         known, x, partner = Contraction.of(line), line.operands[k], line.operands[1 - k]
         count = self._readings(line, k)
-        example = known.products(k, np.arange(x.size), np.zeros(1, np.int64)).ravel()
-        mask = self._full[id(partner)]
-        if mask is not None:
-            alone = np.flatnonzero(count == 1)
+        example = np.zeros(x.size, np.int64)
+        mask, alone = self._full[id(partner)], np.flatnonzero(count == 1)
+        if len(alone):
             numbers = known.products(k, alone, np.arange(known.others(k)))
-            there = picked(mask, known.factors(numbers)[1 - k])
-            example[alone] = numbers[np.arange(len(alone)), there.argmax(axis=-1)]
+            first = 0 if mask is None else picked(mask, known.factors(numbers)[1 - k]).argmax(axis=-1)
+            example[alone] = numbers[np.arange(len(alone)), first]
         return count, example
 
     def _readings(self, line: Tensor, k: int) -> Array:

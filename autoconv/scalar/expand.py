@@ -133,11 +133,19 @@ def expansion_size(tape: Tape) -> int:
         elif primitive.adds:
             total += line.operands[0].size
         elif primitive.definition is not None:
-            _, definition = definition_of(primitive, tuple(line.params.items()), len(line.operands))
-            total += line.size * sum(len(step.operands) for step in definition)
+            total += line.size * _definition_size(line)
         elif not carries(line):
             total += line.size * len(line.operands)
     return total
+
+
+def _definition_size(line: Tensor) -> int:
+    """How many operands the definition of one element reads, definitions in it opened as well."""
+    primitive: Any = line.primitive
+    if primitive.definition is None:
+        return len(line.operands)
+    _, definition = definition_of(primitive, tuple(line.params.items()), len(line.operands))
+    return sum(_definition_size(step) for step in definition if step.primitive)
 
 
 @cache

@@ -77,7 +77,7 @@ def check(
     A function or a formula is tried at fresh inputs as well, and on a larger geometry.  A wrong claim is explained by
     the mistakes of ``ac.mistakes()``, planted in the sweep one and two at a time until it gives the very same numbers.
 
-    A tape of more than 8 million elements is neither run again nor searched: there only a sign, a constant factor and
+    A tape of more than 2 million elements is neither run again nor searched: there only a sign, a constant factor and
     another order of the elements are told.
 
     Returns a Verdict, which is true if the claim is right.  With a worksheet or its key for y, the claim is the answers
