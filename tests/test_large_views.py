@@ -129,5 +129,7 @@ for refused in (lambda: ac.paths(w[0, 0, 0, 0], of=y), lambda: ac.graph(y, zoom=
 
 
 def test_two_convolutions_of_64_channels_within_a_gigabyte():
-    done = subprocess.run([sys.executable, "-c", dedent(SCRIPT + QUESTIONS)], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(SCRIPT + QUESTIONS)], capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr[-2000:]

@@ -177,7 +177,9 @@ class ScalarGraph:
         made: dict[int, Tensor] = {}
         for x in line.operands:
             if id(x) not in made:
-                made[id(x)] = Tensor(picked(x.value, elements), constant=id(x) not in self._live or x.dtype.kind not in "fO")
+                made[id(x)] = Tensor(
+                    picked(x.value, elements), constant=id(x) not in self._live or x.dtype.kind not in "fO"
+                )
         operands = tuple(made[id(x)] for x in line.operands)
         part = Tensor(picked(line.value, elements), line.primitive, operands, line.params, constant=line.constant)
         return expand(Tape(part))
@@ -338,8 +340,7 @@ class ScalarGraph:
         if not block.operation.arity:
             return []
         part = self.expanded(block.line, np.array([i - block.first]))
-        b = self._steps(part)[self._own[id(block.line)].index(block)]
-        return part.slope[part.start[b.first] : part.start[b.first + 1]].tolist()
+        return part.slopes_at(self._steps(part)[self._own[id(block.line)].index(block)].first)
 
     @cached_property
     def _swept(self) -> Mapping[int, Array]:
@@ -517,6 +518,7 @@ class ScalarGraph:
             if i in done or reader.constant:
                 continue
             done.add(i)
+            here: Elements | None
             if not self._own[id(reader)]:
                 here = self._moved_on(reader, live)
             else:
@@ -662,4 +664,3 @@ def _bytes(a: Array) -> int:
     while isinstance(a.base, np.ndarray):
         a = a.base
     return a.nbytes
-

@@ -85,7 +85,11 @@ class Contraction:
     def products(self, k: int, elements: Array, others: Array) -> Array:
         """The products (elements, others) of elements of operand ``k``; ``others`` count through the free letters."""
         own, free = self.letters[k], self._free(k)
-        at = dict(zip(own, [x[:, None] for x in np.unravel_index(elements, self.shape(own))], strict=True)) if own else {}
+        at = (
+            dict(zip(own, [x[:, None] for x in np.unravel_index(elements, self.shape(own))], strict=True))
+            if own
+            else {}
+        )
         at |= dict(zip(free, np.unravel_index(others, self.shape(free)), strict=True)) if free else {}
         every = self.result + self.summed
         return self._flat([at[c] for c in every], every, (len(elements), len(others)))

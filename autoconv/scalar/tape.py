@@ -21,7 +21,6 @@ from ..backward import pull
 from ..tape import Primitive, Tape, Tensor
 from .blocks import CONSTANT, INPUT, SUM, Array, Block, FlatScalar, Opened, Operation, Origin
 
-
 SHOWN, MENTIONED = 12, 4  # scalars at either end of a tape that is printed, and operands of each
 
 

@@ -100,8 +100,11 @@ def certificate(loss: Tensor, wrt: Tensor | str) -> Certificate:
 
         (L(w + h e_i) - L(w - h e_i)) / 2h        for h = 1e-1, 1e-2, .., 1e-12
 
-    loss: one number.  wrt: a Tensor on its tape, an element of one, or its name.  At most 60 elements are tried by
-    differences, fewer on a tape of more than half a million elements; one of more than 8 million is refused. A closed form exists for the kernel, the bias and the input of one convolution (or transposed
+    loss: one number.  wrt: a Tensor on its tape, an element of one, or its name.
+    At most 60 elements are tried by differences, fewer on a tape of more than half a million elements; one of more than
+    8 million is refused.
+
+    A closed form exists for the kernel, the bias and the input of one convolution (or transposed
     convolution), and the input of one pooling, as long as nothing else reads them, as w_bar[u, v, c, o] = sum over n,
     i, j of x[n, i s + u d, j s + v d, c] y_bar[n, i, j, o]; it is calculated in plain loops that share no line with the
     rules of the table. Returns a Certificate.  Raises TypeError for a constant, ValueError for a loss that is not one
@@ -126,8 +129,8 @@ def certificate(loss: Tensor, wrt: Tensor | str) -> Certificate:
     size = sum(x.size for x in tape)
     if size > LARGEST:
         raise ValueError(
-            f"certificate: the tape has {size:,} elements, and the loss would be run {2 * len(STEPS):,} times or more in "
-            f"double precision; at most {LARGEST:,} are taken: certify one layer alone, or use a smaller image"
+            f"certificate: the tape has {size:,} elements, and the loss would be run {2 * len(STEPS):,} times or more "
+            f"in double precision; at most {LARGEST:,} are taken: certify one layer alone, or use a smaller image"
         )
     run = Run(tape, line)
     if not run.finite:

@@ -53,7 +53,7 @@ def analysed(of: Any, operation: str) -> Known:
 
 
 def written_out(of: Any, operation: str) -> Analysis:
-    """The Analysis of an output with all its scalars; ValueError with their number, before any are made, if too many."""
+    """The Analysis of an output with all its scalars; ValueError with their number, before any exist, if too many."""
     known = analysed(of, operation)
     if isinstance(known, Analysis):
         return known

@@ -142,9 +142,7 @@ def unread(whole: Sum) -> str:
         return "meets only padding: every product it is part of has a 0 from outside the input"
     if whole.scalar == whole.context.analysis.output:
         return "no path"
-    skipped = any(
-        line.primitive is TABLE["windows"] and not known.holds(line, whole.scalar) for line in wired
-    )
+    skipped = any(line.primitive is TABLE["windows"] and not known.holds(line, whole.scalar) for line in wired)
     return "never read: the stride skips it" if skipped else "never read: no index, slice or window has it"
 
 

@@ -22,7 +22,7 @@ from ...scalar.blocks import CONSTANT, Block
 from ...scalar.blocks import SUM as ADDED
 from ...tape import Primitive, Tape, Tensor, constant
 from ..lines import call, subscripts, weights
-from .analysis import Analysis, Way
+from .analysis import Known, Way
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ LONG = 40  # characters of a derivative inside a call, which has a shorter name
 class Symbols:
     """Names and formulas of the scalars of one Analysis, for one set of variables."""
 
-    def __init__(self, analysis: Analysis, names: Mapping[int, str]) -> None:
+    def __init__(self, analysis: Known, names: Mapping[int, str]) -> None:
         self.analysis, self.names = analysis, names
         self.tensors = {id(x): x for x in analysis.tape if x.name or id(x) in names}
         self.named, self.stops = analysis.marks(self.tensors)
@@ -138,7 +138,8 @@ class Symbols:
         known = self.analysis.result_of(at.line)
         if known is not at.line:
             own = self.analysis.element_of(at.line, at.index)  # of a step inside, the element it leads to
-            return known, tuple(int(n) for n in np.unravel_index(self.analysis.index_in(known, own), known.shape))
+            flat = self.analysis.index_in(known, own)
+            return known, tuple(int(n) for n in np.unravel_index(flat or 0, known.shape))
         return at.line, at.index
 
     def flat_index(self, i: int) -> int:

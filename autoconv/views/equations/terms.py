@@ -17,7 +17,7 @@ import numpy as np
 from ...render.element import element_name
 from ...render.latex import FACTOR, PRODUCT, SUM, Expression, element, symbol
 from ...scalar.blocks import SUM as ADDED
-from .analysis import Analysis, Array
+from .analysis import Array, Known
 from .symbols import Symbols, opened
 
 PATTERN = 20_000  # terms of a sum beyond which no pattern is looked for
@@ -133,7 +133,7 @@ class Term:
 class Context:
     """One output with one set of names: all Sums of one explanation share it."""
 
-    def __init__(self, analysis: Analysis, names: Mapping[int, str]) -> None:
+    def __init__(self, analysis: Known, names: Mapping[int, str]) -> None:
         self.analysis = analysis
         self.symbols = Symbols(analysis, names)
         self.of = self.symbols.element(analysis.output)

@@ -144,7 +144,7 @@ def uses(y: Any = None, x: Any = None, names: Mapping[str, Any] | None = None, *
     label = x.name or variables(names or {}).get(id(x)) or "x"
     if line is not x and elements.size == 1:
         known = line.name or variables(names or {}).get(id(line)) or "x"
-        label = element_name(known, np.unravel_index(int(elements[0]), line.shape), line.shape)
+        label = element_name(known, [int(k) for k in np.unravel_index(int(elements[0]), line.shape)], line.shape)
     axes = _window_axes(tape, line) if x.ndim == line.ndim else ()
     return Uses(label, counts if framed else operations, operations, bool(framed), axes)
 

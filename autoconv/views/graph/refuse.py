@@ -96,15 +96,15 @@ def too_many_scalars(
 
 
 def far_too_many_scalars(whole: Tape, size: int, request: Request) -> str:
-    """More scalars than could be counted one by one: their number from shapes alone, and the zooms that can be drawn."""
+    """More scalars than could be counted one by one: their number from shapes alone, and zooms that can be drawn."""
     offers = []
     for zoom in ("lines", "calls", "model"):
         groups = GROUPS[zoom](whole, request.opened)
         if len(groups) <= NODES and count_edges(groups) <= EDGES:
             offers.append(f"zoom={zoom!r} ({len(groups):,} nodes)")
     return (
-        f"graph: zoom='scalars' would draw a part of {ScalarGraph(whole).size:,} nodes with {size:,} operands; more than "
-        f"{NODES:,} nodes cannot be read: use {' or '.join([*offers, 'the graph of an intermediate Tensor'])}, "
+        f"graph: zoom='scalars' would draw a part of {ScalarGraph(whole).size:,} nodes with {size:,} operands; more "
+        f"than {NODES:,} nodes cannot be read: use {' or '.join([*offers, 'the graph of an intermediate Tensor'])}, "
         "or a smaller image"
     )
 
