@@ -18,7 +18,7 @@ from ..scalar import FlatTape, Scalar, expand
 from ..scalar.blocks import CONSTANT, INPUT, SUM
 from ..tape import Tape, Tensor, constant, tensor
 from ..tutor.run.replay import replay
-from ..views.equations.analysis import analysed
+from ..views.equations.analysis import Analysis
 from ..views.equations.terms import Context
 from ..views.lines import is_number, variables
 
@@ -38,9 +38,10 @@ class ScalarRun:
         self.loss, self.names, self.nice = loss, dict(names), nice
         self.flat = flat or expand(loss)
         self.exact = self.flat.value.dtype == object
-        self.context = Context(analysed(self.flat, "exercise"), variables(names))
+        known = Analysis(self.flat)
+        self.context = Context(known, variables(names))
         self.symbols = self.context.symbols
-        self.gradient: np.ndarray = self.context.analysis.cotangent
+        self.gradient: np.ndarray = known.cotangent
 
     @property
     def tape(self) -> Tape:

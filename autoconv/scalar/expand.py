@@ -9,7 +9,9 @@ and scattering put there, and what products and sums leave out.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,80 @@ from .tape import FlatTape
 
 CAST, CONTRACT, MUL = TABLE["cast"], TABLE["contract"], TABLE["mul"]
 LARGEST = np.iinfo(np.int32).max
+ROOM = 24_000_000  # operands of scalars, some 30 bytes each, up to which a view that needs them all has them
+PRODUCT = Operation("mul", MUL, {}, 2, (0, 1))
+
+
+class TooManyScalarsError(ValueError):
+    """What was asked for needs more scalars than there is room for."""
+
+
+def carries(line: Tensor) -> bool:
+    """Whether a line moves scalars and makes none: wiring that adds nothing, and casts among floats."""
+    primitive: Any = line.primitive
+    if primitive is CAST:
+        return line.dtype.kind in "fO"
+    return primitive.group == "wiring" and primitive.differentiable and not primitive.adds
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """The products of a contraction by number: those of one result element follow each other.
+
+    ``letters``: of the operands; ``result`` and ``summed``: of the products, in that order; ``size``: of each letter.
+    """
+
+    letters: tuple[str, str]
+    result: str
+    summed: str
+    size: Mapping[str, int]
+
+    @classmethod
+    def of(cls, line: Tensor) -> Contraction:
+        letters, result = line.params["spec"].split("->")
+        in_a, in_b = letters.split(",")
+        shapes = line.operands[0].shape + line.operands[1].shape
+        summed = "".join(c for c in in_a if c in in_b and c not in result)
+        return cls((in_a, in_b), result, summed, dict(zip(in_a + in_b, shapes, strict=True)))
+
+    def shape(self, letters: str) -> tuple[int, ...]:
+        return tuple(self.size[c] for c in letters)
+
+    @property
+    def terms(self) -> int:
+        """How many products each element of the result sums."""
+        return prod(self.shape(self.summed))
+
+    def others(self, k: int) -> int:
+        """In how many products each element of operand ``k`` is a factor."""
+        return prod(self.shape(self._free(k)))
+
+    def _free(self, k: int) -> str:
+        return "".join(c for c in self.result + self.summed if c not in self.letters[k])
+
+    def factors(self, numbers: Array) -> list[Array]:
+        """The flat indices in both operands of the factors of products."""
+        every = self.result + self.summed
+        at = dict(zip(every, np.unravel_index(numbers, self.shape(every)), strict=True)) if every else {}
+        return [self._flat([at[c] for c in own], own, numbers.shape) for own in self.letters]
+
+    def products(self, k: int, elements: Array, others: Array) -> Array:
+        """The products (elements, others) of elements of operand ``k``; ``others`` count through the free letters."""
+        own, free = self.letters[k], self._free(k)
+        at = (
+            dict(zip(own, [x[:, None] for x in np.unravel_index(elements, self.shape(own))], strict=True))
+            if own
+            else {}
+        )
+        at |= dict(zip(free, np.unravel_index(others, self.shape(free)), strict=True)) if free else {}
+        every = self.result + self.summed
+        return self._flat([at[c] for c in every], every, (len(elements), len(others)))
+
+    def _flat(self, index: list[Array], letters: str, shape: tuple[int, ...]) -> Array:
+        found = np.zeros(shape, np.int64)
+        for c, x in zip(letters, index, strict=True):
+            found = found * self.size[c] + x
+        return found
 
 
 def expand(y: Tensor | Tape | Scalar) -> FlatTape:
@@ -40,7 +116,40 @@ def expand(y: Tensor | Tape | Scalar) -> FlatTape:
         if not isinstance(y, KINDS):
             raise TypeError(f"expand: {type(y).__name__} is not recorded; give a Tensor, a Tape or a Scalar")
         return flatten(y)
-    return _Expansion(y if isinstance(y, Tape) else Tape(y), y).done()
+    tape = y if isinstance(y, Tape) else Tape(y)
+    if (size := expansion_size(tape)) > 2 * LARGEST:  # padding, which is left out, is counted here
+        raise ValueError(f"expand: {size:,} operands, more than {LARGEST:,}; expand a smaller part or one image")
+    return _Expansion(tape, y).done()
+
+
+def expansion_size(tape: Tape) -> int:
+    """How many operands the scalars of an expansion read, from shapes alone (padding counted as well)."""
+    live: set[int] = set()
+    total = 0
+    for line in tape:
+        if not any(id(x) in live for x in line.operands):
+            live.update(() if line.constant or line.primitive is not None else (id(line),))
+            continue
+        live.add(id(line))
+        primitive: Any = line.primitive
+        if primitive is CONTRACT:
+            total += 3 * line.size * Contraction.of(line).terms
+        elif primitive.adds:
+            total += line.operands[0].size
+        elif primitive.definition is not None:
+            total += line.size * _definition_size(line)
+        elif not carries(line):
+            total += line.size * len(line.operands)
+    return total
+
+
+def _definition_size(line: Tensor) -> int:
+    """How many operands the definition of one element reads, definitions in it opened as well."""
+    primitive: Any = line.primitive
+    if primitive.definition is None:
+        return len(line.operands)
+    _, definition = definition_of(primitive, tuple(line.params.items()), len(line.operands))
+    return sum(_definition_size(step) for step in definition if step.primitive)
 
 
 @cache
@@ -106,7 +215,7 @@ class _Expansion:
     def line(self, line: Tensor, origin: Tensor, operands: list[Array], **more: Any) -> Array:
         """The names of the elements of ``line``'s result; ``origin`` is the recorded line it belongs to."""
         primitive: Any = line.primitive
-        if primitive is CAST and line.dtype.kind in "fO":
+        if primitive is CAST and carries(line):
             return operands[0]
         if primitive.adds:
             return self.added(line, operands[0])
@@ -114,7 +223,7 @@ class _Expansion:
             return self.contracted(line, *operands)
         if primitive.definition is not None:
             return self.opened(line, origin, operands)
-        if primitive.group == "wiring" and primitive.differentiable and primitive is not CAST:
+        if primitive is not CAST and carries(line):
             moved = [
                 names if k == 0 or not isinstance(primitive.vjps, tuple) or primitive.vjps[k] else x.value
                 for k, (names, x) in enumerate(zip(operands, line.operands, strict=True))

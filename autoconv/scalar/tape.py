@@ -21,8 +21,10 @@ from ..backward import pull
 from ..tape import Primitive, Tape, Tensor
 from .blocks import CONSTANT, INPUT, SUM, Array, Block, FlatScalar, Opened, Operation, Origin
 
+SHOWN, MENTIONED = 12, 4  # scalars at either end of a tape that is printed, and operands of each
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class FlatTape:
     """The flat form of a recorded calculation; ``output`` has the number of each scalar of its result.
 
@@ -181,6 +183,23 @@ class FlatTape:
     def __len__(self) -> int:
         return len(self.operation)
 
+    @property
+    def size(self) -> int:
+        """How many scalars there are."""
+        return len(self)
+
+    def __repr__(self) -> str:
+        def row(i: int) -> str:
+            x = self[i]
+            read = f"({', '.join(map(self.name, x.operands[:MENTIONED]))}{', ...' * (len(x.operands) > MENTIONED)})"
+            return f"{x.name:<14} {x.value!s:<24} {x.operation}{read if x.operands else ''}"
+
+        some = range(len(self)) if len(self) <= 2 * SHOWN else [*range(SHOWN), *range(len(self) - SHOWN, len(self))]
+        rows = [row(i) for i in some]
+        if len(rows) < len(self):
+            rows.insert(SHOWN, f"... {len(self) - 2 * SHOWN:,} more scalars ...")
+        return "\n".join([f"FlatTape of {len(self):,} scalars, {len(self.operands):,} operands", *rows])
+
     def __getitem__(self, i: int) -> FlatScalar:
         """Scalar number ``i``: its operation, operands, local derivatives, value and name."""
         i = range(len(self))[i]
@@ -209,6 +228,22 @@ class FlatTape:
         summed = np.isin(self.operation, [k for k, o in enumerate(self.operations) if o is SUM])
         return int(np.count_nonzero(arity) + np.sum(arity[summed] - 2))
 
+    def read(self, i: int) -> list[int]:
+        """The scalars that scalar ``i`` reads, in the order of its operands."""
+        return self.operands[self.start[i] : self.start[i + 1]].tolist()
+
+    def slopes_at(self, i: int) -> list[Any]:
+        """The local derivatives of scalar ``i``, one for each that it reads."""
+        return self.slope[self.start[i] : self.start[i + 1]].tolist()
+
+    def number(self, i: int) -> Any:
+        """The value of scalar ``i``."""
+        return self.value[i]
+
+    def block(self, i: int) -> Block:
+        """The block of scalar ``i`` of an expanded tensor tape."""
+        return self.blocks[bisect_right(self._firsts, i) - 1]
+
     def readers(self, i: int) -> Array:
         """The numbers of the scalars that have scalar ``i`` as an operand, once for each time."""
         order, ends = self._readers
@@ -232,7 +267,7 @@ class FlatTape:
         """Where scalar ``i`` came from."""
         if not self.blocks or not i:
             return Origin(self.leaves.get(i), (), (), False)
-        block = self.blocks[bisect_right(self._firsts, i) - 1]
+        block = self.block(i)
         element = i - block.first if block.elements is None else int(block.elements[i - block.first])
         index = tuple(int(k) for k in np.unravel_index(element, block.line.shape))
         scopes = block.line.scope.path if block.line.scope else ()

@@ -19,6 +19,7 @@ from .run.replay import Run
 
 STEPS = [10.0**-e for e in range(1, 13)]
 ELEMENTS = 60
+LARGEST, WORK = 8_000_000, 30_000_000  # elements on a tape; of it times those tried by differences
 
 
 class Certificate:
@@ -99,8 +100,11 @@ def certificate(loss: Tensor, wrt: Tensor | str) -> Certificate:
 
         (L(w + h e_i) - L(w - h e_i)) / 2h        for h = 1e-1, 1e-2, .., 1e-12
 
-    loss: one number.  wrt: a Tensor on its tape, an element of one, or its name.  At most 60 elements are tried by
-    differences. A closed form exists for the kernel, the bias and the input of one convolution (or transposed
+    loss: one number.  wrt: a Tensor on its tape, an element of one, or its name.
+    At most 60 elements are tried by differences, fewer on a tape of more than half a million elements; one of more than
+    8 million is refused.
+
+    A closed form exists for the kernel, the bias and the input of one convolution (or transposed
     convolution), and the input of one pooling, as long as nothing else reads them, as w_bar[u, v, c, o] = sum over n,
     i, j of x[n, i s + u d, j s + v d, c] y_bar[n, i, j, o]; it is calculated in plain loops that share no line with the
     rules of the table. Returns a Certificate.  Raises TypeError for a constant, ValueError for a loss that is not one
@@ -122,12 +126,18 @@ def certificate(loss: Tensor, wrt: Tensor | str) -> Certificate:
         line, places, shape = target(Names(tape, None).tensor(wrt) if isinstance(wrt, str) else wrt, tape)
     except (TypeError, ValueError) as wrong:
         raise type(wrong)(str(wrong).replace("check:", "certificate:", 1)) from None
+    size = sum(x.size for x in tape)
+    if size > LARGEST:
+        raise ValueError(
+            f"certificate: the tape has {size:,} elements, and the loss would be run {2 * len(STEPS):,} times or more "
+            f"in double precision; at most {LARGEST:,} are taken: certify one layer alone, or use a smaller image"
+        )
     run = Run(tape, line)
     if not run.finite:
         raise ValueError("certificate: the loss or its gradient is infinite or nan at these inputs; choose others")
     gradient = run.gradient.ravel()[places].reshape(shape)
     losses = Losses(tape, line)
-    last, count = max(places.size - 1, 0), min(places.size, ELEMENTS)
+    last, count = max(places.size - 1, 0), min(places.size, ELEMENTS, max(1, WORK // max(size, 1)))
     chosen = np.unique(np.linspace(0, last, count).astype(int)) if places.size else np.zeros(0, int)
     smooth = np.array([i for i in chosen if not _kink(losses, int(places[i]))], dtype=int)
     curve, best = [], np.full(places.size, np.nan)

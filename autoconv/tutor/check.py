@@ -10,11 +10,12 @@ import numpy as np
 
 from ..tape import Tape, Tensor, describe
 from .answers import right, simple
-from .answers.wrong import wrong
+from .answers.wrong import without_search, wrong
 from .claim.case import Case, target
 from .claim.claim import Claim, Names, finite, rounding
 from .claim.compare import Tolerance, equal, scale_of
-from .run.replay import Run
+from .run.replay import Recorded, Run
+from .search.search import SEARCHED
 from .verdict import Verdict
 
 Marks = TypeVar("Marks", covariant=True)
@@ -76,6 +77,9 @@ def check(
     A function or a formula is tried at fresh inputs as well, and on a larger geometry.  A wrong claim is explained by
     the mistakes of ``ac.mistakes()``, planted in the sweep one and two at a time until it gives the very same numbers.
 
+    A tape of more than 2 million elements is neither run again nor searched: there only a sign, a constant factor and
+    another order of the elements are told.
+
     Returns a Verdict, which is true if the claim is right.  With a worksheet or its key for y, the claim is the answers
     {number: value}, and what ``sheet.mark(answers)`` returns comes back.
     Raises TypeError and ValueError for what cannot be compared: a y that is not one number, a constant, nan, an unknown
@@ -111,7 +115,8 @@ def check(
         raise TypeError("check: with respect to what? Give wrt=w, a Tensor, or wrt=w[0, 0], one element")
     line, places, shape = target(known.tensor(wrt) if isinstance(wrt, str) else wrt, tape)
     read = Claim(claim, known, shape, places.size == 1)
-    run = Run(tape, line)
+    large = sum(x.size for x in tape) > SEARCHED
+    run = Recorded(tape, line) if large else Run(tape, line)
     if not run.finite:
         raise ValueError("check: the loss or its gradient is infinite or nan at these inputs; choose others")
     case = Case(tape, line, places, shape, known, read, run)
@@ -128,6 +133,8 @@ def check(
     if not np.any(case.truth):  # what is left of a gradient that is zero is rounding
         tolerance = tolerance._replace(absolute=max(tolerance.absolute, 1e-12))
     right_here = equal(case.flat, case.truth, tolerance)
+    if large:
+        return right.right(case, tolerance) if right_here else without_search(case, tolerance)
     if read.replayable:
         return right.everywhere(case, tolerance, right_here)
     return right.right(case, tolerance) if right_here else wrong(case, tolerance)

@@ -13,7 +13,7 @@ from ..conventions.ties import tied_otherwise
 from ..evidence.differences import FiniteDifference, recognise
 from ..run.replay import Run, fresh_runs
 from ..search.describe import FACTOR_TWO, doubled, findings
-from ..search.search import REARRANGED, Diagnosis, Search, best, pairs
+from ..search.search import REARRANGED, SEARCHED, Diagnosis, Search, best, pairs
 from ..verdict import Finding, Verdict
 
 
@@ -55,6 +55,26 @@ def wrong(
     if diagnoses and not diagnoses[0].mutations and diagnoses[0].match.noise and diagnoses[0].match.factor == 1:
         return _imprecise(case, diagnoses[0].match.noise)
     return _explained(case, search, diagnoses) if diagnoses else _unknown(case, search)
+
+
+def without_search(case: Case, tolerance: Tolerance) -> Verdict:
+    """Why a claim on a large tape differs from the gradient, as far as the two arrays tell."""
+    search = Search([case.run], [case.flat], case.places, tolerance)
+    diagnoses = best(search.plain()) if np.any(case.flat) else []
+    if not diagnoses and np.any(case.flat) and 1e-100 < scale_of(search.truth()) < 1e100:
+        diagnoses = search.measured()
+    if diagnoses and diagnoses[0].match.noise and diagnoses[0].match.factor == 1:
+        return _imprecise(case, diagnoses[0].match.noise)
+    if diagnoses:
+        return _explained(case, search, diagnoses)
+    verdict = _unknown(case, search)
+    size = sum(line.size for line in case.tape)
+    verdict.summary = "this is not the gradient; the calculation is too large to search for the mistake."
+    verdict.evidence.append(
+        f"Its tape has {size:,} elements, and up to {SEARCHED:,} are searched: claim one layer alone, or use a smaller "
+        "image."
+    )
+    return verdict
 
 
 def right_by_convention(case: Case, convention: str) -> Verdict:

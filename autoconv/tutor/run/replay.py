@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...backward import Step, steps
+from ...backward import Step, steps, sweep
 from ...tape import Tape, Tensor
 from .calls import Call, calls_of
 from .site import Site
@@ -96,6 +96,18 @@ class Run:
     @property
     def finite(self) -> bool:
         return bool(np.isfinite(self.loss.value).all() and np.isfinite(self.gradient).all())
+
+
+class Recorded(Run):
+    """The recorded run itself with its gradient, and no more: of a tape that is too large to run again and search."""
+
+    def __init__(self, tape: Tape, wrt: Tensor) -> None:
+        self.tape, self.loss, self.wrt = tape, tape.outputs[0], wrt
+        self.lines = {id(line): line for line in tape}
+        self.steps, self.cotangent, self.tied = [], {}, None
+        self._positions, self._sites = {}, {}
+        with np.errstate(all="ignore"):
+            (self.gradient,) = sweep(self.loss, [wrt], np.ones(self.loss.shape, self.loss.dtype))
 
 
 def replay(tape: Tape, inputs: Mapping[Tensor, Any], change: Change | None = None) -> dict[int, Tensor]:

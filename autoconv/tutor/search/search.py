@@ -33,6 +33,7 @@ from .probes import Probes
 
 SWEEPS = 6000  # that one search may run
 MOST = 6  # explanations that are told
+SEARCHED = 2_000_000  # elements on a tape beyond which it is not searched: about 100 bytes each would be held
 LARGE = 30_000  # elements on a tape for which a sweep counts once more
 REARRANGED = "right numbers in the wrong places"
 _ALL = -1  # as a position: every line; as an operand: every operand of the line

@@ -7,9 +7,10 @@ step ends and follows a scalar forward to them, with its local derivative d step
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -17,14 +18,17 @@ import numpy as np
 from ... import arrays
 from ...scalar import FlatTape, expand
 from ...scalar.blocks import SUM, Block
+from ...scalar.demand import ScalarGraph
+from ...scalar.expand import ROOM, expansion_size
 from ...tape import Scope, Tape, Tensor, describe
 from ..element import resolve
 
 Array = np.ndarray
-_recent: WeakValueDictionary[int, Analysis] = WeakValueDictionary()
+WRITTEN = 2_000_000  # operands of scalars up to which a tape is expanded; of a larger one scalars are asked for
+_recent: WeakValueDictionary[int, Known] = WeakValueDictionary()
 
 
-def analysed(of: Any, operation: str) -> Analysis:
+def analysed(of: Any, operation: str) -> Known:
     """The Analysis of a scalar output (or of its expansion); one that is still in use is not made again.
 
     Raises TypeError for what is neither, ValueError for more than one element, RuntimeError if an input was assigned
@@ -43,19 +47,96 @@ def analysed(of: Any, operation: str) -> Analysis:
     tape: Any = Tape(of)  # refuses what was assigned since
     known = _recent.get(id(of))
     if known is None:
-        known = _recent[id(of)] = Analysis(expand(tape))
+        small = expansion_size(tape) <= WRITTEN or of.dtype == object
+        known = _recent[id(of)] = Analysis(expand(tape)) if small else Demanded(tape)
     return known
 
 
-class Analysis:
-    """The flat tape of one output with what all its explanations share; it holds the output, whose id stays its own."""
+def written_out(of: Any, operation: str) -> Analysis:
+    """The Analysis of an output with all its scalars; ValueError with their number, before any exist, if too many."""
+    known = analysed(of, operation)
+    if isinstance(known, Analysis):
+        return known
+    if (size := expansion_size(known.tape)) > ROOM:
+        raise ValueError(
+            f"{operation}: the calculation behind {describe(known.of)} has about {known.graph.size:,} scalars and "
+            f"{size:,} steps between them, too many to follow all ways at once (at most {ROOM:,}): give a smaller "
+            "image, or ac.explain, which opens one level at a time"
+        )
+    return Analysis(expand(known.tape))
 
-    def __init__(self, flat: FlatTape) -> None:
-        self.flat = flat
-        tape: Any = flat.tape
-        self.tape: Tape = tape
-        self.of: Tensor = self.tape.outputs[0]
-        self.output = int(flat.output.ravel()[0])
+
+class Way(Protocol):
+    """The scalars between one and the ends of the steps that read it."""
+
+    def read(self, i: int) -> list[tuple[int, int]]:
+        """(operand number, scalar) for each scalar on the way that ``i`` reads; of a sum the number says nothing."""
+        ...
+
+    def __contains__(self, i: int) -> bool: ...
+
+
+class Known(ABC):
+    """What all explanations of one output share; it holds the output, whose id stays its own."""
+
+    graph: FlatTape | ScalarGraph
+    output: int
+
+    def __init__(self, tape: Tape) -> None:
+        self.tape = tape
+        self.of: Tensor = tape.outputs[0]
+        self._results: dict[int, Tensor] = {}
+
+    @abstractmethod
+    def element_of(self, line: Tensor, index: tuple[int, ...]) -> int:
+        """The scalar at an element of a line."""
+
+    @abstractmethod
+    def index_in(self, x: Tensor, i: int) -> int | None:
+        """The flat index of scalar ``i`` in a line; None if it is no element of it."""
+
+    def holders(self, tensors: Mapping[int, Tensor], i: int) -> Iterable[Tensor]:
+        """Those of the named ``tensors`` that may have scalar ``i``, in the order of the tape."""
+        return tensors.values()
+
+    @abstractmethod
+    def holds(self, x: Tensor, i: int) -> bool:
+        """Whether scalar ``i`` is an element of a line."""
+
+    @abstractmethod
+    def same_elements(self, x: Tensor, y: Tensor) -> bool:
+        """Whether two lines of one size hold the same scalars, in any order."""
+
+    @abstractmethod
+    def cotangent_of(self, i: int) -> Any:
+        """d of / d scalar ``i``."""
+
+    @abstractmethod
+    def marks(self, tensors: Mapping[int, Tensor]) -> tuple[Any, Any]:
+        """By scalar: whether it is an element of one of the named ``tensors``; whether a step ends there.
+
+        A step ends at the output, the elements of named tensors, and what is read elsewhere.
+        """
+
+    @abstractmethod
+    def forward(self, start: int, stops: Any) -> tuple[Array, Array, Array, Way]:
+        """Follow scalar ``start`` to the ends of the steps that read it.
+
+        Returns the scalars there, their local derivatives d end / d start, how many paths lead to each, and the way
+        there (for the formulas).  Paths through the scalars of ``stops`` end there.
+        """
+
+    def result_of(self, line: Tensor) -> Tensor:
+        """The last line of the same call that has the elements of ``line`` in another shape: the call's result."""
+        if id(line) not in self._results:
+            call, found = self.calls.get(id(line)), line
+            same = [x for x in self.tape if self.calls.get(id(x)) is call and x.size == line.size] if call else []
+            for x in reversed(same):
+                if x is line or self.same_elements(x, line):
+                    found = x
+                    break
+            self._results[id(line)] = found
+        return self._results[id(line)]
 
     def scalar_of(self, thing: Any, operation: str) -> int | None:
         """The scalar that a reader means by ``thing``; None for a tensor that the output was not computed from."""
@@ -86,7 +167,62 @@ class Analysis:
                 f"{operation}: {describe(tensor)}: {places.size} elements are meant, one is needed; index it, as "
                 f"in w{[0] * tensor.ndim}"
             )
-        return int(self.flat.scalars(tensor).ravel()[places[0]])
+        return self.element_of(tensor, tuple(int(k) for k in np.unravel_index(int(places[0]), tensor.shape)))
+
+    @cached_property
+    def calls(self) -> dict[int, Scope]:
+        """id(line) -> the composed operation that a reader takes for one step: the outermost call without layers
+        inside.
+        """
+        opened: set[int] = set()
+        for line in self.tape:
+            for scope in line.scope.path if line.scope else ():
+                if scope.kind == "layer":
+                    opened.update(id(outer) for outer in scope.path[:-1])
+        found = {}
+        for line in self.tape:
+            for scope in line.scope.path if line.scope else ():
+                if scope.kind == "call" and id(scope) not in opened:
+                    found[id(line)] = scope
+                    break
+        return found
+
+
+class Analysis(Known):
+    """The analysis of a flat tape: every scalar is there."""
+
+    def __init__(self, flat: FlatTape) -> None:
+        tape: Any = flat.tape
+        super().__init__(tape)
+        self.flat = self.graph = flat
+        self.output = int(flat.output.ravel()[0])
+        self._places: dict[int, dict[int, int]] = {}
+
+    def element_of(self, line: Tensor, index: tuple[int, ...]) -> int:
+        return int(self.flat.scalars(line)[index])
+
+    def index_in(self, x: Tensor, i: int) -> int | None:
+        if id(x) not in self._places:
+            numbers = self.flat.scalars(x).ravel().tolist()
+            self._places[id(x)] = {n: k for k, n in reversed(list(enumerate(numbers)))}
+        return self._places[id(x)].get(i)
+
+    def holds(self, x: Tensor, i: int) -> bool:
+        return bool((self.flat.places[id(x)] == i).any())
+
+    def same_elements(self, x: Tensor, y: Tensor) -> bool:
+        one, other = [np.sort(self.flat.places[id(line)], axis=None) for line in (x, y)]
+        return np.array_equal(one, other)
+
+    def cotangent_of(self, i: int) -> Any:
+        return self.cotangent.item(i)
+
+    def marks(self, tensors: Mapping[int, Tensor]) -> tuple[Array, Array]:
+        named = np.zeros(len(self.flat), bool)
+        for x in tensors.values():
+            named[self.flat.scalars(x)] = True
+        named[0] = False
+        return named, self.stops(named)
 
     @cached_property
     def cotangent(self) -> Array:
@@ -114,24 +250,6 @@ class Analysis:
         return np.repeat(np.array([number(block) for block in self.flat.blocks], dtype), counts)
 
     @cached_property
-    def calls(self) -> dict[int, Scope]:
-        """id(line) -> the composed operation that a reader takes for one step: the outermost call without layers
-        inside.
-        """
-        opened: set[int] = set()
-        for line in self.tape:
-            for scope in line.scope.path if line.scope else ():
-                if scope.kind == "layer":
-                    opened.update(id(outer) for outer in scope.path[:-1])
-        found = {}
-        for line in self.tape:
-            for scope in line.scope.path if line.scope else ():
-                if scope.kind == "call" and id(scope) not in opened:
-                    found[id(line)] = scope
-                    break
-        return found
-
-    @cached_property
     def box(self) -> Array:
         """The serial number of each scalar's call, 0 outside any."""
         calls = self.calls
@@ -140,8 +258,7 @@ class Analysis:
     @cached_property
     def layer(self) -> Array:
         """The serial number of the innermost layer around each scalar, 0 outside any."""
-        inner = lambda line: [s.serial for s in (line.scope.path if line.scope else ()) if s.kind == "layer"]
-        return self.each(lambda block: (inner(block.line) or [0])[-1], np.int64)
+        return self.each(lambda block: innermost_layer(block.line), np.int64)
 
     @cached_property
     def inside(self) -> Array:
@@ -165,10 +282,9 @@ class Analysis:
         first, last = np.full(len(flat), -1, np.int32), np.full(len(flat), -1, np.int32)
         last[operands], first[operands[::-1]] = self.by, self.by[::-1]
         plain = self.each(lambda b: b.operation is not SUM and not b.inner and b.operation.arity > 0, bool)
-        adds = self.each(lambda b: b.operation.primitive is not None and len(b.operation.primitive.linear) == 2
-                         and b.operation.name != "mul" and b.operation is not SUM, bool)  # fmt: skip
+        adding = self.each(adds, bool)
         one = (first == last) & (first >= 0) & plain[last]
-        same_layer = (layer == layer[last]) & (layer != 0) & (box[last] == 0) & adds[last]
+        same_layer = (layer == layer[last]) & (layer != 0) & (box[last] == 0) & adding[last]
         return one & (((box == 0) & (box[last] == 0)) | same_layer), last
 
     def stops(self, named: Array) -> Array:
@@ -178,12 +294,7 @@ class Analysis:
         stops[self.output] = True
         return stops
 
-    def forward(self, start: int, stops: Array) -> tuple[Array, Array, Array, Array]:
-        """Follow scalar ``start`` to the ends of the steps that read it.
-
-        Returns the scalars there, their local derivatives d end / d start, how many paths lead to each, and a mask of
-        all that was passed (for the formulas).  Paths through the scalars of ``stops`` end there.
-        """
+    def forward(self, start: int, stops: Array) -> tuple[Array, Array, Array, Way]:
         flat = self.flat
         live, seen = np.zeros(len(flat), bool), np.zeros(len(flat), bool)
         tangent = arrays.zeros(flat.value.shape, flat.value.dtype)
@@ -212,14 +323,150 @@ class Analysis:
             ends.append(rows[stopped])
         found = np.unique(np.concatenate(ends)) if ends else np.zeros(0, np.int32)
         seen[start] = True
-        return found, tangent[found], paths[found], seen
+        return found, tangent[found], paths[found], _Seen(flat, start, seen, stops)
 
 
-def named_scalars(flat: FlatTape, names: Mapping[int, str]) -> tuple[Array, dict[int, Tensor]]:
-    """Which scalars are elements of a tensor with a name (its own, or one in ``names``), and id -> those tensors."""
-    named = np.zeros(len(flat), bool)
-    tensors = {id(x): x for x in flat.tape or () if x.name or id(x) in names}
-    for x in tensors.values():
-        named[flat.scalars(x)] = True
-    named[0] = False
-    return named, tensors
+class _Seen:
+    """The way in a flat tape: a mask of all that was passed."""
+
+    def __init__(self, flat: FlatTape, start: int, seen: Array, stops: Array) -> None:
+        self.flat, self.start, self.seen, self.stops = flat, start, seen, stops
+
+    def read(self, i: int) -> list[tuple[int, int]]:
+        return [(k, o) for k, o in enumerate(self.flat.read(i)) if o in self]
+
+    def __contains__(self, i: int) -> bool:
+        return bool(self.seen[i] and (i == self.start or not self.stops[i]))
+
+
+class Demanded(Known):
+    """The analysis of a tape that is too large to write out: its scalars are asked for, line by line."""
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__(tape)
+        self.graph = self.scalars = ScalarGraph(tape)
+        self.output = self.scalars.output
+        self._marked: dict[tuple[int, frozenset[int]], tuple[Array, Array]] = {}
+        self._read: dict[int, tuple[Array, Array, Array, list[tuple[Tensor, Array]]]] = {}
+        blocks = self.scalars.blocks
+        self.box = np.array([self.calls[id(b.line)].serial if id(b.line) in self.calls else 0 for b in blocks])
+        self.layer = np.array([innermost_layer(b.line) for b in blocks])
+        self.plain = np.array([b.operation is not SUM and not b.inner and b.operation.arity > 0 for b in blocks])
+        self.adds = np.array([adds(b) for b in blocks])
+
+    def element_of(self, line: Tensor, index: tuple[int, ...]) -> int:
+        flat = int(np.ravel_multi_index(index, line.shape)) if index else 0
+        return int(self.scalars.names(line, np.array([flat]))[0])
+
+    def _reading(self, line: Tensor) -> tuple[Array, Array, Array, list[tuple[Tensor, Array]]]:
+        if id(line) not in self._read:
+            self._read[id(line)] = self.scalars.reading(line, self.box)
+        return self._read[id(line)]
+
+    def index_in(self, x: Tensor, i: int) -> int | None:
+        block, element = self.scalars.block(i), self.scalars.element(i)
+        if block.inner or id(block.line) not in self.scalars.index:
+            return None
+        if x is block.line:
+            return element
+        for holder, at in self._reading(block.line)[3]:
+            if holder is x:
+                found = np.flatnonzero(at.ravel() == element + 1)
+                return int(found[0]) if len(found) else None
+        return None
+
+    def holders(self, tensors: Mapping[int, Tensor], i: int) -> list[Tensor]:
+        line = self.scalars.block(i).line
+        if id(line) not in self.scalars.index:
+            return []
+        found = [line, *[x for x, _ in self._reading(line)[3]]]  # wiring comes after what it moves
+        return [x for x in found if id(x) in tensors]
+
+    def holds(self, x: Tensor, i: int) -> bool:
+        return self.index_in(x, i) is not None
+
+    def same_elements(self, x: Tensor, y: Tensor) -> bool:
+        held = next((at for holder, at in self._reading(y)[3] if holder is x), None)
+        return held is not None and np.array_equal(np.sort(held, axis=None), np.arange(1, y.size + 1))
+
+    def cotangent_of(self, i: int) -> Any:
+        return self.scalars.cotangent(i)
+
+    def marks(self, tensors: Mapping[int, Tensor]) -> tuple[_Marks, _Marks]:
+        return _Marks(self, frozenset(tensors), 0), _Marks(self, frozenset(tensors), 1)
+
+    def marked(self, line: Tensor, tensors: frozenset[int]) -> tuple[Array, Array]:
+        """Masks of the elements of a line that makes scalars: which are named, and at which a step ends."""
+        key = id(line), tensors
+        if key not in self._marked:
+            first, last, outside, holders = self._reading(line)
+            named = np.full(line.size, id(line) in tensors)
+            for holder, at in holders:
+                if id(holder) in tensors:
+                    named[at[at > 0] - 1] = True
+            own = self.scalars.own(line)
+            mine, reader = self.scalars.blocks_of(own.first), self.scalars.blocks_of(last)
+            one = (first == last) & (last >= 0) & self.plain[reader]
+            layer = self.layer[mine]
+            same = (layer == self.layer[reader]) & (layer != 0) & (self.box[reader] == 0) & self.adds[reader]
+            chained = one & (((self.box[mine] == 0) & (self.box[reader] == 0)) | same)
+            inside = (self.box[mine] != 0) & ~outside
+            stops = ~(inside | chained) | named
+            if own.first <= self.output < own.first + own.count:
+                stops[self.output - own.first] = True
+            self._marked[key] = named, stops
+        return self._marked[key]
+
+    def forward(self, start: int, stops: _Marks) -> tuple[Array, Array, Array, Way]:
+        found = self.scalars.walk(start, lambda line: self.marked(line, stops.tensors)[1])
+        return found.ends, found.tangent, found.paths, _Edges(found.edges)
+
+
+class _Marks:
+    """A mask over the scalars of a graph on demand: which are named (0), or at which a step ends (1)."""
+
+    def __init__(self, known: Demanded, tensors: frozenset[int], which: int) -> None:
+        self.known, self.tensors, self.which = known, tensors, which
+
+    def __getitem__(self, i: int) -> bool:
+        graph = self.known.scalars
+        block = graph.block(i)
+        if not i or block.inner or id(block.line) not in graph.index:
+            return False
+        return bool(self.known.marked(block.line, self.tensors)[self.which][graph.element(i)])
+
+
+class _Edges:
+    """The way in a graph on demand: the edges that a walk took."""
+
+    def __init__(self, edges: list[tuple[Array, Array, Array]]) -> None:
+        self.edges = edges
+
+    @cached_property
+    def by_target(self) -> dict[int, list[tuple[int, int]]]:
+        found: dict[int, list[tuple[int, int]]] = {}
+        for sources, targets, operands in self.edges:
+            for source, target, k in zip(sources.tolist(), targets.tolist(), operands.tolist(), strict=True):
+                found.setdefault(target, []).append((k, source))
+        return {target: sorted(read) if len(read) < 5 else read for target, read in found.items()}
+
+    @cached_property
+    def sources(self) -> set[int]:
+        return {i for sources, _, _ in self.edges for i in sources.tolist()}
+
+    def read(self, i: int) -> list[tuple[int, int]]:
+        return self.by_target.get(i, [])
+
+    def __contains__(self, i: int) -> bool:
+        return i in self.sources
+
+
+def innermost_layer(line: Tensor) -> int:
+    """The serial number of the innermost layer around a line, 0 outside any."""
+    return ([s.serial for s in (line.scope.path if line.scope else ()) if s.kind == "layer"] or [0])[-1]
+
+
+def adds(block: Block) -> bool:
+    """Whether a block is elementwise and linear in two operands, as a bias that is added."""
+    row = block.operation.primitive
+    return row is not None and len(row.linear) == 2 and row.name != "mul" and block.operation is not SUM

@@ -128,11 +128,11 @@ def _cancels(whole: Sum, products: Array) -> bool:
 
 def unread(whole: Sum) -> str:
     """Why no step reads a scalar: cut off on purpose, multiplied with padding only, or left out by stride or index."""
-    flat = whole.context.analysis.flat
+    known = whole.context.analysis
     read_by: set[Tensor] = set()
     wired: set[Tensor] = set()
-    for line in whole.context.analysis.tape:
-        if line.primitive and any((flat.places[id(x)] == whole.scalar).any() for x in line.operands):
+    for line in known.tape:
+        if line.primitive and any(known.holds(x, whole.scalar) for x in line.operands):
             (wired if line.primitive.group == "wiring" else read_by).add(line)
     cut = [line for line in wired | read_by if line.constant]
     if cut:
@@ -142,9 +142,7 @@ def unread(whole: Sum) -> str:
         return "meets only padding: every product it is part of has a 0 from outside the input"
     if whole.scalar == whole.context.analysis.output:
         return "no path"
-    skipped = any(
-        line.primitive is TABLE["windows"] and not (flat.places[id(line)] == whole.scalar).any() for line in wired
-    )
+    skipped = any(line.primitive is TABLE["windows"] and not known.holds(line, whole.scalar) for line in wired)
     return "never read: the stride skips it" if skipped else "never read: no index, slice or window has it"
 
 
@@ -197,12 +195,11 @@ def cause(whole: Sum, term: Term) -> str:
 
 def _between(whole: Sum, term: Term) -> set[int]:
     """The scalars on the ways of one term, the start included."""
-    flat, stops = whole.context.analysis.flat, whole.context.symbols.stops
     found, waiting = {term.scalar}, [term.scalar]
     while waiting and len(found) < 10_000:
         i = waiting.pop()
-        for o in flat.operands[flat.start[i] : flat.start[i + 1]].tolist():
-            if o not in found and whole.seen[o] and (o == whole.scalar or not stops[o]):
+        for _, o in whole.way.read(i):
+            if o not in found:
                 found.add(o)
                 if o != whole.scalar:
                     waiting.append(o)

@@ -27,7 +27,7 @@ from ...scalar.tape import slopes
 from ...tape import Tensor
 from ..element import asked
 from ..lines import variables
-from .analysis import Analysis, Array, analysed
+from .analysis import Analysis, Array, written_out
 from .symbols import Symbols
 
 WORK = 20_000  # scalars that a search for the largest paths may look at
@@ -148,7 +148,7 @@ def paths(
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
         raise ValueError(f"paths: limit={limit!r}; use a whole number from 1")
     thing, output = asked("paths", y, thing, of)
-    known = analysed(output, "paths")
+    known = written_out(output, "paths")
     symbols = Symbols(known, variables(names or {}))
     start = known.scalar_of(thing, "paths")
     if start is None:

@@ -7,7 +7,6 @@ end / d start; a maximum can be opened into its definition: max(0, z) = (0 + z +
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,9 +19,10 @@ import numpy as np
 from ...render.latex import ATOM, FACTOR, OPEN, PRODUCT, SUM, Expression, element, symbol, value
 from ...render.text import uniform
 from ...scalar.blocks import CONSTANT, Block
+from ...scalar.blocks import SUM as ADDED
 from ...tape import Primitive, Tape, Tensor, constant
 from ..lines import call, subscripts, weights
-from .analysis import Analysis, Array, named_scalars
+from .analysis import Known, Way
 
 
 @dataclass(frozen=True)
@@ -114,60 +114,38 @@ LONG = 40  # characters of a derivative inside a call, which has a shorter name
 class Symbols:
     """Names and formulas of the scalars of one Analysis, for one set of variables."""
 
-    def __init__(self, analysis: Analysis, names: Mapping[int, str]) -> None:
+    def __init__(self, analysis: Known, names: Mapping[int, str]) -> None:
         self.analysis, self.names = analysis, names
-        self.named, self.tensors = named_scalars(analysis.flat, names)
-        self.stops = analysis.stops(self.named)
+        self.tensors = {id(x): x for x in analysis.tape if x.name or id(x) in names}
+        self.named, self.stops = analysis.marks(self.tensors)
         self._numbers = {id(line): k for k, line in enumerate(analysis.tape)}
-        self._firsts = [block.first for block in analysis.flat.blocks]
         self._subscripts = subscripts(analysis.tape)
         self.coloured = weights(analysis.tape)  # ids of the tensors whose elements have colours
-        self._places: dict[int, dict[int, int]] = {}
-        self._results: dict[int, Tensor] = {}
 
     def block(self, i: int) -> Block:
-        return self.analysis.flat.blocks[bisect_right(self._firsts, i) - 1]
+        return self.analysis.graph.block(i)
 
     def place(self, i: int) -> tuple[Tensor, tuple[int, ...]]:
         """The tensor that a reader knows scalar ``i`` by, and its index: the first named one that has it, else its own
         line.
         """
         if self.named[i]:
-            for x in self.tensors.values():
-                flat = self._where(x).get(i)
+            for x in self.analysis.holders(self.tensors, i):
+                flat = self.analysis.index_in(x, i)
                 if flat is not None:
                     return x, tuple(int(n) for n in np.unravel_index(flat, x.shape))
-        at = self.analysis.flat.origin(i)
-        known = self._result_of(at.line)
+        at = self.analysis.graph.origin(i)
+        known = self.analysis.result_of(at.line)
         if known is not at.line:
-            own = int(self.analysis.flat.places[id(at.line)][at.index])  # of a step inside, the element it leads to
-            return known, tuple(int(n) for n in np.unravel_index(self._where(known)[own], known.shape))
+            own = self.analysis.element_of(at.line, at.index)  # of a step inside, the element it leads to
+            flat = self.analysis.index_in(known, own)
+            return known, tuple(int(n) for n in np.unravel_index(flat or 0, known.shape))
         return at.line, at.index
 
     def flat_index(self, i: int) -> int:
         """The flat index of scalar ``i`` in the tensor it is known by."""
         x, index = self.place(i)
         return int(np.ravel_multi_index(index, x.shape)) if index else 0
-
-    def _result_of(self, line: Tensor) -> Tensor:
-        """The last line of the same call that has the elements of ``line`` in another shape: the call's result."""
-        if id(line) not in self._results:
-            flat, calls = self.analysis.flat, self.analysis.calls
-            call_, found = calls.get(id(line)), line
-            same = [x for x in self.analysis.tape if calls.get(id(x)) is call_ and x.size == line.size] if call_ else []
-            own = np.sort(flat.places[id(line)], axis=None)
-            for x in reversed(same):
-                if np.array_equal(np.sort(flat.places[id(x)], axis=None), own):
-                    found = x
-                    break
-            self._results[id(line)] = found
-        return self._results[id(line)]
-
-    def _where(self, x: Tensor) -> dict[int, int]:
-        if id(x) not in self._places:
-            numbers = self.analysis.flat.scalars(x).ravel().tolist()
-            self._places[id(x)] = {n: k for k, n in reversed(list(enumerate(numbers)))}
-        return self._places[id(x)]
 
     def label(self, x: Tensor) -> str:
         """The name of a tensor: its own, its variable's, or its place on the tape."""
@@ -186,10 +164,10 @@ class Symbols:
 
     def expression(self, i: int, depth: int = NESTED) -> Expression:
         """Scalar ``i`` by name, as the number it is, or by its formula if it is a step inside another formula."""
-        flat = self.analysis.flat
+        graph = self.analysis.graph
         block = self.block(i)
         if i == 0 or (block.operation is CONSTANT and not self.named[i] and self._written(block)):
-            return value(flat.value[i])
+            return value(graph.number(i))
         interior = not self.stops[i] and depth and block.operation.arity and block.opened is None
         if not interior:
             return self.element(i)
@@ -201,8 +179,7 @@ class Symbols:
         return id(block.line) not in self._numbers or uniform(block.line.value) is not None
 
     def _operands(self, i: int) -> list[int]:
-        flat = self.analysis.flat
-        return flat.operands[flat.start[i] : flat.start[i + 1]].tolist()
+        return self.analysis.graph.read(i)
 
     # ---- local derivatives
 
@@ -245,14 +222,15 @@ class Symbols:
         """The number that stands written at scalar ``i``, or None for a symbol."""
         block = self.block(i)
         if block.operation is CONSTANT and not self.named[i] and self._written(block):
-            return whole(self.analysis.flat.value.item(i))
+            number = self.analysis.graph.number(i)
+            return whole(number.item() if isinstance(number, np.generic) else number)
         return None
 
-    def local(self, start: int, end: int, count: float, seen: Array) -> Expression:
+    def local(self, start: int, end: int, count: float, way: Way) -> Expression:
         """d end / d start in symbols: the product of slopes along each path, summed; or d end / d start if that is too
         long.
         """
-        found = self._products(start, end, seen) if count <= PATHS else None
+        found = self._products(start, end, way) if count <= PATHS else None
         if found:
             merged: dict[tuple[str, ...], Product] = {}
             for product in found:
@@ -267,26 +245,32 @@ class Symbols:
                 return Expression(" + ".join(x.latex for x in inner), " + ".join(x.text for x in inner), SUM)
         return self.quotient(start, end)
 
-    def partner(self, start: int, end: int, seen: Array) -> int | None:
+    def partner(self, start: int, end: int, way: Way) -> int | None:
         """The scalar that ``start`` is multiplied with on its only path to ``end``; 0: none; None: any other path."""
-        flat, i, met = self.analysis.flat, end, 0
+        graph, i, met = self.analysis.graph, end, 0
         for _ in range(LONGEST):
-            operands = self._operands(i)
-            on_way = [k for k, o in enumerate(operands) if seen[o] and (o == start or not self.stops[o])]
+            on_way = way.read(i)
             if len(on_way) != 1:
                 return None
-            (k,) = on_way
-            if (
-                len(operands) == 2
-                and flat.slope[flat.start[i] + k] == flat.value[operands[1 - k]]
-                and self.slope(i, k) == Product(1, (self.expression(operands[1 - k]),))
-            ):
-                if met:
+            ((k, below),) = on_way
+            block = self.block(i)
+            if block.inner and "spec" in block.line.params and self._number(other := self._operands(i)[1 - k]) is None:
+                if met:  # a product of a contraction
                     return None
-                met = operands[1 - k]
-            elif flat.slope[flat.start[i] + k] != 1:
-                return None
-            i = operands[k]
+                met = other
+            elif block.operation is not ADDED:
+                operands, slope = self._operands(i), graph.slopes_at(i)[k]
+                if (
+                    len(operands) == 2
+                    and slope == graph.number(operands[1 - k])
+                    and self.slope(i, k) == Product(1, (self.expression(operands[1 - k]),))
+                ):
+                    if met:
+                        return None
+                    met = operands[1 - k]
+                elif slope != 1:
+                    return None
+            i = below
             if i == start:
                 return met
         return None
@@ -314,7 +298,7 @@ class Symbols:
         moves = any(row.group != "arithmetic" and row.latex != "{0}" for row in rows)
         return len({x.shape for x in inside}) == 1 and not moves
 
-    def _products(self, start: int, end: int, seen: Array) -> list[Product] | None:
+    def _products(self, start: int, end: int, way: Way) -> list[Product] | None:
         """The product of slopes of each path from ``start`` to ``end``, or None if one is too long or opens a row."""
         found: list[Product] = []
         waiting: list[tuple[int, Product, int]] = [(end, Product(), 0)]
@@ -326,9 +310,8 @@ class Symbols:
             if length > LONGEST or self.block(i).opened is not None:
                 return None
             block = self.block(i)
-            passes = block.operation.passes if block.operation.arity else range(len(self._operands(i)))
-            for k, o in reversed(list(enumerate(self._operands(i)))):
-                if k in passes and seen[o] and (o == start or not self.stops[o]):
+            for k, o in reversed(way.read(i)):
+                if not block.operation.arity or k in block.operation.passes:
                     slope = self.slope(i, k)
                     if slope is None:
                         return None
@@ -374,7 +357,7 @@ def _product(path: list[Any]) -> Any:
 
 def _slopes_along(symbols: Symbols, end: int, operand: int) -> list[list[Any]]:
     """The slopes along each path from ``operand`` to ``end`` inside one definition."""
-    flat, about = symbols.analysis.flat, symbols.block(end).opened
+    graph, about = symbols.analysis.graph, symbols.block(end).opened
     found: list[list[Any]] = []
     waiting: list[tuple[int, list[Any]]] = [(end, [])]
     while waiting:
@@ -382,6 +365,6 @@ def _slopes_along(symbols: Symbols, end: int, operand: int) -> list[list[Any]]:
         if i == operand:
             found.append(so_far)
         elif symbols.block(i).opened is about:
-            for k in range(flat.start[i], flat.start[i + 1]):
-                waiting.append((int(flat.operands[k]), [*so_far, flat.slope.item(k)]))
+            for o, slope in zip(graph.read(i), graph.slopes_at(i), strict=True):
+                waiting.append((o, [*so_far, slope]))
     return found

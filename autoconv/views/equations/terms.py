@@ -16,9 +16,11 @@ import numpy as np
 
 from ...render.element import element_name
 from ...render.latex import FACTOR, PRODUCT, SUM, Expression, element, symbol
-from .analysis import Analysis, Array
+from ...scalar.blocks import SUM as ADDED
+from .analysis import Array, Known
 from .symbols import Symbols, opened
 
+PATTERN = 20_000  # terms of a sum beyond which no pattern is looked for
 INLINE = 3  # steps of a chain without branches that are written into the formula above
 
 
@@ -34,13 +36,13 @@ class Term:
         self.sum, self.scalar = whole, int(whole.ends[k])
         self.k = k
         self.local: Any = whole.locals.item(k)
-        self.upstream: Any = whole.context.analysis.cotangent.item(self.scalar)
+        self.upstream: Any = whole.context.analysis.cotangent_of(self.scalar)
         self.product: Any = self.upstream * self.local
 
     @cached_property
     def local_derivative(self) -> Expression:
         whole = self.sum
-        return whole.context.symbols.local(whole.scalar, self.scalar, whole.paths.item(self.k), whole.seen)
+        return whole.context.symbols.local(whole.scalar, self.scalar, whole.paths.item(self.k), whole.way)
 
     @property
     def delta(self) -> Expression | None:
@@ -87,7 +89,7 @@ class Term:
     def partner(self) -> int | None:
         """The scalar that the explained one is multiplied with, if the local derivative is just that."""
         whole = self.sum
-        return whole.context.symbols.partner(whole.scalar, self.scalar, whole.seen)
+        return whole.context.symbols.partner(whole.scalar, self.scalar, whole.way)
 
     @property
     def written(self) -> Expression:
@@ -99,7 +101,7 @@ class Term:
         """The rows with a definition on the way (a relu's maximum), opened, with their slopes in numbers; at most
         three.
         """
-        symbols, flat = self.sum.context.symbols, self.sum.context.analysis.flat
+        symbols, graph = self.sum.context.symbols, self.sum.context.analysis.graph
         found: list[Expression] = []
         waiting, met = [self.scalar], {self.scalar}
         while waiting and len(found) < 3 and len(met) < 1000:
@@ -109,10 +111,12 @@ class Term:
             below = (
                 [int(o[i - block.first]) for o in about.operands]
                 if about
-                else flat.operands[flat.start[i] : flat.start[i + 1]].tolist()
+                else graph.read(i)
+                if block.operation is not ADDED
+                else [o for _, o in self.sum.way.read(i)]
             )
             for o in below:
-                if self.sum.seen[o] and (o == self.sum.scalar or not symbols.stops[o]):
+                if o in self.sum.way:
                     if about:
                         found.append(opened(symbols, i, o))
                     if o not in met and o != self.sum.scalar:
@@ -129,7 +133,7 @@ class Term:
 class Context:
     """One output with one set of names: all Sums of one explanation share it."""
 
-    def __init__(self, analysis: Analysis, names: Mapping[int, str]) -> None:
+    def __init__(self, analysis: Known, names: Mapping[int, str]) -> None:
         self.analysis = analysis
         self.symbols = Symbols(analysis, names)
         self.of = self.symbols.element(analysis.output)
@@ -148,9 +152,9 @@ class Sum:
         self.context, self.scalar, self.plain = context, scalar, plain
         symbols = context.symbols
         self.ends: Array
-        self.ends, self.locals, self.paths, self.seen = context.analysis.forward(scalar, symbols.stops)
+        self.ends, self.locals, self.paths, self.way = context.analysis.forward(scalar, symbols.stops)
         self.at = symbols.element(scalar)
-        self.total: Any = context.analysis.cotangent.item(scalar)
+        self.total: Any = context.analysis.cotangent_of(scalar)
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -213,9 +217,14 @@ class Sum:
         symbols = self.context.symbols
         if len(self.ends) < 2 or len(self.targets) != 1 or self.delta(int(self.ends[0])) is None:
             return None
-        partners = [symbols.partner(self.scalar, int(end), self.seen) for end in self.ends]
-        if any(p is None for p in partners):
+        if len(self.ends) > PATTERN:
             return None
+        partners: list[int] = []
+        for end in self.ends.tolist():
+            partner = symbols.partner(self.scalar, end, self.way)
+            if partner is None:
+                return None
+            partners.append(partner)
         target = self.targets[0]
         places = np.array([symbols.place(int(end))[1] for end in self.ends]).reshape(len(self.ends), -1)
         fitted = ranges(places)
@@ -225,7 +234,7 @@ class Sum:
         base = self.cotangent_of(target)
         parts = [indexed(base.latex, base.text, letters)]
         if any(partners):
-            read = [symbols.place(int(p)) for p in partners]  # type: ignore[arg-type]
+            read = [symbols.place(p) for p in partners]
             if len({id(x) for x, _ in read}) != 1 or symbols.subscripts(read[0][0]) == "flat" or 0 in partners:
                 return None
             indices = affine(np.array([index for _, index in read]).reshape(len(read), -1), places, letters)

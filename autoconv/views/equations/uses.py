@@ -14,10 +14,11 @@ from typing import Any, overload
 import numpy as np
 
 from ...primitives import TABLE
+from ...render.element import element_name
 from ...render.text import clean
-from ...scalar import expand
+from ...scalar.demand import ScalarGraph
 from ...tape import Tape, Tensor, describe
-from ..element import asked
+from ..element import asked, resolve
 from ..lines import variables
 
 WINDOWS = TABLE["windows"]
@@ -28,13 +29,15 @@ LARGEST = 64  # rows and columns that are written out
 class Uses:
     """``counts``: how often each element is read, in the tensor's shape; ``operations``: by how many scalar operations.
 
-    An element that a window reads for 16 kernels counts once in ``counts`` and 16 times in ``operations``.
+    An element that a window reads for 16 kernels counts once in ``counts`` and 16 times in ``operations``.  ``axes``:
+    those along which windows move (none: not known).
     """
 
     name: str
     counts: np.ndarray
     operations: np.ndarray
     framed: bool
+    axes: tuple[int, ...] = ()
 
     @property
     def note(self) -> str:
@@ -58,7 +61,7 @@ class Uses:
         counts = self.counts
         if counts.ndim <= 2:
             return [("", np.atleast_2d(counts))]
-        axes = (1, 2) if counts.ndim == 4 else (0, 1)
+        axes = self.axes if len(self.axes) == 2 else (1, 2) if counts.ndim == 4 else (0, 1)
         moved = np.moveaxis(counts, axes, (-2, -1)).reshape(-1, counts.shape[axes[0]], counts.shape[axes[1]])
         same = (moved == moved[:1]).all()
         if same:
@@ -126,23 +129,45 @@ def uses(y: Any = None, x: Any = None, names: Mapping[str, Any] | None = None, *
         if not isinstance(given, Tensor):
             raise TypeError(f"uses: {what} must be a Tensor, found {type(given).__name__}; as in ac.uses(loss, x)")
     tape = Tape(output)
-    if id(x) not in {id(line) for line in tape}:
-        raise ValueError(f"uses: {describe(output)} was not computed from {describe(x)}; give a tensor that it reads")
-    flat = expand(tape)
-    own = flat.scalars(x)
-    if (own == 0).any() and not x.size == 0:
+    try:
+        line, elements = resolve(x, tape)
+    except ValueError:
+        raise ValueError(
+            f"uses: {describe(output)} was not computed from {describe(x)}; give a tensor that it reads"
+        ) from None
+    graph = ScalarGraph(tape)
+    own = graph.names(line, elements)
+    if (own == 0).any():
         raise ValueError(f"uses: {describe(x)} holds padding; ask for the tensor that was padded")
-    operations = np.bincount(flat.operands, minlength=len(flat))[own]
-    counts = np.zeros(len(flat), np.int64)
-    framed = _framed(tape, x)
+    framed = _framed(tape, line)
+    operations, counts = [n.reshape(x.shape) for n in graph.uses(own, framed)]
+    label = x.name or variables(names or {}).get(id(x)) or "x"
+    if line is not x and elements.size == 1:
+        known = line.name or variables(names or {}).get(id(line)) or "x"
+        label = element_name(known, [int(k) for k in np.unravel_index(int(elements[0]), line.shape)], line.shape)
+    axes = _window_axes(tape, line) if x.ndim == line.ndim else ()
+    return Uses(label, counts if framed else operations, operations, bool(framed), axes)
+
+
+def _window_axes(tape: Tape, x: Tensor) -> tuple[int, ...]:
+    """The axes of x along which the first windows that read it move, () if they cannot be followed."""
+    known: dict[int, list[int]] = {id(x): list(range(x.ndim))}  # of lines that move x: the axis of x that each axis is
     for line in tape:
-        for y in line.operands if line.primitive and line.primitive.group != "wiring" else ():
-            if id(y) in framed:
-                counts += np.bincount(flat.scalars(y).ravel(), minlength=len(flat))
-    if not framed:
-        counts[own] = operations
-    named = variables(names or {})
-    return Uses(x.name or named.get(id(x)) or "x", counts[own], operations, bool(framed))
+        if line.primitive is None or not line.operands or id(line.operands[0]) not in known:
+            continue
+        own, before = known[id(line.operands[0])], line.operands[0].shape
+        if line.primitive is WINDOWS:
+            found = tuple(own[a] for a in line.params["axes"])
+            return found if min(found) >= 0 else ()
+        if line.primitive is TABLE["permute_dims"]:
+            known[id(line)] = [own[a] for a in line.params["axes"]]
+        elif line.primitive is TABLE["reshape"]:
+            kept = [a for a, n in zip(own, before, strict=True) if n != 1]
+            if [n for n in before if n != 1] == [n for n in line.shape if n != 1]:
+                known[id(line)] = [kept.pop(0) if n != 1 else -1 for n in line.shape]
+        elif line.primitive.group == "wiring" and line.ndim == len(own):
+            known[id(line)] = own
+    return ()
 
 
 def _framed(tape: Tape, x: Tensor) -> set[int]:

@@ -20,13 +20,14 @@ from ...render.dot import render, source
 from ...render.drawing import draw
 from ...render.node import Edge, Node
 from ...scalar import FlatTape, Scalar, expand
+from ...scalar.expand import ROOM, expansion_size
 from ...tape import Tape, Tensor
 from ..element import resolve
 from ..lines import serves, variables
 from .describe_lines import describe
 from .describe_scalars import Drawn, describe_scalars, fold_scalars
 from .fold import classes, fold_nodes
-from .refuse import EDGES, NODES, too_many_lines, too_many_scalars
+from .refuse import EDGES, NODES, far_too_many_scalars, too_many_lines, too_many_scalars
 from .scalars import Scalars
 from .selection import DIRECTIONS, ancestors, focused, slice_lines, slice_of
 from .zoom import GROUPS, ZOOMS, Request, count_edges, open_definitions, opening, sweep_groups, with_sweep
@@ -166,6 +167,8 @@ def drawn(y: Tensor | Scalar, request: Request) -> Drawn:
     if request.backward:
         whole, request = with_sweep(tape, request)
     if request.zoom == "scalars":
+        if (size := expansion_size(whole)) > ROOM:
+            raise ValueError(far_too_many_scalars(whole, size, request))
         return _scalars(expand(whole), tape, whole, request)
     return _groups(tape, whole, request)
 

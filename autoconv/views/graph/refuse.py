@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...scalar import FlatTape
+from ...scalar.demand import ScalarGraph
 from ...tape import Tape, Tensor
 from .describe_lines import describe
 from .fold import classes, fold_nodes
@@ -91,6 +92,20 @@ def too_many_scalars(
     return (
         f"graph: zoom='scalars' would draw {count:,} nodes; more than {NODES:,} cannot be read: "
         f"use {' or '.join(offers) or 'a focus on something smaller'}"
+    )
+
+
+def far_too_many_scalars(whole: Tape, size: int, request: Request) -> str:
+    """More scalars than could be counted one by one: their number from shapes alone, and zooms that can be drawn."""
+    offers = []
+    for zoom in ("lines", "calls", "model"):
+        groups = GROUPS[zoom](whole, request.opened)
+        if len(groups) <= NODES and count_edges(groups) <= EDGES:
+            offers.append(f"zoom={zoom!r} ({len(groups):,} nodes)")
+    return (
+        f"graph: zoom='scalars' would draw a part of {ScalarGraph(whole).size:,} nodes with {size:,} operands; more "
+        f"than {NODES:,} nodes cannot be read: use {' or '.join([*offers, 'the graph of an intermediate Tensor'])}, "
+        "or a smaller image"
     )
 
 
