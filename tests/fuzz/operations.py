@@ -28,7 +28,7 @@ def draw(weight: int) -> Callable[[Callable[[Builder], str]], Callable[[Builder]
 
 # ---- elementwise
 
-UNARY = "abs cos erf exp log log1p neg sign sin sqrt tanh stop_gradient elu gelu leaky_relu relu sigmoid silu"
+UNARY = "abs cos erf exp expm1 log log1p neg sign sin sqrt tanh stop_gradient elu gelu leaky_relu relu sigmoid silu"
 UNARY += " softplus softsign square reciprocal"
 
 
