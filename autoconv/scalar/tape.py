@@ -80,7 +80,7 @@ class FlatTape:
                     np.add.at(g, names, passed)
                     reached[names] = True
             for k in operation.passes:
-                if chooses and block.step and any(block.step.operands[k] is x for x in chooses.variables):
+                if chooses and block.step is not None and any(block.step.operands[k] is x for x in chooses.variables):
                     continue  # the operands have their part already
                 places = slice(low + k, high, operation.arity)
                 np.add.at(g, self.operands[places], self._passed(block, k, here))
@@ -91,7 +91,7 @@ class FlatTape:
         """What operand k of a block's scalars gets of their cotangents; a row that chooses is asked itself."""
         operation, low, high = block.operation, *self._span(block)
         primitive: Any = operation.primitive
-        if not primitive.selects or not isinstance(primitive.vjps, tuple):
+        if block.opened or not primitive.selects:
             return np.asarray(g * self.slope[low + k : high : operation.arity])
         xs = [self.value[self.operands[low + j : high : operation.arity]] for j in range(operation.arity)]
         y = self.value[block.first : block.first + block.count]

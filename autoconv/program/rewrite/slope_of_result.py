@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...primitives import slope
-from ...program.program import Program, keep
-from ...program.rewrite.rewrite import rewrite
+from ..program import Program, keep
+from .rewrite import rewrite
 
 
 @rewrite(exact=True, why="the order of an operand and the maximum is known from that of the two operands, NaN included")
-def fuse_select(program: Program) -> Program:
+def slope_of_result(program: Program) -> Program:
     """slope(g, a, b) where max(a, b) is known as well: the order of a and the maximum decides as well as that of a and
     b, if a tie counts like the other case in which a (or b) is the maximum."""
     results = {}
