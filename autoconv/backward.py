@@ -90,6 +90,7 @@ def pull(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[
     operands: tuple[Any, ...] = line.operands if recorded else tuple([x.value for x in line.operands])
     if primitive.definition is not None:
         rule = derive(primitive, len(operands), wanted, tuple(line.params.items()))
+        contributions: list[Any]
         if not recorded:
             contributions = arrays.elementwise(rule, len(wanted), g, *operands, by_order=primitive.ties)
         elif primitive.ties:  # one line that selects, where the definition's sum would have inf - inf

@@ -96,9 +96,30 @@ def comparison(name: str, forward: Callable[..., Any], latex: str) -> Primitive:
     return arithmetic(name, forward, (None, None), latex)
 
 
-def defined(name: str, forward: Callable[..., Any], latex: str, definition: Callable[..., Any], traits: str, **more: Any) -> Primitive:
-    return row(name, forward, (), latex, "arithmetic", on((2, 3), (2, 3)), align=agree, definition=definition, traits=traits, **more)
+def defined(
+    name: str, forward: Callable[..., Any], latex: str, definition: Callable[..., Any], traits: str, **more: Any
+) -> Primitive:
+    return row(
+        name,
+        forward,
+        (),
+        latex,
+        "arithmetic",
+        on((2, 3), (2, 3)),
+        align=agree,
+        definition=definition,
+        traits=traits,
+        **more,
+    )
 
 
-def wiring(name: str, forward: Callable[..., Any], vjp: Callable[..., Any], latex: str, example: Any, traits: str = "", rest: tuple[None, ...] = ()) -> Primitive:
+def wiring(
+    name: str,
+    forward: Callable[..., Any],
+    vjp: Callable[..., Any],
+    latex: str,
+    example: Any,
+    traits: str = "",
+    rest: tuple[None, ...] = (),
+) -> Primitive:
     return row(name, forward, (vjp, *rest), latex, "wiring", example, linear=(0,), traits=traits)

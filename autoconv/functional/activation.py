@@ -58,7 +58,8 @@ def sigmoid(x: Any) -> Tensor:
     >>> ac.sigmoid([-1000.0, 0.0, 1000.0])
     array([0. , 0.5, 1. ])
     """
-    return p._logistic(x)
+    result: Tensor = p._logistic(x)
+    return result
 
 
 @composed("x")

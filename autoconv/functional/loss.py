@@ -11,8 +11,8 @@ from .. import primitives as p
 from ..hooks import check
 from ..shapes import Shape
 from ..tape import Array, Tensor
-from .activation import log_softmax as _log_softmax
 from .activation import beyond as _beyond
+from .activation import log_softmax as _log_softmax
 from .array import as_indices
 from .composed import composed
 from .reduce import mean, sum

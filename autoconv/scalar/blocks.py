@@ -63,7 +63,9 @@ class Opened:
         """Of a row that chooses by the order of its operands: what each of them gets of the cotangents ``g``."""
         params = tuple(self.params.items())
         rule = derive(self.primitive, len(self.operands), tuple(range(len(self.operands))), params)
-        return arrays.elementwise(rule, len(self.operands), g, *[value[names] for names in self.operands], by_order=True)
+        return arrays.elementwise(
+            rule, len(self.operands), g, *[value[names] for names in self.operands], by_order=True
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,9 +42,14 @@ _WORDS: dict[str, Callable[..., str]] = {
     "abs": lambda slope_at_zero=0: "abs(a)",
     "sign": lambda at_zero=0: f"1.0 if a > 0.0 else -1.0 if a < 0.0 else {float(at_zero)} if a == 0.0 else a",
     **{
-        name: lambda word=word: f"a {word} b"  # type: ignore[misc]
+        name: lambda word=word: f"a {word} b"
         for name, word in {
-            "greater": ">", "less": "<", "greater_equal": ">=", "less_equal": "<=", "equal": "==", "not_equal": "!=",
+            "greater": ">",
+            "less": "<",
+            "greater_equal": ">=",
+            "less_equal": "<=",
+            "equal": "==",
+            "not_equal": "!=",
         }.items()
     },  # fmt: skip
     "multiply_no_nan": lambda: "0.0 if b == 0.0 else a * b",

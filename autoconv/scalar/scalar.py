@@ -7,7 +7,6 @@ derivatives at kinks are those of the table in ``primitives.py``.  Its functions
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any

@@ -243,6 +243,13 @@ ROWS: dict[str, Row] = {
         nothing,
         nothing,
     ),
+    "max_pool2d": (
+        lambda x: ac.max_pool2d(ac.reshape(x, (1, 1, x.size, 1)), (1, x.size)),
+        largest,
+        lambda xs, w: first(xs, xs.index(largest(xs)) if not bad(xs) else 0),
+        nothing,
+        nothing,
+    ),
     "avg_pool1d": (
         lambda x: ac.avg_pool1d(seen(x), x.size),
         mean,

@@ -11,13 +11,13 @@ from ...program.numpy_run import NumpyRun
 from ...program.program import Program
 from ...program.rewrite.hoist import hoist
 from ...program.rewrite.passes import simplify
+from ...program.rewrite.slope_of_result import slope_of_result
 from ..assemble.vector_layout import VectorLayout, choose
 from ..extension import available, threads
 from ..kernel import Input, Output, Result
 from ..lower.lower import lower
 from ..lower.lowering import Lowering
 from ..rewrite.factor_sums import factor_sums
-from ...program.rewrite.slope_of_result import slope_of_result
 from .native_program import NativeProgram
 from .optimizer_step import OptimizerStep
 from .repeated_step import ONE_HOLDER, RepeatedStep, holders
