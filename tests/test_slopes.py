@@ -85,8 +85,11 @@ def test_to_second_order(name):
     f, x, _ = SELECTED[name]
     second = ac.hessian(f)(np.array(x))
     expected = {
-        "sqrt(relu)": [0, -1 / 32], "sqrt(relus)": [-1 / 4, -1 / 32], "log(clip)": [0, -4, 0], "sqrt(minimum)": [0, -1 / 32],
-    }[name]  # fmt: skip
+        "sqrt(relu)": [0, -1 / 32],
+        "sqrt(relus)": [-1 / 4, -1 / 32],
+        "log(clip)": [0, -4, 0],
+        "sqrt(minimum)": [0, -1 / 32],
+    }[name]
     np.testing.assert_allclose(second, np.diag(expected))
 
 

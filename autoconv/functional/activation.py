@@ -12,8 +12,8 @@ from .composed import composed
 from .reduce import largest, sum
 
 __all__ = [
-    "elu", "gelu", "leaky_relu", "log_sigmoid", "log_softmax", "reciprocal", "relu", "sigmoid", "silu", "softmax", "softplus",
-    "square",
+    "elu", "gelu", "leaky_relu", "log_sigmoid", "log_softmax", "reciprocal", "relu", "sigmoid", "silu", "softmax",
+    "softplus", "square",
 ]  # fmt: skip
 
 
@@ -141,7 +141,9 @@ def softmax(x: Any, axis: int = -1) -> Tensor:
 
 @composed("x")
 def log_softmax(x: Any, axis: int = -1) -> Tensor:
-    """(x_i - m) - ln sum_j e^(x_j - m) along ``axis``, m the largest, held constant.  Raises ValueError for an axis that x does not have.
+    """(x_i - m) - ln sum_j e^(x_j - m) along ``axis``, m the largest, held constant.
+
+    Raises ValueError for an axis that x does not have.
 
     >>> ac.log_softmax([0.0, 0.0]).round(4)
     array([-0.6931, -0.6931])

@@ -51,7 +51,7 @@ _WORDS: dict[str, Callable[..., str]] = {
             "equal": "==",
             "not_equal": "!=",
         }.items()
-    },  # fmt: skip
+    },
     "multiply_no_nan": lambda: "0.0 if b == 0.0 else a * b",
     "where": lambda: "b if a else c",
     "identity": lambda: "a",
