@@ -391,7 +391,7 @@ def pooling(b: Builder) -> str:
     if kind == "lp":
         params["p"] = b.pick(1, 2, 3)
     stride = {"stride": params["stride"]} if "stride" in params else {}
-    return b.step(f"ac.{kind}_pool{dims}d", x, window=per_axis(b, dims, 1, 3), **{**simple(params), **stride})
+    return b.step(f"ac.{kind}_pool{dims}d", x, kernel_size=per_axis(b, dims, 1, 3), **{**simple(params), **stride})
 
 
 @draw(1)
