@@ -89,7 +89,7 @@ not_equal = _comparison("not_equal", _np.not_equal,                             
 where = _row("where", _np.where,          (None, lambda g, y, c, a, b: where(c, g, 0),  lambda g, y, c, a, b: where(c, 0, g)),
             r"{1} \text{{ if }} {0} \text{{ else }} {2}", "arithmetic",
             lambda rng: ([rng.random((2, 3)) < 0.5, rng.normal(size=(2, 3)), rng.normal(size=(2, 3))], {}), align=_select, traits="masks selects")
-slope = _row("slope", _arrays.slope, (lambda h, y, g, a, b, **cases: slope(h, a, b, **cases), None, None), r"{0} \cdot \operatorname{{slope}}({1}, {2})", "arithmetic",
+slope = _row("slope", _arrays.slope, (lambda h, y, g, a, b, less, tie, more, nan="more": slope(h, a, b, less=less, tie=tie, more=more, nan=nan), None, None), r"{0} \cdot \operatorname{{slope}}({1}, {2})", "arithmetic",
             _on((2, 3), (2, 3), (2, 3), less=0.0, tie=0.5, more=1.0, nan="more"), align=_agree, traits="masks selects")
 
 # ---- rows with a definition: the forward is exact, gradient, drawing and expansion are the definition's

@@ -314,7 +314,7 @@ static PyMemberDef scalar_members[] = {
 PyDoc_STRVAR(scalar_doc,
 "Scalar(value, name=None)\n--\n\n"
 "A number that remembers how it was computed.\n\n"
-">>> a, b = Scalar(2.0), Scalar(-3.0)\n>>> c = a * b + a.exp()\n>>> c.backward()\n>>> b.grad\n2.0\n\n"
+">>> a, b = ac.Scalar(2.0), ac.Scalar(-3.0)\n>>> c = a * b + a.exp()\n>>> c.backward()\n>>> b.grad\n2.0\n\n"
 "It mixes with Python's and NumPy's numbers and lives in NumPy arrays of dtype object.  Comparisons compare values,\n"
 "hash is the object's own.  A Scalar may be used by several threads, but by one at a time.\n"
 "Raises TypeError if value is not a real number.");
