@@ -68,5 +68,12 @@ def functions_of_arrays():
     """The public functions that a program can be made of; those with an operator are drawn by it."""
     rows = {n for n, f in vars(ac).items() if isinstance(f, ac.Primitive)} - {"add", "sub", "mul", "div", "power"}
     composed = {n for n, f in vars(ac).items() if getattr(f, "__module__", "").startswith("autoconv.functional")}
-    later = {"erfc", "expm1", "log_sigmoid", "multiply_no_nan", "slope", "xlogy"}  # newer than the seeds; special_values
+    later = {
+        "erfc",
+        "expm1",
+        "log_sigmoid",
+        "multiply_no_nan",
+        "slope",
+        "xlogy",
+    }  # newer than the seeds; special_values
     return (rows | composed - {"ones_like", "zeros_like", "dropout", "conv_matrix", "concatenate"}) - later
