@@ -77,7 +77,8 @@ def example(row: Primitive) -> list[str]:
     settings = "".join(f", {k}={v!r}" for k, v in params.items() if not isinstance(v, np.dtype))
     settings += "".join(f", dtype=np.{v}" for v in params.values() if isinstance(v, np.dtype))
     if row.group == "arithmetic":
-        numbers = ([True, False], [0.5, 2.0], [1.0, 4.0]) if row.name == "where" else ([0.5, 2.0], [1.0, 2.0])
+        where = ([True, False], [0.5, 2.0], [1.0, 4.0])
+        numbers = where if row.name == "where" else ([0.5, 2.0], [1.0, 2.0], [1.0, 1.0])
         chosen = list(numbers[: len(operands)])
         lines = [f">>> {call}({', '.join(map(repr, chosen))}{settings})"]
         return lines + repr(row(*[np.asarray(x) for x in chosen], **params)).splitlines()

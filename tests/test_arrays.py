@@ -119,7 +119,7 @@ def test_the_rule_of_maximum_and_minimum_for_every_pair_of_numbers(ties, dtype):
         tie = np.where((a == b) | (np.isnan(a) & np.isnan(b)), slope, 0.0)
         x, y = ac.tensor(a), ac.tensor(b)
         for f, a_wins in ((ac.maximum, (a > b) | (np.isnan(a) & ~np.isnan(b))), (ac.minimum, None)):
-            wins = tie + (a_wins if a_wins is not None else (a < b) | (~np.isnan(a) & np.isnan(b)))
+            wins = tie + (a_wins if a_wins is not None else (a < b) | (np.isnan(a) & ~np.isnan(b)))
             to_x, to_y = ac.sweep(f(x, y, ties=ties), [x, y], cotangent=np.full(a.shape, 2.0, dtype))
             np.testing.assert_array_equal(to_x, 2 * wins)
             np.testing.assert_array_equal(to_y, 2 - 2 * wins)

@@ -189,7 +189,7 @@ def test_a_new_row_needs_nothing_else(monkeypatch):
     code = (
         "import numpy as np\n"
         "from autoconv import primitives as p\n"
-        "p.cbrt = p.arithmetic('cbrt', np.cbrt, (lambda g, y, a: g / (3 * y * y),), r'\\sqrt[3]{{{0}}}', low=0.5)\n"
+        "p.cbrt = p._arithmetic('cbrt', np.cbrt, (lambda g, y, a: g / (3 * y * y),), r'\\sqrt[3]{{{0}}}', low=0.5)\n"
         "import importlib, sys\n"
         "for name in [n for n in sys.modules if n == 'autoconv' or n.startswith('autoconv.functional')]: del "
         "sys.modules[name]\n"

@@ -10,9 +10,9 @@ import autoconv as ac
 from autoconv.compiled import compile
 from autoconv.plan import contractions, extension, instructions
 from autoconv.plan.native import instruction_set as isa
-from autoconv.plan.rewrite import factor_sums, fuse_select
+from autoconv.plan.rewrite import factor_sums
 from autoconv.plan.run import native_run
-from autoconv.program.rewrite import hoist, passes
+from autoconv.program.rewrite import hoist, passes, slope_of_result
 from autoconv.program.rewrite.rewrite import Rewrite
 
 KINDS = [value for value in vars(isa).values() if isinstance(value, isa.Words)]
@@ -86,11 +86,11 @@ def test_every_instruction_says_what_it_is():
 def test_exact_rewrites_are_shared_and_others_are_not():
     found = {
         name: value
-        for module in (passes, hoist, factor_sums, fuse_select)
+        for module in (passes, hoist, factor_sums, slope_of_result)
         for name, value in vars(module).items()
         if isinstance(value, Rewrite)
     }
-    assert {name for name, x in found.items() if not x.exact} == {"factor_sums", "fuse_select"}
+    assert {name for name, x in found.items() if not x.exact} == {"factor_sums"}
     for x in found.values():
         assert x.why
         assert x.exact == x.run.__module__.startswith("autoconv.program.")

@@ -151,8 +151,8 @@ def test_a_forgotten_derivative_is_named(row):
 
 
 NEW_ROWS = r"""
-sinh = arithmetic("sinh", np.sinh, (lambda g, y, a: g * (exp(a) + exp(-a)) / 2,), r"\sinh {0}", "irrational")
-hypot = arithmetic("hypot", np.hypot, (lambda g, y, a, b: g * a / y, lambda g, y, a, b: g * b / y),
+sinh = _arithmetic("sinh", _np.sinh, (lambda g, y, a: g * (exp(a) + exp(-a)) / 2,), r"\sinh {0}", "irrational")
+hypot = _arithmetic("hypot", _np.hypot, (lambda g, y, a, b: g * a / y, lambda g, y, a, b: g * b / y),
                    r"\operatorname{{hypot}}({0}, {1})", "irrational", low=0.5)
 """
 USE = """

@@ -7,7 +7,6 @@ derivatives at kinks are those of the table in ``primitives.py``.  Its functions
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -201,15 +200,14 @@ class Scalar:
         def cos(self) -> Scalar: ...
 
     def sigmoid(self) -> Scalar:
-        """1 / (1 + e^-x), written e^(x - m) / (e^(x - m) + e^-m) with m = max(x, 0) held constant, so that nothing
-        overflows."""
-        if watching():  # m as a function of x holds for every input, and its own derivatives cancel
-            greater = self.maximum(0.0)
-            e = (self - greater).exp()
-            return e / (e + (-greater).exp())
-        m = max(self._v, 0.0)
-        e = (self - m).exp()
-        return e / (e + math.exp(-m))
+        """1 / (1 + e^-x), with exponents that are never positive, so that nothing overflows."""
+        if watching():  # this form holds for every input
+            e = self.minimum(0.0).exp()
+            return e / ((-self.maximum(0.0)).exp() + e)
+        if self._v >= 0:
+            return 1.0 / ((-self).exp() + 1.0)
+        e = self.exp()
+        return e / (e + 1.0)
 
     def maximum(self, other: Any, ties: str = "split") -> Scalar:
         """The larger of two; at a tie half the gradient goes to each, with ties="first" all to self."""

@@ -63,8 +63,6 @@ REASONS: list[tuple[str, Callable[[Mismatch], bool], str]] = [
 KNOWN: dict[tuple[int, str], str] = {
     (8, "machine"): "A: batch_norm beyond the square root of the largest number, nan for 0",
     (476, "machine"): "A: a factor 0 is pulled out of a sum that overflows, nan for 0",
-    (1000399, "scalars"): "C: the operand that where does not choose gets 0 * nan",
-    (864, "machine"): "C: at a tie of maximum, half of an overflowed slope: -inf for nan",
 }
 
 # seeds beyond the first 300 that once found a fault

@@ -134,6 +134,24 @@ ONE: dict[str, Row] = {
         tail(lambda x: 2 / mp.sqrt(mp.pi) * mp.exp(-x * x), zero, zero),
         {inf: (1, 0), -inf: (-1, 0)},
     ),
+    "erfc": (
+        ac.erfc,
+        tail(mp.erfc, lambda x: mpf(2), zero),
+        tail(lambda x: -2 / mp.sqrt(mp.pi) * mp.exp(-x * x), zero, zero),
+        {inf: (0, 0), -inf: (2, 0)},
+    ),
+    "expm1": (
+        ac.expm1,
+        tail(mp.expm1, lambda x: mpf(-1), lambda x: inf),
+        tail(mp.exp, zero, lambda x: inf),
+        {inf: (inf, inf), -inf: (-1, 0)},
+    ),
+    "log_sigmoid": (
+        ac.log_sigmoid,
+        lambda x: -softplus(-x),
+        tail(lambda x: sigmoid(-x), one, zero),
+        {inf: (0, 0), -inf: (-inf, 1)},
+    ),
     "square": (ac.square, lambda x: x * x, lambda x: 2 * x, {inf: (inf, inf), -inf: (inf, -inf)}),
     "reciprocal": (ac.reciprocal, lambda x: 1 / x, lambda x: -1 / (x * x), {0: (inf, -inf), inf: (0, 0), -inf: (0, 0)}),
     "relu": (ac.relu, lambda x: max(x, mpf(0)), lambda x: mpf(x > 0), {0: (0, 0), inf: (inf, 1), -inf: (0, 0)}),
@@ -220,6 +238,24 @@ ONE: dict[str, Row] = {
         lambda x: 1 / (2 * mp.sqrt(x)) if x > 0 else mpf(0),
         {0: (0, None), inf: (inf, 0), -inf: (0, 0)},
     ),
+    "sqrt(minimum)": (
+        lambda x: ac.sqrt(-ac.minimum(x, 0.0)),
+        lambda x: mp.sqrt(-min(x, mpf(0))),
+        lambda x: -1 / (2 * mp.sqrt(-x)) if x < 0 else mpf(0),
+        {0: (0, None), inf: (0, 0), -inf: (inf, 0)},
+    ),
+    "sqrt(max_pool2d)": (
+        lambda x: ac.sqrt(ac.max_pool2d(ac.stack([x, ac.zeros_like(x)], -1)[:, None, :, None], (1, 2)))[:, 0, 0, 0],
+        lambda x: mp.sqrt(max(x, mpf(0))),
+        lambda x: 1 / (2 * mp.sqrt(x)) if x > 0 else mpf(0),
+        {0: (0, None), inf: (inf, 0), -inf: (0, 0)},
+    ),
+    "log(abs)": (
+        lambda x: ac.log(ac.abs(x)),
+        lambda x: mp.log(abs(x)),
+        lambda x: 1 / x,
+        {0: (-inf, 0), inf: (inf, 0), -inf: (inf, 0)},
+    ),
     "log(clip)": (
         lambda x: ac.log(ac.clip(x, 0.0, 1.0)),
         lambda x: -inf if x <= 0 else mp.log(min(x, mpf(1))),
@@ -267,6 +303,18 @@ def power(x: Any, y: Any) -> tuple[Any, ...]:
     return x**y, (None if steep else y * x ** (y - 1)), x**y * mp.log(x)
 
 
+def xlogy(x: Any, y: Any) -> tuple[Any, ...]:
+    """x log y with 0 log y = 0; slopes log y (0 where both are 0, as PyTorch has it) and x / y (0 where x is 0)."""
+    if mp.isnan(x) or mp.isnan(y):
+        return nan, None, None
+    if x == 0:
+        return mpf(0), (mpf(0) if y <= 0 else inf if y == inf else mp.log(y)), mpf(0)
+    if y < 0:
+        return nan, None, None
+    logarithm = -inf if y == 0 else inf if y == inf else mp.log(y)
+    return (nan if y == 1 and mp.isinf(x) else x * logarithm), logarithm, (None if y == 0 else quotient(x, y))
+
+
 def undefined(f: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
     """NaN where an operand is NaN (its slopes are not asked there)."""
     return lambda x, y: (nan, None, None) if mp.isnan(x) or mp.isnan(y) else f(x, y)
@@ -281,6 +329,7 @@ TWO: dict[str, tuple[Callable[..., Any], Callable[..., tuple[Any, ...]]]] = {
     "maximum": (ac.maximum, undefined(larger)),
     "minimum": (ac.minimum, undefined(lambda x, y: (-larger(-x, -y)[0], *larger(-x, -y)[1:]))),
     "logaddexp": (ac.logaddexp, undefined(logaddexp)),
+    "xlogy": (ac.xlogy, xlogy),
     "power": (lambda x, y: x**y, power),
 }
 

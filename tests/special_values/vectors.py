@@ -190,7 +190,8 @@ ROWS: dict[str, Row] = {
     ),
     "logsumexp": (ac.logsumexp, logsumexp, lambda xs, w: shares(xs), nothing, nothing),
     "softmax": (ac.softmax, softmax, slopes_of_softmax, nothing, lambda xs: mpf(len(xs))),
-    "log_softmax": (ac.log_softmax, log_softmax, slopes_of_log_softmax, nothing, lambda xs: mpf(len(xs))),
+    # 1 of the digits: the sum of exponentials, 1 and more, is rounded before its logarithm is taken, as in PyTorch
+    "log_softmax": (ac.log_softmax, log_softmax, slopes_of_log_softmax, lambda xs: mpf(1), lambda xs: mpf(len(xs))),
     "cross_entropy": (
         lambda x: ac.losses.cross_entropy(ac.reshape(x, (1, x.size)), labels()),
         lambda xs: None if log_softmax(xs)[0] is None else -log_softmax(xs)[0],
@@ -237,6 +238,13 @@ ROWS: dict[str, Row] = {
     ),
     "max_pool1d": (
         lambda x: ac.max_pool1d(seen(x), x.size),
+        largest,
+        lambda xs, w: first(xs, xs.index(largest(xs)) if not bad(xs) else 0),
+        nothing,
+        nothing,
+    ),
+    "max_pool2d": (
+        lambda x: ac.max_pool2d(ac.reshape(x, (1, 1, x.size, 1)), (1, x.size)),
         largest,
         lambda xs, w: first(xs, xs.index(largest(xs)) if not bad(xs) else 0),
         nothing,

@@ -11,13 +11,13 @@ from ...program.numpy_run import NumpyRun
 from ...program.program import Program
 from ...program.rewrite.hoist import hoist
 from ...program.rewrite.passes import simplify
+from ...program.rewrite.slope_of_result import slope_of_result
 from ..assemble.vector_layout import VectorLayout, choose
 from ..extension import available, threads
 from ..kernel import Input, Output, Result
 from ..lower.lower import lower
 from ..lower.lowering import Lowering
 from ..rewrite.factor_sums import factor_sums
-from ..rewrite.fuse_select import fuse_select
 from .native_program import NativeProgram
 from .optimizer_step import OptimizerStep
 from .repeated_step import ONE_HOLDER, RepeatedStep, holders
@@ -40,7 +40,7 @@ def plan(program: Program, arguments: Sequence[np.ndarray]) -> NativeRun | None:
     if examples < 1 or not work:
         return None
     dtype = max(work, key=lambda d: work[d])
-    rewritten = simplify(factor_sums(hoist(fuse_select(program))))
+    rewritten = simplify(factor_sums(hoist(slope_of_result(program))))
     lowering = lower(rewritten, examples, dtype)
     if not any(kernel.instructions for kernel in lowering.kernels.values()):
         return None

@@ -190,22 +190,27 @@ PyObject *scalar_relu(PyObject *self, PyObject *unused) {
 
 /* Of a number held constant, or, while a program is recorded, of max(x, 0), which holds for every input. */
 PyObject *scalar_sigmoid(PyObject *self, PyObject *unused) {
-    double v = ((Scalar *)self)->value;
-    int recorded = watched_text && watched_thread == PyThread_get_thread_ident();
-    PyObject *m = NULL, *less = NULL, *e = NULL, *minus = NULL, *base = NULL, *sum = NULL, *y = NULL;
-    m = PyFloat_FromDouble(recorded || 0 > v ? 0 : v);
-    if (m && recorded) Py_SETREF(m, binary_rest(MAXIMUM, self, m));
-    if (m) less = scalar_sub(self, m);
-    if (less) e = unary(EXP, less);
-    if (e && recorded) minus = scalar_neg(m);
-    if (e) base = recorded ? minus ? unary(EXP, minus) : NULL : PyFloat_FromDouble(exp(-PyFloat_AS_DOUBLE(m)));
-    if (base) sum = scalar_add(e, base);
-    if (sum) y = scalar_div(e, sum);
-    Py_XDECREF(m);
-    Py_XDECREF(less);
+    const int recorded = watched_text && watched_thread == PyThread_get_thread_ident();
+    const int right = ((Scalar *)self)->value >= 0;
+    PyObject *number = PyFloat_FromDouble(recorded ? 0 : 1), *x = NULL, *e = NULL, *other = NULL, *sum = NULL, *y = NULL;
+    if (number && recorded) { /* e^min(x, 0) / (e^-max(x, 0) + e^min(x, 0)) holds for every input */
+        x = binary_rest(MINIMUM, self, number);
+        if (x) e = unary(EXP, x);
+        Py_XSETREF(x, e ? binary_rest(MAXIMUM, self, number) : NULL);
+        Py_XSETREF(x, x ? scalar_neg(x) : NULL);
+        if (x) other = unary(EXP, x);
+        if (other) sum = scalar_add(e, other);
+        if (sum) y = scalar_div(e, sum);
+    } else if (number) {
+        x = right ? scalar_neg(self) : Py_NewRef(self);
+        if (x) e = unary(EXP, x);
+        if (e) sum = scalar_add(e, number);
+        if (sum) y = scalar_div(right ? number : e, sum);
+    }
+    Py_XDECREF(number);
+    Py_XDECREF(x);
     Py_XDECREF(e);
-    Py_XDECREF(minus);
-    Py_XDECREF(base);
+    Py_XDECREF(other);
     Py_XDECREF(sum);
     return y;
 }

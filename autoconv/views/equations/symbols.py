@@ -74,6 +74,7 @@ def _quotient(a: Product, b: Product) -> Product | None:
 # How products, quotients and powers of products simplify; any other row is written by its own formula.
 ALGEBRA: dict[str, Callable[..., Product | None]] = {
     "mul": lambda a, b: a * b,
+    "multiply_no_nan": lambda a, b: a * b,
     "neg": lambda a: Product(-a.number, a.factors),
     "div": _quotient,
     "power": _power,
