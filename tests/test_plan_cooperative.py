@@ -10,7 +10,7 @@ from helpers.random_nets import in_dtype, layouts, native, random_net, swept
 
 from autoconv.plan.native import instruction_set as isa
 from autoconv.plan.run import native_run
-from autoconv.program.rewrite.passes import simplify
+from autoconv.program.rewrite import simplify
 
 SUMS = 1 << 40  # where the sums begin, beside the addresses of memory
 

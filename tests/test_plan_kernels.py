@@ -11,8 +11,7 @@ from autoconv.plan.rewrite.factor_sums import factor_sums
 from autoconv.plan.run import native_run
 from autoconv.program.numpy_run import NumpyRun
 from autoconv.program.program import from_tape
-from autoconv.program.rewrite.hoist import hoist
-from autoconv.program.rewrite.passes import simplify
+from autoconv.program.rewrite import hoist, simplify
 
 
 def simplified(f, arguments, parameters):

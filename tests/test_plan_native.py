@@ -11,7 +11,7 @@ from autoconv.compiled import compile
 from autoconv.plan.rewrite.fuse_select import fuse_select
 from autoconv.plan.run import native_run
 from autoconv.program.numpy_run import NumpyRun
-from autoconv.program.rewrite.passes import simplify
+from autoconv.program.rewrite import simplify
 
 
 @native

@@ -22,7 +22,7 @@ from ..program.numpy_run import NumpyRun
 from ..program.program import Program, from_tape
 from ..program.record.guards import Guards
 from ..program.record.watch import Recorded
-from ..program.rewrite.passes import simplify
+from ..program.rewrite import simplify
 from ..tape import Tape, Tensor
 from ..tree import flatten
 from .arguments import Arguments

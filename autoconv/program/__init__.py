@@ -1,10 +1,9 @@
 """The waist: a tape as plain data, however it was recorded and wherever it runs.
 
 - ``record``: the lines of a function (watch), and what else it reads (guards; effects: what it only writes);
-- ``program``: numbered lines that name their operands by number;
+- ``program``: numbered lines that name their operands by number; the lines in words;
 - ``rewrite``: passes from program to program that are exact: every number keeps its bits, so all exits may share them;
-- ``numpy_run``: the exit that every machine has, NumPy line by line, and the oracle of the others; ``report``: the
-  lines in words.
+- ``numpy_run``: the exit that every machine has, NumPy line by line, and the oracle of the others.
 
 Exits know nothing of entrances, nor of each other (but that each may leave lines to NumPy): the native machine is
 ``..plan``; an interpreter in a saved page, XLA or an ONNX file would each be a room beside it.  ``..compiled`` chooses

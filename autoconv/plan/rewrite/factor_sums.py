@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ...primitives import TABLE
 from ...program.program import Line, Program, keep
-from ...program.rewrite.rewrite import rewrite
+from ...program.rewrite import rewrite
 from ...shapes import Shape, broadcast_axes
 
 _DEEPEST = 16  # products of products

@@ -15,7 +15,7 @@ import numpy as np
 
 from ... import arrays
 from ...program.program import Line, Program, keep
-from ...program.rewrite.rewrite import rewrite
+from ...program.rewrite import rewrite
 from ...tape import Primitive
 
 Cases = tuple[float, ...]  # less, tie, more

@@ -9,8 +9,7 @@ import numpy as np
 
 from ...program.numpy_run import NumpyRun
 from ...program.program import Program
-from ...program.rewrite.hoist import hoist
-from ...program.rewrite.passes import simplify
+from ...program.rewrite import hoist, simplify
 from ..assemble.vector_layout import VectorLayout, choose
 from ..extension import available, threads
 from ..kernel import Input, Output, Result
@@ -18,10 +17,9 @@ from ..lower.lower import lower
 from ..lower.lowering import Lowering
 from ..rewrite.factor_sums import factor_sums
 from ..rewrite.fuse_select import fuse_select
-from .native_program import NativeProgram
+from .native_program import NativeProgram, describe
 from .optimizer_step import OptimizerStep
 from .repeated_step import ONE_HOLDER, RepeatedStep, holders
-from .report import describe
 
 _WORTH_A_THREAD = 200_000  # floating-point operations below which waking a second thread costs more than it saves
 _NOTHING: frozenset[int] = frozenset()

@@ -1,21 +1,58 @@
-"""The rewriting of a program, one idea to a function; each gives the same numbers as before.
+"""Exact rewrites: passes from program to program with the same numbers, bit by bit.
 
 ``drop`` (lines that nobody reads), ``skip`` (lines that change nothing), ``fold`` (what depends on constants alone is
-computed now), ``share`` (equal lines are computed once).
+computed now), ``share`` (equal lines are computed once), ``hoist`` (arithmetic above broadcasts, so that it is done
+once).
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import replace
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from functools import update_wrapper
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from ..program import Line, Program, keep
-from .rewrite import rewrite
+from ..primitives import TABLE
+from ..shapes import Shape
+from .program import Line, Program, keep
 
 _LARGEST_CONSTANT = 1 << 24  # bytes: what is folded stays in memory as long as the program
+
+
+@dataclass(eq=False)
+class Rewrite:
+    """A pass from program to program.  ``exact``: every number that is left keeps its bits; ``why`` it is, or is not.
+
+    Exact passes may be shared by all exits; one that is not belongs to the exit that wants it.
+    """
+
+    run: Callable[[Program], Program]
+    exact: bool
+    why: str
+
+    def __call__(self, program: Program) -> Program:
+        return self.run(program)
+
+
+def rewrite(exact: bool, why: str) -> Callable[[Callable[[Program], Program]], Rewrite]:
+    """Declare a function from program to program.
+
+    >>> @rewrite(exact=True, why="nobody reads what is left out")
+    ... def drop(program): ...
+    """
+
+    def declared(function: Callable[[Program], Program]) -> Rewrite:
+        pass_ = Rewrite(function, exact, why)
+        update_wrapper(pass_, function)
+        return pass_
+
+    return declared
+
+
+# ---- one idea to a function
 
 
 @rewrite(exact=True, why="nobody reads what is left out")
@@ -104,3 +141,55 @@ def _hashable(x: Any) -> Hashable:
 def simplify(program: Program) -> Program:
     """All of them, in the order in which each makes work for the next."""
     return share(fold(skip(drop(program))))
+
+
+# ---- arithmetic above broadcasts
+
+
+@rewrite(exact=True, why="the same function of the same numbers, once instead of many times")
+def hoist(program: Program) -> Program:
+    """Every elementwise line of repeated numbers becomes a smaller one, and what repeats its result."""
+    lines: list[Line] = []
+    at: list[int] = []
+    for old in program.lines:
+        line = replace(old, operands=tuple([at[x] for x in old.operands]))
+        shape = _before(lines, line)
+        if shape is not None:
+            operands = tuple([_narrow(lines, x, shape) for x in line.operands])
+            lines.append(replace(line, shape=shape, operands=operands))
+            line = _repeat(len(lines) - 1, line, line.shape)
+        lines.append(line)
+        at.append(len(lines) - 1)
+    return keep(Program(lines, [at[y] for y in program.outputs]))
+
+
+def _before(lines: list[Line], line: Line) -> Shape | None:
+    """The shape that holds all the different numbers of an elementwise line, if it is smaller than the line's own."""
+    if line.primitive is None or line.primitive.group != "arithmetic":
+        return None
+    shapes = []
+    for operand in [lines[x] for x in line.operands]:
+        if operand.primitive is not None and operand.primitive.name == "broadcast_to":
+            shapes.append(lines[operand.operands[0]].shape)
+        elif operand.value is None or not operand.value.size or any(operand.value.strides):
+            return None
+    shape = np.broadcast_shapes(*shapes)
+    return shape if shapes and prod(shape) < prod(line.shape) else None
+
+
+def _narrow(lines: list[Line], x: int, shape: Shape) -> int:
+    """The number of a line with the numbers that line x repeats, in this shape."""
+    line = lines[x]
+    if line.value is not None:
+        lines.append(replace(line, shape=shape, value=np.broadcast_to(line.value.flat[0], shape)))
+        return len(lines) - 1
+    (source,) = line.operands
+    if lines[source].shape == shape:
+        return source
+    lines.append(_repeat(source, line, shape))
+    return len(lines) - 1
+
+
+def _repeat(x: int, like: Line, shape: Shape) -> Line:
+    row = TABLE["broadcast_to"]
+    return Line(shape, like.dtype, primitive=row, operands=(x,), params={"shape": shape}, scope=like.scope)
