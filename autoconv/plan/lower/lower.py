@@ -160,7 +160,11 @@ def _sum(low: Lowering, i: int, line: Line) -> bool:
 
 
 def _axis_after_sum(line: Line, shape: Shape, axes: Shape, axis: int) -> int:
-    """Where the example axis is after a sum over other axes."""
-    if len(line.shape) == len(shape):
-        return axis
-    return axis - sum(d < axis for d in axes)
+    """Where the example axis is after a sum over other axes.
+
+    ``sum_to`` leaves out leading axes alone, whatever else it adds up: what it sums further in stays with size 1.
+    """
+    assert line.primitive is not None
+    if line.primitive.name == "sum_to":
+        return axis - (len(shape) - len(line.shape))
+    return axis if line.params.get("keepdims") else axis - sum(d < axis for d in axes)
