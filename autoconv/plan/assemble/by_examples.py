@@ -32,7 +32,8 @@ class ByExamples(Assembled):
 
     def terms(self, registers: Registers) -> np.ndarray:
         """What is added up for each vector of a result, of which ``registers`` (results, terms) are the terms."""
-        return (self.where[registers][:, None, :] + self.beside[:, None]).reshape(-1, registers.shape[1])
+        rows, terms = registers.shape
+        return (self.where[registers][:, None, :] + self.beside[:, None]).reshape(rows * len(self.beside), terms)
 
     def rows(self, number: int, one: Instruction) -> Rows:
         return one.by_examples(self, number)

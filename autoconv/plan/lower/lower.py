@@ -3,6 +3,9 @@
 Lines are taken in order.  A line goes to the first kernel in which its operands can be had: registers of the same
 kernel as they are, what is cheap computed again there (``rematerialise``, ``batch_invariant``), everything else through
 its array.
+
+A plan names every number of an example, which takes about a microsecond for each; so lines with very large examples
+are left to NumPy, and that is seen from their shapes, before anything is named (``_too_large``).
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from .movement import for_one_example
 from .rematerialise import rematerialise
 
 _MOST_REGISTERS = 1 << 25  # a larger plan would take longer to make than NumPy takes to run
+_LARGEST_EXAMPLE = 1 << 18  # numbers that a line may have for each example; vectors would not gain what planning takes
 
 
 def lower(
@@ -37,16 +41,37 @@ def lower(
     low = Lowering(
         program, examples, dtype, channel_lanes, wanted, _work(before) if before else 0, (share, rematerialise)
     )
+    large = _too_large(program, examples)
     for i, line in enumerate(program.lines):
         if line.primitive is None:
             low.ready[i] = 0
             batch = line.argument is not None and bool(line.shape) and line.shape[0] == examples
             low.axis[i] = 0 if batch else None
-        elif not _lower(low, i, line):
+        elif i in large or not large.isdisjoint(line.operands) or not _lower(low, i, line):
             low.by_numpy(i, line)
     for y in program.outputs:
         low.array(y)
     return low
+
+
+def _too_large(program: Program, examples: int) -> set[int]:
+    """The lines whose examples have more numbers than a plan should name: they and what reads them are left to NumPy.
+
+    A movement op names nothing: its result may be larger (windows overlap), unless it moves what is too large already.
+    Where there is such a line NumPy takes part anyway, and takes what is a part of its size as well.
+    """
+    return _larger(program, examples, _LARGEST_EXAMPLE) and _larger(program, examples, _LARGEST_EXAMPLE >> 4)
+
+
+def _larger(program: Program, examples: int, most: int) -> set[int]:
+    large: set[int] = set()
+    for i, line in enumerate(program.lines):
+        if prod(line.shape) <= most * examples or examples not in line.shape:
+            continue
+        moves = line.primitive is not None and line.primitive.group == "wiring" and line.primitive.moves
+        if line.value is None and (not moves or not large.isdisjoint(line.operands)):
+            large.add(i)
+    return large
 
 
 def _work(low: Lowering) -> int:

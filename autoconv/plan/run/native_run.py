@@ -27,10 +27,13 @@ _WRONG: frozenset[int] = frozenset([-1])  # in place of lines: a label was out o
 
 
 def plan(program: Program, arguments: Sequence[np.ndarray]) -> NativeRun | None:
-    """The program for the machine; None if there is no machine, no batch, or nothing for it to do."""
+    """The program for the machine; None if there is no machine, no batch, or nothing for it to do.
+
+    The first argument that is an array and not empty says how many examples there are.
+    """
     if not available():
         return None
-    examples = next((x.shape[0] for x in arguments if x.ndim), 0)
+    examples = next((x.shape[0] for x in arguments if x.ndim and x.size), 0)
     work: dict[np.dtype, int] = {}
     for i, line in enumerate(program.lines):
         if line.dtype in (np.float32, np.float64):
