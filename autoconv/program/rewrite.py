@@ -1,4 +1,16 @@
-"""Exact rewrites: passes from program to program with the same numbers, bit by bit.
+"""Rewrites: passes from program to program; those of this file are exact, with the same numbers bit by bit.
+
+The rule for floating-point numbers: a rewrite is
+
+- *exact*: every number that is left keeps its bits, infinities, zeros' signs and NaN included; or
+- *guarded* by bounds that are known when planning: within them both forms differ by no more than the rounding of the
+  same operations.  Where the numbers have to be seen first, the rewrite adds a line to ``Program.checks``, and an exit
+  that finds it not finite runs the program from before the rewrite; or
+- it is not done.
+
+What may be rounded otherwise without any rewrite is the order in which a sum or a contraction adds up its terms: an
+exit adds in the order that suits it, of examples, positions and channels, with the error bound of a sum of n terms,
+n eps sum |term|.  (A sum of zeros alone is +0.)  Sums of the same terms are never split by the factors in them.
 
 ``drop`` (lines that nobody reads), ``skip`` (lines that change nothing), ``fold`` (what depends on constants alone is
 computed now), ``share`` (equal lines are computed once), ``hoist`` (arithmetic above broadcasts, so that it is done
@@ -24,9 +36,9 @@ _LARGEST_CONSTANT = 1 << 24  # bytes: what is folded stays in memory as long as 
 
 @dataclass(eq=False)
 class Rewrite:
-    """A pass from program to program.  ``exact``: every number that is left keeps its bits; ``why`` it is, or is not.
+    """A pass from program to program.  ``exact``, else guarded; ``why`` it is exact, or what guards it.
 
-    Exact passes may be shared by all exits; one that is not belongs to the exit that wants it.
+    Exact passes may be shared by all exits; a guarded one belongs to the exit that wants it and looks at the checks.
     """
 
     run: Callable[[Program], Program]
@@ -94,7 +106,7 @@ def fold(program: Program) -> Program:
             continue
         value = np.asarray(line.primitive.forward(*operands, **line.params))
         lines[i] = Line(line.shape, line.dtype, value=value, scope=line.scope)
-    return keep(Program(lines, program.outputs))
+    return keep(replace(program, lines=lines))
 
 
 @rewrite(exact=True, why="equal lines of equal operands have equal numbers")
@@ -160,7 +172,7 @@ def hoist(program: Program) -> Program:
             line = _repeat(len(lines) - 1, line, line.shape)
         lines.append(line)
         at.append(len(lines) - 1)
-    return keep(Program(lines, [at[y] for y in program.outputs]))
+    return keep(Program(lines, [at[y] for y in program.outputs], [at[y] for y in program.checks]))
 
 
 def _before(lines: list[Line], line: Line) -> Shape | None:
