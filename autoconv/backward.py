@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import arrays
+from .primitives import slope
 from .renamed import renamed
 from .tape import Array, Primitive, Tape, Tensor, describe, scope, tensor
 
@@ -60,7 +61,7 @@ def steps(
         if id(line) not in sums:
             continue
         step = Step(line, sums.pop(id(line)), [])
-        wanted = tuple(k for k, x in enumerate(line.operands) if id(x) in leads)
+        wanted = tuple(k for k, x in enumerate(line.operands) if id(x) in leads and _passes(line, k))
         with (
             scope(f"backward of {line.primitive.name}", "backward", of=line)
             if recorded and line.primitive
@@ -74,6 +75,12 @@ def steps(
         yield step
 
 
+def _passes(line: Tensor, k: int) -> bool:
+    """Whether a line's row has a rule for operand k: an order or a condition has none."""
+    rules = line.primitive.vjps if line.primitive else ()
+    return not isinstance(rules, tuple) or not rules or rules[k] is not None
+
+
 def pull(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[Any]:
     """The contributions of one line to its operands number ``wanted``, by the row's rules or by its definition."""
     primitive = line.primitive
@@ -83,8 +90,12 @@ def pull(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[
     operands: tuple[Any, ...] = line.operands if recorded else tuple([x.value for x in line.operands])
     if primitive.definition is not None:
         rule = derive(primitive, len(operands), wanted, tuple(line.params.items()))
-        on_arrays = partial(arrays.elementwise, rule, len(wanted), by_order=primitive.ties)
-        contributions = (rule if recorded else on_arrays)(g, *operands)
+        if not recorded:
+            contributions = arrays.elementwise(rule, len(wanted), g, *operands, by_order=primitive.ties)
+        elif primitive.ties:  # one line that selects, where the definition's sum would have inf - inf
+            contributions = [slope(g, *operands, **cases._asdict()) for cases in arrays.cases(rule)]
+        else:
+            contributions = rule(g, *operands)
     elif isinstance(primitive.vjps, tuple):
         contributions = [primitive.vjps[k](g, y, *operands, **line.params) for k in wanted]  # type: ignore[misc]
     else:

@@ -125,6 +125,7 @@ class Primitive:
         "affine": "its slopes are the same everywhere",
         "irrational": "of a fraction it gives no fraction: not defined for exact fractions, rounded as the library does",
         "masks": "it lets the cotangent through where an operand (or a sign) was chosen",
+        "selects": "a slope of 0 passes 0 on, whatever the cotangent is: its rule chooses, and is asked with that cotangent",
         "adds": "elements that meet in one cell are added",
         "copies": "its result never lies in the operand's memory",
         "rearranges": "its result has each element of the operand once",
@@ -163,6 +164,7 @@ class Primitive:
         self.differentiable = definition is not None or not isinstance(vjps, tuple) or any(vjps)
         self.arity = None if callable(vjps) else len(vjps) or count_operands(definition)
         self.affine, self.irrational, self.masks = (word in given for word in ("affine", "irrational", "masks"))
+        self.selects = "selects" in given
         self.adds, self.rearranges = "adds" in given, "rearranges" in given
         self.elementwise = group == "arithmetic"
         self.moves = group == "wiring" and not self.adds and isinstance(vjps, tuple)
@@ -180,6 +182,7 @@ class Primitive:
     irrational: bool  # of a fraction it gives no fraction
     function: bool  # irrational and of one operand, as exp
     masks: bool  # it lets the cotangent through where an operand was chosen
+    selects: bool  # a slope of 0 passes 0 on, whatever the cotangent is
     ties: bool  # differentiated by the order of its two operands, which may be equal
     moves: bool  # a movement operation: an element of the result is one of the operand, or 0
     rearranges: bool  # the result has each element of the operand once

@@ -1,6 +1,6 @@
 """What the table's rows do to a plain array, where NumPy has no function for it, and how arrays are gone through fast.
 
-fractions (exact zeros and casts), order (maximum, sign, which is the greater), special (erf), wiring (windows,
+fractions (exact zeros and casts), order (maximum, sign, which is the greater), special (erf, xlogy), wiring (windows,
 overlap-add, scatter), contraction; memory (the order of axes in memory), rules (derivative rules on large arrays).
 NumPy functions only; they work for every dtype, exact fractions included.
 """
@@ -9,11 +9,12 @@ from .contraction import contract
 from .fractions import cast, exact, zeros
 from .memory import ordered_as
 from .order import extreme, order, sign
-from .rules import cases, elementwise
-from .special import erf
+from .rules import cases, elementwise, slope
+from .special import erf, erfc, multiply_no_nan, softsign, xlogy
 from .wiring import crop, overlap_add, pad, scatter, scatter_add, sum_to, windows
 
 __all__ = [
-    "cases", "cast", "contract", "crop", "elementwise", "erf", "exact", "extreme", "order", "ordered_as", "overlap_add",
-    "pad", "scatter", "scatter_add", "sign", "sum_to", "windows", "zeros",
+    "cases", "cast", "contract", "crop", "elementwise", "erf", "erfc", "exact", "extreme", "multiply_no_nan", "order",
+    "ordered_as", "overlap_add", "pad", "scatter", "scatter_add", "sign", "slope", "softsign", "sum_to", "windows",
+    "xlogy", "zeros",
 ]  # fmt: skip

@@ -7,12 +7,13 @@ from typing import Any
 
 from .. import primitives as p
 from ..tape import Tensor
+from .array import clip
 from .composed import composed
-from .reduce import largest, logsumexp, sum
+from .reduce import largest, sum
 
 __all__ = [
-    "elu", "gelu", "leaky_relu", "log_softmax", "reciprocal", "relu", "sigmoid", "silu", "softmax", "softplus",
-    "softsign", "square",
+    "elu", "gelu", "leaky_relu", "log_sigmoid", "log_softmax", "reciprocal", "relu", "sigmoid", "silu", "softmax", "softplus",
+    "square",
 ]  # fmt: skip
 
 
@@ -45,22 +46,19 @@ def elu(x: Any, alpha: float = 1.0) -> Tensor:
     >>> ac.elu([-1.0, 2.0]).round(4)
     array([-0.6321,  2.    ])
     """
-    return p.maximum(0, x, ties="first") + alpha * (p.exp(p.minimum(x, 0, ties="first")) - 1)
+    return p.maximum(0, x, ties="first") + alpha * p.expm1(p.minimum(x, 0, ties="first"))
 
 
 @composed("x")
 def sigmoid(x: Any) -> Tensor:
     """1 / (1 + e^-x), between 0 and 1; the derivative is y (1 - y).
 
-    Written e^(x - m) / (e^(x - m) + e^-m) with m = max(x, 0) held constant: nothing overflows, the tails keep their
-    digits, and m cancels in every derivative.
+    Written with e^-|x|: nothing overflows, both tails keep their digits, and the two sides meet smoothly at 0.
 
     >>> ac.sigmoid([-1000.0, 0.0, 1000.0])
     array([0. , 0.5, 1. ])
     """
-    m = p.stop_gradient(p.maximum(x, 0))
-    e = p.exp(x - m)
-    return e / (e + p.exp(-m))
+    return p._logistic(x)
 
 
 @composed("x")
@@ -70,34 +68,48 @@ def silu(x: Any) -> Tensor:
     >>> ac.silu([0.0, 1.0]).round(4)
     array([0.    , 0.7311])
     """
-    result: Tensor = x * sigmoid(x)
-    return result
+    return _gated(x, p._logistic(clip(x, -_SATURATED, _SATURATED)))
+
+
+def _gated(x: Any, share: Any) -> Tensor:
+    """x times a share of it; 0 where the share is 0, even of an infinite x.
+
+    The share is that of x held within the numbers for which it still changes: beyond, its slope is 0.
+    """
+    return p.multiply_no_nan(x, share)
+
+
+_SATURATED = 1000.0  # e^-1000 is 0 in every dtype
 
 
 @composed("x")
 def softplus(x: Any) -> Tensor:
-    """ln(1 + e^x), without overflow; the derivative is sigmoid(x).
+    """ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|), without overflow; the derivative is sigmoid(x).
 
     >>> ac.softplus([0.0, 1000.0]).round(4)
     array([6.931e-01, 1.000e+03])
     """
-    return p.logaddexp(x, 0)
+    return p.maximum(x, 0, ties="first") + beyond(x)
 
 
 @composed("x")
-def softsign(x: Any) -> Tensor:
-    """x / (1 + |x|), between -1 and 1; the slope at 0 is 1.
+def log_sigmoid(x: Any) -> Tensor:
+    """ln(1 / (1 + e^-x)) = -softplus(-x), with the digits of both tails; the derivative is sigmoid(-x).
 
-    >>> ac.softsign([-1.0, 0.0, 3.0])
-    array([-0.5 ,  0.  ,  0.75])
+    >>> ac.log_sigmoid([-1000.0, 0.0, 1000.0]).round(4)
+    array([-1.000e+03, -6.931e-01, -0.000e+00])
     """
-    result: Tensor = x / (1 + p.abs_(x))
-    return result
+    return p.minimum(0, x, ties="first") - beyond(x)
+
+
+def beyond(x: Any) -> Tensor:
+    """ln(1 + e^-|x|): how far softplus is above max(x, 0); it counts the x of 0 to the right."""
+    return p.log1p(p.exp(-p.abs_(x, slope_at_zero=1)))
 
 
 @composed("x")
 def gelu(x: Any, approximate: str = "none") -> Tensor:
-    """x * Phi(x), Phi the normal distribution function, by erf.
+    """x * Phi(x), Phi the normal distribution function, by erfc.
 
     approximate="tanh" is the usual approximation x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) (Hendrycks and Gimpel,
     2016).  Raises ValueError for another word.
@@ -108,10 +120,9 @@ def gelu(x: Any, approximate: str = "none") -> Tensor:
     if approximate not in ("none", "tanh"):
         raise ValueError(f"gelu: approximate={approximate!r}; use 'none' or 'tanh'")
     if approximate == "tanh":
-        tanh_form: Tensor = x * (1 + p.tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x))) / 2
-        return tanh_form
-    result: Tensor = x * (1 + p.erf(x / sqrt(2))) / 2
-    return result
+        u = clip(x, -30.0, 30.0)
+        return _gated(x, p._logistic(sqrt(8 / pi) * (u + 0.044715 * u * u * u)))  # (1 + tanh u) / 2 is sigmoid(2 u)
+    return _gated(x / 2, p.erfc(clip(x, -40.0, 40.0) / -sqrt(2)))
 
 
 @composed("x")
@@ -129,12 +140,13 @@ def softmax(x: Any, axis: int = -1) -> Tensor:
 
 @composed("x")
 def log_softmax(x: Any, axis: int = -1) -> Tensor:
-    """x_i - ln sum_j e^(x_j) along ``axis``, without overflow.  Raises ValueError for an axis that x does not have.
+    """(x_i - m) - ln sum_j e^(x_j - m) along ``axis``, m the largest, held constant.  Raises ValueError for an axis that x does not have.
 
     >>> ac.log_softmax([0.0, 0.0]).round(4)
     array([-0.6931, -0.6931])
     """
-    result: Tensor = x - logsumexp(x, axis, keepdims=True)
+    d = x - largest(x, axis)
+    result: Tensor = d - p.log(sum(p.exp(d), axis, keepdims=True))
     return result
 
 

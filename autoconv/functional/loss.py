@@ -12,7 +12,7 @@ from ..hooks import check
 from ..shapes import Shape
 from ..tape import Array, Tensor
 from .activation import log_softmax as _log_softmax
-from .activation import softplus
+from .activation import beyond as _beyond
 from .array import as_indices
 from .composed import composed
 from .reduce import mean, sum
@@ -108,7 +108,7 @@ def _nll(operation: str, normalise: Any, x: Any, labels: Any, reduction: str, ax
     if axis < 0:
         raise ValueError(f"{operation}: the input has shape {x.shape}; it needs a class axis")
     if labels.dtype.kind == "f" and labels.shape == x.shape:
-        return _reduced(-sum(labels * normalise(x, axis=axis), axis), reduction)
+        return _reduced(-sum(p.multiply_no_nan(normalise(x, axis=axis), labels), axis), reduction)
     rest = (*x.shape[:axis], *x.shape[axis + 1 :])
     if labels.dtype.kind not in "iu":
         raise TypeError(
@@ -141,7 +141,10 @@ def _in_range(operation: str, classes: int, shape: Shape, labels: Array) -> None
 
 @composed("logits", "t")
 def bce_with_logits(logits: Any, t: Any, *, reduction: str = "mean") -> Tensor:
-    """-t log sigmoid(z) - (1 - t) log(1 - sigmoid(z)) = softplus(z) - t z, for logits z and targets t in [0, 1].
+    """-t log sigmoid(z) - (1 - t) log(1 - sigmoid(z)), for logits z and targets t in [0, 1].
+
+    Written (1 - t) max(z, 0) + t max(-z, 0) + log(1 + e^-|z|), in which nothing cancels; a logit of infinite size has
+    loss 0 if its target is the one that it is sure of.
 
     logits, t: of one shape; reduction: "mean", "sum" or "none" (their shape).  The gradient is (sigmoid(z) - t) / n.
     Raises ValueError for shapes that differ or another reduction.
@@ -150,4 +153,6 @@ def bce_with_logits(logits: Any, t: Any, *, reduction: str = "mean") -> Tensor:
     0.6931
     """
     _check("bce_with_logits", reduction, logits, t)
-    return _reduced(softplus(logits) - logits * t, reduction)
+    above = p.multiply_no_nan(p.maximum(logits, 0, ties="first"), 1 - t)
+    below = p.multiply_no_nan(p.maximum(0, -logits, ties="first"), t)
+    return _reduced(above + below + _beyond(logits), reduction)

@@ -430,8 +430,8 @@ def _norm(power: float) -> Callable[[Any, Images, Slide], Tensor]:
             move,
         )
         total = sum(frames, _window_axes(images))
-        some = primitives.greater(total, 0)  # the slope of an all-zero window is chosen as 0: the norm has a kink there
-        return primitives.where(some, primitives.where(some, total, 1) ** (1 / power), 0) if power != 1 else total
+        none = primitives.equal(total, 0)  # the slope of an all-zero window is chosen as 0: the norm has a kink there
+        return primitives.where(none, 0, primitives.where(none, 1, total) ** (1 / power)) if power != 1 else total
 
     return reduce
 

@@ -73,15 +73,16 @@ def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Ten
 
 @composed("x")
 def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
-    """The square root of ``var``; its slope where all elements are equal is that of the square root at 0, infinite or
-    NaN.
+    """The square root of ``var``; where all elements are equal its slope is chosen as 0, as in PyTorch.
 
     axis, keepdims, ddof: as for ``var``.  Raises ValueError for ddof or fewer elements.
 
     >>> float(ac.std([1.0, 3.0]))
     1.0
     """
-    return p.sqrt(var(x, axis, keepdims, ddof))
+    v = var(x, axis, keepdims, ddof)
+    flat = p.equal(v, 0)
+    return p.where(flat, 0, p.sqrt(p.where(flat, 1, v)))
 
 
 def tournament(combine: Callable[[Any, Any], Any], x: Any, axis: int) -> Tensor:
@@ -162,13 +163,18 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """y = m + log sum exp(x - m), m = the largest element (held constant: it cancels in the derivative, the softmax).
 
+    Of infinities: all -inf is -inf without a slope; one inf is inf, and has all of it.
+
     axis, keepdims: as for ``sum``.  Raises ValueError for no elements.
 
     >>> ac.logsumexp([1000.0, 1000.0]).round(3)
     np.float64(1000.693)
     """
-    m = largest(x, axis)
-    total = p.log(sum(p.exp(x - m), axis, keepdims=True)) + m
+    top = max(x, axis, keepdims=True)
+    finite = p.less(p.abs_(top), np.inf)
+    m = p.stop_gradient(p.where(finite, top, 0))
+    total = p.log(sum(p.exp(p.where(finite, x, 0) - m), axis, keepdims=True)) + m
+    total = p.where(finite, total, p.maximum(-np.inf, top, ties="first"))  # no slope if all are -inf
     axes = normalize_axes(axis, x.ndim, "logsumexp")
     return total if keepdims else p.reshape(total, shape=tuple(n for i, n in enumerate(x.shape) if i not in axes))
 

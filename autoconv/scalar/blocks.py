@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .. import arrays
+from ..backward import derive
 from ..primitives import TABLE
 from ..tape import Primitive, Scope, Tape, Tensor, exact
 
@@ -56,6 +58,12 @@ class Opened:
             elif id(line) not in numbers:
                 numbers[id(line)] = exact(line.value) if value.dtype == object else line.value
         return numbers
+
+    def passed(self, g: Array, value: Array) -> list[Array]:
+        """Of a row that chooses by the order of its operands: what each of them gets of the cotangents ``g``."""
+        params = tuple(self.params.items())
+        rule = derive(self.primitive, len(self.operands), tuple(range(len(self.operands))), params)
+        return arrays.elementwise(rule, len(self.operands), g, *[value[names] for names in self.operands], by_order=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -41,7 +41,13 @@ _WORDS: dict[str, Callable[..., str]] = {
     "neg": lambda: "-a",
     "abs": lambda slope_at_zero=0: "abs(a)",
     "sign": lambda at_zero=0: f"1.0 if a > 0.0 else -1.0 if a < 0.0 else {float(at_zero)} if a == 0.0 else a",
-    "equal": lambda: "a == b",
+    **{
+        name: lambda word=word: f"a {word} b"  # type: ignore[misc]
+        for name, word in {
+            "greater": ">", "less": "<", "greater_equal": ">=", "less_equal": "<=", "equal": "==", "not_equal": "!=",
+        }.items()
+    },  # fmt: skip
+    "multiply_no_nan": lambda: "0.0 if b == 0.0 else a * b",
     "where": lambda: "b if a else c",
     "identity": lambda: "a",
     "stop_gradient": lambda: "a",
@@ -102,13 +108,16 @@ def slopes(
     return tuple(known[id(x)] for x in tape.outputs)
 
 
-def _by_order(less: float, tie: float, more: float) -> Expression:
-    """One of three numbers, as a < b, a = b or a > b; a NaN wins over a number."""
+def _by_order(less: float, tie: float, more: float, nan: str) -> Expression:
+    """One of three numbers, as a < b, a = b or a > b; of a NaN and a number the NaN is the greater or the less."""
+    one, other = ("a", "b") if nan == "more" else ("b", "a")  # a NaN on this side decides for "more", or on that
     if tie == more:
-        return parsed(f"{more} if a >= b or a != a else {less}")
+        return parsed(f"{more} if a >= b or {one} != {one} else {less}")
     if tie == less:
-        return parsed(f"{less} if b >= a or b != b else {more}")
-    return parsed(f"{more} if order(a, b) > 0.0 else {less} if order(a, b) < 0.0 else {tie}")
+        return parsed(f"{less} if b >= a or {other} != {other} else {more}")
+    if nan == "more":
+        return parsed(f"{more} if order(a, b) > 0.0 else {less} if order(a, b) < 0.0 else {tie}")
+    return parsed(f"{less} if order(-a, -b) > 0.0 else {more} if order(-a, -b) < 0.0 else {tie}")
 
 
 def _line(line: Tensor, known: Mapping[int, Expression]) -> Expression | None:
@@ -121,6 +130,8 @@ def _line(line: Tensor, known: Mapping[int, Expression]) -> Expression | None:
     if all(x is not None for x in numbers):
         return ast.Constant(float(line.primitive.forward(*[np.float64(x) for x in numbers], **line.params)))
     if (name == "mul" and 1.0 in numbers) or (name == "div" and numbers[1] == 1.0):
+        return operands[1] if numbers[0] == 1.0 else operands[0]
+    if name == "multiply_no_nan" and 1.0 in numbers:
         return operands[1] if numbers[0] == 1.0 else operands[0]
     if name == "mul" and -1.0 in numbers:
         return ast.UnaryOp(ast.USub(), operands[1] if numbers[0] == -1.0 else operands[0])

@@ -13,7 +13,7 @@ import ast
 from pathlib import Path
 
 from .formulas import Expression, Formula, filled, formula, in_c, reads
-from .rules import CODES, COMPILED, OPERATIONS
+from .rules import CHOOSING, CODES, COMPILED, OPERATIONS
 
 PATH = Path(__file__).parent / "native" / "table.h"
 
@@ -41,7 +41,12 @@ def header() -> str:
         needed.setdefault(_needed(row), []).append(name)
     first, *rest = FORMS
     forward = [f"case {name}: VALUE({in_c(row.value)});" for name, row in rows.items()]
-    backward = [f"case {name}: {' '.join(map(_passed, ('ga', 'gb'), row.slopes))} break;" for name, row in rows.items()]
+    chooses = [name.upper() for name, code in compiled.items() if code in CHOOSING]
+    choosing = {*chooses, *[form for form, (row, _) in FORMS.items() if CODES[row] in CHOOSING]}
+    backward = [
+        f"case {name}: {' '.join(_passed(to, x, name in choosing) for to, x in zip(('ga', 'gb'), row.slopes))} break;"  # noqa: B905
+        for name, row in rows.items()
+    ]
     back = [f"{' '.join(f'case {x}:' for x in group)} return {bits};" for bits, group in sorted(needed.items())]
     names = ", ".join(f'"{OPERATIONS[code].name}"' for code in range(COMPILED))
     return "\n".join([
@@ -56,6 +61,9 @@ def header() -> str:
         "",
         f"#define NAMES {names}",
         f"#define HAS_TWO(code) ({' || '.join(f'(code) == {name}' for name in two)})",
+        "",
+        "/* whether a slope of 0 passes 0 on, whatever the cotangent is */",
+        f"#define CHOOSES(code) ({' || '.join(f'(code) == {name}' for name in chooses)})",
         "",
         "/* value and derivatives of a row of two operands, and of one */",
         *_macro("RULES_OF_TWO", [_rule(name, row) for name, row in formulas.items() if name in two]),
@@ -104,12 +112,14 @@ def _rule(name: str, row: Formula) -> str:
     return f"case {name}: *value = {in_c(row.value)}; {found} break;"
 
 
-def _passed(to: str, slope: Expression) -> str:
+def _passed(to: str, slope: Expression, chooses: bool) -> str:
     text = in_c(slope)
     if isinstance(slope, ast.IfExp) and (in_c(slope.body), in_c(slope.orelse)) in (("1", "0"), ("0", "1")):
         chosen, other = ("D" if x == "1" else "0" for x in (in_c(slope.body), in_c(slope.orelse)))
         return f"PASS_WHERE({to}, {in_c(slope.test)}, {chosen}, {other})"
-    return {"1": f"PASS_ON({to}, +)", "-1": f"PASS_ON({to}, -)"}.get(text, f"PASS({to}, {text})")
+    return {"1": f"PASS_ON({to}, +)", "-1": f"PASS_ON({to}, -)"}.get(
+        text, f"{'PASS_CHOSEN' if chooses else 'PASS'}({to}, {text})"
+    )
 
 
 def _needed(row: Formula) -> int:

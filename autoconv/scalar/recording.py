@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .rules import LEAF, OLDER
+from .rules import CHOOSING, LEAF, OLDER
 
 if TYPE_CHECKING:
     from .scalar import Scalar
@@ -224,10 +224,13 @@ def pull(segment: Segment, seeds: dict[int, float]) -> list[float]:
     g = [0.0] * (last + 1)
     for row, seed in seeds.items():
         g[row] = seed
-    a, b, da, db = [segment.rows[WIDTH * last + place :: -WIDTH] for place in range(1, 5)]
-    for row, i, j, di, dj in zip(range(last, 0, -1), a, b, da, db):  # noqa: B905 (row 0 is left out)
+    code, a, b, da, db = [segment.rows[WIDTH * last + place :: -WIDTH] for place in range(5)]
+    for row, made, i, j, di, dj in zip(range(last, 0, -1), code, a, b, da, db):  # noqa: B905 (row 0 is left out)
         here = g[row]
-        if here:
+        if here and made in CHOOSING:  # a slope of 0 is 0 whatever comes down
+            g[i] += here * di if di else 0.0
+            g[j] += here * dj if dj else 0.0
+        elif here:
             g[i] += here * di
             g[j] += here * dj
     g[0] = 0.0

@@ -250,12 +250,13 @@ class _Levels:
         return [value[self.flat.operands[self.flat.start[which] + k]] for k in range(arity)]
 
     def _pull(self, g: Array, value: Array, operation: Any, which: Array) -> None:
-        """Add to the cotangents of the operands; one that is 0 passes nothing on."""
+        """Add to the cotangents of the operands; one that is 0 passes nothing on, nor does a slope of 0 that was chosen."""
         here = g[which]
         one = np.ones_like(here)
         found = slopes(
             operation.primitive, operation.params, one, value[which], self._operands(value, operation.arity, which)
         )
         for k, slope in enumerate(found):
-            passed = np.where(here != 0, here * slope, 0)
+            nothing = (here == 0) | (slope == 0) if operation.primitive.masks else here == 0
+            passed = np.where(nothing, 0, here * slope)
             np.add.at(g, self.flat.operands[self.flat.start[which] + k], passed)

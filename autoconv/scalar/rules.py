@@ -56,6 +56,7 @@ CODES = {
 COMPILED = CODES[_OTHERS[0]] if _OTHERS else len(OPERATIONS)  # the first code that the extension has no rule for
 ADD, SUB, MUL, DIV, POWER, NEG, ABS = [CODES[name] for name in ("add", "sub", "mul", "div", "power", "neg", "abs")]
 MAX, MAX_FIRST, MIN, MIN_FIRST = [CODES[name] for name in ("maximum", "maximum_first", "minimum", "minimum_first")]
+CHOOSING = {code for code, o in enumerate(OPERATIONS) if o.primitive and o.primitive.masks}
 
 
 def _rule(code: int) -> Rule:

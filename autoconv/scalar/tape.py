@@ -74,19 +74,38 @@ class FlatTape:
                 counts = np.diff(self.start[block.first : block.first + block.count + 1])
                 np.add.at(g, self.operands[low:high], np.repeat(here, counts))
                 reached[self.operands[low:high]] = True
+            chooses = block.opened if block.opened and block.opened.primitive.ties else None
+            if chooses and block.last:
+                for names, passed in zip(chooses.operands, chooses.passed(here, self.value), strict=True):
+                    np.add.at(g, names, passed)
+                    reached[names] = True
             for k in operation.passes:
+                if chooses and block.step and any(block.step.operands[k] is x for x in chooses.variables):
+                    continue  # the operands have their part already
                 places = slice(low + k, high, operation.arity)
-                np.add.at(g, self.operands[places], here * self.slope[places])
+                np.add.at(g, self.operands[places], self._passed(block, k, here))
                 reached[self.operands[places]] = True
         return g
 
+    def _passed(self, block: Block, k: int, g: Array) -> Array:
+        """What operand k of a block's scalars gets of their cotangents; a row that chooses is asked itself."""
+        operation, low, high = block.operation, *self._span(block)
+        primitive: Any = operation.primitive
+        if not primitive.selects or not isinstance(primitive.vjps, tuple):
+            return np.asarray(g * self.slope[low + k : high : operation.arity])
+        xs = [self.value[self.operands[low + j : high : operation.arity]] for j in range(operation.arity)]
+        y = self.value[block.first : block.first + block.count]
+        return np.asarray(primitive.vjps[k](g, y, *xs, **operation.params))
+
     def _sweep_scalars(self, g: Array) -> Array:
         cotangent, start = g.tolist(), self.start.tolist()
-        operands, slope = self.operands.tolist(), self.slope.tolist()
+        operands, slope, operation = self.operands.tolist(), self.slope.tolist(), self.operation.tolist()
+        chooses = [o.primitive is not None and o.primitive.masks for o in self.operations]
         for i in range(len(cotangent) - 1, -1, -1):
             here = cotangent[i]
             for k in range(start[i], start[i + 1]):
-                cotangent[operands[k]] += here * slope[k]
+                if slope[k] or not chooses[operation[i]]:
+                    cotangent[operands[k]] += here * slope[k]
         return np.array(cotangent, g.dtype)
 
     def run(self, numbers: Any) -> FlatTape:

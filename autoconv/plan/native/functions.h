@@ -1,4 +1,4 @@
-/* exp, log, log1p and tanh of L numbers at a time, within three units in the last place, by the usual reductions.
+/* exp, log, log1p, expm1 and tanh of L numbers at a time, within three units in the last place, by the usual reductions.
  *
  *   exp   x = n ln 2 + r, a Taylor polynomial of r, times 2^n in two steps (so that denormal results round once)
  *   log   x = m 2^e with m between sqrt(1/2) and sqrt(2); log m = 2 artanh(f / (2 + f)), f = m - 1 (FreeBSD's coefficients)
@@ -33,6 +33,18 @@ static inline __attribute__((always_inline)) V NAME(tanh_)(V x) {
   V e = p * r * two + (two - (T)1);
   return PICK(x != x, x, (V)(BITS(e / (e + (T)2)) | sign));
 }
+/* exp(x) - 1 = (2^n - 1) + 2^n (exp(r) - 1); beyond +-40 the 1 or the exponential is no part of any digit */
+static inline __attribute__((always_inline)) V NAME(expm1_)(V x) {
+  M n;
+  V r, c = PICK(x < (T)-40, WHOLE(-40), PICK(x > (T)40, WHOLE(40), x));
+  V p = NAME(reduced)(c, &n, &r), two = NAME(power_of_two)(n);
+  V e = p * r * two + (two - (T)1);
+  return PICK((x != x) | (x == 0), x, PICK(x > (T)40, NAME(exp_)(x), e));
+}
+static inline __attribute__((always_inline)) V NAME(softsign_)(V x) {
+  V a = (V)(BITS(x) & ~BITS(WHOLE(-0.0)));
+  return PICK(a == (T)INFINITY, (V)(BITS(WHOLE(1)) | (BITS(x) & BITS(WHOLE(-0.0)))), x / (a + (T)1));
+}
 static inline __attribute__((always_inline)) V NAME(log_)(V x) {
   M tiny = (M)(x < (T)LEAST_NORMAL);
   V y = PICK(tiny, x * (T)TWO_TO_MANTISSA, x);
@@ -62,6 +74,7 @@ BY_LANES(sqrt_, SQRT_(a[l]))
 BY_LANES(sin_, SIN_(a[l]))
 BY_LANES(cos_, COS_(a[l]))
 BY_LANES(erf_, ERF_(a[l]))
+BY_LANES(erfc_, ERFC_(a[l]))
 BY_LANES(pow_, POW_(a[l], b[l]))
 #undef BY_LANES
 #undef BITS

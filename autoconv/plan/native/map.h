@@ -3,6 +3,8 @@
   for (long c = begin; c < end; c++) { V x = FROM(m + xs[c]), y = FROM(m + ys[c]), z = FROM(m + zs[c]); (void)x, (void)y, (void)z; AT(m + os[c]) = (expr); } \
   for (long c = 0; c < singles; c++) { V x = SPREAD(m[sx[c]]), y = SPREAD(m[sy[c]]), z = SPREAD(m[sz[c]]); (void)x, (void)y, (void)z; V r = (expr); m[so[c]] = r[0]; } \
   break
+/* x y, but 0 where y is 0, even of an infinite x or NaN */
+static inline __attribute__((always_inline)) V NAME(times)(V x, V y) { return (V)((M)(x * y) & (M)(y != 0)); }
 #define TRUTH(condition) PICK(condition, SPREAD((T)1), ZERO)
 static void NAME(map)(const int64_t *w, const int *tables, T *m, long begin, long end) {
   const int *os = tables + w[MAP_OUT], *xs = tables + w[MAP_X], *ys = tables + w[MAP_Y], *zs = tables + w[MAP_Z];
@@ -29,19 +31,25 @@ static void NAME(map)(const int64_t *w, const int *tables, T *m, long begin, lon
   case EQUAL: LOOP(TRUTH(x == y));
   case NOT_EQUAL: LOOP(TRUTH(x != y));
   case WHERE: LOOP(PICK(x != 0, y, z));
-  /* x times a coefficient chosen by the order of y and z; a NaN comes before every number, as in the row "order" */
+  /* x times a coefficient chosen by the order of y and z, 0 where that is 0; a NaN comes before every number, as in the row "order" */
   case SLOPE:
-    if (coefficient[1] == coefficient[2]) { LOOP(x * PICK((y == y) & ~(y >= z), less, more)); }
-    if (coefficient[1] == coefficient[0]) { LOOP(x * PICK((z == z) & ~(y <= z), more, less)); }
-    LOOP(x * PICK((y > z) | ((y != y) & (z == z)), more, PICK((y < z) | ((y == y) & (z != z)), less, tie)));
+    if (coefficient[1] == coefficient[2]) { LOOP(NAME(times)(x, PICK((y == y) & ~(y >= z), less, more))); }
+    if (coefficient[1] == coefficient[0]) { LOOP(NAME(times)(x, PICK((z == z) & ~(y <= z), more, less))); }
+    LOOP(NAME(times)(x, PICK((y > z) | ((y != y) & (z == z)), more, PICK((y < z) | ((y == y) & (z != z)), less, tie))));
+  /* the same, but a NaN comes after every number */
+  case SLOPE_BELOW: LOOP(NAME(times)(x, PICK((y > z) | ((y == y) & (z != z)), more, PICK((y < z) | ((y != y) & (z == z)), less, tie))));
+  case MULTIPLY_NO_NAN: LOOP(NAME(times)(x, y));
   case SQRT: LOOP(NAME(sqrt_)(x, x));
   case EXP: LOOP(NAME(exp_)(x));
   case LOG: LOOP(NAME(log_)(x));
   case LOG1P: LOOP(NAME(log1p_)(x));
+  case EXPM1: LOOP(NAME(expm1_)(x));
   case TANH: LOOP(NAME(tanh_)(x));
   case SIN: LOOP(NAME(sin_)(x, x));
   case COS: LOOP(NAME(cos_)(x, x));
   case ERF: LOOP(NAME(erf_)(x, x));
+  case ERFC: LOOP(NAME(erfc_)(x, x));
+  case SOFTSIGN: LOOP(NAME(softsign_)(x));
   case POWER: LOOP(NAME(pow_)(x, y));
   }
 }

@@ -5,6 +5,7 @@
 #define SIN_ sinf
 #define COS_ cosf
 #define ERF_ erff
+#define ERFC_ erfcf
 #define POW_ powf
 #define MANTISSA 23
 #define BIAS 127
@@ -39,6 +40,7 @@
 #define SIN_ sin
 #define COS_ cos
 #define ERF_ erf
+#define ERFC_ erfc
 #define POW_ pow
 #define MANTISSA 52
 #define BIAS 1023

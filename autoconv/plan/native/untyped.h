@@ -5,6 +5,7 @@
 #undef SIN_
 #undef COS_
 #undef ERF_
+#undef ERFC_
 #undef POW_
 #undef SUFFIX
 #undef MANTISSA

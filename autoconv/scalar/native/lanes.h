@@ -10,6 +10,7 @@
 #define VALUE(expression) EACH { y[l] = (expression); } break
 /* A lane with cotangent 0 passes nothing on, whatever the slope. */
 #define PASS(operand, slope) EACH { T t = d[l] * (slope); operand[l] += d[l] != 0 ? t : 0; }
+#define PASS_CHOSEN(operand, slope) EACH { T s = (slope), t = d[l] * s; operand[l] += d[l] != 0 && s != 0 ? t : 0; } /* a slope of 0 is 0 for every cotangent */
 #define ORDER(x, y) (((x) > (y)) - ((x) < (y)) + ((x) != (x)) - ((y) != (y)))
 #define PASS_ON(operand, sign) EACH { operand[l] = operand[l] sign d[l]; } /* a slope of 1 or -1 */
 #define PASS_WHERE(operand, condition, one, other) EACH { operand[l] += (condition) ? one : other; } /* a slope of 1 or 0 */
@@ -85,6 +86,7 @@ static TARGET void NAME(run)(const Program *p, Run *run, void *workspace) {
 #undef ORDER
 #undef PASS_ON
 #undef PASS_WHERE
+#undef PASS_CHOSEN
 #undef D
 #undef A
 #undef B

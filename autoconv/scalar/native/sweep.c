@@ -60,7 +60,11 @@ static void pull(const Row *restrict rows, double *restrict g, Py_ssize_t last) 
         double next = g[row - 1];
         if (here != 0) {
             const Py_ssize_t a = rows[row].a, b = rows[row].b_code & ROW_MASK;
-            const double to_a = here * rows[row].da, to_b = here * rows[row].db;
+            double to_a = here * rows[row].da, to_b = here * rows[row].db;
+            if (here - here != 0 && CHOOSES(rows[row].b_code >> CODE_SHIFT)) { /* infinite or NaN, and a slope of 0 that was chosen */
+                to_a = rows[row].da == 0 ? 0 : to_a;
+                to_b = rows[row].db == 0 ? 0 : to_b;
+            }
             g[a] += to_a;
             g[b] += to_b;
             next = a == row - 1 ? next + to_a : next;

@@ -10,17 +10,20 @@ enum {
 #define NAMES "input", "input", "add", "sub", "mul", "div", "power", "neg", "abs", "exp", "log", "sqrt", "tanh", "sin", "cos", "maximum", "maximum", "minimum", "minimum"
 #define HAS_TWO(code) ((code) == ADD || (code) == SUB || (code) == MUL || (code) == DIV || (code) == POWER || (code) == MAXIMUM || (code) == MAXIMUM_FIRST || (code) == MINIMUM || (code) == MINIMUM_FIRST)
 
+/* whether a slope of 0 passes 0 on, whatever the cotangent is */
+#define CHOOSES(code) ((code) == ABS || (code) == MAXIMUM || (code) == MAXIMUM_FIRST || (code) == MINIMUM || (code) == MINIMUM_FIRST)
+
 /* value and derivatives of a row of two operands, and of one */
 #define RULES_OF_TWO \
     case ADD: *value = A + B; *dx = 1; *dy = 1; break; \
     case SUB: *value = A - B; *dx = 1; *dy = -1; break; \
     case MUL: *value = A * B; *dx = B; *dy = A; break; \
     case DIV: *value = A / B; *dx = 1 / B; *dy = -Y / B; break; \
-    case POWER: *value = F(pow)(A, B); *dx = B * F(pow)(A, (B == 0) ? 1 : (B - 1)); *dy = Y * F(log)((A == 0) ? 1 : A); break; \
+    case POWER: *value = F(pow)(A, B); *dx = (B == 0) ? 0 : (F(pow)(A, B - 1) * B); *dy = Y * F(log)(((A == 0) ? (B >= 0) : 0) ? 1 : A); break; \
     case MAXIMUM: *value = ((A > B) || (A != A)) ? A : B; *dx = (ORDER(A, B) > 0) ? 1 : ((ORDER(A, B) < 0) ? 0 : (T)0.5); *dy = (ORDER(A, B) > 0) ? 0 : ((ORDER(A, B) < 0) ? 1 : (T)0.5); break; \
     case MAXIMUM_FIRST: *value = ((A >= B) || (A != A)) ? A : B; *dx = ((A >= B) || (A != A)) ? 1 : 0; *dy = ((A >= B) || (A != A)) ? 0 : 1; break; \
-    case MINIMUM: *value = ((A < B) || (A != A)) ? A : B; *dx = (ORDER(A, B) > 0) ? 0 : ((ORDER(A, B) < 0) ? 1 : (T)0.5); *dy = (ORDER(A, B) > 0) ? 1 : ((ORDER(A, B) < 0) ? 0 : (T)0.5); break; \
-    case MINIMUM_FIRST: *value = ((A <= B) || (A != A)) ? A : B; *dx = ((B >= A) || (B != B)) ? 1 : 0; *dy = ((B >= A) || (B != B)) ? 0 : 1; break;
+    case MINIMUM: *value = ((A < B) || (A != A)) ? A : B; *dx = (ORDER(-A, -B) > 0) ? 1 : ((ORDER(-A, -B) < 0) ? 0 : (T)0.5); *dy = (ORDER(-A, -B) > 0) ? 0 : ((ORDER(-A, -B) < 0) ? 1 : (T)0.5); break; \
+    case MINIMUM_FIRST: *value = ((A <= B) || (A != A)) ? A : B; *dx = ((B >= A) || (A != A)) ? 1 : 0; *dy = ((B >= A) || (A != A)) ? 0 : 1; break;
 #define RULES_OF_ONE \
     case NEG: *value = -A; *dx = -1; break; \
     case ABS: *value = F(fabs)(A); *dx = (A > 0) ? 1 : ((A < 0) ? -1 : ((A == 0) ? 0 : A)); break; \
@@ -63,25 +66,25 @@ enum {
     case SUB: PASS_ON(ga, +) PASS_ON(gb, -) break; \
     case MUL: PASS(ga, B) PASS(gb, A) break; \
     case DIV: PASS(ga, 1 / B) PASS(gb, -Y / B) break; \
-    case POWER: PASS(ga, B * F(pow)(A, (B == 0) ? 1 : (B - 1))) PASS(gb, Y * F(log)((A == 0) ? 1 : A)) break; \
+    case POWER: PASS(ga, (B == 0) ? 0 : (F(pow)(A, B - 1) * B)) PASS(gb, Y * F(log)(((A == 0) ? (B >= 0) : 0) ? 1 : A)) break; \
     case NEG: PASS_ON(ga, -) break; \
-    case ABS: PASS(ga, (A > 0) ? 1 : ((A < 0) ? -1 : ((A == 0) ? 0 : A))) break; \
+    case ABS: PASS_CHOSEN(ga, (A > 0) ? 1 : ((A < 0) ? -1 : ((A == 0) ? 0 : A))) break; \
     case EXP: PASS(ga, Y) break; \
     case LOG: PASS(ga, 1 / A) break; \
     case SQRT: PASS(ga, 1 / (2 * Y)) break; \
     case TANH: PASS(ga, 1 - (Y * Y)) break; \
     case SIN: PASS(ga, F(cos)(A)) break; \
     case COS: PASS(ga, -F(sin)(A)) break; \
-    case MAXIMUM: PASS(ga, (ORDER(A, B) > 0) ? 1 : ((ORDER(A, B) < 0) ? 0 : (T)0.5)) PASS(gb, (ORDER(A, B) > 0) ? 0 : ((ORDER(A, B) < 0) ? 1 : (T)0.5)) break; \
+    case MAXIMUM: PASS_CHOSEN(ga, (ORDER(A, B) > 0) ? 1 : ((ORDER(A, B) < 0) ? 0 : (T)0.5)) PASS_CHOSEN(gb, (ORDER(A, B) > 0) ? 0 : ((ORDER(A, B) < 0) ? 1 : (T)0.5)) break; \
     case MAXIMUM_FIRST: PASS_WHERE(ga, (A >= B) || (A != A), D, 0) PASS_WHERE(gb, (A >= B) || (A != A), 0, D) break; \
-    case MINIMUM: PASS(ga, (ORDER(A, B) > 0) ? 0 : ((ORDER(A, B) < 0) ? 1 : (T)0.5)) PASS(gb, (ORDER(A, B) > 0) ? 1 : ((ORDER(A, B) < 0) ? 0 : (T)0.5)) break; \
-    case MINIMUM_FIRST: PASS_WHERE(ga, (B >= A) || (B != B), D, 0) PASS_WHERE(gb, (B >= A) || (B != B), 0, D) break; \
+    case MINIMUM: PASS_CHOSEN(ga, (ORDER(-A, -B) > 0) ? 1 : ((ORDER(-A, -B) < 0) ? 0 : (T)0.5)) PASS_CHOSEN(gb, (ORDER(-A, -B) > 0) ? 0 : ((ORDER(-A, -B) < 0) ? 1 : (T)0.5)) break; \
+    case MINIMUM_FIRST: PASS_WHERE(ga, (B >= A) || (A != A), D, 0) PASS_WHERE(gb, (B >= A) || (A != A), 0, D) break; \
     case ADD_NUMBER: PASS_ON(ga, +) break; \
     case FROM_NUMBER: PASS_ON(ga, -) break; \
     case MUL_NUMBER: PASS(ga, C) break; \
     case DIV_NUMBER: PASS(ga, 1 / C) break; \
     case INTO_NUMBER: PASS(ga, -Y / A) break; \
-    case POWER_NUMBER: PASS(ga, C * F(pow)(A, (C == 0) ? 1 : (C - 1))) break; \
+    case POWER_NUMBER: PASS(ga, (C == 0) ? 0 : (F(pow)(A, C - 1) * C)) break; \
     case SQUARE: PASS(ga, A + A) break; \
     case RELU: PASS_WHERE(ga, 0 >= A, 0, D) break;
 
