@@ -20,7 +20,7 @@ from ..instructions import Gather, Total
 from ..kernel import Result
 from ..native.instruction_set import OPERATIONS
 from . import contraction, labels, overlap
-from .batch_invariant import share
+from .batch_invariant import share, whole
 from .lowering import Lowering
 from .movement import for_one_example
 from .rematerialise import rematerialise
@@ -49,7 +49,7 @@ def lower(
             low.axis[i] = 0 if batch else None
         elif i in large or not large.isdisjoint(line.operands) or not _lower(low, i, line):
             low.by_numpy(i, line)
-    for y in program.outputs:
+    for y in (*program.outputs, *program.checks):
         low.array(y)
     return low
 
@@ -98,6 +98,8 @@ def _lower(low: Lowering, i: int, line: Line) -> bool:
         return labels.scatter_add(low, i, line)
     if name in ("sum", "sum_to"):
         return _sum(low, i, line)
+    if name == "guard":
+        return _guard(low, i, line)
     if name in OPERATIONS:
         return _map(low, i, line, name)
     if name == "cast" and low.program.lines[line.operands[0]].dtype == bool:
@@ -182,6 +184,19 @@ def _sum(low: Lowering, i: int, line: Line) -> bool:
     out = low.fresh(low.one(kept, axis), kernel)
     at.instructions.append(Gather(i, [out.ravel()], [table]))
     return low.place(i, out.reshape(low.one(line.shape, left)), left, kernel)
+
+
+def _guard(low: Lowering, i: int, line: Line) -> bool:
+    """A number that is 0 or NaN, where the machine looks at it: as a sum over all examples that leaves it as it is."""
+    x = line.operands[0]
+    kernel = low.open(low.array(x) + 1)
+    registers = whole(low, x, kernel)
+    at = low.kernels[kernel]
+    at.results.append(Result(i, 1, 1, False, line.shape))
+    at.instructions.append(Total(i, [], [registers.reshape(1, 1)], len(at.results) - 1))
+    low.ready[i] = kernel + 1
+    low.axis[i] = None
+    return True
 
 
 def _axis_after_sum(line: Line, shape: Shape, axes: Shape, axis: int) -> int:

@@ -43,7 +43,7 @@ class NativeProgram:
         if self.examples % layout.examples == 0:  # no lane is without an example
             for kernel in self.kernels:
                 kernel.instructions = [one for one in kernel.instructions if not isinstance(one, Clear)]
-        outputs = self.program.outputs
+        outputs = [*self.program.outputs, *self.program.checks]
         needed = self.needed(outputs)
         self.by_numpy = sorted(i for i in lowering.numpy if i in needed)
         self.asked = {*outputs, *[x for i in self.by_numpy for x in self.program.lines[i].operands]}
@@ -59,6 +59,7 @@ class NativeProgram:
             for x in kernel.inputs
             if (value := self.program.lines[x.line].value) is not None
         }
+        self.guard = self.program.checks[0] if self.program.checks else -1
         self._gradient_lines: dict[int, list[int]] = {}  # by how many gradients there are
         self._only_for_gradients: dict[int, frozenset[int]] = {}
 
@@ -80,7 +81,7 @@ class NativeProgram:
         """The lines that are needed for nothing but the last ``count`` outputs."""
         if count not in self._only_for_gradients:
             outputs = self.program.outputs
-            needed = self.needed(outputs[: len(outputs) - count])
+            needed = self.needed([*outputs[: len(outputs) - count], *self.program.checks])
             unread = frozenset(i for i in range(len(self.program.lines)) if i not in needed)
             self._only_for_gradients[count] = unread
         return self._only_for_gradients[count]
@@ -115,10 +116,22 @@ class NativeProgram:
         dtype = _PLACES if wanted.places else self.dtype
         return value if in_order(value, dtype) else np.require(value, dtype, ["C", "ALIGNED"])
 
-    def call(self, call: tuple[int, ...], arrays: list[Any], updates: bytes) -> bool:
-        """Run the kernels of a call, then an optimiser's ``updates``; False if a label was out of range."""
+    def guard_of(self, places: Sequence[Input | Output | Result]) -> int:
+        """Which array of a call tells whether the numbers may be used; -1 if none does."""
+        return next((n for n, x in enumerate(places) if isinstance(x, Result) and x.line == self.guard), -1)
+
+    def guarded(self) -> bool:
+        """Whether the machine looks at all checks of the program before anything is changed: in its last call."""
+        checks = self.program.checks
+        return not checks or (
+            len(checks) == 1 and bool(self.calls) and self.guard_of(self.arrays_of(self.calls[-1])) >= 0
+        )
+
+    def call(self, call: tuple[int, ...], arrays: list[Any], updates: bytes, guard: int = -1) -> bool:
+        """Run the kernels of a call, then an optimiser's ``updates``; False, and no update, if a label was out of range
+        or array number ``guard`` is not finite."""
         machines = tuple(self.machines[k] for k in call)
-        return machine().run(machines, arrays, self.examples, self.parts, updates)
+        return machine().run(machines, arrays, self.examples, self.parts, updates, -1, guard)
 
 
 def in_order(x: np.ndarray, dtype: np.dtype) -> bool:

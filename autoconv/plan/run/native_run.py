@@ -23,7 +23,7 @@ from .repeated_step import ONE_HOLDER, RepeatedStep, holders
 
 _WORTH_A_THREAD = 200_000  # floating-point operations below which waking a second thread costs more than it saves
 _NOTHING: frozenset[int] = frozenset()
-_WRONG: frozenset[int] = frozenset([-1])  # in place of lines: a label was out of range
+_WRONG: frozenset[int] = frozenset([-1])  # in place of lines: a label was out of range, or a guard did not hold
 
 
 def plan(program: Program, arguments: Sequence[np.ndarray]) -> NativeRun | None:
@@ -41,7 +41,14 @@ def plan(program: Program, arguments: Sequence[np.ndarray]) -> NativeRun | None:
     if examples < 1 or not work:
         return None
     dtype = max(work, key=lambda d: work[d])
-    rewritten = simplify(factor_sums(hoist(fuse_select(program))))
+    written = hoist(fuse_select(program))
+    made = _planned(program, simplify(factor_sums(written)), examples, dtype)
+    if made is not None and not made.native.guarded():
+        made = _planned(program, simplify(written), examples, dtype)
+    return made
+
+
+def _planned(original: Program, rewritten: Program, examples: int, dtype: np.dtype) -> NativeRun | None:
     lowering = lower(rewritten, examples, dtype)
     if not any(kernel.instructions for kernel in lowering.kernels.values()):
         return None
@@ -51,14 +58,15 @@ def plan(program: Program, arguments: Sequence[np.ndarray]) -> NativeRun | None:
     if chosen.channels or len(lowering.kernels) > 1:
         channel_lanes = chosen.lanes if chosen.channels else 0
         lowering = lower(rewritten, examples, dtype, channel_lanes, lowering)
-    return NativeRun(program, lowering, chosen, parts)
+    return NativeRun(original, lowering, chosen, parts)
 
 
 class NativeRun:
     """The machine's kernels and NumPy's lines in their order: ``run(arguments)`` gives the outputs."""
 
     def __init__(self, original: Program, lowering: Lowering, layout: VectorLayout, parts: int) -> None:
-        """``original``: what NumPy runs where a label is out of range, for the error that it raises."""
+        """``original``: what NumPy runs where a label is out of range, for the error that it raises, and where numbers
+        are beyond the bounds of a guarded rewrite."""
         self.native = NativeProgram(lowering, layout, parts)
         self._plain = NumpyRun(original)
         lines = self.native.program.lines
@@ -154,7 +162,7 @@ class NativeRun:
             elif x.line not in unread:
                 arrays[n] = values[x.line] = np.empty(x.shape, native.dtype)
                 own.add(x.line)
-        if not native.call(call, arrays, updates):
+        if not native.call(call, arrays, updates, native.guard_of(places)):
             return _WRONG
         if step is not None and updates:
             step.done = True
