@@ -35,7 +35,9 @@ guard = Primitive("guard", lambda x: x, (None,), "", "sum", lambda rng: ([], {})
 """Its operand, one number, where the machine looks at it: a row of plans alone."""
 
 
-@rewrite(exact=False, why="sum(|x|), times the factors, stays between bounds of the dtype, or the program runs as it was")
+@rewrite(
+    exact=False, why="sum(|x|), times the factors, stays between bounds of the dtype, or the program runs as it was"
+)
 def factor_sums(program: Program) -> Program:
     """Every sum over examples of a product with factors that are there later becomes the product of a sum.
 
@@ -119,10 +121,11 @@ class _Factored:
     def _factors(self, line: Line, axes: Shape) -> tuple[int, list[Factor]]:
         """The summed line as a line times factors that are the same for all terms and there later, the first one first.
 
-        A factor is taken out only from outside, so that what is left is what the program calculates anyway.
+        Factors are taken out only from outside, so that what is left is what the program calculates anyway; and only
+        as many as it takes to have what is left earlier.
         """
-        x, found = line.operands[0], [(line.operands[0], [])]
-        factors: list[Factor] = []
+        x, factors = line.operands[0], list[Factor]()
+        found = [(x, factors)]
         shape = self.lines[x].shape
         for _ in range(_DEEPEST):
             inner = self.lines[x]
@@ -136,12 +139,9 @@ class _Factored:
                 operands = operands[1], operands[0]
             if name not in ("mul", "div") or not self._same(operands[1], shape, axes):
                 break
-            x, other = operands
-            if self.waits[other] <= self.waits[x]:
-                break
-            factors = [(name, other), *factors]
+            x, factors = operands[0], [(name, operands[1]), *factors]
             found.append((x, factors))
-        return found[-1]
+        return min(found, key=lambda one: self.waits[one[0]])
 
     def _same(self, x: int, shape: Shape, axes: Shape) -> bool:
         """Whether line x repeats its numbers along the axes that are summed."""
