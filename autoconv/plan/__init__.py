@@ -2,7 +2,8 @@
 
 The way of a program, file by file:
 
-- ``rewrite``: rewrites that round otherwise, so that no other exit shares them (fuse_select, factor_sums);
+- ``rewrite``: rewrites for this machine alone: an exact one (fuse_select), and one that is guarded by bounds at which
+  the machine looks (factor_sums);
 - ``lower``: lines to ``instructions`` and ``contractions`` on virtual registers, in fused ``kernel``s: movement ops by
   tables (movement), matrix products and convolutions (contraction, overlap), labels; what a later kernel computes again
   instead of loading it (rematerialise), what is the same for all examples (batch_invariant);

@@ -10,7 +10,8 @@ The rule for floating-point numbers: a rewrite is
 
 What may be rounded otherwise without any rewrite is the order in which a sum or a contraction adds up its terms: an
 exit adds in the order that suits it, of examples, positions and channels, with the error bound of a sum of n terms,
-n eps sum |term|.  (A sum of zeros alone is +0.)  Sums of the same terms are never split by the factors in them.
+n eps sum |term|, and in a contraction without rounding each product first (fused multiply-add, as BLAS does).  So where
+products or partial sums leave the range of the dtype, one order may overflow and another not.
 
 ``drop`` (lines that nobody reads), ``skip`` (lines that change nothing), ``fold`` (what depends on constants alone is
 computed now), ``share`` (equal lines are computed once), ``hoist`` (arithmetic above broadcasts, so that it is done
