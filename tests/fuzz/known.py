@@ -62,8 +62,8 @@ REASONS: list[tuple[str, Callable[[Mismatch], bool], str]] = [
     (
         "machine",
         fused,
-        "a contraction adds up products that are not rounded first (fused multiply-add, as in BLAS), in an order of its "
-        "own: a product or partial sum beyond the largest number may be met by a term of the other sign",
+        "a contraction adds up products that are not rounded first (fused multiply-add, as in BLAS), in an order of "
+        "its own: a product or partial sum beyond the largest number may be met by a term of the other sign",
     ),
     (
         "scalars",
