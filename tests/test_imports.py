@@ -30,7 +30,7 @@ INSIDE = {
         "sheet", "run", "nice", "given", "equations", "gradients", "picture", "marking", "key", "paper", "page",
         "making", "__init__",
     ],
-    "program": ["program", "report", "record", "rewrite", "numpy_run", "__init__"],
+    "program": ["program", "record", "rewrite", "slope_of_result", "numpy_run", "__init__"],
     "plan": [
         "native", "extension", "instructions", "contractions", "kernel", "rewrite", "lower", "assemble", "run",
         "__init__",

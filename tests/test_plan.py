@@ -10,7 +10,7 @@ from autoconv.hooks import observe
 from autoconv.primitives import TABLE
 from autoconv.program.numpy_run import NumpyRun
 from autoconv.program.program import from_tape
-from autoconv.program.rewrite.passes import drop, fold, share, simplify, skip
+from autoconv.program.rewrite import drop, fold, share, simplify, skip
 from autoconv.tape import Tensor
 from autoconv.transforms import flatten
 

@@ -10,7 +10,7 @@ from helpers.random_nets import in_dtype, layouts, native, random_net, swept
 
 from autoconv.plan.native import instruction_set as isa
 from autoconv.plan.run import native_run
-from autoconv.program.rewrite.passes import simplify
+from autoconv.program.rewrite import simplify
 
 SUMS = 1 << 40  # where the sums begin, beside the addresses of memory
 
@@ -20,7 +20,7 @@ class Reader:
 
     def __init__(self, assembled):
         self.tables = np.frombuffer(assembled.tables, np.int32).astype(np.int64)
-        self.lanes, self.cell = assembled.lanes, assembled.cell
+        self.assembled, self.lanes, self.cell = assembled, assembled.lanes, assembled.cell
 
     def table(self, at, count):
         return self.tables[at : at + count]
@@ -66,7 +66,10 @@ class Reader:
             of = self.table(w.x, w.count * w.terms).reshape(-1, w.terms)[share]
             count = w.singles if last else 0
             out, single = self.table(w.out, w.count)[share], self.table(w.single_out, count)
-            return [self.wide(of), self.table(w.single_x, count * w.terms)], [place + self.wide(out), place + single]
+            return [self.of_results(of, out, w.place), self.table(w.single_x, count * w.terms)], [
+                place + self.wide(out),
+                place + single,
+            ]
         if kind is isa.TOTAL:
             of = self.table(w.x, w.count * w.terms).reshape(-1, w.terms)[share]
             return [self.wide(of)], [SUMS + w.out + np.arange(w.count)[share]]
@@ -82,6 +85,15 @@ class Reader:
             self.wide(self.table(w.out, one if kind is isa.CHOOSE else w.count), self.cell) if hasattr(w, "out") else []
         )
         return [x] if len(x) else [], [out] if len(out) else []
+
+    def of_results(self, of, out, place):
+        """What a sum of rows reads, without the lanes whose results are gaps: what stands there is nobody's."""
+        gaps = [self.assembled.where[g].ravel() for g in self.assembled.kernel.gaps]
+        if place != isa.IN_MEMORY or not gaps or not len(out):
+            return self.wide(of)
+        lanes = np.arange(self.lanes)
+        read = np.isin(out[:, None] + lanes, np.concatenate(gaps), invert=True)
+        return (of[:, :, None] + lanes)[np.broadcast_to(read[:, None, :], (*of.shape, self.lanes))]
 
 
 def planned_for(seed, examples, dtype, layout, monkeypatch):

@@ -10,8 +10,8 @@ from autoconv import nn
 from autoconv.compiled import compile
 from autoconv.plan.run import native_run
 from autoconv.program.numpy_run import NumpyRun
-from autoconv.program.rewrite.passes import simplify
-from autoconv.program.rewrite.slope_of_result import slope_of_result
+from autoconv.program.rewrite import simplify
+from autoconv.program.slope_of_result import slope_of_result
 
 
 @native

@@ -22,7 +22,7 @@ from ..program.numpy_run import NumpyRun
 from ..program.program import Program, from_tape
 from ..program.record.guards import Guards
 from ..program.record.watch import Recorded
-from ..program.rewrite.passes import simplify
+from ..program.rewrite import simplify
 from ..shapes import Shape
 from ..tape import Tape, Tensor
 from ..tree import flatten
@@ -172,10 +172,10 @@ def _planned(program: Program, arrays: list[np.ndarray]) -> tuple[NumpyRun | Nat
     """The program for the native machine if that can run it, else for NumPy; and what there is to say about it."""
     try:
         return native_run.plan(program, arrays) or NumpyRun(program), ""
-    except (ArithmeticError, AssertionError, LookupError, MemoryError, TypeError, ValueError) as error:
+    except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError) as error:
         if os.environ.get("AUTOCONV_STRICT") == "1":  # in tests: a fault of the planner is a fault
             raise
-        # for users: a gap in the planner must not refuse a function that NumPy can run
+        # for users: a gap in the planner must not refuse a function that NumPy can run; a MemoryError is no gap
         return NumpyRun(program), f"the native machine was left out: {error!r}\n"
 
 

@@ -2,15 +2,16 @@
 
 The way of a program, file by file:
 
-- ``rewrite``: rewrites that round otherwise, so that no other exit shares them (factor_sums);
+- ``rewrite``: a rewrite for this machine alone, guarded by bounds at which the machine looks (factor_sums);
 - ``lower``: lines to ``instructions`` and ``contractions`` on virtual registers, in fused ``kernel``s: movement ops by
   tables (movement), matrix products and convolutions (contraction, overlap), labels; what a later kernel computes again
   instead of loading it (rematerialise), what is the same for all examples (batch_invariant);
 - ``assemble``: what the lanes of a vector hold (vector_layout), registers to addresses and instructions to words
   (assemble; by_examples or by_channels), tiles and strips (tiling), and tasks for threads that share a block
   (cooperative);
-- ``run``: the assembled program (native_program) in its order (schedule), buffers that stay between kernels
-  (persistent), an optimiser's step in the same call (optimizer_step), and a step like the last one (repeated_step);
+- ``run``: the assembled program, its order, the buffers that stay between kernels and the plan in words
+  (native_program), a run (native_run), an optimiser's step in the same call (optimizer_step), and a step like the last
+  one (repeated_step);
 - ``native``: the machine in C, and its instruction set; ``extension``: whether it is there.
 
 Nothing about speed leaks into the maths: the plain tape stays the oracle.

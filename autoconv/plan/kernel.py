@@ -53,7 +53,7 @@ class Output:
     """A line of which a kernel writes one value for each example, and which axis counts examples.
 
     ``persistent``: only later kernels read it, so whole cells are written, block by block, and read in the same order
-    (run/persistent.py).
+    (Persistent, run/native_program.py).
     """
 
     line: int

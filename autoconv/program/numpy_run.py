@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .program import Program
-from .report import report, size
+from .program import Program, report, size
 
 
 class NumpyRun:

@@ -6,6 +6,7 @@ a calculation (a row of the table with operands and params).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -38,10 +39,15 @@ class Line:
 
 @dataclass(slots=True)
 class Program:
-    """Lines in an order in which they can be run, and the numbers of those that are wanted."""
+    """Lines in an order in which they can be run, and the numbers of those that are wanted.
+
+    ``checks``: lines that a guarded rewrite added (``rewrite``).  If one of them is not finite, the numbers of this run
+    are not to be used, and nothing may have been changed with them: the program from before the rewrite is run.
+    """
 
     lines: list[Line]
     outputs: list[int]
+    checks: list[int] = field(default_factory=list)
 
     def flops(self, number: int) -> int:
         """Floating-point operations of a line: one for each element it makes, two for each product that it adds up."""
@@ -109,8 +115,8 @@ def keep(program: Program, instead: dict[int, int] | None = None) -> Program:
             i = moved[i]
         return i
 
-    outputs = [at(i) for i in program.outputs]
-    needed, waiting = set(outputs), list(outputs)
+    outputs, checks = [at(i) for i in program.outputs], [at(i) for i in program.checks]
+    needed, waiting = {*outputs, *checks}, [*outputs, *checks]
     while waiting:
         for x in program.lines[waiting.pop()].operands:
             if at(x) not in needed:
@@ -119,5 +125,31 @@ def keep(program: Program, instead: dict[int, int] | None = None) -> Program:
     order = {old: new for new, old in enumerate(sorted(needed))}
     lines = [program.lines[old] for old in sorted(needed)]
     return Program(
-        [replace(x, operands=tuple([order[at(o)] for o in x.operands])) for x in lines], [order[y] for y in outputs]
+        [replace(x, operands=tuple([order[at(o)] for o in x.operands])) for x in lines],
+        [order[y] for y in outputs],
+        [order[y] for y in checks],
     )
+
+
+# ---- a program in words
+
+
+def size(count: float, unit: str) -> str:
+    """A number with a prefix: ``size(1536, "B")`` is "1.54 KB"."""
+    for prefix in ("", "K", "M", "G"):
+        if count < 1000:
+            return f"{count:.3g} {prefix}{unit}"
+        count /= 1000
+    return f"{count:.3g} T{unit}"
+
+
+def report(program: Program, head: str, notes: Sequence[Sequence[str]]) -> str:
+    """The lines of a program with ``notes`` on each, under a head line with the work of all."""
+    rows = []
+    for i, line in enumerate(program.lines):
+        said = [*notes[i], *(["a result"] if i in program.outputs else [])]
+        work = size(program.flops(i), "FLOP") if program.flops(i) else ""
+        row = f"%{i:<4} {line.shape!s:24} {size(line.nbytes, 'B'):>8} {work:>11}  {program.text(i)}"
+        rows.append(row + (f"   # {'; '.join(said)}" if said else ""))
+    total = sum(program.flops(i) for i in range(len(program.lines)))
+    return "\n".join([f"{len(program.lines)} lines, {size(total, 'FLOP')}; {head}", *rows])

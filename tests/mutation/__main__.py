@@ -30,7 +30,7 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
         ["test_table.py", "test_special_values.py", "test_backward.py", "test_expand.py", "special_values", "fuzz"],
     ),
     "passes": (
-        ["autoconv/**/rewrite/*.py", "autoconv/**/lower/*.py"],
+        ["autoconv/program/rewrite.py", "autoconv/plan/rewrite/*.py", "autoconv/**/lower/*.py"],
         [
             "test_plan.py",
             "test_plan_kernels.py",

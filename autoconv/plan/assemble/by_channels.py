@@ -68,12 +68,14 @@ class ByChannels(Assembled):
         vector); a short row is one vector if the registers after it are only gaps.
         """
         joined = np.diff(out) == 1
-        for registers in reads:
+        for registers in reads if len(out) > 1 else []:  # a sum may have a million terms and one result
             repeats = (registers[1:] == registers[:-1]) & self._repeated[registers[1:]]
             follows = np.diff(self.where[registers]) == 1
             changes = (follows[1:] & repeats[:-1]) | (repeats[1:] & follows[:-1])
             joined &= follows | repeats
             joined[1:] &= ~changes
+            if not joined.any():
+                break
         begins = np.flatnonzero(np.concatenate([[True], ~joined]))
         ends = np.append(begins[1:], len(out))
         length = ends - begins

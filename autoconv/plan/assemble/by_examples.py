@@ -27,11 +27,13 @@ class ByExamples(Assembled):
 
     def vectors(self, addresses: np.ndarray) -> np.ndarray:
         """The addresses of all vectors of cells at these addresses, those of a cell one after the other."""
-        return (addresses[..., None] + self.beside).reshape(*addresses.shape[:-1], -1)
+        found = addresses[..., None] + self.beside
+        return found.reshape(*addresses.shape[:-1], addresses.shape[-1] * len(self.beside))
 
     def terms(self, registers: Registers) -> np.ndarray:
         """What is added up for each vector of a result, of which ``registers`` (results, terms) are the terms."""
-        return (self.where[registers][:, None, :] + self.beside[:, None]).reshape(-1, registers.shape[1])
+        rows, terms = registers.shape
+        return (self.where[registers][:, None, :] + self.beside[:, None]).reshape(rows * len(self.beside), terms)
 
     def rows(self, number: int, one: Instruction) -> Rows:
         return one.by_examples(self, number)

@@ -46,10 +46,10 @@ def share(low: Lowering, i: int, axis: int, kernel: int) -> Registers | None:
     if x in low.lanes or x in low.pending or (q >= 0 and shape[q] != 1):
         return None
     low.array(x)
-    return np.broadcast_to(_whole(low, x, kernel), one)
+    return np.broadcast_to(whole(low, x, kernel), one)
 
 
-def _whole(low: Lowering, i: int, kernel: int) -> Registers:
+def whole(low: Lowering, i: int, kernel: int) -> Registers:
     """The registers of all of an array that is there before the kernel: computed in it, or its numbers spread over the
     lanes."""
     if (i, kernel) not in low.whole:

@@ -3,6 +3,9 @@
 Lines are taken in order.  A line goes to the first kernel in which its operands can be had: registers of the same
 kernel as they are, what is cheap computed again there (``rematerialise``, ``batch_invariant``), everything else through
 its array.
+
+A plan names every number of an example, which takes about a microsecond for each; so lines with very large examples
+are left to NumPy, and that is seen from their shapes, before anything is named (``_too_large``).
 """
 
 from __future__ import annotations
@@ -17,12 +20,13 @@ from ..instructions import Gather, Total
 from ..kernel import Result
 from ..native.instruction_set import OPERATIONS
 from . import contraction, labels, overlap
-from .batch_invariant import share
+from .batch_invariant import share, whole
 from .lowering import Lowering
 from .movement import for_one_example
 from .rematerialise import rematerialise
 
 _MOST_REGISTERS = 1 << 25  # a larger plan would take longer to make than NumPy takes to run
+_LARGEST_EXAMPLE = 1 << 18  # numbers that a line may have for each example; vectors would not gain what planning takes
 
 
 def lower(
@@ -37,16 +41,37 @@ def lower(
     low = Lowering(
         program, examples, dtype, channel_lanes, wanted, _work(before) if before else 0, (share, rematerialise)
     )
+    large = _too_large(program, examples)
     for i, line in enumerate(program.lines):
         if line.primitive is None:
             low.ready[i] = 0
             batch = line.argument is not None and bool(line.shape) and line.shape[0] == examples
             low.axis[i] = 0 if batch else None
-        elif not _lower(low, i, line):
+        elif i in large or not large.isdisjoint(line.operands) or not _lower(low, i, line):
             low.by_numpy(i, line)
-    for y in program.outputs:
+    for y in (*program.outputs, *program.checks):
         low.array(y)
     return low
+
+
+def _too_large(program: Program, examples: int) -> set[int]:
+    """The lines whose examples have more numbers than a plan should name: they and what reads them are left to NumPy.
+
+    A movement op names nothing: its result may be larger (windows overlap), unless it moves what is too large already.
+    Where there is such a line NumPy takes part anyway, and takes what is a part of its size as well.
+    """
+    return _larger(program, examples, _LARGEST_EXAMPLE) and _larger(program, examples, _LARGEST_EXAMPLE >> 4)
+
+
+def _larger(program: Program, examples: int, most: int) -> set[int]:
+    large: set[int] = set()
+    for i, line in enumerate(program.lines):
+        if prod(line.shape) <= most * examples or examples not in line.shape:
+            continue
+        moves = line.primitive is not None and line.primitive.group == "wiring" and line.primitive.moves
+        if line.value is None and (not moves or not large.isdisjoint(line.operands)):
+            large.add(i)
+    return large
 
 
 def _work(low: Lowering) -> int:
@@ -73,6 +98,8 @@ def _lower(low: Lowering, i: int, line: Line) -> bool:
         return labels.scatter_add(low, i, line)
     if name in ("sum", "sum_to"):
         return _sum(low, i, line)
+    if name == "guard":
+        return _guard(low, i, line)
     if name in OPERATIONS:
         return _map(low, i, line, name)
     if name == "cast" and low.program.lines[line.operands[0]].dtype == bool:
@@ -159,8 +186,25 @@ def _sum(low: Lowering, i: int, line: Line) -> bool:
     return low.place(i, out.reshape(low.one(line.shape, left)), left, kernel)
 
 
+def _guard(low: Lowering, i: int, line: Line) -> bool:
+    """A number that is 0 or NaN, where the machine looks at it: as a sum over all examples that leaves it as it is."""
+    x = line.operands[0]
+    kernel = low.open(low.array(x) + 1)
+    registers = whole(low, x, kernel)
+    at = low.kernels[kernel]
+    at.results.append(Result(i, 1, 1, False, line.shape))
+    at.instructions.append(Total(i, [], [registers.reshape(1, 1)], len(at.results) - 1))
+    low.ready[i] = kernel + 1
+    low.axis[i] = None
+    return True
+
+
 def _axis_after_sum(line: Line, shape: Shape, axes: Shape, axis: int) -> int:
-    """Where the example axis is after a sum over other axes."""
-    if len(line.shape) == len(shape):
-        return axis
-    return axis - sum(d < axis for d in axes)
+    """Where the example axis is after a sum over other axes.
+
+    ``sum_to`` leaves out leading axes alone, whatever else it adds up: what it sums further in stays with size 1.
+    """
+    assert line.primitive is not None
+    if line.primitive.name == "sum_to":
+        return axis - (len(shape) - len(line.shape))
+    return axis if line.params.get("keepdims") else axis - sum(d < axis for d in axes)

@@ -62,7 +62,8 @@ struct Pass {
 struct Job {
   Pass *passes;
   void *const *arrays;
-  int count, parts, tested; /* tested: the array whose numbers must be finite for the updates to be made, or -1 */
+  int count, parts;
+  int tested, guard; /* arrays whose numbers must be finite for the updates to be made, or -1; guard: for anything to be right */
   long examples, updates;
   const int64_t *update;
   atomic_int wrong, infinite;
@@ -182,13 +183,13 @@ static int prepare(Job *job, PyObject *machines) {
   }
   return (job->taken = calloc((size_t)(tasks + job->parts), sizeof *job->taken)) != 0;
 }
-/* run(machines, arrays, examples, threads, updates, tested): True; False if a place was out of range, None if the array of that
- * number (if given) is not finite.  The updates are made only if it is True. */
+/* run(machines, arrays, examples, threads, updates, tested, guard): True; False if a place was out of range or the array of
+ * number guard (if given) is not finite, None if that of number tested is not.  The updates are made only if it is True. */
 static PyObject *machine_run(PyObject *module, PyObject *args) {
   PyObject *machines, *list, *updates;
-  Job job = {.tested = -1};
+  Job job = {.tested = -1, .guard = -1};
   (void)module;
-  if (!PyArg_ParseTuple(args, "O!O!liS|i", &PyTuple_Type, &machines, &PyList_Type, &list, &job.examples, &job.parts, &updates, &job.tested)) return 0;
+  if (!PyArg_ParseTuple(args, "O!O!liS|ii", &PyTuple_Type, &machines, &PyList_Type, &list, &job.examples, &job.parts, &updates, &job.tested, &job.guard)) return 0;
   Py_ssize_t count = PyList_GET_SIZE(list), held = 0, used = 0;
   job.count = (int)PyTuple_GET_SIZE(machines);
   job.updates = PyBytes_GET_SIZE(updates) / (8 * UPDATE_WIDTH);
@@ -240,7 +241,7 @@ static PyObject *variants(PyObject *self, PyObject *none) {
 }
 static PyMethodDef functions[] = {
     {"variants", variants, METH_NOARGS, "(processor instruction set, bytes of an element, lanes, vector registers) of each variant that this processor can run."},
-    {"run", machine_run, METH_VARARGS, "run(machines, arrays, examples, threads, updates, tested=-1): run the programs in order, then make the updates; no update and False if a place was out of range, None if the array number tested is not finite."},
+    {"run", machine_run, METH_VARARGS, "run(machines, arrays, examples, threads, updates, tested=-1, guard=-1): run the programs in order, then make the updates; no update and False if a place was out of range or the array number guard is not finite, None if the array number tested is not finite."},
     {0}};
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_machine", "The native machine of compiled tapes.", -1, functions};
 

@@ -75,10 +75,10 @@ static void NAME(one_update)(void *const *arrays, const int64_t *w, long i, long
   else NAME(descend_all)(SGD, arrays, w, i, n, g);
 }
 /* whether the numbers of a result are finite; every thread finds the same */
-static int NAME(finite)(const Job *job) {
+static int NAME(finite)(const Job *job, int array) {
   T some[STRIP];
   const int64_t *r;
-  const Pass *pass = pass_of(job, job->tested, &r);
+  const Pass *pass = pass_of(job, array, &r);
   if (!pass) return 1;
   for (long n, i = 0, size = r[RESULT_ROWS] * r[RESULT_COLUMNS]; i < size; i += n) {
     n = size - i < STRIP ? size - i : STRIP;
@@ -91,7 +91,11 @@ static int NAME(finite)(const Job *job) {
 /* this part's share of every parameter (its gradient: the result of array UPDATE_GRADIENT), if all numbers are as they must be */
 static void NAME(update)(Job *job, int part, int parts) {
   if (atomic_load(&job->wrong)) return;
-  if (job->tested >= 0 && !NAME(finite)(job)) {
+  if (job->guard >= 0 && !NAME(finite)(job, job->guard)) {
+    atomic_store(&job->wrong, 1);
+    return;
+  }
+  if (job->tested >= 0 && !NAME(finite)(job, job->tested)) {
     atomic_store(&job->infinite, 1);
     return;
   }

@@ -113,7 +113,7 @@ static void work(Job *job, int part) {
       }
     PHASE(way, job->parts) variant->collect(pass, way.task, job->parts);
   }
-  if (job->updates || job->tested >= 0) PHASE(way, job->parts) job->passes->variant->update(job, way.task, job->parts);
+  if (job->updates || job->tested >= 0 || job->guard >= 0) PHASE(way, job->parts) job->passes->variant->update(job, way.task, job->parts);
 }
 /* Job, parts and the number of runs change together under the lock, so a worker never sees those of two runs. */
 static void *worker(void *number) {

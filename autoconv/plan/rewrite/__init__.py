@@ -1,1 +1,1 @@
-"""Rewrites for the native machine alone: they change roundings, or signs of zero, and save passes over the batch."""
+"""Rewrites for the native machine alone: exact ones, or guarded by bounds (``..program.rewrite`` has the rule)."""

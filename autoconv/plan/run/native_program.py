@@ -6,21 +6,23 @@ the last one without looking anything up; all three only read it.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence, Set
+from contextlib import contextmanager
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from ...program.program import Program
+from ...program.program import Program, report, size
 from ..assemble.by_channels import ByChannels
 from ..assemble.by_examples import ByExamples
 from ..assemble.vector_layout import VectorLayout
 from ..extension import machine
-from ..instructions import Clear
-from ..kernel import Input, Output, Result
+from ..instructions import Clear, Instruction
+from ..kernel import Input, Kernel, Output, Result
 from ..lower.lowering import Lowering
-from .persistent import Persistent
-from .schedule import schedule
 
 _PLACES = np.dtype(np.int64)
 
@@ -41,7 +43,7 @@ class NativeProgram:
         if self.examples % layout.examples == 0:  # no lane is without an example
             for kernel in self.kernels:
                 kernel.instructions = [one for one in kernel.instructions if not isinstance(one, Clear)]
-        outputs = self.program.outputs
+        outputs = [*self.program.outputs, *self.program.checks]
         needed = self.needed(outputs)
         self.by_numpy = sorted(i for i in lowering.numpy if i in needed)
         self.asked = {*outputs, *[x for i in self.by_numpy for x in self.program.lines[i].operands]}
@@ -57,6 +59,7 @@ class NativeProgram:
             for x in kernel.inputs
             if (value := self.program.lines[x.line].value) is not None
         }
+        self.guard = self.program.checks[0] if self.program.checks else -1
         self._gradient_lines: dict[int, list[int]] = {}  # by how many gradients there are
         self._only_for_gradients: dict[int, frozenset[int]] = {}
 
@@ -78,7 +81,7 @@ class NativeProgram:
         """The lines that are needed for nothing but the last ``count`` outputs."""
         if count not in self._only_for_gradients:
             outputs = self.program.outputs
-            needed = self.needed(outputs[: len(outputs) - count])
+            needed = self.needed([*outputs[: len(outputs) - count], *self.program.checks])
             unread = frozenset(i for i in range(len(self.program.lines)) if i not in needed)
             self._only_for_gradients[count] = unread
         return self._only_for_gradients[count]
@@ -113,13 +116,174 @@ class NativeProgram:
         dtype = _PLACES if wanted.places else self.dtype
         return value if in_order(value, dtype) else np.require(value, dtype, ["C", "ALIGNED"])
 
-    def call(self, call: tuple[int, ...], arrays: list[Any], updates: bytes) -> bool:
-        """Run the kernels of a call, then an optimiser's ``updates``; False if a label was out of range."""
+    def guard_of(self, places: Sequence[Input | Output | Result]) -> int:
+        """Which array of a call tells whether the numbers may be used; -1 if none does."""
+        return next((n for n, x in enumerate(places) if isinstance(x, Result) and x.line == self.guard), -1)
+
+    def guarded(self) -> bool:
+        """Whether the machine looks at all checks of the program before anything is changed: in its last call."""
+        checks = self.program.checks
+        return not checks or (
+            len(checks) == 1 and bool(self.calls) and self.guard_of(self.arrays_of(self.calls[-1])) >= 0
+        )
+
+    def call(self, call: tuple[int, ...], arrays: list[Any], updates: bytes, guard: int = -1) -> bool:
+        """Run the kernels of a call, then an optimiser's ``updates``; False, and no update, if a label was out of range
+        or array number ``guard`` is not finite."""
         machines = tuple(self.machines[k] for k in call)
-        return machine().run(machines, arrays, self.examples, self.parts, updates)
+        return machine().run(machines, arrays, self.examples, self.parts, updates, -1, guard)
 
 
 def in_order(x: np.ndarray, dtype: np.dtype) -> bool:
     """Whether the machine can take an array as it is: numbers of this dtype, in rows, where the processor wants
     them."""
     return x.dtype == dtype and x.flags.c_contiguous and x.flags.aligned
+
+
+# ---- the order of a run
+#
+# Native calls are of one kernel or several, with NumPy's lines between them.  Kernels run in one call unless a later
+# one reads what NumPy makes of an earlier one's results, or reads these in another order or dtype than they stand in.
+# What no kernel needs NumPy does in the end.
+
+
+def schedule(
+    lowering: Lowering, kernels: Sequence[Kernel], by_numpy: Sequence[int], waited: Set[int]
+) -> list[int | tuple[int, ...]]:
+    """NumPy's lines ``by_numpy`` (numbers) and native calls (tuples of indices of ``kernels``), in the order in which
+    they run.
+
+    ``waited``: the lines that a kernel waits for; the others NumPy computes in the end.
+    """
+    steps = [(lowering.ready[i], False, i) for i in by_numpy if i in waited]
+    steps += [(kernel.number, True, k) for k, kernel in enumerate(kernels)]
+    order: list[int | tuple[int, ...]] = []
+    for _, native, k in sorted(steps):
+        last = order[-1] if order else None
+        if not native:
+            order.append(k)
+        elif isinstance(last, tuple) and all(
+            _at_hand(lowering, [kernels[j] for j in last], x) for x in kernels[k].inputs
+        ):
+            order[-1] = (*last, k)
+        else:
+            order.append((k,))
+    return [*order, *[i for i in by_numpy if i not in waited]]
+
+
+def _at_hand(lowering: Lowering, before: Sequence[Kernel], wanted: Input) -> bool:
+    """Whether an input can be read where one of these kernels writes it, if one does."""
+    for kernel in before:
+        for out in kernel.outputs:
+            if out.line == wanted.line and not out.persistent:
+                whole = out.axis == wanted.axis and wanted.part is None and not wanted.places
+                return whole and lowering.program.lines[out.line].dtype == lowering.dtype
+        if wanted.line in [result.line for result in kernel.results]:
+            return wanted.axis is None and wanted.part in (None, "first") and not wanted.places
+    return True
+
+
+# ---- memory that stays: lines that only later kernels read, in the machine's own order
+
+
+class Persistent:
+    """The lines that kernels write and only later kernels read; ``asked``: those that somebody else reads."""
+
+    def __init__(self, program: Program, kernels: Sequence[Kernel], asked: set[int]) -> None:
+        self._sizes: dict[int, int] = {}  # how many numbers each example has
+        self._sums: dict[int, tuple[int, ...]] = {}
+        self._spare: list[dict[int, np.ndarray]] = []
+        readers: dict[int, list[Input]] = {}
+        for kernel in kernels:
+            for x in kernel.inputs:
+                readers.setdefault(x.line, []).append(x)
+        for kernel in kernels:
+            for out in kernel.outputs:
+                found = readers.get(out.line, [])
+                if out.line in asked or any(x.axis != out.axis or x.places or x.part is not None for x in found):
+                    continue
+                shape = program.lines[out.line].shape
+                self._sizes[out.line] = prod(shape) // shape[out.axis]
+                out.persistent = True
+                for x in found:
+                    x.persistent = True
+            for result in kernel.results:
+                if result.line in readers and result.line not in asked:
+                    self._sums[result.line] = result.shape
+
+    def __contains__(self, line: int) -> bool:
+        return line in self._sizes or line in self._sums
+
+    @contextmanager
+    def memory(self, examples: int, dtype: np.dtype) -> Iterator[dict[int, np.ndarray]]:
+        """Arrays for these lines, ``examples`` rounded up to whole blocks; no other run has them meanwhile."""
+        try:
+            arrays = self._spare.pop()
+        except IndexError:
+            shapes = self._sums | {line: (examples, size) for line, size in self._sizes.items()}
+            arrays = {line: np.empty(shape, dtype) for line, shape in shapes.items()}
+        try:
+            yield arrays
+        finally:
+            self._spare.append(arrays)
+
+
+# ---- the plan in words: what each line became
+
+
+def describe(native: NativeProgram) -> str:
+    """The plan of a program, line by line."""
+    return report(native.program, _head(native), _notes(native))
+
+
+def _head(native: NativeProgram) -> str:
+    memory = sum((a.cells + a.numbers + a.packs) * native.dtype.itemsize for a in native.assembled)
+    count = sum(len(k.instructions) for k in native.kernels)
+    layout = native.layout
+    blocks = -(-native.examples // layout.examples)
+    threads = min(blocks, native.parts)
+    if layout.channels:
+        of = f"one example at a time, its channels in {layout.lanes} lanes"
+    else:
+        beside = f", {layout.vectors} vectors side by side" if layout.vectors > 1 else ""
+        plural = "s" * (blocks > 1)
+        of = f"{native.examples} examples in {blocks} block{plural} of {layout.examples}, {layout.lanes} lanes{beside}"
+    if layout.threads > 1:
+        shared = f"{layout.threads} threads that share {'an example' if layout.channels else 'a block'}"
+    else:
+        shared = f"{threads} thread{'s' * (threads > 1)}"
+    kernels = len(native.kernels)
+    return (
+        f"{count} instructions of the native machine ({layout.set}) in {kernels} call{'s' * (kernels > 1)}, "
+        f"{len(native.by_numpy)} lines left to NumPy; {of}, {shared}, "
+        f"{size(memory, 'B')} of memory for {'all' if layout.threads > 1 else 'each'}"
+    )
+
+
+def _notes(native: NativeProgram) -> list[list[str]]:
+    """What became of each line."""
+    program, in_registers = native.program, native.lowering.in_registers()
+    written = {one.line for kernel in native.kernels for one in kernel.instructions}
+    notes: list[list[str]] = [[] for _ in program.lines]
+    for i, line in enumerate(program.lines):
+        if line.primitive is None:
+            continue
+        if i in native.by_numpy:
+            notes[i].append("NumPy")
+        elif i in in_registers and i not in written:
+            notes[i].append("no instruction: other names for the same cells")
+        elif i not in written:
+            notes[i].append("part of the line that reads it")
+    for kernel in native.kernels:
+        alike: dict[tuple[int, type[Instruction]], list[Instruction]] = {}
+        for one in kernel.instructions:
+            if not isinstance(one, Clear):
+                alike.setdefault((one.line, type(one)), []).append(one)
+        for (line_number, _), many in alike.items():
+            notes[line_number].append(many[0].described(many))
+    return [_counted(many) for many in notes]
+
+
+def _counted(notes: list[str]) -> list[str]:
+    """Each note once, and how many calls it is true of."""
+    return [note + (f" ({n} calls)" if n > 1 else "") for note, n in Counter(notes).items()]

@@ -9,30 +9,31 @@ import numpy as np
 
 from ...program.numpy_run import NumpyRun
 from ...program.program import Program
-from ...program.rewrite.hoist import hoist
-from ...program.rewrite.passes import simplify
-from ...program.rewrite.slope_of_result import slope_of_result
+from ...program.rewrite import hoist, simplify
+from ...program.slope_of_result import slope_of_result
 from ..assemble.vector_layout import VectorLayout, choose
 from ..extension import available, threads
 from ..kernel import Input, Output, Result
 from ..lower.lower import lower
 from ..lower.lowering import Lowering
 from ..rewrite.factor_sums import factor_sums
-from .native_program import NativeProgram
+from .native_program import NativeProgram, describe
 from .optimizer_step import OptimizerStep
 from .repeated_step import ONE_HOLDER, RepeatedStep, holders
-from .report import describe
 
 _WORTH_A_THREAD = 200_000  # floating-point operations below which waking a second thread costs more than it saves
 _NOTHING: frozenset[int] = frozenset()
-_WRONG: frozenset[int] = frozenset([-1])  # in place of lines: a label was out of range
+_WRONG: frozenset[int] = frozenset([-1])  # in place of lines: a label was out of range, or a guard did not hold
 
 
 def plan(program: Program, arguments: Sequence[np.ndarray]) -> NativeRun | None:
-    """The program for the machine; None if there is no machine, no batch, or nothing for it to do."""
+    """The program for the machine; None if there is no machine, no batch, or nothing for it to do.
+
+    The first argument that is an array and not empty says how many examples there are.
+    """
     if not available():
         return None
-    examples = next((x.shape[0] for x in arguments if x.ndim), 0)
+    examples = next((x.shape[0] for x in arguments if x.ndim and x.size), 0)
     work: dict[np.dtype, int] = {}
     for i, line in enumerate(program.lines):
         if line.dtype in (np.float32, np.float64):
@@ -40,7 +41,14 @@ def plan(program: Program, arguments: Sequence[np.ndarray]) -> NativeRun | None:
     if examples < 1 or not work:
         return None
     dtype = max(work, key=lambda d: work[d])
-    rewritten = simplify(factor_sums(hoist(slope_of_result(program))))
+    written = hoist(slope_of_result(program))
+    made = _planned(program, simplify(factor_sums(written)), examples, dtype)
+    if made is not None and not made.native.guarded():
+        made = _planned(program, simplify(written), examples, dtype)
+    return made
+
+
+def _planned(original: Program, rewritten: Program, examples: int, dtype: np.dtype) -> NativeRun | None:
     lowering = lower(rewritten, examples, dtype)
     if not any(kernel.instructions for kernel in lowering.kernels.values()):
         return None
@@ -50,14 +58,15 @@ def plan(program: Program, arguments: Sequence[np.ndarray]) -> NativeRun | None:
     if chosen.channels or len(lowering.kernels) > 1:
         channel_lanes = chosen.lanes if chosen.channels else 0
         lowering = lower(rewritten, examples, dtype, channel_lanes, lowering)
-    return NativeRun(program, lowering, chosen, parts)
+    return NativeRun(original, lowering, chosen, parts)
 
 
 class NativeRun:
     """The machine's kernels and NumPy's lines in their order: ``run(arguments)`` gives the outputs."""
 
     def __init__(self, original: Program, lowering: Lowering, layout: VectorLayout, parts: int) -> None:
-        """``original``: what NumPy runs where a label is out of range, for the error that it raises."""
+        """``original``: what NumPy runs where a label is out of range, for the error that it raises, and where numbers
+        are beyond the bounds of a guarded rewrite."""
         self.native = NativeProgram(lowering, layout, parts)
         self._plain = NumpyRun(original)
         lines = self.native.program.lines
@@ -153,7 +162,7 @@ class NativeRun:
             elif x.line not in unread:
                 arrays[n] = values[x.line] = np.empty(x.shape, native.dtype)
                 own.add(x.line)
-        if not native.call(call, arrays, updates):
+        if not native.call(call, arrays, updates, native.guard_of(places)):
             return _WRONG
         if step is not None and updates:
             step.done = True

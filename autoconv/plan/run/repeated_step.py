@@ -135,6 +135,7 @@ class RepeatedStep:
         for n in range(len(self._names)):
             words[:, at_word[f"slot{n}"]] = len(self._arrays) + n + len(self._names) * np.arange(count)
         self._first, self._tested = len(self._arrays), of_line.get(_first_line(native, after), -1)
+        self._guard = native.guard_of(places)
         self._arrays += [None] * (len(self._names) * count)
         self._rows = (tuple(words[0].view(np.float64)[_NUMBERS].tolist()), words.tobytes())
 
@@ -182,7 +183,7 @@ class RepeatedStep:
             for n, wanted in self._inputs:
                 arrays[n] = native.as_read(wanted, values[wanted.line])
             tested = self._tested if step.careful else -1
-            moved = machine().run(self._machines, arrays, native.examples, native.parts, rows, tested)
+            moved = machine().run(self._machines, arrays, native.examples, native.parts, rows, tested, self._guard)
         if moved is False:
             return self._by_numpy(arguments)
         if moved:

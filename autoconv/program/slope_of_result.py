@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...primitives import slope
-from ..program import Program, keep
+from ..primitives import slope
+from .program import Program, keep
 from .rewrite import rewrite
 
 
@@ -31,4 +31,4 @@ def slope_of_result(program: Program) -> Program:
                 lines[i] = replace(line, operands=(g, a, y))
             elif y < i and line.params["tie"] == line.params["less"]:
                 lines[i] = replace(line, operands=(g, y, b))
-    return keep(Program(lines, program.outputs))
+    return keep(replace(program, lines=lines))

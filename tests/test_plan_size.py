@@ -1,0 +1,62 @@
+"""What a plan may cost: time that is small and known from the shapes, however large an example is; and empty arrays."""
+
+import time
+
+import numpy as np
+import pytest
+
+import autoconv as ac
+from autoconv.plan.extension import available
+
+native = pytest.mark.skipif(not available(), reason="the native machine is not built, or switched off")
+
+
+def chain(x):
+    for _ in range(10):
+        x = ac.tanh(x * 1.5 + 0.1)
+    return x
+
+
+def image(x):
+    return ac.reshape(x, (x.shape[0], 1024, x.shape[1] // 1024, 1))
+
+
+KERNEL = np.full((3, 3, 1, 1), 0.1, np.float32)
+LARGE = {  # of x (examples, elements)
+    "one sum": lambda x: ac.sum(x),
+    "a sum of products": lambda x: ac.sum(ac.exp(x) * x),
+    "sums of rows": lambda x: ac.sum(ac.reshape(x, (x.shape[0], -1, 1024)) ** 2, axis=2),
+    "sums of columns": lambda x: ac.sum(ac.reshape(x, (x.shape[0], -1, 1024)) ** 2, axis=1),
+    "sums of a few": lambda x: ac.sum(ac.reshape(x, (x.shape[0], -1, 4)) ** 2, axis=1),
+    "a chain": chain,
+    "a convolution": lambda x: ac.relu(ac.conv2d(image(x), KERNEL, padding=1)),
+    "a pooling": lambda x: ac.max_pool2d(image(x), 2),
+    "a maximum": lambda x: ac.max(x, axis=1),
+}
+
+
+@native
+@pytest.mark.parametrize("elements", [1 << 20, 1 << 22])
+@pytest.mark.parametrize("name", LARGE)
+def test_planning_for_large_examples_takes_no_time(name, elements, monkeypatch):
+    """Below a second of processor time, and the numbers are eager's; with the gradient up to 2**20."""
+    from autoconv.compiled import replay
+
+    spent = []
+    planned = replay._planned
+
+    def timed(*arguments):
+        start = time.process_time()
+        made = planned(*arguments)
+        spent.append(time.process_time() - start)
+        return made
+
+    monkeypatch.setattr(replay, "_planned", timed)
+    x = np.random.default_rng(0).normal(size=(1, elements)).astype(np.float32)
+    f = LARGE[name]
+    program = ac.compile(f)
+    y = program(x)
+    np.testing.assert_allclose(y, f(x), rtol=1e-4, atol=1e-6)
+    if elements == 1 << 20:
+        ac.compile(lambda x: ac.sum(f(x))).value_and_grad(x, wrt=0)
+    assert spent and max(spent) < 1, spent
