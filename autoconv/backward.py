@@ -108,7 +108,7 @@ def pull(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[
 
 
 class Derived:
-    """The rule that follows from a row's definition: recorded once on scalars, swept once, run on every shape and dtype.
+    """The rule that follows from a definition: recorded once on scalars, swept once, run on every shape and dtype.
 
     ``variables`` are the cotangent, then the operands, on the tape of the cotangents of operands ``wanted``.
     """
@@ -212,8 +212,8 @@ def backward(y: Tensor, cotangent: Any = None) -> None:
     between).
 
     Also ``y.backward()``.  ``cotangent`` (default 1 for a scalar) is that of y, of y's shape.  A second call adds
-    again, as in PyTorch; one that is interrupted has added nothing.  Raises TypeError if nothing under y can be differentiated, ValueError without a cotangent for
-    a y that is not a scalar.
+    again, as in PyTorch; one that is interrupted has added nothing.  Raises TypeError if nothing under y can be
+    differentiated, ValueError without a cotangent for a y that is not a scalar.
 
     >>> w = ac.tensor([1.0, 2.0])
     >>> ac.backward(ac.sum(w * w))
@@ -230,7 +230,7 @@ def backward(y: Tensor, cotangent: Any = None) -> None:
 
 
 def _accumulate(gradients: list[tuple[Tensor, Array]]) -> None:
-    """Add each gradient to the ``.grad`` of its line: to all of them or, if an error or Ctrl-C comes between, to none."""
+    """Add each gradient to the ``.grad`` of its line: to all or, if an error or Ctrl-C comes between, to none."""
     with _accumulating:  # several threads may sweep over one tape
         before = [line.grad for line, _ in gradients]
         after = [g if old is None else old + g for old, (_, g) in zip(before, gradients, strict=True)]

@@ -134,9 +134,9 @@ class Primitive:
 
     TRAITS: ClassVar[Mapping[str, str]] = {
         "affine": "its slopes are the same everywhere",
-        "irrational": "of a fraction it gives no fraction: not defined for exact fractions, rounded as the library does",
+        "irrational": "of a fraction it gives no fraction: not defined for exact ones, rounded as the library does",
         "masks": "it lets the cotangent through where an operand (or a sign) was chosen",
-        "selects": "a slope of 0 passes 0 on, whatever the cotangent is: its rule chooses, and is asked with that cotangent",
+        "selects": "a slope of 0 passes 0 on, whatever the cotangent is: its rule chooses, asked with that cotangent",
         "adds": "elements that meet in one cell are added",
         "copies": "its result never lies in the operand's memory",
         "rearranges": "its result has each element of the operand once",
@@ -334,7 +334,7 @@ class Tensor(Recorded):
         return self.value.item()
 
     def assign(self, value: Any) -> None:
-        """Give an input or parameter a new value of the same shape, a copy in its dtype; ``t.value = ...`` does the same.
+        """Give an input or parameter a new value of the same shape, a copy in its dtype; ``t.value = ...`` does so too.
 
         It becomes younger than every line that read it, so a sweep over such a line is refused: the numbers it was
         recorded with are gone.  Raises TypeError for a computed line, ValueError for another shape.

@@ -202,7 +202,8 @@ ERRORS = {
     "no such folder": (["graph", "net.py:loss", "--output", "none/x.svg"], ["error: none/x.svg: No such file"]),
     "no such folder, explain": (["explain", "net.py:loss", "--at", "k[0,0]", "--output", "none/x.txt"],
         ["error: none/x.txt: No such file"]),
-    "a folder": (["step", "net.py:loss", "--output", "folder.html"], ["error: folder.html: is a folder, not a regular file"]),
+    "a folder": (["step", "net.py:loss", "--output", "folder.html"],
+        ["error: folder.html: is a folder, not a regular file"]),
 }  # fmt: skip
 
 

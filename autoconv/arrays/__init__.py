@@ -17,6 +17,7 @@ from .wiring import crop, overlap_add, pad, scatter, scatter_add, windows
 
 __all__ = [
     "cases", "cast", "contract", "crop", "elementwise", "erf", "erfc", "exact", "extreme", "multiply_no_nan", "order",
-    "ordered_as", "overlap_add", "pad", "scatter", "scatter_add", "sign", "slope", "softsign", "sum_to", "total", "wide",
+    "ordered_as", "overlap_add", "pad", "scatter", "scatter_add", "sign", "slope", "softsign", "sum_to", "total",
+    "wide",
     "windows", "xlogy", "zeros",
 ]  # fmt: skip

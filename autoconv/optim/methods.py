@@ -71,7 +71,8 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """p -= lr * m' / (sqrt(v') + eps), with running means m of d and v of d^2 and m' = m / (1 - beta1^t), v' = v / (1 - beta2^t);
+    """p -= lr * m' / (sqrt(v') + eps), with running means m of d and v of d^2 and m' = m / (1 - beta1^t),
+    v' = v / (1 - beta2^t);
     d = g + weight_decay * p (Kingma and Ba, 2015).
 
     >>> w = nn.Parameter([1.0, 2.0], dtype=float)
@@ -118,7 +119,8 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam whose weight decay is no part of the gradient: p *= 1 - lr * weight_decay first (Loshchilov and Hutter, 2019).
+    """Adam whose weight decay is no part of the gradient:
+    p *= 1 - lr * weight_decay first (Loshchilov and Hutter, 2019).
 
     >>> w = nn.Parameter([1.0, 2.0], dtype=float)
     >>> optim.AdamW([w], lr=0.1, weight_decay=0.1).step([np.array([1.0, -1.0])])
@@ -140,7 +142,8 @@ class AdamW(Adam):
 
 
 class RMSprop(Optimizer):
-    """p -= lr * b, b = momentum * b + d / (sqrt(v) + eps), v a running mean of d^2 (centered: less the square of that of d);
+    """p -= lr * b, b = momentum * b + d / (sqrt(v) + eps),
+    v a running mean of d^2 (centered: less the square of that of d);
     d = g + weight_decay * p (Hinton, lecture 6e, 2012).
 
     >>> w = nn.Parameter([1.0, 2.0], dtype=float)

@@ -2,9 +2,9 @@
 
 Every optimiser has the same step; a subclass gives its settings, its slots (arrays it keeps for each parameter), the
 numbers of its update in step t as plain data (``update``), and the change they make (``updated``).  Defaults and
-results are PyTorch's; but a float16 parameter's slots and update are float32, and only its new value is rounded
-(Adam's eps of 1e-8 is 0 in float16).  Values are exchanged through ``Tensor.assign``, so that a sweep over lines recorded before the
-step is refused.
+results are PyTorch's; but a float16 parameter's slots and update are float32, and only its new value is rounded (Adam's
+eps of 1e-8 is 0 in float16).  Values are exchanged through ``Tensor.assign``, so that a sweep over lines recorded
+before the step is refused.
 """
 
 from __future__ import annotations

@@ -291,7 +291,8 @@ class ScalarGraph:
             return []
         template, own = self._template(block.line), self._own[id(block.line)]
         b = self._steps(template)[own.index(block)]
-        return [self.named(block.line, template, o, i - block.first) for o in template.operands[template.start[b.first]:][: b.operation.arity].tolist()]  # fmt: skip
+        operands = template.operands[template.start[b.first] :][: b.operation.arity].tolist()
+        return [self.named(block.line, template, o, i - block.first) for o in operands]
 
     def _steps(self, part: FlatTape) -> list[Block]:
         return [b for b in part.blocks if b.operation.arity]
@@ -358,7 +359,8 @@ class ScalarGraph:
     # ---- who reads
 
     def reading(self, line: Tensor, box: Array) -> tuple[Array, Array, Array, list[tuple[Tensor, Array]]]:
-        """Who reads the elements of a line: (the first reader, the last, whether one is outside), and its other holders.
+        """Who reads the elements of a line: (the first reader, the last, whether one is outside),
+        and its other holders.
 
         ``box``: a number for each block; a reader is outside if its block has another.  A holder is a wiring line, with
         the element (from 1; 0: none) that each of its places holds.
@@ -437,7 +439,8 @@ class ScalarGraph:
         return None if lone is None else lone.reshape(reader.shape)
 
     def _products_of(self, line: Tensor, k: int) -> tuple[Array, Array]:
-        """For each element of operand ``k`` of a contraction: how many products it is part of, and which if it is one."""
+        """For each element of operand ``k`` of a contraction: how many products it is part of,
+        and which if it is one."""
         known, x, partner = Contraction.of(line), line.operands[k], line.operands[1 - k]
         count = self._readings(line, k)
         example = np.zeros(x.size, np.int64)
@@ -463,7 +466,8 @@ class ScalarGraph:
         return (count if full is None else count * full).ravel()
 
     def uses(self, scalars: Array, framed: set[int]) -> tuple[Array, Array]:
-        """How often elements are read: by scalar operations, and by the operands with ids ``framed``, place by place."""
+        """How often elements are read: by scalar operations, and by the operands with ids ``framed``,
+        place by place."""
         known, back = np.unique(scalars, return_inverse=True)
         lines = {id(block.line) for block in (self.blocks[k] for k in np.unique(self.blocks_of(known)).tolist())}
         operations, places = np.zeros(len(known), np.int64), np.zeros(len(known), np.int64)

@@ -175,8 +175,8 @@ _ALONE = _references(_probe[0])  # what is counted for a segment that one dictio
 def sweep(segment: Segment, row: int) -> None:
     """Add the derivatives of ``row`` to the gradients of everything it was computed from.
 
-    A row with cotangent 0 passes nothing on (0 times an infinite slope is 0 here).  A sweep that is interrupted has added
-    nothing.
+    A row with cotangent 0 passes nothing on (0 times an infinite slope is 0 here).  A sweep that is interrupted has
+    added nothing.
     """
     if _thread.segment is segment:  # so that the recording goes with its last Scalar
         _thread.segment = NOWHERE

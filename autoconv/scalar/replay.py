@@ -37,8 +37,8 @@ DOUBLE, SINGLE = np.dtype(np.float64), np.dtype(np.float32)
 
 REFUSED = (
     "a value was read while a scalar program is recorded (a comparison, bool(), float(), int(), .data or max() of "
-    "Scalars): the program would keep this outcome for every other input; write x.maximum(y), x.minimum(y), abs(x) or x.relu() "
-    "instead of a branch, or run the function itself"
+    "Scalars): the program would keep this outcome for every other input; write x.maximum(y), x.minimum(y), abs(x) or "
+    "x.relu() instead of a branch, or run the function itself"
 )
 _recording = threading.RLock()
 
@@ -250,7 +250,8 @@ class _Levels:
         return [value[self.flat.operands[self.flat.start[which] + k]] for k in range(arity)]
 
     def _pull(self, g: Array, value: Array, operation: Any, which: Array) -> None:
-        """Add to the cotangents of the operands; one that is 0 passes nothing on, nor does a slope of 0 that was chosen."""
+        """Add to the cotangents of the operands; one that is 0 passes nothing on,
+        nor does a slope of 0 that was chosen."""
         here = g[which]
         one = np.ones_like(here)
         found = slopes(

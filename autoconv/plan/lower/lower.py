@@ -34,8 +34,8 @@ def lower(
 ) -> Lowering:
     """The kernels of a program for batches of ``examples``; the lines that no kernel holds are left to NumPy.
 
-    ``channel_lanes``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill.  ``before``: the program
-    lowered without knowing what its kernels load and how much they do.
+    ``channel_lanes``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill.  ``before``: the
+    program lowered without knowing what its kernels load and how much they do.
     """
     wanted = before.loads() if before else set()
     low = Lowering(

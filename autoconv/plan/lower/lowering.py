@@ -40,10 +40,10 @@ class Laned:
 class Lowering:
     """The kernels of a program for batches of ``examples``, numbers of one ``dtype``.
 
-    ``channel_lanes``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill.  ``wanted``: (line,
-    kernel) of what kernels load, and ``work``: the products that one makes for each example on average, both of an
-    earlier lowering of the same program.  ``ways``: how a line comes into another kernel, other than by being loaded;
-    the first that can is taken.
+    ``channel_lanes``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill.  ``wanted``:
+    (line, kernel) of what kernels load, and ``work``: the products that one makes for each example on average, both of
+    an earlier lowering of the same program.  ``ways``: how a line comes into another kernel, other than by being
+    loaded; the first that can is taken.
 
     ``lanes``: laned lines.  ``pending``: contractions that wait for their reader, of which they may become a part
     (``Pending``, contraction.py).  ``merged``: reshapes that merge the examples with another axis, and what they

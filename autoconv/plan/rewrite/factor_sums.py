@@ -1,4 +1,5 @@
-"""Factor sums: a factor that would have to be waited for is taken out of a sum over the examples, sum(c * x) = c * sum(x).
+"""Factor sums: a factor that would have to be waited for is taken out of a sum over the examples,
+sum(c * x) = c * sum(x).
 
 The sweep through a normalisation adds up products with numbers of a channel that are themselves made of sums over all
 examples.  As it is written, the batch has to be passed over once more for such a sum; with the factor outside, it is

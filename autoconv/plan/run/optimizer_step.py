@@ -1,9 +1,9 @@
 """An optimiser's step as part of a native call, on the gradients that the call has just computed.
 
 The optimiser describes its update (``Optimizer.described``); the machine makes those of the kinds it knows.  Where
-somebody else holds a parameter's old array, the machine writes a new one, so that the holder keeps the old numbers; else
-it writes in place.  It changes the optimiser's slots in place, or copies of them where the step may still be undone.
-Every other kind of update, and a gradient that NumPy finishes, is left to ``optimizer.step``.
+somebody else holds a parameter's old array, the machine writes a new one, so that the holder keeps the old numbers;
+else it writes in place.  It changes the optimiser's slots in place, or copies of them where the step may still be
+undone.  Every other kind of update, and a gradient that NumPy finishes, is left to ``optimizer.step``.
 """
 
 from __future__ import annotations
@@ -140,7 +140,8 @@ class OptimizerStep:
 
 
 def described(optimizer: Any, t: int, states: Sequence[dict[str, Any]]) -> Update | None:
-    """The update of step t of the parameters in ``states``, if it is of a kind that the machine knows and the slots are those it changes; else None."""
+    """The update of step t of the parameters in ``states``,
+    if it is of a kind that the machine knows and the slots are those it changes; else None."""
     describe = getattr(optimizer, "described", None)  # an optimiser may be anybody's
     update = describe(t) if describe else None
     if update is None or update.kind not in _KINDS:

@@ -1,8 +1,8 @@
 """What a function reads besides its arguments: a recording holds only while that stays as it was.
 
 Closed-over Tensors are inputs, read anew at each run.  Everything else a function can reach (reach.py: settings, flags
-such as ``training``, plain arrays such as running means) is written into the recording; ``Guards`` remembers it and says
-whether it is still the same.  What the function only writes (effects.py) is left out.
+such as ``training``, plain arrays such as running means) is written into the recording; ``Guards`` remembers it and
+says whether it is still the same.  What the function only writes (effects.py) is left out.
 """
 
 from __future__ import annotations

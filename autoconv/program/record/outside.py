@@ -50,7 +50,9 @@ def _sources() -> dict[Any, str]:
 _BY_NAME: dict[Any, str] = {builtins.globals: "globals()", builtins.eval: "eval()", builtins.exec: "exec()",
     sys._getframe: "sys._getframe()"}  # fmt: skip
 _CLOCKS = ("now", "utcnow", "today")
-_READS = frozenset(["read", "read1", "readline", "readlines", "readinto", "recv", "recvfrom", "recv_into", "fetchone", "fetchall", "fetchmany", "execute", "get", "get_nowait"])  # fmt: skip
+_READS = frozenset(
+    ["read", "read1", "readline", "readlines", "readinto", "recv", "recvfrom", "recv_into", "fetchone", "fetchall",
+     "fetchmany", "execute", "get", "get_nowait"])  # fmt: skip
 _HANDLES = frozenset(["_io", "_socket", "_ssl", "mmap", "sqlite3", "_queue", "select"])
 _ENVIRONMENT = frozenset(
     vars(type(os.environ))[name].__code__ for name in ("__getitem__", "__iter__", "__len__", "copy")
