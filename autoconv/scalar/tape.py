@@ -67,6 +67,8 @@ class FlatTape:
 
     def _sweep_blocks(self, g: Array, reached: Array) -> Array:
         """Block by block; one that no gradient reaches is left alone, so that its infinite slopes do no harm."""
+        fixed = np.zeros(len(self), bool)
+        fixed[self._of(CONSTANT)] = True
         for block in reversed(self.blocks):
             operation, low, high = block.operation, *self._span(block)
             if block.line.constant or not reached[block.first : block.first + block.count].any():
@@ -85,6 +87,8 @@ class FlatTape:
                 if chooses and block.step is not None and any(block.step.operands[k] is x for x in chooses.variables):
                     continue  # the operands have their part already
                 places = slice(low + k, high, operation.arity)
+                if fixed[self.operands[places]].all():
+                    continue
                 np.add.at(g, self.operands[places], self._passed(block, k, here))
                 reached[self.operands[places]] = True
         return g
