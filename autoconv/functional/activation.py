@@ -6,6 +6,8 @@ from math import pi, sqrt
 from typing import Any
 
 from .. import primitives as p
+from ..operands import real
+from ..shapes import shown, softmax_axes
 from ..tape import Tensor
 from .composed import composed
 from .reduce import largest, logsumexp, sum
@@ -35,6 +37,7 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
     >>> ac.leaky_relu([-1.0, 2.0], 0.1)
     array([-0.1,  2. ])
     """
+    real(negative_slope, "leaky_relu: negative_slope")
     return p.maximum(0, x, ties="first") + negative_slope * p.minimum(x, 0, ties="first")
 
 
@@ -45,6 +48,7 @@ def elu(x: Any, alpha: float = 1.0) -> Tensor:
     >>> ac.elu([-1.0, 2.0]).round(4)
     array([-0.6321,  2.    ])
     """
+    real(alpha, "elu: alpha")
     return p.maximum(0, x, ties="first") + alpha * (p.exp(p.minimum(x, 0, ties="first")) - 1)
 
 
@@ -105,8 +109,8 @@ def gelu(x: Any, approximate: str = "none") -> Tensor:
     >>> ac.gelu([-1.0, 1.0]).round(4)
     array([-0.1587,  0.8413])
     """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f"gelu: approximate={approximate!r}; use 'none' or 'tanh'")
+    if not isinstance(approximate, str) or approximate not in ("none", "tanh"):
+        raise ValueError(f"gelu: approximate={shown(approximate)}; use 'none' or 'tanh'")
     if approximate == "tanh":
         tanh_form: Tensor = x * (1 + p.tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x))) / 2
         return tanh_form
@@ -123,6 +127,7 @@ def softmax(x: Any, axis: int = -1) -> Tensor:
     >>> ac.softmax([0.0, 0.0, 1000.0])
     array([0., 0., 1.])
     """
+    axis = softmax_axes(axis, x.ndim, "softmax")
     e = p.exp(x - largest(x, axis))
     return e / sum(e, axis, keepdims=True)
 
@@ -134,6 +139,7 @@ def log_softmax(x: Any, axis: int = -1) -> Tensor:
     >>> ac.log_softmax([0.0, 0.0]).round(4)
     array([-0.6931, -0.6931])
     """
+    axis = softmax_axes(axis, x.ndim, "log_softmax")
     result: Tensor = x - logsumexp(x, axis, keepdims=True)
     return result
 

@@ -3,44 +3,59 @@ tape."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-import numpy as np
-
-from ..tape import Tensor, constant, scope
+from ..operands import number_as, numbers
+from ..primitives import common_dtype
+from ..shapes import flag
+from ..tape import Array, Tensor, constant, scope
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+COUNTS = ("labels",)  # operands whose whole numbers stay whole, whatever the dtype of the others
 
 
 def composed(*operands: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Record a function's lines in a scope of its name.  ``operands`` names its arrays, in their positions.
 
     If any of them is a Tensor, plain arrays among them become constants of the tape, so that the whole calculation can
-    be drawn and replayed; if none is, everything stays a plain array and nothing is recorded.  Numbers stay numbers.
-    Signature, types and docstring are those of the function.
+    be drawn and replayed; if none is, everything stays a plain array and nothing is recorded.  A Python number becomes
+    one of the Tensor's dtype.  None is left where it is the default.  Signature, types and docstring are those of the
+    function.  Raises TypeError for an operand that is no array of numbers (``operands.numbers``).
     """
 
     def decorate(f: Callable[P, R]) -> Callable[P, R]:
-        name = f.__name__
+        name, count = f.__name__, len(operands)
+        parameters = inspect.signature(f).parameters
+        optional = {k for k in operands if parameters[k].default is None}
+        flags = [(i, k) for i, (k, known) in enumerate(parameters.items()) if isinstance(known.default, bool)]
+
+        def lift(x: Any, k: str, first: Tensor | None) -> Any:
+            if isinstance(x, Tensor) or (x is None and k in optional):
+                return x
+            if first is None:
+                return numbers(x, f"{name}: {k}")
+            if type(x) in (int, float) and k not in COUNTS:
+                return constant(number_as(x, common_dtype((first, x)), f"{name}: {k}"))
+            return constant(x, f"{name}: {k}")
 
         @wraps(f)
         def call(*args: Any, **kwargs: Any) -> R:
-            named = dict(zip(operands, args, strict=False))
-            named.update((k, kwargs[k]) for k in operands if k in kwargs)
-            taped = any(isinstance(x, Tensor) for x in named.values())
-            lift = constant if taped else np.asarray
-            lifted = {
-                k: lift(x)
-                if isinstance(x, np.ndarray | np.generic | list | tuple) or (not taped and isinstance(x, int | float))
-                else x
-                for k, x in named.items()
-            }
-            args = tuple(lifted[k] for k in operands[: len(args)]) + args[len(operands) :]
-            kwargs.update((k, lifted[k]) for k in operands if k in kwargs)
-            if not taped:
+            given = [*args[:count], *[kwargs[k] for k in operands if k in kwargs]] if kwargs else args[:count]
+            first = next((x for x in given if isinstance(x, Tensor)), None)
+            args = (*[lift(x, k, first) for k, x in zip(operands, args, strict=False)], *args[count:])
+            if kwargs:
+                kwargs.update((k, lift(kwargs[k], k, first)) for k in operands if k in kwargs)
+            for i, k in flags:
+                if i < len(args):
+                    flag(args[i], f"{name}: {k}")
+                elif k in kwargs:
+                    flag(kwargs[k], f"{name}: {k}")
+            if first is None:
                 return f(*args, **kwargs)
             with scope(name):
                 return f(*args, **kwargs)
@@ -48,3 +63,13 @@ def composed(*operands: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         return call
 
     return decorate
+
+
+def operand(x: Any, what: str) -> Any:
+    """A Tensor as it is; anything else as a plain array of numbers.  ``what``: whose operand, for the error message."""
+    return x if isinstance(x, Tensor) else numbers(x, what)
+
+
+def plain(x: Any, what: str) -> Array:
+    """The array of a Tensor, or of anything that can be an operand."""
+    return x.value if isinstance(x, Tensor) else numbers(x, what)

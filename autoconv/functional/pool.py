@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import primitives
+from ..operands import real
 from ..renamed import renamed
 from ..shapes import Ints, Padding, Shape, Slide, slide
 from ..tape import Array, Tensor
@@ -392,7 +393,7 @@ def _max(x: Any, images: Images, move: Slide) -> Tensor:
 
 def _average(count_include_pad: bool, divisor: int | None) -> Callable[[Any, Images, Slide], Tensor]:
     def reduce(x: Any, images: Images, move: Slide) -> Tensor:
-        if divisor is not None and not divisor:
+        if divisor is not None and not real(divisor, f"{images.operation}: divisor"):
             raise ValueError(
                 f"{images.operation}: divisor=0; give the number to divide each window's sum by, or None for the "
                 "number of its cells"
@@ -419,7 +420,7 @@ def _average(count_include_pad: bool, divisor: int | None) -> Callable[[Any, Ima
 
 def _norm(power: float) -> Callable[[Any, Images, Slide], Tensor]:
     def reduce(x: Any, images: Images, move: Slide) -> Tensor:
-        if not power > 0:
+        if not real(power, f"{images.operation}: p") > 0:
             raise ValueError(f"{images.operation}: p={power} must be positive")
         sized = primitives.abs_(x)
         if power == np.inf:

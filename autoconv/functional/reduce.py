@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from .. import primitives as p
-from ..shapes import Ints, keepdims_shape, normalize_axes
+from ..shapes import Ints, flag, keepdims_shape, normalize_axes, normalize_axis, softmax_axes, whole_number
 from ..tape import Tensor
-from .array import as_operand
-from .composed import composed
+from .composed import composed, operand, plain
 
 __all__ = ["argmax", "argmin", "logsumexp", "max", "mean", "min", "prod", "std", "sum", "var"]
 
@@ -32,8 +31,8 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> ac.sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
     array([4., 6.])
     """
-    x = as_operand(x)
-    return p.sum_(x, axis=normalize_axes(axis, x.ndim, "sum"), keepdims=keepdims)
+    x = operand(x, "sum")
+    return p.sum_(x, axis=normalize_axes(axis, x.ndim, "sum"), keepdims=flag(keepdims, "sum: keepdims"))
 
 
 @composed("x")
@@ -61,6 +60,7 @@ def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Ten
     1.25
     """
     axes = normalize_axes(axis, x.ndim, "var")
+    ddof = whole_number(ddof, "var: ddof")
     n = product(x.shape[i] for i in axes)
     if n <= ddof:
         raise ValueError(
@@ -167,9 +167,9 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> ac.logsumexp([1000.0, 1000.0]).round(3)
     np.float64(1000.693)
     """
+    axis = axes = softmax_axes(axis, x.ndim, "logsumexp")
     m = largest(x, axis)
     total = p.log(sum(p.exp(x - m), axis, keepdims=True)) + m
-    axes = normalize_axes(axis, x.ndim, "logsumexp")
     return total if keepdims else p.reshape(total, shape=tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 
@@ -188,7 +188,7 @@ def argmax(x: Any, axis: int | None = None) -> Any:
     >>> ac.argmax(ac.tensor([[1.0, 3.0], [4.0, 2.0]]), axis=1)
     array([1, 0])
     """
-    return np.argmax(getattr(x, "value", x), axis=axis)
+    return np.argmax(*_chosen(x, axis, "argmax"))
 
 
 def argmin(x: Any, axis: int | None = None) -> Any:
@@ -199,4 +199,13 @@ def argmin(x: Any, axis: int | None = None) -> Any:
     >>> ac.argmin(ac.tensor([[1.0, 3.0], [4.0, 2.0]]), axis=1)
     array([0, 1])
     """
-    return np.argmin(getattr(x, "value", x), axis=axis)
+    return np.argmin(*_chosen(x, axis, "argmin"))
+
+
+def _chosen(x: Any, axis: int | None, name: str) -> tuple[Any, int | None]:
+    """The array and the axis of a choice among its elements, of which there has to be one."""
+    x = plain(x, name)
+    axis = None if axis is None else normalize_axis(axis, x.ndim, name)
+    if 0 in (x.shape if axis is None else x.shape[axis : axis + 1]):
+        raise ValueError(f"{name}: shape {x.shape} has no element along axis {axis}, and there is no {name} of nothing")
+    return x, axis
