@@ -55,6 +55,8 @@ def numbers(x: Any, what: str, exactly: bool = False) -> Array:
     """
     if isinstance(x, ARRAYS) and x.dtype.kind in KINDS:
         return np.asarray(x)
+    if type(x) is int and not exactly and not -(2**63) <= x < 2**64:
+        raise OverflowError(f"{what}: {_whole(x)} is beyond the range of int64; fractions.Fraction holds any number")
     try:
         array = np.asarray(x, object if exactly else None)
     except Exception as error:  # whatever the elements' own conversion raises
@@ -68,7 +70,7 @@ def numbers(x: Any, what: str, exactly: bool = False) -> Array:
 
 def _fractions(array: Array, x: Any, what: str) -> Array:
     """An object array with an exact Fraction for every number; TypeError if anything in it is no number."""
-    for element in array.ravel():
+    for element in array.ravel().tolist():
         if not isinstance(element, Rational | float | np.floating | np.bool_):
             raise TypeError(f"{what}: {found(x)} holds {found(element)}, which is no number; use {NUMBERS}")
     try:
@@ -138,7 +140,7 @@ def found(x: Any) -> str:
 
 def _short(x: Any) -> str:
     try:
-        text = repr(x)
+        text = " ".join(repr(x).split())
     except Exception:
         return f"a {type(x).__name__}"
     return text if len(text) <= 60 else f"{text[:40]} ..."

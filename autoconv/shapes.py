@@ -80,15 +80,16 @@ def whole_numbers(value: Any, what: str, minimum: int | None = None) -> Shape:
 
 def listed(value: Any) -> tuple[Any, ...]:
     """The elements of a sequence (a list, a tuple, an array of one dimension); anything else alone."""
-    several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
-    return tuple(value) if several or getattr(value, "ndim", 0) == 1 else (value,)
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return tuple(value)
+    return tuple(value.tolist()) if getattr(value, "ndim", 0) == 1 and hasattr(value, "tolist") else (value,)
 
 
 def shown(value: Any) -> str:
     """A value in an error message, cut where it is long."""
     if isinstance(value, int) and abs(value) > 10**30:
         return f"a number of about {int(value.bit_length() * 0.30103) + 1} digits"
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:40]} ... ({type(value).__name__})"
 
 
@@ -176,6 +177,8 @@ class Layout(NamedTuple):
 
 def parse_layout(layout: str, dims: int, operation: str) -> Layout:
     """A layout by name ("channels_last", "channels_first") or by letters ("NHWC", "NCHW", "NCW", "NDHWC", ...)."""
+    if dims not in _SPATIAL:
+        raise ValueError(f"{operation}: {dims} spatial dimensions; one to three are supported")
     spatial = _SPATIAL[dims]
     if isinstance(layout, str) and layout in ("channels_last", f"N{spatial}C"):
         return Layout(dims, True)

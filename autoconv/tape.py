@@ -247,13 +247,13 @@ def _refuse(primitive: Primitive, operands: tuple[Any, ...], params: Mapping[str
     if type(error).__module__.startswith("autoconv"):
         raise error
     name = primitive.name
-    if isinstance(error, TypeError) and any([getattr(x, "dtype", None) == object for x in operands]):
-        raise TypeError(
-            f"{name}: not defined for exact fractions (dtype object); use floating-point numbers"
-        ) from error
-    settings = ", ".join(f"{k}={setting(v)}" for k, v in params.items())
     around = _scope.get()
     within = f"{around.name}: " if around is not None and around.kind == "call" and around.records else ""
+    if isinstance(error, TypeError) and any([getattr(x, "dtype", None) == object for x in operands]):
+        raise TypeError(
+            f"{within}{name}: not defined for exact fractions (dtype object); use floating-point numbers"
+        ) from error
+    settings = ", ".join(f"{k}={setting(v)}" for k, v in params.items())
     asked = f"{within}{name} of {' and '.join(map(found, operands))}{f' with {settings}' if settings else ''}"
     kind: type[Exception] = TypeError
     if isinstance(error, IndexError):

@@ -9,8 +9,8 @@ from .. import primitives as p
 from ..operands import real
 from ..shapes import shown, softmax_axes
 from ..tape import Tensor
-from .composed import composed
-from .reduce import largest, logsumexp, sum
+from .composed import composed, operand
+from .reduce import largest, logsumexp, nonempty, sum
 
 __all__ = [
     "elu", "gelu", "leaky_relu", "log_softmax", "reciprocal", "relu", "sigmoid", "silu", "softmax", "softplus",
@@ -128,6 +128,7 @@ def softmax(x: Any, axis: int = -1) -> Tensor:
     array([0., 0., 1.])
     """
     axis = softmax_axes(axis, x.ndim, "softmax")
+    nonempty(x, axis, "softmax")
     e = p.exp(x - largest(x, axis))
     return e / sum(e, axis, keepdims=True)
 
@@ -140,6 +141,7 @@ def log_softmax(x: Any, axis: int = -1) -> Tensor:
     array([-0.6931, -0.6931])
     """
     axis = softmax_axes(axis, x.ndim, "log_softmax")
+    nonempty(x, axis, "log_softmax")
     result: Tensor = x - logsumexp(x, axis, keepdims=True)
     return result
 
@@ -150,6 +152,7 @@ def square(x: Any) -> Tensor:
     >>> ac.square(3.0)
     np.float64(9.0)
     """
+    x = operand(x, "square")
     return p.mul(x, x)
 
 
@@ -159,4 +162,4 @@ def reciprocal(x: Any) -> Tensor:
     >>> ac.reciprocal(4.0)
     np.float64(0.25)
     """
-    return p.div(1, x)
+    return p.div(1, operand(x, "reciprocal"))

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import primitives as p
 from ..operands import OutOfRangeError, as_dtype, found, numbers, real
-from ..shapes import Ints, listed, normalize_axes, normalize_axis, resolve_reshape, shown, whole_number, whole_numbers
+from ..shapes import Ints, broadcast_shapes, listed, normalize_axes, normalize_axis, resolve_reshape, shown, whole_number, whole_numbers
 from ..tape import Array, Tensor, constant
 from .composed import composed, operand, plain
 
@@ -446,6 +446,8 @@ def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
     >>> ac.clip([-2.0, 0.5, 3.0], 0, 1)
     array([0. , 0.5, 1. ])
     """
+    low, high = [b if b is None or type(b) in (int, float) else operand(b, f"clip: {k}") for k, b in (("low", low), ("high", high))]
+    broadcast_shapes(*[b.shape for b in (x, low, high) if hasattr(b, "shape")], operation="clip")
     if low is not None:
         x = p.maximum(x, low, ties="first")
     return x if high is None else p.minimum(x, high, ties="first")

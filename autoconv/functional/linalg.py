@@ -34,14 +34,7 @@ def matmul(x: Any, y: Any) -> Tensor:
     >>> ac.matmul([[1.0, 2.0], [3.0, 4.0]], [1.0, -1.0])
     array([-1., -1.])
     """
-    if not x.ndim or not y.ndim:
-        raise ValueError(f"matmul: shapes {x.shape} and {y.shape}: a scalar has no axis to sum over; use * instead")
-    inner = (x.shape[-1], y.shape[-2 if y.ndim > 1 else 0])
-    if inner[0] != inner[1]:
-        raise ValueError(
-            f"matmul: shapes {x.shape} and {y.shape} do not fit: {inner[0]} columns against {inner[1]} rows; transpose "
-            "one of them?"
-        )
+    _check_product(x, y, "matmul")
     batch = ascii_letters[3 : 1 + max(x.ndim, y.ndim, 2)]
     left, right = [batch[len(batch) - max(operand.ndim - 2, 0) :] for operand in (x, y)]
     rows, columns = "a" * (x.ndim > 1), "c" * (y.ndim > 1)
@@ -55,7 +48,21 @@ def dot(x: Any, y: Any) -> Tensor:
     >>> float(ac.dot([1.0, 2.0], [3.0, 4.0]))
     11.0
     """
-    return matmul(operand(x, "dot: x"), operand(y, "dot: y"))
+    x, y = operand(x, "dot: x"), operand(y, "dot: y")
+    _check_product(x, y, "dot")
+    return matmul(x, y)
+
+
+def _check_product(x: Any, y: Any, name: str) -> None:
+    """ValueError unless rows of x fit columns of y."""
+    if not x.ndim or not y.ndim:
+        raise ValueError(f"{name}: shapes {x.shape} and {y.shape}: a scalar has no axis to sum over; use * instead")
+    inner = (x.shape[-1], y.shape[-2 if y.ndim > 1 else 0])
+    if inner[0] != inner[1]:
+        raise ValueError(
+            f"{name}: shapes {x.shape} and {y.shape} do not fit: {inner[0]} columns against {inner[1]} rows; transpose "
+            "one of them?"
+        )
 
 
 @composed("x", "y")
@@ -120,9 +127,8 @@ def einsum(equation: str, *operands: Any) -> Tensor:
 
 
 def _contracted(equation: str, terms: list[str], result: str, *operands: Any) -> Tensor:
-    parts = same_dtype(*operands)
     sizes: dict[str, int] = {}
-    for letters, x in zip(terms, parts, strict=True):
+    for letters, x in zip(terms, operands, strict=True):
         for c, n in zip(letters, x.shape, strict=True):
             if sizes.setdefault(c, n) != n:
                 if 1 not in (n, sizes[c]):
@@ -130,6 +136,7 @@ def _contracted(equation: str, terms: list[str], result: str, *operands: Any) ->
                 sizes[c] = n if sizes[c] == 1 else sizes[c]
     if missing := [c for c in result if c not in sizes]:
         raise ValueError(f"einsum {equation!r}: index {missing[0]} of the result is in no operand")
+    parts = same_dtype(*operands)
     tidy = [_tidy(letters, x, sizes) for letters, x in zip(terms, parts, strict=True)]
     letters, x = tidy[0]
     for position, (others, y) in enumerate(tidy[1:], 2):

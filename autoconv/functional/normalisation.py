@@ -138,5 +138,7 @@ def dropout(x: Any, p: float = 0.5, *, rng: np.random.Generator, training: bool 
             "np.random.default_rng(seed)"
         )
     shape, dtype = x.shape, x.dtype
+    if dtype == object:
+        raise TypeError("dropout: not defined for exact fractions (dtype object); use floating-point numbers")
     result: Tensor = x * draw(rng, lambda: ((rng.random(shape) >= p).astype(dtype) / (1 - p)).astype(dtype))
     return result

@@ -20,7 +20,7 @@ from ..tape import Array, Tensor
 from .composed import composed
 from .geometry import Images, frames_of, zero_pad
 from .reduce import max as max_over
-from .reduce import mean, sum
+from .reduce import mean, nonempty, sum
 
 __all__ = [
     "avg_pool1d", "avg_pool2d", "avg_pool3d", "global_avg_pool", "global_max_pool", "lp_pool1d", "lp_pool2d",
@@ -353,7 +353,9 @@ def global_max_pool(x: Any, *, keepdims: bool = False, layout: str = "channels_l
     >>> ac.global_max_pool(np.arange(4.0).reshape(1, 2, 2, 1))
     array([[3.]])
     """
-    return max_over(x, _spatial(x, layout, "global_max_pool"), keepdims)
+    axes = _spatial(x, layout, "global_max_pool")
+    nonempty(x, axes, "global_max_pool")
+    return max_over(x, axes, keepdims)
 
 
 # ---- the maths

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import primitives as p
-from ..shapes import Ints, flag, keepdims_shape, normalize_axes, normalize_axis, softmax_axes, whole_number
+from ..shapes import Ints, Shape, flag, keepdims_shape, normalize_axes, normalize_axis, softmax_axes, whole_number
 from ..tape import Tensor
 from .composed import composed, operand, plain
 
@@ -59,13 +59,7 @@ def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Ten
     >>> float(ac.var([1.0, 2.0, 3.0, 4.0]))
     1.25
     """
-    axes = normalize_axes(axis, x.ndim, "var")
-    ddof = whole_number(ddof, "var: ddof")
-    n = product(x.shape[i] for i in axes)
-    if n <= ddof:
-        raise ValueError(
-            f"var: {n} elements over axis {axis} of shape {x.shape}; ddof={ddof} needs at least {ddof + 1}"
-        )
+    axes, n = _degrees(x, axis, ddof, "var")
     deviation = x - p.sum_(x, axis=axes, keepdims=True) / n
     result: Tensor = p.sum_(deviation * deviation, axis=axes, keepdims=keepdims) / (n - ddof)
     return result
@@ -81,7 +75,19 @@ def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Ten
     >>> float(ac.std([1.0, 3.0]))
     1.0
     """
+    _degrees(x, axis, ddof, "std")
     return p.sqrt(var(x, axis, keepdims, ddof))
+
+
+def _degrees(x: Any, axis: Axis, ddof: int, name: str) -> tuple[Shape, int]:
+    """The axes of a variance, and the number of elements over them, which has to be larger than ``ddof``."""
+    axes = normalize_axes(axis, x.ndim, name)
+    n = product(x.shape[i] for i in axes)
+    if n <= whole_number(ddof, f"{name}: ddof"):
+        raise ValueError(
+            f"{name}: {n} elements over axis {axis} of shape {x.shape}; ddof={ddof} needs at least {ddof + 1}"
+        )
+    return axes, n
 
 
 def tournament(combine: Callable[[Any, Any], Any], x: Any, axis: int) -> Tensor:
@@ -107,12 +113,17 @@ def _reduce(name: str, combine: Callable[[Any, Any], Any], x: Any, axis: Axis, k
     if not axes:
         result: Tensor = x
         return result
-    if 0 in [x.shape[i] for i in axes]:
-        raise ValueError(f"{name}: shape {x.shape} has no element along axis {axis}, and there is no {name} of nothing")
+    nonempty(x, axes, name)
     shape = keepdims_shape(x.shape, axes) if keepdims else tuple(n for i, n in enumerate(x.shape) if i not in axes)
     for i in sorted(axes, reverse=True):
         x = tournament(combine, x, i)
     return x if x.shape == shape else p.reshape(x, shape=shape)
+
+
+def nonempty(x: Any, axes: Shape, name: str) -> None:
+    """ValueError where there is no element along one of ``axes``."""
+    if 0 in [x.shape[i] for i in axes]:
+        raise ValueError(f"{name}: shape {x.shape} has no element along axis {axes}, and there is no {name} of nothing")
 
 
 @composed("x")
@@ -168,6 +179,7 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     np.float64(1000.693)
     """
     axis = axes = softmax_axes(axis, x.ndim, "logsumexp")
+    nonempty(x, axes, "logsumexp")
     m = largest(x, axis)
     total = p.log(sum(p.exp(x - m), axis, keepdims=True)) + m
     return total if keepdims else p.reshape(total, shape=tuple(n for i, n in enumerate(x.shape) if i not in axes))
@@ -206,6 +218,5 @@ def _chosen(x: Any, axis: int | None, name: str) -> tuple[Any, int | None]:
     """The array and the axis of a choice among its elements, of which there has to be one."""
     x = plain(x, name)
     axis = None if axis is None else normalize_axis(axis, x.ndim, name)
-    if 0 in (x.shape if axis is None else x.shape[axis : axis + 1]):
-        raise ValueError(f"{name}: shape {x.shape} has no element along axis {axis}, and there is no {name} of nothing")
+    nonempty(x, normalize_axes(axis, x.ndim, name), name)
     return x, axis
