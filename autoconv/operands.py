@@ -124,6 +124,17 @@ def _is_real(value: Any) -> bool:
     return isinstance(value, Real)
 
 
+def generator(rng: Any, what: str) -> np.random.Generator:
+    """A generator as it is; of a seed (a whole number, several, or None) a new one.  TypeError for anything else."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    try:
+        return np.random.default_rng(rng)
+    except Exception:
+        pass
+    raise TypeError(f"{what} must be a generator of random numbers, a seed or None, found {found(rng)}")
+
+
 def found(x: Any) -> str:
     """A value as an error message shows it: type, shape and dtype of an array, else the value itself where it is
     short."""

@@ -48,7 +48,7 @@ def whole_number(value: Any, what: str, minimum: int | None = None) -> int:
     """``value`` as an int; TypeError unless it is a whole number, ValueError below ``minimum`` or for one that no array
     can have."""
     try:
-        if isinstance(value, bool):
+        if isinstance(value, bool) or getattr(value, "dtype", None) == bool:
             raise TypeError
         number = operator.index(value)
     except TypeError:
@@ -333,7 +333,10 @@ def receptive_field(layers: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
     2019).
     """
     field, step = 1, 1
-    for window, stride, dilation in layers:
+    for layer in listed(layers):
+        if len(listed(layer)) != 3:
+            raise ValueError(f"receptive_field: {shown(layer)} is not (window, stride, dilation)")
+        window, stride, dilation = whole_numbers(layer, "receptive_field: a number", 1)
         field += (spanned(window, dilation) - 1) * step
         step *= stride
     return field, step

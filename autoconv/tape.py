@@ -19,6 +19,7 @@ from .arrays import exact as exact
 from .hooks import Recorded, watcher
 from .operands import ARRAYS, KINDS, OutOfRangeError, found, numbers
 from .operands import as_array as as_array
+from .shapes import shown
 
 if TYPE_CHECKING:
     from .shapes import Ints
@@ -259,7 +260,7 @@ def _refuse(primitive: Primitive, operands: tuple[Any, ...], params: Mapping[str
     if isinstance(error, IndexError):
         kind = OutOfRangeError
     elif isinstance(error, OverflowError):
-        kind = OverflowError
+        raise OverflowError(f"{asked} is not defined: a whole number is beyond the range of its dtype") from error
     elif isinstance(error, ValueError | ZeroDivisionError):
         kind = ValueError
     raise kind(f"{asked} is not defined: {error}") from error
@@ -307,7 +308,7 @@ class Tensor(Recorded):
     ) -> None:
         try:
             value.flags.writeable = False
-        except AttributeError:
+        except (AttributeError, ValueError):
             raise TypeError(
                 f"Tensor: the value must be an array, found {found(value)}; use ac.tensor, which makes one of lists "
                 "and numbers"
@@ -374,7 +375,7 @@ class Tensor(Recorded):
                 f"assign: {describe(self)} was computed by {self.primitive.name}; only inputs and parameters can be "
                 "given a new value"
             )
-        new = np.array(value, dtype=self.dtype, order="C")
+        new = as_array(value, self.dtype, "assign")
         if new.shape != self.shape:
             raise ValueError(
                 f"assign: {describe(self)} cannot take a value of shape {new.shape}; the shapes must be equal"
@@ -517,8 +518,8 @@ def tensor(data: Any, dtype: Any = None, name: str | None = None, subscripts: st
     >>> ac.tensor([[1.0, 2.0]], name="w")
     tensor([[1., 2.]], name='w')
     """
-    if subscripts not in ("matrix", "flat"):
-        raise ValueError(f"tensor: subscripts={subscripts!r}; use 'matrix' (w[0,1]) or 'flat' (w_2)")
+    if not isinstance(subscripts, str) or subscripts not in ("matrix", "flat"):
+        raise ValueError(f"tensor: subscripts={shown(subscripts)}; use 'matrix' (w[0,1]) or 'flat' (w_2)")
     array = as_array(data.value if isinstance(data, Tensor) else data, dtype)
     made = Tensor(array, name=name, constant=array.dtype.kind not in "fO")
     made.subscripts = subscripts
@@ -546,8 +547,11 @@ class Tape:
     """
 
     def __init__(self, *outputs: Tensor) -> None:
+        for y in outputs:
+            if not isinstance(y, Tensor):
+                raise TypeError(f"Tape: an output must be a Tensor, found {found(y)}; what was it computed from?")
         self.outputs = outputs
-        found, waiting = {id(y): y for y in outputs}, list(outputs)
+        lines, waiting = {id(y): y for y in outputs}, list(outputs)
         while waiting:
             line = waiting.pop()
             for x in line.operands:
@@ -556,10 +560,10 @@ class Tape:
                         f"{describe(x)} was given a new value after a line had read it; its old value is gone: compute "
                         "the output again, then ask"
                     )
-                if id(x) not in found:
-                    found[id(x)] = x
+                if id(x) not in lines:
+                    lines[id(x)] = x
                     waiting.append(x)
-        self.lines: list[Tensor] = sorted(found.values(), key=lambda line: line.serial)
+        self.lines: list[Tensor] = sorted(lines.values(), key=lambda line: line.serial)
 
     @property
     def inputs(self) -> list[Tensor]:

@@ -13,8 +13,18 @@ from typing import Any
 import numpy as np
 
 from .. import primitives as p
-from ..operands import OutOfRangeError, as_dtype, found, numbers, real
-from ..shapes import Ints, broadcast_shapes, listed, normalize_axes, normalize_axis, resolve_reshape, shown, whole_number, whole_numbers
+from ..operands import OutOfRangeError, as_dtype, found, number_as, numbers, real
+from ..shapes import (
+    Ints,
+    broadcast_shapes,
+    listed,
+    normalize_axes,
+    normalize_axis,
+    resolve_reshape,
+    shown,
+    whole_number,
+    whole_numbers,
+)
 from ..tape import Array, Tensor, constant
 from .composed import composed, operand, plain
 
@@ -375,7 +385,7 @@ def getitem(x: Any, key: Any) -> Tensor:
         return p.index(x, key=parts)
     try:
         names = np.arange(x.size).reshape(x.shape)[parts]  # ask NumPy which elements the key reads
-    except IndexError as error:
+    except (IndexError, ValueError, TypeError) as error:
         wrong = all(isinstance(k, list | np.ndarray | np.generic | int | slice | EllipsisType | None) for k in parts)
         raise (OutOfRangeError if wrong else TypeError)(
             f"index {shown(key)} of a Tensor of shape {x.shape}: {error}; use integers, slices, None, ..., index arrays "
@@ -446,11 +456,18 @@ def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
     >>> ac.clip([-2.0, 0.5, 3.0], 0, 1)
     array([0. , 0.5, 1. ])
     """
-    low, high = [b if b is None or type(b) in (int, float) else operand(b, f"clip: {k}") for k, b in (("low", low), ("high", high))]
-    broadcast_shapes(*[b.shape for b in (x, low, high) if hasattr(b, "shape")], operation="clip")
+    low, high = _bound(x, low, "clip: low"), _bound(x, high, "clip: high")
+    broadcast_shapes(*[np.shape(b) for b in (x, low, high) if b is not None], operation="clip")
     if low is not None:
         x = p.maximum(x, low, ties="first")
     return x if high is None else p.minimum(x, high, ties="first")
+
+
+def _bound(x: Any, bound: Any, what: str) -> Any:
+    if type(bound) in (int, float):
+        number_as(bound, p.common_dtype((x, bound)), what)
+        return bound
+    return None if bound is None else operand(bound, what)
 
 
 def zeros_like(x: Any) -> Array:
