@@ -107,6 +107,12 @@ def comparable(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:
                 x = cast(x, dtype=np.dtype(np.int64 if small else np.float64))
             c = c if small else float("inf") if c > 0 else float("-inf")
             operands = (c, x) if first else (x, c)
+    elif any([isinstance(x, Tensor) and x.dtype.kind == "u" for x in operands]):
+        known = [x if isinstance(x, Tensor | float) else as_array(x, what=name) for x in operands]
+        kinds = "".join([x.dtype.kind for x in known if not isinstance(x, float)])
+        if kinds in ("iu", "ui") and common_dtype(known).kind == "f":  # no integer dtype holds both: NumPy compares them
+            shape = broadcast_shapes(*[x.shape for x in known], operation=name)
+            return tuple([fit(x, shape, x.dtype, name) for x in known])
     return agree(name, operands)
 
 

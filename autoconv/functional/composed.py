@@ -3,7 +3,6 @@ tape."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -30,9 +29,9 @@ def composed(*operands: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
     def decorate(f: Callable[P, R]) -> Callable[P, R]:
         name, count = f.__name__, len(operands)
-        parameters = inspect.signature(f).parameters
-        optional = {k for k in operands if parameters[k].default is None}
-        flags = [(i, k) for i, (k, known) in enumerate(parameters.items()) if isinstance(known.default, bool)]
+        names, defaults = _parameters(f)
+        optional = {k for k in operands if defaults.get(k, ...) is None}
+        flags = [(i, k) for i, k in enumerate(names) if isinstance(defaults.get(k), bool)]
 
         def lift(x: Any, k: str, first: Tensor | None) -> Any:
             if isinstance(x, Tensor) or (x is None and k in optional):
@@ -63,6 +62,14 @@ def composed(*operands: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         return call
 
     return decorate
+
+
+def _parameters(f: Any) -> tuple[list[str], dict[str, Any]]:
+    """A function's parameters in order, and their defaults (``inspect`` takes longer to import than this module)."""
+    positional, code = f.__defaults__ or (), f.__code__
+    names = list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+    last = names[code.co_argcount - len(positional) : code.co_argcount]
+    return names, {**dict(zip(last, positional, strict=True)), **(f.__kwdefaults__ or {})}
 
 
 def operand(x: Any, what: str) -> Any:
