@@ -158,7 +158,9 @@ def _zeros_of(x: Tensor, recorded: bool) -> Any:
 def check_cotangent(y: Tensor, cotangent: Any) -> Any:
     """The cotangent to start from: 1 for a scalar, or what the caller gave, in y's shape and dtype."""
     if not isinstance(y, Tensor):
-        raise TypeError(f"gradient: the output must be a Tensor, found {found(y)}; make its inputs with ac.tensor(data)")
+        raise TypeError(
+            f"gradient: the output must be a Tensor, found {found(y)}; make its inputs with ac.tensor(data)"
+        )
     if y.dtype.kind not in "fO":
         raise TypeError(
             f"gradient: {describe(y)} has dtype {y.dtype}; only floating-point results can be differentiated"
@@ -172,9 +174,7 @@ def check_cotangent(y: Tensor, cotangent: Any) -> Any:
         return arrays.cast(np.ones(y.shape), y.dtype)
     given = cotangent if isinstance(cotangent, Tensor) else numbers(cotangent, "gradient: cotangent")
     if given.shape != y.shape:
-        raise ValueError(
-            f"gradient: the cotangent has shape {given.shape}, {describe(y)} needs one of shape {y.shape}"
-        )
+        raise ValueError(f"gradient: the cotangent has shape {given.shape}, {describe(y)} needs one of shape {y.shape}")
     taken = isinstance(cotangent, Tensor) and cotangent.dtype == y.dtype
     return cotangent if taken else arrays.cast(np.asarray(given), y.dtype)
 

@@ -117,7 +117,7 @@ def real(value: Any, what: str, *, low: float | None = None, above: float | None
     if small:
         raise ValueError(f"{what} must be {'at least' if above is None else 'above'} {low if above is None else above},"
                          f" found {value}")  # fmt: skip
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def _is_real(value: Any) -> bool:

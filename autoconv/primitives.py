@@ -108,9 +108,11 @@ def comparable(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:
             c = c if small else float("inf") if c > 0 else float("-inf")
             operands = (c, x) if first else (x, c)
     elif any([isinstance(x, Tensor) and x.dtype.kind == "u" for x in operands]):
-        known = [x if isinstance(x, Tensor | float) else as_array(x, what=name) for x in operands]
+        known: list[Any] = [x if isinstance(x, Tensor | float) else as_array(x, what=name) for x in operands]
         kinds = "".join([x.dtype.kind for x in known if not isinstance(x, float)])
-        if kinds in ("iu", "ui") and common_dtype(known).kind == "f":  # no integer dtype holds both: NumPy compares them
+        if (
+            kinds in ("iu", "ui") and common_dtype(known).kind == "f"
+        ):  # no integer dtype holds both: NumPy compares them
             shape = broadcast_shapes(*[x.shape for x in known], operation=name)
             return tuple([fit(x, shape, x.dtype, name) for x in known])
     return agree(name, operands)
@@ -146,9 +148,7 @@ def select(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:
     if not any(isinstance(x, Tensor) for x in operands):
         return (condition, *agree(name, tuple(choices)))
     known = [x if isinstance(x, Tensor) or type(x) in (int, float) else as_array(x, what=name) for x in choices]
-    shape = broadcast_shapes(
-        *[() if type(x) in (int, float) else x.shape for x in (condition, *known)], operation=name
-    )
+    shape = broadcast_shapes(*[() if type(x) in (int, float) else x.shape for x in (condition, *known)], operation=name)
     dtype = common_dtype(known)
     return (fit(condition, shape, np.dtype(bool), name), *[fit(x, shape, dtype, name) for x in known])
 

@@ -98,7 +98,9 @@ def normalize_axis(axis: Any, ndim: int, operation: str) -> int:
     number = axis if type(axis) is int else whole_number(axis, f"{operation}: axis")
     if not -ndim <= number < ndim:
         if not ndim:
-            raise ValueError(f"{operation}: axis {shown(number)} of an input of 0 dimensions (shape ()): it has no axis")
+            raise ValueError(
+                f"{operation}: axis {shown(number)} of an input of 0 dimensions (shape ()): it has no axis"
+            )
         raise ValueError(
             f"{operation}: axis {shown(number)} is out of range for {ndim} dimensions (-{ndim} .. {ndim - 1})"
         )
@@ -198,7 +200,9 @@ def per_dimension(value: Ints, dims: int, what: str, minimum: int) -> Shape:
         return (value,) * dims
     if len(several := listed(value)) != 1 or several[0] is not value:
         if len(several) != dims:
-            raise ValueError(f"{what} needs one number or {dims}, one for each spatial dimension; found {shown(several)}")
+            raise ValueError(
+                f"{what} needs one number or {dims}, one for each spatial dimension; found {shown(several)}"
+            )
         return tuple(whole_number(v, what, minimum) for v in several)
     return (whole_number(value, what, minimum),) * dims
 
@@ -314,7 +318,9 @@ def resolve_padding(
         )
     if isinstance(padding, Sequence) and any(isinstance(p, Sequence) for p in padding):
         if len(padding) != dims or not all(isinstance(p, Sequence) and len(p) == 2 for p in padding):
-            raise ValueError(f"{what} needs {dims} (low, high) pairs, one for each spatial dimension; found {shown(padding)}")
+            raise ValueError(
+                f"{what} needs {dims} (low, high) pairs, one for each spatial dimension; found {shown(padding)}"
+            )
         return tuple((whole_number(p[0], what, 0), whole_number(p[1], what, 0)) for p in padding)  # type: ignore[index]
     return tuple((p, p) for p in per_dimension(padding, dims, what, 0))  # type: ignore[arg-type]
 

@@ -82,9 +82,7 @@ def run(
     try:
         lines = [fresh(x) for x in leaves]
         placed = unflatten(lines)
-        chosen = dict(
-            zip((i % len(args) for i in numbers), placed if several else (placed,), strict=True)
-        )
+        chosen = dict(zip((i % len(args) for i in numbers), placed if several else (placed,), strict=True))
         out = f(*[chosen.get(i, x) for i, x in enumerate(args)], **kwargs)
     finally:
         _inside.reset(token)

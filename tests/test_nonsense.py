@@ -66,9 +66,12 @@ def convolution(dims, **more):
 
 def transposed(dims):
     return lambda: dict(
-        x=t(1, *(3,) * dims, 2), kernel=t(*(2,) * dims, 3, 2), bias=t(3), **settings(dims, dilation=1, groups=1),
+        x=t(1, *(3,) * dims, 2),
+        kernel=t(*(2,) * dims, 3, 2),
+        bias=t(3),
+        **settings(dims, dilation=1, groups=1),
         output_padding=0,
-    )  # fmt: skip
+    )
 
 
 def pooling(dims, **more):
@@ -80,7 +83,7 @@ def reduction(**more):
 
 
 def unary():
-    return dict(x=t(2, 3))
+    return {"x": t(2, 3)}
 
 
 CALLS = {
@@ -89,55 +92,86 @@ CALLS = {
     **{f"max_pool{d}d": pooling(d, dilation=1) for d in (1, 2, 3)},
     **{f"avg_pool{d}d": pooling(d, count_include_pad=True, divisor=None) for d in (1, 2, 3)},
     **{f"lp_pool{d}d": pooling(d, p=2) for d in (1, 2, 3)},
-    **{f"global_{k}_pool": lambda: dict(x=t(1, 4, 4, 2), keepdims=False, layout="channels_last") for k in ("avg", "max")},
+    **{
+        f"global_{k}_pool": lambda: {"x": t(1, 4, 4, 2), "keepdims": False, "layout": "channels_last"}
+        for k in ("avg", "max")
+    },
     **{name: reduction() for name in ("sum", "mean", "max", "min", "prod", "logsumexp")},
     **{name: reduction(ddof=0) for name in ("var", "std")},
-    **{name: lambda: dict(x=t(2, 3), axis=1) for name in ("argmax", "argmin", "softmax", "log_softmax")},
-    **dict.fromkeys(("relu", "sigmoid", "silu", "softplus", "softsign", "square", "reciprocal", "ravel", "zeros_like", "ones_like"), unary),
-    "leaky_relu": lambda: dict(x=t(2, 3), negative_slope=0.1),
-    "elu": lambda: dict(x=t(2, 3), alpha=0.5),
-    "gelu": lambda: dict(x=t(2, 3), approximate="none"),
-    "reshape": lambda: dict(x=t(2, 3), shape=(3, 2)),
-    "transpose": lambda: dict(x=t(2, 3), axes=(1, 0)),
-    "permute_dims": lambda: dict(x=t(2, 3), axes=(1, 0)),
-    "swapaxes": lambda: dict(x=t(2, 3), axis1=0, axis2=1),
-    "moveaxis": lambda: dict(x=t(2, 3), source=0, destination=1),
-    "expand_dims": lambda: dict(x=t(2, 3), axis=0),
-    "squeeze": lambda: dict(x=t(2, 1, 3), axis=1),
-    "flatten": lambda: dict(x=t(2, 3, 2), start_axis=1),
-    "broadcast_to": lambda: dict(x=t(3), shape=(2, 3)),
-    "flip": lambda: dict(x=t(2, 3), axis=1),
-    "rot180": lambda: dict(kernel=t(2, 3)),
-    "roll": lambda: dict(x=t(2, 3), shift=1, axis=1),
-    "tile": lambda: dict(x=t(2, 3), repetitions=2),
-    "repeat": lambda: dict(x=t(2, 3), repeats=2, axis=1),
-    "concat": lambda: dict(xs=[t(2, 3), t(2, 3)], axis=1),
-    "concatenate": lambda: dict(xs=[t(2, 3), t(2, 3)], axis=1),
-    "stack": lambda: dict(xs=[t(2, 3), t(2, 3)], axis=1),
-    "split": lambda: dict(x=t(2, 4), sections=2, axis=1),
-    "pad": lambda: dict(x=t(2, 3), pad_width=1, mode="constant", constant_values=0),
-    "take": lambda: dict(x=t(2, 3), indices=np.array([0, 1]), axis=1),
-    "take_along_axis": lambda: dict(x=t(2, 3), indices=np.array([[0], [1]]), axis=1),
-    "clip": lambda: dict(x=t(2, 3), low=0.2, high=0.5),
-    "astype": lambda: dict(x=t(2, 3), dtype=f32),
-    "dot": lambda: dict(x=t(2, 3), y=t(3, 2)),
-    "matmul": lambda: dict(x=t(2, 3), y=t(3, 2)),
-    "outer": lambda: dict(x=t(3), y=t(2)),
-    "tensordot": lambda: dict(x=t(2, 3), y=t(3, 2), axes=1),
+    **{name: lambda: {"x": t(2, 3), "axis": 1} for name in ("argmax", "argmin", "softmax", "log_softmax")},
+    **dict.fromkeys(
+        ("relu", "sigmoid", "silu", "softplus", "softsign", "square", "reciprocal", "ravel", "zeros_like", "ones_like"),
+        unary,
+    ),
+    "leaky_relu": lambda: {"x": t(2, 3), "negative_slope": 0.1},
+    "elu": lambda: {"x": t(2, 3), "alpha": 0.5},
+    "gelu": lambda: {"x": t(2, 3), "approximate": "none"},
+    "reshape": lambda: {"x": t(2, 3), "shape": (3, 2)},
+    "transpose": lambda: {"x": t(2, 3), "axes": (1, 0)},
+    "permute_dims": lambda: {"x": t(2, 3), "axes": (1, 0)},
+    "swapaxes": lambda: {"x": t(2, 3), "axis1": 0, "axis2": 1},
+    "moveaxis": lambda: {"x": t(2, 3), "source": 0, "destination": 1},
+    "expand_dims": lambda: {"x": t(2, 3), "axis": 0},
+    "squeeze": lambda: {"x": t(2, 1, 3), "axis": 1},
+    "flatten": lambda: {"x": t(2, 3, 2), "start_axis": 1},
+    "broadcast_to": lambda: {"x": t(3), "shape": (2, 3)},
+    "flip": lambda: {"x": t(2, 3), "axis": 1},
+    "rot180": lambda: {"kernel": t(2, 3)},
+    "roll": lambda: {"x": t(2, 3), "shift": 1, "axis": 1},
+    "tile": lambda: {"x": t(2, 3), "repetitions": 2},
+    "repeat": lambda: {"x": t(2, 3), "repeats": 2, "axis": 1},
+    "concat": lambda: {"xs": [t(2, 3), t(2, 3)], "axis": 1},
+    "concatenate": lambda: {"xs": [t(2, 3), t(2, 3)], "axis": 1},
+    "stack": lambda: {"xs": [t(2, 3), t(2, 3)], "axis": 1},
+    "split": lambda: {"x": t(2, 4), "sections": 2, "axis": 1},
+    "pad": lambda: {"x": t(2, 3), "pad_width": 1, "mode": "constant", "constant_values": 0},
+    "take": lambda: {"x": t(2, 3), "indices": np.array([0, 1]), "axis": 1},
+    "take_along_axis": lambda: {"x": t(2, 3), "indices": np.array([[0], [1]]), "axis": 1},
+    "clip": lambda: {"x": t(2, 3), "low": 0.2, "high": 0.5},
+    "astype": lambda: {"x": t(2, 3), "dtype": f32},
+    "dot": lambda: {"x": t(2, 3), "y": t(3, 2)},
+    "matmul": lambda: {"x": t(2, 3), "y": t(3, 2)},
+    "outer": lambda: {"x": t(3), "y": t(2)},
+    "tensordot": lambda: {"x": t(2, 3), "y": t(3, 2), "axes": 1},
     "einsum": lambda: {"*": ["ij,jk->ik", t(2, 3), t(3, 2)]},
-    "conv_matrix": lambda: dict(kernel=t(2, 2), input_shape=(3, 3), stride=1, padding=0, dilation=1, groups=1, flip=False,
-                                layout="channels_last"),
-    "windows": lambda: dict(x=t(4, 4), window=2, stride=1, padding=0, dilation=1, layout="channels_last"),
-    "overlap_add": lambda: dict(frames=t(3, 3, 2, 2), size=(4, 4), stride=1, padding=0, dilation=1, layout="channels_last"),
-    "batch_norm": lambda: dict(x=t(2, 3), weight=t(3), bias=t(3), mean=np.ones(3), var=np.ones(3), eps=1e-5,
-                               layout="channels_last"),
-    "layer_norm": lambda: dict(x=t(2, 3), weight=t(3), bias=t(3), axis=-1, eps=1e-5),
-    "dropout": lambda: dict(x=t(2, 3), p=0.5, rng=np.random.default_rng(0), training=True),
-    **{name: lambda: dict(y=t(2, 3), t=np.ones((2, 3)), reduction="mean") for name in ("half_squared_error", "mse")},
-    "bce_with_logits": lambda: dict(logits=t(2, 3), t=np.ones((2, 3)), reduction="mean"),
-    "cross_entropy": lambda: dict(logits=t(2, 3), labels=np.array([0, 1]), reduction="mean", axis=-1),
-    "nll": lambda: dict(log_probabilities=t(2, 3), labels=np.array([0, 1]), reduction="mean", axis=-1),
-}  # fmt: skip
+    "conv_matrix": lambda: {
+        "kernel": t(2, 2),
+        "input_shape": (3, 3),
+        "stride": 1,
+        "padding": 0,
+        "dilation": 1,
+        "groups": 1,
+        "flip": False,
+        "layout": "channels_last",
+    },
+    "windows": lambda: {"x": t(4, 4), "window": 2, "stride": 1, "padding": 0, "dilation": 1, "layout": "channels_last"},
+    "overlap_add": lambda: {
+        "frames": t(3, 3, 2, 2),
+        "size": (4, 4),
+        "stride": 1,
+        "padding": 0,
+        "dilation": 1,
+        "layout": "channels_last",
+    },
+    "batch_norm": lambda: {
+        "x": t(2, 3),
+        "weight": t(3),
+        "bias": t(3),
+        "mean": np.ones(3),
+        "var": np.ones(3),
+        "eps": 1e-5,
+        "layout": "channels_last",
+    },
+    "layer_norm": lambda: {"x": t(2, 3), "weight": t(3), "bias": t(3), "axis": -1, "eps": 1e-5},
+    "dropout": lambda: {"x": t(2, 3), "p": 0.5, "rng": np.random.default_rng(0), "training": True},
+    **{
+        name: lambda: {"y": t(2, 3), "t": np.ones((2, 3)), "reduction": "mean"}
+        for name in ("half_squared_error", "mse")
+    },
+    "bce_with_logits": lambda: {"logits": t(2, 3), "t": np.ones((2, 3)), "reduction": "mean"},
+    "cross_entropy": lambda: {"logits": t(2, 3), "labels": np.array([0, 1]), "reduction": "mean", "axis": -1},
+    "nll": lambda: {"log_probabilities": t(2, 3), "labels": np.array([0, 1]), "reduction": "mean", "axis": -1},
+}
 
 
 def names_of_functions():
@@ -155,11 +189,6 @@ def row_call(name):
 
 
 ROWS = [name for name, row in ac.TABLE.items() if row.group == "arithmetic" or name in ("identity", "stop_gradient")]
-
-# methods of a Tensor, operators and doors of the tape
-METHODS = {
-    "tensor": (lambda **k: ac.tensor(**k), lambda: dict(data=[1.0], dtype=float, name="x", subscripts="matrix")),
-}
 
 
 class Recorded:
@@ -186,25 +215,58 @@ def parts(x):
 
 
 # a function under another name, whose errors say the first
-INNER = ("exp", "mul", "sum", "pow", "item", "unsupported operand", "only length-1")  # in these, of the function whose derivative was asked for
+INNER = (
+    "exp",
+    "mul",
+    "sum",
+    "pow",
+    "item",
+    "unsupported operand",
+    "only length-1",
+)  # in these, of the function whose derivative was asked for
 GRADIENT = ("gradient", "tensor", *INNER)
 ALIASES = {
-    "permute_dims": ("transpose",), "concatenate": ("concat",), "sweep": ("sweep", "gradient"),
-    "backward": ("backward", "gradient"), "batch_norm": ("batch_norm", "BatchNorm2d"), "layer_norm": ("layer_norm", "LayerNorm"), "linear": ("Linear",), "conv2d": ("conv2d", "Conv2d"), "conv_transpose2d": ("conv_transpose2d", "ConvTranspose2d"),
-    "dropout": ("dropout", "Dropout"), "max_pool2d": ("max_pool2d", "MaxPool2d"), "relu": ("relu", "ReLU"),
+    "permute_dims": ("transpose",),
+    "concatenate": ("concat",),
+    "sweep": ("sweep", "gradient"),
+    "backward": ("backward", "gradient"),
+    "batch_norm": ("batch_norm", "BatchNorm2d"),
+    "layer_norm": ("layer_norm", "LayerNorm"),
+    "linear": ("Linear",),
+    "conv2d": ("conv2d", "Conv2d"),
+    "conv_transpose2d": ("conv_transpose2d", "ConvTranspose2d"),
+    "dropout": ("dropout", "Dropout"),
+    "max_pool2d": ("max_pool2d", "MaxPool2d"),
+    "relu": ("relu", "ReLU"),
     "flatten": ("flatten", "Flatten"),
-    **dict.fromkeys(["grad", "value_and_grad", "vjp"], GRADIENT), "hessian": ("jacobian", *GRADIENT), "jacobian": ("jacobian", *GRADIENT),
-    "jvp": ("jvp", *GRADIENT), "hvp": ("hvp", *GRADIENT), "check_grads": ("check_grads", "finite", *GRADIENT),
+    **dict.fromkeys(["grad", "value_and_grad", "vjp"], GRADIENT),
+    "hessian": ("jacobian", *GRADIENT),
+    "jacobian": ("jacobian", *GRADIENT),
+    "jvp": ("jvp", *GRADIENT),
+    "hvp": ("hvp", *GRADIENT),
+    "check_grads": ("check_grads", "finite", *GRADIENT),
     "compile": ("compile", *INNER),
-}  # fmt: skip
+}
 # a fraction is a number, but some rows have none of it: they say so in their own name, after what came before them
 FRACTIONS = "not defined for exact fractions"
 
 RAW = (  # what NumPy and Python say from inside
-    "unsupported operand type", "object has no attribute", "object is not subscriptable", "object is not callable",
-    "object is not iterable", "not supported between instances", "ufunc '", "has no len", "division by zero", "truth value of",
-    "tuple index", "list index", "Maximum allowed", "must be str, not", "int too large",
-)  # fmt: skip
+    "unsupported operand type",
+    "object has no attribute",
+    "object is not subscriptable",
+    "object is not callable",
+    "object is not iterable",
+    "not supported between instances",
+    "ufunc '",
+    "has no len",
+    "division by zero",
+    "truth value of",
+    "tuple index",
+    "list index",
+    "Maximum allowed",
+    "must be str, not",
+    "int too large",
+)
 
 
 @contextmanager
@@ -300,8 +362,8 @@ def method(name):
 
 
 TENSORS = {
-    "tensor": (ac.tensor, lambda: dict(data=[1.0], dtype=float, name="x", subscripts="matrix")),
-    "Tensor": (ac.Tensor, lambda: dict(value=np.ones(2))),
+    "tensor": (ac.tensor, lambda: {"data": [1.0], "dtype": float, "name": "x", "subscripts": "matrix"}),
+    "Tensor": (ac.Tensor, lambda: {"value": np.ones(2)}),
     "index": (lambda self, key: self[key], lambda: {"self": t(2, 3), "key": 0}),
     "index ": (lambda self, key: self[None, key], lambda: {"self": t(2, 3), "key": 0}),
     "assign": (method("assign"), lambda: {"self": t(2, 3), "value": np.ones((2, 3))}),
@@ -311,69 +373,141 @@ TENSORS = {
     "Tensor.repeat": (method("repeat"), lambda: {"self": t(2, 3), "repeats": 2, "axis": 0}),
     "gradient": (method("backward"), lambda: {"self": t(2, 3) * 2, "cotangent": np.ones((2, 3))}),
     "Tape": (ac.Tape, lambda: {"*": [loss()]}),
-    "sweep": (ac.sweep, lambda: (lambda x: dict(y=x * 2, wrt=[x], cotangent=np.ones(2)))(t(2))),
-    "backward": (ac.backward, lambda: dict(y=t(2, 3) * 2, cotangent=np.ones((2, 3)))),
-    "grad": (lambda f, x, **k: ac.grad(f, **k)(x), lambda: dict(f=cube, x=np.ones(2), argnums=0, has_aux=False)),
-    "value_and_grad": (
-        lambda f, x, **k: ac.value_and_grad(f, **k)(x), lambda: dict(f=cube, x=np.ones(2), argnums=0, has_aux=False)
+    "sweep": (ac.sweep, lambda: (lambda x: {"y": x * 2, "wrt": [x], "cotangent": np.ones(2)})(t(2))),
+    "backward": (ac.backward, lambda: {"y": t(2, 3) * 2, "cotangent": np.ones((2, 3))}),
+    "grad": (
+        lambda f, x, **k: ac.grad(f, **k)(x),
+        lambda: {"f": cube, "x": np.ones(2), "argnums": 0, "has_aux": False},
     ),
-    "jacobian": (lambda f, x, **k: ac.jacobian(f, **k)(x), lambda: dict(f=ac.exp, x=np.ones(2), argnums=0)),
-    "hessian": (lambda f, x, **k: ac.hessian(f, **k)(x), lambda: dict(f=cube, x=np.ones(2), argnums=0)),
-    "hvp": (ac.hvp, lambda: dict(f=cube, x=np.ones(2), v=np.ones(2))),
-    "jvp": (ac.jvp, lambda: dict(f=ac.exp, primals=np.ones(2), tangents=np.ones(2))),
-    "vjp": (lambda f, x, y_bar: ac.vjp(f, x)[1](y_bar), lambda: dict(f=ac.exp, x=np.ones(2), y_bar=np.ones(2))),
+    "value_and_grad": (
+        lambda f, x, **k: ac.value_and_grad(f, **k)(x),
+        lambda: {"f": cube, "x": np.ones(2), "argnums": 0, "has_aux": False},
+    ),
+    "jacobian": (lambda f, x, **k: ac.jacobian(f, **k)(x), lambda: {"f": ac.exp, "x": np.ones(2), "argnums": 0}),
+    "hessian": (lambda f, x, **k: ac.hessian(f, **k)(x), lambda: {"f": cube, "x": np.ones(2), "argnums": 0}),
+    "hvp": (ac.hvp, lambda: {"f": cube, "x": np.ones(2), "v": np.ones(2)}),
+    "jvp": (ac.jvp, lambda: {"f": ac.exp, "primals": np.ones(2), "tangents": np.ones(2)}),
+    "vjp": (lambda f, x, y_bar: ac.vjp(f, x)[1](y_bar), lambda: {"f": ac.exp, "x": np.ones(2), "y_bar": np.ones(2)}),
     "check_grads": (ac.check_grads, lambda: {"*": [cube, np.ones(2)]}),
-    "compile": (lambda f, x: ac.compile(f)(x), lambda: dict(f=ac.exp, x=np.ones(2))),
-}  # fmt: skip
+    "compile": (lambda f, x: ac.compile(f)(x), lambda: {"f": ac.exp, "x": np.ones(2)}),
+}
 
 # ---- layers: constructors, and calls
 
 rng = np.random.default_rng
-batch = dict(x=f32)
+batch = {"x": f32}
 LAYERS = {
     **{
-        f"Conv{d}d": (getattr(nn, f"Conv{d}d"), lambda d=d: dict(in_channels=2, out_channels=3, kernel_size=2, stride=1,
-            padding=0, dilation=1, groups=1, bias=True, layout="channels_last", rng=0))
+        f"Conv{d}d": (
+            getattr(nn, f"Conv{d}d"),
+            lambda d=d: {
+                "in_channels": 2,
+                "out_channels": 3,
+                "kernel_size": 2,
+                "stride": 1,
+                "padding": 0,
+                "dilation": 1,
+                "groups": 1,
+                "bias": True,
+                "layout": "channels_last",
+                "rng": 0,
+            },
+        )
         for d in (1, 2, 3)
     },
     **{
-        f"ConvTranspose{d}d": (getattr(nn, f"ConvTranspose{d}d"), lambda d=d: dict(in_channels=2, out_channels=3,
-            kernel_size=2, stride=1, padding=0, output_padding=0, groups=1, bias=True, dilation=1,
-            layout="channels_last", rng=0))
+        f"ConvTranspose{d}d": (
+            getattr(nn, f"ConvTranspose{d}d"),
+            lambda d=d: {
+                "in_channels": 2,
+                "out_channels": 3,
+                "kernel_size": 2,
+                "stride": 1,
+                "padding": 0,
+                "output_padding": 0,
+                "groups": 1,
+                "bias": True,
+                "dilation": 1,
+                "layout": "channels_last",
+                "rng": 0,
+            },
+        )
         for d in (1, 2, 3)
     },
-    "Linear": (nn.Linear, lambda: dict(in_features=3, out_features=2, bias=True, rng=0)),
-    "BatchNorm2d": (nn.BatchNorm2d, lambda: dict(num_features=2, eps=1e-5, momentum=0.1, layout="channels_last")),
-    "LayerNorm": (nn.LayerNorm, lambda: dict(normalized_shape=(3,), eps=1e-5)),
-    "Dropout": (nn.Dropout, lambda: dict(p=0.5, rng=0)),
-    "Parameter": (nn.Parameter, lambda: dict(data=[1.0], name="w", dtype=f32)),
-    "Flatten": (nn.Flatten, lambda: dict(start_axis=1)),
+    "Linear": (nn.Linear, lambda: {"in_features": 3, "out_features": 2, "bias": True, "rng": 0}),
+    "BatchNorm2d": (
+        nn.BatchNorm2d,
+        lambda: {"num_features": 2, "eps": 1e-5, "momentum": 0.1, "layout": "channels_last"},
+    ),
+    "LayerNorm": (nn.LayerNorm, lambda: {"normalized_shape": (3,), "eps": 1e-5}),
+    "Dropout": (nn.Dropout, lambda: {"p": 0.5, "rng": 0}),
+    "Parameter": (nn.Parameter, lambda: {"data": [1.0], "name": "w", "dtype": f32}),
+    "Flatten": (nn.Flatten, lambda: {"start_axis": 1}),
     "Sequential": (nn.Sequential, lambda: {"*": [nn.ReLU()]}),
-    **{f"MaxPool{d}d": (getattr(nn, f"MaxPool{d}d"), lambda: dict(kernel_size=2, stride=1, padding=0)) for d in (1, 2, 3)},
-    **{f"AvgPool{d}d": (getattr(nn, f"AvgPool{d}d"), lambda: dict(kernel_size=2, stride=1, padding=0)) for d in (1, 2, 3)},
-}  # fmt: skip
+    **{
+        f"MaxPool{d}d": (getattr(nn, f"MaxPool{d}d"), lambda: {"kernel_size": 2, "stride": 1, "padding": 0})
+        for d in (1, 2, 3)
+    },
+    **{
+        f"AvgPool{d}d": (getattr(nn, f"AvgPool{d}d"), lambda: {"kernel_size": 2, "stride": 1, "padding": 0})
+        for d in (1, 2, 3)
+    },
+}
 
 FORWARD = {
-    "conv2d": lambda: nn.Conv2d(2, 3, 2, rng=0), "conv_transpose2d": lambda: nn.ConvTranspose2d(2, 3, 2, rng=0),
-    "linear": lambda: nn.Linear(2, 3, rng=0), "batch_norm": lambda: nn.BatchNorm2d(2), "layer_norm": lambda: nn.LayerNorm(2),
-    "dropout": lambda: nn.Dropout(0.5, rng=0), "max_pool2d": lambda: nn.MaxPool2d(2), "relu": nn.ReLU,
+    "conv2d": lambda: nn.Conv2d(2, 3, 2, rng=0),
+    "conv_transpose2d": lambda: nn.ConvTranspose2d(2, 3, 2, rng=0),
+    "linear": lambda: nn.Linear(2, 3, rng=0),
+    "batch_norm": lambda: nn.BatchNorm2d(2),
+    "layer_norm": lambda: nn.LayerNorm(2),
+    "dropout": lambda: nn.Dropout(0.5, rng=0),
+    "max_pool2d": lambda: nn.MaxPool2d(2),
+    "relu": nn.ReLU,
     "flatten": nn.Flatten,
-}  # fmt: skip
+}
 
 OPTIMISERS = {
-    "SGD": lambda: dict(params=[nn.Parameter([1.0])], lr=0.1, momentum=0.5, weight_decay=0.1, nesterov=False),
-    "Adam": lambda: dict(params=[nn.Parameter([1.0])], lr=0.1, betas=(0.9, 0.99), eps=1e-8, weight_decay=0.1),
-    "AdamW": lambda: dict(params=[nn.Parameter([1.0])], lr=0.1, betas=(0.9, 0.99), eps=1e-8, weight_decay=0.1),
-    "RMSprop": lambda: dict(params=[nn.Parameter([1.0])], lr=0.1, alpha=0.9, eps=1e-8, momentum=0.1, centered=False),
-    "Adagrad": lambda: dict(params=[nn.Parameter([1.0])], lr=0.1, eps=1e-8, weight_decay=0.1),
-}  # fmt: skip
+    "SGD": lambda: {
+        "params": [nn.Parameter([1.0])],
+        "lr": 0.1,
+        "momentum": 0.5,
+        "weight_decay": 0.1,
+        "nesterov": False,
+    },
+    "Adam": lambda: {
+        "params": [nn.Parameter([1.0])],
+        "lr": 0.1,
+        "betas": (0.9, 0.99),
+        "eps": 1e-8,
+        "weight_decay": 0.1,
+    },
+    "AdamW": lambda: {
+        "params": [nn.Parameter([1.0])],
+        "lr": 0.1,
+        "betas": (0.9, 0.99),
+        "eps": 1e-8,
+        "weight_decay": 0.1,
+    },
+    "RMSprop": lambda: {
+        "params": [nn.Parameter([1.0])],
+        "lr": 0.1,
+        "alpha": 0.9,
+        "eps": 1e-8,
+        "momentum": 0.1,
+        "centered": False,
+    },
+    "Adagrad": lambda: {"params": [nn.Parameter([1.0])], "lr": 0.1, "eps": 1e-8, "weight_decay": 0.1},
+}
 
 DOORS = {
-    "StepLR": (optim.StepLR, lambda: dict(optimizer=optim.SGD([nn.Parameter([1.0])]), step_size=1, gamma=0.1)),
-    "CosineLR": (optim.CosineLR, lambda: dict(optimizer=optim.SGD([nn.Parameter([1.0])]), T_max=5, eta_min=0.1)),
-    "step": (lambda grads: optim.SGD([nn.Parameter([1.0, 2.0])]).step(grads), lambda: dict(grads=[np.ones(2)])),
-    "batches": (lambda **k: list(data.batches(**k)), lambda: dict(x=np.ones((4, 2)), y=np.arange(4), batch_size=2)),
-    "receptive_field": (ac.shapes.receptive_field, lambda: dict(layers=[(3, 1, 1)])),
+    "StepLR": (optim.StepLR, lambda: {"optimizer": optim.SGD([nn.Parameter([1.0])]), "step_size": 1, "gamma": 0.1}),
+    "CosineLR": (optim.CosineLR, lambda: {"optimizer": optim.SGD([nn.Parameter([1.0])]), "T_max": 5, "eta_min": 0.1}),
+    "step": (lambda grads: optim.SGD([nn.Parameter([1.0, 2.0])]).step(grads), lambda: {"grads": [np.ones(2)]}),
+    "batches": (
+        lambda **k: list(data.batches(**k)),
+        lambda: {"x": np.ones((4, 2)), "y": np.arange(4), "batch_size": 2},
+    ),
+    "receptive_field": (ac.shapes.receptive_field, lambda: {"layers": [(3, 1, 1)]}),
 }
 
 
@@ -391,7 +525,7 @@ def test_layers(name):
 
 @pytest.mark.parametrize("name", FORWARD)
 def test_layers_called(name):
-    found = faults_of(name, lambda x: FORWARD[name]()(x), lambda: dict(x=t(1, 4, 4, 2, dtype=f32)), strict=False)
+    found = faults_of(name, lambda x: FORWARD[name]()(x), lambda: {"x": t(1, 4, 4, 2, dtype=f32)}, strict=False)
     assert not found, "\n".join(found)
 
 

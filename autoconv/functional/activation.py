@@ -127,10 +127,10 @@ def softmax(x: Any, axis: int = -1) -> Tensor:
     >>> ac.softmax([0.0, 0.0, 1000.0])
     array([0., 0., 1.])
     """
-    axis = softmax_axes(axis, x.ndim, "softmax")
-    nonempty(x, axis, "softmax")
-    e = p.exp(x - largest(x, axis))
-    return e / sum(e, axis, keepdims=True)
+    axes = softmax_axes(axis, x.ndim, "softmax")
+    nonempty(x, axes, "softmax")
+    e = p.exp(x - largest(x, axes))
+    return e / sum(e, axes, keepdims=True)
 
 
 @composed("x")
@@ -140,9 +140,9 @@ def log_softmax(x: Any, axis: int = -1) -> Tensor:
     >>> ac.log_softmax([0.0, 0.0]).round(4)
     array([-0.6931, -0.6931])
     """
-    axis = softmax_axes(axis, x.ndim, "log_softmax")
-    nonempty(x, axis, "log_softmax")
-    result: Tensor = x - logsumexp(x, axis, keepdims=True)
+    axes = softmax_axes(axis, x.ndim, "log_softmax")
+    nonempty(x, axes, "log_softmax")
+    result: Tensor = x - logsumexp(x, axes, keepdims=True)
     return result
 
 

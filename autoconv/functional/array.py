@@ -69,9 +69,7 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     x = operand(x, "transpose")
     order = tuple(reversed(range(x.ndim))) if axes is None else normalize_axes(axes, x.ndim, "transpose")
     if len(order) != x.ndim:
-        raise ValueError(
-            f"transpose: axes {listed(axes)} must name each of the {x.ndim} axes of shape {x.shape} once"
-        )
+        raise ValueError(f"transpose: axes {listed(axes)} must name each of the {x.ndim} axes of shape {x.shape} once")
     return p.permute_dims(x, axes=order)
 
 

@@ -100,7 +100,9 @@ class Optimizer:
         A parameter whose gradient is None is left alone.  Raises ValueError for gradients that do not fit, before
         anything is changed.
         """
-        if grads is not None and (not isinstance(grads, Iterable) or isinstance(grads, str | bytes) or getattr(grads, "ndim", 1) == 0):
+        if grads is not None and (
+            not isinstance(grads, Iterable) or isinstance(grads, str | bytes) or getattr(grads, "ndim", 1) == 0
+        ):
             raise TypeError(f"step: the gradients must be a list with one for each parameter, found {found(grads)}")
         given = [p.grad for p in self.params] if grads is None else list(grads)
         if len(given) != len(self.params):
@@ -194,10 +196,10 @@ def _check_setting(optimizer: str, name: str, value: Any) -> None:
         if not isinstance(value, bool):
             raise TypeError(f"{optimizer}: {name}={shown(value)} must be True or False")
         return
-    numbers = value if name == "betas" else (value,)
+    several = value if name == "betas" else (value,)
     if name == "betas" and not (isinstance(value, tuple) and len(value) == 2):
         raise TypeError(f"{optimizer}: betas={shown(value)} must be a pair of numbers, as in (0.9, 0.999)")
-    for number in numbers:
+    for number in several:
         if isinstance(number, bool) or not isinstance(number, int | float | np.floating):
             raise TypeError(f"{optimizer}: {name}={shown(value)} must be a number")
         fits = abs(number) < 2**1000 and isfinite(number) and (number >= 0 or name == "dampening")
