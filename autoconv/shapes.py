@@ -187,7 +187,8 @@ def parse_layout(layout: str, dims: int, operation: str) -> Layout:
     if isinstance(layout, str) and layout in ("channels_first", f"NC{spatial}"):
         return Layout(dims, False)
     raise (ValueError if isinstance(layout, str) else TypeError)(
-        f"{operation}: unknown layout {shown(layout)}; use 'channels_last' (N{spatial}C) or 'channels_first' (NC{spatial})"
+        f"{operation}: unknown layout {shown(layout)}; use 'channels_last' (N{spatial}C) or "
+        f"'channels_first' (NC{spatial})"
     )
 
 

@@ -386,8 +386,8 @@ def getitem(x: Any, key: Any) -> Tensor:
     except (IndexError, ValueError, TypeError) as error:
         wrong = all(isinstance(k, list | np.ndarray | np.generic | int | slice | EllipsisType | None) for k in parts)
         raise (OutOfRangeError if wrong else TypeError)(
-            f"index {shown(key)} of a Tensor of shape {x.shape}: {error}; use integers, slices, None, ..., index arrays "
-            "or masks"
+            f"index {shown(key)} of a Tensor of shape {x.shape}: {error}; use integers, slices, None, ..., index "
+            "arrays or masks"
         ) from None
     return p.take(reshape(x, -1), names, axis=0)
 
@@ -430,8 +430,8 @@ def take_along_axis(x: Any, indices: Any, axis: int) -> Tensor:
     n, places = x.shape[axis], plain(as_indices(indices), "take_along_axis")
     if places.size and not -n <= places.min() <= places.max() < n:
         raise OutOfRangeError(
-            f"take_along_axis: indices {places.min()} .. {places.max()} along axis {axis} of shape {x.shape}; they must "
-            f"be in -{n} .. {n - 1}"
+            f"take_along_axis: indices {places.min()} .. {places.max()} along axis {axis} of shape {x.shape}; they "
+            f"must be in -{n} .. {n - 1}"
         )
     names = np.take_along_axis(np.arange(x.size).reshape(x.shape), places, axis)
     return p.take(ravel(x), names, axis=0)

@@ -196,7 +196,7 @@ def _check_setting(optimizer: str, name: str, value: Any) -> None:
         if not isinstance(value, bool):
             raise TypeError(f"{optimizer}: {name}={shown(value)} must be True or False")
         return
-    several = value if name == "betas" else (value,)
+    several: Any = value if name == "betas" else (value,)
     if name == "betas" and not (isinstance(value, tuple) and len(value) == 2):
         raise TypeError(f"{optimizer}: betas={shown(value)} must be a pair of numbers, as in (0.9, 0.999)")
     for number in several:

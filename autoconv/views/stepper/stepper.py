@@ -335,7 +335,8 @@ class Stepper(Sequence[Event]):
         holds = parsed(condition, self.tape, self.names) if isinstance(condition, str) else condition
         if not callable(holds):
             raise TypeError(
-                f"breakpoint: the condition must be a comparison such as 'step >= 20' or a function, found {condition!r}"
+                f"breakpoint: the condition must be a comparison such as 'step >= 20' or a function, found "
+                f"{condition!r}"
             )
         return self._run(lambda event, state: holds(state))
 
