@@ -202,7 +202,8 @@ def _check_setting(optimizer: str, name: str, value: Any) -> None:
     for number in several:
         if isinstance(number, bool) or not isinstance(number, int | float | np.floating):
             raise TypeError(f"{optimizer}: {name}={shown(value)} must be a number")
-        fits = abs(number) < 2**1000 and isfinite(number) and (number >= 0 or name == "dampening")
+        huge = isinstance(number, int) and abs(number) >= 2**1000
+        fits = not huge and isfinite(number) and (number >= 0 or name == "dampening")
         if not fits or (name == "betas" and number >= 1) or (name == "alpha" and number > 1):
             raise ValueError(
                 f"{optimizer}: {name}={shown(value)} must be {_BELOW_ONE.get(name, 'a finite number of at least 0')}"
