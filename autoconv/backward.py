@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import arrays
+from .operands import found, numbers
 from .primitives import slope
 from .renamed import renamed
 from .tape import Array, Primitive, Tape, Tensor, describe, outside, scope, tensor
@@ -151,8 +152,8 @@ def sweep(y: Tensor, wrt: Sequence[Tensor], cotangent: Any = None) -> list[Any]:
     [array([ 2.,  0., 60.])]
     """
     recorded = isinstance(cotangent, Tensor)
-    found = reached(y, wrt, cotangent)
-    return [_zeros_of(x, recorded) if g is None else g for x, g in zip(wrt, found, strict=True)]
+    cotangents = reached(y, wrt, cotangent)
+    return [_zeros_of(x, recorded) if g is None else g for x, g in zip(wrt, cotangents, strict=True)]
 
 
 def reached(y: Tensor, wrt: Sequence[Tensor], cotangent: Any = None) -> list[Any]:
@@ -161,6 +162,8 @@ def reached(y: Tensor, wrt: Sequence[Tensor], cotangent: Any = None) -> list[Any
     That y does not depend on it is another thing than a gradient of 0: an optimiser moves what has a gradient of 0, by
     its momentum and decay, and leaves alone what has none.
     """
+    if not isinstance(wrt, Sequence) or not all([isinstance(x, Tensor) for x in wrt]):
+        raise TypeError(f"sweep: wrt must be a list of Tensors, found {found(wrt)}; as in [x]")
     for x in wrt:
         if x.constant:
             raise TypeError(
@@ -182,6 +185,10 @@ def _zeros_of(x: Tensor, recorded: bool) -> Any:
 
 def check_cotangent(y: Tensor, cotangent: Any) -> Any:
     """The cotangent to start from: 1 for a scalar, or what the caller gave, in y's shape and dtype."""
+    if not isinstance(y, Tensor):
+        raise TypeError(
+            f"gradient: the output must be a Tensor, found {found(y)}; make its inputs with ac.tensor(data)"
+        )
     if y.dtype.kind not in "fO":
         raise TypeError(
             f"gradient: {describe(y)} has dtype {y.dtype}; only floating-point results can be differentiated"
@@ -193,12 +200,11 @@ def check_cotangent(y: Tensor, cotangent: Any) -> Any:
                 f"shape {y.shape}"
             )
         return arrays.cast(np.ones(y.shape), y.dtype)
-    if np.shape(cotangent) != y.shape:
-        raise ValueError(
-            f"gradient: the cotangent has shape {np.shape(cotangent)}, {describe(y)} needs one of shape {y.shape}"
-        )
+    given = cotangent if isinstance(cotangent, Tensor) else numbers(cotangent, "gradient: cotangent")
+    if given.shape != y.shape:
+        raise ValueError(f"gradient: the cotangent has shape {given.shape}, {describe(y)} needs one of shape {y.shape}")
     taken = isinstance(cotangent, Tensor) and cotangent.dtype == y.dtype
-    return cotangent if taken else arrays.cast(np.asarray(cotangent), y.dtype)
+    return cotangent if taken else arrays.cast(np.asarray(given), y.dtype)
 
 
 def own(g: Any) -> Any:

@@ -19,7 +19,8 @@ import numpy as np
 
 from .files import LARGEST, entries, open_regular
 from .npy import ArrayFileError, check_packed, members, read_array, reason
-from .shapes import whole_number
+from .operands import found, numbers
+from .shapes import shown, whole_number
 
 MOST_PIXELS = 2**26  # of one image
 IDX_DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -231,6 +232,11 @@ def batches(
     [[0, 1], [2, 3], [4]]
     """
     size = whole_number(batch_size, "batches: batch_size", 1)
+    x, y = [a if isinstance(a, np.ndarray) else numbers(a, f"batches: {k}") for k, a in (("x", x), ("y", y))]
+    if not x.ndim or not y.ndim:
+        raise ValueError(f"batches: x of shape {x.shape} and y of shape {y.shape} need an axis of examples")
+    if rng is not None and not isinstance(rng, np.random.Generator):
+        raise TypeError(f"batches: rng must be a generator of random numbers or None, found {found(rng)}")
     if len(x) != len(y):
         raise ValueError(
             f"batches: {len(x)} examples (x {x.shape}) but {len(y)} labels (y {y.shape}); they must be equal"
@@ -246,8 +252,8 @@ _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # whatever the 
 
 
 def _check_split(split: str | None) -> None:
-    if split not in ("train", "test", None):
-        raise ValueError(f"split={split!r}; use 'train', 'test' or None for all")
+    if split is not None and (not isinstance(split, str) or split not in ("train", "test")):
+        raise ValueError(f"split={shown(split)}; use 'train', 'test' or None for all")
 
 
 def _is_grey(mode: str) -> bool:

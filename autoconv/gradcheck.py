@@ -14,6 +14,8 @@ import numpy as np
 
 from .backward import sweep
 from .functional.reduce import sum
+from .operands import numbers
+from .shapes import shown
 from .tape import Tensor, tensor
 from .transforms import grad
 
@@ -109,7 +111,10 @@ def check_grads(
         ...
     autoconv.gradcheck.GradientError: order 2, argument 0, element [0]: the sweep gives 0, the central difference ...
     """
-    points = [np.asarray(x, dtype=float) if np.asarray(x).dtype.kind == "f" else _not_float(x) for x in args]
+    if not callable(f):
+        raise TypeError(f"check_grads: the function must be callable, found {shown(f)}")
+    arrays = [x.value if isinstance(x, Tensor) else numbers(x, "check_grads: an argument") for x in args]
+    points = [x.astype(float) if x.dtype.kind == "f" else _not_float(x) for x in arrays]
     rng = np.random.default_rng(seed)
     found: list[Difference] = []
     g = f

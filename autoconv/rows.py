@@ -1,20 +1,21 @@
 """How a row enters the table: what the rows of each group have in common, and how operands are brought together.
 
 ``primitives.py`` is the table itself; this file stands below it.  Arithmetic rows want operands of one shape and dtype
-(``agree``; ``select`` for a choice): a Tensor gets there by recorded ``cast`` and ``broadcast_to`` lines, which are
-rows as well and so are looked up in the table when they are needed.
+(``agree``; ``comparable`` for comparisons, ``select`` for a choice): a Tensor gets there by recorded ``cast`` and
+``broadcast_to`` lines, which are rows as well and so are looked up in the table when they are needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from . import arrays
+from .operands import ARRAYS, KINDS, as_array, number_as, numbers
 from .shapes import broadcast_shapes
-from .tape import Primitive, Tensor, as_array
+from .tape import Primitive, Tensor
 
 TABLE: dict[str, Primitive] = {}
 
@@ -44,44 +45,95 @@ def agree(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:
     """
     lines = [x for x in operands if isinstance(x, Tensor)]
     if not lines:
-        some_exact = any([getattr(x, "dtype", None) == object for x in operands])
-        return tuple(arrays.exact(x) for x in operands) if some_exact else operands
+        for x in operands:
+            if type(x) not in (float, int) and not (isinstance(x, ARRAYS) and x.dtype.kind in KINDS):
+                return _plain(name, operands)
+        return operands
     first = lines[0]
     if len(lines) == len(operands):
         if all([x.shape == first.shape and x.dtype == first.dtype for x in lines]):
             return operands
     elif first.dtype.kind == "f" and all([x is first or type(x) in (int, float) for x in operands]):
-        return tuple([x if x is first else number(x, first.shape, first.dtype) for x in operands])
-    known = [x if isinstance(x, Tensor) or type(x) in (int, float) else as_array(x) for x in operands]
-    dtype = np.result_type(*[x if isinstance(x, int | float) else x.dtype for x in known])
+        return tuple([x if x is first else number(x, first.shape, first.dtype, name) for x in operands])
+    known = [x if isinstance(x, Tensor) or type(x) in (int, float) else as_array(x, what=name) for x in operands]
+    dtype = common_dtype(known)
     shape = broadcast_shapes(*[() if isinstance(x, int | float) else x.shape for x in known], operation=name)
-    return tuple([fit(x, shape, dtype) for x in known])
+    return tuple([fit(x, shape, dtype, name) for x in known])
 
 
-def fit(x: Any, shape: tuple[int, ...], dtype: Any) -> Tensor:
+def _plain(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Plain operands that are not all arrays or numbers: lists become arrays, and with one exact fraction all are."""
+    known = [x if type(x) in (int, float) else numbers(x, name) for x in operands]
+    some_exact = any([getattr(x, "dtype", None) == object for x in known])
+    return tuple(arrays.exact(x) for x in known) if some_exact else tuple(known)
+
+
+def common_dtype(xs: Sequence[Any]) -> Any:
+    """NumPy's rule, by which a Python number is of the arrays' kind where it can be: it never widens them."""
+    return np.result_type(*[(0 if isinstance(x, int) else 0.0) if type(x) in (int, float) else x.dtype for x in xs])
+
+
+def comparable(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """For comparisons: a whole number beyond the range of the other operand's dtype is compared exactly all the same.
+
+    It is as good as an infinity of its sign, so both are brought to float64 (to int64 where that holds both).
+    """
+    if len(operands) == 2 and (type(operands[0]) is int or type(operands[1]) is int):
+        first = type(operands[0]) is int
+        c, x = operands if first else operands[::-1]
+        if not isinstance(x, Tensor | int | float):
+            x = numbers(x, name)
+        dtype = getattr(x, "dtype", None)
+        if dtype is not None and dtype.kind in "iuf" and not _holds(dtype, c):
+            small = dtype.kind in "iu" and dtype != np.uint64 and _holds(np.dtype(np.int64), c)
+            if dtype.kind in "iu":
+                x = TABLE["cast"](x, dtype=np.dtype(np.int64 if small else np.float64))
+            c = c if small else float("inf") if c > 0 else float("-inf")
+            operands = (c, x) if first else (x, c)
+    elif any([isinstance(x, Tensor) and x.dtype.kind == "u" for x in operands]):
+        known: list[Any] = [x if isinstance(x, Tensor | float) else as_array(x, what=name) for x in operands]
+        kinds = "".join([x.dtype.kind for x in known if not isinstance(x, float)])
+        if (
+            kinds in ("iu", "ui") and common_dtype(known).kind == "f"
+        ):  # no integer dtype holds both: NumPy compares them
+            shape = broadcast_shapes(*[x.shape for x in known], operation=name)
+            return tuple([fit(x, shape, x.dtype, name) for x in known])
+    return agree(name, operands)
+
+
+def _holds(dtype: Any, c: int) -> bool:
+    """Whether a whole number is within the range of ``dtype``."""
+    if dtype.kind in "iu":
+        return bool(np.iinfo(dtype).min <= c <= np.iinfo(dtype).max)
+    return abs(c) < 2**1023
+
+
+def fit(x: Any, shape: tuple[int, ...], dtype: Any, name: str) -> Tensor:
     """One operand at the agreed shape and dtype."""
     if not isinstance(x, Tensor):
-        return number(x, shape, dtype)
+        return number(x, shape, dtype, name)
     if x.dtype != dtype:
         x = TABLE["cast"](x, dtype=dtype)
     return x if x.shape == shape else TABLE["broadcast_to"](x, shape=shape)
 
 
-def number(x: Any, shape: tuple[int, ...], dtype: Any) -> Tensor:
+def number(x: Any, shape: tuple[int, ...], dtype: Any, name: str) -> Tensor:
     """A constant written out at ``shape``, without copies of its elements."""
-    value = arrays.cast(np.asarray(x), dtype)
+    value = number_as(x, dtype, name)
     return Tensor(value if value.shape == shape else np.broadcast_to(value, shape), constant=True)
 
 
 def select(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:
     """For ``where``: the condition is broadcast as it is, the two choices agree in dtype."""
     condition, *choices = operands
+    if not isinstance(condition, Tensor):
+        condition = numbers(condition, f"{name}: condition")
     if not any(isinstance(x, Tensor) for x in operands):
         return (condition, *agree(name, tuple(choices)))
-    shape = broadcast_shapes(*[np.shape(getattr(x, "_value", x)) for x in operands], operation=name)
-    known = [x if isinstance(x, Tensor) or type(x) in (int, float) else as_array(x) for x in choices]
-    dtype = np.result_type(*[x if isinstance(x, int | float) else x.dtype for x in known])
-    return (fit(condition, shape, bool), *[fit(x, shape, dtype) for x in known])
+    known = [x if isinstance(x, Tensor) or type(x) in (int, float) else as_array(x, what=name) for x in choices]
+    shape = broadcast_shapes(*[() if type(x) in (int, float) else x.shape for x in (condition, *known)], operation=name)
+    dtype = common_dtype(known)
+    return (fit(condition, shape, np.dtype(bool), name), *[fit(x, shape, dtype, name) for x in known])
 
 
 def arithmetic(
@@ -89,11 +141,11 @@ def arithmetic(
 ) -> Primitive:
     domain = {k: more.pop(k) for k in ("low", "high") if k in more}
     example = on(*[(2, 3)] * len(vjps), **domain)
-    return row(name, forward, vjps, latex, "arithmetic", example, align=agree, traits=traits, **more)
+    return row(name, forward, vjps, latex, "arithmetic", example, **{"align": agree, **more}, traits=traits)
 
 
 def comparison(name: str, forward: Callable[..., Any], latex: str) -> Primitive:
-    return arithmetic(name, forward, (None, None), latex)
+    return arithmetic(name, forward, (None, None), latex, align=comparable)
 
 
 def defined(

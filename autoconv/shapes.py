@@ -8,9 +8,12 @@ arithmetic for deep learning" (2016), extended by dilation and ceil_mode.
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Sequence
 from math import prod
 from typing import Any, NamedTuple
+
+LARGEST = min(2**47, sys.maxsize)  # the cells that a processor can address
 
 Shape = tuple[int, ...]
 Ints = int | Sequence[int]
@@ -42,23 +45,65 @@ def broadcast_axes(shape: Shape, to: Shape) -> Shape:
 
 
 def whole_number(value: Any, what: str, minimum: int | None = None) -> int:
-    """``value`` as an int; TypeError unless it is a whole number, ValueError below ``minimum``."""
+    """``value`` as an int; TypeError unless it is a whole number, ValueError below ``minimum`` or for one that no array
+    can have."""
     try:
-        if isinstance(value, bool):
+        if isinstance(value, bool) or getattr(value, "dtype", None) == bool:
             raise TypeError
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{what} must be a whole number, found {value!r}") from None
+        raise TypeError(f"{what} must be a whole number, found {shown(value)}") from None
     if minimum is not None and number < minimum:
-        raise ValueError(f"{what} must be at least {minimum}, found {number}")
+        raise ValueError(f"{what} must be at least {minimum}, found {shown(number)}")
+    if not -LARGEST <= number <= LARGEST:
+        raise ValueError(f"{what} must be within what memory can hold (2**47), found {shown(number)}")
     return number
+
+
+def flag(value: Any, what: str) -> bool:
+    """True or False (also as NumPy has them, or as 1 and 0); TypeError for anything else."""
+    if type(value) is bool:
+        return value
+    if getattr(value, "ndim", 0) == 0 and not isinstance(value, float | str | bytes):
+        try:
+            if operator.index(value.item() if hasattr(value, "item") else value) in (0, 1):
+                return bool(value)
+        except TypeError:
+            pass
+    raise TypeError(f"{what} must be True or False, found {shown(value)}")
+
+
+def whole_numbers(value: Any, what: str, minimum: int | None = None) -> Shape:
+    """One whole number, or a sequence (a list, a tuple, an array of one dimension) of them, as a tuple."""
+    return tuple(whole_number(v, what, minimum) for v in listed(value))
+
+
+def listed(value: Any) -> tuple[Any, ...]:
+    """The elements of a sequence (a list, a tuple, an array of one dimension); anything else alone."""
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return tuple(value)
+    return tuple(value.tolist()) if getattr(value, "ndim", 0) == 1 and hasattr(value, "tolist") else (value,)
+
+
+def shown(value: Any) -> str:
+    """A value in an error message, cut where it is long."""
+    if isinstance(value, int) and abs(value) > 10**30:
+        return f"a number of about {int(value.bit_length() * 0.30103) + 1} digits"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:40]} ... ({type(value).__name__})"
 
 
 def normalize_axis(axis: Any, ndim: int, operation: str) -> int:
     """A possibly negative axis as an index in 0 .. ndim - 1."""
-    number = whole_number(axis, f"{operation}: axis")
+    number = axis if type(axis) is int else whole_number(axis, f"{operation}: axis")
     if not -ndim <= number < ndim:
-        raise ValueError(f"{operation}: axis {number} is out of range for {ndim} dimensions (-{ndim} .. {ndim - 1})")
+        if not ndim:
+            raise ValueError(
+                f"{operation}: axis {shown(number)} of an input of 0 dimensions (shape ()): it has no axis"
+            )
+        raise ValueError(
+            f"{operation}: axis {shown(number)} is out of range for {ndim} dimensions (-{ndim} .. {ndim - 1})"
+        )
     return number % ndim
 
 
@@ -66,11 +111,15 @@ def normalize_axes(axis: Ints | None, ndim: int, operation: str) -> Shape:
     """Axes (None: all; an int; a sequence) as a tuple of indices without repeats, in the order given."""
     if axis is None:
         return tuple(range(ndim))
-    listed = tuple(axis) if isinstance(axis, Sequence) else (axis,)
-    axes = tuple(normalize_axis(a, ndim, operation) for a in listed)
+    axes = tuple([normalize_axis(a, ndim, operation) for a in listed(axis)])
     if len(set(axes)) < len(axes):
-        raise ValueError(f"{operation}: axis {listed} names an axis twice")
+        raise ValueError(f"{operation}: axis {listed(axis)} names an axis twice")
     return axes
+
+
+def softmax_axes(axis: Any, ndim: int, operation: str) -> Shape:
+    """The axis of a softmax; a single number is the only one of its kind, so the axis 0 or -1 of it is none."""
+    return () if ndim == 0 and type(axis) is int and axis in (0, -1) else normalize_axes(axis, ndim, operation)
 
 
 def keepdims_shape(shape: Shape, axes: Shape) -> Shape:
@@ -80,7 +129,7 @@ def keepdims_shape(shape: Shape, axes: Shape) -> Shape:
 
 def resolve_reshape(shape: Shape, new: Shape) -> Shape:
     """``new`` with its one -1, if any, worked out from the number of elements of ``shape``."""
-    new = tuple(whole_number(n, "reshape: a size", -1) for n in new)
+    new = whole_numbers(new, "reshape: a size", -1)
     size, known = prod(shape), prod(n for n in new if n != -1)
     if new.count(-1) == 1 and known and size % known == 0:
         return tuple(size // known if n == -1 else n for n in new)
@@ -130,13 +179,16 @@ class Layout(NamedTuple):
 
 def parse_layout(layout: str, dims: int, operation: str) -> Layout:
     """A layout by name ("channels_last", "channels_first") or by letters ("NHWC", "NCHW", "NCW", "NDHWC", ...)."""
+    if dims not in _SPATIAL:
+        raise ValueError(f"{operation}: {dims} spatial dimensions; one to three are supported")
     spatial = _SPATIAL[dims]
-    if layout in ("channels_last", f"N{spatial}C"):
+    if isinstance(layout, str) and layout in ("channels_last", f"N{spatial}C"):
         return Layout(dims, True)
-    if layout in ("channels_first", f"NC{spatial}"):
+    if isinstance(layout, str) and layout in ("channels_first", f"NC{spatial}"):
         return Layout(dims, False)
-    raise ValueError(
-        f"{operation}: unknown layout {layout!r}; use 'channels_last' (N{spatial}C) or 'channels_first' (NC{spatial})"
+    raise (ValueError if isinstance(layout, str) else TypeError)(
+        f"{operation}: unknown layout {shown(layout)}; use 'channels_last' (N{spatial}C) or "
+        f"'channels_first' (NC{spatial})"
     )
 
 
@@ -145,10 +197,14 @@ def parse_layout(layout: str, dims: int, operation: str) -> Layout:
 
 def per_dimension(value: Ints, dims: int, what: str, minimum: int) -> Shape:
     """One whole number for all spatial dimensions, or one for each."""
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        if len(value) != dims:
-            raise ValueError(f"{what} needs one number or {dims}, one for each spatial dimension; found {tuple(value)}")
-        return tuple(whole_number(v, what, minimum) for v in value)
+    if type(value) is int and minimum <= value <= LARGEST:
+        return (value,) * dims
+    if len(several := listed(value)) != 1 or several[0] is not value:
+        if len(several) != dims:
+            raise ValueError(
+                f"{what} needs one number or {dims}, one for each spatial dimension; found {shown(several)}"
+            )
+        return tuple(whole_number(v, what, minimum) for v in several)
     return (whole_number(value, what, minimum),) * dims
 
 
@@ -222,16 +278,16 @@ def slide(
     for n, k, s, d, (low, high) in zip(size, windows, strides, dilations, pairs, strict=True):
         span = spanned(k, d)
         free = n + low + high - span
-        if free < 0:
+        out = (free + (s - 1 if ceil_mode else 0)) // s + 1
+        if ceil_mode and (out - 1) * s >= n + low:
+            out -= 1
+        if out < 1:
             asked = f"{k}" if d == 1 else f"{k} with dilation {d}, which spans {span}"
             raise ValueError(
                 f"{operation}: the window ({asked}) is larger than the padded input "
                 f"({n} + {low} + {high} = {n + low + high}) "
                 f"for input size {size}, window {windows}, padding {pairs}; use a smaller window or more padding"
             )
-        out = free // s + 1
-        if ceil_mode and free % s and out * s < n + low:
-            out += 1
         outputs.append(out)
         overhangs.append(max(0, (out - 1) * s + span - (n + low + high)))
     return Slide(tuple(size), windows, strides, dilations, pairs, tuple(overhangs), tuple(outputs))
@@ -263,7 +319,9 @@ def resolve_padding(
         )
     if isinstance(padding, Sequence) and any(isinstance(p, Sequence) for p in padding):
         if len(padding) != dims or not all(isinstance(p, Sequence) and len(p) == 2 for p in padding):
-            raise ValueError(f"{what} needs {dims} (low, high) pairs, one for each spatial dimension; found {padding}")
+            raise ValueError(
+                f"{what} needs {dims} (low, high) pairs, one for each spatial dimension; found {shown(padding)}"
+            )
         return tuple((whole_number(p[0], what, 0), whole_number(p[1], what, 0)) for p in padding)  # type: ignore[index]
     return tuple((p, p) for p in per_dimension(padding, dims, what, 0))  # type: ignore[arg-type]
 
@@ -282,7 +340,10 @@ def receptive_field(layers: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
     2019).
     """
     field, step = 1, 1
-    for window, stride, dilation in layers:
+    for layer in listed(layers):
+        if len(listed(layer)) != 3:
+            raise ValueError(f"receptive_field: {shown(layer)} is not (window, stride, dilation)")
+        window, stride, dilation = whole_numbers(layer, "receptive_field: a number", 1)
         field += (spanned(window, dilation) - 1) * step
         step *= stride
     return field, step

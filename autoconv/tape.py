@@ -11,12 +11,15 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar, copy_context
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 
 from .arrays import exact as exact
 from .hooks import Recorded, Watcher, watcher
+from .operands import ARRAYS, KINDS, OutOfRangeError, found, numbers
+from .operands import as_array as as_array
+from .shapes import shown
 
 if TYPE_CHECKING:
     from .shapes import Ints
@@ -202,6 +205,8 @@ class Primitive:
 
     def __call__(self, *operands: Any, **params: Any) -> Tensor:
         """Compute, and record a line if any operand is a Tensor; on plain arrays the result is a plain array."""
+        if len(operands) != self.arity and self.arity is not None:
+            raise TypeError(f"{self.name}: {self.arity} operands are needed, found {len(operands)}")
         if self.align is not None:
             operands = self.align(self.name, operands)
         return record(self, operands, params)
@@ -226,22 +231,53 @@ def record(primitive: Primitive, operands: tuple[Any, ...], params: dict[str, An
     """Run ``primitive`` and, if an operand is a Tensor, return the new line; shapes and dtypes already agree."""
     taped = [isinstance(x, Tensor) for x in operands]
     if not any(taped):
-        plain: Tensor = primitive.forward(*operands, **params)  # an array: see the package's first rule
+        for x in operands:
+            if not (isinstance(x, ARRAYS) and x.dtype.kind in KINDS):
+                operands = tuple([x if type(x) in (int, float) else numbers(x, primitive.name) for x in operands])
+                break
+        try:
+            plain: Tensor = primitive.forward(*operands, **params)  # an array: see the package's first rule
+        except REFUSALS as error:
+            _refuse(primitive, operands, params, error)
         return plain
-    lines = operands if all(taped) else tuple([x if isinstance(x, Tensor) else constant(x) for x in operands])
+    lines = operands
+    if not all(taped):
+        lines = tuple([x if isinstance(x, Tensor) else constant(x, primitive.name) for x in operands])
     try:
         value = np.asarray(primitive.forward(*[x._value for x in lines], **params))
-    except TypeError as error:
-        if not any(x.dtype == object for x in lines):
-            raise
-        raise TypeError(
-            f"{primitive.name}: not defined for exact fractions (dtype object); use floating-point numbers"
-        ) from error
+    except REFUSALS as error:
+        _refuse(primitive, lines, params, error)
     around = _scope.get()
     if around is not None and not around.records:
         return Tensor(value, constant=True)
     still = not primitive.differentiable or value.dtype.kind not in "fO" or all([x.constant for x in lines])
     return Tensor(value, primitive, lines, params, around, constant=still)
+
+
+REFUSALS = (TypeError, ValueError, IndexError, KeyError, AttributeError, ArithmeticError)
+
+
+def _refuse(primitive: Primitive, operands: tuple[Any, ...], params: Mapping[str, Any], error: Exception) -> NoReturn:
+    """Say what a row's arithmetic refuses with the row's name, its operands and its settings."""
+    if type(error).__module__.startswith("autoconv"):
+        raise error
+    name = primitive.name
+    around = _scope.get()
+    within = f"{around.name}: " if around is not None and around.kind == "call" and around.records else ""
+    if isinstance(error, TypeError) and any([getattr(x, "dtype", None) == object for x in operands]):
+        raise TypeError(
+            f"{within}{name}: not defined for exact fractions (dtype object); use floating-point numbers"
+        ) from error
+    settings = ", ".join(f"{k}={setting(v)}" for k, v in params.items())
+    asked = f"{within}{name} of {' and '.join(map(found, operands))}{f' with {settings}' if settings else ''}"
+    kind: type[Exception] = TypeError
+    if isinstance(error, IndexError):
+        kind = OutOfRangeError
+    elif isinstance(error, OverflowError):
+        raise OverflowError(f"{asked} is not defined: a whole number is beyond the range of its dtype") from error
+    elif isinstance(error, ValueError | ZeroDivisionError):
+        kind = ValueError
+    raise kind(f"{asked} is not defined: {error}") from error
 
 
 class Tensor(Recorded):
@@ -284,7 +320,13 @@ class Tensor(Recorded):
         name: str | None = None,
         constant: bool = False,
     ) -> None:
-        value.flags.writeable = False
+        try:
+            value.flags.writeable = False
+        except (AttributeError, ValueError):
+            raise TypeError(
+                f"Tensor: the value must be an array, found {found(value)}; use ac.tensor, which makes one of lists "
+                "and numbers"
+            ) from None
         self._value: np.ndarray = value
         self.primitive = primitive
         self.operands = operands
@@ -344,7 +386,7 @@ class Tensor(Recorded):
                 f"assign: {describe(self)} was computed by {self.primitive.name}; only inputs and parameters can be "
                 "given a new value"
             )
-        new = np.array(value, dtype=self.dtype, order="C")
+        new = as_array(value, self.dtype, "assign")
         if new.shape != self.shape:
             raise ValueError(
                 f"assign: {describe(self)} cannot take a value of shape {new.shape}; the shapes must be equal"
@@ -479,25 +521,6 @@ def describe(x: Tensor) -> str:
     return f"{what} of shape {x.shape}"
 
 
-def as_array(data: Any, dtype: Any = None) -> np.ndarray:
-    """``data`` as a new C-ordered array in native byte order; whole numbers in object arrays become exact fractions.
-
-    Raises TypeError for what has no arithmetic here: text, complex numbers, dates, ragged lists.
-    """
-    try:
-        array = np.array(data, dtype=dtype, order="C")
-    except ValueError as error:
-        raise TypeError(f"tensor: this is not a regular array of numbers: {error}") from None
-    if array.dtype.kind == "O":
-        return exact(array)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(
-            f"tensor: dtype {array.dtype} is not supported; use floating-point numbers, integers, booleans or "
-            "fractions.Fraction"
-        )
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-
-
 def tensor(data: Any, dtype: Any = None, name: str | None = None, subscripts: str = "matrix") -> Tensor:
     """A Tensor that owns a copy of ``data`` (array, nested lists, number or Tensor), of any shape.
 
@@ -509,17 +532,18 @@ def tensor(data: Any, dtype: Any = None, name: str | None = None, subscripts: st
     >>> ac.tensor([[1.0, 2.0]], name="w")
     tensor([[1., 2.]], name='w')
     """
-    if subscripts not in ("matrix", "flat"):
-        raise ValueError(f"tensor: subscripts={subscripts!r}; use 'matrix' (w[0,1]) or 'flat' (w_2)")
+    if not isinstance(subscripts, str) or subscripts not in ("matrix", "flat"):
+        raise ValueError(f"tensor: subscripts={shown(subscripts)}; use 'matrix' (w[0,1]) or 'flat' (w_2)")
     array = as_array(data.value if isinstance(data, Tensor) else data, dtype)
     made = Tensor(array, name=name, constant=array.dtype.kind not in "fO")
     made.subscripts = subscripts
     return made
 
 
-def constant(data: Any) -> Tensor:
-    """A plain array or number as a line of the tape without a gradient; it owns a copy."""
-    return Tensor(as_array(data), constant=True)
+def constant(data: Any, what: str = "tensor") -> Tensor:
+    """A plain array or number as a line of the tape without a gradient; it owns a copy.  ``what``: whose operand it is,
+    for the error message."""
+    return Tensor(as_array(data, what=what), constant=True)
 
 
 class Tape:
@@ -537,8 +561,11 @@ class Tape:
     """
 
     def __init__(self, *outputs: Tensor) -> None:
+        for y in outputs:
+            if not isinstance(y, Tensor):
+                raise TypeError(f"Tape: an output must be a Tensor, found {found(y)}; what was it computed from?")
         self.outputs = outputs
-        found, waiting = {id(y): y for y in outputs}, list(outputs)
+        lines, waiting = {id(y): y for y in outputs}, list(outputs)
         while waiting:
             line = waiting.pop()
             for x in line.operands:
@@ -547,10 +574,10 @@ class Tape:
                         f"{describe(x)} was given a new value after a line had read it; its old value is gone: compute "
                         "the output again, then ask"
                     )
-                if id(x) not in found:
-                    found[id(x)] = x
+                if id(x) not in lines:
+                    lines[id(x)] = x
                     waiting.append(x)
-        self.lines: list[Tensor] = sorted(found.values(), key=lambda line: line.serial)
+        self.lines: list[Tensor] = sorted(lines.values(), key=lambda line: line.serial)
 
     @property
     def inputs(self) -> list[Tensor]:

@@ -13,9 +13,11 @@ from typing import Any, Literal, NamedTuple, ParamSpec, overload
 
 import numpy as np
 
-from . import arrays
+from . import arrays, operands
 from .backward import check_cotangent, own, sweep
+from .operands import found
 from .primitives import concat, contract, identity, reshape
+from .shapes import flag, whole_number, whole_numbers
 from .tape import Tensor, describe, tensor
 from .tree import flatten
 
@@ -86,23 +88,28 @@ def run(
     f: Callable[..., Any], args: tuple[Any, ...], argnums: int | Sequence[int], has_aux: bool = False, **kwargs: Any
 ) -> Recording:
     """Call ``f`` with fresh lines in the places ``argnums``."""
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    if not callable(f):
+        raise TypeError(f"gradient: the function must be callable, found {found(f)}")
+    numbers = whole_numbers(argnums, "gradient: argnums")
+    several = isinstance(argnums, Sequence) or getattr(argnums, "ndim", 0) > 0
+    if len({i % max(len(args), 1) for i in numbers}) < len(numbers):
+        raise ValueError(f"gradient: argnums={argnums} must name each argument once")
     if any(not -len(args) <= i < len(args) for i in numbers):
         raise ValueError(
             f"gradient: argnums={argnums} but the function was called with {len(args)} positional arguments"
         )
-    leaves, unflatten = flatten(args[argnums] if isinstance(argnums, int) else tuple(args[i] for i in numbers))
+    leaves, unflatten = flatten(tuple(args[i] for i in numbers) if several else args[numbers[0]])
     outer = _inside.get()
     token = _inside.set(True)
     try:
         lines = [fresh(x) for x in leaves]
         placed = unflatten(lines)
-        chosen = dict(
-            zip((i % len(args) for i in numbers), (placed,) if isinstance(argnums, int) else placed, strict=True)
-        )
+        chosen = dict(zip((i % len(args) for i in numbers), placed if several else (placed,), strict=True))
         out = f(*[chosen.get(i, x) for i, x in enumerate(args)], **kwargs)
     finally:
         _inside.reset(token)
+    if flag(has_aux, "gradient: has_aux") and not (isinstance(out, tuple | list) and len(out) == 2):
+        raise TypeError(f"gradient: with has_aux the function must return (value, anything), found {found(out)}")
     y, aux = out if has_aux else (out, None)
     y = as_result(y, "gradient")
     return Recording(y, lines, unflatten, outer or any(isinstance(x, Tensor) for x in leaves), aux)
@@ -200,6 +207,9 @@ def jvp(f: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Tensor, Ten
     primals, tangents = [x if isinstance(x, tuple) else (x,) for x in (primals, tangents)]
     recording = run(f, primals, tuple(range(len(primals))))
     leaves, directions = recording.lines, flatten(tangents)[0]
+    if len(leaves) != len(directions):
+        raise ValueError(f"jvp: {len(directions)} tangents for {len(leaves)} arguments; give one for each")
+    directions = [v if isinstance(v, Tensor) else operands.numbers(v, "jvp: tangent") for v in directions]
     for x, v in zip(leaves, directions, strict=True):
         if np.shape(v) != x.shape:
             raise ValueError(f"jvp: a tangent of shape {np.shape(v)} for {describe(x)}; they must have the same shape")
@@ -227,7 +237,9 @@ def jacobian(f: Callable[P, Any], argnums: int = 0) -> Callable[P, Tensor]:
     """
 
     def call(*args: Any, **kwargs: Any) -> Tensor:
-        recording = run(f, args, argnums, **kwargs)
+        recording = run(f, args, whole_number(argnums, "jacobian: argnums"), **kwargs)
+        if len(recording.lines) != 1:
+            raise ValueError(f"jacobian: the argument holds {len(recording.lines)} arrays; it must be one")
         basis = np.eye(recording.y.size, dtype=recording.y.dtype).reshape(recording.y.size, *recording.y.shape)
         x = recording.lines[0]
         rows = [reshape(recording.pull(unit), shape=(1, x.size)) for unit in basis]
@@ -257,6 +269,7 @@ def hvp(f: Callable[..., Any], x: Any, v: Any) -> Tensor:
     >>> ac.hvp(lambda x: x[0] * x[0] * x[1], np.array([1.0, 2.0]), np.array([1.0, 0.0]))
     array([4., 2.])
     """
+    x, v = [z if isinstance(z, Tensor) else operands.numbers(z, f"hvp: {k}") for k, z in (("x", x), ("v", v))]
     if np.shape(v) != np.shape(x):
         raise ValueError(f"hvp: v has shape {np.shape(v)}, x has shape {np.shape(x)}; they must be equal")
     letters = "abcdefghijklmnopqrstuvwxyz"[: np.ndim(x)]

@@ -344,3 +344,22 @@ def test_seed_example_of_a_learner():
     np.testing.assert_allclose(
         w1.grad[0, 0], x[0, 0] * d[0, 0] + x[0, 1] * d[0, 1] + x[1, 0] * d[1, 0] + x[1, 1] * d[1, 1]
     )
+
+
+def test_softmax_of_a_single_number_is_one():
+    assert ac.softmax(ac.tensor(3.0)).item() == ac.softmax(3.0, axis=0) == 1.0
+    assert ac.log_softmax(ac.tensor(3.0)).item() == 0.0
+    assert ac.logsumexp(ac.tensor(3.0), axis=-1).item() == ac.logsumexp(3.0) == 3.0
+    assert ac.grad(ac.softmax)(3.0) == 0.0
+    with pytest.raises(ValueError, match="softmax: axis 1 of an input of 0 dimensions"):
+        ac.softmax(ac.tensor(3.0), axis=1)
+
+
+def test_a_number_among_tensors_takes_their_dtype():
+    t = ac.tensor([1.0, 2.0], dtype=np.float32)
+    assert ac.outer(t, 2.0).value.tolist() == [[2.0], [4.0]]
+    assert ac.outer(t, 2.0).dtype == ac.outer(3, t).dtype == np.float32
+    y = ac.conv2d(ac.tensor(np.ones((3, 3), np.float32)), np.ones((2, 2), np.float32), 0.5)
+    assert y.value.tolist() == [[4.5, 4.5], [4.5, 4.5]]
+    assert y.dtype == np.float32
+    assert [part.value.tolist() for part in ac.split(t, np.int64(2))] == [[1.0], [2.0]]

@@ -14,11 +14,10 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "autoconv"
 # from the ground up; a folder is one floor, and has floors of its own where it is listed below
 FLOORS = [
-    "renamed", "shapes", "files", "npy", "arrays", "hooks", "tape", "tree", "rows", "primitives", "row_pages",
-    "backward",
-    "transforms", "functional", "gradcheck", "scalar", "render", "views", "tutor", "exercises", "program",
-    "plan", "compiled", "nn", "optim", "models", "datasets", "data", "checkpoint", "train", "demo", "__init__",
-    "cli", "__main__",
+    "renamed", "shapes", "files", "npy", "arrays", "operands", "hooks", "tape", "tree", "rows", "primitives",
+    "row_pages", "backward", "transforms", "functional", "gradcheck", "scalar", "render", "views", "tutor",
+    "exercises", "program", "plan", "compiled", "nn", "optim", "models", "datasets", "data", "checkpoint",
+    "train", "demo", "__init__", "cli", "__main__",
 ]  # fmt: skip
 INSIDE = {
     "views": ["lines", "element", "window_geometry", "graph", "stepper", "equations", "__init__"],

@@ -115,6 +115,10 @@ class Compiled:
             return self.function(*args, **kwargs)
         return self._run(call, None)
 
+    def __reduce__(self) -> Any:
+        """A copy, and what is read from a pickle, is compiled anew: recordings stay where they were made."""
+        return Compiled, (self.function,)
+
     def value_and_grad(self, *args: Any, wrt: int | Sequence[Any] | None = None, **kwargs: Any) -> tuple[Any, Any]:
         """(f's result, gradients): of a scalar f, or of the first of several results.
 

@@ -6,10 +6,12 @@ from math import pi, sqrt
 from typing import Any
 
 from .. import primitives as p
+from ..operands import real
+from ..shapes import shown, softmax_axes
 from ..tape import Tensor
 from .array import clip
-from .composed import composed
-from .reduce import largest, sum
+from .composed import composed, operand
+from .reduce import largest, nonempty, sum
 
 __all__ = [
     "elu", "gelu", "leaky_relu", "log_sigmoid", "log_softmax", "reciprocal", "relu", "sigmoid", "silu", "softmax",
@@ -36,6 +38,7 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
     >>> ac.leaky_relu([-1.0, 2.0], 0.1)
     array([-0.1,  2. ])
     """
+    real(negative_slope, "leaky_relu: negative_slope")
     return p.maximum(0, x, ties="first") + negative_slope * p.minimum(x, 0, ties="first")
 
 
@@ -46,6 +49,7 @@ def elu(x: Any, alpha: float = 1.0) -> Tensor:
     >>> ac.elu([-1.0, 2.0]).round(4)
     array([-0.6321,  2.    ])
     """
+    real(alpha, "elu: alpha")
     return p.maximum(0, x, ties="first") + alpha * p.expm1(p.minimum(x, 0, ties="first"))
 
 
@@ -118,8 +122,8 @@ def gelu(x: Any, approximate: str = "none") -> Tensor:
     >>> ac.gelu([-1.0, 1.0]).round(4)
     array([-0.1587,  0.8413])
     """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f"gelu: approximate={approximate!r}; use 'none' or 'tanh'")
+    if not isinstance(approximate, str) or approximate not in ("none", "tanh"):
+        raise ValueError(f"gelu: approximate={shown(approximate)}; use 'none' or 'tanh'")
     if approximate == "tanh":
         u = clip(x, -30.0, 30.0)
         return _gated(x, p._logistic(sqrt(8 / pi) * (u + 0.044715 * u * u * u)))  # (1 + tanh u) / 2 is sigmoid(2 u)
@@ -135,8 +139,10 @@ def softmax(x: Any, axis: int = -1) -> Tensor:
     >>> ac.softmax([0.0, 0.0, 1000.0])
     array([0., 0., 1.])
     """
-    e = p.exp(x - largest(x, axis))
-    return e / sum(e, axis, keepdims=True)
+    axes = softmax_axes(axis, x.ndim, "softmax")
+    nonempty(x, axes, "softmax")
+    e = p.exp(x - largest(x, axes))
+    return e / sum(e, axes, keepdims=True)
 
 
 @composed("x", statistics=True)
@@ -148,8 +154,10 @@ def log_softmax(x: Any, axis: int = -1) -> Tensor:
     >>> ac.log_softmax([0.0, 0.0]).round(4)
     array([-0.6931, -0.6931])
     """
-    d = x - largest(x, axis)
-    result: Tensor = d - p.log(sum(p.exp(d), axis, keepdims=True))
+    axes = softmax_axes(axis, x.ndim, "log_softmax")
+    nonempty(x, axes, "log_softmax")
+    d = x - largest(x, axes)
+    result: Tensor = d - p.log(sum(p.exp(d), axes, keepdims=True))
     return result
 
 
@@ -159,6 +167,7 @@ def square(x: Any) -> Tensor:
     >>> ac.square(3.0)
     np.float64(9.0)
     """
+    x = operand(x, "square")
     return p.mul(x, x)
 
 
@@ -168,4 +177,4 @@ def reciprocal(x: Any) -> Tensor:
     >>> ac.reciprocal(4.0)
     np.float64(0.25)
     """
-    return p.div(1, x)
+    return p.div(1, operand(x, "reciprocal"))

@@ -7,14 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
 
 from .. import primitives as p
-from ..shapes import Ints, normalize_axes, normalize_axis, resolve_reshape, whole_number
+from ..operands import OutOfRangeError, as_dtype, found, number_as, numbers, real
+from ..rows import common_dtype
+from ..shapes import (
+    Ints,
+    broadcast_shapes,
+    listed,
+    normalize_axes,
+    normalize_axis,
+    resolve_reshape,
+    shown,
+    whole_number,
+    whole_numbers,
+)
 from ..tape import Array, Tensor, constant
-from .composed import composed
+from .composed import composed, operand, plain
 
 __all__ = [
     "astype", "broadcast_to", "clip", "concat", "concatenate", "expand_dims", "flatten", "flip", "moveaxis",
@@ -23,14 +36,8 @@ __all__ = [
 ]  # fmt: skip
 
 
-def as_operand(x: Any) -> Any:
-    """A Tensor as it is; anything else as a plain array."""
-    return x if isinstance(x, Tensor) else np.asarray(x)
-
-
 def as_indices(x: Any) -> Any:
     """Whole numbers in a dtype that NumPy indexes with: 64 bits are cast down on a 32-bit platform."""
-    x = as_operand(x)
     return x if np.can_cast(x.dtype, np.intp) else astype(x, np.intp)
 
 
@@ -47,9 +54,8 @@ def reshape(x: Any, shape: Ints, *more: int) -> Tensor:
     array([[0, 1, 2],
            [3, 4, 5]])
     """
-    x = as_operand(x)
-    sizes = (shape, *more) if isinstance(shape, int | np.integer) else tuple(shape)
-    return p.reshape(x, shape=resolve_reshape(x.shape, sizes))
+    x = operand(x, "reshape")
+    return p.reshape(x, shape=resolve_reshape(x.shape, (*listed(shape), *more)))
 
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
@@ -61,12 +67,10 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     >>> ac.transpose(np.ones((2, 3, 4)), (2, 0, 1)).shape
     (4, 2, 3)
     """
-    x = as_operand(x)
-    order = tuple(reversed(range(x.ndim))) if axes is None else normalize_axes(tuple(axes), x.ndim, "transpose")
+    x = operand(x, "transpose")
+    order = tuple(reversed(range(x.ndim))) if axes is None else normalize_axes(axes, x.ndim, "transpose")
     if len(order) != x.ndim:
-        raise ValueError(
-            f"transpose: axes {tuple(axes or ())} must name each of the {x.ndim} axes of shape {x.shape} once"
-        )
+        raise ValueError(f"transpose: axes {listed(axes)} must name each of the {x.ndim} axes of shape {x.shape} once")
     return p.permute_dims(x, axes=order)
 
 
@@ -80,7 +84,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
     >>> ac.swapaxes(np.ones((2, 3, 4)), 0, 2).shape
     (4, 3, 2)
     """
-    x = as_operand(x)
+    x = operand(x, "swapaxes")
     order = list(range(x.ndim))
     i, j = normalize_axis(axis1, x.ndim, "swapaxes"), normalize_axis(axis2, x.ndim, "swapaxes")
     order[i], order[j] = j, i
@@ -95,7 +99,7 @@ def moveaxis(x: Any, source: Ints, destination: Ints) -> Tensor:
     >>> ac.moveaxis(np.ones((2, 3, 4, 5)), 1, -1).shape  # channels first to channels last
     (2, 4, 5, 3)
     """
-    x = as_operand(x)
+    x = operand(x, "moveaxis")
     here, there = normalize_axes(source, x.ndim, "moveaxis"), normalize_axes(destination, x.ndim, "moveaxis")
     if len(here) != len(there):
         raise ValueError(f"moveaxis: {len(here)} source axes for {len(there)} destinations; name as many of each")
@@ -112,9 +116,9 @@ def expand_dims(x: Any, axis: Ints) -> Tensor:
     >>> ac.expand_dims(np.ones((28, 28)), (0, -1)).shape  # one grey image as a batch
     (1, 28, 28, 1)
     """
-    x = as_operand(x)
-    ndim = x.ndim + (len(axis) if isinstance(axis, Sequence) else 1)
-    new = normalize_axes(axis, ndim, "expand_dims")
+    x = operand(x, "expand_dims")
+    ndim = x.ndim + len(listed(axis))
+    new = normalize_axes(listed(axis), ndim, "expand_dims")
     old = iter(x.shape)
     return p.reshape(x, shape=tuple(1 if i in new else next(old) for i in range(ndim)))
 
@@ -125,7 +129,7 @@ def squeeze(x: Any, axis: Ints | None = None) -> Tensor:
     >>> ac.squeeze(np.ones((1, 28, 28, 1)), -1).shape
     (1, 28, 28)
     """
-    x = as_operand(x)
+    x = operand(x, "squeeze")
     gone = (
         tuple(i for i, n in enumerate(x.shape) if n == 1) if axis is None else normalize_axes(axis, x.ndim, "squeeze")
     )
@@ -140,7 +144,8 @@ def ravel(x: Any) -> Tensor:
     >>> ac.ravel([[1, 2], [3, 4]])
     array([1, 2, 3, 4])
     """
-    return reshape(x, -1)
+    x = operand(x, "ravel")
+    return p.reshape(x, shape=(x.size,))
 
 
 def flatten(x: Any, start_axis: int = 0) -> Tensor:
@@ -151,7 +156,7 @@ def flatten(x: Any, start_axis: int = 0) -> Tensor:
     >>> ac.flatten(np.ones((8, 5, 5, 3)), 1).shape
     (8, 75)
     """
-    x = as_operand(x)
+    x = operand(x, "flatten")
     start = normalize_axis(start_axis, max(x.ndim, 1), "flatten")
     return p.reshape(x, shape=(*x.shape[:start], int(np.prod(x.shape[start:], dtype=int))))
 
@@ -166,7 +171,7 @@ def broadcast_to(x: Any, shape: Sequence[int]) -> Tensor:
            [1, 2],
            [1, 2]])
     """
-    x, shape = as_operand(x), tuple(shape)
+    x, shape = operand(x, "broadcast_to"), whole_numbers(shape, "broadcast_to: shape", 0)
     fits = len(shape) >= x.ndim and all(n in (1, m) for n, m in zip(reversed(x.shape), reversed(shape), strict=False))
     if not fits:
         raise ValueError(
@@ -183,7 +188,7 @@ def flip(x: Any, axis: Ints | None = None) -> Tensor:
     >>> ac.flip([1, 2, 3])
     array([3, 2, 1])
     """
-    x = as_operand(x)
+    x = operand(x, "flip")
     return p.flip(x, axis=normalize_axes(axis, x.ndim, "flip"))
 
 
@@ -196,7 +201,8 @@ def rot180(kernel: Any) -> Tensor:
     array([[4, 3],
            [2, 1]])
     """
-    return flip(kernel, (0, 1))
+    kernel = operand(kernel, "rot180")
+    return p.flip(kernel, axis=normalize_axes((0, 1), kernel.ndim, "rot180"))
 
 
 def roll(x: Any, shift: int, axis: int = 0) -> Tensor:
@@ -208,8 +214,9 @@ def roll(x: Any, shift: int, axis: int = 0) -> Tensor:
     >>> ac.roll([1, 2, 3, 4], 1)
     array([4, 1, 2, 3])
     """
-    x = as_operand(x)
+    x = operand(x, "roll")
     axis = normalize_axis(axis, x.ndim, "roll")
+    shift = whole_number(shift, "roll: shift")
     return p.take(x, np.roll(np.arange(x.shape[axis]), shift), axis=axis)
 
 
@@ -219,8 +226,8 @@ def tile(x: Any, repetitions: Ints) -> Tensor:
     >>> ac.tile([1, 2], 3)
     array([1, 2, 1, 2, 1, 2])
     """
-    x = as_operand(x)
-    counts = tuple(repetitions) if isinstance(repetitions, Sequence) else (repetitions,)
+    x = operand(x, "tile")
+    counts = whole_numbers(repetitions, "tile: repetitions", 0)
     ndim = max(len(counts), x.ndim)
     shape, counts = (1,) * (ndim - x.ndim) + x.shape, (1,) * (ndim - len(counts)) + counts
     between = reshape(x, tuple(n for size in shape for n in (1, size)))
@@ -236,7 +243,7 @@ def repeat(x: Any, repeats: int, axis: int) -> Tensor:
     >>> ac.repeat([[1, 2]], 2, axis=1)
     array([[1, 1, 2, 2]])
     """
-    x = as_operand(x)
+    x = operand(x, "repeat")
     axis = normalize_axis(axis, x.ndim, "repeat")
     return p.take(x, np.repeat(np.arange(x.shape[axis]), whole_number(repeats, "repeat: repeats", 0)), axis=axis)
 
@@ -254,7 +261,7 @@ def concat(xs: Sequence[Any], axis: int = 0) -> Tensor:
     array([[1, 2],
            [3, 4]])
     """
-    parts = [as_operand(x) for x in xs]
+    parts = _several(xs, "concat")
     if not parts:
         raise ValueError("concat: there is nothing to join; give at least one array")
     axis = normalize_axis(axis, parts[0].ndim, "concat")
@@ -279,10 +286,22 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Tensor:
     array([[1, 3],
            [2, 4]])
     """
-    parts = [as_operand(x) for x in xs]
+    parts = _several(xs, "stack")
+    if not parts:
+        raise ValueError("stack: there is nothing to join; give at least one array")
     if len({x.shape for x in parts}) > 1:
         raise ValueError(f"stack: shapes {' and '.join(str(x.shape) for x in parts)} must be equal")
+    axis = normalize_axis(axis, parts[0].ndim + 1, "stack")
     return concat([expand_dims(x, axis) for x in parts], axis)
+
+
+def _several(xs: Any, name: str) -> list[Any]:
+    """The arrays to be joined: a sequence of them, or an array, whose slices they are."""
+    if isinstance(xs, Tensor | np.ndarray) and xs.ndim:
+        return [operand(x, f"{name}: xs") for x in xs]
+    if not isinstance(xs, Sequence) or isinstance(xs, str | bytes):
+        raise TypeError(f"{name}: xs must be a sequence of arrays, found {found(xs)}; as in {name}([x, y])")
+    return [operand(x, f"{name}: xs[{i}]") for i, x in enumerate(xs)]
 
 
 def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Any]:
@@ -293,16 +312,17 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     >>> ac.split(np.arange(6), [2, 3])
     [array([0, 1]), array([2]), array([3, 4, 5])]
     """
-    x = as_operand(x)
+    x = operand(x, "split")
     axis = normalize_axis(axis, x.ndim, "split")
     n = x.shape[axis]
-    if isinstance(sections, int):
+    if len(cuts := listed(sections)) == 1 and cuts[0] is sections:
+        sections = whole_number(sections, "split: sections")
         if sections < 1 or n % sections:
             raise ValueError(
                 f"split: {n} elements along axis {axis} do not make {sections} equal parts; give the indices to cut at"
             )
-        sections = list(range(n // sections, n, n // sections))
-    cuts = [0, *sections, n]
+        cuts = tuple(k * (n // sections) for k in range(1, sections))
+    cuts = (0, *whole_numbers(cuts, "split: index"), n)
     return [p.index(x, key=(*(slice(None),) * axis, slice(a, b))) for a, b in pairwise(cuts)]
 
 
@@ -318,23 +338,28 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
     >>> ac.pad([1, 2, 3], (1, 2), mode="reflect")
     array([2, 1, 2, 3, 2, 1])
     """
-    x = as_operand(x)
+    x = operand(x, "pad")
     try:
-        pairs = [
-            (whole_number(a, "pad: width", 0), whole_number(b, "pad: width", 0))
-            for a, b in np.broadcast_to(pad_width, (x.ndim, 2)).tolist()
-        ]
-    except ValueError as error:
+        widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
+    except Exception:
         raise ValueError(
-            f"pad: {pad_width!r} is not one (before, after) pair for each axis of shape {x.shape}: {error}"
+            f"pad: {shown(pad_width)} is not a number, a (before, after) pair, or a pair for each axis of shape "
+            f"{x.shape}"
         ) from None
-    if mode == "constant":
+    pairs = [(whole_number(a, "pad: width", 0), whole_number(b, "pad: width", 0)) for a, b in widths]
+    if isinstance(mode, str) and mode == "constant":
+        real(constant_values, "pad: constant_values")
         padded = p.pad(x, width=tuple(pairs))
         return (
             padded if not constant_values else p.where(np.pad(np.ones(x.shape, bool), pairs), padded, constant_values)
         )
-    if mode not in ("edge", "reflect", "symmetric", "wrap"):
-        raise ValueError(f"pad: unknown mode {mode!r}; use 'constant', 'edge', 'reflect', 'symmetric' or 'wrap'")
+    if not isinstance(mode, str) or mode not in ("edge", "reflect", "symmetric", "wrap"):
+        raise ValueError(f"pad: unknown mode {shown(mode)}; use 'constant', 'edge', 'reflect', 'symmetric' or 'wrap'")
+    if any(n == 0 and any(pair) for n, pair in zip(x.shape, pairs, strict=True)):
+        raise ValueError(
+            f"pad: mode {mode!r} repeats cells, and shape {x.shape} has none along an axis to be padded "
+            f"({tuple(pairs)}); use mode='constant'"
+        )
     for axis, pair in enumerate(pairs):
         if any(pair):
             x = p.take(x, np.pad(np.arange(x.shape[axis]), pair, mode=mode), axis=axis)  # type: ignore[call-overload]
@@ -347,8 +372,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
 
 def getitem(x: Any, key: Any) -> Tensor:
     """x[key] as NumPy has it: integers, slices, None, Ellipsis, index arrays and masks."""
-    key = np.asarray(key) if isinstance(key, list) else key
-    if isinstance(key, Tensor | np.ndarray) and key.ndim and key.dtype.kind in "iu":
+    key = np.asarray(numbers(key, "index")) if isinstance(key, list) else key
+    if isinstance(key, Tensor | np.ndarray) and key.ndim and key.dtype.kind in "iu" and x.ndim:
         return p.take(x, as_indices(key), axis=0)
     parts = key if isinstance(key, tuple) else (key,)
     parts = tuple(k.value if isinstance(k, Tensor) else k for k in parts)
@@ -357,7 +382,14 @@ def getitem(x: Any, key: Any) -> Tensor:
         for k in parts
     ):
         return p.index(x, key=parts)
-    names = np.arange(x.size).reshape(x.shape)[parts]  # ask NumPy which elements the key reads
+    try:
+        names = np.arange(x.size).reshape(x.shape)[parts]  # ask NumPy which elements the key reads
+    except (IndexError, ValueError, TypeError) as error:
+        wrong = all(isinstance(k, list | np.ndarray | np.generic | int | slice | EllipsisType | None) for k in parts)
+        raise (OutOfRangeError if wrong else TypeError)(
+            f"index {shown(key)} of a Tensor of shape {x.shape}: {error}; use integers, slices, None, ..., index "
+            "arrays or masks"
+        ) from None
     return p.take(reshape(x, -1), names, axis=0)
 
 
@@ -371,10 +403,9 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     array([[10, 30],
            [30, 30]])
     """
-    x = ravel(x) if axis is None else as_operand(x)
-    indices = as_operand(indices)
-    if indices.dtype.kind not in "iu":
-        raise TypeError(f"take: indices must be integers, found dtype {indices.dtype}")
+    x = operand(x, "take")
+    x = ravel(x) if axis is None else x
+    indices = _indices(indices, "take")
     axis = 0 if axis is None else normalize_axis(axis, x.ndim, "take")
     return p.take(x, as_indices(indices), axis=axis)
 
@@ -389,9 +420,30 @@ def take_along_axis(x: Any, indices: Any, axis: int) -> Tensor:
     array([[0.9],
            [0.8]])
     """
-    x, indices = as_operand(x), as_operand(indices)
-    names = np.take_along_axis(np.arange(x.size).reshape(x.shape), np.asarray(as_indices(indices)), axis)
+    x, indices = operand(x, "take_along_axis"), _indices(indices, "take_along_axis")
+    axis = normalize_axis(axis, x.ndim, "take_along_axis")
+    rest = [(n, m) for i, (n, m) in enumerate(zip(x.shape, indices.shape, strict=False)) if i != axis]
+    if indices.ndim != x.ndim or any(n != m and 1 not in (n, m) for n, m in rest):
+        raise ValueError(
+            f"take_along_axis: indices of shape {indices.shape} for shape {x.shape}; the sizes must be equal or 1 but "
+            f"for axis {axis}"
+        )
+    n, places = x.shape[axis], plain(as_indices(indices), "take_along_axis")
+    if places.size and not -n <= places.min() <= places.max() < n:
+        raise OutOfRangeError(
+            f"take_along_axis: indices {places.min()} .. {places.max()} along axis {axis} of shape {x.shape}; they "
+            f"must be in -{n} .. {n - 1}"
+        )
+    names = np.take_along_axis(np.arange(x.size).reshape(x.shape), places, axis)
     return p.take(ravel(x), names, axis=0)
+
+
+def _indices(indices: Any, name: str) -> Any:
+    """Whole numbers as a Tensor or an array; no indices at all may be of any dtype."""
+    indices = operand(indices, f"{name}: indices")
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"{name}: indices must be integers, found dtype {indices.dtype} (shape {indices.shape})")
+    return indices
 
 
 @composed("x")
@@ -403,9 +455,18 @@ def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
     >>> ac.clip([-2.0, 0.5, 3.0], 0, 1)
     array([0. , 0.5, 1. ])
     """
+    low, high = _bound(x, low, "clip: low"), _bound(x, high, "clip: high")
+    broadcast_shapes(*[np.shape(b) for b in (x, low, high) if b is not None], operation="clip")
     if low is not None:
         x = p.maximum(x, low, ties="first")
     return x if high is None else p.minimum(x, high, ties="first")
+
+
+def _bound(x: Any, bound: Any, what: str) -> Any:
+    if type(bound) in (int, float):
+        number_as(bound, common_dtype((x, bound)), what)
+        return bound
+    return None if bound is None else operand(bound, what)
 
 
 def zeros_like(x: Any) -> Array:
@@ -414,6 +475,7 @@ def zeros_like(x: Any) -> Array:
     >>> ac.zeros_like(ac.tensor([1.0, 2.0]))
     array([0., 0.])
     """
+    x = plain(x, "zeros_like")
     return np.zeros(x.shape, x.dtype)
 
 
@@ -423,6 +485,7 @@ def ones_like(x: Any) -> Array:
     >>> ac.ones_like(ac.tensor([1.0, 2.0]))
     array([1., 1.])
     """
+    x = plain(x, "ones_like")
     return np.ones(x.shape, x.dtype)
 
 
@@ -436,5 +499,6 @@ def astype(x: Any, dtype: Any) -> Tensor:
     >>> y.dtype, x.grad.dtype
     (dtype('float64'), dtype('float32'))
     """
-    x = as_operand(x)
-    return x if x.dtype == np.dtype(dtype) else p.cast(x, dtype=np.dtype(dtype))
+    x = operand(x, "astype")
+    dtype = as_dtype(dtype, "astype:")
+    return x if x.dtype == dtype else p.cast(x, dtype=dtype)

@@ -4,25 +4,31 @@ tape."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from .. import primitives as p
 from ..arrays import wide
-from ..tape import Tensor, constant, scope
+from ..operands import number_as, numbers
+from ..rows import common_dtype
+from ..shapes import flag
+from ..tape import Array, Tensor, constant, scope
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+COUNTS = ("labels",)  # operands whose whole numbers stay whole, whatever the dtype of the others
 
 
 def composed(*operands: str, statistics: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Record a function's lines in a scope of its name.  ``operands`` names its arrays, in their positions.
 
     If any of them is a Tensor, plain arrays among them become constants of the tape, so that the whole calculation can
-    be drawn and replayed; if none is, everything stays a plain array and nothing is recorded.  Numbers stay numbers.
-    Signature, types and docstring are those of the function.
+    be drawn and replayed; if none is, everything stays a plain array and nothing is recorded.  A Python number becomes
+    one of the Tensor's dtype.  None is left where it is the default.  Signature, types and docstring are those of the
+    function.  Raises TypeError for an operand that is no array of numbers (``operands.numbers``).
 
     ``statistics``: the function adds up, counts or squares.  Its float16 operands are cast to float32, and its result
     back to float16 if that is the operands' common dtype: a sum, a count, a square or an eps may lie outside
@@ -30,40 +36,56 @@ def composed(*operands: str, statistics: bool = False) -> Callable[[Callable[P, 
     """
 
     def decorate(f: Callable[P, R]) -> Callable[P, R]:
-        name = f.__name__
+        name, count = f.__name__, len(operands)
+        names, defaults = _parameters(f)
+        optional = {k for k in operands if defaults.get(k, ...) is None}
+        flags = [(i, k) for i, k in enumerate(names) if isinstance(defaults.get(k), bool)]
+
+        def lift(x: Any, k: str, first: Tensor | None) -> Any:
+            if isinstance(x, Tensor) or (x is None and k in optional):
+                return x
+            if first is None:
+                return numbers(x, f"{name}: {k}")
+            if type(x) in (int, float) and k not in COUNTS:
+                return constant(number_as(x, common_dtype((first, x)), f"{name}: {k}"))
+            return constant(x, f"{name}: {k}")
 
         @wraps(f)
         def call(*args: Any, **kwargs: Any) -> R:
-            named = dict(zip(operands, args, strict=False))
-            named.update((k, kwargs[k]) for k in operands if k in kwargs)
-            taped = any(isinstance(x, Tensor) for x in named.values())
-            lift = constant if taped else np.asarray
-            lifted = {
-                k: lift(x)
-                if isinstance(x, np.ndarray | np.generic | list | tuple) or (not taped and isinstance(x, int | float))
-                else x
-                for k, x in named.items()
-            }
-            narrow = statistics and np.float16 in [getattr(x, "dtype", None) for x in lifted.values()]
-            after = tuple(args[len(operands) :])
-
-            def calculated() -> R:
-                known = {k: in_float32(x) for k, x in lifted.items()} if narrow else lifted
-                here = tuple([known[k] for k in operands[: len(args)]])
-                kwargs.update((k, known[k]) for k in operands if k in kwargs)
-                y = f(*here, *after, **kwargs)  # type: ignore[arg-type]
-                if narrow and np.result_type(*dtypes(lifted.values())) == np.float16:
-                    return p.cast(y, dtype=np.dtype(np.float16))  # type: ignore[return-value]
-                return y
-
-            if not taped:
-                return calculated()
+            given = [*args[:count], *[kwargs[k] for k in operands if k in kwargs]] if kwargs else args[:count]
+            first = next((x for x in given if isinstance(x, Tensor)), None)
+            lifted = [lift(x, k, first) for k, x in zip(operands, args, strict=False)]
+            settings = args[count:]
+            if kwargs:
+                kwargs.update((k, lift(kwargs[k], k, first)) for k in operands if k in kwargs)
+            for i, k in flags:
+                if i < len(args):
+                    flag(args[i], f"{name}: {k}")
+                elif k in kwargs:
+                    flag(kwargs[k], f"{name}: {k}")
+            run: Callable[..., R] = f
+            if statistics:
+                dtypes = [x.dtype for x in (*lifted, *[kwargs[k] for k in operands if k in kwargs]) if x is not None]
+                if np.float16 in dtypes:
+                    run = partial(_in_float32, f, operands, dtypes)
+            if first is None:
+                return run(*lifted, *settings, **kwargs)
             with scope(name):
-                return calculated()
+                return run(*lifted, *settings, **kwargs)
 
         return call
 
     return decorate
+
+
+def _in_float32(
+    f: Callable[..., Any], operands: tuple[str, ...], dtypes: Iterable[Any], *args: Any, **kwargs: Any
+) -> Any:
+    """f with its float16 operands cast to float32, and its result back if no operand was wider."""
+    args = (*[in_float32(x) for x in args[: len(operands)]], *args[len(operands) :])
+    y = f(*args, **{k: in_float32(x) if k in operands else x for k, x in kwargs.items()})
+    floats = [dtype for dtype in dtypes if dtype.kind == "f"]
+    return p.cast(y, dtype=np.dtype(np.float16)) if np.result_type(*floats) == np.float16 else y
 
 
 def in_float32(x: Any) -> Any:
@@ -71,6 +93,19 @@ def in_float32(x: Any) -> Any:
     return p.cast(x, dtype=wide(x.dtype)) if getattr(x, "dtype", None) == np.float16 else x
 
 
-def dtypes(operands: Iterable[Any]) -> list[Any]:
-    """Of the arrays of floating-point numbers among the operands."""
-    return [x.dtype for x in operands if hasattr(x, "dtype") and x.dtype.kind == "f"]
+def _parameters(f: Any) -> tuple[list[str], dict[str, Any]]:
+    """A function's parameters in order, and their defaults (``inspect`` takes longer to import than this module)."""
+    positional, code = f.__defaults__ or (), f.__code__
+    names = list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+    last = names[code.co_argcount - len(positional) : code.co_argcount]
+    return names, {**dict(zip(last, positional, strict=True)), **(f.__kwdefaults__ or {})}
+
+
+def operand(x: Any, what: str) -> Any:
+    """A Tensor as it is; anything else as a plain array of numbers.  ``what``: whose operand, for the error message."""
+    return x if isinstance(x, Tensor) else numbers(x, what)
+
+
+def plain(x: Any, what: str) -> Array:
+    """The array of a Tensor, or of anything that can be an operand."""
+    return x.value if isinstance(x, Tensor) else numbers(x, what)

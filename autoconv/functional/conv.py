@@ -284,6 +284,8 @@ def _conv_transpose(
     operation = f"conv_transpose{dims}d"
     images = Images(x.shape, dims, layout, operation)
     w = Kernel(kernel.shape, images)
+    if 0 in images.spatial:
+        raise ValueError(f"{operation}: the input has no cell along a spatial dimension (shape {x.shape})")
     groups = _check_transposed(images, w, groups, x.shape, kernel.shape)
     channels = w.inner * groups
     _check_bias(operation, bias, channels)

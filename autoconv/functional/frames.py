@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import primitives as p
-from ..shapes import Ints, Padding, parse_layout, per_dimension, slide, whole_number
+from ..shapes import Ints, Padding, listed, parse_layout, per_dimension, slide, whole_number
 from ..tape import Tensor
 from .composed import composed
 from .geometry import Images, frames_of, zero_pad
@@ -32,7 +32,7 @@ def windows(
     """
     dims = _dims_of(window, "windows")
     images = Images(x.shape, dims, layout, "windows")
-    move = slide(images.spatial, window, stride, padding, dilation)
+    move = slide(images.spatial, window, stride, padding, dilation, operation="windows")
     frames = frames_of(zero_pad(images.batch(x), images, move.padding), images.layout.spatial_axes, move)
     if not images.missing:
         return frames
@@ -96,7 +96,8 @@ def overlap_add(
 
 def _dims_of(sizes: Ints, operation: str) -> int:
     """Spatial dimensions by the length of ``sizes`` (a number alone: two)."""
-    dims = 2 if not isinstance(sizes, tuple | list) else len(sizes)
+    several = listed(sizes)
+    dims = 2 if len(several) == 1 and several[0] is sizes else len(several)
     if dims not in (1, 2, 3):
         raise ValueError(
             f"{operation}: {whole_number(dims, operation)} spatial dimensions; one to three are supported, as in (5,), "

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from .. import primitives as p
-from ..shapes import normalize_axes
+from ..operands import found
+from ..shapes import listed, normalize_axes, shown, whole_number
 from ..tape import Tensor, constant, scope
-from .array import as_operand
-from .composed import composed
+from .composed import composed, operand
 
 __all__ = ["dot", "einsum", "matmul", "outer", "tensordot"]
 
@@ -34,15 +34,7 @@ def matmul(x: Any, y: Any) -> Tensor:
     >>> ac.matmul([[1.0, 2.0], [3.0, 4.0]], [1.0, -1.0])
     array([-1., -1.])
     """
-    x, y = as_operand(x), as_operand(y)
-    if not x.ndim or not y.ndim:
-        raise ValueError(f"matmul: shapes {x.shape} and {y.shape}: a scalar has no axis to sum over; use * instead")
-    inner = (x.shape[-1], y.shape[-2 if y.ndim > 1 else 0])
-    if inner[0] != inner[1]:
-        raise ValueError(
-            f"matmul: shapes {x.shape} and {y.shape} do not fit: {inner[0]} columns against {inner[1]} rows; transpose "
-            "one of them?"
-        )
+    _check_product(x, y, "matmul")
     batch = ascii_letters[3 : 1 + max(x.ndim, y.ndim, 2)]
     left, right = [batch[len(batch) - max(operand.ndim - 2, 0) :] for operand in (x, y)]
     rows, columns = "a" * (x.ndim > 1), "c" * (y.ndim > 1)
@@ -56,7 +48,21 @@ def dot(x: Any, y: Any) -> Tensor:
     >>> float(ac.dot([1.0, 2.0], [3.0, 4.0]))
     11.0
     """
+    x, y = operand(x, "dot: x"), operand(y, "dot: y")
+    _check_product(x, y, "dot")
     return matmul(x, y)
+
+
+def _check_product(x: Any, y: Any, name: str) -> None:
+    """ValueError unless rows of x fit columns of y."""
+    if not x.ndim or not y.ndim:
+        raise ValueError(f"{name}: shapes {x.shape} and {y.shape}: a scalar has no axis to sum over; use * instead")
+    inner = (x.shape[-1], y.shape[-2 if y.ndim > 1 else 0])
+    if inner[0] != inner[1]:
+        raise ValueError(
+            f"{name}: shapes {x.shape} and {y.shape} do not fit: {inner[0]} columns against {inner[1]} rows; transpose "
+            "one of them?"
+        )
 
 
 @composed("x", "y")
@@ -80,8 +86,14 @@ def tensordot(x: Any, y: Any, axes: int | Sequence[Any] = 2) -> Tensor:
     >>> ac.tensordot(np.ones((2, 3, 4)), np.ones((4, 3, 5)), axes=([1, 2], [1, 0])).shape
     (2, 5)
     """
-    if isinstance(axes, int):
-        axes = (tuple(range(x.ndim - axes, x.ndim)), tuple(range(axes)))
+    if len(pair := listed(axes)) == 1 and pair[0] is axes:
+        count = whole_number(axes, "tensordot: axes", 0)
+        if count > min(x.ndim, y.ndim):
+            raise ValueError(f"tensordot: axes={count} for shapes {x.shape} and {y.shape}, which do not have so many")
+        pair = (tuple(range(x.ndim - count, x.ndim)), tuple(range(count)))
+    if len(pair) != 2:
+        raise ValueError(f"tensordot: axes {shown(axes)} must be a number, or the axes of x and those of y")
+    axes = (listed(pair[0]), listed(pair[1]))
     of_x, of_y = normalize_axes(axes[0], x.ndim, "tensordot"), normalize_axes(axes[1], y.ndim, "tensordot")
     if [x.shape[i] for i in of_x] != [y.shape[j] for j in of_y]:
         raise ValueError(f"tensordot: axes {of_x} of shape {x.shape} and {of_y} of shape {y.shape} differ in size")
@@ -104,6 +116,9 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     >>> float(ac.einsum("ii->", [[1.0, 2.0], [3.0, 4.0]]))  # the trace
     5.0
     """
+    if not isinstance(equation, str):
+        raise TypeError(f"einsum: the equation must be a text such as 'ij,jk->ik', found {found(equation)}")
+    operands = tuple([operand(x, f"einsum: operand {i}") for i, x in enumerate(operands, 1)])
     terms, result = parse_equation(equation, operands)
     if not any(isinstance(x, Tensor) for x in operands):
         return _contracted(equation, terms, result, *operands)
@@ -112,9 +127,8 @@ def einsum(equation: str, *operands: Any) -> Tensor:
 
 
 def _contracted(equation: str, terms: list[str], result: str, *operands: Any) -> Tensor:
-    parts = same_dtype(*map(as_operand, operands))
     sizes: dict[str, int] = {}
-    for letters, x in zip(terms, parts, strict=True):
+    for letters, x in zip(terms, operands, strict=True):
         for c, n in zip(letters, x.shape, strict=True):
             if sizes.setdefault(c, n) != n:
                 if 1 not in (n, sizes[c]):
@@ -122,6 +136,7 @@ def _contracted(equation: str, terms: list[str], result: str, *operands: Any) ->
                 sizes[c] = n if sizes[c] == 1 else sizes[c]
     if missing := [c for c in result if c not in sizes]:
         raise ValueError(f"einsum {equation!r}: index {missing[0]} of the result is in no operand")
+    parts = same_dtype(*operands)
     tidy = [_tidy(letters, x, sizes) for letters, x in zip(terms, parts, strict=True)]
     letters, x = tidy[0]
     for position, (others, y) in enumerate(tidy[1:], 2):

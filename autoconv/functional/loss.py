@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import primitives as p
 from ..hooks import check
-from ..shapes import Shape
+from ..shapes import Shape, normalize_axis, shown
 from ..tape import Array, Tensor
 from .activation import beyond as _beyond
 from .activation import log_softmax as _log_softmax
@@ -28,8 +28,8 @@ def _reduced(loss: Any, reduction: str) -> Tensor:
 
 
 def _check(operation: str, reduction: str, y: Any, t: Any) -> None:
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{operation}: reduction={reduction!r}; use 'mean', 'sum' or 'none'")
+    if not isinstance(reduction, str) or reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{operation}: reduction={shown(reduction)}; use 'mean', 'sum' or 'none'")
     if np.shape(y) != np.shape(t):
         raise ValueError(
             f"{operation}: the prediction has shape {np.shape(y)}, the target {np.shape(t)}; they must be equal "
@@ -101,12 +101,11 @@ def nll(log_probabilities: Any, labels: Any, *, reduction: str = "mean", axis: i
 
 
 def _nll(operation: str, normalise: Any, x: Any, labels: Any, reduction: str, axis: int) -> Tensor:
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{operation}: reduction={reduction!r}; use 'mean', 'sum' or 'none'")
-    labels = labels if hasattr(labels, "shape") else np.asarray(labels)
-    axis = axis % x.ndim if -x.ndim <= axis < x.ndim else -1
-    if axis < 0:
+    if not isinstance(reduction, str) or reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{operation}: reduction={shown(reduction)}; use 'mean', 'sum' or 'none'")
+    if not x.ndim:
         raise ValueError(f"{operation}: the input has shape {x.shape}; it needs a class axis")
+    axis = normalize_axis(axis, x.ndim, operation)
     if labels.dtype.kind == "f" and labels.shape == x.shape:
         return _reduced(-sum(p.multiply_no_nan(normalise(x, axis=axis), labels), axis), reduction)
     rest = (*x.shape[:axis], *x.shape[axis + 1 :])

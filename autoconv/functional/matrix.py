@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import arrays
 from .. import primitives as p
-from ..shapes import Ints, Padding, slide
+from ..shapes import Ints, Padding, slide, whole_numbers
 from ..tape import Array, Tensor
 from .composed import composed
 from .geometry import Images, Kernel, check_channels
@@ -41,7 +41,7 @@ def conv_matrix(
            [0., 1., 2., 0.],
            [0., 0., 1., 2.]])
     """
-    shape = tuple(input_shape)
+    shape = whole_numbers(input_shape, "conv_matrix: input_shape", 0)
     dims = len(kernel.shape) if len(kernel.shape) == len(shape) and len(shape) < 3 else len(shape) - 1
     images = Images(shape, dims, layout, "conv_matrix")
     w = Kernel(kernel.shape, images)

@@ -8,9 +8,10 @@ import numpy as np
 
 from .. import primitives as p
 from ..hooks import draw
-from ..shapes import Ints, Shape, parse_layout
+from ..operands import found, real
+from ..shapes import Ints, Shape, normalize_axes, parse_layout
 from ..tape import Tensor
-from .composed import composed, in_float32
+from .composed import composed, in_float32, operand
 from .reduce import mean
 
 __all__ = ["batch_norm", "dropout", "layer_norm"]
@@ -61,6 +62,8 @@ def batch_norm(
            [ 1.,  1.]])
     """
     axis = channel_axis(x, layout, "batch_norm")
+    real(eps, "batch_norm: eps")
+    mean, var = [q if q is None else operand(q, f"batch_norm: {k}") for k, q in (("mean", mean), ("var", var))]
     channels = x.shape[axis]
     for name, parameter in {"weight": weight, "bias": bias, "mean": mean, "var": var}.items():
         if parameter is not None and parameter.shape != (channels,):
@@ -87,7 +90,12 @@ def channel_axis(x: Any, layout: str, operation: str) -> int:
     dims = x.ndim - 2
     if not 0 <= dims <= 3:
         raise ValueError(f"{operation}: the input has shape {x.shape}; use (N, C) or a batch (N, *spatial, C)")
-    return parse_layout(layout, dims, operation).channel_axis if dims else 1
+    return parse_layout(layout, max(dims, 1), operation).channel_axis if dims or not _known(layout) else 1
+
+
+def _known(layout: Any) -> bool:
+    """Whether a layout of (N, C), in which nothing depends on it, may be called so."""
+    return isinstance(layout, str) and layout in ("channels_last", "channels_first", "NC")
 
 
 @composed("x", "weight", "bias", statistics=True)
@@ -102,7 +110,10 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, axis: Ints = -1,
     array([[-1.,  1.],
            [-1.,  1.]])
     """
-    axes = tuple(sorted(a % x.ndim for a in ((axis,) if isinstance(axis, int) else axis)))
+    if axis is None:
+        raise TypeError("layer_norm: axis must be a number or several, found None")
+    axes = tuple(sorted(normalize_axes(axis, x.ndim, "layer_norm")))
+    real(eps, "layer_norm: eps")
     normalised = tuple(x.shape[a] for a in axes)
     for name, parameter in {"weight": weight, "bias": bias}.items():
         if parameter is not None and parameter.shape != normalised:
@@ -134,10 +145,17 @@ def dropout(x: Any, p: float = 0.5, *, rng: np.random.Generator, training: bool 
     >>> ac.dropout(np.ones(6), 0.5, rng=np.random.default_rng(0))
     array([2., 0., 0., 0., 2., 2.])
     """
-    if not 0 <= p < 1:
+    if not 0 <= real(p, "dropout: p") < 1:
         raise ValueError(f"dropout: p={p} must be at least 0 and below 1")
     if not training or p == 0:
         return x  # type: ignore[no-any-return]
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"dropout: rng must be a generator of random numbers, found {found(rng)}; make one with "
+            "np.random.default_rng(seed)"
+        )
     shape, dtype = x.shape, x.dtype
+    if dtype == object:
+        raise TypeError("dropout: not defined for exact fractions (dtype object); use floating-point numbers")
     result: Tensor = x * draw(rng, lambda: ((rng.random(shape) >= p).astype(dtype) / (1 - p)).astype(dtype))
     return result

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from .. import primitives
+from ..operands import real
 from ..renamed import renamed
 from ..shapes import Ints, Padding, Shape, Slide, slide
 from ..tape import Array, Tensor
 from .composed import composed
 from .geometry import Images, frames_of, zero_pad
 from .reduce import max as max_over
-from .reduce import mean, sum
+from .reduce import mean, nonempty, sum
 
 __all__ = [
     "avg_pool1d", "avg_pool2d", "avg_pool3d", "global_avg_pool", "global_max_pool", "lp_pool1d", "lp_pool2d",
@@ -352,7 +353,9 @@ def global_max_pool(x: Any, *, keepdims: bool = False, layout: str = "channels_l
     >>> ac.global_max_pool(np.arange(4.0).reshape(1, 2, 2, 1))
     array([[3.]])
     """
-    return max_over(x, _spatial(x, layout, "global_max_pool"), keepdims)
+    axes = _spatial(x, layout, "global_max_pool")
+    nonempty(x, axes, "global_max_pool")
+    return max_over(x, axes, keepdims)
 
 
 # ---- the maths
@@ -392,7 +395,7 @@ def _max(x: Any, images: Images, move: Slide) -> Tensor:
 
 def _average(count_include_pad: bool, divisor: int | None) -> Callable[[Any, Images, Slide], Tensor]:
     def reduce(x: Any, images: Images, move: Slide) -> Tensor:
-        if divisor is not None and not divisor:
+        if divisor is not None and not real(divisor, f"{images.operation}: divisor"):
             raise ValueError(
                 f"{images.operation}: divisor=0; give the number to divide each window's sum by, or None for the "
                 "number of its cells"
@@ -419,7 +422,7 @@ def _average(count_include_pad: bool, divisor: int | None) -> Callable[[Any, Ima
 
 def _norm(power: float) -> Callable[[Any, Images, Slide], Tensor]:
     def reduce(x: Any, images: Images, move: Slide) -> Tensor:
-        if not power > 0:
+        if not real(power, f"{images.operation}: p") > 0:
             raise ValueError(f"{images.operation}: p={power} must be positive")
         sized = primitives.abs_(x)
         if power == np.inf:

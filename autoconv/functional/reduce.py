@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from .. import primitives as p
-from ..shapes import Ints, keepdims_shape, normalize_axes
+from ..shapes import Ints, Shape, flag, keepdims_shape, normalize_axes, normalize_axis, softmax_axes, whole_number
 from ..tape import Tensor
-from .array import as_operand
-from .composed import composed
+from .composed import composed, operand, plain
 
 __all__ = ["argmax", "argmin", "logsumexp", "max", "mean", "min", "prod", "std", "sum", "var"]
 
@@ -32,8 +31,8 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> ac.sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
     array([4., 6.])
     """
-    x = as_operand(x)
-    return p.sum_(x, axis=normalize_axes(axis, x.ndim, "sum"), keepdims=keepdims)
+    x = operand(x, "sum")
+    return p.sum_(x, axis=normalize_axes(axis, x.ndim, "sum"), keepdims=flag(keepdims, "sum: keepdims"))
 
 
 @composed("x", statistics=True)
@@ -60,12 +59,7 @@ def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Ten
     >>> float(ac.var([1.0, 2.0, 3.0, 4.0]))
     1.25
     """
-    axes = normalize_axes(axis, x.ndim, "var")
-    n = product(x.shape[i] for i in axes)
-    if n <= ddof:
-        raise ValueError(
-            f"var: {n} elements over axis {axis} of shape {x.shape}; ddof={ddof} needs at least {ddof + 1}"
-        )
+    axes, n = _degrees(x, axis, ddof, "var")
     deviation = x - p.sum_(x, axis=axes, keepdims=True) / n
     result: Tensor = p.sum_(deviation * deviation, axis=axes, keepdims=keepdims) / (n - ddof)
     return result
@@ -80,9 +74,21 @@ def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Ten
     >>> float(ac.std([1.0, 3.0]))
     1.0
     """
+    _degrees(x, axis, ddof, "std")
     v = var(x, axis, keepdims, ddof)
     flat = p.equal(v, 0)
     return p.where(flat, 0, p.sqrt(p.where(flat, 1, v)))
+
+
+def _degrees(x: Any, axis: Axis, ddof: int, name: str) -> tuple[Shape, int]:
+    """The axes of a variance, and the number of elements over them, which has to be larger than ``ddof``."""
+    axes = normalize_axes(axis, x.ndim, name)
+    n = product(x.shape[i] for i in axes)
+    if n <= whole_number(ddof, f"{name}: ddof"):
+        raise ValueError(
+            f"{name}: {n} elements over axis {axis} of shape {x.shape}; ddof={ddof} needs at least {ddof + 1}"
+        )
+    return axes, n
 
 
 def tournament(combine: Callable[[Any, Any], Any], x: Any, axis: int) -> Tensor:
@@ -108,12 +114,17 @@ def _reduce(name: str, combine: Callable[[Any, Any], Any], x: Any, axis: Axis, k
     if not axes:
         result: Tensor = x
         return result
-    if 0 in [x.shape[i] for i in axes]:
-        raise ValueError(f"{name}: shape {x.shape} has no element along axis {axis}, and there is no {name} of nothing")
+    nonempty(x, axes, name)
     shape = keepdims_shape(x.shape, axes) if keepdims else tuple(n for i, n in enumerate(x.shape) if i not in axes)
     for i in sorted(axes, reverse=True):
         x = tournament(combine, x, i)
     return x if x.shape == shape else p.reshape(x, shape=shape)
+
+
+def nonempty(x: Any, axes: Shape, name: str) -> None:
+    """ValueError where there is no element along one of ``axes``."""
+    if 0 in [x.shape[i] for i in axes]:
+        raise ValueError(f"{name}: shape {x.shape} has no element along axis {axes}, and there is no {name} of nothing")
 
 
 @composed("x")
@@ -170,12 +181,13 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> ac.logsumexp([1000.0, 1000.0]).round(3)
     np.float64(1000.693)
     """
-    top = max(x, axis, keepdims=True)
+    axes = softmax_axes(axis, x.ndim, "logsumexp")
+    nonempty(x, axes, "logsumexp")
+    top = max(x, axes, keepdims=True)
     finite = p.less(p.abs_(top), np.inf)
     m = p.stop_gradient(p.where(finite, top, 0))
-    total = p.log(sum(p.exp(p.where(finite, x, 0) - m), axis, keepdims=True)) + m
+    total = p.log(sum(p.exp(p.where(finite, x, 0) - m), axes, keepdims=True)) + m
     total = p.where(finite, total, p.maximum(-np.inf, top, ties="first"))  # no slope if all are -inf
-    axes = normalize_axes(axis, x.ndim, "logsumexp")
     return total if keepdims else p.reshape(total, shape=tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 
@@ -194,7 +206,7 @@ def argmax(x: Any, axis: int | None = None) -> Any:
     >>> ac.argmax(ac.tensor([[1.0, 3.0], [4.0, 2.0]]), axis=1)
     array([1, 0])
     """
-    return np.argmax(getattr(x, "value", x), axis=axis)
+    return np.argmax(*_chosen(x, axis, "argmax"))
 
 
 def argmin(x: Any, axis: int | None = None) -> Any:
@@ -205,4 +217,12 @@ def argmin(x: Any, axis: int | None = None) -> Any:
     >>> ac.argmin(ac.tensor([[1.0, 3.0], [4.0, 2.0]]), axis=1)
     array([0, 1])
     """
-    return np.argmin(getattr(x, "value", x), axis=axis)
+    return np.argmin(*_chosen(x, axis, "argmin"))
+
+
+def _chosen(x: Any, axis: int | None, name: str) -> tuple[Any, int | None]:
+    """The array and the axis of a choice among its elements, of which there has to be one."""
+    x = plain(x, name)
+    axis = None if axis is None else normalize_axis(axis, x.ndim, name)
+    nonempty(x, normalize_axes(axis, x.ndim, name), name)
+    return x, axis

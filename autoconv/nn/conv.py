@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..functional import conv as functional
-from ..shapes import Ints, Padding, Shape, parse_layout, per_dimension, resolve_padding, whole_number
+from ..operands import generator
+from ..shapes import Ints, Padding, Shape, flag, parse_layout, per_dimension, resolve_padding, whole_number
 from ..tape import Tensor
 from .init import Initializer, Rng, fans, he_uniform
 from .module import Layer, Parameter
@@ -50,8 +51,9 @@ class _Conv(Layer):
         self.layout = layout
         last = parse_layout(layout, dims, name).channels_last
         shape, fan = self._kernel(last)
-        self.weight = Parameter(init(shape, rng, fan), dtype=dtype)
-        self.bias = Parameter(np.zeros(self.out_channels), dtype=dtype) if bias else None
+        with_bias = flag(bias, f"{name}: bias")
+        self.weight = Parameter(init(shape, generator(rng, f"{name}: rng"), fan), dtype=dtype)
+        self.bias = Parameter(np.zeros(self.out_channels), dtype=dtype) if with_bias else None
 
     def _kernel(self, channels_last: bool) -> tuple[Shape, tuple[int, int]]:
         """The kernel's shape in the layout, and (fan_in, fan_out); a transpose holds its adjoint's kernel, fans

@@ -11,6 +11,7 @@ from math import prod, sqrt
 
 import numpy as np
 
+from ..operands import generator
 from ..shapes import Shape
 from ..tape import Array
 
@@ -107,8 +108,8 @@ def _total(shape: Shape, fans: Fans | None) -> int:
 
 def _uniform(shape: Shape, rng: Rng, variance: float) -> Array:
     limit = sqrt(3 * variance)
-    return np.random.default_rng(rng).uniform(-limit, limit, shape)
+    return generator(rng, "rng").uniform(-limit, limit, shape)
 
 
 def _normal(shape: Shape, rng: Rng, variance: float) -> Array:
-    return np.random.default_rng(rng).normal(0, sqrt(variance), shape)
+    return generator(rng, "rng").normal(0, sqrt(variance), shape)

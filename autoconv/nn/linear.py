@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from ..functional.composed import operand
 from ..functional.linalg import matmul
-from ..shapes import whole_number
+from ..operands import generator
+from ..shapes import flag, whole_number
 from ..tape import Tensor
 from .init import Initializer, Rng, fans, he_uniform
 from .module import Layer, Parameter
@@ -39,10 +41,12 @@ class Linear(Layer):
         self.in_features = whole_number(in_features, "Linear: in_features", 1)
         self.out_features = whole_number(out_features, "Linear: out_features", 1)
         shape = (self.in_features, self.out_features)
-        self.weight = Parameter(init(shape, rng, fans(shape)), dtype=dtype)
-        self.bias = Parameter(np.zeros(self.out_features), dtype=dtype) if bias else None
+        with_bias = flag(bias, "Linear: bias")
+        self.weight = Parameter(init(shape, generator(rng, "Linear: rng"), fans(shape)), dtype=dtype)
+        self.bias = Parameter(np.zeros(self.out_features), dtype=dtype) if with_bias else None
 
     def forward(self, x: Any) -> Tensor:
+        x = operand(x, "Linear")
         if not x.ndim or x.shape[-1] != self.in_features:
             raise ValueError(
                 f"Linear: the input has shape {x.shape}, its last axis must have {self.in_features} features (weight "

@@ -30,7 +30,7 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any, name: str | None = None, dtype: Any = np.float32) -> None:
-        value = as_array(data.value if isinstance(data, Tensor) else data, dtype)
+        value = as_array(data.value if isinstance(data, Tensor) else data, dtype, "Parameter")
         if value.dtype.kind not in "fO":
             raise TypeError(f"Parameter: dtype {value.dtype} cannot be differentiated; use a floating-point dtype")
         super().__init__(value, name=name)
@@ -67,7 +67,7 @@ class Module:
 
     def __call__(self, *inputs: Any, **kwargs: Any) -> Any:
         """``forward`` in a scope of this module's name; plain arrays become constants of the tape."""
-        lifted = [constant(x) if isinstance(x, np.ndarray | np.generic) else x for x in inputs]
+        lifted = [constant(x, type(self).__name__) if isinstance(x, np.ndarray | np.generic) else x for x in inputs]
         with scope(self._scope_name(), kind="layer"):
             y = self.forward(*lifted, **kwargs)
         vars(self)["_output_shape"] = getattr(y, "shape", None)

@@ -9,8 +9,10 @@ import numpy as np
 
 from ..arrays import wide
 from ..functional import normalisation as functional
+from ..functional.composed import operand
 from ..hooks import keep, observe
-from ..shapes import Ints, whole_number
+from ..operands import generator, real
+from ..shapes import Ints, flag, whole_number, whole_numbers
 from ..tape import Array, Tensor
 from .init import Rng
 from .module import Layer, Parameter
@@ -24,7 +26,10 @@ class _BatchNorm(Layer):
 
     def __init__(self, num_features: int, eps: float, momentum: float, affine: bool, layout: str, dtype: Any) -> None:
         self.num_features = whole_number(num_features, f"{type(self).__name__}: num_features", 1)
-        if not 0 <= momentum <= 1:
+        name = type(self).__name__
+        affine = flag(affine, f"{name}: affine")
+        real(eps, f"{name}: eps")
+        if not 0 <= real(momentum, f"{name}: momentum") <= 1:
             raise ValueError(f"{type(self).__name__}: momentum={momentum} must lie in 0 .. 1")
         self.eps, self.momentum, self.layout = eps, momentum, layout
         self.weight = Parameter(np.ones(num_features), dtype=dtype) if affine else None
@@ -35,6 +40,7 @@ class _BatchNorm(Layer):
 
     def forward(self, x: Any) -> Tensor:
         stored = {} if self.training else {"mean": keep(self, "running_mean"), "var": keep(self, "running_var")}
+        x = operand(x, type(self).__name__)
         axis = functional.channel_axis(x, self.layout, type(self).__name__)
         if x.shape[axis] != self.num_features:
             raise ValueError(
@@ -171,14 +177,14 @@ class LayerNorm(Layer):
     def __init__(
         self, normalized_shape: Ints, eps: float = 1e-5, affine: bool = True, *, dtype: Any = np.float32
     ) -> None:
-        sizes = (normalized_shape,) if isinstance(normalized_shape, int) else normalized_shape
-        self.normalized_shape = tuple(whole_number(n, "LayerNorm: normalized_shape", 1) for n in sizes)
-        self.eps = eps
+        self.normalized_shape = whole_numbers(normalized_shape, "LayerNorm: normalized_shape", 1)
+        self.eps = real(eps, "LayerNorm: eps")
+        affine = flag(affine, "LayerNorm: affine")
         self.weight = Parameter(np.ones(self.normalized_shape), dtype=dtype) if affine else None
         self.bias = Parameter(np.zeros(self.normalized_shape), dtype=dtype) if affine else None
 
     def forward(self, x: Any) -> Tensor:
-        n = len(self.normalized_shape)
+        x, n = operand(x, "LayerNorm"), len(self.normalized_shape)
         if x.shape[-n:] != self.normalized_shape:
             raise ValueError(f"LayerNorm: the input has shape {x.shape}, its last axes must be {self.normalized_shape}")
         return functional.layer_norm(x, self.weight, self.bias, axis=tuple(range(-n, 0)), eps=self.eps)
@@ -202,10 +208,10 @@ class Dropout(Layer):
     """
 
     def __init__(self, p: float = 0.5, *, rng: Rng = None) -> None:
-        if not 0 <= p < 1:
+        if not 0 <= real(p, "Dropout: p") < 1:
             raise ValueError(f"Dropout: p={p} must be at least 0 and below 1")
         self.p = p
-        self.rng = np.random.default_rng(rng)
+        self.rng = generator(rng, "Dropout: rng")
 
     def forward(self, x: Any) -> Tensor:
         return functional.dropout(x, self.p, rng=self.rng, training=self.training)

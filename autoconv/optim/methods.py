@@ -41,13 +41,13 @@ class SGD(Optimizer):
         weight_decay: float = 0,
         nesterov: bool = False,
     ) -> None:
+        super().__init__(
+            params, lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov
+        )
         if nesterov and (not momentum > 0 or dampening != 0):
             raise ValueError(
                 f"SGD: nesterov needs momentum > 0 and dampening = 0; found momentum={momentum}, dampening={dampening}"
             )
-        super().__init__(
-            params, lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov
-        )
 
     def slots(self, p: Tensor) -> Slots:
         return {"momentum_buffer": zeros(p)} if self.momentum else {}

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays import wide
+from ..operands import found, numbers
+from ..shapes import shown
 from ..tape import Tensor, describe
 
 Slots = dict[str, np.ndarray]
@@ -56,7 +58,12 @@ class Optimizer:
     settings: tuple[str, ...] = ("lr",)
 
     def __init__(self, params: Iterable[Any], **settings: Any) -> None:
-        self.params = [p[1] if isinstance(p, tuple) else p for p in params]
+        if not isinstance(params, Iterable) or isinstance(params, str | bytes | Tensor | np.ndarray):
+            raise TypeError(
+                f"{type(self).__name__}: params must be parameters, or (name, parameter) pairs, found {found(params)}; "
+                "pass model.parameters()"
+            )
+        self.params = [p[1] if isinstance(p, tuple) and len(p) == 2 else p for p in params]
         self._check_params()
         for name, value in settings.items():
             _check_setting(type(self).__name__, name, value)
@@ -95,14 +102,19 @@ class Optimizer:
         A parameter whose gradient is None is left alone.  Raises ValueError for gradients that do not fit, before
         anything is changed.
         """
+        if grads is not None and (
+            not isinstance(grads, Iterable) or isinstance(grads, str | bytes) or getattr(grads, "ndim", 1) == 0
+        ):
+            raise TypeError(f"step: the gradients must be a list with one for each parameter, found {found(grads)}")
         given = [p.grad for p in self.params] if grads is None else list(grads)
         if len(given) != len(self.params):
             raise ValueError(
                 f"step: {len(given)} gradients for {len(self.params)} parameters; give one for each, or None"
             )
+        given = [g if g is None or isinstance(g, Tensor) else numbers(g, "step: a gradient") for g in given]
         for p, g in zip(self.params, given, strict=True):
-            if g is not None and np.shape(g) != p.shape:
-                raise ValueError(f"step: a gradient of shape {np.shape(g)} for {describe(p)}; the shapes must be equal")
+            if g is not None and g.shape != p.shape:
+                raise ValueError(f"step: a gradient of shape {g.shape} for {describe(p)}; the shapes must be equal")
         for p, g, state in zip(self.params, given, self.state, strict=True):
             if g is None:
                 continue
@@ -142,12 +154,12 @@ class Optimizer:
         """A new optimiser of the same parameters in that state."""
         mine = type(self).__name__
         if not isinstance(state, Mapping) or state.get("name") != mine:
-            found = state.get("name") if isinstance(state, Mapping) else state
-            raise ValueError(f"load_state_dict: this is the state of {found!r}, the optimiser is {mine}")
+            other = state.get("name") if isinstance(state, Mapping) else state
+            raise ValueError(f"load_state_dict: this is the state of {shown(other)}, the optimiser is {mine}")
         settings, saved = state.get("settings"), state.get("state")
         if not isinstance(settings, Mapping) or set(settings) != set(self.settings):
             raise ValueError(
-                f"load_state_dict: the settings of {mine} are {', '.join(self.settings)}; found {settings}"
+                f"load_state_dict: the settings of {mine} are {', '.join(self.settings)}; found {shown(settings)}"
             )
         if not isinstance(saved, Sequence) or len(saved) != len(self.params):
             count = len(saved) if isinstance(saved, Sequence) else saved
@@ -165,7 +177,7 @@ class Optimizer:
             )
         for p in self.params:
             if not isinstance(p, Tensor) or p.primitive is not None or p.constant:
-                what = describe(p) if isinstance(p, Tensor) else repr(p)
+                what = describe(p) if isinstance(p, Tensor) else found(p)
                 raise TypeError(
                     f"{name}: {what} is not a parameter; pass nn.Parameter or ac.tensor of floating-point numbers"
                 )
@@ -185,18 +197,19 @@ def _check_setting(optimizer: str, name: str, value: Any) -> None:
     """TypeError for what is not a number (a pair of numbers, a yes or no), ValueError for one that makes no sense."""
     if name in ("nesterov", "centered"):
         if not isinstance(value, bool):
-            raise TypeError(f"{optimizer}: {name}={value!r} must be True or False")
+            raise TypeError(f"{optimizer}: {name}={shown(value)} must be True or False")
         return
-    numbers = value if name == "betas" else (value,)
+    several: Any = value if name == "betas" else (value,)
     if name == "betas" and not (isinstance(value, tuple) and len(value) == 2):
-        raise TypeError(f"{optimizer}: betas={value!r} must be a pair of numbers, as in (0.9, 0.999)")
-    for number in numbers:
+        raise TypeError(f"{optimizer}: betas={shown(value)} must be a pair of numbers, as in (0.9, 0.999)")
+    for number in several:
         if isinstance(number, bool) or not isinstance(number, int | float | np.floating):
-            raise TypeError(f"{optimizer}: {name}={value!r} must be a number")
-        fits = isfinite(number) and (number >= 0 or name == "dampening")
+            raise TypeError(f"{optimizer}: {name}={shown(value)} must be a number")
+        huge = isinstance(number, int) and abs(number) >= 2**1000
+        fits = not huge and isfinite(number) and (number >= 0 or name == "dampening")
         if not fits or (name == "betas" and number >= 1) or (name == "alpha" and number > 1):
             raise ValueError(
-                f"{optimizer}: {name}={value!r} must be {_BELOW_ONE.get(name, 'a finite number of at least 0')}"
+                f"{optimizer}: {name}={shown(value)} must be {_BELOW_ONE.get(name, 'a finite number of at least 0')}"
             )
 
 
@@ -209,9 +222,9 @@ def _slots(expected: Slots, p: Tensor, entry: Any) -> dict[str, Any]:
     """A copy of one parameter's saved state; ValueError unless it is empty or has the slots and shapes of
     ``expected``."""
     if not isinstance(entry, Mapping) or (entry and set(entry) != {"step", *expected}):
-        found = ", ".join(map(str, entry)) if isinstance(entry, Mapping) else repr(entry)
+        has = ", ".join(map(str, entry)) if isinstance(entry, Mapping) else shown(entry)
         needed = ", ".join(["step", *expected])
-        raise ValueError(f"load_state_dict: the state of {describe(p)} has {found}; it needs {needed}, or nothing")
+        raise ValueError(f"load_state_dict: the state of {describe(p)} has {has}; it needs {needed}, or nothing")
     if not entry:
         return {}
     step = entry["step"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import cos, isfinite, pi
 from typing import Any
 
-from ..shapes import whole_number
+from ..shapes import shown, whole_number
 from .optimizer import Optimizer
 
 
@@ -27,7 +27,7 @@ class Schedule:
     def __init__(self, optimizer: Optimizer, **settings: Any) -> None:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(
-                f"{type(self).__name__}: {optimizer!r} is not an optimiser; pass the one whose lr shall change"
+                f"{type(self).__name__}: {shown(optimizer)} is not an optimiser; pass the one whose lr shall change"
             )
         self.optimizer = optimizer
         self.base_lr = float(optimizer.lr)
@@ -124,6 +124,6 @@ class CosineLR(Schedule):
 
 def _check_number(what: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{what} must be a number, found {value!r}")
-    if not (isfinite(value) and value >= 0):
-        raise ValueError(f"{what} must be a finite number of at least 0, found {value}")
+        raise TypeError(f"{what} must be a number, found {shown(value)}")
+    if not (abs(value) < 2**1000 and isfinite(value) and value >= 0):
+        raise ValueError(f"{what} must be a finite number of at least 0, found {shown(value)}")

@@ -333,6 +333,11 @@ class Stepper(Sequence[Event]):
         is for any element, false for what is not known yet), or a function of the State.
         """
         holds = parsed(condition, self.tape, self.names) if isinstance(condition, str) else condition
+        if not callable(holds):
+            raise TypeError(
+                f"breakpoint: the condition must be a comparison such as 'step >= 20' or a function, found "
+                f"{condition!r}"
+            )
         return self._run(lambda event, state: holds(state))
 
     def _run(self, stops: Callable[[Event, State], Any]) -> Event | None:
