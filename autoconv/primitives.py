@@ -71,7 +71,7 @@ softsign = _arithmetic("softsign", _arrays.softsign, (lambda g, y, a: g / (1 + a
 power = _arithmetic("power", _np.power,   (lambda g, y, a, b: multiply_no_nan(power(a, b - 1), g * b),
                                          lambda g, y, a, b: g * y * log(where(_begins(a, b), 1, a))),         r"{0}^{{{1}}}", "irrational selects", low=0.5)
 xlogy = _arithmetic("xlogy", _arrays.xlogy, (lambda g, y, a, b: g * log(where(where(equal(a, 0), less_equal(b, 0), False), 1, b)),
-                                         lambda g, y, a, b: multiply_no_nan(g / b, a)),                        r"{0} \, \ln {1}", "irrational selects", low=0.5)
+                                         lambda g, y, a, b: multiply_no_nan(g, a / where(equal(a, 0), 1, b))),                        r"{0} \, \ln {1}", "irrational selects", low=0.5)
 multiply_no_nan = _arithmetic("multiply_no_nan", _arrays.multiply_no_nan, (lambda g, y, a, b: multiply_no_nan(g, b),
                                          lambda g, y, a, b: multiply_no_nan(a, g)),                            r"{0} \cdot {1}", "selects")
 logaddexp = _arithmetic("logaddexp", _np.logaddexp, (lambda g, y, a, b: g * _logistic(_ahead(a, b)),

@@ -52,7 +52,7 @@ def xlogy(x: Any, y: Any) -> Any:
 def softsign(x: Any) -> Any:
     """x / (1 + |x|); its limits -1 and 1 at the infinities."""
     x = np.asarray(x)
-    if x.dtype == object:
-        return x / (1 + np.abs(x))
+    if x.dtype.kind != "f":
+        return x / (1 + np.abs(x)) if x.dtype == object else x / (1.0 + np.abs(x))
     beyond = np.isinf(x)
     return np.where(beyond, np.sign(x), x / (1 + np.abs(np.where(beyond, np.zeros((), x.dtype), x))))[()]

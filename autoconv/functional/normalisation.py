@@ -130,9 +130,11 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, axis: Ints = -1,
 
 def inverse_size(deviation: Any, axes: Shape) -> Any:
     """1 / mean |deviation| where squares may leave the range of the dtype, else 1; a constant, since it cancels."""
+    if deviation.dtype.kind != "f":  # exact fractions have no range to leave
+        return 1
     constant = p.stop_gradient(deviation)
     size = mean(p.abs_(constant), axes, keepdims=True)
-    digits = np.finfo(deviation.dtype).maxexp // 4 if deviation.dtype.kind == "f" else np.inf
+    digits = np.finfo(deviation.dtype).maxexp // 4
     return 1 / p.where(p.greater(size, 2.0**digits), size, 1)
 
 
