@@ -60,3 +60,20 @@ def test_planning_for_large_examples_takes_no_time(name, elements, monkeypatch):
     if elements == 1 << 20:
         ac.compile(lambda x: ac.sum(f(x))).value_and_grad(x, wrt=0)
     assert spent and max(spent) < 1, spent
+
+
+@native
+def test_windows_that_overlap_make_no_example_large():
+    """The frames of 32 channels of 32 x 32 have more numbers than a line may; they are names, or part of a sum."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 32, 32, 32)).astype(np.float32)
+    kernels = [ac.tensor(rng.normal(size=(3, 3, 32, 32)).astype(np.float32) * 0.05) for _ in range(2)]
+
+    def f(x):
+        for k in kernels:
+            x = ac.relu(ac.conv2d(x, k, padding=1))
+        return ac.sum(x)
+
+    program = ac.compile(f)
+    program.value_and_grad(x)
+    assert str(program.plan).count("# NumPy") <= 4

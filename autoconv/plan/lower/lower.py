@@ -58,6 +58,7 @@ def _too_large(program: Program, examples: int) -> set[int]:
     """The lines whose examples have more numbers than a plan should name: they and what reads them are left to NumPy.
 
     A movement op names nothing: its result may be larger (windows overlap), unless it moves what is too large already.
+    So may that of a contraction, sixteen times: the gradient of windows is no array, but part of the sum it goes into.
     Where there is such a line NumPy takes part anyway, and takes what is a part of its size as well.
     """
     return _larger(program, examples, _LARGEST_EXAMPLE) and _larger(program, examples, _LARGEST_EXAMPLE >> 4)
@@ -66,7 +67,8 @@ def _too_large(program: Program, examples: int) -> set[int]:
 def _larger(program: Program, examples: int, most: int) -> set[int]:
     large: set[int] = set()
     for i, line in enumerate(program.lines):
-        if prod(line.shape) <= most * examples or examples not in line.shape:
+        sums = line.primitive is not None and line.primitive.name == "contract"
+        if prod(line.shape) <= (most << 4 if sums else most) * examples or examples not in line.shape:
             continue
         moves = line.primitive is not None and line.primitive.group == "wiring" and line.primitive.moves
         if line.value is None and (not moves or not large.isdisjoint(line.operands)):
