@@ -52,6 +52,12 @@ def test_the_header_says_the_same_to_c():
     assert isa.DIGEST in isa.header()
 
 
+def test_c_knows_one_thing_by_each_name():
+    """Instructions, operations, flags and methods are enumerators side by side: no two of them may share a name."""
+    names = re.findall(r"(\w+) = -?\d+", isa.header())
+    assert sorted(names) == sorted(set(names))
+
+
 def test_a_machine_of_another_instruction_set_is_not_used(monkeypatch):
     if extension.machine() is None:
         pytest.skip("the native machine is not built here")

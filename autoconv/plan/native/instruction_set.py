@@ -191,6 +191,7 @@ def kind(row: Sequence[int]) -> Words:
 
 
 def _enum(values: dict[str, int]) -> str:
+    """Numbers by their names, for C."""
     return "enum { " + ", ".join(f"{name} = {value}" for name, value in values.items()) + " };"
 
 
