@@ -7,6 +7,7 @@ freed with them.
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -491,7 +492,10 @@ class Tensor(Recorded):
         return np.array(self.value, dtype=dtype, copy=copy)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        return self._leaf_copy()
+        """The same with arrays of its own, its gradient among them, as PyTorch copies a parameter."""
+        leaf = self._leaf_copy()
+        leaf.grad = copy.deepcopy(self.grad, memo)
+        return leaf
 
     def __copy__(self) -> Tensor:
         return self._leaf_copy()

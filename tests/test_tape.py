@@ -244,6 +244,12 @@ def test_copies_and_pickles_of_inputs():
     for other in (copy.copy(w), copy.deepcopy(w), pickle.loads(pickle.dumps(w))):
         assert other is not w and other.name == "w" and other.serial > w.serial
         np.testing.assert_array_equal(other.value, w.value)
+        assert other.grad is None
+    w.grad = np.array([3.0, 4.0])
+    other = copy.deepcopy({"tied": [w, w]})["tied"]
+    assert other[0] is other[1] and other[0].grad.tolist() == [3.0, 4.0]
+    w.grad[0] = 5.0
+    assert other[0].grad.tolist() == [3.0, 4.0]
     with pytest.raises(TypeError, match="stands on a tape"):
         copy.deepcopy(w * 2)
 
