@@ -68,7 +68,7 @@ cos = _arithmetic("cos", _np.cos,         (lambda g, y, a: -g * sin(a),),       
 erf = _arithmetic("erf", _arrays.erf,     (lambda g, y, a: g * exp(-a * a) * (2 / _sqrt(_pi)),),                  r"\operatorname{{erf}} {0}", "irrational")
 erfc = _arithmetic("erfc", _arrays.erfc,  (lambda g, y, a: -g * exp(-a * a) * (2 / _sqrt(_pi)),),                r"\operatorname{{erfc}} {0}", "irrational")
 softsign = _arithmetic("softsign", _arrays.softsign, (lambda g, y, a: g / (1 + abs_(a)) / (1 + abs_(a)),),     r"\operatorname{{softsign}} {0}", low=0.5)
-power = _arithmetic("power", _np.power,   (lambda g, y, a, b: multiply_no_nan(power(a, b - 1), g * b),
+power = _arithmetic("power", _np.power,   (lambda g, y, a, b: multiply_no_nan(multiply_no_nan(power(a, b - 1), b), g),
                                          lambda g, y, a, b: g * y * log(where(_begins(a, b), 1, a))),         r"{0}^{{{1}}}", "irrational selects", low=0.5)
 xlogy = _arithmetic("xlogy", _arrays.xlogy, (lambda g, y, a, b: g * log(where(where(equal(a, 0), less_equal(b, 0), False), 1, b)),
                                          lambda g, y, a, b: multiply_no_nan(g, a / where(equal(a, 0), 1, b))),                        r"{0} \, \ln {1}", "irrational selects", low=0.5)

@@ -4,6 +4,7 @@ And the functions that are written stably: right at infinities, at offsets, and 
 on the right are from the mathematics, or worked out with mpmath.
 """
 
+import itertools
 import os
 
 import numpy as np
@@ -207,3 +208,20 @@ def test_xlogy():
 
 def test_nan_stays_in_a_norm():
     assert np.isnan(ac.lp_pool1d(np.array([nan, 1.0]), 2)).all()
+
+
+ROWS = [name for name, row in ac.TABLE.items() if row.group == "arithmetic" and any(row.vjps) and name != "slope"]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_slope_pushed_forward_is_the_one_pulled_back(name):
+    """The rule is linear in the cotangent, and its own rule knows it, also where the rule selects: x**0 at 0."""
+    row, points = ac.TABLE[name], [0.0, -0.0, 1.0, -1.0, 2.0, -3.0, 0.5, inf, -inf, nan]
+    for at in itertools.product(points, repeat=len(row.vjps)):
+        for i in (i for i, rule in enumerate(row.vjps) if rule is not None):
+
+            def f(x, i=i, at=at):
+                return row(*at[:i], x, *at[i + 1 :])
+
+            pushed, pulled = ac.jvp(f, at[i], 1.0)[1], ac.grad(f)(at[i])
+            assert np.array_equal(pushed, pulled, equal_nan=True), (at, i)
