@@ -14,8 +14,8 @@ import numpy as np
 
 from .backward import sweep
 from .functional.reduce import sum
-from .operands import numbers
-from .shapes import shown
+from .operands import generator, numbers, real
+from .shapes import shown, whole_number
 from .tape import Tensor, tensor
 from .transforms import grad
 
@@ -113,9 +113,14 @@ def check_grads(
     """
     if not callable(f):
         raise TypeError(f"check_grads: the function must be callable, found {shown(f)}")
+    whole_number(order, "check_grads: order", 1)
+    whole_number(elements, "check_grads: elements", 1)
+    real(step, "check_grads: step", above=0)
+    real(rtol, "check_grads: rtol", low=0)
+    real(atol, "check_grads: atol", low=0)
+    rng = generator(seed, "check_grads: seed")
     arrays = [x.value if isinstance(x, Tensor) else numbers(x, "check_grads: an argument") for x in args]
     points = [x.astype(float) if x.dtype.kind == "f" else _not_float(x) for x in arrays]
-    rng = np.random.default_rng(seed)
     found: list[Difference] = []
     g = f
     for level in range(1, order + 1):

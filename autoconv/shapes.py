@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -71,6 +71,15 @@ def flag(value: Any, what: str) -> bool:
         except TypeError:
             pass
     raise TypeError(f"{what} must be True or False, found {shown(value)}")
+
+
+def choice(value: Any, operation: str, what: str, known: Collection[str]) -> str:
+    """One of the texts that are ``known``; ValueError for another one, TypeError for what is no text."""
+    if not isinstance(value, str):
+        raise TypeError(f"{operation}: {what} must be one of {', '.join(map(repr, known))}, found {shown(value)}")
+    if value not in known:
+        raise ValueError(f"{operation}: unknown {what} {value!r}; use one of {', '.join(map(repr, known))}")
+    return value
 
 
 def whole_numbers(value: Any, what: str, minimum: int | None = None) -> Shape:

@@ -21,8 +21,9 @@ from .compiled import Compiled, compile
 from .data import batches
 from .functional.loss import cross_entropy
 from .nn import Module, Parameter
+from .operands import found, generator, numbers
 from .optim import Optimizer, Schedule
-from .shapes import whole_number
+from .shapes import flag, whole_number
 from .tape import Tape, Tensor
 
 Loss = Callable[[Any, Any], Any]
@@ -78,8 +79,8 @@ class History:
 
     def interrupt(self) -> None:
         """Mark the end by Ctrl-C, without the epoch that was being added, if any."""
-        for numbers in (self.loss, self.accuracy, self.validation_loss, self.validation_accuracy):
-            del numbers[len(self.lr) :]
+        for column in (self.loss, self.accuracy, self.validation_loss, self.validation_accuracy):
+            del column[len(self.lr) :]
         self.interrupted = True
 
     def score(self, epoch: int = -1) -> tuple[float, float]:
@@ -153,7 +154,14 @@ def fit(
     """
     whole_number(epochs, "fit: epochs", 0)
     whole_number(batch_size, "fit: batch_size", 1)
-    generator = np.random.default_rng(rng)
+    drawn = generator(rng, "fit: rng")
+    _parts("fit", model, loss)
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"fit: optimizer must be an optimiser such as optim.Adam(model.parameters()), found "
+                        f"{found(optimizer)}")  # fmt: skip
+    if schedule is not None and not isinstance(schedule, Schedule):
+        raise TypeError(f"fit: schedule must be a schedule of optim, or None, found {found(schedule)}")
+    flag(progress, "fit: progress")
     x, y = _arrays("fit: train", train, model)
     held_out = None if validation is None else _arrays("fit: validation", validation, model)
     source = checkpoint if resume is True else resume
@@ -162,10 +170,10 @@ def fit(
             "fit: resume=True needs checkpoint=, the file to go on from; or give the file itself as resume="
         )
     if checkpoint is not None:  # whatever a save would refuse is better known now than after the first epoch
-        files.check(checkpoint, model, optimizer, schedule, rng=generator, extra=_extra(extra, History()))
+        files.check(checkpoint, model, optimizer, schedule, rng=drawn, extra=_extra(extra, History()))
     history = History()
     if source:
-        history = _resumed(source, model, optimizer, schedule, generator)
+        history = _resumed(source, model, optimizer, schedule, drawn)
     training, testing = _compiled(model, loss), _compiled(model, loss)  # they differ in what BatchNorm and Dropout do
     weights = _Weights(model)
     best, best_score = weights.now(), history.score() if len(history) else None
@@ -175,7 +183,7 @@ def fit(
             model.train()
             totals = _Totals()
             with _bar(len(x), epoch, epochs, progress) as bar:
-                for bx, by in batches(x, y, batch_size, generator):
+                for bx, by in batches(x, y, batch_size, drawn):
                     before = weights.now()
                     (value, out), failed = training.step_if_finite(optimizer, bx, by)
                     if failed is not None:
@@ -194,7 +202,7 @@ def fit(
                 best, best_score = weights.now(), history.score()
             if checkpoint is not None:
                 saved = _extra(extra, history)
-                files.save(checkpoint, model, optimizer, schedule, epoch=epoch + 1, rng=generator, extra=saved)
+                files.save(checkpoint, model, optimizer, schedule, epoch=epoch + 1, rng=drawn, extra=saved)
     except KeyboardInterrupt:
         weights.put(good if best_score is None else best)
         history.interrupt()
@@ -212,11 +220,21 @@ def evaluate(model: Module, x: Any, y: Any, batch_size: int = 256, loss: Loss = 
     >>> 0 < result.accuracy < 1, result.confusion.shape
     (True, (10, 10))
     """
+    whole_number(batch_size, "evaluate: batch_size", 1)
+    _parts("evaluate", model, loss)
     x, y = _arrays("evaluate", (x, y), model)
     return _evaluated(_compiled(model, loss), model, x, y, batch_size)
 
 
 # ---- the parts of an epoch
+
+
+def _parts(what: str, model: Any, loss: Any) -> None:
+    """Refuse what is no model, and what is no loss."""
+    if not isinstance(model, Module):
+        raise TypeError(f"{what}: model must be a Module, such as nn.Sequential(...), found {found(model)}")
+    if not callable(loss) or isinstance(loss, type):
+        raise TypeError(f"{what}: loss must be a function of (output, y), such as ac.losses.mse, found {found(loss)}")
 
 
 def _compiled(model: Module, loss: Loss) -> Compiled:
@@ -289,7 +307,7 @@ def _arrays(what: str, pair: tuple[Any, Any], model: Module) -> tuple[np.ndarray
     """(x, y) as arrays of one length, x in the parameters' dtype so that nothing is computed in another."""
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise TypeError(f"{what} must be a pair (x, y), found {type(pair).__name__}")
-    x, y = (np.asarray(a.value if isinstance(a, Tensor) else a) for a in pair)
+    x, y = (a.value if isinstance(a, Tensor) else numbers(a, what) for a in pair)
     if not x.ndim or not y.ndim or len(x) != len(y) or not len(x):
         raise ValueError(
             f"{what}: x has shape {x.shape} and y {y.shape}; they need the same number of examples, at least one"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv import data, nn, optim, tape
+from autoconv import data, nn, optim, tape, train
 
 f32 = np.float32
 SHAPES = [(), (3,), (2, 3), (1, 2, 3), (2, 1, 2, 3), (1, 2, 1, 2, 3), (1, 1, 2, 1, 2, 3)]
@@ -225,6 +225,7 @@ INNER = (
     "item",
     "unsupported operand",
     "only length-1",
+    "positional argument",
 )  # in these, of the function whose derivative was asked for
 GRADIENT = ("gradient", "tensor", *INNER)
 ALIASES = {
@@ -248,6 +249,10 @@ ALIASES = {
     "hvp": ("hvp", *GRADIENT),
     "check_grads": ("check_grads", "finite", *GRADIENT),
     "compile": ("compile", *INNER),
+    "fit": ("fit", *INNER),
+    "graph": ("graph", "focus"),
+    "check": ("check", "formula", "tensor"),
+    "break_it": ("break_it", "mistake"),
 }
 # a fraction is a number, but some rows have none of it: they say so in their own name, after what came before them
 FRACTIONS = "not defined for exact fractions"
@@ -501,6 +506,58 @@ OPTIMISERS = {
     "Adagrad": lambda: {"params": [nn.Parameter([1.0])], "lr": 0.1, "eps": 1e-8, "weight_decay": 0.1},
 }
 
+x, y = np.linspace(0, 1, 24, dtype=f32).reshape(6, 4), np.array([0, 1, 0, 1, 0, 1])
+
+
+def asked():
+    """An output, and what may be asked of it."""
+    x, w = (ac.tensor(np.linspace(-1, 1, 4), name=name) for name in "xw")
+    return ac.sum(ac.tanh(x * w)), x, w
+
+
+def training():
+    model = nn.Sequential(nn.Linear(4, 2, rng=0))
+    return {"model": model, "train": (x, y), "validation": None, "epochs": 1, "batch_size": 3,
+            "optimizer": optim.SGD(model.parameters(), lr=0.1), "loss": ac.losses.cross_entropy, "schedule": None,
+            "rng": 0, "progress": False}  # fmt: skip
+
+
+def settings_of_graph(y, x, w):
+    return {"y": y, "zoom": "lines", "focus": w, "direction": "up", "backward": False, "fold": False,
+            "open": False, "layout": "own", "names": {"x": x}}  # fmt: skip
+
+
+def grads(f, x, **settings):
+    return ac.check_grads(f, x, **settings)
+
+
+VIEWS = {
+    "graph": (ac.graph, lambda: settings_of_graph(*asked())),
+    "step": (ac.step, lambda: (lambda y, x, w: {"y": y, "wrt": w, "names": {"x": x}})(*asked())),
+    "explain": (ac.explain, lambda: (lambda y, x, w: {"y": y, "thing": w[0], "depth": 2, "names": {"x": x}})(*asked())),
+    "uses": (ac.uses, lambda: (lambda y, x, w: {"y": y, "x": w, "names": {"x": x}})(*asked())),
+    "paths": (ac.paths, lambda: (lambda y, x, w: {"y": y, "thing": w[0], "limit": 3, "names": {"x": x}})(*asked())),
+    "expand": (ac.expand, lambda: {"y": asked()[0]}),
+    "check": (
+        ac.check,
+        lambda: (lambda y, x, w: {"y": y, "claim": "0*x", "wrt": w, "names": {"x": x}, "rtol": 0.1})(*asked()),
+    ),
+    "certificate": (ac.certificate, lambda: (lambda y, x, w: {"loss": y, "wrt": w})(*asked())),
+    "break_it": (ac.break_it, lambda: {"loss": asked()[0], "mistake": "sign", "at": None, "variant": None}),
+    "exercise": (
+        ac.exercise,
+        lambda: (lambda y, x, w: {"loss": y, "blanks": 2, "seed": 0, "kind": "arrays", "names": {"x": x}})(*asked()),
+    ),
+    "check_grads": (
+        grads,
+        lambda: {"f": cube, "x": np.ones(2), "order": 1, "step": 1e-3, "rtol": 1e-6, "atol": 1e-8, "elements": 20,
+                 "seed": 0},
+    ),
+    "record_training": (ac.record_training, lambda: {"model": nn.Linear(2, 2, rng=0), "every": 1, "keep": 3}),
+    "fit": (train.fit, training),
+    "evaluate": (train.evaluate, lambda: {"model": nn.Linear(4, 2, rng=0), "x": x, "y": y, "batch_size": 3}),
+}  # fmt: skip
+
 DOORS = {
     "StepLR": (optim.StepLR, lambda: {"optimizer": optim.SGD([nn.Parameter([1.0])]), "step_size": 1, "gamma": 0.1}),
     "CosineLR": (optim.CosineLR, lambda: {"optimizer": optim.SGD([nn.Parameter([1.0])]), "T_max": 5, "eta_min": 0.1}),
@@ -534,6 +591,12 @@ def test_layers_called(name):
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_optimisers(name):
     found = faults_of(name, getattr(optim, name), OPTIMISERS[name])
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_views_and_training(name):
+    found = faults_of(name, *VIEWS[name], strict=False)
     assert not found, "\n".join(found)
 
 

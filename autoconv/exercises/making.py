@@ -14,6 +14,7 @@ import numpy as np
 
 from ..files import check_writable, content_as, replace_file
 from ..scalar import Scalar, expand
+from ..shapes import choice
 from ..tape import Tape, Tensor, describe
 from ..views.element import parse_at, resolve
 from .equations import equations
@@ -204,8 +205,7 @@ def _checked(loss: Any, blanks: Any, seed: Any, kind: Any, names: Any) -> tuple[
     """The loss and its tape, once every argument has been found good."""
     if not isinstance(loss, Tensor | Scalar):
         raise TypeError(f"exercise: expected the loss, a Tensor, found {type(loss).__name__}")
-    if kind not in KINDS:
-        raise ValueError(f"exercise: unknown kind={kind!r}; use one of {', '.join(map(repr, KINDS))}")
+    choice(kind, "exercise", "kind", KINDS)
     if isinstance(blanks, bool) or not isinstance(blanks, int | np.integer) or not 1 <= blanks <= MOST:
         raise ValueError(f"exercise: blanks={blanks!r}; use a whole number from 1 to {MOST}")
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:

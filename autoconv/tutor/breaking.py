@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backward import steps
+from ..operands import found
 from ..render.text import numbers
 from ..tape import Tape, Tensor, describe
 from .bank import BANK, Mistake, find
@@ -129,6 +130,8 @@ def break_it(
     if not isinstance(loss, Tensor) or loss.size != 1 or loss.constant:
         given = describe(loss) if isinstance(loss, Tensor) else type(loss).__name__
         raise ValueError(f"break_it: the loss must be one differentiable number, found {given}")
+    if not isinstance(mistake, str) or not (variant is None or isinstance(variant, str)):
+        raise TypeError(f"break_it: mistake and variant must be names, found {found(mistake)} and {found(variant)}")
     entry = find(mistake)
     tape = Tape(loss)
     known = Names(tape, names)

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar, overload
 
 import numpy as np
 
+from ..operands import real
 from ..tape import Tape, Tensor, describe
 from .answers import right, simple
 from .answers.wrong import without_search, wrong
@@ -166,6 +167,7 @@ def _is_output(x: Any) -> bool:
 
 def _tolerance(read: Claim, first: np.ndarray, line: Tensor, rtol: float | None, truth: np.ndarray) -> Tolerance:
     if rtol is not None:
+        real(rtol, "check: rtol")
         if not 0 <= rtol < 1:
             raise ValueError(f"check: rtol={rtol} must be at least 0 and below 1")
         return Tolerance(rtol)

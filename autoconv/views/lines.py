@@ -46,13 +46,17 @@ def weights(tape: Tape) -> set[int]:
     return {id(x) for x in tape.inputs if x.size > 1 and (id(x) in found or is_parameter(x))}
 
 
-def variables(names: Mapping[str, Any]) -> dict[int, str]:
+def variables(names: Mapping[str, Any] | None, what: str) -> dict[int, str]:
     """id(tensor) -> the first variable that holds it; names with a leading underscore (a notebook's history) do not
-    count.
+    count.  TypeError, in the name of ``what``, for names that are no mapping.
     """
+    if names is None:
+        return {}
+    if not isinstance(names, Mapping):
+        raise TypeError(f"{what}: names must map names to Tensors, as locals() does; found {type(names).__name__}")
     found: dict[int, str] = {}
     for name, x in names.items():
-        if isinstance(x, Tensor) and not name.startswith("_"):
+        if isinstance(x, Tensor) and isinstance(name, str) and not name.startswith("_"):
             found.setdefault(id(x), name)
     return found
 

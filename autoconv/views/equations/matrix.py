@@ -56,7 +56,7 @@ def matrix_view(matrix: Tensor, names: Mapping[str, Any] | None = None) -> Matri
     kernel = matrix.operands[0].operands[0]
     while kernel.primitive is TABLE["reshape"]:
         kernel = kernel.operands[0]
-    named = variables(names or {})
+    named = variables(names, "matrix_view")
     return MatrixView(matrix, kernel, kernel.name or named.get(id(kernel)) or "w")
 
 

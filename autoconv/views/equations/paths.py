@@ -147,9 +147,10 @@ def paths(
     """
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
         raise ValueError(f"paths: limit={limit!r}; use a whole number from 1")
+    named = variables(names, "paths")
     thing, output = asked("paths", y, thing, of)
     known = written_out(output, "paths")
-    symbols = Symbols(known, variables(names or {}))
+    symbols = Symbols(known, named)
     start = known.scalar_of(thing, "paths")
     if start is None:
         line = thing[0] if isinstance(thing, tuple) else thing

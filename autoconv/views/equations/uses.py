@@ -128,7 +128,7 @@ def uses(y: Any = None, x: Any = None, names: Mapping[str, Any] | None = None, *
     for what, given in (("x", x), ("of", output)):
         if not isinstance(given, Tensor):
             raise TypeError(f"uses: {what} must be a Tensor, found {type(given).__name__}; as in ac.uses(loss, x)")
-    tape = Tape(output)
+    named, tape = variables(names, "uses"), Tape(output)
     try:
         line, elements = resolve(x, tape)
     except ValueError:
@@ -141,9 +141,9 @@ def uses(y: Any = None, x: Any = None, names: Mapping[str, Any] | None = None, *
         raise ValueError(f"uses: {describe(x)} holds padding; ask for the tensor that was padded")
     framed = _framed(tape, line)
     operations, counts = [n.reshape(x.shape) for n in graph.uses(own, framed)]
-    label = x.name or variables(names or {}).get(id(x)) or "x"
+    label = x.name or named.get(id(x)) or "x"
     if line is not x and elements.size == 1:
-        known = line.name or variables(names or {}).get(id(line)) or "x"
+        known = line.name or named.get(id(line)) or "x"
         label = element_name(known, [int(k) for k in np.unravel_index(int(elements[0]), line.shape)], line.shape)
     axes = _window_axes(tape, line) if x.ndim == line.ndim else ()
     return Uses(label, counts if framed else operations, operations, bool(framed), axes)

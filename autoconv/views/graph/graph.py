@@ -21,6 +21,7 @@ from ...render.drawing import draw
 from ...render.node import Edge, Node
 from ...scalar import FlatTape, Scalar, expand
 from ...scalar.expand import ROOM, expansion_size
+from ...shapes import choice, flag
 from ...tape import Tape, Tensor
 from ..element import resolve
 from ..lines import serves, variables
@@ -79,22 +80,22 @@ def graph(
         raise TypeError(
             f"graph: expected a Tensor, found {type(y).__name__}; give what was computed, as in ac.graph(loss)"
         )
-    zoom = zoom or ("scalars" if isinstance(y, Scalar) else "lines")
+    if zoom is None:
+        zoom = "scalars" if isinstance(y, Scalar) else "lines"
     for what, given, known in (
         ("zoom", zoom, ZOOMS),
         ("direction", direction, DIRECTIONS),
         ("layout", layout, LAYOUTS),
     ):
-        if given not in known:
-            raise ValueError(f"graph: unknown {what} {given!r}; use one of {', '.join(map(repr, known))}")
-    if names is not None and not isinstance(names, Mapping):
-        raise TypeError(f"graph: names must map names to Tensors, as locals() does; found {type(names).__name__}")
+        choice(given, "graph", what, known)
+    flag(backward, "graph: backward")
+    flag(fold, "graph: fold")
     if isinstance(y, Scalar) and (zoom != "scalars" or backward):
         raise ValueError(
             "graph: a Scalar has the zoom 'scalars' only, without backward=True; its nodes show the gradients"
         )
     chosen = [focus] if focus is not None and not isinstance(focus, list) else focus or []
-    request = Request(zoom, variables(names or {}), tuple(chosen), direction, backward, fold, opening(open))
+    request = Request(zoom, variables(names, "graph"), tuple(chosen), direction, backward, fold, opening(open))
     nodes, edges = drawn(y, request)
     return Graph(nodes, edges, zoom, layout)
 

@@ -10,7 +10,7 @@ of, a row with a definition (maximum) into the lines of that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ...backward import steps, sweep
+from ...shapes import listed
 from ...tape import Primitive, Scope, Tape, Tensor, describe, tensor
 from ..lines import is_number, is_parameter, serves
 
@@ -114,7 +115,9 @@ def opening(open: Any) -> Opening:
     """``open`` as given to ``ac.graph``: None, True, False, a name, a Tensor, or several; TypeError otherwise."""
     if open is None or isinstance(open, bool):
         return Opening(open)
-    given = [open] if isinstance(open, str | Tensor) else list(open) if isinstance(open, Iterable) else [open]
+    given = (
+        [open] if isinstance(open, str | Tensor) else list(open if isinstance(open, set | frozenset) else listed(open))
+    )
     if not all(isinstance(x, str | Tensor) for x in given):
         raise TypeError(
             "graph: open must be True, False, the name of a box (as in open='maximum') or a list of names and "

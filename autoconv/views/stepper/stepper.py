@@ -22,6 +22,7 @@ from ...files import save_as
 from ...renamed import renamed
 from ...render.mathml import mathml
 from ...render.text import number, numbers
+from ...shapes import listed
 from ...tape import Tape, Tensor, describe
 from ..lines import variables
 from .condition import condition as parsed
@@ -227,9 +228,8 @@ def step(
         raise TypeError(
             f"step: expected a Tensor, found {type(y).__name__}; give what was computed, as in ac.step(loss)"
         )
-    if names is not None and not isinstance(names, Mapping):
-        raise TypeError(f"step: names must map names to Tensors, as locals() does; found {type(names).__name__}")
-    asked = None if wrt is None else [wrt] if isinstance(wrt, Tensor) else list(wrt)
+    named = variables(names, "step")
+    asked = None if wrt is None else [wrt] if isinstance(wrt, Tensor) else list(listed(wrt))
     for x in asked or ():
         if not isinstance(x, Tensor):
             raise TypeError(f"step: wrt must be Tensors, found {type(x).__name__}")
@@ -242,7 +242,7 @@ def step(
             "are constants"
         )
     tape = Tape(y)
-    known = labels(tape, variables(names or {}))
+    known = labels(tape, named)
     return Stepper(tape, events(tape, steps(y, asked, start), known), known)
 
 

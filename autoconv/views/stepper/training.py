@@ -51,8 +51,8 @@ def record_training(model: Any, optimizer: Any = None, *, every: int = 1, keep: 
             f"record_training: {type(optimizer).__name__} has no step and params; give an optimizer of "
             "ac.optim, or None"
         )
-    whole_number(every, "record_training: every", 1)
-    whole_number(keep, "record_training: keep", 1)
+    every = whole_number(every, "record_training: every", 1)
+    keep = whole_number(keep, "record_training: keep", 1)
     return TrainingRecording(tensors, optimizer, every, keep)
 
 
@@ -62,7 +62,8 @@ def _named(model: Any) -> dict[str, Tensor]:
     elif isinstance(model, Mapping):
         pairs = list(model.items())
     else:
-        listed = [model] if isinstance(model, Tensor) else list(model) if isinstance(model, Iterable) else []
+        several = isinstance(model, Iterable) and getattr(model, "ndim", 1) > 0
+        listed = [model] if isinstance(model, Tensor) else list(model) if several else []
         pairs = [
             x if isinstance(x, tuple) else (getattr(x, "name", None) or f"parameter {i}", x)
             for i, x in enumerate(listed)
