@@ -115,9 +115,8 @@ def opening(open: Any) -> Opening:
     """``open`` as given to ``ac.graph``: None, True, False, a name, a Tensor, or several; TypeError otherwise."""
     if open is None or isinstance(open, bool):
         return Opening(open)
-    given = (
-        [open] if isinstance(open, str | Tensor) else list(open if isinstance(open, set | frozenset) else listed(open))
-    )
+    several = tuple(open) if isinstance(open, set | frozenset) else listed(open)
+    given = (open,) if isinstance(open, str | Tensor) else several
     if not all(isinstance(x, str | Tensor) for x in given):
         raise TypeError(
             "graph: open must be True, False, the name of a box (as in open='maximum') or a list of names and "
