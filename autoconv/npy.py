@@ -21,6 +21,7 @@ CHUNK = 2**20
 BOMB = 256 * 2**20  # bytes up to which it does not matter how tightly they were packed
 RATIO = 100  # bytes that one packed byte may stand for beyond that; images stay far below it
 MOST_MEMBERS = 10_000  # of a .npz file
+NUMBERS = "fiub"  # the kinds of dtypes that hold numbers
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -45,9 +46,16 @@ def load(path: str | os.PathLike[str], most: int = LARGEST) -> np.ndarray | dict
 
 
 def members(
-    file: IO[bytes], path: str | os.PathLike[str], names: tuple[str, ...] = (), most: int = LARGEST
+    file: IO[bytes],
+    path: str | os.PathLike[str],
+    names: tuple[str, ...] = (),
+    most: int = LARGEST,
+    kinds: str = NUMBERS,
 ) -> dict[str, np.ndarray]:
-    """The arrays of a .npz file by name: those of ``names``, or all; ArrayFileError if one is missing or unreadable."""
+    """The arrays of a .npz file by name: those of ``names``, or all; ArrayFileError if one is missing or unreadable.
+
+    kinds: the kinds of dtypes that are read, "U" for texts among them.
+    """
     try:
         with zipfile.ZipFile(file) as archive:
             infos = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
@@ -59,7 +67,7 @@ def members(
                 raise ArrayFileError(f"{path}: holds {len(wanted):,} arrays; more than {MOST_MEMBERS:,} are not read")
             arrays = {}
             for name, info in wanted.items():
-                arrays[name] = _member(archive, info, path, most)
+                arrays[name] = _member(archive, info, path, most, kinds)
                 most -= arrays[name].nbytes
             return arrays
     except ArrayFileError:
@@ -77,7 +85,9 @@ def members(
         raise ArrayFileError(f"{path}: not a readable .npz file: {reason(error)}") from None
 
 
-def read_npy(stream: IO[bytes], path: str | os.PathLike[str], member: str = "", most: int = LARGEST) -> np.ndarray:
+def read_npy(
+    stream: IO[bytes], path: str | os.PathLike[str], member: str = "", most: int = LARGEST, kinds: str = NUMBERS
+) -> np.ndarray:
     """The array of an open .npy file (or ``member`` of a .npz), which must end where its header says."""
     where = f"{path}: {member or 'it'}"
     try:
@@ -86,7 +96,7 @@ def read_npy(stream: IO[bytes], path: str | os.PathLike[str], member: str = "", 
         raise ArrayFileError(f"{where} has no readable .npy header: {reason(error)}") from None
     if dtype.hasobject:
         raise ArrayFileError(f"{where} holds Python objects, which are not read; save arrays of numbers")
-    if dtype.kind not in "fiub":
+    if dtype.kind not in kinds or not dtype.itemsize:
         raise ArrayFileError(f"{where} has dtype {dtype}; arrays must be numbers")
     array = read_array(stream, dtype, shape[::-1] if fortran else shape, path, most)
     return array.T if fortran else array
@@ -127,9 +137,11 @@ def reason(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str | os.PathLike[str], most: int) -> np.ndarray:
+def _member(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str | os.PathLike[str], most: int, kinds: str
+) -> np.ndarray:
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others take memory before they give any
         raise ArrayFileError(f"{path}: {info.filename} is packed in a way that numpy.savez does not use")
     check_packed(Path(path) / info.filename, info.compress_size, info.file_size)
     with archive.open(info) as stream:
-        return read_npy(stream, path, info.filename, most)
+        return read_npy(stream, path, info.filename, most, kinds)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
@@ -18,10 +18,11 @@ import numpy as np
 
 from . import checkpoint as files
 from .compiled import Compiled, compile
-from .data import batches
+from .data import DataError, Source
+from .data.batches import Pair, Transform
 from .functional.loss import cross_entropy
 from .nn import Module, Parameter
-from .operands import found, generator, numbers
+from .operands import found, generator
 from .optim import Optimizer, Schedule
 from .shapes import flag, whole_number
 from .tape import Tape, Tensor
@@ -123,9 +124,9 @@ class Evaluation(NamedTuple):
 )  # a loss that is not finite is reported, once, by its line
 def fit(
     model: Module,
-    train: tuple[Any, Any],
+    train: Any,
     *,
-    validation: tuple[Any, Any] | None = None,
+    validation: Any = None,
     epochs: int,
     batch_size: int = 64,
     optimizer: Optimizer,
@@ -136,14 +137,19 @@ def fit(
     resume: bool | str | os.PathLike[str] = False,
     progress: bool = True,
     extra: Mapping[str, Any] | None = None,
+    transform: Transform | None = None,
 ) -> History:
-    """Train ``model`` on (x, y) up to epoch number ``epochs``; returns loss and accuracy of each.
+    """Train ``model`` up to epoch number ``epochs``; returns loss and accuracy of each.
 
-    rng: the generator (or seed) of the shuffling.  checkpoint: a file written after each epoch, with
-    ``extra`` (JSON) beside the history.  resume: True to go on from
-    that file, or another file to go on from.  Ctrl-C ends the training with the best weights so far in the model and
-    ``interrupted`` in the history.  Raises TrainingError for a loss that is not finite, CheckpointError for a file that
-    cannot be used, ValueError for data that do not fit.
+    train, validation: a pair (x, y) of arrays (an ``np.memmap`` may be larger than memory), a dataset of PyTorch's or
+    Hugging Face's kind, an iterable of batches (x, y) such as a list or a DataLoader, or a function that gives one:
+    whatever ``data.Source`` takes.  transform: (x, y) -> (x, y) on each training batch, called in a thread while the
+    batch before it is in use.  rng: the generator (or seed) of the shuffling.  checkpoint: a file written after each
+    epoch, with ``extra`` (JSON) beside the history.  resume: True to go on from that file, or another file to go on
+    from.  Ctrl-C ends the training with the best weights so far in the model and ``interrupted`` in the history.
+
+    Raises TrainingError for a loss that is not finite, and for data that raise something (the model then has its best
+    weights so far); CheckpointError for a file that cannot be used; ValueError for data that do not fit.
 
     >>> x, y = ac.data.digits("test")
     >>> model = ac.models.mlp((8, 8, 1), 10, np.random.default_rng(0))
@@ -162,8 +168,9 @@ def fit(
     if schedule is not None and not isinstance(schedule, Schedule):
         raise TypeError(f"fit: schedule must be a schedule of optim, or None, found {found(schedule)}")
     flag(progress, "fit: progress")
-    x, y = _arrays("fit: train", train, model)
-    held_out = None if validation is None else _arrays("fit: validation", validation, model)
+    dtype = _dtype(model)
+    given = Source("fit: train", train, batch_size, transform, dtype)
+    held_out = None if validation is None else Source("fit: validation", validation, batch_size, None, dtype)
     source = checkpoint if resume is True else resume
     if resume is True and checkpoint is None:
         raise ValueError(
@@ -182,8 +189,8 @@ def fit(
         for epoch in range(len(history), epochs):
             model.train()
             totals = _Totals()
-            with _bar(len(x), epoch, epochs, progress) as bar:
-                for bx, by in batches(x, y, batch_size, drawn):
+            with _bar(given.count, epoch, epochs, progress) as bar, closing(_told(given, drawn)) as epoch_batches:
+                for bx, by in epoch_batches:
                     before = weights.now()
                     (value, out), failed = training.step_if_finite(optimizer, bx, by)
                     if failed is not None:
@@ -193,7 +200,7 @@ def fit(
                     good = before[0], weights.now()[1]  # the parameters that gave this loss, the means after it
                     totals.add(float(value), out, by)
                     bar.update(len(bx))
-                measured = None if held_out is None else _evaluated(testing, model, *held_out, batch_size)
+                measured = None if held_out is None else _evaluated(testing, model, _told(held_out))
                 history.append(totals, measured, optimizer.lr)
                 bar.set_postfix_str(_summary(history))
             if schedule is not None:
@@ -206,13 +213,20 @@ def fit(
     except KeyboardInterrupt:
         weights.put(good if best_score is None else best)
         history.interrupt()
+    except _DataError as failed:
+        weights.put(good if best_score is None else best)
+        text = (
+            f"{failed.source.what}: {failed.says} in batch {failed.number} of epoch {len(history) + 1}; "
+            "the model has its best weights so far"
+        )
+        raise TrainingError(text, None, history) from failed.__cause__
     return history
 
 
-def evaluate(model: Module, x: Any, y: Any, batch_size: int = 256, loss: Loss = cross_entropy) -> Evaluation:
+def evaluate(model: Module, x: Any, y: Any = None, batch_size: int = 256, loss: Loss = cross_entropy) -> Evaluation:
     """Loss, accuracy, outputs and confusion of ``model`` on (x, y), in evaluation mode.
 
-    The modules' modes are afterwards what they were.
+    x, y: arrays; or x alone, anything that ``fit`` trains on.  The modules' modes are afterwards what they were.
 
     >>> x, y = ac.data.digits("test")
     >>> model = ac.models.mlp((8, 8, 1), 10, np.random.default_rng(0))
@@ -222,8 +236,8 @@ def evaluate(model: Module, x: Any, y: Any, batch_size: int = 256, loss: Loss = 
     """
     whole_number(batch_size, "evaluate: batch_size", 1)
     _parts("evaluate", model, loss)
-    x, y = _arrays("evaluate", (x, y), model)
-    return _evaluated(_compiled(model, loss), model, x, y, batch_size)
+    source = Source("evaluate", x if y is None else (x, y), batch_size, None, _dtype(model))
+    return _evaluated(_compiled(model, loss), model, source.epoch())
 
 
 # ---- the parts of an epoch
@@ -247,20 +261,52 @@ def _compiled(model: Module, loss: Loss) -> Compiled:
     return compile(both)
 
 
-def _evaluated(program: Compiled, model: Module, x: np.ndarray, y: np.ndarray, batch_size: int) -> Evaluation:
+class _DataError(Exception):
+    """The data raised something: where, and in words what."""
+
+    def __init__(self, source: Source, number: int, says: str) -> None:
+        super().__init__(says)
+        self.source, self.number, self.says = source, number, says
+
+
+def _told(
+    source: Source, rng: np.random.Generator | None = None
+) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
+    """The batches of an epoch; whatever the data raise becomes _DataError."""
+    number = 0
+    epoch = source.epoch(rng)
+    while True:
+        try:
+            batch = next(epoch, None)
+        except Exception as error:
+            says = (
+                str(error).removeprefix(f"{source.what}: ")
+                if isinstance(error, DataError)
+                else (f"the data raised {type(error).__name__}: {error}")
+            )
+            raise _DataError(source, number + 1, says) from error
+        if batch is None:
+            return
+        number += 1
+        yield batch
+
+
+def _evaluated(program: Compiled, model: Module, examples: Iterator[Pair]) -> Evaluation:
     modes = [(module, module.training) for module in model.modules()]
-    totals, outputs = _Totals(), []
+    totals, outputs, labels = _Totals(), [], []
     model.eval()
     try:
-        for bx, by in batches(x, y, batch_size):
+        for bx, by in examples:
             value, out = program(bx, by)
             totals.add(float(value), out, by)
             outputs.append(out)
+            labels.append(by)
     finally:
         for module, mode in modes:
             module.training = mode
     joined = np.concatenate(outputs)
-    return Evaluation(totals.loss, totals.accuracy, joined, _confusion(joined, y) if totals.labelled else None)
+    confusion = _confusion(joined, np.concatenate(labels)) if totals.labelled else None
+    return Evaluation(totals.loss, totals.accuracy, joined, confusion)
 
 
 class _Totals:
@@ -303,17 +349,10 @@ class _Weights:
             setattr(module, name, value)
 
 
-def _arrays(what: str, pair: tuple[Any, Any], model: Module) -> tuple[np.ndarray, np.ndarray]:
-    """(x, y) as arrays of one length, x in the parameters' dtype so that nothing is computed in another."""
-    if not isinstance(pair, tuple | list) or len(pair) != 2:
-        raise TypeError(f"{what} must be a pair (x, y), found {type(pair).__name__}")
-    x, y = (a.value if isinstance(a, Tensor) else numbers(a, what) for a in pair)
-    if not x.ndim or not y.ndim or len(x) != len(y) or not len(x):
-        raise ValueError(
-            f"{what}: x has shape {x.shape} and y {y.shape}; they need the same number of examples, at least one"
-        )
+def _dtype(model: Module) -> Any:
+    """The parameters' dtype, so that nothing is computed in another; None if there are none."""
     first = next(model.parameters(), None)
-    return x if first is None or first.dtype == object else x.astype(first.dtype, copy=False), y
+    return None if first is None else first.dtype
 
 
 def _is_labels(out: np.ndarray, y: np.ndarray) -> bool:
@@ -398,7 +437,7 @@ class _Plain(_Quiet):
 
 
 @contextmanager
-def _bar(total: int, epoch: int, epochs: int, progress: bool) -> Iterator[Any]:
+def _bar(total: int | None, epoch: int, epochs: int, progress: bool) -> Iterator[Any]:
     """A progress bar over the examples of one epoch."""
     if not progress:
         yield _Quiet()

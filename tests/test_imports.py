@@ -34,6 +34,7 @@ INSIDE = {
         "native", "extension", "instructions", "contractions", "kernel", "rewrite", "lower", "assemble", "run",
         "__init__",
     ],
+    "data": ["dataset", "scaled", "idx", "npz", "cifar", "table", "pictures", "load", "batches", "__init__"],
     "compiled": ["arguments", "replay", "scalars", "function", "__init__"],
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The command line: ``autoconv demo | train | evaluate | graph | step | explain | check | exercise | info``.
+"""The command line: ``autoconv demo | train | evaluate | predict | graph | step | explain | check | exercise | info``.
 
 Errors are one clear line and exit status 2.  Code is only ever run from files that the user names on the command line,
 never because a checkpoint names them.  named (what the user names), training, looking and exercising (the commands).
@@ -123,6 +123,18 @@ def parser() -> argparse.ArgumentParser:
     test.add_argument("checkpoint", help="a file written by autoconv train or demo")
     _data_options(test)
     test.add_argument("--model", help="file.py:make_model, or another preset than the checkpoint names")
+
+    predict = command(
+        "predict",
+        training.predict,
+        "what a trained model sees in pictures",
+        "digits.safetensors seven.png",
+        "net.safetensors --model net.py:make_model cat.jpg dog.jpg --top 5",
+    )
+    predict.add_argument("checkpoint", help="a file written by autoconv train or demo")
+    predict.add_argument("pictures", nargs="+", metavar="picture", help="files; they are scaled to the model's size")
+    predict.add_argument("--model", help="file.py:make_model, or another preset than the checkpoint names")
+    predict.add_argument("--top", type=int, default=3, help="how many classes are told (default: %(default)s)")
 
     graph = command(
         "graph",

@@ -15,6 +15,7 @@ from .. import __version__, checkpoint, data, models, optim
 from ..files import check_writable
 from ..plan import extension
 from ..primitives import TABLE
+from ..render.text import clean
 from ..scalar import floors
 from ..train import evaluate, fit
 from .named import UserError, build
@@ -52,7 +53,8 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.resume and not arguments.checkpoint:
         raise UserError("--resume needs --checkpoint FILE, the file to go on from")
     print(f"{model!r}\n{len(train.x):,} images for training, {len(test.x):,} held out")
-    extra = {"model": arguments.model, "input_shape": [int(n) for n in input_shape], "classes": classes}
+    names = list(train.classes if len(train.classes) >= len(test.classes) else test.classes)
+    extra = {"model": arguments.model, "input_shape": [int(n) for n in input_shape], "classes": classes, "names": names}
     history = fit(
         model, train, validation=test, epochs=arguments.epochs, batch_size=arguments.batch_size, optimizer=optimizer,
         schedule=schedule, rng=rng,
@@ -116,6 +118,35 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
         from ..demo import confusion_text
 
         print(confusion_text(result.confusion))
+
+
+def predict(arguments: argparse.Namespace) -> None:
+    """autoconv predict: what a trained model sees in pictures."""
+    found = checkpoint.inspect(arguments.checkpoint)
+    extra = found.extra if isinstance(found.extra, dict) else {}
+    name = arguments.model or (extra.get("model") if isinstance(extra.get("model"), str) else None)
+    if name not in models.PRESETS and not arguments.model:
+        raise UserError(
+            f"{arguments.checkpoint}: was trained with the model {name!r}; name it with "
+            "--model file.py:make_model (code is never run because a checkpoint names it)"
+        )
+    shape, classes, names = extra.get("input_shape"), extra.get("classes"), extra.get("names")
+    right = isinstance(shape, list) and len(shape) == 3 and all(isinstance(n, int) and 0 < n <= 2**14 for n in shape)
+    if not right or not isinstance(classes, int) or not 0 < classes <= 1_000_000:
+        raise UserError(f"{arguments.checkpoint}: does not say the size of its images and its classes; train it with "
+                        "`autoconv train`")  # fmt: skip
+    assert isinstance(shape, list)
+    labels = names if isinstance(names, list) and len(names) == classes else [str(k) for k in range(classes)]
+    model = build(str(name), tuple(shape), classes, np.random.default_rng(0))
+    checkpoint.load(arguments.checkpoint, model)
+    for path in arguments.pictures:
+        x = data.load_image(path, (shape[0], shape[1]), shape[2])
+        logits = model.predict(x[None])[0].astype(float)
+        shares = np.exp(logits - logits.max())
+        shares /= shares.sum()
+        best = np.argsort(-shares, kind="stable")[: arguments.top]
+        told = ", ".join(f"{clean(str(labels[k]))} {shares[k]:.1%}" for k in best)
+        print(f"{path}: {told}")
 
 
 def info(arguments: argparse.Namespace) -> None:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ..tape import Array, Tensor, as_array, constant, scope
+from ..operands import numbers
+from ..shapes import whole_number
+from ..tape import Array, Tensor, as_array, constant, no_grad, scope
 
 M = TypeVar("M", bound="Module")
 
@@ -198,6 +200,31 @@ class Module:
     def eval(self: M) -> M:
         """Switch to evaluation: the same as ``train(False)``."""
         return self.train(False)
+
+    def predict(self, x: Any, batch_size: int = 256) -> Array:
+        """The output for each example of x, a plain array, in evaluation mode and without recording.
+
+        x: (N, ...), read ``batch_size`` examples at a time, so it may be larger than memory.  The modules' modes are
+        afterwards what they were.  Raises ValueError for no examples.
+
+        >>> nn.Sequential(nn.Flatten(), nn.ReLU()).predict(np.array([[-1.0, 2.0]]))
+        array([[0., 2.]])
+        """
+        size = whole_number(batch_size, "predict: batch_size", 1)
+        x = x.value if isinstance(x, Tensor) else x if isinstance(x, np.ndarray) else numbers(x, "predict: x")
+        if not x.ndim or not len(x):
+            raise ValueError(f"predict: x of shape {x.shape} needs an axis of examples, and at least one")
+        first = next(self.parameters(), None)
+        dtype = x.dtype if first is None or first.dtype == object or x.dtype.kind != "f" else first.dtype
+        modes = [(module, module.training) for module in self.modules()]
+        self.eval()
+        try:
+            with no_grad():
+                parts = [self(x[i : i + size].astype(dtype, copy=False)) for i in range(0, len(x), size)]
+        finally:
+            for module, mode in modes:
+                module.training = mode
+        return np.concatenate([np.asarray(getattr(part, "value", part)) for part in parts])
 
     def zero_grad(self) -> None:
         """Forget the gradients: ``.grad`` of every parameter becomes None."""
