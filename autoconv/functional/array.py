@@ -448,8 +448,9 @@ def _indices(indices: Any, name: str) -> Any:
 
 @composed("x")
 def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
-    """min(max(x, low), high); the slope is 1 where x is left as it is, the ends included, as in PyTorch.
+    """min(max(x, low), high); the slope is 1 between the bounds, and 0 beyond and at them, as relu's is at 0.
 
+    PyTorch has 0 at a bound for ``clamp`` from version 2.14 on (1 before), and always had for ``hardtanh``.
     low, high: numbers, arrays that broadcast against x, or None for no bound on that side.
 
     >>> ac.clip([-2.0, 0.5, 3.0], 0, 1)
@@ -458,8 +459,8 @@ def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
     low, high = _bound(x, low, "clip: low"), _bound(x, high, "clip: high")
     broadcast_shapes(*[np.shape(b) for b in (x, low, high) if b is not None], operation="clip")
     if low is not None:
-        x = p.maximum(x, low, ties="first")
-    return x if high is None else p.minimum(x, high, ties="first")
+        x = p.maximum(low, x, ties="first")
+    return x if high is None else p.minimum(high, x, ties="first")
 
 
 def _bound(x: Any, bound: Any, what: str) -> Any:
