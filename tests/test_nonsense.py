@@ -186,6 +186,49 @@ CALLS = {
         "layout": "channels_last",
     },
     "layer_norm": lambda: {"x": t(2, 3), "weight": t(3), "bias": t(3), "axis": -1, "eps": 1e-5},
+    "group_norm": lambda: {
+        "x": t(2, 4),
+        "num_groups": 2,
+        "weight": t(4),
+        "bias": t(4),
+        "eps": 1e-5,
+        "layout": "channels_last",
+    },
+    "instance_norm": lambda: {
+        "x": t(2, 4, 3),
+        "weight": t(3),
+        "bias": t(3),
+        "eps": 1e-5,
+        "layout": "channels_last",
+    },
+    "local_response_norm": lambda: {
+        "x": t(2, 3),
+        "size": 3,
+        "alpha": 0.1,
+        "beta": 0.75,
+        "k": 1.0,
+        "layout": "channels_last",
+    },
+    **{
+        f"adaptive_{k}_pool{d}d": lambda d=d: {
+            "x": t(1, *(4,) * d, 2),
+            "output_size": 3,
+            "layout": "channels_last",
+        }
+        for k in ("avg", "max")
+        for d in (1, 2, 3)
+    },
+    "interpolate": lambda: {
+        "x": t(1, 3, 3, 2),
+        "size": None,
+        "scale_factor": 1.5,
+        "mode": "bilinear",
+        "align_corners": False,
+        "recompute_scale_factor": False,
+        "layout": "channels_last",
+    },
+    "pixel_shuffle": lambda: {"x": t(1, 2, 2, 4), "upscale_factor": 2, "layout": "channels_last"},
+    "pixel_unshuffle": lambda: {"x": t(1, 2, 2, 1), "downscale_factor": 2, "layout": "channels_last"},
     "dropout": lambda: {"x": t(2, 3), "p": 0.5, "rng": np.random.default_rng(0), "training": True},
     **{
         name: lambda: {"y": t(2, 3), "t": np.ones((2, 3)), "reduction": "mean"}

@@ -112,7 +112,8 @@ def prelu(x: Any, weight: Any, *, layout: str = "channels_last") -> Tensor:
                 f"channel of the input (shape {x.shape})"
             )
         weight = reshaped(weight, (weight.size,) + (1,) * (x.ndim - 1 - axis))
-    return p.maximum(0, x, ties="first") + weight * p.minimum(x, 0, ties="first")
+    result: Tensor = p.maximum(0, x, ties="first") + weight * p.minimum(x, 0, ties="first")
+    return result
 
 
 # ---- piecewise linear: the slope at a bound is 0, as it is at relu's
