@@ -31,9 +31,12 @@ from .backward import backward as backward
 from .backward import sweep as sweep
 from .functional import *
 from .functional import abs as abs
+from .functional import all as all
+from .functional import any as any
 from .functional import loss as losses
 from .functional import max as max
 from .functional import min as min
+from .functional import round as round
 from .functional import sum as sum
 from .primitives import TABLE as TABLE
 from .tape import Primitive as Primitive

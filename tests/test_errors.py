@@ -142,9 +142,9 @@ def test_error_says_what_was_found_and_nothing_is_recorded(case, monkeypatch):
 
 NUMPY_WITHOUT_A_ROW = {
     "np.linalg.norm": (lambda t: np.linalg.norm(t), "ac.sqrt(ac.sum(t * t))"),
-    "np.sort": (lambda t: np.sort(t), "argsort"),
-    "np.cumsum": (lambda t: np.cumsum(t), "np.tri"),
-    "np.floor": (lambda t: np.floor(t), "t.value"),
+    "np.median": (lambda t: np.median(t), "ac.sort"),
+    "np.diff": (lambda t: np.diff(t), "t[1:]"),
+    "np.spacing": (lambda t: np.spacing(t), "t.value"),
     "np.add.reduce": (lambda t: np.add.reduce(t), "ac.sum"),
     "out=": (lambda t: np.add(t, 1, out=np.zeros(3)), "out="),
     "np.sum where=": (lambda t: np.sum(t, where=[True, False, True]), "where"),
