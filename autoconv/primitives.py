@@ -19,6 +19,7 @@ Kinks, where a derivative is chosen (each has a test):
     minimum at a tie    the same
     maximum, minimum    of a NaN and a number: the NaN is the result, and has the slope
     sign, order, comparisons      no gradient anywhere
+    relu, clip, relu6, hardtanh   0 at every bound; of a NaN the slope is 1
     sqrt, log, division at 0      the limit IEEE arithmetic gives (inf or nan)
     power               d/dx x**0 = 0 for every x, d/dy 0**y = 0 for y >= 0 (-inf below), as PyTorch has them
     logaddexp           of -inf and -inf: no slope to either; of inf and inf: half to each

@@ -1,8 +1,9 @@
 """Composed operations: everything here is made of rows of the table, and nothing has a gradient of its own.
 
 In the order data flows: composed (a scope around a function's lines), array (shape, joining, indexing), reduce, linalg,
-geometry (what a call knows of its images and kernels), frames (im2col), conv, pool, matrix (a convolution as a matrix),
-activation, normalisation, loss; methods binds them to Tensor and to NumPy's functions, help gives rows their pages.
+geometry (what a call knows of its images and kernels), frames (im2col), conv, pool, adaptive (pooling to a given size),
+resize (interpolation), matrix (a convolution as a matrix), activation, normalisation, loss; methods binds them to
+Tensor and to NumPy's functions, help gives rows their pages.
 
 All of them are names of this folder, and so are the rows of the table: what a printed tape calls ``exp`` or ``crop`` is
 ``ac.exp`` and ``ac.crop``.  A new row is here as soon as it stands in the table.  Where a composed function has a row's
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from ..primitives import TABLE as _TABLE
 from . import activation as _activation
+from . import adaptive as _adaptive
 from . import array as _array
 from . import conv as _conv
 from . import frames as _frames
@@ -29,7 +31,9 @@ from . import methods as _methods
 from . import normalisation as _normalisation
 from . import pool as _pool
 from . import reduce as _reduce
+from . import resize as _resize
 from .activation import *
+from .adaptive import *
 from .array import *
 from .conv import *
 from .frames import *
@@ -39,8 +43,22 @@ from .matrix import *
 from .normalisation import *
 from .pool import *
 from .reduce import *
+from .resize import *
 
-_FILES = (_array, _reduce, _linalg, _frames, _conv, _pool, _matrix, _activation, _normalisation, _loss)
+_FILES = (
+    _array,
+    _reduce,
+    _linalg,
+    _frames,
+    _conv,
+    _pool,
+    _adaptive,
+    _resize,
+    _matrix,
+    _activation,
+    _normalisation,
+    _loss,
+)
 _COMPOSED = {name for file in _FILES for name in file.__all__}
 # rows that no composed function takes the name of
 _ROWS = {name: row for name, row in _TABLE.items() if name not in _COMPOSED}

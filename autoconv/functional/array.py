@@ -326,19 +326,27 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     return [p.index(x, key=(*(slice(None),) * axis, slice(a, b))) for a, b in pairwise(cuts)]
 
 
+PAD_MODES = {
+    "edge": "edge", "replicate": "edge", "reflect": "reflect", "symmetric": "symmetric", "wrap": "wrap",
+    "circular": "wrap",
+}  # fmt: skip
+
+
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Tensor:
     """x with (before, after) cells added on each axis: a constant, or cells repeated as np.pad's "edge", "reflect",
-    "symmetric" and "wrap" have it.
+    "symmetric" and "wrap" have it (PyTorch's "replicate" and "circular" are "edge" and "wrap").
 
-    pad_width: a number, one (before, after) pair, or one pair for each axis.  Raises ValueError for other widths or
-    modes.
+    pad_width: a number, one (before, after) pair, or one pair for each axis; a negative one takes cells away.  Raises
+    ValueError for other widths or modes.
 
     >>> ac.pad([1, 2, 3], (1, 2))
     array([0, 1, 2, 3, 0, 0])
-    >>> ac.pad([1, 2, 3], (1, 2), mode="reflect")
-    array([2, 1, 2, 3, 2, 1])
+    >>> ac.pad([1, 2, 3], (-1, 2), mode="reflect")
+    array([2, 3, 2, 1])
     """
     x = operand(x, "pad")
+    if not isinstance(mode, str) or mode not in ("constant", *PAD_MODES):
+        raise ValueError(f"pad: unknown mode {shown(mode)}; use 'constant', {', '.join(map(repr, PAD_MODES))}")
     try:
         widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
     except Exception:
@@ -346,15 +354,26 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
             f"pad: {shown(pad_width)} is not a number, a (before, after) pair, or a pair for each axis of shape "
             f"{x.shape}"
         ) from None
-    pairs = [(whole_number(a, "pad: width", 0), whole_number(b, "pad: width", 0)) for a, b in widths]
-    if isinstance(mode, str) and mode == "constant":
+    pairs = [(whole_number(a, "pad: width"), whole_number(b, "pad: width")) for a, b in widths]
+    away = tuple((max(-a, 0), max(-b, 0)) for a, b in pairs)
+    if any(a + b > n for n, (a, b) in zip(x.shape, away, strict=True)):
+        raise ValueError(f"pad: widths {tuple(pairs)} take away more cells than shape {x.shape} has")
+    more = tuple((max(a, 0), max(b, 0)) for a, b in pairs)
+    if not any(map(any, away)):
+        return _padded(x, more, mode, constant_values)
+    if mode in ("wrap", "circular"):  # what is left goes round; reflections see the cells that are taken away
+        return _padded(p.crop(x, width=away), more, mode, constant_values)
+    return p.crop(_padded(x, more, mode, constant_values), width=away)
+
+
+def _padded(x: Any, pairs: tuple[tuple[int, int], ...], mode: str, constant_values: float) -> Tensor:
+    """``pad`` for widths of which none is negative."""
+    if mode == "constant":
         real(constant_values, "pad: constant_values")
-        padded = p.pad(x, width=tuple(pairs))
+        padded = p.pad(x, width=pairs)
         return (
             padded if not constant_values else p.where(np.pad(np.ones(x.shape, bool), pairs), padded, constant_values)
         )
-    if not isinstance(mode, str) or mode not in ("edge", "reflect", "symmetric", "wrap"):
-        raise ValueError(f"pad: unknown mode {shown(mode)}; use 'constant', 'edge', 'reflect', 'symmetric' or 'wrap'")
     if any(n == 0 and any(pair) for n, pair in zip(x.shape, pairs, strict=True)):
         raise ValueError(
             f"pad: mode {mode!r} repeats cells, and shape {x.shape} has none along an axis to be padded "
@@ -362,7 +381,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
         )
     for axis, pair in enumerate(pairs):
         if any(pair):
-            x = p.take(x, np.pad(np.arange(x.shape[axis]), pair, mode=mode), axis=axis)  # type: ignore[call-overload]
+            cells = np.pad(np.arange(x.shape[axis]), pair, mode=PAD_MODES[mode])  # type: ignore[call-overload]
+            x = p.take(x, cells, axis=axis)
     result: Tensor = x
     return result
 
@@ -448,8 +468,9 @@ def _indices(indices: Any, name: str) -> Any:
 
 @composed("x")
 def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
-    """min(max(x, low), high); the slope is 1 where x is left as it is, the ends included, as in PyTorch.
+    """min(max(x, low), high); the slope is 1 between the bounds, and 0 beyond and at them, as relu's is at 0.
 
+    PyTorch has 0 at a bound for ``clamp`` from version 2.14 on (1 before), and always had for ``hardtanh``.
     low, high: numbers, arrays that broadcast against x, or None for no bound on that side.
 
     >>> ac.clip([-2.0, 0.5, 3.0], 0, 1)
@@ -458,8 +479,8 @@ def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
     low, high = _bound(x, low, "clip: low"), _bound(x, high, "clip: high")
     broadcast_shapes(*[np.shape(b) for b in (x, low, high) if b is not None], operation="clip")
     if low is not None:
-        x = p.maximum(x, low, ties="first")
-    return x if high is None else p.minimum(x, high, ties="first")
+        x = p.maximum(low, x, ties="first")
+    return x if high is None else p.minimum(high, x, ties="first")
 
 
 def _bound(x: Any, bound: Any, what: str) -> Any:

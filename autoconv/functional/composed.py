@@ -23,7 +23,7 @@ COUNTS = ("labels",)  # operands whose whole numbers stay whole, whatever the dt
 
 
 def composed(*operands: str, statistics: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Record a function's lines in a scope of its name.  ``operands`` names its arrays, in their positions.
+    """Record a function's lines in a scope of its name.  ``operands`` names its arrays, in the order of its parameters.
 
     If any of them is a Tensor, plain arrays among them become constants of the tape, so that the whole calculation can
     be drawn and replayed; if none is, everything stays a plain array and nothing is recorded.  A Python number becomes
@@ -39,6 +39,7 @@ def composed(*operands: str, statistics: bool = False) -> Callable[[Callable[P, 
         name, count = f.__name__, len(operands)
         names, defaults = _parameters(f)
         optional = {k for k in operands if defaults.get(k, ...) is None}
+        leading, positional = names[:count] == list(operands), f.__code__.co_argcount
         flags = [(i, k) for i, k in enumerate(names) if isinstance(defaults.get(k), bool)]
 
         def lift(x: Any, k: str, first: Tensor | None) -> Any:
@@ -52,6 +53,10 @@ def composed(*operands: str, statistics: bool = False) -> Callable[[Callable[P, 
 
         @wraps(f)
         def call(*args: Any, **kwargs: Any) -> R:
+            if not leading:  # a setting stands between the operands: everything by its name
+                if len(args) > positional or not kwargs.keys().isdisjoint(names[: len(args)]):
+                    return f(*args, **kwargs)  # raises TypeError, as Python words it
+                args, kwargs = (), {**dict(zip(names, args, strict=False)), **kwargs}
             given = [*args[:count], *[kwargs[k] for k in operands if k in kwargs]] if kwargs else args[:count]
             first = next((x for x in given if isinstance(x, Tensor)), None)
             lifted = [lift(x, k, first) for k, x in zip(operands, args, strict=False)]

@@ -47,7 +47,7 @@ class Images:
     def batch(self, x: Any) -> Any:
         return p.reshape(x, shape=self.shape(self.spatial, self.channels)) if self.missing else x
 
-    def restore(self, y: Any) -> Any:
+    def restore(self, y: Tensor) -> Tensor:
         if not self.missing:
             return y
         channel = self.layout.channel_axis

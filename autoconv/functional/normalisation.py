@@ -9,12 +9,13 @@ import numpy as np
 from .. import primitives as p
 from ..hooks import draw
 from ..operands import found, real
-from ..shapes import Ints, Shape, normalize_axes, parse_layout
+from ..shapes import Ints, Shape, normalize_axes, parse_layout, whole_number
 from ..tape import Tensor
 from .composed import composed, in_float32, operand
-from .reduce import mean
+from .geometry import reshaped
+from .reduce import mean, sum
 
-__all__ = ["batch_norm", "dropout", "layer_norm"]
+__all__ = ["batch_norm", "dropout", "group_norm", "instance_norm", "layer_norm", "local_response_norm"]
 
 
 def moments(x: Any, axes: Shape) -> tuple[Any, Any]:
@@ -121,6 +122,11 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, axis: Ints = -1,
                 f"layer_norm: {name} has shape {parameter.shape}, it needs {normalised}: the sizes of axes {axes} of "
                 f"the input (shape {x.shape})"
             )
+    return standardised_over(x, axes, weight, bias, eps)
+
+
+def standardised_over(x: Any, axes: Shape, weight: Any, bias: Any, eps: float) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * weight + bias with the moments over ``axes``, whatever the size of the numbers."""
     mu = mean(x, axes, keepdims=True)
     deviation = x - mu
     scale = inverse_size(deviation, axes)
@@ -136,6 +142,109 @@ def inverse_size(deviation: Any, axes: Shape) -> Any:
     size = mean(p.abs_(constant), axes, keepdims=True)
     digits = np.finfo(deviation.dtype).maxexp // 4
     return 1 / p.where(p.greater(size, 2.0**digits), size, 1)
+
+
+@composed("x", "weight", "bias", statistics=True)
+def group_norm(
+    x: Any,
+    num_groups: int,
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+    *,
+    layout: str = "channels_last",
+) -> Tensor:
+    """The channels of each example standardised in ``num_groups`` groups of neighbours (Wu and He, 2018).
+
+        y[n, .., c] = (x[n, .., c] - mean[n, g]) / sqrt(var[n, g] + eps) * weight[c] + bias[c],  g the group of c
+
+    x: (N, *spatial, C) or (N, C); weight, bias: (C,).  layout="channels_first": (N, C, *spatial).
+    Raises ValueError for a number of groups that does not divide the channels, or parameters of another length.
+
+    >>> ac.group_norm(np.array([[1.0, 3.0, 10.0, 30.0]]), 2, eps=0.0)
+    array([[-1.,  1., -1.,  1.]])
+    """
+    axis = channel_axis(x, layout, "group_norm")
+    number = whole_number(num_groups, "group_norm: num_groups", 1)
+    channels = x.shape[axis]
+    if channels % number:
+        raise ValueError(
+            f"group_norm: num_groups={number} must divide the {channels} channels of the input (shape {x.shape})"
+        )
+    return _grouped("group_norm", x, number, axis, weight, bias, eps)
+
+
+@composed("x", "weight", "bias", statistics=True)
+def instance_norm(
+    x: Any,
+    weight: Any = None,
+    bias: Any = None,
+    *,
+    eps: float = 1e-5,
+    layout: str = "channels_last",
+) -> Tensor:
+    """Each channel of each example standardised over its positions (Ulyanov et al., 2016).
+
+        y[n, .., c] = (x[n, .., c] - mean[n, c]) / sqrt(var[n, c] + eps) * weight[c] + bias[c]
+
+    x: (N, *spatial, C); weight, bias: (C,).  layout="channels_first": (N, C, *spatial).  (With stored
+    statistics it is ``batch_norm``.)  Raises ValueError for parameters of another length, or a single position.
+
+    >>> ac.instance_norm(np.array([[[1.0], [3.0]], [[10.0], [30.0]]]), eps=0.0)[..., 0]
+    array([[-1.,  1.],
+           [-1.,  1.]])
+    """
+    axis = channel_axis(x, layout, "instance_norm")
+    if x.ndim < 3 or x.size <= x.shape[0] * x.shape[axis]:
+        raise ValueError(
+            f"instance_norm: shape {x.shape} has one value for each channel of an example; a variance needs more "
+            "positions, or stored statistics"
+        )
+    return _grouped("instance_norm", x, x.shape[axis], axis, weight, bias, eps)
+
+
+def _grouped(name: str, x: Any, groups: int, axis: int, weight: Any, bias: Any, eps: float) -> Tensor:
+    """Each example standardised over all positions and the channels of a group; parameters for each channel."""
+    real(eps, f"{name}: eps")
+    channels = x.shape[axis]
+    for k, parameter in {"weight": weight, "bias": bias}.items():
+        if parameter is not None and parameter.shape != (channels,):
+            raise ValueError(
+                f"{name}: {k} has shape {parameter.shape}, it needs ({channels},): one number for each channel of the "
+                f"input (shape {x.shape})"
+            )
+    shape = (*x.shape[:axis], groups, channels // groups, *x.shape[axis + 1 :])
+    along = (groups, channels // groups) + (1,) * (x.ndim - 1 - axis)
+    over = tuple(i for i in range(1, len(shape)) if i != axis)
+    weight, bias = [None if q is None else p.reshape(q, shape=along) for q in (weight, bias)]
+    result: Tensor = reshaped(standardised_over(p.reshape(x, shape=shape), over, weight, bias, eps), x.shape)
+    return result
+
+
+@composed("x", statistics=True)
+def local_response_norm(
+    x: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0, *, layout: str = "channels_last"
+) -> Tensor:
+    """Each channel divided by the activity of its neighbours, of AlexNet (Krizhevsky et al., 2012).
+
+        y[.., c] = x[.., c] / (k + alpha / size * sum over ``size`` channels d around c of x[.., d]^2) ^ beta
+
+    From c - size // 2 to c + (size - 1) // 2, channels that do not exist being 0; alpha is divided by size, as in
+    PyTorch.  x: (N, *spatial, C), or (N, C, *spatial) with layout="channels_first".  Raises ValueError for a size
+    below 1.
+
+    >>> ac.local_response_norm(np.array([[1.0, 2.0, 2.0]]), 3, alpha=3.0, beta=0.5, k=0.0).round(4)
+    array([[0.4472, 0.6667, 0.7071]])
+    """
+    axis = channel_axis(x, layout, "local_response_norm")
+    n = whole_number(size, "local_response_norm: size", 1)
+    for name, number in {"alpha": alpha, "beta": beta, "k": k}.items():
+        real(number, f"local_response_norm: {name}")
+    width = ((0, 0),) * axis + ((n // 2, (n - 1) // 2),) + ((0, 0),) * (x.ndim - axis - 1)
+    neighbours = p.windows(p.pad(x * x, width=width), axes=(axis,), window=(n,), stride=(1,), dilation=(1,))
+    activity = k + alpha / n * sum(neighbours, axis + 1)
+    result: Tensor = x / activity**beta
+    return result
 
 
 @composed("x")

@@ -211,7 +211,7 @@ ONE: dict[str, Row] = {
         lambda x: ac.clip(x, -1.0, 1.0),
         lambda x: min(max(x, mpf(-1)), mpf(1)),
         lambda x: mpf(abs(x) < 1),
-        {1: (1, None), -1: (-1, None), inf: (1, 0), -inf: (-1, 0)},
+        {1: (1, 0), -1: (-1, 0), inf: (1, 0), -inf: (-1, 0)},
     ),
     "x + 1": (lambda x: x + 1, lambda x: x + 1, one, {inf: (inf, 1), -inf: (-inf, 1)}),
     "3 * x": (lambda x: 3 * x, lambda x: 3 * x, lambda x: mpf(3), {inf: (inf, 3), -inf: (-inf, 3)}),
