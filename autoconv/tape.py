@@ -629,7 +629,8 @@ class Tape:
 
     def __repr__(self) -> str:
         number = {id(line): i for i, line in enumerate(self.lines)}
-        said = {id(b): b.source for a, b in pairwise([constant(0), *self.lines]) if a.source != b.source}
+        placed = [("", 0), *[(line.source, id(line)) for line in self.lines if line.scope is not None]]
+        said = {number: there for (before, _), (there, number) in pairwise(placed) if there != before}
 
         def row(line: Tensor) -> str:
             i = number[id(line)]
@@ -639,7 +640,7 @@ class Tape:
             else:
                 params = [f"{k}={setting(v)}" for k, v in line.params.items()]
                 source = f"{line.primitive.name}({', '.join([f'%{number[id(x)]}' for x in line.operands] + params)})"
-            notes = "".join(f"   # {note}" for note in (line.name, said.get(id(line))) if note)
+            notes = "".join([f"   # {note}" for note in (line.name, said.get(id(line))) if note])
             return f"%{i:<4} {line.shape!s:18} {source}{notes}"
 
         shown = [row(line) for line in self.lines] if len(self) <= 60 else [

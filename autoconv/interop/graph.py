@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 from ..tape import Array
@@ -95,6 +96,25 @@ class Graph:
     keywords: Mapping[str, Any] = field(default_factory=dict)
     updates: Mapping[str, Value] = field(default_factory=dict)
     constants: Mapping[str, Array] = field(default_factory=dict)
+
+
+class Table(dict[str, Callable[..., Any]]):
+    """A dialect's operations: name -> function.  ``place`` is where it stands, as "package.module:NAME", so that a
+    pickled model names its table instead of holding it."""
+
+    def __init__(self, place: str, operations: Mapping[str, Callable[..., Any]]) -> None:
+        super().__init__(operations)
+        self.place = place
+
+    def __reduce__(self) -> Any:
+        return _table_at, tuple(self.place.split(":"))
+
+    def __deepcopy__(self, memo: Any) -> Table:
+        return self
+
+
+def _table_at(module: str, name: str) -> Any:
+    return getattr(import_module(module), name)
 
 
 def places(tree: Any) -> Iterator[Value | State | Constant]:

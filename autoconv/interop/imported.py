@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -114,7 +114,7 @@ class Imported(Module):
             for told, lines in self._waiting:
                 observe(told, *lines)
             for name, value in plan.graph.updates.items():
-                observe(partial(self._store, name), run.content(value))
+                observe(partial(self.store, name), run.content(value))
         finally:
             self._waiting.clear()
         return result
@@ -133,9 +133,12 @@ class Imported(Module):
         if not isinstance(x, State):
             return x
         value = vars(self)[x.name]
-        return value if isinstance(value, Tensor) else keep(self, x.name)
+        if isinstance(value, Tensor) or (value.dtype.kind != "f" and x.name not in self.graph.updates):
+            return value  # whole numbers say where, and stay what they are
+        return keep(self, x.name)
 
-    def _store(self, name: str, value: Array) -> None:
+    def store(self, name: str, value: Array) -> None:
+        """For operations: give a buffer a new value, in its own dtype."""
         setattr(self, name, np.array(value, vars(self)[name].dtype).reshape(vars(self)[name].shape))
 
     # ---- what a reader sees
@@ -223,19 +226,15 @@ class _Plan:
     It has slots, and what it holds never changes: a compiled function's guards need not look inside.
     """
 
-    __slots__ = ("blocks", "graph")
+    __slots__ = ("blocks", "graph", "operations")
 
     def __init__(self, graph: Graph, operations: Mapping[str, Operation]) -> None:
-        self.graph = graph
+        self.graph, self.operations = graph, operations
         steps = [_Step(n, operations[n.operation], free) for n, free in zip(graph.nodes, last_uses(graph), strict=True)]
         self.blocks = _sorted(steps, 1)
 
     def __reduce__(self) -> Any:
-        return _planned, (self.graph, {s.node.operation: s.function for s in _steps(self.blocks)})
-
-
-def _planned(graph: Graph, operations: Mapping[str, Operation]) -> _Plan:
-    return _Plan(graph, operations)
+        return _Plan, (self.graph, self.operations)
 
 
 class _Step:
@@ -279,14 +278,6 @@ def _together(first: Node, node: Node, level: Level | None, depth: int) -> bool:
     if level is None:
         return len(node.scope) <= depth and node.source == first.source
     return len(node.scope) > depth and node.scope[depth] == level
-
-
-def _steps(blocks: list[Any]) -> Iterator[_Step]:
-    for block in blocks:
-        if isinstance(block, _Step):
-            yield block
-        else:
-            yield from _steps(block.inside)
 
 
 class _Run:
