@@ -7,7 +7,9 @@ PyTorch is kept.
 from __future__ import annotations
 
 import copy
+import logging
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import PurePath
@@ -160,6 +162,7 @@ class _Reader:
         """The graph in one mode."""
         self.module.train(training)
         program = _exported(self.module, args, keywords)
+        _inline(program)
         for _ in range(3):
             names = {_name(node, OPERATIONS) for node in program.graph.nodes if node.op == "call_function"}
             missing = {name for name in names if name not in OPERATIONS and name not in _SKIPPED}
@@ -185,9 +188,10 @@ def _exported(module: Any, args: Any, keywords: Any) -> Any:
             if isinstance(x, torch.Tensor) and x.ndim and free:
                 shapes[x] = {0: torch.export.Dim.AUTO}
         try:
-            return torch.export.export(
-                module, given[0], given[1] or None, dynamic_shapes=shapes if free else None, strict=False
-            )
+            with _quietly():
+                return torch.export.export(
+                    module, given[0], given[1] or None, dynamic_shapes=shapes if free else None, strict=False
+                )
         except Exception as error:
             failures.append(error)
     raise _why(failures[-1]) from failures[-1]
@@ -215,9 +219,10 @@ def _why(error: Exception) -> ExportError:
     match = re.findall(r'File "([^"]+)", line (\d+), in \w+\n\s+(.+)', str(error))
     users = [f"{PurePath(file).name}, line {line}: {code}" for file, line, code in match if not _installed_torch(file)]
     where = f"\n  at {users[-1]}" if users else ""
+    asks = "data-dependent" in str(error) or "DataDependent" in type(error).__name__
+    advice = "\n  A module whose control flow asks for numbers has no fixed program; write it with torch.where" if asks else ""
     return ExportError(
-        f"from_torch: torch.export cannot read this module ({type(error).__name__}): {text}{where}\n  A module whose "
-        "control flow asks for numbers has no fixed program; write it with torch.where, or import its parts"
+        f"from_torch: torch.export cannot read this module: {type(error).__name__}: {text}{where}{advice}"
     )
 
 
@@ -229,9 +234,73 @@ def _decomposed(program: Any, missing: set[str]) -> Any:
         if str(operation).removeprefix("aten.").split(".")[0] in {name.split(".")[0] for name in missing}:
             table[operation] = rule
     try:
-        return program.run_decompositions(table)
+        with _quietly():
+            return program.run_decompositions(table)
     except Exception:
         return None
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without PyTorch's warnings and logs, which are about its own insides; what fails is told by an error."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _inline(program: Any) -> None:
+    """Put what stands in ``with torch.no_grad():``, a program of its own, into the one around it, detached."""
+    torch = _torch()
+    outer, graph = program.graph_module, program.graph_module.graph
+    while found := [node for node in graph.nodes if _wraps(node)]:
+        node = found[0]
+        at = 1 if "set_grad" in str(node.target) else 4
+        inner, given = getattr(outer, node.args[at].target), node.args[at + 1 :]
+        detached = "set_grad" in str(node.target) and not node.args[0]
+        known: dict[Any, Any] = {}
+        results: Any = ()
+        left = iter(given)
+        with graph.inserting_before(node):
+            for part in inner.graph.nodes:
+                if part.op == "placeholder":
+                    known[part] = next(left)
+                elif part.op == "output":
+                    results = torch.fx.node.map_arg(part.args[0], lambda x: known[x])
+                elif part.op == "get_attr":
+                    name = f"{node.args[at].target}_{part.target}"
+                    setattr(outer, name, getattr(inner, part.target))
+                    known[part] = graph.get_attr(name)
+                else:
+                    known[part] = graph.node_copy(part, lambda x: known[x])
+            if detached:
+                results = [_detached(graph, x) for x in results]
+        for user in list(node.users):
+            user.replace_all_uses_with(results[user.args[1]])
+            graph.erase_node(user)
+        graph.erase_node(node)
+    graph.eliminate_dead_code()
+
+
+def _wraps(node: Any) -> bool:
+    """Whether a node runs a program of its own as it stands: without gradients, or with autocast switched off."""
+    name = str(node.target)
+    return node.op == "call_function" and (
+        "wrap_with_set_grad_enabled" in name or ("wrap_with_autocast" in name and node.args[2] is False)
+    )
+
+
+def _detached(graph: Any, x: Any) -> Any:
+    torch = _torch()
+    if not isinstance(x, torch.fx.Node):
+        return x
+    made = graph.call_function(torch.ops.aten.detach.default, (x,))
+    made.meta = dict(x.meta)
+    return made
 
 
 # ---- names of operations
@@ -240,7 +309,7 @@ _SKIPPED = {
     "_assert_tensor_metadata", "_assert_scalar", "_assert_async", "sym_constrain_range", "sym_constrain_range_for_size",
     "_functional_assert_async", "_functional_assert_scalar", "_assert_async.msg",
 }  # fmt: skip
-_IGNORED = ("device", "layout", "pin_memory", "memory_format", "non_blocking", "generator")
+_IGNORED = ("out", "device", "layout", "pin_memory", "memory_format", "non_blocking", "generator")
 _FACTORIES = ("zeros", "ones", "full", "empty", "arange", "linspace", "eye", "rand", "randn", "scalar_tensor")
 
 

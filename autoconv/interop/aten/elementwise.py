@@ -294,6 +294,15 @@ def hard(word: str) -> Operation:
     return operation
 
 
+def hardsigmoid(x: Any) -> Any:
+    """max(0, min(6, x + 3)) / 6; in float64 with PyTorch's slope, which is 1/6 rounded to float32."""
+    y = f.hardsigmoid(x)
+    if x.dtype != np.float64 or not isinstance(x, Tensor):
+        return y
+    inside = p.where(p.less(p.abs_(x), 3), x, 0)
+    return p.add(y, p.mul(p.sub(inside, p.stop_gradient(inside)), float(np.float32(1 / 6)) - 1 / 6))  # adds 0
+
+
 def to_dtype(x: Any, dtype: Any = None, *_: Any, **__: Any) -> Any:
     """x in another dtype; the device, the layout and whether it is a copy do not matter."""
     return cast(array(x), dtype if isinstance(dtype, np.dtype) else None)
@@ -354,7 +363,7 @@ OPERATIONS: dict[str, Operation] = {
     "rrelu": rrelu, "_prelu_kernel": lambda x, weight: p.add(p.maximum(0, x, ties="first"), p.mul(weight, p.minimum(x, 0, ties="first"))),
     "sigmoid": lambda x: f.sigmoid(floating(x)), "log_sigmoid": lambda x: f.log_sigmoid(x),
     "softplus": softplus, "softsign": lambda x: p.softsign(x), "silu": lambda x: f.silu(x), "gelu": gelu, "glu": glu,
-    "threshold": threshold, "tanhshrink": lambda x: p.sub(x, p.tanh(x)), "logit": lambda x, eps=None: _logit(x, eps),
+    "threshold": threshold, "hardsigmoid": hardsigmoid, "tanhshrink": lambda x: p.sub(x, p.tanh(x)), "logit": lambda x, eps=None: _logit(x, eps),
     # dtypes and copies
     "to.dtype": to_dtype, "_to_copy": to_dtype, "to.dtype_layout": to_dtype, "to.device": lambda x, _=None, dtype=None, *__, **___: to_dtype(x, dtype),
     "to.other": to_other, "type_as": to_other, "contiguous": same, "clone": same, "detach": detach, "detach_": detach,
@@ -371,7 +380,7 @@ OPERATIONS: dict[str, Operation] = {
     "sym.int": whole(int), "sym.not": whole(operator.not_), "sym.ite": whole(lambda c, a, b: a if c else b),
     "sym.sqrt": whole(math.sqrt), "operator.round": whole(round),
     **{word: hard(word) for word in (
-        "relu6", "hardtanh", "hardswish", "hardsigmoid", "hardshrink", "softshrink", "mish", "sinh", "cosh", "asin",
+        "relu6", "hardtanh", "hardswish", "hardshrink", "softshrink", "mish", "sinh", "cosh", "asin",
         "acos", "atan", "asinh", "acosh", "atanh", "floor", "ceil", "round", "trunc", "fmax", "fmin",
     ) if hasattr(f, word)},
 }

@@ -491,7 +491,7 @@ OPERATIONS: dict[str, Operation] = {
     "view": view, "reshape": view, "_unsafe_view": view, "_reshape_copy": view, "view_copy": view, "view_as": view_as, "reshape_as": view_as,
     "flatten": flatten, "unflatten": unflatten, "permute": permute, "permute_copy": permute, "transpose": transpose,
     "transpose_copy": transpose, "swapaxes": transpose, "t": t, "numpy_T": lambda x: permute(x, range(x.ndim)[::-1]),
-    "mT": lambda x: transpose(x, -1, -2), "movedim": movedim, "unsqueeze": unsqueeze, "squeeze": squeeze, "squeeze_copy": squeeze, "unsqueeze_copy": unsqueeze,
+    "mT": lambda x: transpose(x, -1, -2), "matrix_H": lambda x: transpose(x, -1, -2), "adjoint": lambda x: transpose(x, -1, -2), "movedim": movedim, "unsqueeze": unsqueeze, "squeeze": squeeze, "squeeze_copy": squeeze, "unsqueeze_copy": unsqueeze,
     "expand": expand, "expand_copy": expand, "expand_as": expand_as, "broadcast_to": expand, "repeat": repeat, "tile": lambda x, dims: repeat(x, [*(1,) * (x.ndim - len(dims)), *dims]),
     "repeat_interleave": repeat_interleave, "roll": roll, "flip": flip, "rot90": lambda x, k=1, dims=(0, 1): _turned(x, k, dims),
     "pixel_shuffle": pixel_shuffle, "pixel_unshuffle": pixel_unshuffle, "channel_shuffle": channel_shuffle, "native_channel_shuffle": channel_shuffle,
