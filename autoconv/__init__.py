@@ -34,6 +34,7 @@ from .functional import abs as abs
 from .functional import loss as losses
 from .functional import max as max
 from .functional import min as min
+from .functional import round as round
 from .functional import sum as sum
 from .primitives import TABLE as TABLE
 from .tape import Primitive as Primitive

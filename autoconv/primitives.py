@@ -19,6 +19,9 @@ Kinks, where a derivative is chosen (each has a test):
     minimum at a tie    the same
     maximum, minimum    of a NaN and a number: the NaN is the result, and has the slope
     sign, order, comparisons      no gradient anywhere
+    floor, argsort                the same
+    atan2 of 0 and 0              no slope to either, as PyTorch has it
+    remainder                     d/dx = 1 and d/dy = -floor(x / y), also where the remainder jumps
     relu, clip, relu6, hardtanh   0 at every bound; of a NaN the slope is 1
     sqrt, log, division at 0      the limit IEEE arithmetic gives (inf or nan)
     power               d/dx x**0 = 0 for every x, d/dy 0**y = 0 for y >= 0 (-inf below), as PyTorch has them
@@ -69,6 +72,11 @@ cos = _arithmetic("cos", _np.cos,         (lambda g, y, a: -g * sin(a),),       
 erf = _arithmetic("erf", _arrays.erf,     (lambda g, y, a: g * exp(-a * a) * (2 / _sqrt(_pi)),),                  r"\operatorname{{erf}} {0}", "irrational")
 erfc = _arithmetic("erfc", _arrays.erfc,  (lambda g, y, a: -g * exp(-a * a) * (2 / _sqrt(_pi)),),                r"\operatorname{{erfc}} {0}", "irrational")
 softsign = _arithmetic("softsign", _arrays.softsign, (lambda g, y, a: g / (1 + abs_(a)) / (1 + abs_(a)),),     r"\operatorname{{softsign}} {0}", low=0.5)
+atan2 = _arithmetic("atan2", _np.arctan2, (lambda g, y, a, b: g * (b / _square_sum(a, b)),
+                                         lambda g, y, a, b: -(g * (a / _square_sum(a, b)))),                  r"\operatorname{{atan2}}({0}, {1})", "irrational", low=0.5)
+floor = _arithmetic("floor", _np.floor,   (None,),                                                               r"\lfloor {0} \rfloor")
+remainder = _arithmetic("remainder", _np.remainder, (lambda g, y, a, b: g,
+                                         lambda g, y, a, b: -(g * ((a - y) / b))),                             r"{0} \bmod {1}", low=0.5)
 power = _arithmetic("power", _np.power,   (lambda g, y, a, b: multiply_no_nan(power(a, b - 1), g * b),
                                          lambda g, y, a, b: g * y * log(where(_begins(a, b), 1, a))),         r"{0}^{{{1}}}", "irrational selects", low=0.5)
 xlogy = _arithmetic("xlogy", _arrays.xlogy, (lambda g, y, a, b: g * log(where(where(equal(a, 0), less_equal(b, 0), False), 1, b)),
@@ -124,6 +132,11 @@ def _begins(a: _Any, b: _Any) -> _Any:
     """Where a is 0 and b is not negative: there 0 to the b, and b log 0, are chosen not to change with b."""
     return where(equal(a, 0), greater_equal(b, 0), False)
 
+def _square_sum(a: _Any, b: _Any) -> _Any:
+    """a^2 + b^2, but 1 where both are 0: an angle without a direction does not change with either."""
+    r = a * a + b * b
+    return where(equal(r, 0), 1, r)
+
 # ---- wiring: no arithmetic, only who reads whom; linear, adjoints side by side
 
 def _parts(g: _Any, sizes: list[int], axis: int) -> list[_Any]:
@@ -152,6 +165,8 @@ windows       = _wiring("windows", _arrays.windows,                 lambda g, y,
                        r"\operatorname{{windows}} {0}", _on((1, 5, 6, 2), axes=(1, 2), window=(2, 3), stride=(2, 1), dilation=(1, 2)))
 overlap_add   = _wiring("overlap_add", _arrays.overlap_add,         lambda g, y, a, axes, size, stride, dilation: windows(g, axes=axes, window=a.shape[axes[-1] + 1:][:len(axes)], stride=stride, dilation=dilation),
                        r"\operatorname{{overlap\_add}} {0}", _on((1, 2, 2, 2, 3, 2), axes=(1, 2), size=(5, 6), stride=(2, 1), dilation=(1, 2)), "adds")
+argsort       = _row("argsort", lambda a, axis: _np.argsort(a, axis=axis, kind="stable"), (None,),
+                    r"\operatorname{{argsort}} {0}", "wiring", _on((2, 3), axis=1), traits="copies")
 concat        = _row("concat", lambda *xs, axis: _np.concatenate(xs, axis=axis),
                     lambda g, y, *xs, axis: _parts(g, [x.shape[axis] for x in xs], axis),
                     r"\operatorname{{concat}} {0}", "wiring", _on((2, 3), (2, 1), axis=1), traits="copies")

@@ -142,8 +142,8 @@ def test_error_says_what_was_found_and_nothing_is_recorded(case, monkeypatch):
 
 NUMPY_WITHOUT_A_ROW = {
     "np.linalg.norm": (lambda t: np.linalg.norm(t), "ac.sqrt(ac.sum(t * t))"),
-    "np.sort": (lambda t: np.sort(t), "argsort"),
-    "np.cumsum": (lambda t: np.cumsum(t), "np.tri"),
+    "np.median": (lambda t: np.median(t), "ac.sort"),
+    "np.diff": (lambda t: np.diff(t), "t[1:]"),
     "np.floor": (lambda t: np.floor(t), "t.value"),
     "np.add.reduce": (lambda t: np.add.reduce(t), "ac.sum"),
     "out=": (lambda t: np.add(t, 1, out=np.zeros(3)), "out="),

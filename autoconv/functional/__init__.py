@@ -1,9 +1,10 @@
 """Composed operations: everything here is made of rows of the table, and nothing has a gradient of its own.
 
-In the order data flows: composed (a scope around a function's lines), array (shape, joining, indexing), reduce, linalg,
-geometry (what a call knows of its images and kernels), frames (im2col), conv, pool, adaptive (pooling to a given size),
-resize (interpolation), matrix (a convolution as a matrix), activation, normalisation, loss; methods binds them to
-Tensor and to NumPy's functions, help gives rows their pages.
+In the order data flows: composed (a scope around a function's lines), array (shape, joining, indexing), elementwise,
+reduce, linalg, sorting (and running sums), pick (parts, triangles, tables), geometry (what a call knows of its images
+and kernels), frames (im2col), conv, pool, adaptive (pooling to a given size), resize (interpolation), matrix (a
+convolution as a matrix), activation, normalisation, attention, loss; methods binds them to Tensor and to NumPy's
+functions, help gives rows their pages.
 
 All of them are names of this folder, and so are the rows of the table: what a printed tape calls ``exp`` or ``crop`` is
 ``ac.exp`` and ``ac.crop``.  A new row is here as soon as it stands in the table.  Where a composed function has a row's
@@ -21,7 +22,9 @@ from ..primitives import TABLE as _TABLE
 from . import activation as _activation
 from . import adaptive as _adaptive
 from . import array as _array
+from . import attention as _attention
 from . import conv as _conv
+from . import elementwise as _elementwise
 from . import frames as _frames
 from . import help as _help
 from . import linalg as _linalg
@@ -29,36 +32,32 @@ from . import loss as _loss
 from . import matrix as _matrix
 from . import methods as _methods
 from . import normalisation as _normalisation
+from . import pick as _pick
 from . import pool as _pool
 from . import reduce as _reduce
 from . import resize as _resize
+from . import sorting as _sorting
 from .activation import *
 from .adaptive import *
 from .array import *
+from .attention import *
 from .conv import *
+from .elementwise import *
 from .frames import *
 from .linalg import *
 from .loss import *
 from .matrix import *
 from .normalisation import *
+from .pick import *
 from .pool import *
 from .reduce import *
 from .resize import *
+from .sorting import *
 
 _FILES = (
-    _array,
-    _reduce,
-    _linalg,
-    _frames,
-    _conv,
-    _pool,
-    _adaptive,
-    _resize,
-    _matrix,
-    _activation,
-    _normalisation,
-    _loss,
-)
+    _array, _elementwise, _reduce, _linalg, _sorting, _pick, _frames, _conv, _pool, _adaptive, _resize, _matrix,
+    _activation, _normalisation, _attention, _loss,
+)  # fmt: skip
 _COMPOSED = {name for file in _FILES for name in file.__all__}
 # rows that no composed function takes the name of
 _ROWS = {name: row for name, row in _TABLE.items() if name not in _COMPOSED}

@@ -6,6 +6,7 @@ Every function takes Tensors (and records) or plain arrays (and returns plain ar
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from types import EllipsisType
 from typing import Any
@@ -13,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from .. import primitives as p
+from ..hooks import check
 from ..operands import OutOfRangeError, as_dtype, found, number_as, numbers, real
 from ..rows import common_dtype
 from ..shapes import (
     Ints,
+    Shape,
     broadcast_shapes,
     listed,
     normalize_axes,
@@ -448,14 +451,25 @@ def take_along_axis(x: Any, indices: Any, axis: int) -> Tensor:
             f"take_along_axis: indices of shape {indices.shape} for shape {x.shape}; the sizes must be equal or 1 but "
             f"for axis {axis}"
         )
-    n, places = x.shape[axis], plain(as_indices(indices), "take_along_axis")
-    if places.size and not -n <= places.min() <= places.max() < n:
+    check(partial(_along, "take_along_axis", axis, x.shape), indices)
+    return p.take(ravel(x), flat_places(x.shape, as_indices(indices), axis), axis=0)
+
+
+def flat_places(shape: Shape, indices: Any, axis: int) -> Any:
+    """Where ``indices`` along ``axis`` lie in the flattened array of ``shape``; a recorded line if they are one."""
+    n, stride = shape[axis], int(np.prod(shape[axis + 1 :], dtype=int))
+    first = np.arange(int(np.prod(shape, dtype=int))).reshape(shape).take([0] if n else [], axis=axis)
+    return p.add(p.mul(p.where(p.less(indices, 0), p.add(indices, n), indices), stride), first)
+
+
+def _along(name: str, axis: int, shape: Shape, indices: Array) -> None:
+    """IndexError for an index beyond the size of ``axis``."""
+    n = shape[axis]
+    if indices.size and not -n <= indices.min() <= indices.max() < n:
         raise OutOfRangeError(
-            f"take_along_axis: indices {places.min()} .. {places.max()} along axis {axis} of shape {x.shape}; they "
-            f"must be in -{n} .. {n - 1}"
+            f"{name}: indices {indices.min()} .. {indices.max()} along axis {axis} of shape {shape}; they must be in "
+            f"-{n} .. {n - 1}"
         )
-    names = np.take_along_axis(np.arange(x.size).reshape(x.shape), places, axis)
-    return p.take(ravel(x), names, axis=0)
 
 
 def _indices(indices: Any, name: str) -> Any:

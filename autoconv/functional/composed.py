@@ -19,7 +19,7 @@ from ..tape import Array, Tensor, constant, scope
 P = ParamSpec("P")
 R = TypeVar("R")
 
-COUNTS = ("labels",)  # operands whose whole numbers stay whole, whatever the dtype of the others
+COUNTS = ("labels", "indices")  # operands whose whole numbers stay whole, whatever the dtype of the others
 
 
 def composed(*operands: str, statistics: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:

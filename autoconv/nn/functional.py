@@ -13,6 +13,7 @@ from ..functional import __dir__ as __dir__
 from ..functional import abs as abs
 from ..functional import max as max
 from ..functional import min as min
+from ..functional import round as round
 from ..functional import sum as sum
 
 if not TYPE_CHECKING:

@@ -223,6 +223,8 @@ class _Expansion:
             return self.contracted(line, *operands)
         if primitive.definition is not None:
             return self.opened(line, origin, operands)
+        if line.dtype.kind in "iu" and primitive.group == "wiring" and not primitive.differentiable:
+            return self.leaf(line, CONSTANT)  # an order of elements: cells are read as they were recorded
         if primitive is not CAST and carries(line):
             moved = [
                 names if k == 0 or not isinstance(primitive.vjps, tuple) or primitive.vjps[k] else x.value

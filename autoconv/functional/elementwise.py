@@ -1,0 +1,366 @@
+"""Functions of one and two numbers that the table has no row for, composed of those it has.
+
+Rounding has slope 0 everywhere, as the comparisons have: nothing is recorded that a gradient could go back through.
+Truth values are arrays of bool; made from a Tensor they are lines of its tape, and hold for other inputs as well.
+"""
+
+from __future__ import annotations
+
+from math import log
+from typing import Any
+
+import numpy as np
+
+from .. import primitives as p
+from ..operands import found, real
+from ..shapes import whole_number
+from ..tape import Tensor
+from .composed import composed
+
+__all__ = [
+    "acos",
+    "asin",
+    "atan",
+    "ceil",
+    "cosh",
+    "exp2",
+    "fmod",
+    "hypot",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "log2",
+    "log10",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "masked_fill",
+    "nan_to_num",
+    "round",
+    "rsqrt",
+    "sinh",
+    "tan",
+    "trunc",
+]  # fmt: skip
+
+
+def _floats(x: Any) -> Any:
+    """Whole numbers and truth values as floating-point numbers."""
+    return p.cast(x, dtype=np.dtype(float)) if x.dtype.kind in "iub" else x
+
+
+# ---- angles and hyperbolas
+
+
+@composed("x")
+def tan(x: Any) -> Tensor:
+    """sin x / cos x; the slope is 1 + tan^2 x.
+
+    >>> ac.tan([0.0, 0.5]).round(4)
+    array([0.    , 0.5463])
+    """
+    x = _floats(x)
+    result: Tensor = p.sin(x) / p.cos(x)
+    return result
+
+
+@composed("x")
+def asin(x: Any) -> Tensor:
+    """The angle in -pi/2 .. pi/2 whose sine is x: atan2(x, sqrt(1 - x) sqrt(1 + x)); the slope at -1 and 1 is infinite.
+
+    >>> ac.asin([0.0, 0.5]).round(4)
+    array([0.    , 0.5236])
+    """
+    x = _floats(x)
+    return p.atan2(x, p.sqrt(1 - x) * p.sqrt(1 + x))
+
+
+@composed("x")
+def acos(x: Any) -> Tensor:
+    """The angle in 0 .. pi whose cosine is x: atan2(sqrt(1 - x) sqrt(1 + x), x); the slope at -1 and 1 is -infinity.
+
+    >>> ac.acos([1.0, 0.5]).round(4)
+    array([0.    , 1.0472])
+    """
+    x = _floats(x)
+    return p.atan2(p.sqrt(1 - x) * p.sqrt(1 + x), x)
+
+
+@composed("x")
+def atan(x: Any) -> Tensor:
+    """The angle in -pi/2 .. pi/2 whose tangent is x: atan2(x, 1); the slope is 1 / (1 + x^2).
+
+    >>> ac.atan([0.0, 1.0]).round(4)
+    array([0.    , 0.7854])
+    """
+    return p.atan2(_floats(x), 1.0)
+
+
+@composed("x")
+def sinh(x: Any) -> Tensor:
+    """(e^x - e^-x) / 2, written 2 sinh(x/2) cosh(x/2) with expm1: the digits of small numbers are kept.
+
+    >>> ac.sinh([0.0, 1.0]).round(4)
+    array([0.    , 1.1752])
+    """
+    x = _floats(x)
+    far = _far(x)
+    half = p.where(far, 0, x) / 2
+    up, down = p.expm1(half), p.expm1(-half)
+    return p.where(far, p.multiply_no_nan(np.inf, x), (up - down) * (1 + (up + down) / 2))
+
+
+def _far(x: Any) -> Any:
+    """Where e^|x| is beyond the range: an infinity stands there for what would be an infinity times a 0."""
+    top = 1.5 * log(float(np.finfo(x.dtype).max)) if x.dtype.kind == "f" else np.inf
+    return p.greater(p.abs_(x), top)
+
+
+@composed("x")
+def cosh(x: Any) -> Tensor:
+    """(e^x + e^-x) / 2, written 1 + 2 sinh^2(x/2).
+
+    >>> ac.cosh([0.0, 1.0]).round(4)
+    array([1.    , 1.5431])
+    """
+    x = _floats(x)
+    far = _far(x)
+    half = p.where(far, 0, x) / 2
+    s = p.expm1(half) - p.expm1(-half)
+    return p.where(far, p.multiply_no_nan(np.inf, p.abs_(x)), 1 + s * s / 2)
+
+
+@composed("x", "y", statistics=True)
+def hypot(x: Any, y: Any) -> Tensor:
+    """sqrt(x^2 + y^2), also where the squares are out of range; the slope at (0, 0) is chosen as 0.
+
+    >>> ac.hypot([3.0, 0.0], [4.0, 0.0])
+    array([5., 0.])
+    """
+    x, y = _floats(x), _floats(y)
+    size = p.stop_gradient(p.maximum(p.abs_(x), p.abs_(y)))
+    size = p.where(p.less(size, np.inf), p.where(p.equal(size, 0), 1, size), 1)
+    a, b = x / size, y / size
+    square = a * a + b * b
+    none = p.equal(square, 0)
+    result: Tensor = p.where(none, 0, p.sqrt(p.where(none, 1, square))) * size
+    return result
+
+
+# ---- powers and logarithms
+
+
+@composed("x")
+def log2(x: Any) -> Tensor:
+    """The logarithm to base 2: ln x / ln 2.
+
+    >>> ac.log2([1.0, 8.0])
+    array([0., 3.])
+    """
+    result: Tensor = p.log(_floats(x)) / log(2)
+    return result
+
+
+@composed("x")
+def log10(x: Any) -> Tensor:
+    """The logarithm to base 10: ln x / ln 10.
+
+    >>> ac.log10([1.0, 100.0])
+    array([0., 2.])
+    """
+    result: Tensor = p.log(_floats(x)) / log(10)
+    return result
+
+
+@composed("x")
+def exp2(x: Any) -> Tensor:
+    """2^x.
+
+    >>> ac.exp2([0.0, 3.0, -1.0])
+    array([1. , 8. , 0.5])
+    """
+    return p.power(2.0, _floats(x))
+
+
+@composed("x")
+def rsqrt(x: Any) -> Tensor:
+    """1 / sqrt(x).
+
+    >>> ac.rsqrt([4.0, 0.25])
+    array([0.5, 2. ])
+    """
+    return p.div(1, p.sqrt(_floats(x)))
+
+
+# ---- rounding: piecewise constant
+
+
+@composed("x")
+def ceil(x: Any) -> Tensor:
+    """The smallest whole number that is not below x; the slope is 0 everywhere.
+
+    >>> ac.ceil([-1.5, 0.5, 2.0])
+    array([-1.,  1.,  2.])
+    """
+    return -p.floor(-_floats(x))
+
+
+@composed("x")
+def trunc(x: Any) -> Tensor:
+    """x without its fraction, towards 0; the slope is 0 everywhere.
+
+    >>> ac.trunc([-1.5, 0.5, 2.0])
+    array([-1.,  0.,  2.])
+    """
+    x = _floats(x)
+    return p.where(p.less(x, 0), -p.floor(-x), p.floor(x))
+
+
+@composed("x")
+def round(x: Any, decimals: int = 0) -> Tensor:
+    """The nearest number with so many ``decimals``, of two equally near the one whose last digit is even (IEEE 754);
+    the slope is 0 everywhere.
+
+    >>> ac.round([0.5, 1.5, -2.6])
+    array([ 0.,  2., -3.])
+    """
+    digits = whole_number(decimals, "round: decimals", -300)
+    if digits > 300:
+        raise ValueError(f"round: decimals={digits}; a floating-point number has fewer, use at most 300")
+    x = p.stop_gradient(_floats(x))
+    x = x if not digits else x * 10.0**digits
+    below = p.floor(x)
+    above = p.where(p.equal(below, x), below, below + 1)  # no 1 added to an infinity, or to what is whole
+    fraction = x - p.where(p.less(p.abs_(x), np.inf), below, 0)
+    even = p.equal(p.floor(below / 2) * 2, below)
+    up = p.where(p.equal(fraction, 0.5), p.equal(even, False), p.greater(fraction, 0.5))
+    whole = p.where(up, above, below)
+    result: Tensor = whole if not digits else whole / 10.0**digits
+    return result
+
+
+@composed("x", "y")
+def fmod(x: Any, y: Any) -> Tensor:
+    """The remainder of x / y with the sign of x: x - y trunc(x / y); slopes 1 and -trunc(x / y).
+
+    >>> ac.fmod([5.5, -5.5], 2.0)
+    array([ 1.5, -1.5])
+    """
+    size = p.abs_(y)
+    return p.where(p.less(x, 0), -p.remainder(-x, size), p.remainder(x, size))
+
+
+# ---- truth values
+
+
+@composed("x")
+def isnan(x: Any) -> Any:
+    """Whether each number is NaN: x != x.
+
+    >>> ac.isnan([1.0, np.nan])
+    array([False,  True])
+    """
+    return p.not_equal(x, x)
+
+
+@composed("x")
+def isinf(x: Any) -> Any:
+    """Whether each number is infinite: |x| = inf.
+
+    >>> ac.isinf([1.0, -np.inf])
+    array([False,  True])
+    """
+    return p.equal(p.abs_(_floats(x)), np.inf)
+
+
+@composed("x")
+def isfinite(x: Any) -> Any:
+    """Whether each number is neither infinite nor NaN: |x| < inf.
+
+    >>> ac.isfinite([1.0, -np.inf, np.nan])
+    array([ True, False, False])
+    """
+    return p.less(p.abs_(_floats(x)), np.inf)
+
+
+def _truth(x: Any) -> Any:
+    """Numbers as truth values: whether they are not 0."""
+    return x if x.dtype == bool else p.not_equal(x, 0)
+
+
+@composed("x")
+def logical_not(x: Any) -> Any:
+    """Whether x is 0 or False.
+
+    >>> ac.logical_not([True, False])
+    array([False,  True])
+    """
+    return p.equal(_truth(x), False)
+
+
+@composed("x", "y")
+def logical_and(x: Any, y: Any) -> Any:
+    """Whether neither x nor y is 0.
+
+    >>> ac.logical_and([True, True], [True, False])
+    array([ True, False])
+    """
+    return p.where(_truth(x), _truth(y), False)
+
+
+@composed("x", "y")
+def logical_or(x: Any, y: Any) -> Any:
+    """Whether x or y, or both, are not 0.
+
+    >>> ac.logical_or([True, False], [True, False])
+    array([ True, False])
+    """
+    return p.where(_truth(x), True, _truth(y))
+
+
+@composed("x", "y")
+def logical_xor(x: Any, y: Any) -> Any:
+    """Whether one of x and y is 0, and the other is not.
+
+    >>> ac.logical_xor([True, True], [True, False])
+    array([False,  True])
+    """
+    return p.not_equal(_truth(x), _truth(y))
+
+
+@composed("x", "mask")
+def masked_fill(x: Any, mask: Any, value: float) -> Tensor:
+    """``value`` where ``mask`` is True, else x; what is filled in gets no gradient.
+
+    mask: of a shape that broadcasts against x.  Raises TypeError for a mask that is not of truth values.
+
+    >>> ac.masked_fill([1.0, 2.0], [True, False], -1.0)
+    array([-1.,  2.])
+    """
+    real(value, "masked_fill: value")
+    if mask.dtype != bool:
+        raise TypeError(f"masked_fill: the mask must be of truth values, found {found(mask)}; compare, as in x > 0")
+    result: Tensor = p.where(mask, value, x)
+    return result
+
+
+@composed("x")
+def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+    """x with numbers in the place of NaN and of the infinities (None: the largest and smallest of the dtype).
+
+    What was replaced gets no gradient.
+
+    >>> ac.nan_to_num([np.nan, np.inf, 1.0], posinf=9.0)
+    array([0., 9., 1.])
+    """
+    for k, number in {"nan": nan, "posinf": posinf, "neginf": neginf}.items():
+        if number is not None:
+            real(number, f"nan_to_num: {k}")
+    if x.dtype.kind != "f":  # whole numbers and fractions are finite
+        return x  # type: ignore[no-any-return]
+    top = float(np.finfo(x.dtype).max)
+    x = p.where(p.equal(x, np.inf), top if posinf is None else posinf, x)
+    x = p.where(p.equal(x, -np.inf), -top if neginf is None else neginf, x)
+    result: Tensor = p.where(p.not_equal(x, x), nan, x)
+    return result
