@@ -97,5 +97,5 @@ $(PEERS)/bench.stamp: benchmarks/peers.txt $(PARTS)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(OLDEST) autoconv-demo build dist *.egg-info autoconv/*/*.so
+	rm -rf $(VENV) $(PEERS) $(OLDEST) $(INTEROP) autoconv-demo build dist *.egg-info autoconv/*/*.so
 	rm -rf .pytest_cache .ruff_cache .mypy_cache

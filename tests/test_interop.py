@@ -208,6 +208,13 @@ def test_graphs_show_the_modules(zoom, tmp_path):
     assert all(word in drawn for word in (("layer1", "layer4") if zoom == "model" else ("conv1", "bn2", "maxpool")))
 
 
+def test_the_stepper_says_the_source():
+    model, x, _ = imported("lenet")
+    texts = [event.text for event in ac.step(model(x[:1]).sum())]
+    source = model_line("lenet", "conv1")
+    assert any(text.endswith(f"   # {source}") for text in texts)
+
+
 def test_a_backward_line_has_the_source_of_what_it_serves():
     model, x, _ = imported("lenet")
     loss = model(x).sum()
