@@ -445,7 +445,7 @@ class _Translation:
             if spec.kind == kinds.USER_INPUT:
                 value = node.meta.get("val")
                 if isinstance(value, torch.Tensor):
-                    shape = tuple(n if isinstance(n, int) else None for n in value.shape)
+                    shape = tuple(_size(n) for n in value.shape)
                     self.places[node] = Value(len(inputs))
                     self._leaves.append(Value(len(inputs)))
                     inputs.append(Input(node.name, shape, str(value.dtype).removeprefix("torch.")))
@@ -507,6 +507,13 @@ class _Translation:
         if isinstance(x, torch.dtype):
             return _dtype(x)
         return x if isinstance(x, int | float | bool | str) else None
+
+
+def _size(n: Any) -> int | None:
+    """A size that is fixed, also where torch.export has found that out along the way; None for a free one."""
+    if isinstance(n, int):
+        return n
+    return int(n.node.expr) if n.node.expr.is_number else None
 
 
 def _output(graph: Any) -> Any:
