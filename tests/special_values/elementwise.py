@@ -5,7 +5,9 @@ the numbers where a definition says nothing: the limits at infinity (value and s
 and the slopes chosen at kinks:
 
     relu, abs, sign at 0      slope 0              leaky_relu at 0    the negative slope
-    elu at 0                  slope 1 (both sides) maximum, minimum   at a tie half to each
+    elu, celu at 0            slope 1 (both sides) maximum, minimum   at a tie half to each
+    clip, relu6, hardsigmoid  slope 0 at a bound   hardswish at 3     slope 1, at -3 slope 0
+    selu at 0                 its left slope
     x**0                      slope 0 in x         0**y               slope 0 in y (y > 0), as PyTorch has it
 
 ``None`` is: not asked (a slope at NaN, outside the domain, or where two infinities tie).
@@ -91,6 +93,8 @@ def finite(z: Any) -> Any:
     """Zeros of z's shape and dtype."""
     return ac.zeros_like(z)
 
+
+SELU = (mpf("1.6732632423543772848170429916717"), mpf("1.0507009873554804934193349852946"))
 
 ONE: dict[str, Row] = {
     "neg": (ac.neg, lambda x: -x, lambda x: mpf(-1), {inf: (-inf, -1), -inf: (inf, -1)}),
@@ -213,6 +217,64 @@ ONE: dict[str, Row] = {
         lambda x: mpf(abs(x) < 1),
         {1: (1, 0), -1: (-1, 0), inf: (1, 0), -inf: (-1, 0)},
     ),
+    "relu6": (
+        ac.relu6,
+        lambda x: min(max(x, mpf(0)), mpf(6)),
+        lambda x: mpf(0 < x < 6),
+        {0: (0, 0), 6: (6, 0), inf: (6, 0), -inf: (0, 0)},
+    ),
+    "hardsigmoid": (
+        ac.hardsigmoid,
+        lambda x: min(max(x + 3, mpf(0)), mpf(6)) / 6,
+        lambda x: mpf(-3 < x < 3) / 6,
+        {3: (1, 0), -3: (0, 0), inf: (1, 0), -inf: (0, 0)},
+    ),
+    "hardswish": (
+        ac.hardswish,
+        lambda x: x * min(max(x + 3, mpf(0)), mpf(6)) / 6,
+        lambda x: x / 3 + mpf(1) / 2 if -3 < x < 3 else mpf(x > 0),
+        {3: (3, 1), -3: (0, 0), inf: (inf, 1), -inf: (0, 0)},
+    ),
+    "mish": (
+        ac.mish,
+        tail(lambda x: x * mp.tanh(softplus(x)), zero, same),
+        tail(lambda x: mp.tanh(softplus(x)) + x * sigmoid(x) * mp.sech(softplus(x)) ** 2, zero, one),
+        {inf: (inf, 1), -inf: (0, 0)},
+    ),
+    "selu": (
+        ac.selu,
+        lambda x: SELU[1] * (x if x > 0 else SELU[0] * mp.expm1(max(x, mpf(-(10**6))))),
+        lambda x: SELU[1] * (1 if x > 0 else SELU[0] * mp.exp(max(x, mpf(-(10**6))))),
+        {inf: (inf, SELU[1]), -inf: (-SELU[0] * SELU[1], 0)},
+    ),
+    "celu": (
+        lambda x: ac.celu(x, 2.0),
+        lambda x: x if x > 0 else 2 * mp.expm1(max(x, mpf(-(10**6))) / 2),
+        lambda x: mpf(1) if x > 0 else mp.exp(max(x, mpf(-(10**6))) / 2),
+        {0: (0, 1), inf: (inf, 1), -inf: (-2, 0)},
+    ),
+    "atan": (ac.atan, mp.atan, lambda x: 1 / (1 + x * x), {inf: (mp.pi / 2, 0), -inf: (-mp.pi / 2, 0)}),
+    "sinh": (
+        ac.sinh,
+        tail(mp.sinh, lambda x: -inf, lambda x: inf),
+        tail(mp.cosh, lambda x: inf, lambda x: inf),
+        {inf: (inf, inf), -inf: (-inf, inf)},
+    ),
+    "cosh": (
+        ac.cosh,
+        tail(mp.cosh, lambda x: inf, lambda x: inf),
+        tail(mp.sinh, lambda x: -inf, lambda x: inf),
+        {inf: (inf, inf), -inf: (inf, -inf)},
+    ),
+    "exp2": (
+        ac.exp2,
+        tail(lambda x: mpf(2) ** x, zero, lambda x: inf),
+        tail(lambda x: mpf(2) ** x * mp.log(2), zero, lambda x: inf),
+        {inf: (inf, inf), -inf: (0, 0)},
+    ),
+    "floor": (ac.floor, mp.floor, zero, {inf: (inf, 0), -inf: (-inf, 0)}),
+    "ceil": (ac.ceil, mp.ceil, zero, {inf: (inf, 0), -inf: (-inf, 0)}),
+    "round": (ac.round, mp.nint, zero, {inf: (inf, 0), -inf: (-inf, 0)}),
     "x + 1": (lambda x: x + 1, lambda x: x + 1, one, {inf: (inf, 1), -inf: (-inf, 1)}),
     "3 * x": (lambda x: 3 * x, lambda x: 3 * x, lambda x: mpf(3), {inf: (inf, 3), -inf: (-inf, 3)}),
     "x / 3": (
@@ -339,6 +401,7 @@ FROM_THE_RESULT: dict[str, Callable[[Any], Any]] = {
     "tanh": one,
     "sigmoid": one,
     "silu": abs,
+    "mish": lambda x: abs(x) + 1,
     "gelu tanh": lambda x: abs(x) + 1,
     "bce, target 1": one,
 }
