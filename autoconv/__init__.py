@@ -59,6 +59,7 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from . import cli as cli
     from . import data as data
     from . import gradcheck as gradcheck
+    from . import interop as interop
     from . import models as models
     from . import nn as nn
     from . import optim as optim
@@ -70,6 +71,7 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from .exercises.key import exercise_key as exercise_key
     from .exercises.making import exercise as exercise
     from .gradcheck import check_grads as check_grads
+    from .interop.torch_export import from_torch as from_torch
     from .scalar import Scalar as Scalar
     from .scalar.expand import expand as expand
     from .tutor.breaking import break_it as break_it
@@ -97,6 +99,7 @@ _LAZY = {
     "exercise_key": ".exercises.key",
     "expand": ".scalar.expand",
     "explain": ".views.equations.explain",
+    "from_torch": ".interop.torch_export",
     "graph": ".views.graph.graph",
     "matrix_view": ".views.equations.matrix",
     "mistakes": ".tutor.breaking",
@@ -106,7 +109,7 @@ _LAZY = {
     "uses": ".views.equations.uses",
 }
 _LAZY_MODULES = (
-    "checkpoint", "cli", "data", "gradcheck", "models", "nn", "optim", "render", "scalar", "train", "views",
+    "checkpoint", "cli", "data", "gradcheck", "interop", "models", "nn", "optim", "render", "scalar", "train", "views",
 )  # fmt: skip
 _EAGER = (
     "Primitive", "Scope", "TABLE", "Tape", "Tensor", "backward", "functional", "grad", "hessian", "hvp", "jacobian",

@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar, copy_context
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
@@ -34,8 +35,9 @@ class Scope:
     """A stretch of recording with a name: a layer, a composed operation, or the backward lines that serve one forward
     line.
 
-    ``kind`` is "layer", "call" or "backward"; ``of`` the forward line that a "backward" scope serves.  ``records`` is
-    False inside ``no_grad``: results are then plain values without a line.
+    ``kind`` is "layer", "call" or "backward"; ``of`` the forward line that a "backward" scope serves.  A scope of kind
+    "source" only says where the user's program, which was imported, makes its lines: its name is that place, and
+    ``path`` leaves it out.  ``records`` is False inside ``no_grad``: results are then plain values without a line.
 
     >>> x = ac.tensor(1.0)
     >>> with ac.scope("outer"), ac.scope("inner"):
@@ -61,11 +63,12 @@ class Scope:
 
     @property
     def path(self) -> tuple[Scope, ...]:
-        """This scope and those around it, outermost first."""
+        """This scope and those around it, outermost first, but for those of kind "source"."""
         chain: list[Scope] = []
         scope: Scope | None = self
         while scope is not None:
-            chain.append(scope)
+            if scope.kind != "source":
+                chain.append(scope)
             scope = scope.parent
         return tuple(reversed(chain))
 
@@ -366,6 +369,19 @@ class Tensor(Recorded):
     def dtype(self) -> np.dtype:
         return self._value.dtype
 
+    @property
+    def source(self) -> str:
+        """Where the user's program makes this line, as in "net.py, line 12: x = self.conv(x)"; "" if nobody has said.
+
+        A backward line has the source of the forward line that it serves.
+        """
+        around = self.scope
+        while around is not None:
+            if around.kind == "source":
+                return around.name
+            around = around.of.scope if around.kind == "backward" and around.of is not None else around.parent
+        return ""
+
     def numpy(self) -> np.ndarray:
         """A copy of the value that may be written to."""
         return self.value.copy()
@@ -621,6 +637,8 @@ class Tape:
 
     def __repr__(self) -> str:
         number = {id(line): i for i, line in enumerate(self.lines)}
+        placed = [("", 0), *[(line.source, id(line)) for line in self.lines if line.scope is not None]]
+        said = {number: there for (before, _), (there, number) in pairwise(placed) if there != before}
 
         def row(line: Tensor) -> str:
             i = number[id(line)]
@@ -630,7 +648,8 @@ class Tape:
             else:
                 params = [f"{k}={setting(v)}" for k, v in line.params.items()]
                 source = f"{line.primitive.name}({', '.join([f'%{number[id(x)]}' for x in line.operands] + params)})"
-            return f"%{i:<4} {line.shape!s:18} {source}{f'   # {line.name}' if line.name else ''}"
+            notes = "".join([f"   # {note}" for note in (line.name, said.get(id(line))) if note])
+            return f"%{i:<4} {line.shape!s:18} {source}{notes}"
 
         shown = [row(line) for line in self.lines] if len(self) <= 60 else [
             *map(row, self.lines[:30]), f"... {len(self) - 60:,} more lines ...",

@@ -350,9 +350,10 @@ class _Weights:
 
 
 def _dtype(model: Module) -> Any:
-    """The parameters' dtype, so that nothing is computed in another; None if there are none."""
+    """What numbers in x become: what the model takes, or else the parameters' dtype, so that nothing is computed in
+    another; None if there is neither."""
     first = next(model.parameters(), None)
-    return None if first is None else first.dtype
+    return model.input_dtype or (None if first is None else first.dtype)
 
 
 def _is_labels(out: np.ndarray, y: np.ndarray) -> bool:

@@ -17,7 +17,7 @@ FLOORS = [
     "renamed", "shapes", "files", "npy", "arrays", "operands", "hooks", "tape", "tree", "rows", "primitives",
     "row_pages", "backward", "transforms", "functional", "gradcheck", "scalar", "render", "views", "tutor",
     "exercises", "program", "plan", "compiled", "nn", "optim", "models", "datasets", "data", "checkpoint",
-    "train", "demo", "__init__", "cli", "__main__",
+    "train", "interop", "demo", "__init__", "cli", "__main__",
 ]  # fmt: skip
 INSIDE = {
     "views": ["lines", "element", "window_geometry", "graph", "stepper", "equations", "__init__"],
@@ -35,6 +35,7 @@ INSIDE = {
         "__init__",
     ],
     "data": ["dataset", "scaled", "idx", "npz", "cifar", "table", "pictures", "load", "batches", "__init__"],
+    "interop": ["graph", "storage", "imported", "aten", "torch_export", "__init__"],
     "compiled": ["arguments", "replay", "scalars", "function", "__init__"],
 }  # fmt: skip
 

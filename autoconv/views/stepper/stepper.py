@@ -107,7 +107,11 @@ class Event:
 
     @property
     def text(self) -> str:
-        """The event in one line of plain text."""
+        """The event in one line of plain text; for an imported model with the line of its source."""
+        there = self.line.source
+        return self._said() + (f"   # {there}" if there else "")
+
+    def _said(self) -> str:
         name = self.names[id(self.target)]
         if self.phase == "forward":
             return f"{name} = {numbers(self.value)}" + (f"   {source(self)}" if self.line.primitive else "")

@@ -1,0 +1,508 @@
+"""ATen's elementwise operations: arithmetic, comparisons, choices, activations.
+
+Each function takes what the operation of its name takes, in the same order.  The slopes at kinks are PyTorch's: clamp
+has 1 at its bounds, relu6, hardtanh and hardsigmoid 0, abs and sign 0 at 0, maximum splits a tie evenly.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ... import functional as f
+from ... import primitives as p
+from ...tape import Tensor
+from .types import array, cast, common, floating, matched
+
+Operation = Callable[..., Any]
+
+
+def _two(row: Operation) -> Operation:
+    """A row of two operands, brought to one dtype first."""
+
+    def operation(x: Any, y: Any) -> Any:
+        return row(*matched(x, y))
+
+    return operation
+
+
+def _one(function: Operation) -> Operation:
+    """A function of one operand in floating point."""
+
+    def operation(x: Any) -> Any:
+        return function(floating(x))
+
+    return operation
+
+
+def _settled(function: Operation) -> Operation:
+    """A function of one operand that gives no floating-point slope: of the numbers alone."""
+
+    def operation(x: Any) -> Any:
+        return function(x)
+
+    return operation
+
+
+def add(x: Any, y: Any, alpha: float = 1) -> Any:
+    """x + alpha y; of truth values their disjunction."""
+    if common((x, y)) == bool:
+        return logical_or(x, y)
+    a, b = matched(x, y if alpha == 1 else mul(y, alpha))
+    return p.add(a, b)
+
+
+def sub(x: Any, y: Any, alpha: float = 1) -> Any:
+    """x - alpha y."""
+    a, b = matched(x, y if alpha == 1 else mul(y, alpha))
+    return p.sub(a, b)
+
+
+def rsub(x: Any, y: Any, alpha: float = 1) -> Any:
+    """y - alpha x."""
+    return sub(y, x, alpha)
+
+
+def mul(x: Any, y: Any) -> Any:
+    """x y; of truth values their conjunction."""
+    a, b = matched(x, y)
+    return logical_and(a, b) if a.dtype == bool else p.mul(a, b)
+
+
+def div(x: Any, y: Any, rounding_mode: str | None = None) -> Any:
+    """x / y in floating point; with a rounding mode the whole number below it ("floor") or towards 0 ("trunc")."""
+    a, b = matched(x, y)
+    if rounding_mode is None:
+        return p.div(floating(a), floating(b))
+    if a.dtype.kind in "iu":
+        quotient = np.floor_divide(_value(a), _value(b))
+        if rounding_mode == "floor":
+            return quotient
+        rest = _value(a) - quotient * _value(b)
+        return quotient + ((rest != 0) & ((_value(a) < 0) != (_value(b) < 0)))
+    return (f.floor if rounding_mode == "floor" else f.trunc)(p.div(a, b))
+
+
+def floor_divide(x: Any, y: Any) -> Any:
+    """The whole number below x / y."""
+    return div(x, y, "floor")
+
+
+def remainder(x: Any, y: Any) -> Any:
+    """x - floor(x / y) y: the rest with y's sign."""
+    a, b = matched(x, y)
+    if a.dtype.kind in "iu":
+        return np.remainder(_value(a), _value(b))
+    return p.sub(a, p.mul(f.floor(p.div(a, b)), b))
+
+
+def power(x: Any, y: Any) -> Any:
+    """x to the y; a small whole power is a product, with slopes everywhere."""
+    if isinstance(y, int | float) and not isinstance(x, int | float):
+        x = x if isinstance(y, int) or x.dtype.kind == "f" else floating(x)
+        if y == 2:
+            return p.mul(x, x)
+        if y == 0.5:
+            return p.sqrt(x)
+    if not isinstance(x, int | float) and not isinstance(y, int | float):
+        return p.power(*matched(x, y))
+    a, b = matched(x, y)
+    return p.power(a, b)
+
+
+def neg(x: Any) -> Any:
+    return p.neg(array(x))
+
+
+def abs_(x: Any) -> Any:
+    return p.abs_(x)
+
+
+def rsqrt(x: Any) -> Any:
+    return p.div(1, p.sqrt(floating(x)))
+
+
+def reciprocal(x: Any) -> Any:
+    return p.div(1, floating(x))
+
+
+def logical_and(x: Any, y: Any) -> Any:
+    return p.where(true(x), true(y), False)
+
+
+def logical_or(x: Any, y: Any) -> Any:
+    return p.where(true(x), True, true(y))
+
+
+def logical_xor(x: Any, y: Any) -> Any:
+    return p.not_equal(true(x), true(y))
+
+
+def logical_not(x: Any) -> Any:
+    return p.equal(x, 0)
+
+
+def true(x: Any) -> Any:
+    """Truth values: what is not 0."""
+    x = array(x)
+    return x if x.dtype == bool else p.not_equal(x, 0)
+
+
+def bitwise(on_bools: Operation, on_integers: Operation) -> Operation:
+    """An operation on bits: of truth values a logical one, of whole numbers computed at once, without a line."""
+
+    def operation(x: Any, y: Any) -> Any:
+        a, b = matched(x, y)
+        return on_bools(a, b) if a.dtype == bool else on_integers(_value(a), _value(b))
+
+    return operation
+
+
+def bitwise_not(x: Any) -> Any:
+    return logical_not(x) if x.dtype == bool else np.invert(_value(x))
+
+
+def isnan(x: Any) -> Any:
+    return p.not_equal(x, x)
+
+
+def isinf(x: Any) -> Any:
+    return p.equal(p.abs_(x), np.inf)
+
+
+def isfinite(x: Any) -> Any:
+    return p.less(p.abs_(x), np.inf)
+
+
+def nan_to_num(x: Any, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Any:
+    """x with numbers in place of NaN and the infinities."""
+    limits = np.finfo(x.dtype)
+    x = p.where(isnan(x), 0.0 if nan is None else nan, x)
+    x = p.where(p.equal(x, np.inf), limits.max if posinf is None else posinf, x)
+    return p.where(p.equal(x, -np.inf), limits.min if neginf is None else neginf, x)
+
+
+def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    """x where the condition holds, else y."""
+    if x is None:
+        raise NotImplementedError("where with one operand gives a result whose shape depends on the numbers")
+    a, b = matched(x, y)
+    return p.where(true(condition), a, b)
+
+
+def masked_fill(x: Any, mask: Any, value: Any) -> Any:
+    """x with ``value`` where the mask holds."""
+    value = value if isinstance(value, int | float) else cast(value, x.dtype)
+    return p.where(true(mask), value, x)
+
+
+def clamp(x: Any, min: Any = None, max: Any = None) -> Any:
+    """x between bounds; slope 1 at both."""
+    bounds = [b for b in (min, max) if b is not None]
+    dtype = common((x, *bounds))
+    low, high = [b if b is None or isinstance(b, int | float) else cast(b, dtype) for b in (min, max)]
+    x = cast(x, dtype)
+    x = x if low is None else p.maximum(x, low, ties="first")
+    return x if high is None else p.minimum(x, high, ties="first")
+
+
+def clamp_max(x: Any, max: Any) -> Any:
+    return clamp(x, None, max)
+
+
+def lerp(x: Any, y: Any, weight: Any) -> Any:
+    """x + weight (y - x)."""
+    return add(x, mul(weight, sub(y, x)))
+
+
+def addcmul(x: Any, a: Any, b: Any, value: float = 1) -> Any:
+    """x + value a b."""
+    return add(x, mul(a, b), value)
+
+
+def addcdiv(x: Any, a: Any, b: Any, value: float = 1) -> Any:
+    """x + value a / b."""
+    return add(x, div(a, b), value)
+
+
+def elu(x: Any, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Any:
+    """scale (x above 0, alpha (e^(input_scale x) - 1) below)."""
+    if scale == input_scale == 1:
+        return f.elu(x, alpha)
+    above = p.maximum(0, x, ties="first")
+    below = p.expm1(p.mul(p.minimum(x, 0, ties="first"), input_scale))
+    return p.mul(p.add(above, p.mul(below, alpha)), scale)
+
+
+def prelu(x: Any, weight: Any) -> Any:
+    """max(0, x) + weight min(x, 0), one weight or one for each channel (axis 1)."""
+    weight = f.reshape(weight, (-1, *(1,) * (x.ndim - 2)) if weight.size > 1 else ())
+    return p.add(p.maximum(0, x, ties="first"), p.mul(weight, p.minimum(x, 0, ties="first")))
+
+
+def rrelu(x: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False) -> Any:
+    if training:
+        raise NotImplementedError("rrelu in training draws a slope for each element; use LeakyReLU")
+    return f.leaky_relu(x, (lower + upper) / 2)
+
+
+def softplus(x: Any, beta: float = 1, threshold: float = 20) -> Any:
+    """ln(1 + e^(beta x)) / beta; x itself where beta x is above the threshold."""
+    smooth = f.softplus(x) if beta == 1 else p.div(f.softplus(p.mul(x, beta)), beta)
+    return p.where(p.greater(p.mul(x, beta), threshold), x, smooth)
+
+
+def threshold(x: Any, threshold: float, value: float) -> Any:
+    """x above the threshold, else the value."""
+    return p.where(p.greater(x, threshold), x, value)
+
+
+def log_base(base: float) -> Operation:
+    def operation(x: Any) -> Any:
+        return p.div(p.log(floating(x)), math.log(base))
+
+    return operation
+
+
+def gelu(x: Any, approximate: str = "none") -> Any:
+    return f.gelu(x, approximate)
+
+
+def glu(x: Any, dim: int = -1) -> Any:
+    """The first half along an axis times the sigmoid of the second."""
+    a, b = f.split(x, 2, dim)
+    return p.mul(a, f.sigmoid(b))
+
+
+def tan(x: Any) -> Any:
+    return p.div(p.sin(x), p.cos(x))
+
+
+def hard(word: str) -> Operation:
+    """relu6, hardtanh, hardswish and their like, as autoconv has them."""
+
+    def operation(x: Any, *settings: Any) -> Any:
+        return getattr(f, word)(x, *settings)
+
+    return operation
+
+
+def hardsigmoid(x: Any) -> Any:
+    """max(0, min(6, x + 3)) / 6; in float64 with PyTorch's slope, which is 1/6 rounded to float32."""
+    y = f.hardsigmoid(x)
+    if x.dtype != np.float64 or not isinstance(x, Tensor):
+        return y
+    inside = p.where(p.less(p.abs_(x), 3), x, 0)
+    return p.add(y, p.mul(p.sub(inside, p.stop_gradient(inside)), float(np.float32(1 / 6)) - 1 / 6))  # adds 0
+
+
+def to_dtype(x: Any, dtype: Any = None, *_: Any, **__: Any) -> Any:
+    """x in another dtype; the device, the layout and whether it is a copy do not matter."""
+    return cast(array(x), dtype if isinstance(dtype, np.dtype) else None)
+
+
+def to_other(x: Any, other: Any, *_: Any, **__: Any) -> Any:
+    return cast(x, other.dtype)
+
+
+def same(x: Any, *_: Any, **__: Any) -> Any:
+    """x itself: copies and layouts are nobody's concern here."""
+    return array(x)
+
+
+def detach(x: Any) -> Any:
+    return p.stop_gradient(x) if isinstance(x, Tensor) else x
+
+
+def _value(x: Any) -> Any:
+    return x.value if isinstance(x, Tensor) else np.asarray(x)
+
+
+def whole(function: Operation) -> Operation:
+    """An operation of Python on sizes."""
+
+    def operation(*xs: Any) -> Any:
+        return function(*xs)
+
+    return operation
+
+
+OPERATIONS: dict[str, Operation] = {
+    # arithmetic
+    "add": add,
+    "sub": sub,
+    "subtract": sub,
+    "rsub": rsub,
+    "mul": mul,
+    "multiply": mul,
+    "div": div,
+    "divide": div,
+    "true_divide": div,
+    "floor_divide": floor_divide,
+    "remainder": remainder,
+    "pow": power,
+    "neg": neg,
+    "negative": neg,
+    "abs": abs_,
+    "square": lambda x: p.mul(x, x),
+    "reciprocal": reciprocal,
+    "rsqrt": rsqrt,
+    "lerp": lerp,
+    "addcmul": addcmul,
+    "addcdiv": addcdiv,
+    "clamp": clamp,
+    "clip": clamp,
+    "clamp_min": clamp,
+    "clamp_max": clamp_max,
+    "maximum": _two(p.maximum),
+    "minimum": _two(p.minimum),
+    "max.other": _two(p.maximum),
+    "min.other": _two(p.minimum),
+    "positive": same,
+    "nan_to_num": nan_to_num,
+    "logaddexp": _two(p.logaddexp),
+    "xlogy": _two(p.xlogy),
+    # functions
+    "exp": _one(p.exp),
+    "exp2": lambda x: p.exp(p.mul(floating(x), math.log(2))),
+    "expm1": _one(p.expm1),
+    "log": _one(p.log),
+    "log1p": _one(p.log1p),
+    "log2": log_base(2),
+    "log10": log_base(10),
+    "sqrt": _one(p.sqrt),
+    "sin": _one(p.sin),
+    "cos": _one(p.cos),
+    "tan": tan,
+    "tanh": _one(p.tanh),
+    "erf": _one(p.erf),
+    "erfc": _one(p.erfc),
+    "sign": p.sign,
+    "sgn": p.sign,
+    # comparisons and choices
+    "eq": _two(p.equal),
+    "ne": _two(p.not_equal),
+    "gt": _two(p.greater),
+    "ge": _two(p.greater_equal),
+    "lt": _two(p.less),
+    "le": _two(p.less_equal),
+    "logical_and": logical_and,
+    "logical_or": logical_or,
+    "logical_xor": logical_xor,
+    "logical_not": logical_not,
+    "isnan": isnan,
+    "isinf": isinf,
+    "isfinite": isfinite,
+    "bitwise_and": bitwise(logical_and, np.bitwise_and),
+    "bitwise_or": bitwise(logical_or, np.bitwise_or),
+    "bitwise_xor": bitwise(logical_xor, np.bitwise_xor),
+    "bitwise_not": bitwise_not,
+    "__and__": bitwise(logical_and, np.bitwise_and),
+    "__or__": bitwise(logical_or, np.bitwise_or),
+    "where": where,
+    "masked_fill": masked_fill,
+    # activations
+    "relu": lambda x: f.relu(x),
+    "leaky_relu": lambda x, negative_slope=0.01: f.leaky_relu(x, negative_slope),
+    "elu": elu,
+    "selu": lambda x: f.selu(x),
+    "celu": lambda x, alpha=1.0: f.celu(x, alpha),
+    "prelu": prelu,
+    "rrelu": rrelu,
+    "_prelu_kernel": lambda x, weight: p.add(
+        p.maximum(0, x, ties="first"), p.mul(weight, p.minimum(x, 0, ties="first"))
+    ),
+    "sigmoid": lambda x: f.sigmoid(floating(x)),
+    "log_sigmoid": lambda x: f.log_sigmoid(x),
+    "softplus": softplus,
+    "softsign": lambda x: p.softsign(x),
+    "silu": lambda x: f.silu(x),
+    "gelu": gelu,
+    "glu": glu,
+    "threshold": threshold,
+    "hardsigmoid": hardsigmoid,
+    "tanhshrink": lambda x: p.sub(x, p.tanh(x)),
+    "logit": lambda x, eps=None: _logit(x, eps),
+    # dtypes and copies
+    "to.dtype": to_dtype,
+    "_to_copy": to_dtype,
+    "to.dtype_layout": to_dtype,
+    "to.device": lambda x, _=None, dtype=None, *__, **___: to_dtype(x, dtype),
+    "to.other": to_other,
+    "type_as": to_other,
+    "contiguous": same,
+    "clone": same,
+    "detach": detach,
+    "detach_": detach,
+    "alias": same,
+    "lift_fresh_copy": same,
+    "lift_fresh": same,
+    "data": detach,
+    "view.dtype": to_dtype,
+    "cpu": same,
+    # sizes
+    "operator.add": whole(operator.add),
+    "operator.sub": whole(operator.sub),
+    "operator.mul": whole(operator.mul),
+    "operator.floordiv": whole(operator.floordiv),
+    "operator.truediv": whole(operator.truediv),
+    "operator.mod": whole(operator.mod),
+    "operator.neg": whole(operator.neg),
+    "operator.pow": whole(operator.pow),
+    "operator.eq": whole(operator.eq),
+    "operator.ne": whole(operator.ne),
+    "operator.lt": whole(operator.lt),
+    "operator.le": whole(operator.le),
+    "operator.gt": whole(operator.gt),
+    "operator.ge": whole(operator.ge),
+    "operator.getitem": whole(operator.getitem),
+    "operator.and_": whole(operator.and_),
+    "operator.or_": whole(operator.or_),
+    "operator.abs": whole(operator.abs),
+    "math.ceil": whole(math.ceil),
+    "math.floor": whole(math.floor),
+    "math.trunc": whole(math.trunc),
+    "sym.max": whole(max),
+    "sym.min": whole(min),
+    "sym.float": whole(float),
+    "sym.int": whole(int),
+    "sym.not": whole(operator.not_),
+    "sym.ite": whole(lambda c, a, b: a if c else b),
+    "sym.sqrt": whole(math.sqrt),
+    "operator.round": whole(round),
+    **{
+        word: hard(word)
+        for word in (
+            "relu6",
+            "hardtanh",
+            "hardswish",
+            "hardshrink",
+            "softshrink",
+            "mish",
+            "sinh",
+            "cosh",
+            "asin",
+            "acos",
+            "atan",
+            "asinh",
+            "acosh",
+            "atanh",
+            "floor",
+            "ceil",
+            "round",
+            "trunc",
+            "fmax",
+            "fmin",
+        )
+        if hasattr(f, word)
+    },
+}
+
+
+def _logit(x: Any, eps: float | None) -> Any:
+    x = x if eps is None else clamp(x, eps, 1 - eps)
+    return p.log(p.div(x, p.sub(1, x)))
