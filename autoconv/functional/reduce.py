@@ -91,7 +91,7 @@ def _one_name(ddof: int, correction: int | None, name: str) -> int:
     """ddof, or correction if it was given."""
     if correction is None:
         return ddof
-    if ddof != 0:
+    if whole_number(ddof, f"{name}: ddof") != 0:
         raise ValueError(f"{name}: ddof={ddof} and correction={correction} are two names of one setting; give one")
     return whole_number(correction, f"{name}: correction")
 
@@ -218,8 +218,8 @@ def norm(x: Any, p: float = 2, axis: Axis = None, keepdims: bool = False) -> Ten
     p: inf for the largest, -inf for the smallest |x| (equal ones share the gradient), 0 for the number of elements
     that are not 0.  Of all elements as one vector, if there is no axis.  axis, keepdims: as for ``sum``.
 
-    >>> ac.norm([3.0, 4.0]), ac.norm([3.0, -4.0], 1), ac.norm([3.0, -4.0], np.inf)
-    (np.float64(5.0), np.float64(7.0), np.float64(4.0))
+    >>> [float(ac.norm([3.0, -4.0], p)) for p in (2, 1, np.inf)]
+    [5.0, 7.0, 4.0]
     """
     real(p, "norm: p")
     axes = normalize_axes(axis, x.ndim, "norm")
