@@ -35,15 +35,28 @@ def dtype_of(number: int) -> Any:
 
 
 def known(x: Any, what: str) -> Array:
-    """The numbers of ``x``, which decide about shapes: of an array, or of an input of the model itself.
+    """The numbers of ``x``, which decide about shapes: of an array, of an input, or of whole numbers made from those.
 
-    Raises ValueError for what was computed from an input: a shape that follows from it is another at every run.
+    Raises ValueError for what was computed from floating-point inputs: a shape that follows from them is data.
     """
-    if isinstance(x, Tensor):
-        if x.primitive is not None:
-            raise ValueError(f"{what} depends on the numbers of an input; only what follows from shapes is covered")
-        return x.value
-    return np.asarray(x)
+    if not isinstance(x, Tensor):
+        return np.asarray(x)
+    if x.primitive is not None and not _whole(x):
+        raise ValueError(f"{what} depends on the numbers of an input; only what follows from shapes is covered")
+    return x.value
+
+
+def _whole(x: Tensor) -> bool:
+    """Whether only whole numbers and truth values lead to x."""
+    waiting, seen = [x], {id(x)}
+    while waiting:
+        line = waiting.pop()
+        if line.dtype.kind not in "iub":
+            return False
+        new = [y for y in line.operands if id(y) not in seen]
+        seen.update(map(id, new))
+        waiting += new
+    return True
 
 
 def integers(x: Any, what: str) -> tuple[int, ...]:
