@@ -1,7 +1,8 @@
 """The command line: ``autoconv demo | train | evaluate | graph | step | explain | check | exercise | info``.
 
 Errors are one clear line and exit status 2.  Code is only ever run from files that the user names on the command line,
-never because a checkpoint names them.  named and modelled (what the user names), training, looking and exercising (the commands).
+never because a checkpoint names them.  named and modelled (what
+the user names), training, looking and exercising (the commands).
 """
 
 from __future__ import annotations

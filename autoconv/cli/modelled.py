@@ -92,9 +92,9 @@ def _inputs(model: Any, arguments: argparse.Namespace, reference: str) -> dict[s
     else:
         shapes = [_sizes(text) for text in arguments.shape or []]
         if not shapes and not known:
-            raise UserError(f"{reference} is a model: say what it shall run on, with --shape 1,3,32,32 or --input x.npy")
+            raise UserError(f"{reference} is a model: say what to run it on, with --shape 1,3,32,32 or --input x.npy")
         if known and len(shapes) > len(known):
-            raise UserError(f"{reference} takes {len(known)} inputs ({', '.join(names)}), {len(shapes)} shapes are given")
+            raise UserError(f"{reference} takes {len(known)} inputs ({', '.join(names)}); found {len(shapes)} shapes")
         rng = np.random.default_rng(0)
         given = {}
         for k in range(max(len(known), len(shapes))):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -134,7 +134,7 @@ class Reader:
         shape = None
         if tensor.HasField("shape"):
             shape = tuple(d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim)
-        dtype = DTYPES[tensor.elem_type].name if tensor.elem_type else ""
+        dtype = str(DTYPES[tensor.elem_type]) if tensor.elem_type else ""
         return Input(info.name, shape, dtype)
 
     def _next(self) -> int:
@@ -209,7 +209,8 @@ class Reader:
         try:
             signature.bind(*[None] * getattr(function, "on_model", False), *args, **settings)
         except TypeError as error:
-            raise self.fail(f"{where} has {len(args)} inputs and the attributes {', '.join(settings)}: {error}") from None
+            said = f"{len(args)} inputs and the attributes {', '.join(settings)}"
+            raise self.fail(f"{where} has {said}: {error}") from None
         if any(x is None for x in args[: _required(known) - getattr(function, "on_model", False)]):
             raise self.fail(f"{where} leaves out an input that the operator needs")
         return operation, several
@@ -261,7 +262,7 @@ class Reader:
         kinds = {1: "f", 2: "i", 3: "s", 4: "t", 5: "g", 6: "floats", 7: "ints", 8: "strings"}
         kind = kinds.get(attribute.type)
         if kind is None:
-            raise UnsupportedError(f"{self.what}: {where}: attribute {attribute.name!r} is of a kind that is not covered")
+            raise UnsupportedError(f"{self.what}: {where}: the kind of attribute {attribute.name!r} is not covered")
         value = getattr(attribute, kind)
         if kind == "t":
             return self.tensors.array(value, f"{self.what}: {where}")
@@ -357,7 +358,7 @@ class _Names:
         )
 
 
-def _read_as(nodes: Any, inputs: dict[str, tuple[int, ...]] | None) -> set[str]:
+def _read_as(nodes: Any, inputs: Mapping[str, tuple[int, ...]] | None) -> set[str]:
     """The names that stand in these inputs of these operators (None: in any input of any), graphs inside included."""
     found: set[str] = set()
     for node in _all_nodes(nodes):
