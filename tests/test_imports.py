@@ -35,7 +35,7 @@ INSIDE = {
         "__init__",
     ],
     "data": ["dataset", "scaled", "idx", "npz", "cifar", "table", "pictures", "load", "batches", "__init__"],
-    "interop": ["graph", "storage", "imported", "aten", "torch_export", "__init__"],
+    "interop": ["graph", "imported", "aten", "storage", "torch_export", "onnx", "__init__"],
     "compiled": ["arguments", "replay", "scalars", "function", "__init__"],
 }  # fmt: skip
 

@@ -1,7 +1,8 @@
 """The command line: ``autoconv demo | train | evaluate | predict | graph | step | explain | check | exercise | info``.
 
 Errors are one clear line and exit status 2.  Code is only ever run from files that the user names on the command line,
-never because a checkpoint names them.  named (what the user names), training, looking and exercising (the commands).
+never because a checkpoint names them.  named and modelled (what
+the user names), training, looking and exercising (the commands).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from contextlib import suppress
 
 from .. import __version__, models
 from ..train import TrainingError
-from . import exercising, looking, training
+from . import exercising, looking, modelled, training
 from .named import UserError
 
 
@@ -143,6 +144,7 @@ def parser() -> argparse.ArgumentParser:
         "net.py:loss",
         "net.py:loss --zoom calls --output loss.svg",
         'net.py:loss --zoom scalars --focus "w[0,0]" --direction up',
+        "model.onnx --zoom calls --shape 1,3,32,32",
     )
     _function(graph)
     graph.add_argument("--zoom", help="model, calls, lines or scalars (default: lines)")
@@ -216,7 +218,10 @@ def parser() -> argparse.ArgumentParser:
     )
     exercising.options(sheet)
 
-    command("info", training.info, "versions and what is available here", "")
+    info = command(
+        "info", training.info, "versions and what is available here; or what a model consists of", "", "model.onnx"
+    )
+    info.add_argument("model", nargs="?", help="model.onnx, or file.py:module")
     return top
 
 
@@ -235,5 +240,8 @@ def _data_options(command: argparse.ArgumentParser) -> None:
 def _function(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "function",
-        help="file.py:function, called without arguments; it returns a Tensor, or (Tensor, locals()) to name the lines",
+        help="file.py:function, called without arguments; it returns a Tensor, or (Tensor, locals()) to name the "
+        "lines.  Or a model: model.onnx, or file.py:module (of autoconv or PyTorch); gradients are of the sum of its "
+        "output",
     )
+    modelled.options(command)

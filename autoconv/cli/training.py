@@ -18,6 +18,7 @@ from ..primitives import TABLE
 from ..render.text import clean
 from ..scalar import floors
 from ..train import evaluate, fit
+from . import modelled
 from .named import UserError, build
 
 OPTIMIZERS = {
@@ -150,6 +151,9 @@ def predict(arguments: argparse.Namespace) -> None:
 
 
 def info(arguments: argparse.Namespace) -> None:
+    if arguments.model:
+        print(modelled.described(arguments.model))
+        return
     groups: dict[str, int] = {}
     for row in TABLE.values():
         groups[row.group] = groups.get(row.group, 0) + 1

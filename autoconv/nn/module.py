@@ -216,7 +216,7 @@ class Module:
         if not x.ndim or not len(x):
             raise ValueError(f"predict: x of shape {x.shape} needs an axis of examples, and at least one")
         first = next(self.parameters(), None)
-        dtype = x.dtype if first is None or first.dtype == object or x.dtype.kind != "f" else first.dtype
+        dtype = self.input_dtype or (x.dtype if first is None or x.dtype.kind != "f" else first.dtype)
         modes = [(module, module.training) for module in self.modules()]
         self.eval()
         try:
