@@ -31,6 +31,8 @@ from .backward import backward as backward
 from .backward import sweep as sweep
 from .functional import *
 from .functional import abs as abs
+from .functional import all as all
+from .functional import any as any
 from .functional import loss as losses
 from .functional import max as max
 from .functional import min as min

@@ -72,8 +72,8 @@ cos = _arithmetic("cos", _np.cos,         (lambda g, y, a: -g * sin(a),),       
 erf = _arithmetic("erf", _arrays.erf,     (lambda g, y, a: g * exp(-a * a) * (2 / _sqrt(_pi)),),                  r"\operatorname{{erf}} {0}", "irrational")
 erfc = _arithmetic("erfc", _arrays.erfc,  (lambda g, y, a: -g * exp(-a * a) * (2 / _sqrt(_pi)),),                r"\operatorname{{erfc}} {0}", "irrational")
 softsign = _arithmetic("softsign", _arrays.softsign, (lambda g, y, a: g / (1 + abs_(a)) / (1 + abs_(a)),),     r"\operatorname{{softsign}} {0}", low=0.5)
-atan2 = _arithmetic("atan2", _np.arctan2, (lambda g, y, a, b: g * (b / _square_sum(a, b)),
-                                         lambda g, y, a, b: -(g * (a / _square_sum(a, b)))),                  r"\operatorname{{atan2}}({0}, {1})", "irrational", low=0.5)
+atan2 = _arithmetic("atan2", _arrays.atan2, (lambda g, y, a, b: g * (b / _square_sum(a, b)),
+                                         lambda g, y, a, b: -(g * (a / _square_sum(a, b)))),                  r"\operatorname{{atan2}}({0}, {1})", "irrational", ufunc=_np.arctan2, low=0.5)
 floor = _arithmetic("floor", _np.floor,   (None,),                                                               r"\lfloor {0} \rfloor")
 remainder = _arithmetic("remainder", _np.remainder, (lambda g, y, a, b: g,
                                          lambda g, y, a, b: -(g * ((a - y) / b))),                             r"{0} \bmod {1}", low=0.5)

@@ -286,7 +286,8 @@ class _Weights:
 
 
 def _arrays(what: str, pair: tuple[Any, Any], model: Module) -> tuple[np.ndarray, np.ndarray]:
-    """(x, y) as arrays of one length, x in the parameters' dtype so that nothing is computed in another."""
+    """(x, y) as arrays of one length, x in the dtype that the model takes, or else the parameters', so that nothing is
+    computed in another."""
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise TypeError(f"{what} must be a pair (x, y), found {type(pair).__name__}")
     x, y = (np.asarray(a.value if isinstance(a, Tensor) else a) for a in pair)
@@ -295,7 +296,8 @@ def _arrays(what: str, pair: tuple[Any, Any], model: Module) -> tuple[np.ndarray
             f"{what}: x has shape {x.shape} and y {y.shape}; they need the same number of examples, at least one"
         )
     first = next(model.parameters(), None)
-    return x if first is None or first.dtype == object else x.astype(first.dtype, copy=False), y
+    dtype = model.input_dtype or (None if first is None else first.dtype)
+    return x if dtype is None or dtype == object else x.astype(dtype, copy=False), y
 
 
 def _is_labels(out: np.ndarray, y: np.ndarray) -> bool:

@@ -144,7 +144,7 @@ NUMPY_WITHOUT_A_ROW = {
     "np.linalg.norm": (lambda t: np.linalg.norm(t), "ac.sqrt(ac.sum(t * t))"),
     "np.median": (lambda t: np.median(t), "ac.sort"),
     "np.diff": (lambda t: np.diff(t), "t[1:]"),
-    "np.floor": (lambda t: np.floor(t), "t.value"),
+    "np.spacing": (lambda t: np.spacing(t), "t.value"),
     "np.add.reduce": (lambda t: np.add.reduce(t), "ac.sum"),
     "out=": (lambda t: np.add(t, 1, out=np.zeros(3)), "out="),
     "np.sum where=": (lambda t: np.sum(t, where=[True, False, True]), "where"),

@@ -97,7 +97,9 @@ CALLS = {
         for k in ("avg", "max")
     },
     **{name: reduction() for name in ("sum", "mean", "max", "min", "prod", "logsumexp")},
-    **{name: reduction(ddof=0) for name in ("var", "std")},
+    **{name: reduction(ddof=0, correction=0) for name in ("var", "std")},
+    **{name: reduction() for name in ("amax", "amin", "any", "all")},
+    "norm": reduction(p=2),
     **{name: lambda: {"x": t(2, 3), "axis": 1} for name in ("argmax", "argmin", "softmax", "softmin", "log_softmax")},
     **dict.fromkeys(
         (
@@ -269,11 +271,37 @@ CALLS = {
     "dropout": lambda: {"x": t(2, 3), "p": 0.5, "rng": np.random.default_rng(0), "training": True},
     **{
         name: lambda: {"y": t(2, 3), "t": np.ones((2, 3)), "reduction": "mean"}
-        for name in ("half_squared_error", "mse")
+        for name in ("half_squared_error", "mse", "l1")
     },
-    "bce_with_logits": lambda: {"logits": t(2, 3), "t": np.ones((2, 3)), "reduction": "mean"},
-    "cross_entropy": lambda: {"logits": t(2, 3), "labels": np.array([0, 1]), "reduction": "mean", "axis": -1},
-    "nll": lambda: {"log_probabilities": t(2, 3), "labels": np.array([0, 1]), "reduction": "mean", "axis": -1},
+    "smooth_l1": lambda: {"y": t(2, 3), "t": np.ones((2, 3)), "beta": 0.5, "reduction": "mean"},
+    "huber": lambda: {"y": t(2, 3), "t": np.ones((2, 3)), "delta": 0.5, "reduction": "mean"},
+    "kl_div": lambda: {"log_q": t(2, 3), "t": np.ones((2, 3)), "reduction": "mean", "log_target": False},
+    "bce": lambda: {"y": t(2, 3), "t": np.ones((2, 3)), "weight": np.ones(3), "reduction": "mean"},
+    "bce_with_logits": lambda: {
+        "logits": t(2, 3),
+        "t": np.ones((2, 3)),
+        "weight": np.ones(3),
+        "pos_weight": np.ones(3),
+        "reduction": "mean",
+    },
+    "cosine_similarity": lambda: {"x": t(2, 3), "y": t(2, 3), "axis": 1, "eps": 1e-8},
+    "cross_entropy": lambda: {
+        "logits": t(2, 3),
+        "labels": np.array([0, 1]),
+        "weight": np.ones(3),
+        "reduction": "mean",
+        "axis": -1,
+        "ignore_index": 2,
+        "label_smoothing": 0.1,
+    },
+    "nll": lambda: {
+        "log_probabilities": t(2, 3),
+        "labels": np.array([0, 1]),
+        "weight": np.ones(3),
+        "reduction": "mean",
+        "axis": -1,
+        "ignore_index": 2,
+    },
 }
 
 

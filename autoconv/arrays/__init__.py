@@ -11,13 +11,12 @@ from .fractions import cast, exact, zeros
 from .memory import ordered_as
 from .order import extreme, order, sign
 from .rules import cases, elementwise, slope
-from .special import erf, erfc, multiply_no_nan, softsign, xlogy
+from .special import atan2, erf, erfc, multiply_no_nan, softsign, xlogy
 from .sums import sum_to, total, wide
 from .wiring import crop, overlap_add, pad, scatter, scatter_add, windows
 
 __all__ = [
-    "cases", "cast", "contract", "crop", "elementwise", "erf", "erfc", "exact", "extreme", "multiply_no_nan", "order",
-    "ordered_as", "overlap_add", "pad", "scatter", "scatter_add", "sign", "slope", "softsign", "sum_to", "total",
-    "wide",
-    "windows", "xlogy", "zeros",
+    "atan2", "cases", "cast", "contract", "crop", "elementwise", "erf", "erfc", "exact", "extreme", "multiply_no_nan",
+    "order", "ordered_as", "overlap_add", "pad", "scatter", "scatter_add", "sign", "slope", "softsign", "sum_to",
+    "total", "wide", "windows", "xlogy", "zeros",
 ]  # fmt: skip

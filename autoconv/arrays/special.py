@@ -49,6 +49,13 @@ def xlogy(x: Any, y: Any) -> Any:
     return x * np.log(np.where(nothing, np.ones((), y.dtype), y))
 
 
+def atan2(y: Any, x: Any) -> Any:
+    """The angle of the point (x, y), by NumPy's function; TypeError for exact fractions."""
+    if object in (np.asarray(x).dtype, np.asarray(y).dtype):
+        raise TypeError("atan2 of exact fractions")
+    return np.arctan2(y, x)
+
+
 def softsign(x: Any) -> Any:
     """x / (1 + |x|); its limits -1 and 1 at the infinities."""
     x = np.asarray(x)

@@ -451,7 +451,7 @@ def take_along_axis(x: Any, indices: Any, axis: int) -> Tensor:
             f"take_along_axis: indices of shape {indices.shape} for shape {x.shape}; the sizes must be equal or 1 but "
             f"for axis {axis}"
         )
-    check(partial(_along, "take_along_axis", axis, x.shape), indices)
+    check(partial(in_axis, "take_along_axis", axis, x.shape), indices)
     return p.take(ravel(x), flat_places(x.shape, as_indices(indices), axis), axis=0)
 
 
@@ -462,7 +462,7 @@ def flat_places(shape: Shape, indices: Any, axis: int) -> Any:
     return p.add(p.mul(p.where(p.less(indices, 0), p.add(indices, n), indices), stride), first)
 
 
-def _along(name: str, axis: int, shape: Shape, indices: Array) -> None:
+def in_axis(name: str, axis: int, shape: Shape, indices: Array) -> None:
     """IndexError for an index beyond the size of ``axis``."""
     n = shape[axis]
     if indices.size and not -n <= indices.min() <= indices.max() < n:

@@ -61,7 +61,7 @@ def scaled_dot_product_attention(
         *leading, rows, columns,
     ):  # fmt: skip
         raise ValueError(f"{name}: the mask has shape {mask.shape}, the scores {(*leading, rows, columns)}")
-    factor = scale if scale is not None else 1 / sqrt(size) if size else 1.0
+    factor = float(scale) if scale is not None else 1 / sqrt(size) if size else 1.0
     scores = matmul(query * factor, swapaxes(key, -1, -2))
     if is_causal:
         mask = np.tri(rows, columns, dtype=bool)

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import primitives as p
 from ..operands import found, real
-from ..shapes import whole_number
+from ..shapes import broadcast_shapes, whole_number
 from ..tape import Tensor
 from .composed import composed
 
@@ -45,9 +45,22 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _floats(x: Any) -> Any:
-    """Whole numbers and truth values as floating-point numbers."""
+def _floats(x: Any, name: str) -> Any:
+    """Whole numbers and truth values as floating-point numbers.  TypeError for exact fractions, of which the result
+    would be none."""
+    if x.dtype == object:
+        raise TypeError(f"{name}: not defined for exact fractions (dtype object); use floating-point numbers")
     return p.cast(x, dtype=np.dtype(float)) if x.dtype.kind in "iub" else x
+
+
+def _whole(x: Any) -> Any:
+    """Truth values as whole numbers."""
+    return p.cast(x, dtype=np.dtype(int)) if x.dtype == bool else x
+
+
+def _meet(x: Any, y: Any, name: str) -> None:
+    """ValueError for shapes that do not broadcast, before a line is recorded."""
+    broadcast_shapes(x.shape, y.shape, operation=name)
 
 
 # ---- angles and hyperbolas
@@ -60,7 +73,7 @@ def tan(x: Any) -> Tensor:
     >>> ac.tan([0.0, 0.5]).round(4)
     array([0.    , 0.5463])
     """
-    x = _floats(x)
+    x = _floats(x, "tan")
     result: Tensor = p.sin(x) / p.cos(x)
     return result
 
@@ -72,7 +85,7 @@ def asin(x: Any) -> Tensor:
     >>> ac.asin([0.0, 0.5]).round(4)
     array([0.    , 0.5236])
     """
-    x = _floats(x)
+    x = _floats(x, "asin")
     return p.atan2(x, p.sqrt(1 - x) * p.sqrt(1 + x))
 
 
@@ -83,7 +96,7 @@ def acos(x: Any) -> Tensor:
     >>> ac.acos([1.0, 0.5]).round(4)
     array([0.    , 1.0472])
     """
-    x = _floats(x)
+    x = _floats(x, "acos")
     return p.atan2(p.sqrt(1 - x) * p.sqrt(1 + x), x)
 
 
@@ -94,7 +107,7 @@ def atan(x: Any) -> Tensor:
     >>> ac.atan([0.0, 1.0]).round(4)
     array([0.    , 0.7854])
     """
-    return p.atan2(_floats(x), 1.0)
+    return p.atan2(_floats(x, "atan"), 1.0)
 
 
 @composed("x")
@@ -104,7 +117,7 @@ def sinh(x: Any) -> Tensor:
     >>> ac.sinh([0.0, 1.0]).round(4)
     array([0.    , 1.1752])
     """
-    x = _floats(x)
+    x = _floats(x, "sinh")
     far = _far(x)
     half = p.where(far, 0, x) / 2
     up, down = p.expm1(half), p.expm1(-half)
@@ -124,7 +137,7 @@ def cosh(x: Any) -> Tensor:
     >>> ac.cosh([0.0, 1.0]).round(4)
     array([1.    , 1.5431])
     """
-    x = _floats(x)
+    x = _floats(x, "cosh")
     far = _far(x)
     half = p.where(far, 0, x) / 2
     s = p.expm1(half) - p.expm1(-half)
@@ -138,7 +151,10 @@ def hypot(x: Any, y: Any) -> Tensor:
     >>> ac.hypot([3.0, 0.0], [4.0, 0.0])
     array([5., 0.])
     """
-    x, y = _floats(x), _floats(y)
+    _meet(x, y, "hypot")
+    if object in (x.dtype, y.dtype):
+        _floats(x if x.dtype == object else y, "hypot")
+    x, y = _floats(x, "hypot"), _floats(y, "hypot")
     size = p.stop_gradient(p.maximum(p.abs_(x), p.abs_(y)))
     size = p.where(p.less(size, np.inf), p.where(p.equal(size, 0), 1, size), 1)
     a, b = x / size, y / size
@@ -158,7 +174,7 @@ def log2(x: Any) -> Tensor:
     >>> ac.log2([1.0, 8.0])
     array([0., 3.])
     """
-    result: Tensor = p.log(_floats(x)) / log(2)
+    result: Tensor = p.log(_floats(x, "log2")) / log(2)
     return result
 
 
@@ -169,7 +185,7 @@ def log10(x: Any) -> Tensor:
     >>> ac.log10([1.0, 100.0])
     array([0., 2.])
     """
-    result: Tensor = p.log(_floats(x)) / log(10)
+    result: Tensor = p.log(_floats(x, "log10")) / log(10)
     return result
 
 
@@ -180,7 +196,7 @@ def exp2(x: Any) -> Tensor:
     >>> ac.exp2([0.0, 3.0, -1.0])
     array([1. , 8. , 0.5])
     """
-    return p.power(2.0, _floats(x))
+    return p.power(2.0, _floats(x, "exp2"))
 
 
 @composed("x")
@@ -190,7 +206,7 @@ def rsqrt(x: Any) -> Tensor:
     >>> ac.rsqrt([4.0, 0.25])
     array([0.5, 2. ])
     """
-    return p.div(1, p.sqrt(_floats(x)))
+    return p.div(1, p.sqrt(_floats(x, "rsqrt")))
 
 
 # ---- rounding: piecewise constant
@@ -203,7 +219,7 @@ def ceil(x: Any) -> Tensor:
     >>> ac.ceil([-1.5, 0.5, 2.0])
     array([-1.,  1.,  2.])
     """
-    return -p.floor(-_floats(x))
+    return -p.floor(-_whole(x))
 
 
 @composed("x")
@@ -213,7 +229,7 @@ def trunc(x: Any) -> Tensor:
     >>> ac.trunc([-1.5, 0.5, 2.0])
     array([-1.,  0.,  2.])
     """
-    x = _floats(x)
+    x = _whole(x)
     return p.where(p.less(x, 0), -p.floor(-x), p.floor(x))
 
 
@@ -228,7 +244,7 @@ def round(x: Any, decimals: int = 0) -> Tensor:
     digits = whole_number(decimals, "round: decimals", -300)
     if digits > 300:
         raise ValueError(f"round: decimals={digits}; a floating-point number has fewer, use at most 300")
-    x = p.stop_gradient(_floats(x))
+    x = p.stop_gradient(_floats(x, "round"))
     x = x if not digits else x * 10.0**digits
     below = p.floor(x)
     above = p.where(p.equal(below, x), below, below + 1)  # no 1 added to an infinity, or to what is whole
@@ -247,7 +263,8 @@ def fmod(x: Any, y: Any) -> Tensor:
     >>> ac.fmod([5.5, -5.5], 2.0)
     array([ 1.5, -1.5])
     """
-    size = p.abs_(y)
+    _meet(x, y, "fmod")
+    x, size = _whole(x), p.abs_(_whole(y))
     return p.where(p.less(x, 0), -p.remainder(-x, size), p.remainder(x, size))
 
 
@@ -271,7 +288,7 @@ def isinf(x: Any) -> Any:
     >>> ac.isinf([1.0, -np.inf])
     array([False,  True])
     """
-    return p.equal(p.abs_(_floats(x)), np.inf)
+    return p.equal(p.abs_(_floats(x, "isinf")), np.inf)
 
 
 @composed("x")
@@ -281,7 +298,7 @@ def isfinite(x: Any) -> Any:
     >>> ac.isfinite([1.0, -np.inf, np.nan])
     array([ True, False, False])
     """
-    return p.less(p.abs_(_floats(x)), np.inf)
+    return p.less(p.abs_(_floats(x, "isfinite")), np.inf)
 
 
 def _truth(x: Any) -> Any:
@@ -306,6 +323,7 @@ def logical_and(x: Any, y: Any) -> Any:
     >>> ac.logical_and([True, True], [True, False])
     array([ True, False])
     """
+    _meet(x, y, "logical_and")
     return p.where(_truth(x), _truth(y), False)
 
 
@@ -316,6 +334,7 @@ def logical_or(x: Any, y: Any) -> Any:
     >>> ac.logical_or([True, False], [True, False])
     array([ True, False])
     """
+    _meet(x, y, "logical_or")
     return p.where(_truth(x), True, _truth(y))
 
 
@@ -326,6 +345,7 @@ def logical_xor(x: Any, y: Any) -> Any:
     >>> ac.logical_xor([True, True], [True, False])
     array([False,  True])
     """
+    _meet(x, y, "logical_xor")
     return p.not_equal(_truth(x), _truth(y))
 
 
@@ -339,6 +359,7 @@ def masked_fill(x: Any, mask: Any, value: float) -> Tensor:
     array([-1.,  2.])
     """
     real(value, "masked_fill: value")
+    _meet(x, mask, "masked_fill")
     if mask.dtype != bool:
         raise TypeError(f"masked_fill: the mask must be of truth values, found {found(mask)}; compare, as in x > 0")
     result: Tensor = p.where(mask, value, x)
@@ -354,13 +375,14 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
     >>> ac.nan_to_num([np.nan, np.inf, 1.0], posinf=9.0)
     array([0., 9., 1.])
     """
-    for k, number in {"nan": nan, "posinf": posinf, "neginf": neginf}.items():
+    real(nan, "nan_to_num: nan")
+    for k, number in {"posinf": posinf, "neginf": neginf}.items():
         if number is not None:
             real(number, f"nan_to_num: {k}")
     if x.dtype.kind != "f":  # whole numbers and fractions are finite
         return x  # type: ignore[no-any-return]
     top = float(np.finfo(x.dtype).max)
-    x = p.where(p.equal(x, np.inf), top if posinf is None else posinf, x)
-    x = p.where(p.equal(x, -np.inf), -top if neginf is None else neginf, x)
-    result: Tensor = p.where(p.not_equal(x, x), nan, x)
+    x = p.where(p.equal(x, np.inf), top if posinf is None else float(posinf), x)
+    x = p.where(p.equal(x, -np.inf), -top if neginf is None else float(neginf), x)
+    result: Tensor = p.where(p.not_equal(x, x), float(nan), x)
     return result

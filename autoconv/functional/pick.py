@@ -12,7 +12,7 @@ from ..hooks import check
 from ..operands import OutOfRangeError, as_dtype, found
 from ..shapes import Shape, normalize_axis, shown, whole_number
 from ..tape import Array, Tensor
-from .array import as_indices, reshape, take_along_axis
+from .array import as_indices, in_axis, reshape, take_along_axis
 from .composed import composed, operand, plain
 from .linalg import matmul
 
@@ -103,8 +103,8 @@ def gather(x: Any, axis: int, indices: Any) -> Tensor:
     x, indices = operand(x, "gather"), operand(indices, "gather: indices")
     axis = normalize_axis(axis, x.ndim, "gather")
     _same_axes("gather", x, indices, axis)
-    x = _cut(x, indices.shape, axis)
-    return take_along_axis(x, indices, axis)
+    check(partial(in_axis, "gather", axis, x.shape), indices)
+    return take_along_axis(_cut(x, indices.shape, axis), indices, axis)
 
 
 def _same_axes(name: str, x: Any, indices: Any, axis: int) -> None:
@@ -145,12 +145,7 @@ def put_along_axis(x: Any, indices: Any, values: Any, axis: int, mode: str = "se
     _same_axes("put_along_axis", x, places, axis)
     if values.shape not in ((), places.shape):
         raise ValueError(f"put_along_axis: values of shape {values.shape} for indices of shape {places.shape}")
-    n = x.shape[axis]
-    if places.size and not -n <= places.min() <= places.max() < n:
-        raise OutOfRangeError(
-            f"put_along_axis: indices {places.min()} .. {places.max()} along axis {axis} of shape {x.shape}; they must "
-            f"be in -{n} .. {n - 1}"
-        )
+    in_axis("put_along_axis", axis, x.shape, places)
     numbers = _cut(np.arange(x.size).reshape(x.shape), places.shape, axis)
     cells = np.take_along_axis(numbers, places.astype(np.intp), axis).ravel()
     values = p.reshape(values if values.shape else p.broadcast_to(values, shape=places.shape), shape=(places.size,))
@@ -301,13 +296,13 @@ def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Tens
     if indices.dtype.kind not in "iu":
         raise TypeError(f"embedding: indices must be integers, found {found(indices)}")
     n = weight.shape[0]
+    row = None if padding_idx is None else whole_number(padding_idx, "embedding: padding_idx")
+    if row is not None and not -n <= row < n:
+        raise OutOfRangeError(f"embedding: padding_idx={row} for a table of {n}; it must be in -{n} .. {n - 1}")
     check(partial(_in_table, "embedding", n), indices)
     y = p.take(weight, as_indices(indices), axis=0)
-    if padding_idx is None:
+    if row is None:
         return y
-    row = whole_number(padding_idx, "embedding: padding_idx")
-    if not -n <= row < n:
-        raise OutOfRangeError(f"embedding: padding_idx={row} for a table of {n}; it must be in -{n} .. {n - 1}")
     padding = p.reshape(p.equal(indices, row % n), shape=(*indices.shape, 1))
     return p.where(padding, p.stop_gradient(y), y)
 

@@ -12,12 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from .. import primitives
 from .. import primitives as p
+from ..operands import real
 from ..shapes import Ints, Shape, flag, keepdims_shape, normalize_axes, normalize_axis, softmax_axes, whole_number
 from ..tape import Tensor
 from .composed import composed, operand, plain
 
-__all__ = ["argmax", "argmin", "logsumexp", "max", "mean", "min", "prod", "std", "sum", "var"]
+__all__ = [
+    "all", "amax", "amin", "any", "argmax", "argmin", "logsumexp", "max", "mean", "min", "norm", "prod", "std", "sum",
+    "var",
+]  # fmt: skip
 
 Axis = Ints | None
 
@@ -51,14 +56,15 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 @composed("x", statistics=True)
-def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
+def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0, correction: int | None = None) -> Tensor:
     """y = sum (x - mean)^2 / (n - ddof) over ``axis``; ddof = 0 as in NumPy (PyTorch's default is 1).
 
-    axis, keepdims: as for ``sum``.  Raises ValueError for ddof or fewer elements.
+    axis, keepdims: as for ``sum``; correction: PyTorch's name of ddof.  Raises ValueError for ddof or fewer elements.
 
     >>> float(ac.var([1.0, 2.0, 3.0, 4.0]))
     1.25
     """
+    ddof = _one_name(ddof, correction, "var")
     axes, n = _degrees(x, axis, ddof, "var")
     deviation = x - p.sum_(x, axis=axes, keepdims=True) / n
     result: Tensor = p.sum_(deviation * deviation, axis=axes, keepdims=keepdims) / (n - ddof)
@@ -66,18 +72,28 @@ def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Ten
 
 
 @composed("x", statistics=True)
-def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
+def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0, correction: int | None = None) -> Tensor:
     """The square root of ``var``; where all elements are equal its slope is chosen as 0, as in PyTorch.
 
-    axis, keepdims, ddof: as for ``var``.  Raises ValueError for ddof or fewer elements.
+    axis, keepdims, ddof, correction: as for ``var``.  Raises ValueError for ddof or fewer elements.
 
     >>> float(ac.std([1.0, 3.0]))
     1.0
     """
+    ddof = _one_name(ddof, correction, "std")
     _degrees(x, axis, ddof, "std")
     v = var(x, axis, keepdims, ddof)
     flat = p.equal(v, 0)
     return p.where(flat, 0, p.sqrt(p.where(flat, 1, v)))
+
+
+def _one_name(ddof: int, correction: int | None, name: str) -> int:
+    """ddof, or correction if it was given."""
+    if correction is None:
+        return ddof
+    if whole_number(ddof, f"{name}: ddof") != 0:
+        raise ValueError(f"{name}: ddof={ddof} and correction={correction} are two names of one setting; give one")
+    return whole_number(correction, f"{name}: correction")
 
 
 def _degrees(x: Any, axis: Axis, ddof: int, name: str) -> tuple[Shape, int]:
@@ -153,6 +169,81 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return _reduce("min", lambda a, b: p.minimum(a, b, ties="first"), x, axis, keepdims)
 
 
+@composed("x")
+def amax(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest element along ``axis``; equal ones share the gradient evenly, as in PyTorch's ``amax``.
+
+    axis, keepdims: as for ``sum``.  Raises ValueError for no elements.
+
+    >>> x = ac.tensor([1.0, 5.0, 5.0])
+    >>> ac.amax(x).backward()
+    >>> x.grad
+    array([0. , 0.5, 0.5])
+    """
+    return _shared("amax", max, x, axis, keepdims)
+
+
+@composed("x")
+def amin(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The smallest element along ``axis``; equal ones share the gradient evenly, as in PyTorch's ``amin``.
+
+    axis, keepdims: as for ``sum``.  Raises ValueError for no elements.
+
+    >>> ac.amin([[3.0, 1.0], [2.0, 4.0]], axis=1)
+    array([1., 2.])
+    """
+    return _shared("amin", min, x, axis, keepdims)
+
+
+def _shared(name: str, extreme: Callable[..., Any], x: Any, axis: Axis, keepdims: bool) -> Tensor:
+    """The extreme as a constant, plus the mean of what is equal to it, minus itself: 0, with the slopes."""
+    axes = normalize_axes(axis, x.ndim, name)
+    nonempty(x, axes, name)
+    top = p.stop_gradient(extreme(x, axes, keepdims=True))
+    gone = tuple(n for i, n in enumerate(x.shape) if i not in axes)
+    if x.dtype.kind not in "fO":
+        return top if keepdims else p.reshape(top, shape=gone)
+    equal = p.equal(x, top)
+    count = p.cast(p.sum_(p.cast(equal, dtype=np.dtype(int)), axis=axes, keepdims=True), dtype=x.dtype)
+    itself = x if x.dtype == object else p.where(p.less(p.abs_(x), np.inf), x, 0)  # an infinity stays one
+    own = p.where(equal, x - p.stop_gradient(itself), 0)
+    result: Tensor = top + p.sum_(own, axis=axes, keepdims=True) / p.where(p.equal(count, 0), 1, count)
+    return result if keepdims else p.reshape(result, shape=gone)
+
+
+@composed("x", statistics=True)
+def norm(x: Any, p: float = 2, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """(sum |x|^p)^(1 / p) over ``axis``; the slope where it is 0 is chosen as 0, as in PyTorch.
+
+    p: inf for the largest, -inf for the smallest |x| (equal ones share the gradient), 0 for the number of elements
+    that are not 0.  Of all elements as one vector, if there is no axis.  axis, keepdims: as for ``sum``.
+
+    >>> [float(ac.norm([3.0, -4.0], p)) for p in (2, 1, np.inf)]
+    [5.0, 7.0, 4.0]
+    """
+    real(p, "norm: p")
+    axes = normalize_axes(axis, x.ndim, "norm")
+    if x.dtype.kind != "f":
+        x = _floating(x, "norm")
+    if p in (np.inf, -np.inf):
+        nonempty(x, axes, "norm")
+        return _shared("norm", max if p > 0 else min, primitives.abs_(x), axes, keepdims)
+    if p == 0:
+        return primitives.sum_(primitives.cast(primitives.not_equal(x, 0), dtype=x.dtype), axis=axes, keepdims=keepdims)
+    if p == 1:
+        return primitives.sum_(primitives.abs_(x), axis=axes, keepdims=keepdims)
+    total = primitives.sum_(x * x if p == 2 else primitives.abs_(x) ** float(p), axis=axes, keepdims=keepdims)
+    none = primitives.equal(total, 0)
+    safe = primitives.where(none, 1, total)
+    return primitives.where(none, 0, primitives.sqrt(safe) if p == 2 else safe ** (1 / float(p)))
+
+
+def _floating(x: Any, name: str) -> Any:
+    if x.dtype == object:
+        raise TypeError(f"{name}: not defined for exact fractions (dtype object); use floating-point numbers")
+    return p.cast(x, dtype=np.dtype(float))
+
+
 @composed("x", statistics=True)
 def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The product of the elements along ``axis`` (1 for none); its gradient needs no division, so zeros are harmless.
@@ -196,6 +287,36 @@ def largest(x: Any, axis: Axis) -> Tensor:
     infinite."""
     m = p.stop_gradient(max(x, axis, keepdims=True))
     return p.where(p.less(p.abs_(m), np.inf), m, 0)
+
+
+@composed("x")
+def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Whether some element along ``axis`` is not 0 (False for none); a truth value, without a gradient.
+
+    axis, keepdims: as for ``sum``.
+
+    >>> ac.any([[0, 1], [0, 0]], axis=1)
+    array([ True, False])
+    """
+    return p.greater(_count(x, normalize_axes(axis, x.ndim, "any"), keepdims), 0)
+
+
+@composed("x")
+def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Whether no element along ``axis`` is 0 (True for none); a truth value, without a gradient.
+
+    axis, keepdims: as for ``sum``.
+
+    >>> ac.all([[0, 1], [2, 1]], axis=1)
+    array([False,  True])
+    """
+    axes = normalize_axes(axis, x.ndim, "all")
+    return p.equal(_count(x, axes, keepdims), product(x.shape[i] for i in axes))
+
+
+def _count(x: Any, axes: Shape, keepdims: bool) -> Any:
+    """How many elements are not 0."""
+    return p.sum_(p.cast(p.not_equal(x, 0), dtype=np.dtype(int)), axis=axes, keepdims=keepdims)
 
 
 def argmax(x: Any, axis: int | None = None) -> Any:

@@ -104,7 +104,9 @@ def _scan(combine: Callable[[Any, Any], Any], x: Any, axis: int) -> Any:
 
 @composed("x", statistics=True)
 def cumsum(x: Any, axis: int | None = None) -> Tensor:
-    """y_i = x_0 + .. + x_i along ``axis`` (None: of the flattened x).  Raises ValueError for an axis that x does not have.
+    """y_i = x_0 + .. + x_i along ``axis`` (None: of the flattened x).
+
+    Raises ValueError for an axis that x does not have.
 
     >>> ac.cumsum([1.0, 2.0, 3.0])
     array([1., 3., 6.])

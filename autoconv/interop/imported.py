@@ -75,6 +75,8 @@ class Imported(Module):
         for name, value in buffers.items():
             self.register_buffer(name, np.array(value))
         self._rng = generator(rng, f"{title}: rng")
+        first = next(iter(training_graph.inputs), None)
+        self.input_dtype = np.dtype(first.dtype) if first is not None and first.dtype else None
         self._waiting: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
 
     @property

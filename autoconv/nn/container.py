@@ -1,11 +1,13 @@
-"""Sequential, and Flatten between images and features."""
+"""Sequential, lists and dicts of modules, and Flatten between images and features."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, overload
 
-from ..functional.array import flatten
+from ..functional.array import flatten, reshape
+from ..functional.composed import operand
+from ..shapes import Ints, listed, normalize_axis, whole_number
 from ..tape import Tensor
 from .module import Layer, Module
 
@@ -32,14 +34,7 @@ class Sequential(Layer):
         first = modules[0] if len(modules) == 1 else None
         given = dict(first) if isinstance(first, Mapping) else {str(i): m for i, m in enumerate(modules)}
         for name, module in {**given, **named}.items():
-            if not isinstance(module, Module):
-                raise TypeError(
-                    f"Sequential: {name!r} is {module!r}, not a Module; for a function use its layer, as nn.ReLU(), or "
-                    "write a Module with it in forward"
-                )
-            if hasattr(type(self), name) or "." in name:
-                raise ValueError(f"Sequential: {name!r} cannot be a layer's name; choose another, as in {name}_layer")
-            setattr(self, name, module)
+            _hold(self, name, module)
 
     def forward(self, x: Any) -> Tensor:
         for module in self:
@@ -69,6 +64,147 @@ class Sequential(Layer):
         part = Sequential()
         vars(part).update(chosen)  # not setattr: the layers keep the names they have in this model
         return part
+
+
+def _hold(holder: Module, name: Any, module: Any) -> None:
+    """Set a module under a name that is free, or raise."""
+    kind = type(holder).__name__
+    if not isinstance(module, Module):
+        raise TypeError(
+            f"{kind}: {name!r} is {module!r}, not a Module; for a function use its layer, as nn.ReLU(), or "
+            "write a Module with it in forward"
+        )
+    if not isinstance(name, str):
+        raise TypeError(f"{kind}: a layer's name must be a text, found {name!r}")
+    if hasattr(type(holder), name) or "." in name:
+        raise ValueError(f"{kind}: {name!r} cannot be a layer's name; choose another, as in {name}_layer")
+    setattr(holder, name, module)
+
+
+class ModuleList(Module):
+    """Modules in a list; how they are called is written in the forward of whoever holds it.
+
+    ``modules[0]``, ``len``, iteration, ``append`` and ``extend`` work.  TypeError for anything that is not a Module.
+
+    >>> layers = nn.ModuleList([nn.Linear(4, 4, rng=0) for _ in range(3)])
+    >>> layers.append(nn.ReLU())
+    >>> len(layers), [name for name, _ in layers.named_parameters()][:2]
+    (4, ['0.weight', '0.bias'])
+    """
+
+    def __init__(self, modules: Iterable[Any] = ()) -> None:
+        self.extend(modules)
+
+    def append(self, module: Module) -> None:
+        """Hold one module more, behind the others."""
+        _hold(self, str(len(self)), module)
+
+    def extend(self, modules: Iterable[Any]) -> None:
+        """Hold more modules, behind the others."""
+        if isinstance(modules, Module) or not isinstance(modules, Iterable):
+            raise TypeError(f"ModuleList: {modules!r} is not several modules; give a list of them")
+        for module in modules:
+            self.append(module)
+
+    def __iter__(self) -> Iterator[Module]:
+        return (module for _, module in self.named_children())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.named_children())
+
+    def __getitem__(self, index: int) -> Module:
+        return list(self)[index]
+
+
+class ModuleDict(Module):
+    """Modules by name; how they are called is written in the forward of whoever holds it.
+
+    ``modules["name"]``, ``in``, ``len``, iteration over the names, ``keys``, ``values`` and ``items`` work.  TypeError
+    for anything that is not a Module, ValueError for a name that cannot be an attribute's.
+
+    >>> heads = nn.ModuleDict({"digit": nn.Linear(4, 10, rng=0), "side": nn.Linear(4, 2, rng=0)})
+    >>> list(heads), heads["side"].out_features, "other" in heads
+    (['digit', 'side'], 2, False)
+    """
+
+    def __init__(self, modules: Mapping[str, Any] | None = None) -> None:
+        if modules is not None and not isinstance(modules, Mapping):
+            raise TypeError(f"ModuleDict: {modules!r} is not a mapping of names to modules")
+        for name, module in (modules or {}).items():
+            self[name] = module
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        _hold(self, name, module)
+
+    def __getitem__(self, name: str) -> Module:
+        named = dict(self.named_children())
+        if name not in named:
+            raise KeyError(f"ModuleDict: no module {name!r}; there are {', '.join(named)}")
+        return named[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in dict(self.named_children())
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self.named_children())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.named_children())
+
+    def keys(self) -> list[str]:
+        """The names, in the order of assignment."""
+        return list(self)
+
+    def values(self) -> list[Module]:
+        """The modules, in the order of assignment."""
+        return [module for _, module in self.named_children()]
+
+    def items(self) -> list[tuple[str, Module]]:
+        """(name, module), in the order of assignment."""
+        return list(self.named_children())
+
+
+class Identity(Layer):
+    """Its input, as it is; any arguments are accepted, as PyTorch's is given.
+
+    >>> nn.Identity()(np.ones(2)).value
+    array([1., 1.])
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def forward(self, x: Any) -> Tensor:
+        result: Tensor = operand(x, "Identity")
+        return result
+
+
+class Unflatten(Layer):
+    """One axis parted into several: (N, 12) -> (N, 3, 4) for axis 1 and the sizes (3, 4); one size may be -1.
+
+    Raises ValueError, when called, for sizes whose product is another.
+
+    >>> nn.Unflatten(1, (3, -1))(np.zeros((2, 12))).shape
+    (2, 3, 4)
+    """
+
+    def __init__(self, axis: int, sizes: Ints) -> None:
+        self.axis = whole_number(axis, "Unflatten: axis")
+        self.sizes = tuple(whole_number(n, "Unflatten: sizes", -1) for n in listed(sizes))
+
+    def forward(self, x: Any) -> Tensor:
+        x = operand(x, "Unflatten")
+        axis = normalize_axis(self.axis, x.ndim, "Unflatten")
+        n, known = x.shape[axis], 1
+        for size in self.sizes:
+            known *= size if size != -1 else 1
+        sizes = tuple(n // max(known, 1) if size == -1 else size for size in self.sizes)
+        if self.sizes.count(-1) > 1 or (known * (sizes[self.sizes.index(-1)] if -1 in self.sizes else 1)) != n:
+            raise ValueError(f"Unflatten: axis {axis} of shape {x.shape} has {n} elements, not those of {self.sizes}")
+        return reshape(x, (*x.shape[:axis], *sizes, *x.shape[axis + 1 :]))
+
+    def extra_repr(self) -> str:
+        return f"{self.axis}, {self.sizes}"
 
 
 class Flatten(Layer):

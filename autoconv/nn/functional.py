@@ -11,6 +11,8 @@ from .. import functional as _functional
 from ..functional import *
 from ..functional import __dir__ as __dir__
 from ..functional import abs as abs
+from ..functional import all as all
+from ..functional import any as any
 from ..functional import max as max
 from ..functional import min as min
 from ..functional import round as round

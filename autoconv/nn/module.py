@@ -57,6 +57,7 @@ class Module:
     """
 
     training: bool = True
+    input_dtype: Any = None  # in which ``fit`` gives it examples, as int64 for tokens; None: the parameters' dtype
     _name: str = ""
     _buffers: tuple[str, ...] = ()
     _output_shape: tuple[int, ...] | None = None

@@ -12,7 +12,7 @@ from ..functional import normalisation as functional
 from ..functional.composed import operand
 from ..hooks import keep, observe
 from ..operands import generator, real
-from ..shapes import Ints, flag, whole_number, whole_numbers
+from ..shapes import Ints, flag, parse_layout, whole_number, whole_numbers
 from ..tape import Array, Tensor
 from .init import Rng
 from .module import Layer, Parameter
@@ -192,6 +192,222 @@ class LayerNorm(Layer):
     def extra_repr(self) -> str:
         eps = f", eps={self.eps}" if self.eps != 1e-5 else ""
         return f"{self.normalized_shape}{eps}" + ("" if self.weight is not None else ", affine=False")
+
+
+class GroupNorm(Layer):
+    """The channels of each example standardised in groups of neighbours: ``ac.group_norm``.
+
+    num_groups must divide num_channels; weight, bias: (num_channels,), at first 1 and 0, absent without ``affine``.
+    Raises ValueError, when called, for another number of channels.
+
+    >>> nn.GroupNorm(2, 4)(np.ones((2, 5, 5, 4), np.float32)).shape
+    (2, 5, 5, 4)
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        layout: str = "channels_last",
+        dtype: Any = np.float32,
+    ) -> None:
+        self.num_groups = whole_number(num_groups, "GroupNorm: num_groups", 1)
+        self.num_channels = whole_number(num_channels, "GroupNorm: num_channels", 1)
+        if self.num_channels % self.num_groups:
+            raise ValueError(f"GroupNorm: num_groups={num_groups} must divide num_channels={num_channels}")
+        self.eps, self.layout = real(eps, "GroupNorm: eps"), layout
+        affine = flag(affine, "GroupNorm: affine")
+        self.weight = Parameter(np.ones(self.num_channels), dtype=dtype) if affine else None
+        self.bias = Parameter(np.zeros(self.num_channels), dtype=dtype) if affine else None
+
+    def forward(self, x: Any) -> Tensor:
+        x = operand(x, "GroupNorm")
+        axis = functional.channel_axis(x, self.layout, "GroupNorm")
+        if x.shape[axis] != self.num_channels:
+            raise ValueError(
+                f"GroupNorm: the input has {x.shape[axis]} channels (shape {x.shape}), the layer {self.num_channels}"
+            )
+        return functional.group_norm(x, self.num_groups, self.weight, self.bias, self.eps, layout=self.layout)
+
+    def extra_repr(self) -> str:
+        changed = [f", {k}={getattr(self, k)!r}" for k in ("eps", "layout") if getattr(self, k) != _USUAL[k]]
+        affine = "" if self.weight is not None else ", affine=False"
+        return f"{self.num_groups}, {self.num_channels}" + "".join(changed) + affine
+
+
+class _InstanceNorm(Layer):
+    """What the layers of one to three dimensions share: parameters, and running statistics if they are asked for."""
+
+    running_mean: Array
+    running_var: Array
+    dims: int
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        *,
+        layout: str = "channels_last",
+        dtype: Any = np.float32,
+    ) -> None:
+        name = type(self).__name__
+        self.num_features = whole_number(num_features, f"{name}: num_features", 1)
+        if not 0 <= real(momentum, f"{name}: momentum") <= 1:
+            raise ValueError(f"{name}: momentum={momentum} must lie in 0 .. 1")
+        parse_layout(layout, self.dims, name)
+        self.eps, self.momentum, self.layout = real(eps, f"{name}: eps"), momentum, layout
+        affine = flag(affine, f"{name}: affine")
+        self.weight = Parameter(np.ones(self.num_features), dtype=dtype) if affine else None
+        self.bias = Parameter(np.zeros(self.num_features), dtype=dtype) if affine else None
+        self.track_running_stats = flag(track_running_stats, f"{name}: track_running_stats")
+        if self.track_running_stats:
+            self.register_buffer("running_mean", np.zeros(self.num_features, wide(dtype)))
+            self.register_buffer("running_var", np.ones(self.num_features, wide(dtype)))
+
+    def forward(self, x: Any) -> Tensor:
+        name = type(self).__name__
+        x = operand(x, name)
+        if x.ndim != self.dims + 2:
+            raise ValueError(f"{name}: the input has shape {x.shape}; it needs a batch of {self.dims + 2} dimensions")
+        axis = parse_layout(self.layout, self.dims, name).channel_axis
+        if x.shape[axis] != self.num_features:
+            raise ValueError(
+                f"{name}: the input has {x.shape[axis]} channels (shape {x.shape}), the layer {self.num_features}"
+            )
+        if self.track_running_stats and not self.training:
+            stored = {"mean": keep(self, "running_mean"), "var": keep(self, "running_var")}
+            return functional.batch_norm(x, self.weight, self.bias, **stored, eps=self.eps, layout=self.layout)
+        y = functional.instance_norm(x, self.weight, self.bias, eps=self.eps, layout=self.layout)
+        if self.track_running_stats:
+            axes = tuple(i for i in range(1, x.ndim) if i != axis)
+            n = x.size // (x.shape[0] * self.num_features)
+            observe(partial(self._keep, n / (n - 1)), *functional.moments(x, axes))
+        return y
+
+    def _keep(self, unbiased: float, means: Array, variances: Array) -> None:
+        self.running_mean = self._mixed(self.running_mean, means)
+        self.running_var = self._mixed(self.running_var, unbiased * variances)
+
+    def _mixed(self, running: Array, examples: Array) -> Array:
+        mean = examples.mean(0).reshape(running.shape)
+        mixed: Array = (1 - self.momentum) * running + self.momentum * mean
+        return mixed.astype(running.dtype)
+
+    def extra_repr(self) -> str:
+        changed = [f", {k}={getattr(self, k)!r}" for k, v in _USUAL.items() if getattr(self, k) != v]
+        tracked = ", track_running_stats=True" if self.track_running_stats else ""
+        return (
+            f"{self.num_features}" + "".join(changed) + (", affine=True" if self.weight is not None else "") + tracked
+        )
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Each channel of each example of (N, W, C) standardised over its positions: ``ac.instance_norm``.
+
+    Settings in PyTorch's order: num_features, eps, momentum, affine (off), track_running_stats (off; on, evaluation
+    uses running means over the examples).  Raises ValueError, when called, for another number of channels.
+
+    >>> nn.InstanceNorm1d(3)(np.ones((2, 5, 3), np.float32)).shape
+    (2, 5, 3)
+    """
+
+    dims = 1
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """Each channel of each example of (N, H, W, C) standardised over its positions: ``ac.instance_norm``.
+
+    Settings in PyTorch's order: num_features, eps, momentum, affine (off), track_running_stats (off; on, evaluation
+    uses running means over the examples).  Raises ValueError, when called, for another number of channels.
+
+    >>> nn.InstanceNorm2d(3)(np.ones((2, 5, 5, 3), np.float32)).shape
+    (2, 5, 5, 3)
+    """
+
+    dims = 2
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """Each channel of each example of (N, D, H, W, C) standardised over its positions: ``ac.instance_norm``.
+
+    Settings in PyTorch's order: num_features, eps, momentum, affine (off), track_running_stats (off; on, evaluation
+    uses running means over the examples).  Raises ValueError, when called, for another number of channels.
+
+    >>> nn.InstanceNorm3d(3)(np.ones((2, 4, 5, 5, 3), np.float32)).shape
+    (2, 4, 5, 5, 3)
+    """
+
+    dims = 3
+
+
+class LocalResponseNorm(Layer):
+    """Each channel divided by the activity of its neighbours, of AlexNet: ``ac.local_response_norm``.
+
+    >>> nn.LocalResponseNorm(5)(np.ones((2, 5, 5, 8))).shape
+    (2, 5, 5, 8)
+    """
+
+    def __init__(
+        self,
+        size: int,
+        alpha: float = 1e-4,
+        beta: float = 0.75,
+        k: float = 1.0,
+        *,
+        layout: str = "channels_last",
+    ) -> None:
+        self.size = whole_number(size, "LocalResponseNorm: size", 1)
+        numbers = {"alpha": alpha, "beta": beta, "k": k}
+        self.settings: dict[str, Any] = {
+            **{name: real(x, f"LocalResponseNorm: {name}") for name, x in numbers.items()},
+            "layout": layout,
+        }
+
+    def forward(self, x: Any) -> Tensor:
+        return functional.local_response_norm(x, self.size, **self.settings)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}"
+
+
+class Dropout2d(Layer):
+    """In training each channel of each image is zero throughout with probability p and the others are divided by 1 - p.
+
+    p: from 0 to below 1, else ValueError; rng: a generator, a seed, or None (Tompson et al., 2015).
+    x: (N, H, W, C), or (N, C, H, W) with layout="channels_first".
+
+    >>> layer = nn.Dropout2d(0.5, rng=0)
+    >>> layer(np.ones((1, 2, 2, 3))).value[0, 0]
+    array([[2., 0., 0.],
+           [2., 0., 0.]])
+    """
+
+    def __init__(self, p: float = 0.5, *, rng: Rng = None, layout: str = "channels_last") -> None:
+        if not 0 <= real(p, "Dropout2d: p") < 1:
+            raise ValueError(f"Dropout2d: p={p} must be at least 0 and below 1")
+        axis = parse_layout(layout, 2, "Dropout2d").channel_axis
+        self.p, self.layout, self.axis = p, layout, axis
+        self.rng = generator(rng, "Dropout2d: rng")
+
+    def forward(self, x: Any) -> Tensor:
+        x = operand(x, "Dropout2d")
+        if x.ndim != 4:
+            raise ValueError(f"Dropout2d: the input has shape {x.shape}; it needs a batch of images")
+        if not self.training or not self.p:
+            return x  # type: ignore[no-any-return]
+        shape = tuple(n if i in (0, self.axis) else 1 for i, n in enumerate(x.shape))
+        kept = functional.dropout(np.ones(shape, x.dtype), self.p, rng=self.rng, training=True)
+        result: Tensor = x * kept
+        return result
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}" + ("" if self.layout == "channels_last" else f", layout={self.layout!r}")
 
 
 class Dropout(Layer):

@@ -190,6 +190,14 @@ def norm(x: Any, p: Any = 2, dim: Any = None, keepdim: bool = False, dtype: Any 
     return vector_norm(x, 2 if p is None else p, dim, keepdim, dtype)
 
 
+def linalg_norm(x: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
+    """The 2-norm of vectors, the Frobenius norm of matrices; other norms of matrices are not covered."""
+    axes = axes_of(x, dim)
+    if ord in (None, "fro") or len(axes) == 1:
+        return vector_norm(x, 2 if ord in (None, "fro") else ord, axes, keepdim, dtype)
+    raise NotImplementedError(f"linalg_norm with ord={ord!r} of a matrix is not covered; use 'fro'")
+
+
 def softmax(x: Any, dim: int, dtype: Any = None) -> Any:
     x = floating(cast(x, dtype if isinstance(dtype, np.dtype) else None))
     return f.softmax(x, axis_of(dim, x.ndim)) if x.ndim else x * 0 + 1
@@ -248,7 +256,7 @@ OPERATIONS: dict[str, Operation] = {
     "std": std, "std.dim": std_dim, "std.default": std_all, "var_mean": var_mean, "var_mean.correction": var_mean,
     "std_mean": std_mean, "amax": evenly(True), "amin": evenly(False), "max": evenly(True), "min": evenly(False),
     "max.dim": indexed(True), "min.dim": indexed(False), "argmax": arg(f.argmax), "argmin": arg(f.argmin),
-    "any": any_, "all": all_, "linalg_vector_norm": vector_norm, "norm": norm, "frobenius_norm": lambda x, dim=None, keepdim=False: vector_norm(x, 2, dim, keepdim),
+    "any": any_, "all": all_, "linalg_vector_norm": vector_norm, "linalg_norm": linalg_norm, "norm": norm, "frobenius_norm": lambda x, dim=None, keepdim=False: vector_norm(x, 2, dim, keepdim),
     "softmax": softmax, "_softmax": softmax, "log_softmax": log_softmax, "_log_softmax": log_softmax,
     "logsumexp": logsumexp, "cumsum": cumsum, "sort": sort, "sort.stable": sort_stable, "topk": topk,
     "argsort": lambda x, dim=-1, descending=False: _order(x, axis_of(dim, x.ndim), descending),
