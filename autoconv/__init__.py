@@ -71,6 +71,7 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from .exercises.key import exercise_key as exercise_key
     from .exercises.making import exercise as exercise
     from .gradcheck import check_grads as check_grads
+    from .interop import onnx as onnx
     from .interop.torch_export import from_torch as from_torch
     from .scalar import Scalar as Scalar
     from .scalar.expand import expand as expand
@@ -108,9 +109,16 @@ _LAZY = {
     "step": ".views.stepper.stepper",
     "uses": ".views.equations.uses",
 }
-_LAZY_MODULES = (
-    "checkpoint", "cli", "data", "gradcheck", "interop", "models", "nn", "optim", "render", "scalar", "train", "views",
-)  # fmt: skip
+_LAZY_MODULES = {
+    **{
+        name: f".{name}"
+        for name in (
+            "checkpoint", "cli", "data", "gradcheck", "interop", "models", "nn", "optim", "render", "scalar", "train",
+            "views",
+        )
+    },
+    "onnx": ".interop.onnx",
+}  # fmt: skip
 _EAGER = (
     "Primitive", "Scope", "TABLE", "Tape", "Tensor", "backward", "functional", "grad", "hessian", "hvp", "jacobian",
     "jvp", "losses", "no_grad", "scope", "sweep", "tensor", "value_and_grad", "vjp",
@@ -125,7 +133,7 @@ if not TYPE_CHECKING:  # a type checker knows the real names, and refuses others
         if name in _LAZY:
             value = getattr(_import_module(_LAZY[name], __name__), name)
         elif name in _LAZY_MODULES:
-            value = _import_module(f".{name}", __name__)
+            value = _import_module(_LAZY_MODULES[name], __name__)
         else:
             raise AttributeError(f"module 'autoconv' has no attribute {name!r}")
         globals()[name] = value

@@ -1,7 +1,8 @@
-"""The command line: ``autoconv demo | train | evaluate | graph | step | explain | check | exercise | info``.
+"""The command line: ``autoconv demo | train | evaluate | graph | step | explain | check | exercise | convert | info``.
 
 Errors are one clear line and exit status 2.  Code is only ever run from files that the user names on the command line,
-never because a checkpoint names them.  named (what the user names), training, looking and exercising (the commands).
+never because a checkpoint names them.  named (what the user names), training, looking, exercising and converting (the
+commands).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from contextlib import suppress
 
 from .. import __version__, models
 from ..train import TrainingError
-from . import exercising, looking, training
+from . import converting, exercising, looking, training
 from .named import UserError
 
 
@@ -203,6 +204,16 @@ def parser() -> argparse.ArgumentParser:
         "--mark answers.json --key sheet.key.json",
     )
     exercising.options(sheet)
+
+    convert = command(
+        "convert",
+        converting.run,
+        "read an ONNX file and write it again, or its gradient as plain ONNX",
+        "a.onnx b.onnx",
+        "net.onnx gradient.onnx --gradient",
+        "detector.onnx gradient.onnx --gradient --loss mse --shape image=1,3,224,224",
+    )
+    converting.options(convert)
 
     command("info", training.info, "versions and what is available here", "")
     return top

@@ -74,7 +74,8 @@ def gradient_graph(loss: Callable[..., Any], inputs: Any, wrt: Any, *, batch_axi
         return results, [y, *more, *filled]
 
     recording = recorded(loss, names, arrays, batch_axis, traced, "onnx.save_gradient")
-    return built(loss, recording, {id(x): name for name, x in asked if isinstance(x, Tensor)})
+    model = wrt if isinstance(wrt, Module) else loss
+    return built(model, recording, [(x, name) for name, x in asked if isinstance(x, Tensor)])
 
 
 def _one(y: Tensor) -> Tensor:
@@ -108,9 +109,7 @@ def _asked(wrt: Any, names: Sequence[str]) -> list[tuple[str, Any]]:
         elif isinstance(x, Tensor):
             made.append((name, x))
         else:
-            raise TypeError(
-                f"onnx.save_gradient: wrt has {found(x)}; give a Module, Tensors, or numbers of inputs"
-            )
+            raise TypeError(f"onnx.save_gradient: wrt has {found(x)}; give a Module, Tensors, or numbers of inputs")
     if not made:
         raise ValueError("onnx.save_gradient: wrt names nothing to differentiate by")
     if len({name for name, _ in made}) < len(made):

@@ -8,7 +8,6 @@ import numpy as np
 
 from ...program.program import Line
 from .cells import write
-from .cells.elementwise import emit
 from .nodes import Emitter, Node, OnnxGraph, Port, broadcast
 from .patterns import Match, Patterns
 from .sizes import Merged, Row
@@ -18,24 +17,27 @@ _LARGEST_FOLDED = 1 << 22  # elements of a constant that is computed when the fi
 
 def graph_of(
     program: Merged,
-    inputs: Mapping[int, str],
+    inputs: Sequence[tuple[Port, int | None]],
     held: Mapping[int, tuple[str, np.ndarray]],
     outputs: Sequence[str],
     batch: tuple[int, int] | None,
 ) -> OnnxGraph:
     """The graph of a program.
 
-    inputs: row -> name, in the order of the file; held: row -> (name, numbers) of what the file holds; outputs: the
-    names of the program's outputs; batch: (row, axis) whose size is the batch.
+    inputs: (name, dtype and shape; its row, None for one that nothing reads) in the order of the file; held: row ->
+    (name, numbers) of what the file holds; outputs: the names of the program's outputs; batch: (number of an input,
+    axis) whose size is the batch.
     Raises ValueError for a row without a cell, and for sizes along a window that depend on the batch.
     """
     _fold(program)
-    e = Emitter(program, (inputs[batch[0]], batch[1]) if batch else None)
+    e = Emitter(program)
     e.taken.update(outputs)
-    for i, name in inputs.items():
-        row = program.rows[i]
-        e.names[i] = e.unique(name)
-        e.graph.inputs.append(Port(e.names[i], row.dtype, row.shape))
+    for port, i in inputs:
+        name = e.unique(port.name)
+        e.graph.inputs.append(Port(name, port.dtype, port.shape))
+        if i is not None:
+            e.names[i] = name
+    e.batch = (e.graph.inputs[batch[0]].name, batch[1]) if batch else None
     for i, (name, array) in held.items():
         e.names[i] = e.constant(array, name=name)
     planned = _planned(program)
@@ -68,16 +70,17 @@ def _reads(program: Merged, row: Row) -> list[int]:
     """A row's operands; for arithmetic what these repeat, since ONNX broadcasts by itself."""
     if not _by_element(row):
         return list(row.operands)
-    return [_through(program, x) for x in row.operands]
+    return [_through(program.rows, x) for x in row.operands]
 
 
 def _by_element(row: Row) -> bool:
     return row.line.primitive is not None and row.line.primitive.group == "arithmetic"
 
 
-def _through(program: Merged, x: int) -> int:
-    while program.rows[x].name == "broadcast_to":
-        (x,) = program.rows[x].operands
+def _through(rows: Sequence[Row], x: int) -> int:
+    """What row x repeats, or x."""
+    while rows[x].name == "broadcast_to":
+        (x,) = rows[x].operands
     return x
 
 
@@ -87,18 +90,9 @@ def _write(e: Emitter, i: int, match: Match | None) -> str:
         return match.write(e, [e.name(x) for x in match.reads])
     if not _by_element(row):
         return write(e, row, [e.name(x) for x in row.operands])
-    reads = [_through(Merged(e.rows, []), x) for x in row.operands]
-    y = write_by_element(e, row, reads)
+    reads = [_through(e.rows, x) for x in row.operands]
+    y = write(e, row, [e.small(x) for x in reads])
     return y if broadcast([e.small_shape(x) for x in reads]) == row.shape else e.expand(y, row.shape)
-
-
-def write_by_element(e: Emitter, row: Row, reads: Sequence[int]) -> str:
-    """An arithmetic row on operands that ONNX broadcasts."""
-    from .cells import CELLS
-
-    if row.name not in CELLS:
-        return write(e, row, [])
-    return emit(e, row, [e.small(x) for x in reads], [e.rows[x].dtype for x in reads])
 
 
 def _fold(program: Merged) -> None:

@@ -53,15 +53,15 @@ class Emitter:
     """Writes the nodes of a merged program.
 
     ``name(i)`` is the name of row i's result; ``small(i)`` that of something that broadcasts to it.  ``batch`` is the
-    (input, axis) whose size is the batch.
+    (input, axis) whose size is the batch, or None where every size is known.
     """
 
-    def __init__(self, program: Merged, batch: tuple[str, int] | None) -> None:
+    def __init__(self, program: Merged, batch: tuple[str, int] | None = None) -> None:
         self.rows = program.rows
         self.graph = OnnxGraph()
         self.names: dict[int, str] = {}
         self.taken: set[str] = set()
-        self._batch = batch
+        self.batch = batch
         self._written: dict[Any, str] = {}
         self._constants: dict[Any, str] = {}
         self._transposed: dict[str, tuple[str, tuple[int, ...]]] = {}
@@ -153,8 +153,8 @@ class Emitter:
         """A size as int64 of shape (1,)."""
         if not isinstance(n, Size):
             return self.ints([n])
-        assert self._batch is not None
-        x, axis = self._batch
+        assert self.batch is not None
+        x, axis = self.batch
         name = self.node("Shape", x, start=axis, end=axis + 1)
         if n.times != 1:
             name = self.node("Mul", name, self.ints([n.times]))
@@ -194,10 +194,8 @@ class Emitter:
         """A ``Fill`` as one number of ``dtype``."""
         if not fill.times:
             return self.constant(np.array(1 / fill.base if fill.inverse else fill.base, dtype))
-        assert self._batch is not None
-        wide = np.dtype(np.float64) if dtype == np.float64 else np.dtype(np.float32)
-        if dtype.kind != "f":
-            wide = np.dtype(np.int64)
+        assert self.batch is not None
+        wide = np.dtype("float64" if dtype == np.float64 else "float32" if dtype.kind == "f" else "int64")
         x = self.cast(self.node("Squeeze", self.size(Size(0, 1)), self.ints([0])), wide)
         if fill.times != 1:
             x = self.node("Mul", x, self.constant(np.array(fill.times, wide)))
@@ -229,8 +227,7 @@ class Emitter:
         places = self.node("Reshape", places, self.ints(shape))
         first, step = (np.expand_dims(x, ramp.axis) for x in (ramp.first, ramp.step))
         y = self.node("Mul", places, self.constant(step))
-        y = self.node("Add", y, self.constant(first)) if first.any() else y
-        return y
+        return self.node("Add", y, self.constant(first)) if first.any() else y
 
 
 def _narrowed(value: np.ndarray) -> np.ndarray:

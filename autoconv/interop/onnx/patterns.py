@@ -19,7 +19,7 @@ from ...shapes import spanned
 from .cells.contraction import letters
 from .cells.wiring import back, padded, wide
 from .nodes import Emitter, product
-from .sizes import Dim, Merged, Row, Size
+from .sizes import Dim, Merged, Row, Size, known
 
 _CONVOLVED = (np.float32, np.float16)
 
@@ -115,8 +115,8 @@ class Patterns:
             return None
         plain = text[:first] + "".join("0123456789"[j] for j in range(dims)) + text[first + 2 * dims :]
         spatial = plain[first : first + dims]
-        groups = prod([int(size[c]) for c in g])  # type: ignore[call-overload]
-        made = [(m + low + high - spanned(int(size[t]), d)) // s + 1  # type: ignore[call-overload,operator]
+        groups = prod([known(size[c]) for c in g])
+        made = [(known(m) + low + high - spanned(known(size[t]), d)) // s + 1
                 for m, (low, high), t, s, d in zip(cells, pads, taps, stride, dilation, strict=True)]  # fmt: skip
 
         def write(e: Emitter, xs: list[str]) -> str:
@@ -161,9 +161,7 @@ class Patterns:
         positions, taps = result[first : first + dims], result[first + dims : first + 2 * dims]
         for k in (0, 1):
             text, other = texts[k], texts[1 - k]
-            if all(c in text and c not in other for c in positions) and all(
-                c in other and c not in text for c in taps
-            ):
+            if all(c in text and c not in other for c in positions) and all(c in other and c not in text for c in taps):
                 break
         else:
             return None
@@ -182,10 +180,10 @@ class Patterns:
         if any(isinstance(m, Size) for m in fixed) or 0 in fixed or product([size[c] for c in n]) is None:
             return None
         stride, dilation = adding.params["stride"], adding.params["dilation"]
-        groups = prod([int(size[c]) for c in g])  # type: ignore[call-overload]
+        groups = prod([known(size[c]) for c in g])
         low, high, more = [], [], []
         for j, a in enumerate(axes):
-            span = (size[positions[j]] - 1) * stride[j] + spanned(int(size[taps[j]]), dilation[j])  # type: ignore
+            span = (known(size[positions[j]]) - 1) * stride[j] + spanned(known(size[taps[j]]), dilation[j])
             before, after = cut[a] if cut is not None else (0, 0)
             extra = canvas[j] - span - after
             low.append(before)

@@ -7,7 +7,7 @@ one that looks at numbers or draws random ones has no file that gives its result
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,9 @@ from ...program.program import Program, from_tape
 from ...program.record.guards import Guards
 from ...program.record.watch import Recorded, record
 from ...tape import Tensor, tensor
-from .sizes import FIXED, Merged, merged
+from ..imported import Imported
+from .nodes import Port
+from .sizes import FIXED, Merged, Size, merged
 
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31)
 DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
@@ -28,17 +30,22 @@ DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "u
 
 @dataclass
 class Recording:
-    """The merged program; ``inputs``, ``tensors`` and ``kept`` are the rows of arguments (None: it reads none), closed
-    over Tensors and attributes of layers; ``batch`` the (input number, axis) whose size is the batch."""
+    """The merged program; what its rows stand for, and what the file calls it.
+
+    ``ports``: the inputs; ``inputs``: number of an input -> its row (of those that are read); ``tensors``: row ->
+    Tensor closed over; ``kept``: row -> (layer, attribute) of running statistics; ``batch``: (number of an input, axis)
+    whose size is the batch; ``results``: the names of the outputs; ``observed``: whether layers keep something of a
+    run.
+    """
 
     program: Merged
-    names: list[str]
+    ports: list[Port]
     inputs: dict[int, int]
     tensors: dict[int, Tensor]
     kept: dict[int, tuple[Any, str]]
     batch: tuple[int, int] | None
     results: list[str]
-    shapes: list[tuple[Any, np.dtype]]
+    observed: bool
 
 
 def inputs_of(f: Callable[..., Any], inputs: Any, operation: str) -> tuple[list[str], list[np.ndarray]]:
@@ -64,7 +71,9 @@ def inputs_of(f: Callable[..., Any], inputs: Any, operation: str) -> tuple[list[
 
 
 def _parameters(f: Callable[..., Any], count: int) -> list[str]:
-    """The names of the first ``count`` positional parameters."""
+    """The names of the first ``count`` positional parameters; of a model from another library, those of its inputs."""
+    if isinstance(f, Imported) and len(f.graph.inputs) == count:
+        return [x.name for x in f.graph.inputs]
     try:
         called = f.forward if isinstance(f, Module) else f
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -85,7 +94,6 @@ def recorded(
     batch_axis: int | None,
     traced: Traced,
     operation: str,
-    mapping: bool = False,
 ) -> Recording:
     """``f`` recorded; ``traced(f, lines)`` calls it and gives the names of the outputs and their lines.
 
@@ -96,27 +104,29 @@ def recorded(
         raise TypeError(f"{operation}: {found(f)} is neither a function nor a Module")
     if batch_axis is not None and (isinstance(batch_axis, bool) or not isinstance(batch_axis, int) or batch_axis < 0):
         raise TypeError(f"{operation}: batch_axis={batch_axis!r} must be the number of an axis, or None")
-    size = next((x.shape[batch_axis] for x in arrays if x.ndim > batch_axis), None) if batch_axis is not None else None
+    along = [x.shape[batch_axis] if batch_axis is not None and x.ndim > batch_axis else None for x in arrays]
+    size = next((n for n in along if n is not None), None)
     if size == 0:
         raise ValueError(f"{operation}: the example inputs have a batch of 0; give one example at least")
-    dynamic = [size is not None and x.ndim > batch_axis and x.shape[batch_axis] == size for x in arrays]  # type: ignore[operator]
+    dynamic = [n is not None and n == size for n in along]
     batches: list[int] = []
     if size is not None:
-        taken = {n for x, d in zip(arrays, dynamic, strict=True) for a, n in enumerate(x.shape) if not d or a != batch_axis}
+        taken = {
+            n for x, d in zip(arrays, dynamic, strict=True) for a, n in enumerate(x.shape) if not d or a != batch_axis
+        }
         batches = [n for n in _PRIMES if n not in taken][:3]
     if len(batches) < 3:
         dynamic, batches = [False] * len(arrays), []
     programs: list[Program] = []
-    seen: list[tuple[list[str], list[Tensor], Recorded]] = []
+    seen: list[tuple[list[str], Recorded]] = []
     for batch in batches or [0]:
         given = [_repeated(x, batch, batch_axis) if d else x for x, d in zip(arrays, dynamic, strict=True)]
-        made = _once(f, given, traced, operation, batch if batches else None)
-        results, outputs, recording, lines = made
+        results, outputs, recording, lines = _once(f, given, traced, operation, batch if batches else None)
         arguments = [*lines, *[s.line for s in recording.sources]]
         programs.append(from_tape(outputs, arguments, recording.start))
-        seen.append((results, outputs, recording))
+        seen.append((results, recording))
     program = merged(programs, batches, operation)
-    results, outputs, recording = seen[0]
+    results, recording = seen[0]
     places: dict[int, int] = {}
     tensors: dict[int, Tensor] = {}
     kept: dict[int, tuple[Any, str]] = {}
@@ -128,13 +138,12 @@ def recorded(
         elif row.line.argument is not None:
             source = recording.sources[row.line.argument - len(arrays)]
             kept[i] = source.holder, source.name
-    first = next((k for k, d in enumerate(dynamic) if d), None)
-    shapes = [
-        (tuple("batch" if d and a == batch_axis else n for a, n in enumerate(x.shape)), x.dtype)
-        for x, d in zip(arrays, dynamic, strict=True)
+    ports = [
+        Port(name, x.dtype, tuple(Size(0, 1) if d and a == batch_axis else n for a, n in enumerate(x.shape)))
+        for name, x, d in zip(names, arrays, dynamic, strict=True)
     ]
-    axis = None if first is None or batch_axis is None else (first, batch_axis)
-    return Recording(program, names, places, tensors, kept, axis, results, shapes)
+    axis = (dynamic.index(True), batch_axis) if True in dynamic and batch_axis is not None else None
+    return Recording(program, ports, places, tensors, kept, axis, results, bool(recording.observers))
 
 
 def _repeated(x: np.ndarray, batch: int, axis: int | None) -> np.ndarray:

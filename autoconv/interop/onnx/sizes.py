@@ -56,6 +56,12 @@ Dim = int | Size
 Dims = tuple[Dim, ...]
 
 
+def known(n: Dim) -> int:
+    """A size that is known when the file is written."""
+    assert isinstance(n, int), f"{n} depends on the batch"
+    return n
+
+
 def _size(base: int, times: int) -> Dim:
     return Size(base, times) if times else base
 
@@ -156,7 +162,8 @@ class _Merger:
         first = lines[0]
         shape = self.whole([x.shape for x in lines])
         params = {k: self.whole([x.params[k] for x in lines]) for k in first.params}
-        value = self.constant([x.value for x in lines], shape) if first.value is not None else None
+        values = [x.value for x in lines if x.value is not None]
+        value = self.constant(values, shape) if values else None
         return Row(shape, first, params, value)
 
     def refuse(self, what: str) -> ValueError:
@@ -193,8 +200,10 @@ class _Merger:
         axes = [i for i, n in enumerate(shape) if isinstance(n, Size)]
         if len(axes) == 1:
             found = [_ramp(x, axes[0]) for x in arrays]
-            if all(x is not None and _equal(x.first, found[0].first) and _equal(x.step, found[0].step) for x in found):
-                return found[0]
+            ramps = [x for x in found if x is not None]
+            first_ = ramps[0] if len(ramps) == len(found) else None
+            if first_ and all(_equal(x.first, first_.first) and _equal(x.step, first_.step) for x in ramps):
+                return first_
         raise ValueError(
             f"{self.operation}: a constant array of shape {tuple(map(str, shape))} has numbers for the example batch "
             f"alone ({self.at}); make it an input, or {FIXED}"
@@ -211,10 +220,13 @@ class _Merger:
             times = (b - a) / (m - n)
             if np.isfinite(times) and abs(a + times * (k - n) - c) <= close * abs(c):
                 base = a - times * n
-                snapped = [float(round(x)) if abs(x - round(x)) < 10 * close * max(1, abs(c)) else x
-                           for x in (base, times)]  # fmt: skip
-                return Fill(*snapped, inverse)
+                return Fill(_snapped(base, close * abs(c)), _snapped(times, close * abs(c)), inverse)
         raise self.refuse(f"the number {' / '.join(map(str, numbers))}")
+
+
+def _snapped(x: float, error: float) -> float:
+    """The whole number that x is but for the rounding of the recorded ones."""
+    return float(round(x)) if abs(x - round(x)) <= 10 * error + 1e-12 else x
 
 
 def _equal(a: np.ndarray, b: np.ndarray) -> bool:

@@ -1,13 +1,13 @@
 """``save``: any model or recorded function as a standard ONNX file; and how a graph of plain data becomes a file.
 
-Written with onnx-ir, which the reader uses as well: it has every operator and dtype of the standard, and the package
-onnx (whose checker every file passes before it is written) comes with it.
+Written with the message classes of the package onnx, which the reader uses as well; every file passes its checker
+before it is written.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def save(f: Callable[..., Any], path: str | os.PathLike[str], inputs: Any, *, ba
     dict: its keys).  Whole numbers (labels) are inputs as well.
     A Module is written in the mode that it is in; with batch norm or dropout call ``model.eval()`` first.
     Raises ValueError for a function that looks at its numbers, draws random ones or depends on the batch in a way that
-    has no formula, for a row without an ONNX cell, and for a file of more than 2 GB; RuntimeError without onnx-ir.
+    has no formula, for a row without an ONNX cell, and for a file of more than 2 GB; ImportError without onnx.
 
     >>> model = nn.Sequential(nn.Linear(3, 2, rng=0), nn.ReLU())
     >>> ac.onnx.save(model, "model.onnx", inputs=(np.zeros((4, 3), np.float32),)).name  # doctest: +SKIP
@@ -59,22 +59,20 @@ def model_graph(f: Callable[..., Any], inputs: Any, *, batch_axis: int | None = 
     """
     names, arrays = inputs_of(f, inputs, "onnx.save")
     recording = recorded(f, names, arrays, batch_axis, _outputs, "onnx.save")
-    return built(f, recording, {})
+    if recording.observed:
+        raise ValueError(
+            "onnx.save: the model is in training mode, in which batch norm uses the batch and keeps running "
+            "statistics; call model.eval() first"
+        )
+    return built(f, recording)
 
 
 def _outputs(f: Callable[..., Any], lines: list[Tensor]) -> tuple[list[str], list[Tensor]]:
     """Names and lines of what a function returns."""
     result = f(*lines)
-    if isinstance(f, Module) and _observes(f):
-        raise ValueError(
-            "onnx.save: the model is in training mode, where batch norm depends on the other examples of a batch; call "
-            "model.eval() first"
-        )
-    return named_outputs(result, "onnx.save")
-
-
-def _observes(model: Module) -> bool:
-    return any(m.training and "running_mean" in m._buffers for m in model.modules())
+    names, leaves = named_outputs(result, "onnx.save")
+    known = getattr(f, "output_names", None)  # of a model that was read from a file
+    return (list(known) if known and len(known) == len(leaves) else names), leaves
 
 
 def named_outputs(result: Any, operation: str) -> tuple[list[str], list[Tensor]]:
@@ -88,110 +86,65 @@ def named_outputs(result: Any, operation: str) -> tuple[list[str], list[Tensor]]
     return ["output"] if len(leaves) == 1 else [f"output_{k}" for k in range(len(leaves))], leaves
 
 
-def built(f: Any, recording: Recording, asked: dict[int, str]) -> OnnxGraph:
-    """The graph of a recording; ``asked``: id of a Tensor -> name, of those that are inputs of the file."""
-    names = recording.names
-    inputs: dict[int, str] = {}
-    unread: list[tuple[int, str]] = []
-    for k, name in enumerate(names):
-        if k in recording.inputs:
-            inputs[recording.inputs[k]] = name
-        else:
-            unread.append((k, name))
-    held: dict[int, tuple[str, np.ndarray]] = {}
-    known = {id(p): n for n, p in f._all_parameters()} if isinstance(f, Module) else {}
-    for i, x in recording.tensors.items():
-        if id(x) in asked:
-            inputs[i] = asked[id(x)]
-        else:
-            held[i] = known.get(id(x)) or x.name or "tensor", x.value
+def built(model: Any, recording: Recording, asked: Sequence[tuple[Tensor, str]] = ()) -> OnnxGraph:
+    """The graph of a recording.  ``model`` knows the names of parameters, if it is a Module; ``asked``: Tensors that
+    are inputs of the file, and their names."""
+    inputs: list[tuple[Port, int | None]] = [(port, recording.inputs.get(k)) for k, port in enumerate(recording.ports)]
+    rows = {id(x): i for i, x in recording.tensors.items()}
+    inputs += [(Port(name, x.dtype, x.shape), rows.get(id(x))) for x, name in asked]
+    wanted = {id(x) for x, _ in asked}
+    known = {id(p): n for n, p in model._all_parameters()} if isinstance(model, Module) else {}
+    held = {
+        i: (known.get(id(x)) or x.name or "tensor", x.value)
+        for i, x in recording.tensors.items()
+        if id(x) not in wanted
+    }
     for i, (holder, name) in recording.kept.items():
-        held[i] = name_of_kept(f, holder, name), np.asarray(getattr(holder, name))
-    batch = None
-    if recording.batch is not None:
-        first, axis = recording.batch
-        row = recording.inputs.get(first)
-        if row is None:  # the program does not read it, but another of the same batch
-            row = next((r for r in recording.inputs.values() if not isinstance(recording.program.rows[r].shape, int)
-                        and len(recording.program.rows[r].shape) > axis
-                        and str(recording.program.rows[r].shape[axis]) == "batch"), None)  # fmt: skip
-        batch = None if row is None else (row, axis)
-    graph = graph_of(recording.program, inputs, held, recording.results, batch)
-    for k, name in unread:  # in its place among the others, though nothing reads it
-        shape, dtype = recording.shapes[k]
-        graph.inputs.insert(k, Port(name, dtype, shape))
-    return graph
+        held[i] = name_of_kept(model, holder, name), np.asarray(getattr(holder, name))
+    return graph_of(recording.program, inputs, held, recording.results, recording.batch)
 
 
 # ---- a file
 
 
 def content(graph: OnnxGraph, operation: str) -> bytes:
-    """The bytes of the file.  Raises RuntimeError without onnx-ir, ValueError for more than 2 GB."""
+    """The bytes of the file.  Raises ImportError without the package onnx, ValueError for more than 2 GB."""
     try:
         import onnx
-        import onnx_ir as ir
     except ImportError as error:
-        raise RuntimeError(f'{operation}: ONNX files need the package onnx-ir: pip install "autoconv[onnx]"') from error
+        raise ImportError(f'{operation} needs onnx: pip install "autoconv[onnx]"') from error
     size = sum(x.nbytes for x in graph.initialisers.values())
     if size > _LARGEST:
         raise ValueError(
             f"{operation}: the parameters have {size:,} bytes; an ONNX file holds {_LARGEST:,} at most, and external "
             "data are not written"
         )
-    proto = ir.to_proto(ir_model(graph))
-    onnx.checker.check_model(proto, full_check=True)
-    return bytes(proto.SerializeToString(deterministic=True))
+    model = _message(graph)
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
-def ir_model(graph: OnnxGraph) -> Any:
-    """The graph as a model of onnx-ir."""
-    import onnx_ir as ir
+def _message(graph: OnnxGraph) -> Any:
+    """The graph as the package's messages."""
+    from onnx import helper, numpy_helper
 
-    values: dict[str, Any] = {}
+    def port(x: Port) -> Any:
+        shape = [n if isinstance(n, int) else str(n) for n in x.shape]
+        return helper.make_tensor_value_info(x.name, helper.np_dtype_to_tensor_dtype(x.dtype), shape)
 
-    def value(port: Port) -> Any:
-        shape = ir.Shape([n if isinstance(n, int) else str(n) for n in port.shape])
-        return ir.Value(name=port.name, shape=shape, type=ir.TensorType(_dtype(port.dtype)))
-
-    for port in graph.inputs:
-        values[port.name] = value(port)
-    initialisers = []
-    for name, array in graph.initialisers.items():
-        made = ir.tensor(np.asarray(array), name=name)
-        values[name] = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(made.dtype),
-                                const_value=made)  # fmt: skip
-        initialisers.append(values[name])
-    ends = {port.name: value(port) for port in graph.outputs}
     nodes = []
     for k, node in enumerate(graph.nodes):
-        outputs = [ends.get(name) or ir.Value(name=name) for name in node.outputs]
-        attributes = [_attribute(name, x) for name, x in node.attributes.items()]
-        nodes.append(
-            ir.Node("", node.op, [values[x] if x else None for x in node.inputs], attributes, outputs=outputs,
-                    name=f"{node.op}_{k}")
-        )  # fmt: skip
-        values.update(zip(node.outputs, outputs, strict=True))
-    made_graph = ir.Graph(
-        [values[port.name] for port in graph.inputs], [values[port.name] for port in graph.outputs], nodes=nodes,
-        initializers=initialisers, opset_imports={"": OPSET}, name="autoconv",
-    )  # fmt: skip
-    return ir.Model(made_graph, ir_version=IR_VERSION, producer_name="autoconv", producer_version=__version__)
-
-
-def _dtype(dtype: np.dtype) -> Any:
-    import onnx_ir as ir
-
-    return ir.DataType.from_numpy(np.dtype(dtype))
-
-
-def _attribute(name: str, x: Any) -> Any:
-    import onnx_ir as ir
-
-    if isinstance(x, np.dtype):
-        return ir.AttrInt64(name, int(_dtype(x)))
-    if isinstance(x, str):
-        return ir.AttrString(name, x)
-    if isinstance(x, tuple | list):
-        return ir.AttrInt64s(name, [int(n) for n in x])
-    return ir.AttrInt64(name, int(x))
+        attributes = {
+            name: int(helper.np_dtype_to_tensor_dtype(x)) if isinstance(x, np.dtype) else x
+            for name, x in node.attributes.items()
+        }
+        nodes.append(helper.make_node(node.op, node.inputs, node.outputs, name=f"{node.op}_{k}", **attributes))
+    held = [numpy_helper.from_array(np.asarray(x), name) for name, x in graph.initialisers.items()]
+    made = helper.make_graph(nodes, "autoconv", list(map(port, graph.inputs)), list(map(port, graph.outputs)), held)
+    return helper.make_model(
+        made,
+        ir_version=IR_VERSION,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        producer_name="autoconv",
+        producer_version=__version__,
+    )

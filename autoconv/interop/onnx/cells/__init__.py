@@ -1,4 +1,4 @@
-"""One cell per row of the table: how ONNX writes it.  ``CELLS[name](e, row, names)`` writes a row and gives its name."""
+"""One cell per row of the table: how ONNX writes it.  ``write(e, row, names)`` writes a row and gives its name."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def letters(row: Row) -> tuple[str, str, str]:
 
 
 def contract(e: Emitter, row: Row, xs: list[str]) -> str:
-    """y[batch, free_a, free_b] = sum_k a[batch, free_a, k] b[batch, k, free_b], for the letters of ``spec`` sorted so."""
+    """y[batch, free_a, free_b] = sum_k a[batch, free_a, k] b[batch, k, free_b], the letters of ``spec`` sorted so."""
     names = list(letters(row)[:2])
     result = letters(row)[2]
     operands = [e.rows[k] for k in row.operands]
@@ -54,7 +54,13 @@ def contract(e: Emitter, row: Row, xs: list[str]) -> str:
 
 
 def _arranged(
-    e: Emitter, x: str, text: str, size: dict[str, Dim], batch: Sequence[str], rows: Sequence[str], columns: Sequence[str]
+    e: Emitter,
+    x: str,
+    text: str,
+    size: dict[str, Dim],
+    batch: Sequence[str],
+    rows: Sequence[str],
+    columns: Sequence[str],
 ) -> str:
     """x as matrices [batch, rows, columns]."""
     order = [*batch, *rows, *columns]
@@ -62,4 +68,3 @@ def _arranged(
         x = e.node("Transpose", x, perm=tuple(text.index(c) for c in order))
     shape = [*[size[c] for c in batch], product([size[c] for c in rows]), product([size[c] for c in columns])]
     return e.reshape(x, shape, tuple(size[c] for c in order))
-

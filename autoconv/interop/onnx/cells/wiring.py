@@ -13,7 +13,7 @@ import numpy as np
 
 from ....shapes import spanned
 from ..nodes import INT64_MAX, Emitter, product
-from ..sizes import Dim, Dims, Row, Size
+from ..sizes import Dim, Dims, Row, Size, known
 
 Cell = Callable[[Emitter, Row, list[str]], str]
 WIRING: dict[str, Cell] = {}
@@ -186,7 +186,7 @@ def index(e: Emitter, row: Row, xs: list[str]) -> str:
         if axis is None:
             continue
         if not isinstance(k, slice):
-            start = k if isinstance(k, Size) else int(k)
+            start: Dim = k if isinstance(k, Size) else int(k)
             stop = INT64_MAX if start == -1 else start + 1
             rows.append((axis, start, stop, 1))
         elif not _whole(k, before[axis]):
@@ -214,6 +214,7 @@ def scatter(e: Emitter, row: Row, xs: list[str]) -> str:
     steps: list[int] = []
     back_: list[int] = []
     place = 0
+    count: Dim
     for axis, k in _key(row, shape):
         if axis is None:
             place += 1
@@ -346,9 +347,9 @@ def overlap_add(e: Emitter, row: Row, xs: list[str]) -> str:
             width[first + j] = (0, size[j] - merged[j])
         return padded(e, x, width)
     for j in range(dims):
-        cells = np.add.outer(np.arange(counts[j]) * stride[j], np.arange(window[j]) * dilation[j]).ravel()
+        cells = np.add.outer(np.arange(known(counts[j])) * stride[j], np.arange(known(window[j])) * dilation[j])
         shape[first + j] = size[j]
-        places = e.constant(cells.astype(np.int64).reshape((-1,) + (1,) * (len(shape) - first - j - 1)))
+        places = e.constant(cells.ravel().astype(np.int64).reshape((-1,) + (1,) * (len(shape) - first - j - 1)))
         x = collected(e, x, places, tuple(shape), first + j, row.dtype)
     return x
 
