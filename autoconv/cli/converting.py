@@ -13,6 +13,7 @@ from ..files import check_writable
 from .named import UserError
 
 LOSSES = ("auto", "cross_entropy", "mse", "sum")
+_SHOWN = 8  # inputs and outputs that are named in print
 _BATCH = 2  # of the example inputs, where a file leaves its first size open
 
 
@@ -41,7 +42,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     replace_file(arguments.output, made)
     for title, ports in (("inputs", graph.inputs), ("outputs", graph.outputs)):
-        print(f"{title}: " + ", ".join(f"{p.name} ({', '.join(map(str, p.shape))})" for p in ports))
+        shown = [f"{p.name} ({', '.join(map(str, p.shape))})" for p in ports[:_SHOWN]]
+        more = [f"and {len(ports) - _SHOWN} more"] if len(ports) > _SHOWN else []
+        print(f"{title}: {', '.join([*shown, *more])}")
     print(f"written to {arguments.output}")
 
 
@@ -98,8 +101,8 @@ def _examples(model: Any, sizes: dict[str, tuple[int, ...]]) -> tuple[dict[str, 
         examples[x.name] = np.full(shape, 0.5, dtype) if dtype.kind == "f" else np.zeros(shape, dtype)
     if sizes:
         raise UserError(f"--shape names {', '.join(sizes)}; the inputs are {', '.join(examples)}")
-    first = model.graph.inputs[0].shape if model.graph.inputs else ()
-    return examples, first is None or (len(first) > 0 and first[0] is None)
+    leading = [x.shape[:1] if x.shape else () for x in model.graph.inputs]
+    return examples, (None,) in leading[:1]
 
 
 def _loss(model: Any, examples: dict[str, np.ndarray], kind: str) -> tuple[Callable[..., Any], dict[str, np.ndarray]]:

@@ -1,4 +1,4 @@
-"""Files that are written, run by onnxruntime: rows, nets and their gradients, at other batches than the recorded one."""
+"""Files that are written, run by onnxruntime: rows, nets and gradients, at other batches than the recorded one."""
 
 from collections import Counter
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ... import __version__
 from ...files import replace_file
 from ...nn.module import Module
 from ...operands import found
@@ -146,5 +145,4 @@ def _message(graph: OnnxGraph) -> Any:
         ir_version=IR_VERSION,
         opset_imports=[helper.make_opsetid("", OPSET)],
         producer_name="autoconv",
-        producer_version=__version__,
     )
