@@ -3,6 +3,7 @@
 #   make demo       train a convolutional network on handwritten digits and show what it did
 #   make quick      lint, type check, a few cases of each test: under a minute on two cores
 #   make test       lint, type check, every test, with the compiled parts and without; and once on the oldest NumPy
+#   make test-interop   models of other libraries beside these libraries, in an environment of its own
 #   make fuzz       random programs for MINUTES=30 (or as many as you say), with seeds that nobody has run
 #   make mutants    plant 40 faults and see which the tests notice; SEED=1 plants others
 #   make bench      time everything beside its peers (PyTorch, JAX, tinygrad, ...), in an environment of their own
@@ -17,11 +18,12 @@ SEED ?= 0
 BIN := $(VENV)/bin
 PEERS := .venv-peers
 OLDEST := .venv-oldest
+INTEROP := .venv-interop
 PARTS := setup.py setup.cfg pyproject.toml $(wildcard autoconv/*/native/*)
 PIP := -m pip install --quiet --disable-pip-version-check
 URL ?= $(filter https://%,$(shell git remote get-url origin 2>/dev/null))
 
-.PHONY: demo quick test lint fuzz mutants bench notebooks dist clean
+.PHONY: demo quick test test-interop lint fuzz mutants bench notebooks dist clean
 
 demo: $(VENV)/run.stamp
 	$(BIN)/python -m autoconv demo
@@ -33,6 +35,9 @@ test: lint $(OLDEST)/test.stamp
 	$(BIN)/python -m pytest -n auto
 	if $(BIN)/autoconv info | grep -q "native machine"; then AUTOCONV_NATIVE=0 $(BIN)/python -m pytest -n auto; fi
 	$(OLDEST)/bin/python -m pytest --quick -n auto
+
+test-interop: $(INTEROP)/test.stamp
+	$(INTEROP)/bin/python -m pytest tests/interop
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check --quiet .
@@ -73,6 +78,12 @@ $(VENV)/%.stamp: $(BIN)/python $(PARTS)
 $(OLDEST)/test.stamp: tests/oldest.txt
 	$(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python $(PIP) -r tests/oldest.txt
+	touch $@
+
+# PyTorch's build for processors alone is a tenth of the size of its usual one
+$(INTEROP)/test.stamp: $(PARTS)
+	$(PYTHON) -m venv $(INTEROP)
+	$(INTEROP)/bin/python $(PIP) --extra-index-url https://download.pytorch.org/whl/cpu -e ".[interop]"
 	touch $@
 
 # a peer that has no build for this machine is left out

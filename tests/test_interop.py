@@ -151,7 +151,7 @@ def test_a_copy_is_a_model_of_its_own(twin):
 
 
 def test_tied_weights_are_one_parameter():
-    model, x, target = imported("gpt_block")
+    model, _, _ = imported("gpt_block")
     names = [name for name, _ in model.named_parameters()]
     assert "wte.weight" in names and "lm_head.weight" not in names
     assert {"wte.weight", "lm_head.weight"} <= model.state_dict().keys()
@@ -166,7 +166,7 @@ def test_parameters_are_found_under_the_modules():
         model.layer9  # noqa: B018
     with pytest.raises(AttributeError, match="no parameter, buffer or module 'conv9'"):
         model.layer1[0].conv9  # noqa: B018
-    with pytest.raises(KeyError, match="they are conv1.weight"):
+    with pytest.raises(KeyError, match=r"they are conv1\.weight"):
         model.parameter("conv9.weight")
 
 
@@ -205,7 +205,7 @@ def test_graphs_show_the_modules(zoom, tmp_path):
     graph = ac.graph(model(x[:1]), zoom=zoom)
     graph.save(tmp_path / "graph.svg")
     drawn = (tmp_path / "graph.svg").read_text(encoding="utf-8")
-    assert all(word in drawn for word in (("layer1", "layer4", "fc") if zoom == "model" else ("conv2d", "max_pool2d")))
+    assert all(word in drawn for word in (("layer1", "layer4") if zoom == "model" else ("conv1", "bn2", "maxpool")))
 
 
 def test_a_backward_line_has_the_source_of_what_it_serves():
@@ -224,9 +224,11 @@ def model_line(name, word):
 STEPS = {"double": lambda x: x * 2, "add": ac.add, "matmul": ac.matmul}
 
 
-def small(*nodes, outputs=Value(2), shape=(None, 2), **more):
-    graph = Graph((Input("x", shape, "float64"),), nodes, outputs, (Value(0),), **more)
-    return Imported("Small", graph, graph, {"w": np.array([[1.0, 2.0], [3.0, 4.0]])}, {"seen": np.zeros(2)}, STEPS, rng=0)
+def small(*nodes, shape=(None, 2)):
+    graph = Graph((Input("x", shape, "float64"),), nodes, Value(2), (Value(0),))
+    return Imported(
+        "Small", graph, graph, {"w": np.array([[1.0, 2.0], [3.0, 4.0]])}, {"seen": np.zeros(2)}, STEPS, rng=0
+    )
 
 
 PRODUCT = Node("matmul", (Value(0), State("w")), {}, 1, (Level("", "Small"),), "net.py, line 3: y = x @ self.w")
@@ -256,13 +258,16 @@ def test_what_is_not_covered_is_listed_at_once():
     ])  # fmt: skip
 
 
-@pytest.mark.parametrize(("call", "error", "said"), [
-    (lambda m: m(np.ones((3, 3))), ValueError, r"input x has shape \(3, 3\), the model was read for \(any, 2\)"),
-    (lambda m: m(np.ones(2)), ValueError, r"input x has shape \(2,\)"),
-    (lambda m: m(), TypeError, "the model takes the inputs x; found 0 positional"),
-    (lambda m: m(np.ones((1, 2)), np.ones((1, 2))), TypeError, "found 2 positional"),
-    (lambda m: m(y=np.ones((1, 2))), TypeError, "found 0 positional and y"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("call", "error", "said"),
+    [
+        (lambda m: m(np.ones((3, 3))), ValueError, r"input x has shape \(3, 3\), the model was read for \(any, 2\)"),
+        (lambda m: m(np.ones(2)), ValueError, r"input x has shape \(2,\)"),
+        (lambda m: m(), TypeError, "the model takes the inputs x; found 0 positional"),
+        (lambda m: m(np.ones((1, 2)), np.ones((1, 2))), TypeError, "found 2 positional"),
+        (lambda m: m(y=np.ones((1, 2))), TypeError, "found 0 positional and y"),
+    ],
+)
 def test_inputs_that_do_not_fit(call, error, said):
     with pytest.raises(error, match=said):
         call(small(PRODUCT, DOUBLE))
@@ -315,19 +320,45 @@ def test_a_parameter_cannot_take_the_name_of_a_method():
 
 
 def test_a_graph_is_stored_as_it_is():
-    parts = [1, 2.5, float("inf"), None, True, "text", (1, (2,)), slice(None, Value(0), 2), np.dtype(np.float32),
-             {"k": State("w")}, [Constant("c")]]  # fmt: skip
+    parts = [
+        1,
+        2.5,
+        float("inf"),
+        None,
+        True,
+        "text",
+        (1, (2,)),
+        slice(None, Value(0), 2),
+        np.dtype(np.float32),
+        {"k": State("w")},
+        [Constant("c")],
+    ]
     node = Node("f", tuple(parts), {"dtype": np.dtype(bool)}, 1, (Level("0", "Conv2d", 2),), "net.py, line 1")
-    graph = Graph((Input("x", (None, 2), "int64"), Input("y", None)), (node,), (Value(1),), (Value(0),), {"k": Value(0)},
-                  {"b": Value(1)}, {"c": np.ones(2)})  # fmt: skip
+    graph = Graph(
+        (Input("x", (None, 2), "int64"), Input("y", None)),
+        (node,),
+        (Value(1),),
+        (Value(0),),
+        {"k": Value(0)},
+        {"b": Value(1)},
+        {"c": np.ones(2)},
+    )
     assert from_data(json.loads(json.dumps(to_data(graph))), graph.constants) == graph
 
 
-@pytest.mark.parametrize("damage", [
-    lambda d: d.pop("nodes"), lambda d: d.update(version=9), lambda d: d.update(inputs=[1]), lambda d: d.update(nodes=[{}]),
-    lambda d: d.update(outputs={"lambda": 1}), lambda d: d.update(outputs={}), lambda d: d.update(positional=[{"dtype": "os"}]),
-    lambda d: d.update(updates={"a": "b"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda d: d.pop("nodes"),
+        lambda d: d.update(version=9),
+        lambda d: d.update(inputs=[1]),
+        lambda d: d.update(nodes=[{}]),
+        lambda d: d.update(outputs={"lambda": 1}),
+        lambda d: d.update(outputs={}),
+        lambda d: d.update(positional=[{"dtype": "os"}]),
+        lambda d: d.update(updates={"a": "b"}),
+    ],
+)
 def test_data_that_is_no_graph(damage):
     data = to_data(small(PRODUCT, DOUBLE).graph)
     damage(data)
@@ -338,13 +369,22 @@ def test_data_that_is_no_graph(damage):
 # ---- dtypes and kinks as PyTorch has them; each line was computed with PyTorch 2.13
 
 
-@pytest.mark.parametrize(("xs", "dtype"), [
-    ((np.ones(2, np.float32), 2.5), "float32"), ((np.ones(2, np.int64), 2.5), "float32"), ((np.ones(2, np.int64), 2), "int64"),
-    ((np.ones(2, bool), 2), "int64"), ((np.ones(2, np.float16), np.ones((), np.float64)), "float16"),
-    ((np.ones(2, np.int64), np.ones((), np.float64)), "float64"), ((np.ones(2, np.float32), np.ones(2, np.int64)), "float32"),
-    ((np.ones(2, np.float32), np.ones(2, np.float64)), "float64"), ((np.ones(2, np.uint8), np.ones(2, np.int64)), "int64"),
-    ((True, np.ones(2, np.int32)), "int32"), ((np.ones(2, np.uint8), np.ones((), np.int64)), "uint8"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("xs", "dtype"),
+    [
+        ((np.ones(2, np.float32), 2.5), "float32"),
+        ((np.ones(2, np.int64), 2.5), "float32"),
+        ((np.ones(2, np.int64), 2), "int64"),
+        ((np.ones(2, bool), 2), "int64"),
+        ((np.ones(2, np.float16), np.ones((), np.float64)), "float16"),
+        ((np.ones(2, np.int64), np.ones((), np.float64)), "float64"),
+        ((np.ones(2, np.float32), np.ones(2, np.int64)), "float32"),
+        ((np.ones(2, np.float32), np.ones(2, np.float64)), "float64"),
+        ((np.ones(2, np.uint8), np.ones(2, np.int64)), "int64"),
+        ((True, np.ones(2, np.int32)), "int32"),
+        ((np.ones(2, np.uint8), np.ones((), np.int64)), "uint8"),
+    ],
+)
 def test_dtypes_come_together(xs, dtype):
     assert common(xs) == dtype
 

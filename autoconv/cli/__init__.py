@@ -1,8 +1,8 @@
 """The command line: ``autoconv demo | train | evaluate | graph | step | explain | check | exercise | convert | info``.
 
 Errors are one clear line and exit status 2.  Code is only ever run from files that the user names on the command line,
-never because a checkpoint names them.  named (what the user names), training, looking, exercising and converting (the
-commands).
+never because a checkpoint names them.  named and modelled (what the user names), training, looking, exercising and
+converting (the commands).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from .. import __version__, models
 from ..train import TrainingError
-from . import converting, exercising, looking, training
+from . import converting, exercising, looking, modelled, training
 from .named import UserError
 
 
@@ -132,6 +132,7 @@ def parser() -> argparse.ArgumentParser:
         "net.py:loss",
         "net.py:loss --zoom calls --output loss.svg",
         'net.py:loss --zoom scalars --focus "w[0,0]" --direction up',
+        "model.onnx --zoom calls --shape 1,3,32,32",
     )
     _function(graph)
     graph.add_argument("--zoom", help="model, calls, lines or scalars (default: lines)")
@@ -215,7 +216,10 @@ def parser() -> argparse.ArgumentParser:
     )
     converting.options(convert)
 
-    command("info", training.info, "versions and what is available here", "")
+    info = command(
+        "info", training.info, "versions and what is available here; or what a model consists of", "", "model.onnx"
+    )
+    info.add_argument("model", nargs="?", help="model.onnx, or file.py:module")
     return top
 
 
@@ -234,5 +238,8 @@ def _data_options(command: argparse.ArgumentParser) -> None:
 def _function(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "function",
-        help="file.py:function, called without arguments; it returns a Tensor, or (Tensor, locals()) to name the lines",
+        help="file.py:function, called without arguments; it returns a Tensor, or (Tensor, locals()) to name the "
+        "lines.  Or a model: model.onnx, or file.py:module (of autoconv or PyTorch); gradients are of the sum of its "
+        "output",
     )
+    modelled.options(command)

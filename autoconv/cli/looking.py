@@ -10,18 +10,33 @@ from .. import npy
 from ..files import check_writable, replace_file
 from ..tape import Tape, Tensor
 from ..views.graph.graph import graph
-from .named import UserError, recorded
+from .modelled import is_model, read, run, title
+from .named import UserError, called, recorded_as
+
+
+def looked_at(arguments: argparse.Namespace, one_number: bool = True) -> tuple[Tensor, dict[str, Any], bool]:
+    """(the Tensor that a function or a model makes, what its lines are called, whether it is a model).
+
+    one_number: of a model the sum of its output, for what is about a gradient.
+    """
+    reference = arguments.function
+    thing = read(reference)
+    if not is_model(thing):
+        thing = called(reference, thing)
+    if is_model(thing):
+        return *run(reference, thing, arguments, one_number), True
+    return *recorded_as(reference, thing), False
 
 
 def draw(arguments: argparse.Namespace) -> None:
     """autoconv graph: the tensor that a function returns, as a picture in a file."""
-    output = arguments.output or f"{arguments.function.rpartition(':')[2]}.svg"
+    output = arguments.output or f"{title(arguments.function)}.svg"
     check_writable(output)
-    y, names = recorded(arguments.function)
+    y, names, model = looked_at(arguments, one_number=False)
     focus = [_element(y, at, names) for at in arguments.focus or []]
     drawing = graph(
         y,
-        zoom=arguments.zoom,
+        zoom=arguments.zoom or ("model" if model and not arguments.focus else None),
         names=names,
         focus=focus or None,
         direction=arguments.direction,
@@ -39,7 +54,7 @@ def walk(arguments: argparse.Namespace) -> None:
 
     if arguments.output:
         check_writable(arguments.output)
-    y, names = recorded(arguments.function)
+    y, names, _ = looked_at(arguments)
     stepper = step(y, names=names)
     if arguments.output:
         print(f"written to {stepper.save(arguments.output)}")
@@ -57,7 +72,7 @@ def explain(arguments: argparse.Namespace) -> None:
 
     if arguments.output:
         check_writable(arguments.output)
-    y, names = recorded(arguments.function)
+    y, names, _ = looked_at(arguments)
     made = explanation(_element(y, arguments.at, names), of=y, depth=arguments.depth, names=names)
     text = getattr(made, arguments.format)
     if arguments.output:
@@ -74,7 +89,7 @@ def check(arguments: argparse.Namespace) -> int:
     """
     from ..tutor.check import check as judge
 
-    y, names = recorded(arguments.function)
+    y, names, _ = looked_at(arguments)
     claim = arguments.formula if arguments.claim is None else _claimed(arguments.claim)
     verdict = judge(claim, of=y, wrt=arguments.wrt, names=names)
     print(verdict.wrapped(shutil.get_terminal_size().columns))

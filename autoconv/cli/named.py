@@ -81,7 +81,11 @@ def called(name: str, function: Callable[..., Any], **kwargs: Any) -> Any:
 def recorded(reference: str) -> tuple[Tensor, dict[str, Any]]:
     """The Tensor that file.py:function returns, called without arguments,
     and the variables it names (if it returns both)."""
-    made = called(reference, load_function(reference))
+    return recorded_as(reference, called(reference, load_function(reference)))
+
+
+def recorded_as(reference: str, made: Any) -> tuple[Tensor, dict[str, Any]]:
+    """What a function has returned as a Tensor and the variables that it names."""
     y, names = made if isinstance(made, tuple) and len(made) == 2 else (made, {})
     if not isinstance(y, Tensor) or not isinstance(names, dict):
         raise UserError(f"{reference} returned {type(made).__name__}; it must return a Tensor, or (Tensor, locals())")

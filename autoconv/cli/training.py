@@ -17,6 +17,7 @@ from ..plan import extension
 from ..primitives import TABLE
 from ..scalar import floors
 from ..train import evaluate, fit
+from . import modelled
 from .named import UserError, build
 
 OPTIMIZERS = {
@@ -119,6 +120,9 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
 
 
 def info(arguments: argparse.Namespace) -> None:
+    if arguments.model:
+        print(modelled.described(arguments.model))
+        return
     groups: dict[str, int] = {}
     for row in TABLE.values():
         groups[row.group] = groups.get(row.group, 0) + 1

@@ -75,8 +75,8 @@ class Imported(Module):
         for name, value in buffers.items():
             self.register_buffer(name, np.array(value))
         self._rng = generator(rng, f"{title}: rng")
-        first = next(iter(training_graph.inputs), None)
-        self.input_dtype = np.dtype(first.dtype) if first is not None and first.dtype else None
+        dtypes = [np.dtype(x.dtype) for x in training_graph.inputs[:1] if x.dtype]
+        self.input_dtype = dtypes[0] if dtypes else None
         self._waiting: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
 
     @property

@@ -89,7 +89,7 @@ def _shape(shape: Any) -> tuple[int | None, ...] | None:
 
 
 def _packed(x: Any) -> Any:
-    """One argument: numbers, text and lists as they are; anything else as a dict with one key, which says what it is."""
+    """One argument: numbers, text and lists as they are; anything else as a dict with one key, which says its kind."""
     if isinstance(x, Value):
         return {"value": x.number}
     if isinstance(x, State):

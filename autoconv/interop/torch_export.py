@@ -220,7 +220,11 @@ def _why(error: Exception) -> ExportError:
     users = [f"{PurePath(file).name}, line {line}: {code}" for file, line, code in match if not _installed_torch(file)]
     where = f"\n  at {users[-1]}" if users else ""
     asks = "data-dependent" in str(error) or "DataDependent" in type(error).__name__
-    advice = "\n  A module whose control flow asks for numbers has no fixed program; write it with torch.where" if asks else ""
+    advice = (
+        "\n  A module whose control flow asks for numbers has no fixed program; write it with torch.where"
+        if asks
+        else ""
+    )
     return ExportError(
         f"from_torch: torch.export cannot read this module: {type(error).__name__}: {text}{where}{advice}"
     )
@@ -270,13 +274,13 @@ def _inline(program: Any) -> None:
                 if part.op == "placeholder":
                     known[part] = next(left)
                 elif part.op == "output":
-                    results = torch.fx.node.map_arg(part.args[0], lambda x: known[x])
+                    results = torch.fx.node.map_arg(part.args[0], known.__getitem__)
                 elif part.op == "get_attr":
                     name = f"{node.args[at].target}_{part.target}"
                     setattr(outer, name, getattr(inner, part.target))
                     known[part] = graph.get_attr(name)
                 else:
-                    known[part] = graph.node_copy(part, lambda x: known[x])
+                    known[part] = graph.node_copy(part, known.__getitem__)
             if detached:
                 results = [_detached(graph, x) for x in results]
         for user in list(node.users):
@@ -328,7 +332,7 @@ def _name(node: Any, table: Mapping[str, Any]) -> str:
         return f"operator.{name}"
     if module == "math":
         return f"math.{name}"
-    if name.startswith("sym_") or name.startswith("_sym_"):
+    if name.startswith(("sym_", "_sym_")):
         return f"sym.{name.split('sym_')[1]}"
     return text if "." in text else name
 
@@ -376,7 +380,9 @@ def _writes_through(program: Any) -> bool:
         if target is None:
             continue
         for other in group[target] - {target, node}:
-            outer = other.op in ("placeholder", "get_attr") and target.op == "call_function" and place[other] < place[node]
+            outer = (
+                other.op in ("placeholder", "get_attr") and target.op == "call_function" and place[other] < place[node]
+            )
             before = place[other] < place[node]
             if before and (outer or any(place[user] > place[node] for user in other.users)):
                 return True
@@ -523,7 +529,9 @@ def _dtype(dtype: Any) -> Any:
     try:
         return np.dtype(word)
     except TypeError:
-        raise TypeError(f"from_torch: NumPy has no dtype for {dtype}; convert the module first, as in module.float()") from None
+        raise TypeError(
+            f"from_torch: NumPy has no dtype for {dtype}; convert the module first, as in module.float()"
+        ) from None
 
 
 def _array(x: Any) -> Array:
@@ -559,12 +567,16 @@ def _source(node: Any) -> str:
 
 
 def _installed_torch(file: str) -> bool:
-    return "torch" in PurePath(file).parts and any(part in ("site-packages", "dist-packages") for part in PurePath(file).parts)
+    return "torch" in PurePath(file).parts and any(
+        part in ("site-packages", "dist-packages") for part in PurePath(file).parts
+    )
 
 
 def _equal(a: Graph, b: Graph) -> bool:
     """Whether two graphs are the same program."""
     if a.inputs != b.inputs or a.nodes != b.nodes or a.updates != b.updates or a.constants.keys() != b.constants.keys():
         return False
-    same = all(np.array_equal(a.constants[k], b.constants[k], equal_nan=a.constants[k].dtype.kind == "f") for k in a.constants)
+    same = all(
+        np.array_equal(a.constants[k], b.constants[k], equal_nan=a.constants[k].dtype.kind == "f") for k in a.constants
+    )
     return same and repr(a.outputs) == repr(b.outputs)

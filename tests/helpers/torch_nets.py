@@ -1,7 +1,7 @@
-"""Networks written in PyTorch for the tests of ``from_torch``: known architectures, in small, in these tests' own words."""
+"""Networks in PyTorch for the tests of ``from_torch``: known architectures, in small, in these tests' own words."""
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812 (PyTorch's habit)
 from torch import nn
 
 
@@ -115,7 +115,11 @@ class InvertedResidual(nn.Module):
         super().__init__()
         hidden = inside * ratio
         self.use_res_connect = stride == 1 and inside == outside
-        layers = [nn.Conv2d(inside, hidden, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU6(inplace=True)] if ratio > 1 else []
+        layers = (
+            [nn.Conv2d(inside, hidden, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU6(inplace=True)]
+            if ratio > 1
+            else []
+        )
         self.conv = nn.Sequential(
             *layers,
             nn.Conv2d(hidden, hidden, 3, stride, 1, groups=hidden, bias=False),
@@ -132,7 +136,9 @@ class InvertedResidual(nn.Module):
 class MobileNetV2(nn.Module):
     def __init__(self, width=8, classes=10):
         super().__init__()
-        features = [nn.Sequential(nn.Conv2d(3, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU6(inplace=True))]
+        features = [
+            nn.Sequential(nn.Conv2d(3, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU6(inplace=True))
+        ]
         for inside, outside, stride, ratio in ((width, 4, 1, 1), (4, 6, 2, 6), (6, 6, 1, 6), (6, 8, 2, 6)):
             features.append(InvertedResidual(inside, outside, stride, ratio))
         self.features = nn.Sequential(*features)
@@ -159,7 +165,7 @@ class MobileNetV3Block(nn.Module):
     def __init__(self, channels=6, hidden=12):
         super().__init__()
         self.block = nn.Sequential(
-            nn.Conv2d(channels, hidden, 1, bias=False), nn.BatchNorm2d(hidden, eps=0.001, momentum=0.01), nn.Hardswish(),
+            nn.Conv2d(channels, hidden, 1, bias=False), nn.BatchNorm2d(hidden, 0.001, 0.01), nn.Hardswish(),
             nn.Conv2d(hidden, hidden, 5, 1, 2, groups=hidden, bias=False), nn.BatchNorm2d(hidden), nn.Hardswish(),
             SqueezeExcite(hidden, 4, nn.Hardsigmoid()),
             nn.Conv2d(hidden, channels, 1, bias=False), nn.BatchNorm2d(channels),
@@ -188,7 +194,9 @@ class SqueezeNet(nn.Module):
             nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, ceil_mode=True), Fire(8, 4, 6),
             Fire(12, 4, 6), nn.MaxPool2d(3, 2, ceil_mode=True), Fire(12, 4, 8),
         )  # fmt: skip
-        self.classifier = nn.Sequential(nn.Dropout(0.0), nn.Conv2d(16, classes, 1), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1))
+        self.classifier = nn.Sequential(
+            nn.Dropout(0.0), nn.Conv2d(16, classes, 1), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1)
+        )
 
     def forward(self, x):
         return torch.flatten(self.classifier(self.features(x)), 1)
@@ -210,7 +218,9 @@ class DenseNet(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(3, 8, 3, padding=1, bias=False)
         self.layers1 = nn.ModuleList([DenseLayer(8 + i * growth, growth) for i in range(3)])
-        self.transition = nn.Sequential(nn.BatchNorm2d(20), nn.ReLU(), nn.Conv2d(20, 10, 1, bias=False), nn.AvgPool2d(2))
+        self.transition = nn.Sequential(
+            nn.BatchNorm2d(20), nn.ReLU(), nn.Conv2d(20, 10, 1, bias=False), nn.AvgPool2d(2)
+        )
         self.layers2 = nn.ModuleList([DenseLayer(10 + i * growth, growth) for i in range(2)])
         self.norm, self.classifier = nn.BatchNorm2d(18), nn.Linear(18, classes)
 
@@ -228,7 +238,9 @@ class DenseNet(nn.Module):
 class EfficientNetBlock(nn.Module):
     def __init__(self, channels=4, hidden=8):
         super().__init__()
-        self.expand = nn.Sequential(nn.Conv2d(channels, hidden, 1, bias=False), nn.BatchNorm2d(hidden), nn.SiLU(inplace=True))
+        self.expand = nn.Sequential(
+            nn.Conv2d(channels, hidden, 1, bias=False), nn.BatchNorm2d(hidden), nn.SiLU(inplace=True)
+        )
         self.depthwise = nn.Sequential(
             nn.Conv2d(hidden, hidden, 3, 1, 1, groups=hidden, bias=False), nn.BatchNorm2d(hidden), nn.SiLU(inplace=True)
         )
@@ -251,11 +263,18 @@ class UNet(nn.Module):
 
     def __init__(self, width=4, bilinear=True, classes=2):
         super().__init__()
-        self.inc, self.down1, self.down2 = double_conv(1, width), double_conv(width, 2 * width), double_conv(2 * width, 2 * width if bilinear else 4 * width)
+        self.inc, self.down1, self.down2 = (
+            double_conv(1, width),
+            double_conv(width, 2 * width),
+            double_conv(2 * width, 2 * width if bilinear else 4 * width),
+        )
         if bilinear:
             self.up1 = self.up2 = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
         else:
-            self.up1, self.up2 = nn.ConvTranspose2d(4 * width, 2 * width, 2, 2), nn.ConvTranspose2d(2 * width, width, 2, 2)
+            self.up1, self.up2 = (
+                nn.ConvTranspose2d(4 * width, 2 * width, 2, 2),
+                nn.ConvTranspose2d(2 * width, width, 2, 2),
+            )
         self.conv1, self.conv2 = double_conv(4 * width, width if bilinear else 2 * width), double_conv(2 * width, width)
         self.out = nn.Conv2d(width, classes, 1)
 
@@ -310,7 +329,9 @@ class TransformerBlock(nn.Module):
         super().__init__()
         self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attn = SelfAttention(width, heads, causal)
-        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU("tanh" if causal else "none"), nn.Linear(2 * width, width))
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.GELU("tanh" if causal else "none"), nn.Linear(2 * width, width)
+        )
 
     def forward(self, x):
         x = x + self.attn(self.ln_1(x))
@@ -353,7 +374,8 @@ class AudioNet(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv1d(1, 6, 9, stride=2, padding=4), nn.BatchNorm1d(6), nn.LeakyReLU(0.1), nn.MaxPool1d(2),
-            nn.Conv1d(6, 8, 3, dilation=2, padding=2, padding_mode="replicate"), nn.InstanceNorm1d(8, affine=True), nn.ELU(),
+            nn.Conv1d(6, 8, 3, dilation=2, padding=2, padding_mode="replicate"),
+            nn.InstanceNorm1d(8, affine=True), nn.ELU(),
             nn.AvgPool1d(3, 2, 1, count_include_pad=False),
         )  # fmt: skip
         self.fc = nn.Linear(8, classes)

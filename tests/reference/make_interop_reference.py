@@ -15,13 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812 (PyTorch's habit)
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-import autoconv as ac
-from autoconv.interop.storage import to_data
-from helpers.torch_nets import NETS, example
+from helpers.torch_nets import NETS, example  # noqa: E402
+
+import autoconv as ac  # noqa: E402
+from autoconv.interop.storage import to_data  # noqa: E402
 
 FOLDER = Path(__file__).parent / "interop"
 
@@ -52,7 +53,10 @@ def write(name):
     target = torch.randn(net.eval()(x).shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     model = ac.from_torch(net, x)
     graphs = {"training": model.train().graph, "evaluation": model.eval().graph}
-    arrays = {f"state/{k}": v.numpy().copy() for k, v in net.state_dict().items()} | {"x": x.numpy(), "target": target.numpy()}
+    arrays = {f"state/{k}": v.numpy().copy() for k, v in net.state_dict().items()} | {
+        "x": x.numpy(),
+        "target": target.numpy(),
+    }
     arrays |= {f"constant/{mode}/{k}": v for mode, graph in graphs.items() for k, v in graph.constants.items()}
     parameters = [k for k, _ in net.named_parameters()]
     steps = {

@@ -20,7 +20,7 @@ from ...tape import scope
 from ..graph import State
 from ..imported import Imported, on_model
 from .reduce import Later, softmax, vector_norm
-from .shape import axis_of, expand, permute, transpose, tril
+from .shape import axis_of, expand, transpose, tril
 from .types import cast, matched
 
 Operation = Callable[..., Any]
@@ -38,7 +38,8 @@ def conv(dims: int) -> Operation:
     def operation(
         x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
     ) -> Any:
-        return function(x, weight, bias, _ints(stride, dims), padding if isinstance(padding, str) else _ints(padding, dims),
+        padding = padding if isinstance(padding, str) else _ints(padding, dims)
+        return function(x, weight, bias, _ints(stride, dims), padding,
                         _ints(dilation, dims), groups, layout=FIRST)  # fmt: skip
 
     return operation
@@ -200,7 +201,9 @@ def batch_norm(
     if training and isinstance(running_mean, State):
         n = x.size // x.shape[1]
         means = moments(x, tuple(i for i in range(x.ndim) if i != 1))
-        told = partial(_follow, model, running_mean.name, running_var.name, momentum, n / (n - 1), count and count.name)
+        told = partial(
+            _follow, model, running_mean.name, running_var.name, momentum, n / (n - 1), count.name if count else None
+        )
         model.watch(told, *means)
     return y
 
@@ -271,7 +274,9 @@ def group_norm(x: Any, groups: int, weight: Any = None, bias: Any = None, eps: f
     return f.group_norm(x, groups, weight, bias, eps, layout=FIRST)
 
 
-def native_group_norm(x: Any, weight: Any, bias: Any, n: int, c: int, hw: int, groups: int, eps: float) -> tuple[Any, ...]:
+def native_group_norm(
+    x: Any, weight: Any, bias: Any, n: int, c: int, hw: int, groups: int, eps: float
+) -> tuple[Any, ...]:
     return group_norm(x, groups, weight, bias, eps), None, None
 
 
@@ -418,29 +423,66 @@ def bernoulli(model: Imported, x: Any, chance: float | None = None) -> Any:
     return p.cast(p.less(draws, x if chance is None else chance), dtype=dtype)
 
 
-# fmt: off
 OPERATIONS: dict[str, Operation] = {
-    **{f"conv{n}d": conv(n) for n in (1, 2, 3)}, **{f"conv_transpose{n}d": conv_transpose(n) for n in (1, 2, 3)},
-    "convolution": convolution, "linear": linear, "bilinear": bilinear, "matmul": matmul, "mm": matmul, "bmm": matmul, "mv": matmul, "dot": matmul,
-    "vdot": matmul, "inner": lambda x, y: f.einsum("...i,...i->...", x, y) if x.ndim == y.ndim == 1 else f.tensordot(x, y, ([-1], [-1])),
-    "addmm": addmm, "baddbmm": addmm, "addmv": addmm, "einsum": einsum, "outer": outer, "ger": outer,
-    **{f"max_pool{n}d": max_pool(n) for n in (1, 2, 3)}, **{f"max_pool{n}d_with_indices": with_indices(max_pool(n)) for n in (1, 2, 3)},
+    **{f"conv{n}d": conv(n) for n in (1, 2, 3)},
+    **{f"conv_transpose{n}d": conv_transpose(n) for n in (1, 2, 3)},
+    "convolution": convolution,
+    "linear": linear,
+    "bilinear": bilinear,
+    "matmul": matmul,
+    "mm": matmul,
+    "bmm": matmul,
+    "mv": matmul,
+    "dot": matmul,
+    "vdot": matmul,
+    "inner": lambda x, y: (
+        f.einsum("...i,...i->...", x, y) if x.ndim == y.ndim == 1 else f.tensordot(x, y, ([-1], [-1]))
+    ),
+    "addmm": addmm,
+    "baddbmm": addmm,
+    "addmv": addmm,
+    "einsum": einsum,
+    "outer": outer,
+    "ger": outer,
+    **{f"max_pool{n}d": max_pool(n) for n in (1, 2, 3)},
+    **{f"max_pool{n}d_with_indices": with_indices(max_pool(n)) for n in (1, 2, 3)},
     **{f"avg_pool{n}d": avg_pool(n) for n in (1, 2, 3)},
     **{f"adaptive_avg_pool{n}d": adaptive("adaptive_avg_pool", n) for n in (1, 2, 3)},
     **{f"_adaptive_avg_pool{n}d": adaptive("adaptive_avg_pool", n) for n in (2, 3)},
     **{f"adaptive_max_pool{n}d": with_indices(adaptive("adaptive_max_pool", n)) for n in (1, 2, 3)},
-    "upsample_nearest1d": resize("nearest", False), "upsample_nearest2d": resize("nearest", False), "upsample_nearest3d": resize("nearest", False),
-    "_upsample_nearest_exact1d": resize("nearest-exact", False), "_upsample_nearest_exact2d": resize("nearest-exact", False), "_upsample_nearest_exact3d": resize("nearest-exact", False),
-    "upsample_linear1d": resize("linear", True), "upsample_bilinear2d": resize("bilinear", True), "upsample_trilinear3d": resize("trilinear", True),
+    "upsample_nearest1d": resize("nearest", False),
+    "upsample_nearest2d": resize("nearest", False),
+    "upsample_nearest3d": resize("nearest", False),
+    "_upsample_nearest_exact1d": resize("nearest-exact", False),
+    "_upsample_nearest_exact2d": resize("nearest-exact", False),
+    "_upsample_nearest_exact3d": resize("nearest-exact", False),
+    "upsample_linear1d": resize("linear", True),
+    "upsample_bilinear2d": resize("bilinear", True),
+    "upsample_trilinear3d": resize("trilinear", True),
     "upsample_bicubic2d": resize("bicubic", True),
-    "batch_norm": batch_norm, "_native_batch_norm_legit_functional": functional_batch_norm, "_native_batch_norm_legit_no_training": fixed_batch_norm,
-    "instance_norm": instance_norm, "layer_norm": layer_norm, "native_layer_norm": lambda *args: (layer_norm(*args), None, None),
-    "group_norm": group_norm, "native_group_norm": native_group_norm, "rms_norm": rms_norm, "_weight_norm": weight_norm,
-    "embedding": embedding, "scaled_dot_product_attention": attention, "_scaled_dot_product_flash_attention_for_cpu": flash_attention,
-    "dropout": dropout, "dropout_": dropout, "feature_dropout": feature_dropout, "native_dropout": native_dropout,
-    "alpha_dropout": alpha_dropout, "feature_alpha_dropout": feature_alpha_dropout,
-    "rand": drawn(lambda rng, shape: rng.random(shape), False), "rand_like": drawn(lambda rng, shape: rng.random(shape), True),
-    "randn": drawn(lambda rng, shape: rng.standard_normal(shape), False), "randn_like": drawn(lambda rng, shape: rng.standard_normal(shape), True),
-    "randint": randint, "bernoulli": bernoulli,
+    "batch_norm": batch_norm,
+    "_native_batch_norm_legit_functional": functional_batch_norm,
+    "_native_batch_norm_legit_no_training": fixed_batch_norm,
+    "instance_norm": instance_norm,
+    "layer_norm": layer_norm,
+    "native_layer_norm": lambda *args: (layer_norm(*args), None, None),
+    "group_norm": group_norm,
+    "native_group_norm": native_group_norm,
+    "rms_norm": rms_norm,
+    "_weight_norm": weight_norm,
+    "embedding": embedding,
+    "scaled_dot_product_attention": attention,
+    "_scaled_dot_product_flash_attention_for_cpu": flash_attention,
+    "dropout": dropout,
+    "dropout_": dropout,
+    "feature_dropout": feature_dropout,
+    "native_dropout": native_dropout,
+    "alpha_dropout": alpha_dropout,
+    "feature_alpha_dropout": feature_alpha_dropout,
+    "rand": drawn(lambda rng, shape: rng.random(shape), False),
+    "rand_like": drawn(lambda rng, shape: rng.random(shape), True),
+    "randn": drawn(lambda rng, shape: rng.standard_normal(shape), False),
+    "randn_like": drawn(lambda rng, shape: rng.standard_normal(shape), True),
+    "randint": randint,
+    "bernoulli": bernoulli,
 }
-# fmt: on

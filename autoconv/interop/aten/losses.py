@@ -114,10 +114,17 @@ def _chosen(logs: Any, target: Any, weight: Any, reduction: int, ignore_index: i
     return p.div(f.sum(loss), f.sum(scale)) if reduction == 1 else reduced(loss, reduction)
 
 
-# fmt: off
 OPERATIONS: dict[str, Operation] = {
-    "mse_loss": mse, "l1_loss": l1, "huber_loss": huber, "smooth_l1_loss": smooth_l1, "soft_margin_loss": soft_margin,
-    "binary_cross_entropy": binary_cross_entropy, "binary_cross_entropy_with_logits": bce_with_logits, "kl_div": kl_div,
-    "nll_loss": nll, "nll_loss_nd": nll, "nll_loss2d": nll, "cross_entropy_loss": cross_entropy,
+    "mse_loss": mse,
+    "l1_loss": l1,
+    "huber_loss": huber,
+    "smooth_l1_loss": smooth_l1,
+    "soft_margin_loss": soft_margin,
+    "binary_cross_entropy": binary_cross_entropy,
+    "binary_cross_entropy_with_logits": bce_with_logits,
+    "kl_div": kl_div,
+    "nll_loss": nll,
+    "nll_loss_nd": nll,
+    "nll_loss2d": nll,
+    "cross_entropy_loss": cross_entropy,
 }
-# fmt: on

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ... import functional as f
 from ... import primitives as p
+from ...functional.array import getitem
 from ...tape import Tensor
 from .elementwise import true
 from .types import DEFAULT, array, cast, matched
@@ -151,7 +153,7 @@ def tensor_split(x: Any, sections: Any, dim: int = 0) -> list[Any]:
     if isinstance(sections, int):
         return split(x, [n // sections + (i < n % sections) for i in range(sections)], dim)
     cuts = [0, *[min(c if c >= 0 else c + n, n) for c in sections], n]
-    return split(x, [max(b - a, 0) for a, b in zip(cuts, cuts[1:], strict=False)], dim)
+    return split(x, [max(b - a, 0) for a, b in pairwise(cuts)], dim)
 
 
 def unbind(x: Any, dim: int = 0) -> list[Any]:
@@ -182,7 +184,7 @@ def index(x: Any, indices: Sequence[Any]) -> Any:
     """x[i, j, ..] with index arrays or masks, None for a whole axis."""
     given = [k for k, i in enumerate(indices) if i is not None]
     if any(array(indices[k]).dtype == bool for k in given):
-        return f.getitem(x, tuple(slice(None) if i is None else _places(i) for i in indices))
+        return getitem(x, tuple(slice(None) if i is None else _places(i) for i in indices))
     first, last = given[0], given[-1]
     if given != list(range(first, last + 1)):  # apart from each other: their axes come first
         x = permute(x, [*given, *[k for k in range(x.ndim) if k not in given]])
@@ -285,7 +287,9 @@ def unfold(x: Any, dimension: int, size: int, step: int) -> Any:
 
 def im2col(x: Any, kernel: Sequence[int], dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Any:
     """nn.Unfold: (N, C, H, W) to (N, C kH kW, L), L the places of the window."""
-    kernel, dilation, padding, stride = [[n, n] if isinstance(n, int) else list(n) for n in (kernel, dilation, padding, stride)]
+    kernel, dilation, padding, stride = [
+        [n, n] if isinstance(n, int) else list(n) for n in (kernel, dilation, padding, stride)
+    ]
     x = pad(x, [padding[1], padding[1], padding[0], padding[0]])
     seen = p.windows(x, axes=(2, 3), window=tuple(kernel), stride=tuple(stride), dilation=tuple(dilation))
     seen = permute(seen, [0, 1, 4, 5, 2, 3])  # n c u v i j, of n c i j u v
@@ -328,7 +332,9 @@ def meshgrid(tensors: Sequence[Any], indexing: str = "ij") -> list[Any]:
 # ---- what is written into a copy
 
 
-def slice_scatter(x: Any, src: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Any:
+def slice_scatter(
+    x: Any, src: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Any:
     """x with ``src`` in place of a slice."""
     axis = axis_of(dim, x.ndim)
     n = x.shape[axis]
@@ -372,7 +378,8 @@ def index_put(x: Any, indices: Sequence[Any], values: Any, accumulate: bool = Fa
     key = tuple(slice(None) if i is None else _places(i) for i in indices)
     names = np.arange(x.size).reshape(x.shape)[key]
     values = expand(cast(array(values), x.dtype), names.shape)
-    flat, places = f.reshape(values, (-1,)), names.ravel()
+    flat: Any = f.reshape(values, (-1,))
+    places: Any = names.ravel()
     if not accumulate:  # the last one written stays
         _, last = np.unique(places[::-1], return_index=True)
         kept = places.size - 1 - last
@@ -380,7 +387,7 @@ def index_put(x: Any, indices: Sequence[Any], values: Any, accumulate: bool = Fa
     spread = f.reshape(p.scatter_add(flat, places, axis=0, size=x.size), x.shape)
     if accumulate:
         return p.add(x, spread)
-    there = np.zeros(x.size, bool)
+    there: Any = np.zeros(x.size, bool)
     there[places] = True
     return p.where(there.reshape(x.shape), spread, x)
 
@@ -451,7 +458,9 @@ def arange(start: Any, end: Any = None, step: Any = 1, dtype: Any = None) -> Any
     """start, start + step, .. below end."""
     start, end = (0, start) if end is None else (start, end)
     whole = all(isinstance(n, int) for n in (start, end, step))
-    return np.arange(start, end, step, np.float64 if not whole else np.int64).astype(dtype or (np.int64 if whole else DEFAULT))
+    return np.arange(start, end, step, np.float64 if not whole else np.int64).astype(
+        dtype or (np.int64 if whole else DEFAULT)
+    )
 
 
 def linspace(start: float, end: float, steps: int, dtype: Any = None) -> Any:
@@ -484,34 +493,112 @@ def masked_scatter(x: Any, mask: Any, source: Any) -> Any:
     return index_put(x, list(np.nonzero(there)), slice_(f.reshape(source, (-1,)), 0, 0, int(there.sum())))
 
 
-# fmt: off
 OPERATIONS: dict[str, Operation] = {
-    "sym_size": sym_size, "sym_numel": sym_numel,
+    "sym_size": sym_size,
+    "sym_numel": sym_numel,
     # the same elements
-    "view": view, "reshape": view, "_unsafe_view": view, "_reshape_copy": view, "view_copy": view, "view_as": view_as, "reshape_as": view_as,
-    "flatten": flatten, "unflatten": unflatten, "permute": permute, "permute_copy": permute, "transpose": transpose,
-    "transpose_copy": transpose, "swapaxes": transpose, "t": t, "numpy_T": lambda x: permute(x, range(x.ndim)[::-1]),
-    "mT": lambda x: transpose(x, -1, -2), "matrix_H": lambda x: transpose(x, -1, -2), "adjoint": lambda x: transpose(x, -1, -2), "movedim": movedim, "unsqueeze": unsqueeze, "squeeze": squeeze, "squeeze_copy": squeeze, "unsqueeze_copy": unsqueeze,
-    "expand": expand, "expand_copy": expand, "expand_as": expand_as, "broadcast_to": expand, "repeat": repeat, "tile": lambda x, dims: repeat(x, [*(1,) * (x.ndim - len(dims)), *dims]),
-    "repeat_interleave": repeat_interleave, "roll": roll, "flip": flip, "rot90": lambda x, k=1, dims=(0, 1): _turned(x, k, dims),
-    "pixel_shuffle": pixel_shuffle, "pixel_unshuffle": pixel_unshuffle, "channel_shuffle": channel_shuffle, "native_channel_shuffle": channel_shuffle,
-    "unfold": unfold, "im2col": im2col, "meshgrid": meshgrid,
+    "view": view,
+    "reshape": view,
+    "_unsafe_view": view,
+    "_reshape_copy": view,
+    "view_copy": view,
+    "view_as": view_as,
+    "reshape_as": view_as,
+    "flatten": flatten,
+    "unflatten": unflatten,
+    "permute": permute,
+    "permute_copy": permute,
+    "transpose": transpose,
+    "transpose_copy": transpose,
+    "swapaxes": transpose,
+    "t": t,
+    "numpy_T": lambda x: permute(x, range(x.ndim)[::-1]),
+    "mT": lambda x: transpose(x, -1, -2),
+    "matrix_H": lambda x: transpose(x, -1, -2),
+    "adjoint": lambda x: transpose(x, -1, -2),
+    "movedim": movedim,
+    "unsqueeze": unsqueeze,
+    "squeeze": squeeze,
+    "squeeze_copy": squeeze,
+    "unsqueeze_copy": unsqueeze,
+    "expand": expand,
+    "expand_copy": expand,
+    "expand_as": expand_as,
+    "broadcast_to": expand,
+    "repeat": repeat,
+    "tile": lambda x, dims: repeat(x, [*(1,) * (x.ndim - len(dims)), *dims]),
+    "repeat_interleave": repeat_interleave,
+    "roll": roll,
+    "flip": flip,
+    "rot90": lambda x, k=1, dims=(0, 1): _turned(x, k, dims),
+    "pixel_shuffle": pixel_shuffle,
+    "pixel_unshuffle": pixel_unshuffle,
+    "channel_shuffle": channel_shuffle,
+    "native_channel_shuffle": channel_shuffle,
+    "unfold": unfold,
+    "im2col": im2col,
+    "meshgrid": meshgrid,
     # joined and cut
-    "cat": cat, "concat": cat, "concatenate": cat, "stack": stack, "split": split, "split_with_sizes": split, "chunk": chunk,
-    "tensor_split": tensor_split, "unbind": unbind, "slice": slice_, "slice_copy": slice_, "narrow": narrow, "select": select,
-    "select_copy": select, "index": index, "index_select": index_select, "gather": gather, "take_along_dim": lambda x, i, dim=None: gather(x, dim, i),
-    "diagonal": diagonal, "tril": tril, "triu": triu, "pad": pad, "constant_pad_nd": constant_pad,
-    **{f"{mode}_pad{n}d": padded(word) for mode, word in (("reflection", "reflect"), ("replication", "replicate")) for n in (1, 2, 3)},
+    "cat": cat,
+    "concat": cat,
+    "concatenate": cat,
+    "stack": stack,
+    "split": split,
+    "split_with_sizes": split,
+    "chunk": chunk,
+    "tensor_split": tensor_split,
+    "unbind": unbind,
+    "slice": slice_,
+    "slice_copy": slice_,
+    "narrow": narrow,
+    "select": select,
+    "select_copy": select,
+    "index": index,
+    "index_select": index_select,
+    "gather": gather,
+    "take_along_dim": lambda x, i, dim=None: gather(x, dim, i),
+    "diagonal": diagonal,
+    "tril": tril,
+    "triu": triu,
+    "pad": pad,
+    "constant_pad_nd": constant_pad,
+    **{
+        f"{mode}_pad{n}d": padded(word)
+        for mode, word in (("reflection", "reflect"), ("replication", "replicate"))
+        for n in (1, 2, 3)
+    },
     # written into a copy
-    "slice_scatter": slice_scatter, "select_scatter": select_scatter, "copy": copy, "fill": fill, "zero": zero,
-    "index_put": index_put, "_unsafe_index_put": index_put, "_unsafe_index": index, "scatter": scatter, "scatter_add": scatter_add, "index_add": lambda x, dim, i, src, alpha=1: _index_add(x, dim, i, src, alpha),
+    "slice_scatter": slice_scatter,
+    "select_scatter": select_scatter,
+    "copy": copy,
+    "fill": fill,
+    "zero": zero,
+    "index_put": index_put,
+    "_unsafe_index_put": index_put,
+    "_unsafe_index": index,
+    "scatter": scatter,
+    "scatter_add": scatter_add,
+    "index_add": lambda x, dim, i, src, alpha=1: _index_add(x, dim, i, src, alpha),
     "masked_scatter": masked_scatter,
     # made of nothing
-    "full": full, "full_like": full_like, "new_full": new_full, "zeros": made(0), "ones": made(1), "empty": made(0),
-    "zeros_like": like(0), "ones_like": like(1), "empty_like": like(0), "new_zeros": new(0), "new_ones": new(1), "new_empty": new(0),
-    "arange": arange, "linspace": linspace, "eye": eye, "scalar_tensor": scalar_tensor, "one_hot": one_hot,
+    "full": full,
+    "full_like": full_like,
+    "new_full": new_full,
+    "zeros": made(0),
+    "ones": made(1),
+    "empty": made(0),
+    "zeros_like": like(0),
+    "ones_like": like(1),
+    "empty_like": like(0),
+    "new_zeros": new(0),
+    "new_ones": new(1),
+    "new_empty": new(0),
+    "arange": arange,
+    "linspace": linspace,
+    "eye": eye,
+    "scalar_tensor": scalar_tensor,
+    "one_hot": one_hot,
 }
-# fmt: on
 
 
 def _turned(x: Any, k: int, dims: Sequence[int]) -> Any:

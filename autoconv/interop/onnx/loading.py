@@ -23,16 +23,16 @@ def load(path: str | os.PathLike[str], *, rng: Rng = None) -> Imported:
     It takes the graph's inputs in their order or by name, channels first as ONNX has them, and returns its output, or
     a tuple of several (``model.output_names``).  Sizes that the file leaves open are those of the inputs.
 
-    Floating-point tensors that nodes read as weights (initialisers, and Constants of more than one number) are the
-    parameters, under their own names; BatchNormalization's mean and variance, and what PyTorch's exporter calls a
-    buffer, are buffers; scalars (but for PyTorch's parameters), whole numbers and what operators take as a setting are
-    constants.  ``train()`` changes nothing: an ONNX file has one graph, in which BatchNormalization uses the stored
+    Floating-point initialisers (in a file without any: Constants of more than one number) are the parameters, under
+    their own names; BatchNormalization's mean and variance, and what PyTorch's exporter calls a buffer, are buffers;
+    scalars (but for PyTorch's parameters), whole numbers, what leads to a shape and what operators take as a setting
+    are constants.  ``train()`` changes nothing: an ONNX file has one graph, in which BatchNormalization uses the stored
     statistics and Dropout passes on, unless it says otherwise.  Scopes follow the nodes' names ("/layer1/conv1/Conv"),
     or PyTorch's notes in the file; each line's ``source`` names its node.  rng: generator or seed for Dropout.
 
     The file is read as data, never executed, and its sizes are not trusted.  It is read with the message classes of
     ``onnx`` (which onnx-ir brings along) rather than as onnx-ir's graph, since every name and size is to be looked at
-    before names are resolved.  Opsets 7 to 26.
+    before names are resolved.  Opsets 7 to 28.
     Raises UnsupportedError, which lists every operator that is not covered with its node; ValueError for a file that
     is no ONNX, is damaged, or has external data outside its folder; OSError for one that cannot be read; ImportError
     without onnx (``pip install "autoconv[onnx]"``).  What depends on numbers and not on shapes alone, as the size of

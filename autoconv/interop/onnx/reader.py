@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,14 +18,16 @@ from .operators.known import DTYPES
 from .scopes import scope_of, source_of
 from .tensors import Tensors
 
-OPSETS = range(7, 27)
+OPSETS = range(7, 29)
 MOST_NODES = 1_000_000
 _MOST_CALLS = 64  # of functions inside functions
-# inputs of operators that say how and where: what stands there is no weight
-_SETTINGS = {
-    "Resize": (1, 2, 3), "Upsample": (1,), "Clip": (1, 2), "Pad": (1, 2, 3), "Dropout": (1, 2), "Range": (0, 1, 2),
-    "OneHot": (1, 2), "Pow": (1,), "ConstantOfShape": (0,), "Cast": (0,), "Where": (0,),
+# inputs of operators that decide about shapes; what leads to them, but for Shape and Size, is no weight
+_SHAPES = {
+    "Resize": (1, 2, 3), "Upsample": (1,), "Range": (0, 1, 2), "OneHot": (1,), "ConstantOfShape": (0,), "Pad": (1, 3),
+    "Reshape": (1,), "Expand": (1,), "Tile": (1,), "Slice": (1, 2, 3, 4), "TopK": (1,), "Split": (1,), "If": (0,),
 }  # fmt: skip
+# inputs that are settings
+_SETTINGS = {"Clip": (1, 2), "Pad": (2,), "Dropout": (1, 2), "OneHot": (2,), "Pow": (1,)}
 _STATISTICS = {"BatchNormalization": (3, 4)}
 _OTHERS = {"Resize": (11, "Resize before 11"), "Dropout": (12, "Dropout before 12")}
 _SIGNATURE = re.compile(r"^\S+: (PARAMETER|BUFFER|CONSTANT_TENSOR) target='([^'\n]*)'", re.MULTILINE)
@@ -86,16 +88,17 @@ class Reader:
         if not graph.output:
             raise self.fail("the graph has no output")
         settings, statistics = _read_as(graph.node, _SETTINGS), _read_as(graph.node, _STATISTICS)
-        weights = _read_as(graph.node, None) - settings
+        weights = _read_as(graph.node, None) - settings - _leading_to(graph.node, _read_as(graph.node, _SHAPES))
         for name, tensor in given.items():
             array = self.tensors.array(tensor, self.what)
             scalar = array.ndim == 0 and self.roles.get(name) != "PARAMETER"
             inside.define(name, self._kept(name, array, name in statistics, name in weights and not scalar, inside))
+        bare = not (self.parameters or self.buffers)  # some exporters write every weight as a Constant
         for node in graph.node:
             if node.op_type == "Constant" and node.domain in ("", "ai.onnx") and len(node.output) == 1:
                 array = self._constant(node)
                 name = node.output[0]
-                weight = name in weights and array.size > 1
+                weight = bare and name in weights and array.size > 1
                 inside.define(name, self._kept(name, array, name in statistics, weight, inside))
             else:
                 self._node(node, inside)
@@ -131,7 +134,7 @@ class Reader:
         shape = None
         if tensor.HasField("shape"):
             shape = tuple(d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim)
-        dtype = DTYPES[tensor.elem_type].name if tensor.elem_type else ""
+        dtype = str(DTYPES[tensor.elem_type]) if tensor.elem_type else ""
         return Input(info.name, shape, dtype)
 
     def _next(self) -> int:
@@ -206,7 +209,8 @@ class Reader:
         try:
             signature.bind(*[None] * getattr(function, "on_model", False), *args, **settings)
         except TypeError as error:
-            raise self.fail(f"{where} has {len(args)} inputs and the attributes {', '.join(settings)}: {error}") from None
+            said = f"{len(args)} inputs and the attributes {', '.join(settings)}"
+            raise self.fail(f"{where} has {said}: {error}") from None
         if any(x is None for x in args[: _required(known) - getattr(function, "on_model", False)]):
             raise self.fail(f"{where} leaves out an input that the operator needs")
         return operation, several
@@ -258,7 +262,7 @@ class Reader:
         kinds = {1: "f", 2: "i", 3: "s", 4: "t", 5: "g", 6: "floats", 7: "ints", 8: "strings"}
         kind = kinds.get(attribute.type)
         if kind is None:
-            raise UnsupportedError(f"{self.what}: {where}: attribute {attribute.name!r} is of a kind that is not covered")
+            raise UnsupportedError(f"{self.what}: {where}: the kind of attribute {attribute.name!r} is not covered")
         value = getattr(attribute, kind)
         if kind == "t":
             return self.tensors.array(value, f"{self.what}: {where}")
@@ -354,7 +358,7 @@ class _Names:
         )
 
 
-def _read_as(nodes: Any, inputs: dict[str, tuple[int, ...]] | None) -> set[str]:
+def _read_as(nodes: Any, inputs: Mapping[str, tuple[int, ...]] | None) -> set[str]:
     """The names that stand in these inputs of these operators (None: in any input of any), graphs inside included."""
     found: set[str] = set()
     for node in _all_nodes(nodes):
@@ -362,6 +366,15 @@ def _read_as(nodes: Any, inputs: dict[str, tuple[int, ...]] | None) -> set[str]:
             found.update(node.input)
         else:
             found.update(node.input[k] for k in inputs.get(node.op_type, ()) if k < len(node.input))
+    return found
+
+
+def _leading_to(nodes: Any, names: set[str]) -> set[str]:
+    """The names from which those names are computed, and they themselves; the shape of an array leads no further."""
+    found = set(names)
+    for node in reversed(nodes):
+        if node.op_type not in ("Shape", "Size") and not found.isdisjoint(node.output):
+            found.update(node.input)
     return found
 
 

@@ -9,9 +9,7 @@ from typing import Any
 
 from ..graph import Level
 
-_SCOPES, _CLASSES, _TRACE = (
-    f"pkg.torch.onnx.{word}" for word in ("name_scopes", "class_hierarchy", "stack_trace")
-)
+_SCOPES, _CLASSES, _TRACE = (f"pkg.torch.onnx.{word}" for word in ("name_scopes", "class_hierarchy", "stack_trace"))
 _LONGEST = 100_000  # characters of metadata that are looked at
 _DEEPEST = 64
 _FRAME = re.compile(r'File "([^"\n]*)", line (\d{1,9}), in [^\n]*\n *([^\n]*)')

@@ -45,10 +45,7 @@ class Tensors:
         external = tensor.data_location == _EXTERNAL
         if external or tensor.HasField("raw_data"):
             stored = np.dtype(np.uint8) if dtype == bool else dtype.newbyteorder("<")
-            if external:
-                content = self._external(tensor, count * stored.itemsize, what)
-            else:
-                content = tensor.raw_data
+            content = self._external(tensor, count * stored.itemsize, what) if external else tensor.raw_data
             _check(len(content), count * stored.itemsize, "bytes", shape, what)
             flat = np.frombuffer(content, stored)
             flat = flat != 0 if dtype == bool else flat.astype(dtype)

@@ -1,4 +1,5 @@
-"""ONNX's activations.  Slopes at kinks are those of autoconv's functions: 0 for relu at 0 and at both ends of a clip."""
+"""ONNX's activations.  Slopes at kinks are those of autoconv's functions: 0 for relu at 0, and at both ends of a
+clip."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...graph import Constant, Graph, Value, filled
+from ...graph import Constant, Graph, filled
 from ...imported import Imported, on_model
 from .known import known
 

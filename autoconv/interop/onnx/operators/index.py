@@ -58,7 +58,7 @@ def _cells(x: Any, indices: Any, batch_dims: int = 0) -> Array:
     if batch_dims + width > x.ndim or places.shape[:batch_dims] != x.shape[:batch_dims]:
         raise ValueError(f"indices of shape {places.shape} do not fit an input of shape {x.shape}")
     batch = x.shape[:batch_dims]
-    parts = [np.broadcast_to(i[(..., *(None,) * (places.ndim - 1 - batch_dims))], places.shape[:-1])
+    parts = [np.broadcast_to(i.reshape(i.shape + (1,) * (places.ndim - 1 - batch_dims)), places.shape[:-1])
              for i in np.indices(batch, sparse=False)] if batch else []  # fmt: skip
     parts += [_places(places[..., k], x.shape[batch_dims + k]) for k in range(width)]
     return np.arange(x.size).reshape(x.shape)[tuple(parts)]
@@ -106,7 +106,8 @@ def scatter_elements(x: Any, indices: Any, updates: Any, *, axis: int = 0, reduc
     """x with y[.., indices[.., i, ..], ..] = updates[.., i, ..]."""
     axis = axis_of(axis, x.ndim, "axis")
     places = _places(indices, x.shape[axis])
-    if places.ndim != x.ndim or any(m > n for k, (n, m) in enumerate(zip(x.shape, places.shape, strict=True)) if k != axis):
+    sizes = zip(x.shape, places.shape, strict=False)
+    if places.ndim != x.ndim or any(m > n for k, (n, m) in enumerate(sizes) if k != axis):
         raise ValueError(f"indices of shape {places.shape} do not fit an input of shape {x.shape}")
     parts = list(np.indices(places.shape, sparse=True))
     parts[axis] = places
@@ -131,9 +132,7 @@ def cumsum(x: Any, axis: Any, *, exclusive: int = 0, reverse: int = 0) -> Any:
     return y if y.dtype == x.dtype else p.cast(y, dtype=x.dtype)
 
 
-def top_k(
-    x: Any, k: Any, *, axis: int = -1, largest: int = 1, sorted: int = 1, outputs: int
-) -> tuple[Any, Any]:
+def top_k(x: Any, k: Any, *, axis: int = -1, largest: int = 1, sorted: int = 1, outputs: int) -> tuple[Any, Any]:
     """(values, places) of the k largest along an axis, the largest first and the first of equal ones."""
     place = axis_of(axis, x.ndim, "axis")
     n, count = x.shape[place], integer(k, "k")
@@ -144,7 +143,7 @@ def top_k(
         order = n - 1 - np.flip(np.argsort(np.flip(values, place), place, kind="stable"), place)
     else:
         order = np.argsort(values, place, kind="stable")
-    chosen = order[(*(slice(None),) * place, slice(0, count))].astype(np.int64)
+    chosen = np.take(order, np.arange(count), place).astype(np.int64)
     return f.take_along_axis(x, chosen, place), chosen
 
 

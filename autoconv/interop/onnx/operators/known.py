@@ -12,7 +12,7 @@ from ....files import LARGEST
 from ....tape import Array, Tensor
 
 # the numbers of TensorProto.DataType that have arithmetic here
-DTYPES = {
+DTYPES: dict[int, Any] = {
     1: np.dtype(np.float32), 2: np.dtype(np.uint8), 3: np.dtype(np.int8), 4: np.dtype(np.uint16),
     5: np.dtype(np.int16), 6: np.dtype(np.int32), 7: np.dtype(np.int64), 9: np.dtype(bool), 10: np.dtype(np.float16),
     11: np.dtype(np.float64), 12: np.dtype(np.uint32), 13: np.dtype(np.uint64),
@@ -35,15 +35,28 @@ def dtype_of(number: int) -> Any:
 
 
 def known(x: Any, what: str) -> Array:
-    """The numbers of ``x``, which decide about shapes: of an array, or of an input of the model itself.
+    """The numbers of ``x``, which decide about shapes: of an array, of an input, or of whole numbers made from those.
 
-    Raises ValueError for what was computed from an input: a shape that follows from it is another at every run.
+    Raises ValueError for what was computed from floating-point inputs: a shape that follows from them is data.
     """
-    if isinstance(x, Tensor):
-        if x.primitive is not None:
-            raise ValueError(f"{what} depends on the numbers of an input; only what follows from shapes is covered")
-        return x.value
-    return np.asarray(x)
+    if not isinstance(x, Tensor):
+        return np.asarray(x)
+    if x.primitive is not None and not _whole(x):
+        raise ValueError(f"{what} depends on the numbers of an input; only what follows from shapes is covered")
+    return x.value
+
+
+def _whole(x: Tensor) -> bool:
+    """Whether only whole numbers and truth values lead to x."""
+    waiting, seen = [x], {id(x)}
+    while waiting:
+        line = waiting.pop()
+        if line.dtype.kind not in "iub":
+            return False
+        new = [y for y in line.operands if id(y) not in seen]
+        seen.update(map(id, new))
+        waiting += new
+    return True
 
 
 def integers(x: Any, what: str) -> tuple[int, ...]:

@@ -23,7 +23,14 @@ FIRST = "channels_first"
 
 
 def gemm(
-    a: Any, b: Any, c: Any = None, *, alpha: float = 1.0, beta: float = 1.0, transA: int = 0, transB: int = 0
+    a: Any,
+    b: Any,
+    c: Any = None,
+    *,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    transA: int = 0,  # noqa: N803 (ONNX's name)
+    transB: int = 0,  # noqa: N803
 ) -> Any:
     """alpha a b + beta c, a and b transposed where asked; c is broadcast."""
     if a.ndim != 2 or b.ndim != 2:
@@ -82,9 +89,7 @@ def conv(
     dims = _dims(x)
     _check_kernel(w, kernel_shape)
     convolve = (f.conv1d, f.conv2d, f.conv3d)[dims - 1]
-    return convolve(
-        x, w, b, strides or 1, _padding(auto_pad, pads, dims), dilations or 1, group, layout=FIRST
-    )
+    return convolve(x, w, b, strides or 1, _padding(auto_pad, pads, dims), dilations or 1, group, layout=FIRST)
 
 
 def conv_transpose(
@@ -97,7 +102,8 @@ def conv_transpose(
     _check_kernel(w, kernel_shape)
     stride, dilation = tuple(strides or (1,) * dims), tuple(dilations or (1,) * dims)
     extra = tuple(output_padding or (0,) * dims)
-    full = [s * (n - 1) + d * (k - 1) + 1 for n, k, s, d in zip(x.shape[2:], w.shape[2:], stride, dilation, strict=True)]
+    sides = zip(x.shape[2:], w.shape[2:], stride, dilation, strict=True)
+    full = [s * (n - 1) + d * (k - 1) + 1 for n, k, s, d in sides]
     if output_shape is not None or auto_pad in ("SAME_UPPER", "SAME_LOWER"):
         same = [n * s for n, s in zip(x.shape[2:], stride, strict=True)]
         sizes = same if output_shape is None else list(output_shape)[-dims:]
@@ -108,7 +114,8 @@ def conv_transpose(
         halves = [(0, 0)] * dims if pairs == "valid" else list(pairs)
     check_room((x.shape[0], *[n + e for n, e in zip(full, extra, strict=True)]), x.dtype, "ConvTranspose")
     transposed = (f.conv_transpose1d, f.conv_transpose2d, f.conv_transpose3d)[dims - 1]
-    if min(min(pair) for pair in halves) >= 0 and all(e < max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
+    small = all(e < max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True))
+    if small and min(min(pair) for pair in halves) >= 0:
         return transposed(x, w, b, stride, tuple(halves), extra, group, dilation, layout=FIRST)
     y = transposed(x, w, None, stride, 0, 0, group, dilation, layout=FIRST)
     y = f.pad(y, [(0, 0), (0, 0), *[(-low, e - high) for (low, high), e in zip(halves, extra, strict=True)]])
@@ -139,14 +146,16 @@ def _winners(x: Any, y: Any, move: Any, storage_order: int) -> Any:
     number = np.arange(math.prod(spatial)).reshape(spatial[::-1] if storage_order else spatial)
     number = number.T if storage_order else number
     images = np.arange(x.shape[0] * x.shape[1]).reshape(x.shape[:2]) * math.prod(spatial)
-    found = np.full(y.shape, -1, np.int64)
-    for place in np.ndindex(*move.output):
+    number_of = np.arange(math.prod(spatial)).reshape(spatial)
+    values, best = values.reshape(*x.shape[:2], -1), best.reshape(*x.shape[:2], -1)
+    found = np.zeros(best.shape, np.int64)
+    for k, place in enumerate(np.ndindex(*move.output)):
         cells = [[c for c in move.cells(i, o) if 0 <= c < spatial[i]] for i, o in enumerate(place)]
-        seen = values[(slice(None), slice(None), *np.ix_(*cells))].reshape(*x.shape[:2], -1)
+        seen = values[:, :, number_of[np.ix_(*cells)].reshape(-1)]
         names = number[np.ix_(*cells)].reshape(-1)
-        first = np.argmax(seen == best[(slice(None), slice(None), *place)][..., None], axis=-1)
-        found[(slice(None), slice(None), *place)] = images + names[first]
-    return found
+        first = np.argmax(seen == best[:, :, k, None], axis=-1)
+        found[:, :, k] = images + names[first]
+    return found.reshape(y.shape)
 
 
 def average_pool(

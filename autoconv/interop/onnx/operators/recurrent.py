@@ -88,8 +88,9 @@ def _gru_cell(layer: _Layer, x: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
         z, r = layer.act(0, p.add(own[0], other[0])), layer.act(0, p.add(own[1], other[1]))
         n = layer.act(1, p.add(own[2], p.mul(r, other[2])))
     else:
-        gates, last = [p.index(layer.r, key=(k,)) for k in (slice(0, 2 * size), slice(2 * size, None))]
-        biases = [None, None] if layer.bias is None else [p.index(layer.bias, key=(k,)) for k in (slice(0, 2 * size), slice(2 * size, None))]
+        halves = slice(0, 2 * size), slice(2 * size, None)
+        gates, last = [p.index(layer.r, key=(k,)) for k in halves]
+        biases = [None, None] if layer.bias is None else [p.index(layer.bias, key=(k,)) for k in halves]
         other = _parts(_linear(h, gates, biases[0]), 2)
         z, r = layer.act(0, p.add(own[0], other[0])), layer.act(0, p.add(own[1], other[1]))
         n = layer.act(1, p.add(own[2], _linear(p.mul(r, h), last, biases[1])))

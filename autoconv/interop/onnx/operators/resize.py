@@ -78,7 +78,8 @@ def _coordinates(mode: str, n: int, m: int, scale: float) -> Array:
     """Where each of the m cells lies among the n."""
     i = np.arange(m, dtype=float)
     if mode == "align_corners":
-        return i * ((n - 1) / (m - 1)) if m > 1 else i * 0
+        # the standard's own data divide by n * scale - 1, which need not be whole
+        return i * ((n - 1) / (n * scale - 1)) if m > 1 and n * scale > 1 else i * 0
     if mode == "asymmetric":
         return i / scale
     if mode == "tf_half_pixel_for_nn":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -80,9 +81,7 @@ def concat(*xs: Any, axis: int) -> Any:
     return xs[0] if len(xs) == 1 else f.concat(xs, axis_of(axis, xs[0].ndim, "axis"))
 
 
-def split(
-    x: Any, split: Any = None, *, axis: int = 0, num_outputs: int | None = None, outputs: int
-) -> tuple[Any, ...]:
+def split(x: Any, split: Any = None, *, axis: int = 0, num_outputs: int | None = None, outputs: int) -> tuple[Any, ...]:
     """x cut along an axis into parts of these sizes, or into equal ones, of which the last may be smaller."""
     axis = axis_of(axis, x.ndim, "axis")
     n = x.shape[axis]
@@ -96,7 +95,7 @@ def split(
         raise ValueError(f"parts of sizes {sizes} do not make {n}, the size of axis {axis} of shape {x.shape}")
     ends = [0, *np.cumsum(sizes).tolist()]
     before = (slice(None),) * axis
-    return tuple(p.index(x, key=(*before, slice(a, b))) for a, b in zip(ends, ends[1:], strict=False))
+    return tuple(p.index(x, key=(*before, slice(a, b))) for a, b in pairwise(ends))
 
 
 def slice_(x: Any, starts: Any, ends: Any, axes: Any = None, steps: Any = None) -> Any:
@@ -241,7 +240,9 @@ def eye_like(x: Any, *, dtype: int | None = None, k: int = 0) -> Array:
     if x.ndim != 2:
         raise ValueError(f"EyeLike of shape {x.shape}; it needs two dimensions")
     check_room(x.shape, x.dtype, "EyeLike")
-    return np.eye(*x.shape, k=k, dtype=x.dtype if dtype is None else dtype_of(dtype))
+    rows, columns = x.shape
+    made: Array = np.eye(rows, columns, k, dtype=x.dtype if dtype is None else dtype_of(dtype))
+    return made
 
 
 OPERATIONS: dict[str, Operation] = {
