@@ -1,8 +1,9 @@
-"""The command line: ``autoconv demo | train | evaluate | predict | graph | step | explain | check | exercise | info``.
+"""The command line: ``autoconv demo | train | evaluate | predict | graph | step | explain | check | exercise | convert |
+info``.
 
 Errors are one clear line and exit status 2.  Code is only ever run from files that the user names on the command line,
-never because a checkpoint names them.  named and modelled (what
-the user names), training, looking and exercising (the commands).
+never because a checkpoint names them.  named and modelled (what the user names), training, looking, exercising and
+converting (the commands).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from contextlib import suppress
 
 from .. import __version__, models
 from ..train import TrainingError
-from . import exercising, looking, modelled, training
+from . import converting, exercising, looking, modelled, training
 from .named import UserError
 
 
@@ -217,6 +218,16 @@ def parser() -> argparse.ArgumentParser:
         "--mark answers.json --key sheet.key.json",
     )
     exercising.options(sheet)
+
+    convert = command(
+        "convert",
+        converting.run,
+        "read an ONNX file and write it again, or its gradient as plain ONNX",
+        "a.onnx b.onnx",
+        "net.onnx gradient.onnx --gradient",
+        "detector.onnx gradient.onnx --gradient --loss mse --shape image=1,3,224,224",
+    )
+    converting.options(convert)
 
     info = command(
         "info", training.info, "versions and what is available here; or what a model consists of", "", "model.onnx"
