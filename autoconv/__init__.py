@@ -67,6 +67,7 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from .exercises.key import exercise_key as exercise_key
     from .exercises.making import exercise as exercise
     from .gradcheck import check_grads as check_grads
+    from .nn.torch_weights import to_torch_state_dict as to_torch_state_dict
     from .scalar import Scalar as Scalar
     from .scalar.expand import expand as expand
     from .tutor.breaking import break_it as break_it
@@ -100,6 +101,7 @@ _LAZY = {
     "paths": ".views.equations.paths",
     "record_training": ".views.stepper.training",
     "step": ".views.stepper.stepper",
+    "to_torch_state_dict": ".nn.torch_weights",
     "uses": ".views.equations.uses",
 }
 _LAZY_MODULES = (

@@ -1,7 +1,8 @@
 """Layers: state and shapes only; all mathematics is in ``functional``.
 
 module (Module and Parameter), init (initial weights), then the layers: linear, conv, pool, normalisation, activation,
-and container (Sequential, Flatten).  Weights follow the data's layout: Linear (in, out), convolutions (kH, kW, C_in /
+container (Sequential, Flatten), and torch_weights (weights from and to PyTorch).  Weights follow the data's layout:
+Linear (in, out), convolutions (kH, kW, C_in /
 groups, C_out) for channels-last images.  Settings come in PyTorch's order.  ``nn.functional`` is
 ``autoconv.functional``.
 """
@@ -14,6 +15,7 @@ from .linear import Linear
 from .module import Layer, Module, Parameter
 from .normalisation import BatchNorm1d, BatchNorm2d, BatchNorm3d, Dropout, LayerNorm
 from .pool import AvgPool1d, AvgPool2d, AvgPool3d, GlobalAvgPool, MaxPool1d, MaxPool2d, MaxPool3d
+from .torch_weights import load_torch as _load_torch  # noqa: F401 (binds Module.load_torch)
 
 __all__ = [
     "GELU",
