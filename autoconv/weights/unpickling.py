@@ -8,6 +8,7 @@ state_dict and builds dicts, lists, tuples, numbers and text; of all names that 
 from __future__ import annotations
 
 import pickletools
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -36,7 +37,9 @@ def unpickled(content: bytes, names: Names, persistent: Callable[[Any], Any]) ->
     none of it; persistent: what stands for a persistent id.  Raises UnpicklingError for everything else.
     """
     try:
-        return _run(content, names, persistent)
+        with warnings.catch_warnings():  # of escapes in a damaged file's text
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return _run(content, names, persistent)
     except UnpicklingError:
         raise
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, MemoryError) as error:
