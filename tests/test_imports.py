@@ -17,7 +17,7 @@ FLOORS = [
     "renamed", "shapes", "files", "npy", "weights", "arrays", "operands", "hooks", "tape", "tree", "rows", "primitives",
     "row_pages", "backward", "transforms", "functional", "gradcheck", "scalar", "render", "views", "tutor",
     "exercises", "program", "plan", "compiled", "nn", "optim", "models", "datasets", "data", "checkpoint",
-    "train", "interop", "demo", "__init__", "cli", "__main__",
+    "train", "interop", "comparing", "demo", "__init__", "cli", "__main__",
 ]  # fmt: skip
 INSIDE = {
     "weights": ["unpickling", "torch_file", "safetensors_file", "source", "matching", "__init__"],
@@ -34,6 +34,9 @@ INSIDE = {
     "plan": [
         "native", "extension", "instructions", "contractions", "kernel", "rewrite", "lower", "assemble", "run",
         "__init__",
+    ],
+    "comparing": [
+        "saved", "side", "matching", "site", "conventions", "result", "slopes", "statistics", "compare", "__init__",
     ],
     "interop": ["graph", "imported", "__init__"],
     "compiled": ["arguments", "replay", "scalars", "function", "__init__"],
