@@ -36,7 +36,8 @@ INSIDE = {
         "__init__",
     ],
     "comparing": [
-        "saved", "side", "matching", "site", "conventions", "result", "slopes", "statistics", "compare", "__init__",
+        "saved", "side", "matching", "site", "numbers", "contractions", "pooling", "functions", "conventions",
+        "result", "slopes", "statistics", "compare", "__init__",
     ],
     "interop": ["graph", "imported", "__init__"],
     "compiled": ["arguments", "replay", "scalars", "function", "__init__"],

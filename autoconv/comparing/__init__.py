@@ -2,6 +2,6 @@
 
 side (a model, function, tape or file as a tape, and its values in double precision), saved (runs in files), matching
 (which line of one run has its numbers in the other), site (where they part, and what an alternative would make of the
-rest), conventions (the table of alternatives), slopes (those of gradients), statistics (what layers keep), result and
-compare.
+rest), numbers, contractions, pooling, functions and conventions (the table of alternatives), slopes (those of
+gradients), statistics (what layers keep), result and compare.
 """

@@ -13,7 +13,7 @@ from .conventions import TABLE
 from .matching import Match, distance, turned
 from .result import Comparison, Difference, where
 from .side import MOVED, Side, sides_of
-from .site import Explanation, Site
+from .site import Explanation, Site, number_of
 from .slopes import Gradients, explained
 from .statistics import differing
 
@@ -28,8 +28,9 @@ def compare(a: Any, b: Any, *inputs: Any, inputs_b: Sequence[Any] | None = None,
     inputs: what both are called with; inputs_b: what b is called with instead.  Where a's images have their channels
     last and b's first, or the other way round, b's inputs are turned.  gradients: compare these too, where the values
     agree (of a random weighting of the outputs, by every input and parameter).
-    Lines are matched by their numbers, whatever their shape and order, so the two may be written in different ways.  All
-    is computed again in double precision: rounding is no difference.  A convention is named only if the line, computed
+    Lines are matched by their numbers, whatever their shape and order, so the two may be written in different ways.
+    All is computed again in double precision: rounding is no difference.  A convention is named only if the line,
+    computed
     under it, has the other run's numbers.  Models are left as they were: running statistics and generators too.
     The result is true if nothing differs.  Raises TypeError for what cannot be run, and what the models raise.
 
@@ -44,6 +45,7 @@ def compare(a: Any, b: Any, *inputs: Any, inputs_b: Sequence[Any] | None = None,
         raise TypeError(f"compare: inputs_b must be a list of b's inputs, found {found(inputs_b)}")
     one, other, notes = sides_of(a, b, inputs, inputs_b)
     moved = _moved(one, other, notes)
+    _same_numbers(one, other)
     match = Match(one, other, moved)
     result = Comparison(lines=(len(one.lines), len(other.lines)), notes=notes)
     result.distance = max([_apart(match, i, j) for i, j in zip(one.outputs, other.outputs, strict=False)], default=0.0)
@@ -74,12 +76,32 @@ def _moved(a: Side, b: Side, notes: list[str]) -> float:
     coarse = [max((np.finfo(dtype).eps for dtype in several), default=0.0) for several in widths]
     if not all(coarse) or coarse[0] == coarse[1]:
         return MOVED
-    narrow = widths[coarse[1] > coarse[0]]
+    which = int(coarse[1] > coarse[0])
+    narrow = widths[which]
     notes.append(
-        f"{'ab'[coarse[1] > coarse[0]]}'s numbers are given in {max(narrow, key=lambda d: np.finfo(d).eps)}, the other's "
+        f"{'ab'[which]}'s numbers are given in {max(narrow, key=lambda d: np.finfo(d).eps)}, the other's "
         "in a wider dtype: they are compared up to its rounding"
     )
     return float(max(coarse))
+
+
+def _same_numbers(a: Side, b: Side) -> None:
+    """A number that one program has in float32 and the other in float64 (1e-3, sqrt(2)) is the same number."""
+    for side, there in ((a, b), (b, a)):
+        wide = {
+            number_of(there, j)
+            for j, line in enumerate(there.lines)
+            if line.primitive is None and line.dtype == np.float64
+        }
+        for i, line in enumerate(side.lines):
+            number = number_of(side, i) if line.dtype.kind == "f" and line.dtype != np.float64 else None
+            if number is not None:
+                with np.errstate(over="ignore"):
+                    full = [c for c in wide if c is not None and float(line.dtype.type(c)) == number and c != number]
+                if full:
+                    side.altered[i] = np.full(line.shape, full[0])
+    for side in (a, b):
+        vars(side).pop("values", None)
 
 
 def _apart(match: Match, i: int, j: int) -> float:
@@ -118,11 +140,17 @@ def _values(match: Match, result: Comparison) -> None:
         sides = [match.a, match.b]
         fits = np.asarray(found_here.value).size == sides[found_here.which].values[found_here.at].size
         if not fits:
+            result.tested = "with this the line there has the other run's numbers, in another shape"
             return
         shape = sides[found_here.which].values[found_here.at].shape
         sides[found_here.which] = sides[found_here.which].with_line(found_here.at, found_here.value.reshape(shape))
         match = Match(sides[0], sides[1], match.moved)
     result.complete = match.agree and bool(result.convention)
+    result.tested = (
+        f"with {'all this' if result.further else 'this'} the outputs agree"
+        if result.complete
+        else "with this the lines there agree; behind them the runs part again, which is not explained"
+    )
 
 
 def _first(match: Match, fronts: tuple[list[int], list[int]], why: Explanation | None) -> Difference:
@@ -130,17 +158,24 @@ def _first(match: Match, fronts: tuple[list[int], list[int]], why: Explanation |
     places: list[int | None] = [front[0] if front else None for front in fronts]
     if why is not None:
         mine, theirs = places[why.which], places[1 - why.which]
-        if mine is None or not _close_by(match, why.which, mine, why.at):
+        if why.place is not None:
+            places[why.which] = why.place
+        elif mine is None or not _close_by(match, why.which, mine, why.at):
             places[why.which] = why.at
-        if theirs is None or why.partner is not None and why.partner < theirs:
+        if theirs is None or (why.partner is not None and why.partner < theirs):
             places[1 - why.which] = why.partner
     elif places[0] is None and places[1] is None:
         k = match.outputs.index(False)
-        i, j = match.a.outputs[k], match.b.outputs[k]
-        apart = _apart(match, i, j)
-        return Difference("outputs", where(match.a, i), where(match.b, j), apart, "both have the same numbers, in another order")
+        y, z = match.a.outputs[k], match.b.outputs[k]
+        p, q = match.a.values[y], match.b.values[z]
+        told = "both have the same numbers, in another order"
+        if p.size != q.size:
+            told = f"a's has shape {p.shape}, b's {q.shape}"
+        return Difference("outputs", where(match.a, y), where(match.b, z), _apart(match, y, z), told)
     else:
         places[1] = _counterpart(match, places[0], fronts[1])
+        k = match.outputs.index(False)  # a side without an open line goes on to an output of its own
+        places = [side.outputs[k] if i is None else i for i, side in zip(places, (match.a, match.b), strict=True)]
     i, j = places[0], places[1]
     return Difference(
         "values",
@@ -153,7 +188,7 @@ def _first(match: Match, fronts: tuple[list[int], list[int]], why: Explanation |
 def _close_by(match: Match, which: int, i: int, at: int) -> bool:
     """Whether line i stands before ``at`` in the same innermost call or layer, or is it."""
     lines = (match.a, match.b)[which].lines
-    return i == at or i < at and lines[i].scope is lines[at].scope
+    return i == at or (i < at and lines[i].scope is lines[at].scope)
 
 
 def _explanation(match: Match, fronts: tuple[list[int], list[int]]) -> Explanation | None:
@@ -175,8 +210,7 @@ def _explanation(match: Match, fronts: tuple[list[int], list[int]]) -> Explanati
 
 def _goes_further(this: Explanation, that: Explanation) -> bool:
     """Whether it makes more of the other run right: of two that hold, a later line there."""
-    reached = [-1 if e.partner is None else e.partner for e in (this, that)]
-    return this.which == that.which and reached[0] > reached[1]
+    return this.which == that.which and this.reach > that.reach
 
 
 def _counterpart(match: Match, i: int | None, there: list[int]) -> int | None:
@@ -216,6 +250,8 @@ def _dtype(match: Match, result: Comparison) -> bool:
         apart = distance(p.astype(float).transpose(axes), q.astype(float))
         own = max(np.finfo(p.dtype).eps, np.finfo(q.dtype).eps)
         narrow = [_first_narrow(side, own) for side in (a, b)]
+        if p.dtype != q.dtype:
+            result.notes.append(f"a gives {p.dtype}, b {q.dtype}; they are compared up to the rounding of the narrower")
         if apart > 16 * own and (narrow[0] is None) != (narrow[1] is None):
             which = 0 if narrow[0] is not None else 1
             side, k = ((a, b)[which], narrow[which])
@@ -225,7 +261,8 @@ def _dtype(match: Match, result: Comparison) -> bool:
             there = None if partner is None else where((b, a)[which], partner)
             dtype = side.lines[k].dtype
             result.distance = apart
-            result.first = Difference("dtype", *((here, there) if which == 0 else (there, here)), apart)
+            in_a, in_b = (here, there) if which == 0 else (there, here)
+            result.first = Difference("dtype", in_a, in_b, apart)
             result.convention = "dtype"
             result.why = f"{'ab'[which]} computes in {dtype} from here on, {'ba'[which]} does not"
             return True

@@ -1,7 +1,9 @@
 """Which line of one run has its numbers in the other: the same elements, whatever their shape and order.
 
-Equal values are strong evidence: no two different steps of a network give the same thousand numbers by chance.  From the
-matched lines it follows where the runs part: a line is *open* if its numbers are not there and a path of such lines leads
+Equal values are strong evidence: no two different steps of a network give the same thousand numbers by chance.  From
+the
+matched lines it follows where the runs part: a line is *open* if its numbers are not there and a path of such lines
+leads
 from it to an output that differs.
 """
 
@@ -26,25 +28,40 @@ class Numbers:
     def __init__(self, side: Side, moved: float) -> None:
         self.side = side
         self.bounds = side.rounding(moved)
-        self.by_size: dict[int, list[int]] = {}
+        by_size: dict[int, list[int]] = {}
         for i, value in enumerate(side.values):
-            self.by_size.setdefault(value.size, []).append(i)
-        self.sorted = lru_cache(maxsize=64)(self._sorted)
-        self.marks = [_marks(value) for value in side.values]
+            by_size.setdefault(value.size, []).append(i)
+        self.sorted = lru_cache(maxsize=256)(self._sorted)
+        # by size: the lines, and their least, largest and mean elements beside how far these may be off
+        self.groups = {
+            size: (
+                np.array(lines),
+                np.array([_marks(side.values[i]) for i in lines]),
+                np.array([self.bounds[i] for i in lines]),
+            )
+            for size, lines in by_size.items()
+        }
 
     def _sorted(self, i: int) -> Array:
         return np.sort(np.asarray(self.side.values[i], float).ravel())
 
     def equal(self, value: Array, bound: float, among: Iterable[int] | None = None) -> Iterator[int]:
         """The lines (of ``among``, if given) with the elements of ``value``, which may be off by ``bound``."""
+        if value.size not in self.groups:
+            return
         wanted = None if among is None else set(among)
-        mark, ordered = _marks(value), None
-        for i in self.by_size.get(value.size, ()):
+        lines, marks, bounds = self.groups[value.size]
+        mark, ordered = np.array(_marks(value)), None
+        with np.errstate(all="ignore"):
+            near = (
+                (np.abs(marks - mark) <= (bound + bounds)[:, None])
+                | (marks == mark)
+                | (np.isnan(marks) & np.isnan(mark))
+            )
+        for i in map(int, lines[near.all(1)]):
             if wanted is not None and i not in wanted:
                 continue
             slack = bound + self.bounds[i]
-            if not all(same(p, q, slack) for p, q in zip(mark, self.marks[i], strict=True)):
-                continue
             if ordered is None:
                 ordered = np.sort(np.asarray(value, float).ravel())
             if same(ordered, self.sorted(i), slack):

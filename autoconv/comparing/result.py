@@ -39,8 +39,10 @@ def where(side: Side, i: int) -> Where:
 class Difference:
     """The first place where two runs part.
 
-    kind: "values", "gradients", "statistics" (what layers keep), "dtype" or "outputs" (their number or order); a, b: the
-    line in each run (None where there is no counterpart); distance: the largest difference there, relative to the largest
+    kind: "values", "gradients", "statistics" (what layers keep), "dtype" or "outputs" (their number or order); a, b:
+    the
+    line in each run (None where there is no counterpart); distance: the largest difference there, relative to the
+    largest
     element; detail: numbers, in words.
     """
 
@@ -56,14 +58,17 @@ class Comparison:
     """Two runs compared; true if they are equal: outputs, gradients of all inputs and parameters, and kept statistics.
 
     first: where they part (None if they are equal); convention: the name of what explains it, "" if nothing does; why:
-    the same with the settings of both sides; further: (name, why, line) of what else is different behind it; complete: whether
-    with all this the outputs agree; distance: of the outputs; notes: what else should be known.
+    the same with the settings of both sides; further: (name, why, line) of what else is different behind it; complete:
+    whether
+    with all this the outputs agree, and tested what was found, in words; distance: of the outputs; notes: what else
+    should be known.
     """
 
     first: Difference | None = None
     convention: str = ""
     why: str = ""
     complete: bool = False
+    tested: str = ""
     distance: float = 0.0
     lines: tuple[int, int] = (0, 0)
     further: list[tuple[str, str, Where]] = field(default_factory=list)
@@ -92,7 +97,8 @@ class Comparison:
 def _equal(c: Comparison) -> list[str]:
     return [
         "EQUAL: outputs and gradients agree up to rounding.",
-        f"  a has {c.lines[0]:,} lines, b {c.lines[1]:,}; the outputs are {c.distance:.1e} apart, of the largest element.",
+        f"  a has {c.lines[0]:,} lines, b {c.lines[1]:,}; the outputs are {c.distance:.1e} of the largest element "
+        f"apart.",
     ]
 
 
@@ -118,8 +124,7 @@ def _different(c: Comparison, first: Difference) -> list[str]:
         several = [f"  Further on: {name}, at {place}. {words}." for name, words, place in c.further]
         rows += several[:MOST_SHOWN]
         rows += [f"  ... and {len(several) - MOST_SHOWN} more of these."] if len(several) > MOST_SHOWN else []
-        tested = "the outputs agree" if c.complete else "the lines there agree; the runs part again, which is not explained"
-        rows.append(f"  Tested: with {'all this' if several else 'this'} {tested}.")
+        rows += [f"  Tested: {c.tested}."] if c.tested else []
     return rows
 
 

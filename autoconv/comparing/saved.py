@@ -1,4 +1,5 @@
-"""A run in a file, to be compared with another one later: plain arrays and JSON in an .npz, nothing that is executed."""
+"""A run in a file, to be compared with another one later: plain arrays and JSON in an .npz, nothing that is
+executed."""
 
 from __future__ import annotations
 
@@ -102,7 +103,9 @@ def _line(i: int, entry: Any, arrays: dict[str, Any], lines: list[Tensor], scope
         around = scopes.setdefault(path, Scope(str(name), str(kind), around))
     name = entry["name"]
     value = np.array(arrays[f"value{i}"])
-    return Tensor(value, primitive, operands, params, around, None if name is None else str(name), bool(entry["constant"]))
+    return Tensor(
+        value, primitive, operands, params, around, None if name is None else str(name), bool(entry["constant"])
+    )
 
 
 def _place(k: Any, below: int) -> int:

@@ -7,7 +7,7 @@ rounding itself can move each line is measured: the lines are run once more with
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from importlib import import_module
@@ -15,11 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import tree
+from .. import functional, tree
+from ..backward import steps
 from ..nn import Module
 from ..operands import found
+from ..primitives import add, mul, sum_
 from ..tape import Array, Tape, Tensor, tensor
 from ..tutor.run.replay import replay
+from .saved import load_run
 
 MOVED = 2.0**-40  # relative error put into each line; double precision's own is 2**-53
 MOST_MOVED = 1e-7  # beyond this a moved line has taken another branch, which says nothing of rounding
@@ -64,7 +67,7 @@ class Side:
             value = np.asarray(primitive.forward(*[x.value for x in operands], **line.params))
             if primitive.masks or value.dtype.kind != "f":
                 return None
-            return Tensor(value * (1 + moved * rng.uniform(-1, 1, value.shape)), constant=True)
+            return Tensor(np.asarray(value * (1 + moved * rng.uniform(-1, 1, value.shape))), constant=True)
 
         given = {**self.altered, **given}
         again = replay(self.tape, {self.lines[i]: value for i, value in given.items()}, change)
@@ -96,9 +99,6 @@ class Side:
 
     def cotangents(self, start: Sequence[Array | None]) -> dict[int, Array]:
         """By line: the gradient, in double precision, of the sum over the outputs of start * output."""
-        from ..backward import steps
-        from ..primitives import add, mul, sum_
-
         again = replay(self.tape, {})
         total: Any = None
         for i, weight in zip(self.outputs, start, strict=True):
@@ -138,11 +138,34 @@ class Side:
         around = self.lines[i].scope
         return " > ".join(scope.name for scope in around.path) if around else ""
 
+    def read_by(self, i: int) -> set[str]:
+        """The rows that read a line, looked through moves; "output" if it is one."""
+        reached, rows = {i}, {"output"} if i in self.outputs else set()
+        for k in range(i + 1, len(self.lines)):
+            if reached & set(self.operands[k]):
+                primitive = self.lines[k].primitive
+                if primitive is not None and primitive.group == "wiring" and not primitive.adds:
+                    reached.add(k)
+                    rows |= {"output"} if k in self.outputs else set()
+                else:
+                    rows.add(self.row(k))
+        return rows
+
+    @staticmethod
+    def is_function(name: str) -> bool:
+        """Whether a scope has the name of a composed function of autoconv."""
+        return name in _FUNCTIONS
+
+    def step(self, i: int) -> str:
+        """What a line belongs to, as a reader calls it: the innermost function of autoconv around it, or its row."""
+        return next((name for name in reversed(self.calls(i)) if name in _FUNCTIONS), self.row(i))
+
     def calls(self, i: int) -> list[str]:
         around = self.lines[i].scope
         return [scope.name for scope in around.path] if around else []
 
 
+_FUNCTIONS = frozenset(functional._COMPOSED)
 _ROUNDED = ("arithmetic", "sum", "contract")
 
 
@@ -166,7 +189,10 @@ def sides_of(a: Any, b: Any, inputs: Sequence[Any], inputs_b: Sequence[Any] | No
         if None not in (last_a, last_b) and last_a != last_b and any(np.ndim(x) > 2 for x in inputs):
             source, to = (-1, 1) if last_a else (1, -1)
             inputs_b = [np.moveaxis(np.asarray(x), source, to) if np.ndim(x) > 2 else x for x in inputs]
-            notes.append(f"channels stand {'last' if last_a else 'first'} in a and {'last' if last_b else 'first'} in b: b got the inputs with their channels moved")
+            notes.append(
+                f"channels stand {'last' if last_a else 'first'} in a and {'last' if last_b else 'first'} in b: "
+                "b got the inputs with their channels moved"
+            )
     with _same_draws(a, b):
         return _side(a, inputs, "a"), _side(b, inputs_b, "b"), notes
 
@@ -176,8 +202,6 @@ def _opened(x: Any) -> Any:
     if isinstance(x, str | os.PathLike):
         if os.fspath(x).lower().endswith(".onnx"):
             return import_module("autoconv").onnx.load(x)
-        from .saved import load_run
-
         return load_run(x)
     return x
 
@@ -189,8 +213,8 @@ def _side(x: Any, inputs: Sequence[Any], what: str) -> Side:
         return Side(Tape(*x), what)
     if not callable(x):
         raise TypeError(
-            f"compare: {what} is {found(x)}; give a model, a function, a Tape, an output of a run, or the path of a saved "
-            "run or an ONNX file"
+            f"compare: {what} is {found(x)}; give a model, a function, a Tape, an output of a run, or the path of a "
+            "saved run or an ONNX file"
         )
     if not inputs:
         raise TypeError(f"compare: {what} is {found(x)}, which needs inputs: compare(a, b, x)")
@@ -221,7 +245,7 @@ def _channels_last(x: Any) -> bool | None:
     for module in x.modules():
         layout = getattr(module, "layout", None) or getattr(module, "settings", {}).get("layout")
         if isinstance(layout, str):
-            found_layouts.add(layout == "channels_last" or layout.endswith("C") and layout != "NC")
+            found_layouts.add(layout == "channels_last" or (layout.endswith("C") and layout != "NC"))
     return found_layouts.pop() if len(found_layouts) == 1 else None
 
 
@@ -253,6 +277,3 @@ def _same_draws(*models: Any) -> Iterator[None]:
     finally:
         for g, state in states:
             g.bit_generator.state = state
-
-
-Runnable = Callable[..., Any]

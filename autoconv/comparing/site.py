@@ -1,19 +1,22 @@
-"""A place where two runs part, as the conventions see it: what is read there, and what an alternative makes of the rest."""
+"""A place where two runs part, as the conventions see it: what is read there, and what an alternative makes of the
+rest."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..tape import Array, Primitive
 from .matching import Match, turned
-from .side import Side
+from .side import Side, largest
 
 RESIZING = ("reduction", "biased or unbiased variance", "axes of the norm")  # what may change a line's size
+LOOSE = 3e-7  # of the largest element: what float32 makes of the constants of a formula
 LONGEST = 40  # moves in a row that are looked through
 OTHER = ("b", "a")
 
@@ -25,6 +28,8 @@ class Try(NamedTuple):
     words: str
     value: Array
     at: int | None = None
+    place: int | None = None  # the line to show, where that is another one
+    loose: bool = False  # a formula of its own, whose constants the run may have in float32
 
 
 @dataclass
@@ -39,8 +44,11 @@ class Explanation:
     partner: int | None
     complete: bool
     value: Array
+    place: int | None = None
+    reach: int = -1
 
 
+_SPREADING = ("broadcast_to", "cast", "reshape")
 Move = tuple[Primitive, dict[str, Any]]
 
 
@@ -72,7 +80,9 @@ class Site:
     def result(self, operands: list[Array], params: dict[str, Any] | None = None) -> Array:
         """What the line's row makes of other operands or settings."""
         with np.errstate(all="ignore"):
-            return np.asarray(self.primitive.forward(*operands, **(dict(self.line.params) if params is None else params)))
+            return np.asarray(
+                self.primitive.forward(*operands, **(dict(self.line.params) if params is None else params))
+            )
 
     def moved_from(self, k: int) -> tuple[int, list[Move]]:
         """(the line that operand k was moved from, the moves between, in order)."""
@@ -86,10 +96,42 @@ class Site:
             i = self.side.operands[i][0]
         return i, moves[::-1]
 
+    def moves_at(self, k: int) -> list[int]:
+        """The numbers of the lines that are the moves of ``moved_from``."""
+        source, moves = self.moved_from(k)
+        lines: list[int] = []
+        i = self.reads[k]
+        while i != source and len(lines) < len(moves):
+            lines.append(i)
+            i = self.side.operands[i][0]
+        return lines[::-1]
+
+    @property
+    def weight(self) -> int | None:
+        """Which operand of a contraction is the weight: the one that is given, the second if both are."""
+        given = [k for k in range(len(self.reads)) if self.side.is_leaf(self.moved_from(k)[0])]
+        return given[-1] if given and self.row == "contract" else None
+
     def constant(self, k: int) -> float | None:
         """The number that operand k repeats, if it is a constant of the program."""
         i, _ = self.moved_from(k)
         return number_of(self.side, i)
+
+    @cached_property
+    def levels(self) -> list[tuple[str, list[int], list[int]]]:
+        """The calls around the line, innermost first: name, lines, and what they read from outside, no constants."""
+        around = self.line.scope
+        found: list[tuple[str, list[int], list[int]]] = []
+        for scope in reversed(around.path if around else ()):
+            if scope.kind != "call":
+                continue
+            lines = enumerate(self.side.lines)
+            inside = [k for k, line in lines if line.scope is not None and scope in line.scope.path]
+            own = set(inside)
+            reads = dict.fromkeys(k for i in inside for k in self.side.operands[i] if k not in own)
+            given = [k for k in reads if number_of(self.side, k) is None and self.value(k).size > 1]
+            found.append((scope.name, inside, given))
+        return found
 
     @cached_property
     def call(self) -> tuple[str, list[int]]:
@@ -125,17 +167,24 @@ class Site:
     @cached_property
     def constants_there(self) -> list[float]:
         """The numbers that the other program names."""
-        found = {number_of(self.other, j) for j in range(len(self.other.lines))} - {None}
-        return [float(c) for c in found if c is not None][:200]
+        found: dict[float, None] = {}
+        for j in self.open_there:
+            for k in self.other.operands[j]:
+                while (not self.other.is_leaf(k) and self.other.lines[k].size == 1) or self.other.row(k) in _SPREADING:
+                    k = self.other.operands[k][0]
+                number = number_of(self.other, k)
+                if number is not None:
+                    found[number] = None
+        return list(found)[:60]
 
     # ---- trying
 
-    def hit(self, value: Array) -> int | None:
+    def hit(self, value: Array, loose: float = 0.0) -> int | None:
         """The other's open line that has the numbers of ``value``."""
         if not np.size(value):
             return None
         numbers = self.match.numbers[1 - self.which]
-        bound = self.match.numbers[self.which].bounds[self.i]
+        bound = self.match.numbers[self.which].bounds[self.i] + loose * largest(value)
         return next(numbers.equal(np.asarray(value), bound, self.open_there), None)
 
     def follows(self, at: int, value: Array) -> tuple[bool, int | None]:
@@ -156,6 +205,35 @@ class Site:
                 break
         return agree, met
 
+    @cached_property
+    def telling(self) -> bool:
+        """Whether outputs that agree show anything: a few numbers that hardly differ may do so by chance."""
+        for i, j in zip(self.side.outputs, self.other.outputs, strict=False):
+            p, q = self.side.values[i], self.other.values[j]
+            if p.size > 2 or (p.size == q.size and np.any(np.abs(p.ravel() - q.ravel()) > 1e-6 * np.abs(p.ravel()))):
+                return True
+        return False
+
+    def _goes_on_alike(self, at: int, partner: int) -> bool:
+        """Whether what follows the two lines is alike: otherwise they may have the same numbers by chance."""
+        if self.row == self.other.row(partner):
+            return True
+        ends = [
+            bool(levels) and levels[0][1][-1] == i
+            for levels, i in ((self._levels(self.side, at), at), (self._levels(self.other, partner), partner))
+        ]
+        return all(ends) or bool(self.side.read_by(at) & self.other.read_by(partner))
+
+    @staticmethod
+    def _levels(side: Side, i: int) -> list[tuple[str, list[int]]]:
+        """The functions of autoconv around a line, with their lines."""
+        around = side.lines[i].scope
+        return [
+            (scope.name, [k for k, x in enumerate(side.lines) if x.scope is not None and scope in x.scope.path])
+            for scope in reversed(around.path if around else ())
+            if scope.kind == "call" and side.is_function(scope.name)
+        ]
+
     def _outputs_agree(self, later: dict[int, Array]) -> bool:
         pairs = list(zip(self.side.outputs, self.other.outputs, strict=False))
         if len(self.side.outputs) != len(self.other.outputs):
@@ -172,20 +250,27 @@ class Site:
         value = np.asarray(attempt.value)
         if not np.isfinite(value).any() or _unchanged(value, self.value(at)):
             return None
-        partner = self.hit(value)
+        partner = self.hit(value, LOOSE if attempt.loose else 0.0)
         if value.size != self.value(at).size and attempt.name not in RESIZING:
             return None
+        if partner is not None and attempt.loose:  # from here on with the other run's own digits
+            theirs = np.asarray(self.other.values[partner])
+            axes = turned(theirs, value.reshape(self.value(at).shape), 2 * LOOSE * largest(value))
+            value = value if axes is None else theirs.transpose(axes)
         if value.shape == self.value(at).shape or value.size == self.value(at).size:
             agree, met = self.follows(at, value.reshape(self.value(at).shape))
         else:
             agree, met = False, None
-        if partner is None and not agree and met is None:
+        if partner is None and met is None and not (agree and self.telling):
             return None
+        if partner is not None and met is None and not agree and not self._goes_on_alike(at, partner):
+            return None
+        reach = max(-1 if partner is None else partner, -1 if met is None else met)
         if partner is None:  # the other's step is one that this run has as well, under another name
             there = self.match.numbers[1 - self.which].equal(value, self.match.numbers[self.which].bounds[at])
             steps = [j for j in there if (row := self.other.lines[j].primitive) is not None and row.group != "wiring"]
             partner = steps[-1] if steps else met
-        return Explanation(attempt.name, attempt.words, self.which, at, partner, agree, value)
+        return Explanation(attempt.name, attempt.words, self.which, at, partner, agree, value, attempt.place, reach)
 
 
 def _unchanged(p: Array, q: Array) -> bool:
@@ -198,7 +283,30 @@ def number_of(side: Side, i: int) -> float | None:
     if line.primitive is not None or not line.constant or not value.size or value.dtype.kind not in "fiu":
         return None
     first = value.flat[0]
-    return float(first) if value.size == 1 or bool((value == first).all()) and line.name is None else None
+    return float(first) if value.size == 1 or (bool((value == first).all()) and line.name is None) else None
+
+
+# ---- what rules have in common
+
+
+def axes_said(some: tuple[int, ...]) -> str:
+    return f"axis {some[0]}" if len(some) == 1 else f"axes {some}"
+
+
+def subsets(axes: list[int]) -> list[tuple[int, ...]]:
+    """All that are not empty, the largest first."""
+    chosen = [
+        tuple(a for a, yes in zip(axes, bits, strict=True) if yes) for bits in product((True, False), repeat=len(axes))
+    ]
+    return [some for some in chosen if some][:31]
+
+
+def with_source(site: Site, k: int, moves: list[Move], source: Array) -> Array:
+    """The line's result where operand k is moved from ``source``."""
+    moved = source
+    for primitive, params in moves:
+        moved = primitive.forward(moved, **params)
+    return site.result([moved if j == k else x for j, x in enumerate(site.operands)])
 
 
 Rule = Callable[[Site], Iterator[Try]]

@@ -14,7 +14,8 @@ CLOSE = 1e-5  # of the largest element: running statistics are kept in float32
 
 
 def differing(a: Side, b: Side) -> tuple[Difference, str, str] | None:
-    """(the difference, the convention's name, why) for the first buffer that differs after the run; None if none does."""
+    """(the difference, the convention's name, why) for the first buffer that differs after the run; None if none
+    does."""
     pairs = _pairs(a, b)
     for name, other in pairs:
         if not _close(a.before[name], b.before[other]):
@@ -26,7 +27,10 @@ def differing(a: Side, b: Side) -> tuple[Difference, str, str] | None:
             continue
         apart = largest(p - q) / max(largest(p), largest(q))
         first = Difference(
-            "statistics", Where(None, "buffer", p.shape, "", "", name), Where(None, "buffer", q.shape, "", "", other), apart
+            "statistics",
+            Where(None, "buffer", p.shape, "", "", name),
+            Where(None, "buffer", q.shape, "", "", other),
+            apart,
         )
         for known, known_other in pairs:
             if known.rpartition(".")[0] == name.rpartition(".")[0] and "mean" in known:
