@@ -61,7 +61,9 @@ class Gradients:
         return None
 
     def _still(self, i: int, j: int) -> bool:
-        return self.a.lines[i].constant and self.b.lines[j].constant
+        """Whether nobody asks for the gradient: a leaf that one side has as a plain array, or constants."""
+        still = self.a.lines[i].constant, self.b.lines[j].constant
+        return any(still) if self.a.is_leaf(i) else all(still)
 
 
 def _pairs(match: Match) -> Iterator[tuple[int, int]]:
