@@ -67,12 +67,15 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from . import scalar as scalar
     from . import train as train
     from . import views as views
+    from .comparing.compare import compare as compare
+    from .comparing.saved import save_run as save_run
     from .compiled import compile as compile
     from .exercises.key import exercise_key as exercise_key
     from .exercises.making import exercise as exercise
     from .gradcheck import check_grads as check_grads
     from .interop import onnx as onnx
     from .interop.torch_export import from_torch as from_torch
+    from .nn.torch_weights import to_torch_state_dict as to_torch_state_dict
     from .scalar import Scalar as Scalar
     from .scalar.expand import expand as expand
     from .tutor.breaking import break_it as break_it
@@ -95,6 +98,7 @@ _LAZY = {
     "certificate": ".tutor.certificate",
     "check": ".tutor.check",
     "check_grads": ".gradcheck",
+    "compare": ".comparing.compare",
     "compile": ".compiled",
     "exercise": ".exercises.making",
     "exercise_key": ".exercises.key",
@@ -106,7 +110,9 @@ _LAZY = {
     "mistakes": ".tutor.breaking",
     "paths": ".views.equations.paths",
     "record_training": ".views.stepper.training",
+    "save_run": ".comparing.saved",
     "step": ".views.stepper.stepper",
+    "to_torch_state_dict": ".nn.torch_weights",
     "uses": ".views.equations.uses",
 }
 _LAZY_MODULES = {

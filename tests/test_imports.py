@@ -14,12 +14,13 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "autoconv"
 # from the ground up; a folder is one floor, and has floors of its own where it is listed below
 FLOORS = [
-    "renamed", "shapes", "files", "npy", "arrays", "operands", "hooks", "tape", "tree", "rows", "primitives",
+    "renamed", "shapes", "files", "npy", "weights", "arrays", "operands", "hooks", "tape", "tree", "rows", "primitives",
     "row_pages", "backward", "transforms", "functional", "gradcheck", "scalar", "render", "views", "tutor",
     "exercises", "program", "plan", "compiled", "nn", "optim", "models", "datasets", "data", "checkpoint",
-    "train", "interop", "demo", "__init__", "cli", "__main__",
+    "train", "interop", "comparing", "demo", "__init__", "cli", "__main__",
 ]  # fmt: skip
 INSIDE = {
+    "weights": ["unpickling", "torch_file", "safetensors_file", "source", "matching", "__init__"],
     "views": ["lines", "element", "window_geometry", "graph", "stepper", "equations", "__init__"],
     "tutor": [
         "verdict", "run", "claim", "bank", "search", "conventions", "evidence", "answers",
@@ -36,6 +37,10 @@ INSIDE = {
     ],
     "data": ["dataset", "scaled", "idx", "npz", "cifar", "table", "pictures", "load", "batches", "__init__"],
     "interop": ["graph", "imported", "aten", "storage", "torch_export", "onnx", "__init__"],
+    "comparing": [
+        "saved", "side", "matching", "site", "numbers", "contractions", "pooling", "functions", "conventions",
+        "result", "slopes", "statistics", "compare", "__init__",
+    ],
     "compiled": ["arguments", "replay", "scalars", "function", "__init__"],
 }  # fmt: skip
 

@@ -1,7 +1,8 @@
 """Layers: state and shapes only; all mathematics is in ``functional``.
 
 module (Module and Parameter), init (initial weights), then the layers: linear, embedding, conv, pool, adaptive
-(pooling to a given size), resize, normalisation, activation, loss, and container (Sequential, ModuleList, Flatten).
+(pooling to a given size), resize, normalisation, activation, loss, container (Sequential, ModuleList,
+Flatten), and torch_weights (weights from and to PyTorch).
 Weights follow the data's layout: Linear (in, out), convolutions (kH, kW, C_in / groups, C_out) for channels-last
 images.  Settings come in PyTorch's order.  ``nn.functional`` is ``autoconv.functional``.
 """
@@ -83,6 +84,7 @@ from .resize import (
     Upsample,
     ZeroPad2d,
 )
+from .torch_weights import load_torch as _load_torch  # noqa: F401 (binds Module.load_torch)
 
 __all__ = [
     "CELU",

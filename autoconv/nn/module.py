@@ -15,6 +15,9 @@ from ..operands import numbers
 from ..shapes import whole_number
 from ..tape import Array, Tensor, as_array, constant, no_grad, scope
 
+if TYPE_CHECKING:
+    from ..weights.matching import WeightsReport
+
 M = TypeVar("M", bound="Module")
 
 
@@ -191,6 +194,19 @@ class Module:
         for path, module in self.named_modules():
             for name in module._buffers:
                 setattr(module, name, np.array(state[_join(path, name)], dtype=getattr(module, name).dtype))
+
+    if TYPE_CHECKING:  # bound by torch_weights.py, which knows the layers
+
+        def load_torch(
+            self,
+            source: Any,
+            *,
+            image: Any = None,
+            flatten: str = "check",
+            by_order: bool = False,
+            strict: bool = True,
+            key: str | None = None,
+        ) -> WeightsReport: ...
 
     def train(self: M, mode: bool = True) -> M:
         """Switch this module and all below it to training (Dropout drops, BatchNorm uses the batch), or back."""
