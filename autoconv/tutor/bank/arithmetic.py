@@ -40,6 +40,7 @@ def _squared(p: Site) -> Variants:
     "the local derivative was taken, but not multiplied with what arrives from above",
     "The chain rule is a product: which factor comes from the steps after this one?",
     "x_bar = y_bar * dy/dx: start from the gradient y_bar of the step's output",
+    rank=0,
 )
 def _upstream(p: Site) -> Variants:
     return {"": lambda g: p.right(np.ones_like(g))}
@@ -96,6 +97,33 @@ def _inverted(p: Site) -> Variants:
 )
 def _relu_of_gradient(p: Site) -> Variants:
     return {"": lambda g: np.maximum(g, 0)} if p.row == "maximum" and p.pooling is None else {}
+
+
+@mistake(
+    "activation instead of its mask",
+    "the activation's value was multiplied in, where its mask (1 where it is on) belongs",
+    "What is the slope of relu where it is on?",
+    "relu: x_bar = y_bar where x > 0, else 0: the slope is 1 or 0, not the value",
+)
+def _valued_mask(p: Site) -> Variants:
+    if not p.primitive.masks or p.pooling is not None or p.inside("max", "min"):
+        return {}
+    return {"": lambda g: g * p.y}
+
+
+@mistake(
+    "derivative taken at the gradient",
+    "f' was evaluated at the gradient that arrives (the error), instead of at the pre-activation",
+    "At which number is the derivative of the activation evaluated?",
+    "x_bar = y_bar * f'(x), with x what went into f in the forward pass",
+)
+def _at_gradient(p: Site) -> Variants:
+    if not p.primitive.function:
+        return {}
+    primitive: Any = p.primitive
+    at = lambda x: primitive.vjps[0](np.ones_like(x), primitive.forward(x), x)
+    by_output = lambda y: primitive.vjps[0](np.ones_like(y), y, y)
+    return {"times the gradient": lambda g: g * at(g), "as the output": lambda g: g * by_output(g), "alone": at}
 
 
 @mistake(

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...backward import Step, steps, sweep
 from ...tape import Tape, Tensor
-from .calls import Call, calls_of
+from .calls import Call, calls_of, one_step
 from .site import Site
 
 Change = Callable[
@@ -79,6 +79,10 @@ class Run:
     @cached_property
     def calls(self) -> list[Call]:
         return calls_of(Tape(self.loss), self.steps)
+
+    @cached_property
+    def one_step(self) -> frozenset[int]:
+        return one_step(Tape(self.loss), self.calls)
 
     def partial(self, x: Tensor, delta: Any) -> np.ndarray:
         """What a change ``delta`` of the cotangent of x does to the gradient: the sweep is linear in it."""

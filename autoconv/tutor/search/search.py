@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from itertools import combinations, permutations
+from itertools import combinations, islice, permutations
 from math import comb
 from typing import Any, NamedTuple
 
@@ -39,8 +39,10 @@ REARRANGED = "right numbers in the wrong places"
 _ALL = -1  # as a position: every line; as an operand: every operand of the line
 
 # of pairs: first mistakes, second ones put to the probes, pairs made everywhere
-FIRST, TRIES, TOGETHER = 80, 12_000, 200
+FIRST, TRIES, TOGETHER = 150, 25_000, 200
 COMMON = 1  # the rank up to which a mistake is taken for one of two
+WAYS = 4  # variants of one mistake at one site that are taken for one of two
+ALONE = {"loop left too early", "the neighbour's gradient", "an earlier value instead of the factor"}  # and no others
 
 Wrong = Callable[[Any], Any]  # from the cotangent of a line to the wrong contribution to one operand
 
@@ -210,13 +212,13 @@ class Search:
         """
         diagnoses: list[Diagnosis] = []
         wrong = not equal(self.claimed[0], self.truth(), self.tolerance)
-        single_steps = [call.members for call in self.runs[0].calls if call.single_step]
+        one_step = self.runs[0].one_step
         for mistake in sorted(BANK.values(), key=lambda m: m.rank):
             made: list[tuple[Mutation, Injection, int]] = []
             for mutation, injection in self.injections(0, mistake):
                 if self.spent(0.1):
                     break
-                hidden = int(injection.call is None and any(id(injection.line) in members for members in single_steps))
+                hidden = int(injection.call is None and id(injection.line) in one_step)
                 self.hidden |= {mutation} if hidden else set()
                 if match := self.through_probes(mutation, injection):
                     diagnoses.append(Diagnosis((mutation,), match, hidden))
@@ -297,7 +299,7 @@ def groups_of(made: list[tuple[Mutation, Injection, int]]) -> Iterator[tuple[Mut
             sites = frozenset(mutation for mutation, _ in members)
             if len(members) > 1 and sites not in seen:
                 seen.add(sites)
-                yield group, int(all(hidden for _, hidden in members))
+                yield group, int(any(hidden for _, hidden in members))
 
 
 def arrangements(shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
@@ -400,13 +402,18 @@ def _firsts(search: Search) -> list[tuple[Mutation, np.ndarray]]:
     """The mutations at single sites that lead to different gradients, commonest first, with their probes."""
 
     def order(pair: tuple[Mutation, np.ndarray]) -> tuple[int, int]:
-        return BANK[pair[0].name].rank + 2 * (pair[0] in search.hidden), pair[0].position
+        return max(BANK[pair[0].name].rank, 1) + 2 * (pair[0] in search.hidden), pair[0].position
 
     kept: list[tuple[Mutation, np.ndarray]] = []
     seen: set[bytes] = set()
+    ways: dict[tuple[str, int, int | None], int] = {}
     for mutation, along in sorted(search.distinct, key=order):
         mark = np.round(along / (np.abs(along).max() + 1e-300), 9).tobytes()
+        way = (mutation.name, mutation.position, mutation.k)
+        if mutation.name in ALONE or ways.get(way, 0) >= WAYS:
+            continue
         if np.isfinite(along).all() and mark not in seen:
+            ways[way] = ways.get(way, 0) + 1
             seen.add(mark)
             kept.append((mutation, along))
     return kept[:FIRST]
@@ -417,11 +424,11 @@ def _wrong_rules(search: Search) -> dict[tuple[int, int], list[tuple[Mutation, W
     run = search.runs[0]
     rules: dict[tuple[int, int], list[tuple[Mutation, Wrong]]] = {}
     for mistake in BANK.values():
-        if not isinstance(mistake, RuleMistake) or mistake.rank > COMMON:
+        if not isinstance(mistake, RuleMistake) or mistake.rank > COMMON or mistake.name in ALONE:
             continue
         for step in run.steps:
             for k, *_ in step.contributions:
-                for variant, wrong in mistake.variants(run.site(step.line, k)).items():
+                for variant, wrong in islice(mistake.variants(run.site(step.line, k)).items(), WAYS):
                     mutation = Mutation(mistake.name, variant, run.position(step.line), k)
                     rules.setdefault((id(step.line), k), []).append((mutation, wrong))
     return rules
