@@ -22,7 +22,7 @@ CELL, COUNT = "pooling gradient to the wrong cell", "divided by the wrong count"
 CONSTANT, MEAN_TERM, VARIANCE_TERM = "statistics held constant", "mean term forgotten", "variance term forgotten"
 DIAGONAL, FACTOR = "only the diagonal of a Jacobian", "a constant factor"
 
-# layer: {(which gradient, bug): the names that say it}
+# layer: {(which gradient, bug): the name that says it, or several with | between them}
 CONV = {
     ("dx", "only first example"): LEFT,
     ("dx", "only first filter"): FILTERS,
@@ -168,11 +168,11 @@ NORM = {
     ("dgamma", "deviation for x-hat"): "an earlier value instead of the factor",
     ("dgamma", "x-hat forgotten"): "local derivative forgotten",
     ("dgamma", "mean in dgamma"): MEAN,
-    ("dgamma", "last row of dgamma"): "broadcast not summed",
+    ("dgamma", "last row of dgamma"): f"broadcast not summed|{BATCH}",
     ("dbeta", "mean in dbeta"): MEAN,
     ("dbeta", "last row of dbeta"): BATCH,
     ("dgamma", "another eps"): "another eps",
-    ("dgamma", "dgamma from its own sums"): "product of sums",
+    ("dgamma", "dgamma from its own sums"): "product of sums|upstream gradient forgotten",
 }
 SOFTMAX = {
     "wrong axis": "softmax over the wrong axis",
@@ -212,7 +212,7 @@ AFFINE = {
     "dw: mean": MEAN,
     "dw: products of sums": "product of sums",
     "dw: no input": UNWEIGHTED,
-    "dw: transposed": "right numbers in the wrong places",
+    "dw: transposed": "right numbers in the wrong places|matrix not transposed",
     "dw: sign": "sign",
     "db: mean": MEAN,
     "db: last example only": BATCH,
@@ -232,14 +232,14 @@ HIDDEN = {
     ("tanh", "sign"): "sign",
     ("sigmoid", "no derivative"): "local derivative forgotten in a call",
     ("sigmoid", "derivative twice"): "local derivative squared in a call",
-    ("sigmoid", "derivative of the error"): "derivative taken at the gradient",
+    ("sigmoid", "derivative of the error"): "derivative of a call taken at the gradient",
     ("sigmoid", "derivative at the output"): "derivative of a call taken at its output",
     ("sigmoid", "value for the mask"): "half of the sigmoid's derivative",
 }
 
 
 class Question(NamedTuple):
-    """A wrong gradient (or with ``name`` "" a right one) of ``loss`` with respect to ``wrt``."""
+    """A wrong gradient of ``loss`` with respect to ``wrt`` and its name (or several, | between); "" for a right one."""
 
     label: str
     claim: Any

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..run.site import Site
+from ..run.site import Site, counts_terms
 from .mistake import Variants, mistake
 
 
@@ -22,6 +22,11 @@ def _nontrivial(p: Site) -> bool:
     "x_bar = y_bar * f'(x): multiply by the local derivative of this step",
 )
 def _forgotten(p: Site) -> Variants:
+    if counts_terms(p.line):
+        return {}  # a mean: told as "sum instead of mean"
+    if p.row == "mul" and p.other().size > 1 and p.line.operands[1 - p.k].constant:
+        # the weights of a sum of outputs: without them it is the upstream gradient of the output that is forgotten
+        return {"": lambda g: None if g.size > 1 and np.ptp(g) == 0 else g}
     return {"": lambda g: g} if _nontrivial(p) else {}
 
 

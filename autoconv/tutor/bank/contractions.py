@@ -12,7 +12,7 @@ import numpy as np
 
 from ...functional.axes import BATCH, POSITION, WINDOW
 from ...tape import Tensor
-from ..run.site import Contraction, Site, stored
+from ..run.site import Contraction, Site, counts_terms, stored
 from .mistake import Variants, mistake
 
 _SUM = "the gradient of something used in many places is the sum over all of them"
@@ -223,23 +223,10 @@ def _mean(p: Site) -> Variants:
     "the division by the number of terms was forgotten: the gradient of a sum, where a mean was taken",
     "Does your loss (or your layer) take a sum or a mean?",
     "y = 1/n sum x: every x_bar carries the 1/n",
-    rank=0,
+    rank=-1,
 )
 def _undivided(p: Site) -> Variants:
     return {"": lambda g: g} if counts_terms(p.line) and p.k == 0 and p.pooling is None else {}
-
-
-def counts_terms(line: Tensor) -> bool:
-    """Whether a line divides a sum by the number of its terms: a mean."""
-    if line.primitive is None or line.primitive.name != "div":
-        return False
-    above, below = line.operands
-    while above.primitive is not None and above.primitive.rearranges:
-        above = above.operands[0]
-    if above.primitive is None or above.primitive.name != "sum" or not below.constant or not below.size:
-        return False
-    terms = prod(above.operands[0].shape[a] for a in above.params["axis"])
-    return terms > 1 and bool((below.value == terms).all())
 
 
 @mistake(
@@ -309,8 +296,8 @@ def _neighbour(p: Site) -> Variants:
     variants: Variants = {}
     if p.operand.primitive is None and p.x.ndim <= 4:
         for i, n in enumerate(p.x.shape):
-            if n > 2 and not (c and c.convolution and c.roles[c.own[i]] in ("window", "positions")):
-                for by in (1, -1):
+            if n > 1 and not (c and c.convolution and c.roles[c.own[i]] in ("window", "positions")):
+                for by in (1, -1) if n > 2 else (1,):
                     variants[f"axis {i} of the tensor, {by:+d}"] = lambda g, i=i, by=by: np.roll(p.right(g), by, i)
     if c is None:
         return variants

@@ -208,7 +208,6 @@ def _unnormalised(call: Call) -> Variants:
     "one of the two terms, or the factor y in front of them, is missing",
     "dy_i/dx_j = y_i (1[i = j] - y_j): which part of it is in your formula?",
     _SOFTMAX,
-    2,
 )
 def _soft_terms(call: Call) -> Variants:
     s = _soft(call)

@@ -166,9 +166,9 @@ def _both(p: Site) -> Variants:
 
 @mistake(
     "divided by the wrong count",
-    "the mean's gradient was divided by another number than the number of cells in the window",
+    "the gradient of a mean was divided by another number than that of the terms of the mean",
     "Over how many numbers does one mean run?",
-    "each of the n cells of a window receives y_bar / n",
+    "each of the n terms of a mean receives y_bar / n",
     rank=0,
 )
 def _count(p: Site) -> Variants:

@@ -113,12 +113,11 @@ class Call:
 
 def one_step(tape: Tape, calls: list[Call]) -> frozenset[int]:
     """The ids of lines inside of what a reader takes as one step: a layer that is not opened, a norm written out."""
-    inside = {
-        id(line)
-        for line in tape
-        for scope in (line.scope.path if line.scope else ())
-        if scope.kind == "call" and not scope.name.startswith(_OPEN)
-    }
+    inside = set()
+    for line in tape:
+        names = [scope.name for scope in (line.scope.path if line.scope else ()) if scope.kind == "call"]
+        if names and not names[0].startswith(_OPEN):
+            inside.add(id(line))
     written = [c for c in calls if c.name == WRITTEN and c.form is not None]
     return frozenset(inside).union(*[c.members for c in written])
 

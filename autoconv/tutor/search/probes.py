@@ -78,7 +78,7 @@ class Probes:
             self._tangents.append(tangents(run, direction.reshape(run.gradient.shape)))
         self._truth = scale_of(truth)
         self._size = np.maximum(np.abs(self.aims), max(scale_of(claim), tolerance.zero))
-        self._absolute = tolerance.absolute * np.abs(self.rows).sum(axis=1)
+        self._absolute = (tolerance.absolute * np.abs(self.rows)).sum(axis=1)
 
     def moved(self, x: Tensor, delta: Any) -> np.ndarray:
         """What a change ``delta`` of the cotangent of x adds along each direction."""
@@ -100,17 +100,18 @@ class Probes:
         least = min(3, len(b))
         return any((np.abs(a - f * b) <= limit * max(1.0, abs(f))).sum() >= least for f in (*_PLAIN, *free))
 
-    def exact(self, base: np.ndarray, x: Tensor, delta: Any) -> bool:
-        """Whether a change of the cotangent of x, on top of ``base``, may lead to the claim, up to its sign."""
-        signs = [1.0, -1.0]
+    def exact(self, base: np.ndarray, x: Tensor, delta: Any, factors: np.ndarray) -> bool:
+        """Whether a change of the cotangent of x, on top of ``base``, may lead to the claim, times one of ``factors``
+        or its negative."""
+        signed = np.concatenate([factors, -factors])
         for i, t in enumerate(self._tangents):
             if id(x) not in t:
                 return False
             got = float(base[i] + np.vdot(delta, t[id(x)]))
             limit = SLACK * (self.tolerance.relative * max(abs(got), self._size[i]) + self._absolute[i])
             limit += _ROUNDING * (abs(base[i]) + abs(got - base[i]))
-            signs = [sign for sign in signs if abs(self.aims[i] - sign * got) <= limit]
-            if not signs:
+            signed = signed[np.abs(self.aims[i] - signed * got) <= limit * np.maximum(1.0, np.abs(signed))]
+            if not len(signed):
                 return False
         return True
 
