@@ -103,7 +103,7 @@ PLANTED: dict[str, str] = {
     "the sigmoid's derivative p (1 - p) for the softmax's": "relu, groups | mlp words",
     "one subtracted from every class": "sigmoid, true convolution | mlp words",
     "derivative of a call taken at the gradient": "sigmoid, residual | mlp sigmoid, mlp words",
-    "every tied maximum gets everything": "relu, true convolution |",
+    "every tied maximum gets everything": "relu, normalised |",
     "the pooled value instead of its mask": "groups, normalised |",
     "both pooling branches run": "sigmoid, normalised |",
     "divided by the wrong count": "channels first, norms |",
@@ -205,7 +205,8 @@ def explained(run: Run, name: str, claim: np.ndarray) -> Iterator[np.ndarray]:
     factor = claim[at] / run.gradient[at]
     if name == "sign":
         yield -run.gradient
-    if name in (FACTOR, SECOND_BACKWARD) or (name == FACTOR_TWO and np.isclose(abs(factor), [2, 0.5]).any()):
+    counted = ("mean instead of sum", "sum instead of mean", "divided by the wrong count")
+    if name in (FACTOR, SECOND_BACKWARD, *counted) or (name == FACTOR_TWO and np.isclose(abs(factor), [2, 0.5]).any()):
         yield factor * run.gradient
     if name in BANK:
         with np.errstate(all="ignore"):

@@ -197,7 +197,7 @@ CROSS_ENTROPY = {
     "1 from every class": "one subtracted from every class",
     "not divided by the batch": "sum instead of mean",
     "p (1 - p)": "the sigmoid's derivative p (1 - p) for the softmax's",
-    "p (1 - p) as well": "the sigmoid's derivative p (1 - p) for the softmax's",
+    "p (1 - p) as well": "derivative of the output multiplied in again",
     "divided by the classes": "divided by the wrong count",
     "twice": "factor 2 or 1/2 of the loss",
     "only first example": LEFT,

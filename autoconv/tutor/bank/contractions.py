@@ -294,7 +294,7 @@ def _neighbour(p: Site) -> Variants:
     """The gradient that arrives rolled by one along filters, channels or examples."""
     c = contraction(p)
     variants: Variants = {}
-    if p.operand.primitive is None and p.x.ndim <= 4:
+    if p.operand.primitive is None and p.x.ndim <= 4 and p.row not in ("take", "index"):
         for i, n in enumerate(p.x.shape):
             if n > 1 and not (c and c.convolution and c.roles[c.own[i]] in ("window", "positions")):
                 for by in (1, -1) if n > 2 else (1,):

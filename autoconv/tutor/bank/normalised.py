@@ -239,11 +239,7 @@ def _as_sigmoid(call: Call) -> Variants:
     y = call.probabilities
     if y is None or call.name == "bce_with_logits":
         return {}
-    d = lambda g: call.pull(g)
-    return {
-        "alone": lambda g: y * (1 - y) * weight(y, d(g)),
-        "times p - t": lambda g: d(g) * y * (1 - y),
-    }
+    return {"": lambda g: y * (1 - y) * weight(y, call.pull(g))}
 
 
 @call_mistake(

@@ -133,14 +133,8 @@ def _counted(factor: float, run: Run) -> Finding | None:
         return None
     number = max(factor, 1 / factor)
     n = round(number)
-    for right in run.divisors:
-        for wrong in run.counts:
-            if wrong > 1 and right != wrong and abs(right / wrong / factor - 1) < 1e-9:
-                m = BANK["divided by the wrong count"]
-                told = f"by {wrong:,}, the number of {run.counts[wrong]}, where the mean is over {right:,}"
-                return Finding(m.name, told, m.says, m.nudge, f"Count the terms of the mean: {right:,}.", m.show)
     if abs(n - number) > 1e-6 * number or n not in run.counts:
-        return None
+        return None if factor in (2.0, 0.5) else _miscounted(factor, run)
     m = BANK["sum instead of mean" if factor > 1 else "mean instead of sum"]
     done = "multiplied" if factor > 1 else "divided"
     return Finding(
@@ -167,6 +161,17 @@ def _factor(factor: float, noise: float) -> Finding:
         "The shape of the gradient is right everywhere, its size is not: look at what multiplies all of it.",
         f"divide by {size}",
     )
+
+
+def _miscounted(factor: float, run: Run) -> Finding | None:
+    """A mean over another number of terms than there are."""
+    for right in run.divisors:
+        for wrong in run.counts:
+            if right != wrong and abs(right / wrong / factor - 1) < 1e-9:
+                m = BANK["divided by the wrong count"]
+                told = f"by {wrong:,}, the number of {run.counts[wrong]}, where the mean is over {right:,}"
+                return Finding(m.name, told, m.says, m.nudge, f"Count the terms of the mean: {right:,}.", m.show)
+    return None
 
 
 def factor_two(factor: float) -> Finding:

@@ -388,7 +388,7 @@ def _pairs_of_sites(search: Search) -> Iterator[Diagnosis]:
                 for second, wrong in below.get((id(step.line), k), ()):
                     if second.name == first.name or second.position == first.position or tries > TRIES:
                         continue
-                    tries += 1 + (search.weight - 1) / 2
+                    tries += 2 * search.weight - 1
                     contribution = wrong(step.cotangent)
                     if gradient is None or np.shape(contribution) != np.shape(right):
                         continue
@@ -448,7 +448,7 @@ def _firsts(search: Search) -> list[tuple[Mutation, np.ndarray]]:
             ways[way] = ways.get(way, 0) + 1
             seen.add(mark)
             kept.append((mutation, along))
-    return kept[:FIRST]
+    return kept[: FIRST if search.weight == 1 else max(15, 3 * FIRST // search.weight)]
 
 
 def _wrong_rules(search: Search) -> dict[tuple[int, int], list[tuple[Mutation, Wrong]]]:
