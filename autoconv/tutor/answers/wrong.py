@@ -17,6 +17,7 @@ from ..run.replay import Run, fresh_runs
 from ..search.describe import FACTOR_TWO, doubled, factor_two, findings
 from ..search.search import REARRANGED, SEARCHED, Diagnosis, Search, best, pairs
 from ..verdict import Finding, Verdict
+from .places import grouped
 
 ANOTHER_EPS = "another eps"
 
@@ -290,7 +291,8 @@ def _unknown(case: Case, search: Search) -> Verdict:
         off = [
             tuple(int(n) for n in np.unravel_index(int(case.places[i]), case.line.shape)) for i in np.flatnonzero(~same)
         ]
-        evidence.append(f"The others: {', '.join(map(str, off[:8]))}{' ...' if len(off) > 8 else ''}.")
+        where = grouped(same, claimed, case) if case.places.size == case.line.size else ""
+        evidence.append(where or f"The others: {', '.join(map(str, off[:8]))}{' ...' if len(off) > 8 else ''}.")
     evidence.append(
         "Give the gradients of lines in between as well, in a dict {tensor: array}: "
         "then the first wrong step can be named."
