@@ -71,9 +71,7 @@ def all_to_each(run: Run) -> Rules | None:
 
 
 def tied_otherwise(run: Run, claimed: np.ndarray, places: np.ndarray, tolerance: Tolerance) -> str:
-    """The convention at ties that gives ``claimed``, or ""; a zero gradient is no convention."""
-    if not np.any(claimed):
-        return ""
+    """The convention at ties that gives ``claimed``, or ""."""
     for convention, rules in tie_rules(run):
         if equal(claimed, run.with_rules(rules).ravel()[places], tolerance):
             return convention
@@ -82,11 +80,17 @@ def tied_otherwise(run: Run, claimed: np.ndarray, places: np.ndarray, tolerance:
 
 def _mixed(run: Run, claimed: np.ndarray, places: np.ndarray, tolerance: Tolerance) -> bool:
     """Whether ``claimed`` is a gradient that breaks each tie in its own way."""
-    if places.size < 2:
-        return False
+    ties = _competition(run)
+    if places.size < 2 and sum(int(np.sum(mask)) for mask, _, _ in ties.values()) != 1:
+        return False  # one number between the extremes of many choices says nothing
     chosen = lambda gradient: gradient.ravel()[places]
     return mixture(
-        run, claimed, chosen(run.gradient), lambda rules: chosen(run.with_rules(rules)), tolerance, places.size
+        run,
+        claimed,
+        chosen(run.gradient),
+        lambda rules: chosen(run.with_rules(rules)),
+        tolerance,
+        places.size if places.size > 1 else None,
     )
 
 
