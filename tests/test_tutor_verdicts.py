@@ -257,3 +257,36 @@ def test_bugs_of_hand_written_loops_are_named_and_the_right_passes_are_right(lay
         if names(verdict) not in [[name] for name in q.name.split("|")]:
             missed.append((q.label, verdict.kind, names(verdict)))
     assert len(missed) <= 0.1 * len(asked), missed
+
+
+def as_written(gradient: np.ndarray) -> dict[str, Any]:
+    """A right gradient as people hand it in."""
+    four = np.reshape([float(f"{v:.4g}") for v in gradient.ravel()], gradient.shape)
+    return {"full": gradient, "float32": gradient.astype(np.float32), "four digits": four, "lists": gradient.tolist()}
+
+
+@pytest.mark.quick(1)
+@pytest.mark.parametrize("seed", [3, 4])
+def test_right_gradients_are_never_refused(seed: int) -> None:
+    for q in questions(seed):
+        if not q.name:
+            for way, claim in as_written(np.array(q.claim, dtype=float)).items():
+                verdict = ac.check(claim, of=q.loss, wrt=q.wrt)
+                assert verdict.kind == "right", f"{q.label} {way}: {verdict.text}"
+
+
+@pytest.mark.quick(1)
+@pytest.mark.parametrize("layer", ["conv dw", "max pool", "batch norm dx", "softmax", "affine dw"])
+def test_random_arrays_have_no_story(layer: str) -> None:
+    rng = np.random.default_rng(len(layer))
+    q = next(q for q in questions(2) if q.label.startswith(layer) and not q.name)
+    size = np.abs(q.claim).max()
+    arrays = {
+        "normal": size * rng.normal(size=q.claim.shape),
+        "whole": rng.integers(-9, 10, q.claim.shape).astype(float),
+        "permuted": rng.permutation(q.claim.ravel()).reshape(q.claim.shape),
+        "noise": q.claim + 0.3 * size * rng.normal(size=q.claim.shape),
+    }
+    for what, claim in arrays.items():
+        verdict = ac.check(claim, of=q.loss, wrt=q.wrt)
+        assert verdict.kind == "unknown" and not verdict.mistakes, f"{what}: {verdict.text}"

@@ -193,4 +193,4 @@ def _tolerance(read: Claim, first: np.ndarray, line: Tensor, rtol: float | None,
     narrow = {"float16": 5e-3, "float32": 1e-4}
     relative = max(narrow.get(read.dtype, 1e-6), narrow.get(line.dtype.name, 1e-6))
     written = "" if read.formula is None else read.formula.text
-    return Tolerance(relative, 0.0 if read.replayable or not first.size else rounding(first, truth, written))
+    return Tolerance(relative, 0.0 if read.replayable or not first.size else rounding(first, truth, written, relative))

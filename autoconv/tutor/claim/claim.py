@@ -223,12 +223,12 @@ def finite(array: np.ndarray, what: str) -> np.ndarray:
     )
 
 
-def rounding(array: np.ndarray, truth: np.ndarray, written: str = "") -> Any:
+def rounding(array: np.ndarray, truth: np.ndarray, written: str = "", relative: float = 0.0) -> Any:
     """How far each number may be off because a hand-written claim has few digits (0.0 if it is given in full).
 
     Either all have as many decimals, or as many digits that count; half a unit of the last one, or a whole one where
     all were cut off.  Digits are read from the text ``written`` if there is one.  A claim with very few digits counts
-    as rounded where the gradient, rounded alike, is just that.
+    as rounded where the gradient, rounded alike, is just that.  relative: how closely the unrounded numbers agree.
     """
     largest = float(np.abs(array).max())
     if not largest or not np.isfinite(largest):
@@ -247,7 +247,7 @@ def rounding(array: np.ndarray, truth: np.ndarray, written: str = "") -> Any:
         if array.shape != truth.shape:
             return 0.0 if crude else 0.505 * units
         off = np.abs(array - truth).ravel()
-        if (off <= 0.505 * units).all():
+        if (off <= 0.505 * units + relative * np.abs(truth).ravel()).all():
             return 0.505 * units if not crude or _rounds(array, truth, units) else 0.0
         cut = np.abs(array).ravel() <= np.abs(truth).ravel() * (1 + 1e-12)
         if not crude and array.size > 3 and (cut & (off <= 1.001 * units)).all():
