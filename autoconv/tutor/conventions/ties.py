@@ -29,27 +29,49 @@ def tied(run: Run, places: np.ndarray) -> bool:
 
 
 def tie_rules(run: Run) -> Iterator[tuple[str, Rules]]:
-    """Sweeps that break ties otherwise, by the convention's name."""
+    """Sweeps that break ties otherwise, by the convention's name: weights >= 0 that sum to 1 over equal cells.
+
+    A unit that is cut off at a constant (relu at 0) has a choice of its own, beside that of competing cells.
+    """
     tied = _competition(run)
-    if tied:
-        yield "evenly among all winners", _broken(tied, lambda line: tied[id(line)][1:])
-        for name, weights in _CONVENTIONS.items():
-            yield name, _broken(tied, lambda line, w=weights: w)  # type: ignore[misc]
+    if not tied:
+        return
+    lines = {id(line): line for line in Tape(run.loss) if id(line) in tied}
+    kinks = {i: _at_constant(line) for i, line in lines.items()}
+    ways: list[tuple[str, float | None]] = [("", None)]
+    if any(kinks.values()):
+        ways += [(", nothing for a unit cut off at its kink", 0.0), (", everything for a unit at its kink", 1.0)]
+    for kink, share in ways:
+        for name, weights in [("evenly among all winners", None), *_CONVENTIONS.items()]:
+
+            def chosen(line: Tensor, weights: Any = weights, share: Any = share) -> tuple[Any, Any]:
+                if share is not None and kinks[id(line)]:
+                    return (share, share)
+                return tied[id(line)][1:] if weights is None else weights
+
+            yield f"{name}{kink}", broken(tied, chosen)
+
+
+def _at_constant(line: Tensor) -> bool:
+    """Whether a maximum is one with a constant, as relu's with 0."""
+    return line.primitive is not None and line.primitive.ties and any(x.constant for x in line.operands)
 
 
 _CONVENTIONS = {
     "an even split at every comparison": (0.5, 0.5),
     "all to the first": (1.0, 0.0),
     "all to the last": (0.0, 1.0),
-    "nothing at a tie": (0.0, 0.0),
-    "all to each of them": (1.0, 1.0),
 }
 
 
+def all_to_each(run: Run) -> Rules | None:
+    """The sweep in which every tied competitor receives everything, or None without ties: no subgradient."""
+    tied = _competition(run)
+    return broken(tied, lambda line: (1.0, 1.0)) if tied else None
+
+
 def tied_otherwise(run: Run, claimed: np.ndarray, places: np.ndarray, tolerance: Tolerance) -> str:
-    """The convention at ties that gives ``claimed``, or ""; a zero gradient is no convention."""
-    if not np.any(claimed):
-        return ""
+    """The convention at ties that gives ``claimed``, or ""."""
     for convention, rules in tie_rules(run):
         if equal(claimed, run.with_rules(rules).ravel()[places], tolerance):
             return convention
@@ -57,22 +79,46 @@ def tied_otherwise(run: Run, claimed: np.ndarray, places: np.ndarray, tolerance:
 
 
 def _mixed(run: Run, claimed: np.ndarray, places: np.ndarray, tolerance: Tolerance) -> bool:
-    """Whether ``claimed`` is a gradient that breaks each tie in its own way: a mixture of such gradients.
+    """Whether ``claimed`` is a gradient that breaks each tie in its own way."""
+    ties = _competition(run)
+    if places.size < 2 and sum(int(np.sum(mask)) for mask, _, _ in ties.values()) != 1:
+        return False  # one number between the extremes of many choices says nothing
+    chosen = lambda gradient: gradient.ravel()[places]
+    return mixture(
+        run,
+        claimed,
+        chosen(run.gradient),
+        lambda rules: chosen(run.with_rules(rules)),
+        tolerance,
+        places.size if places.size > 1 else None,
+    )
 
-    The gradients of random ways span what choices can reach; that says something only if it is less than all arrays.
+
+def mixture(
+    run: Run,
+    claimed: np.ndarray,
+    start: np.ndarray,
+    swept: Callable[[Rules], np.ndarray],
+    tolerance: Tolerance,
+    size: int | None = None,
+) -> bool:
+    """Whether ``claimed`` is a mixture of gradients (``swept`` by other rules, ``start`` by this library's) that break
+    ties in their own ways.
+
+    The gradients of random ways span what choices can reach; that says something only if it is less than all arrays of
+    ``size`` elements (None: it is asked all the same).
     """
     tied = _competition(run)
-    if not tied or places.size < 2 or sum(line.size for line in run.tape) > LARGE:
+    if not tied or sum(line.size for line in run.tape) > LARGE:
         return False
     rng = np.random.default_rng(0)
-    start, rows, idle = run.gradient.ravel()[places], list[np.ndarray](), 0
+    rows, idle = list[np.ndarray](), 0
     while len(rows) < CHOICES and idle < 12:
         chosen = {i: rng.integers(0, 2, mask.shape).astype(float) for i, (mask, _, _) in tied.items()}
-        other = run.with_rules(_broken(tied, lambda line, c=chosen: (c[id(line)], 1 - c[id(line)])))  # type: ignore[misc]
-        rows.append(other.ravel()[places] - start)
+        rows.append(swept(broken(tied, lambda line, c=chosen: (c[id(line)], 1 - c[id(line)]))) - start)  # type: ignore[misc]
         rank = np.linalg.matrix_rank(np.array(rows))
         idle = 0 if rank == len(rows) else idle + 1
-        if rank >= min(places.size, CHOICES - 1):
+        if size is not None and rank >= min(size, CHOICES - 1):
             return False
     moves = np.array(rows)
     wanted = claimed - start
@@ -135,7 +181,9 @@ def _moved(line: Tensor, values: list[Any]) -> Any:
     return np.asarray(line.primitive.forward(*operands, **line.params), dtype=float)
 
 
-def _broken(tied: dict[int, tuple[Any, Any, Any]], weights: Weights) -> Rules:
+def broken(tied: dict[int, tuple[Any, Any, Any]], weights: Weights) -> Rules:
+    """The rules of a sweep that breaks the ties by ``weights``."""
+
     def rules(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[Any]:
         contributions = pull(line, g, wanted, recorded)
         if id(line) not in tied or line.primitive is None:
