@@ -101,9 +101,13 @@ class ModuleList(Module):
 
     def extend(self, modules: Iterable[Any]) -> None:
         """Hold more modules, behind the others."""
-        if isinstance(modules, Module) or not isinstance(modules, Iterable):
+        try:
+            several = None if isinstance(modules, Module) else list(modules)
+        except TypeError:
+            several = None
+        if several is None:
             raise TypeError(f"ModuleList: {modules!r} is not several modules; give a list of them")
-        for module in modules:
+        for module in several:
             self.append(module)
 
     def __iter__(self) -> Iterator[Module]:
