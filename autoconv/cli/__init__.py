@@ -1,5 +1,5 @@
-"""The command line: ``autoconv demo | train | evaluate | predict | graph | step | explain | check | exercise | convert |
-info``.
+"""The command line: ``autoconv demo | train | evaluate | predict | graph | step | explain | check | exercise`` and
+``convert | info``.
 
 Errors are one clear line and exit status 2.  Code is only ever run from files that the user names on the command line,
 never because a checkpoint names them.  named and modelled (what the user names), training, looking, exercising and
