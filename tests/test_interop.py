@@ -398,6 +398,7 @@ def test_dtypes_come_together(xs, dtype):
 
 KINKS = [
     ("clamp", (0.0, 6.0), [0, 6, 3, -1], [1, 1, 1, 0]),
+    ("clamp", (0.0, 6.0, 0), [0, 6, 3, -1], [0, 0, 1, 0]),  # as later versions of PyTorch have it
     ("clamp_min", (0.0,), [0, -1], [1, 0]),
     ("relu6", (), [0, 6, 3, -1], [0, 0, 1, 0]),
     ("hardtanh", (), [-1, 1, 0.5], [0, 0, 1]),

@@ -315,6 +315,16 @@ _SKIPPED = {
 }  # fmt: skip
 _IGNORED = ("out", "device", "layout", "pin_memory", "memory_format", "non_blocking", "generator")
 _FACTORIES = ("zeros", "ones", "full", "empty", "arange", "linspace", "eye", "rand", "randn", "scalar_tensor")
+_CLAMPS = ("clamp", "clip", "clamp_min", "clamp_max")
+
+
+def _slope_of_clamp() -> int:
+    """The slope of this PyTorch's clamp at its bounds: 1 up to 2.13, 0 in later ones."""
+    import torch
+
+    x = torch.zeros((), requires_grad=True)
+    torch.clamp(x, min=0.0).backward()  # type: ignore[no-untyped-call]
+    return int(x.grad.item())  # type: ignore[union-attr]
 
 
 def _name(node: Any, table: Mapping[str, Any]) -> str:
@@ -475,6 +485,8 @@ class _Translation:
             settings["dtype"] = _dtype(value.dtype)
         if name in ("batch_norm", "_native_batch_norm_legit_functional") and args[6] == CUMULATIVE:
             settings["count"] = State(args[3].name.removesuffix("running_mean") + "num_batches_tracked")
+        if name in _CLAMPS:
+            settings["slope_at_bounds"] = _slope_of_clamp()
         made = Value(self.count)
         self.count += 1
         scope, source = _levels(node), _source(node)

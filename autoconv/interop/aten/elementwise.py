@@ -200,18 +200,21 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Any:
     return p.where(true(mask), value, x)
 
 
-def clamp(x: Any, min: Any = None, max: Any = None) -> Any:
-    """x between bounds; slope 1 at both."""
+def clamp(x: Any, min: Any = None, max: Any = None, slope_at_bounds: int = 1) -> Any:
+    """x between bounds; the slope at both is 1 up to PyTorch 2.13, and 0 later: the reader asks the PyTorch that is
+    there."""
     bounds = [b for b in (min, max) if b is not None]
     dtype = common((x, *bounds))
     low, high = [b if b is None or isinstance(b, int | float) else cast(b, dtype) for b in (min, max)]
     x = cast(x, dtype)
-    x = x if low is None else p.maximum(x, low, ties="first")
-    return x if high is None else p.minimum(x, high, ties="first")
+    for bound, row in ((low, p.maximum), (high, p.minimum)):
+        if bound is not None:  # a tie goes to the first
+            x = row(x, bound, ties="first") if slope_at_bounds else row(bound, x, ties="first")
+    return x
 
 
-def clamp_max(x: Any, max: Any) -> Any:
-    return clamp(x, None, max)
+def clamp_max(x: Any, max: Any, slope_at_bounds: int = 1) -> Any:
+    return clamp(x, None, max, slope_at_bounds)
 
 
 def lerp(x: Any, y: Any, weight: Any) -> Any:
