@@ -34,7 +34,7 @@ INSIDE = {
         "native", "extension", "instructions", "contractions", "kernel", "rewrite", "lower", "assemble", "run",
         "__init__",
     ],
-    "interop": ["graph", "imported", "aten", "storage", "torch_export", "onnx", "__init__"],
+    "interop": ["graph", "storage", "imported", "aten", "torch_export", "onnx", "__init__"],
     "compiled": ["arguments", "replay", "scalars", "function", "__init__"],
 }  # fmt: skip
 
