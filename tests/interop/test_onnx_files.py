@@ -54,7 +54,8 @@ NETS = {
                   (2, 5, 8)),
     "recurrent": (Recurrent, (6, 2, 4)),
     "norms": (lambda: nn.Sequential(nn.Conv1d(2, 6, 3), nn.GroupNorm(3, 6), nn.SiLU(),
-                                    nn.InstanceNorm1d(6, affine=True), nn.PReLU(6), nn.LocalResponseNorm(3), nn.LayerNorm(10)), (3, 2, 12)),
+                                    nn.InstanceNorm1d(6, affine=True), nn.PReLU(6),
+                                    nn.LocalResponseNorm(3), nn.LayerNorm(10)), (3, 2, 12)),
     "volume": (lambda: nn.Sequential(nn.Conv3d(1, 3, 3), nn.LeakyReLU(0.1), nn.MaxPool3d(2, ceil_mode=True), nn.Mish()),
                (2, 1, 7, 7, 7)),
 }  # fmt: skip
