@@ -108,6 +108,7 @@ _LAZY = {
     "graph": ".views.graph.graph",
     "matrix_view": ".views.equations.matrix",
     "mistakes": ".tutor.breaking",
+    "onnx": ".interop",
     "paths": ".views.equations.paths",
     "record_training": ".views.stepper.training",
     "save_run": ".comparing.saved",
@@ -115,16 +116,9 @@ _LAZY = {
     "to_torch_state_dict": ".nn.torch_weights",
     "uses": ".views.equations.uses",
 }
-_LAZY_MODULES = {
-    **{
-        name: f".{name}"
-        for name in (
-            "checkpoint", "cli", "data", "gradcheck", "interop", "models", "nn", "optim", "render", "scalar", "train",
-            "views",
-        )
-    },
-    "onnx": ".interop.onnx",
-}  # fmt: skip
+_LAZY_MODULES = (
+    "checkpoint", "cli", "data", "gradcheck", "interop", "models", "nn", "optim", "render", "scalar", "train", "views",
+)  # fmt: skip
 _EAGER = (
     "Primitive", "Scope", "TABLE", "Tape", "Tensor", "backward", "functional", "grad", "hessian", "hvp", "jacobian",
     "jvp", "losses", "no_grad", "scope", "sweep", "tensor", "value_and_grad", "vjp",
@@ -139,7 +133,7 @@ if not TYPE_CHECKING:  # a type checker knows the real names, and refuses others
         if name in _LAZY:
             value = getattr(_import_module(_LAZY[name], __name__), name)
         elif name in _LAZY_MODULES:
-            value = _import_module(_LAZY_MODULES[name], __name__)
+            value = _import_module(f".{name}", __name__)
         else:
             raise AttributeError(f"module 'autoconv' has no attribute {name!r}")
         globals()[name] = value

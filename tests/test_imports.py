@@ -36,7 +36,7 @@ INSIDE = {
         "__init__",
     ],
     "data": ["dataset", "scaled", "idx", "npz", "cifar", "table", "pictures", "load", "batches", "__init__"],
-    "interop": ["graph", "imported", "aten", "storage", "torch_export", "onnx", "__init__"],
+    "interop": ["graph", "storage", "imported", "aten", "torch_export", "onnx", "__init__"],
     "comparing": [
         "saved", "side", "matching", "site", "numbers", "contractions", "pooling", "functions", "conventions",
         "result", "slopes", "statistics", "compare", "__init__",

@@ -5,6 +5,7 @@
 Value(number=1)
 """
 
+from . import onnx as onnx
 from .graph import Constant, Graph, Input, Level, Node, State, UnsupportedError, Value
 from .imported import Imported, on_model
 
