@@ -3,7 +3,6 @@
 The peak memory is that of a process of its own, which takes no more than 1 GB of addresses.
 """
 
-import gc
 import subprocess
 import sys
 from textwrap import dedent
@@ -65,8 +64,7 @@ def test_scalars_on_demand_give_the_same_explanation(make, monkeypatch):
         kind = type(explained[0].context.analysis)
         assert kind is (analysis.Analysis if limit > 0 else analysis.Demanded)
         texts.append([(e.text, e.latex, e.html, e.reason) for e in explained])
-        del explained
-        gc.collect()  # what is still in use is not analysed again
+        del explained  # what is still in use is not analysed again
     assert texts[0] == texts[1]
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import cached_property
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
+from weakref import proxy
 
 import numpy as np
 
@@ -48,7 +49,8 @@ class _Names:
     """What a definition reads, by element: what an ``Opened`` holds as an array where all is written out."""
 
     def __init__(self, graph: ScalarGraph, line: Tensor, template: FlatTape, scalar: int) -> None:
-        self.graph, self.line, self.template, self.scalar = graph, line, template, scalar
+        self.graph = proxy(graph)  # which has the block that has this
+        self.line, self.template, self.scalar = line, template, scalar
 
     def __getitem__(self, element: int) -> int:
         return self.graph.named(self.line, self.template, self.scalar, element)

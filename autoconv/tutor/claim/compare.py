@@ -69,17 +69,18 @@ def compare(a: np.ndarray, b: np.ndarray, tolerance: Tolerance, count: int) -> M
         if tried == 0:
             continue
         off = np.abs(a - tried * b) > tolerance.of(tried * b, abs(tried) * scale)
-        slips = sorted({int(i) % count for i in np.flatnonzero(off)})
-        agreeing = len({int(i) % count for i in np.flatnonzero(telling)} - set(slips))
-        few = len(slips) <= max(1, count // 8) and agreeing >= 3
-        if slips and not few:
+        slipped = off.reshape(-1, count).any(axis=0)  # in any of the runs
+        agreeing = int(np.count_nonzero(telling.reshape(-1, count).any(axis=0) & ~slipped))
+        number = int(np.count_nonzero(slipped))
+        few = number <= max(1, count // 8) and agreeing >= 3
+        if number and not few:
             continue
         free = tried not in (1.0, -1.0)
         if free and (agreeing < 2 or level) and abs(tried) not in (2.0, 0.5):
             continue
-        if free and slips and agreeing < 4:
+        if free and number and agreeing < 4:
             continue
-        return Match(tried, tuple(slips))
+        return Match(tried, tuple(np.flatnonzero(slipped).tolist()))
     return None
 
 

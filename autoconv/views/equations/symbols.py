@@ -260,16 +260,13 @@ class Symbols:
                     return None
                 met = other
             elif block.operation is not ADDED:
-                operands, slope = self._operands(i), graph.slopes_at(i)[k]
-                if (
-                    len(operands) == 2
-                    and slope == graph.number(operands[1 - k])
-                    and self.slope(i, k) == Product(1, (self.expression(operands[1 - k]),))
-                ):
+                operands, rule_ = self._operands(i), self.slope(i, k)
+                other = Product(1, (self.expression(operands[1 - k]),)) if len(operands) == 2 else None
+                if rule_ is not None and rule_ == other:
                     if met:
                         return None
                     met = operands[1 - k]
-                elif slope != 1:
+                elif (graph.slopes_at(i)[k] if rule_ is None or rule_.factors else rule_.number) != 1:
                     return None
             i = below
             if i == start:
