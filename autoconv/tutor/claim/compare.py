@@ -84,6 +84,17 @@ def compare(a: np.ndarray, b: np.ndarray, tolerance: Tolerance, count: int) -> M
     return None
 
 
+def ruled_out(a: np.ndarray, b: np.ndarray, tolerance: Tolerance, scale: float) -> bool:
+    """Whether some elements of a claim ``a`` and a candidate ``b``, whose largest element anywhere is ``scale``, show
+    that the claim is no multiple of it."""
+    at = int(np.abs(b).argmax())
+    if not np.isfinite(b[at]) or b[at] == 0:
+        return False
+    factor = float(a[at] / b[at])  # as far from the true one as a and b may differ there
+    slack = 4 * (tolerance.relative * abs(factor) * scale + tolerance.absolute)
+    return bool((np.abs(a - factor * b) > slack).any())
+
+
 def nice(factor: float) -> float | None:
     """A factor that comes from a mistake: a small whole number, its inverse, or a simple fraction; None for others."""
     if not np.isfinite(factor) or factor == 0:
