@@ -19,7 +19,7 @@ from ... import arrays
 from ...scalar import FlatTape, expand
 from ...scalar.blocks import SUM, Block
 from ...scalar.demand import ScalarGraph
-from ...scalar.expand import ROOM, expansion_size
+from ...scalar.expand import expansion_size
 from ...tape import Scope, Tape, Tensor, describe
 from ..element import resolve
 
@@ -50,20 +50,6 @@ def analysed(of: Any, operation: str) -> Known:
         small = expansion_size(tape) <= WRITTEN or of.dtype == object
         known = _recent[id(of)] = Analysis(expand(tape)) if small else Demanded(tape)
     return known
-
-
-def written_out(of: Any, operation: str) -> Analysis:
-    """The Analysis of an output with all its scalars; ValueError with their number, before any exist, if too many."""
-    known = analysed(of, operation)
-    if isinstance(known, Analysis):
-        return known
-    if (size := expansion_size(known.tape)) > ROOM:
-        raise ValueError(
-            f"{operation}: the calculation behind {describe(known.of)} has about {known.graph.size:,} scalars and "
-            f"{size:,} steps between them, too many to follow all ways at once (at most {ROOM:,}): give a smaller "
-            "image, or ac.explain, which opens one level at a time"
-        )
-    return Analysis(expand(known.tape))
 
 
 class Way(Protocol):
@@ -460,7 +446,7 @@ class _Marks:
 class _Edges:
     """The way in a graph on demand: the edges that a walk took."""
 
-    def __init__(self, edges: list[tuple[Array, Array, Array]]) -> None:
+    def __init__(self, edges: list[tuple[Array, Array, Array, Array]]) -> None:
         self.edges = edges
 
     @cached_property

@@ -173,7 +173,8 @@ def legend(legends: Sequence[tuple[Sum, Any]]) -> list[Expression]:
 
 def source(whole: Sum, tensor: Any) -> str:
     """For a tensor without a name: the operation and layer that made it."""
-    if tensor.name or id(tensor) in whole.context.symbols.names or tensor.primitive is None:
+    symbols = whole.context.symbols
+    if tensor.name or id(tensor) in symbols.names or id(tensor) in symbols.layers or tensor.primitive is None:
         return ""
     path = tensor.scope.path if tensor.scope else ()
     call = whole.context.analysis.calls.get(id(tensor))

@@ -29,6 +29,7 @@ from ...render.svg import coordinate, element_colours, text_width
 from ...render.text import clean, cut, number, numbers, uniform
 from ...tape import Tensor
 from ..graph.zoom import Group, calls, lines, owners
+from ..layers import layer_path
 from ..window_geometry import WindowGeometry, geometries
 
 if TYPE_CHECKING:
@@ -73,8 +74,36 @@ def trace(stepper: Stepper, largest: int | None = LARGEST) -> dict[str, Any]:
         "position": max(1, stepper.position),
         "lines": described,
     }
-    long = {"texts": formulas.texts, "events": made, "graph": _graph(stepper), "pictures": drawn}
+    where = [formulas.add(clean(_where(line))) for line in tape]
+    long = {
+        "texts": formulas.texts,
+        "events": made,
+        "graph": _graph(stepper),
+        "pictures": drawn,
+        "where": where,
+        "outline": outline(stepper),
+    }
     return with_arrays(data, pack, long, largest)
+
+
+def _where(line: Tensor) -> str:
+    """The layers around a line and its call, "layer1 › 0 › conv1 › conv2d"; "" outside layers."""
+    path = line.scope.path if line.scope else ()
+    inner = [s.name for s in path if s.kind == "call"][:1]
+    return " › ".join((*layer_path(line.scope), *inner)) if layer_path(line.scope) else ""
+
+
+def outline(stepper: Stepper) -> list[list[Any]]:
+    """[phase, depth, name, step] for the first step of each layer, forward and backward, in the order of the walk."""
+    found: dict[tuple[str, tuple[str, ...]], int] = {}
+    for event in stepper:
+        path = layer_path(event.line.scope)
+        for depth in range(1, len(path) + 1):
+            found.setdefault((event.phase, path[:depth]), event.index + 1)
+    order = sorted(found.items(), key=lambda item: (item[1], len(item[0][1])))
+    rows: list[list[Any]] = [[phase, len(path), clean(".".join(path)), step] for (phase, path), step in order]
+    sweep = next((event.index + 1 for event in stepper if event.phase == "backward"), None)
+    return rows + ([["sweep", 0, "", sweep]] if sweep else [])
 
 
 def with_arrays(data: dict[str, Any], pack: Pack, long: dict[str, Any], largest: int | None) -> dict[str, Any]:
