@@ -20,7 +20,7 @@ FLOORS = [
     "train", "demo", "__init__", "cli", "__main__",
 ]  # fmt: skip
 INSIDE = {
-    "views": ["lines", "element", "window_geometry", "graph", "stepper", "equations", "__init__"],
+    "views": ["lines", "layers", "element", "window_geometry", "graph", "stepper", "equations", "__init__"],
     "tutor": [
         "verdict", "run", "claim", "bank", "search", "conventions", "evidence", "answers",
         "certificate", "breaking", "check", "__init__",

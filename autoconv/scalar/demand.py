@@ -651,7 +651,6 @@ class ScalarGraph:
         rows = rows[alive[rows]]
         return Elements(at[rows - last.first], tangent[rows], paths[rows])
 
-
     def _in_one_step(self, line: Tensor, live: Mapping[int, Elements], edges: list[Any], left: int) -> Elements:
         """A row with a definition, by the slopes of its rule."""
         known = [(k, live[id(x)]) for k, x in enumerate(line.operands) if id(x) in live]

@@ -4,6 +4,8 @@ Each function takes a layout and gives (model, shape of one example), channels a
 The nets are written from their papers (He 2016, Simonyan 2015, Ronneberger 2015, Dosovitskiy 2021).
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 import autoconv as ac
@@ -76,13 +78,15 @@ class Vgg11(nn.Layer):
 
 class UNet(nn.Layer):
     def __init__(self, made, width=8, classes=2):
-        twice = lambda a, b: nn.Sequential(made.conv(a, b), made.norm(b), nn.ReLU(), made.conv(b, b), made.norm(b), nn.ReLU())
+        twice = lambda a, b: nn.Sequential(
+            made.conv(a, b), made.norm(b), nn.ReLU(), made.conv(b, b), made.norm(b), nn.ReLU()
+        )
         up = lambda a, b: nn.ConvTranspose2d(a, b, 2, stride=2, layout=made.layout, rng=made.rng)
         w = [width * 2**i for i in range(5)]
         self.axis = 1 if made.layout == "channels_first" else -1
         self.inc, self.pool = twice(3, w[0]), nn.MaxPool2d(2, layout=made.layout)
-        self.down1, self.down2, self.down3, self.down4 = (twice(a, b) for a, b in zip(w, w[1:]))
-        self.up1, self.up2, self.up3, self.up4 = (up(b, a) for a, b in zip(w[-2::-1], w[:0:-1]))
+        self.down1, self.down2, self.down3, self.down4 = (twice(a, b) for a, b in pairwise(w))
+        self.up1, self.up2, self.up3, self.up4 = (up(a, b) for a, b in pairwise(w[::-1]))
         self.join1, self.join2, self.join3, self.join4 = (twice(2 * a, a) for a in w[-2::-1])
         self.outc = made.conv(w[0], classes, 1, padding=0, bias=True)
 
@@ -91,7 +95,12 @@ class UNet(nn.Layer):
         for down in (self.down1, self.down2, self.down3, self.down4):
             kept.append(down(self.pool(kept[-1])))
         h = kept.pop()
-        for up, join in ((self.up1, self.join1), (self.up2, self.join2), (self.up3, self.join3), (self.up4, self.join4)):
+        for up, join in (
+            (self.up1, self.join1),
+            (self.up2, self.join2),
+            (self.up3, self.join3),
+            (self.up4, self.join4),
+        ):
             h = join(ac.concat([kept.pop(), up(h)], axis=self.axis))
         return self.outc(h)
 

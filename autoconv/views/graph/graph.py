@@ -101,7 +101,9 @@ def graph(
             f"graph: depth={depth!r} at zoom {zoom!r}; use a whole number of levels from 1, with zoom='model'"
         )
     chosen = [focus] if focus is not None and not isinstance(focus, list) else focus or []
-    request = Request(zoom, variables(names or {}), tuple(chosen), direction, backward, fold, opening(open), depth=depth)
+    request = Request(
+        zoom, variables(names or {}), tuple(chosen), direction, backward, fold, opening(open), depth=depth
+    )
     nodes, edges = drawn(y, request)
     return Graph(nodes, edges, zoom, layout)
 
@@ -181,7 +183,11 @@ def drawn(y: Tensor | Scalar, request: Request) -> Drawn:
 
 
 def _groups(tape: Tape, whole: Tape, request: Request) -> Drawn:
-    boxes = model(tape, request.opened, request.depth) if request.zoom == "model" else GROUPS[request.zoom](tape, request.opened)
+    boxes = (
+        model(tape, request.opened, request.depth)
+        if request.zoom == "model"
+        else GROUPS[request.zoom](tape, request.opened)
+    )
     groups = open_definitions(boxes, request.opened)
     if whole is not tape:
         groups += sweep_groups(tape, whole, groups, request)

@@ -87,10 +87,10 @@ def trace(stepper: Stepper, largest: int | None = LARGEST) -> dict[str, Any]:
 
 
 def _where(line: Tensor) -> str:
-    """The layers around a line and its call, "layer1 › 0 › conv1 › conv2d"; "" outside layers."""
+    """The layers around a line and its call, "layer1 > 0 > conv1 > conv2d"; "" outside layers."""
     path = line.scope.path if line.scope else ()
     inner = [s.name for s in path if s.kind == "call"][:1]
-    return " › ".join((*layer_path(line.scope), *inner)) if layer_path(line.scope) else ""
+    return " > ".join((*layer_path(line.scope), *inner)) if layer_path(line.scope) else ""
 
 
 def outline(stepper: Stepper) -> list[list[Any]]:

@@ -201,7 +201,8 @@ def as_read(tape: Tape) -> Iterator[Tensor]:
 
 
 def labels(tape: Tape, variables: Mapping[int, str]) -> dict[int, str]:
-    """id(line) -> its own name, its variable's, one by its layer, or its place on the tape; OUTPUT -> that of the tape's output."""
+    """id(line) -> its own name, its variable's, one by its layer, or its place on the tape;
+    OUTPUT -> that of the tape's output."""
     layers = layer_names(tape)
     found = {
         id(line): line.name or variables.get(id(line)) or layers.get(id(line)) or f"%{i}" for i, line in enumerate(tape)
