@@ -20,7 +20,7 @@ from autoconv.scalar.expand import expansion_size
 from autoconv.tutor.claim.compare import Tolerance, ruled_out
 from autoconv.views.equations import analysis
 from autoconv.views.layers import layer_names, settings
-from autoconv.views.stepper.page import outline
+from autoconv.views.stepper.page import corner, outline, trace
 
 
 def convolutions():
@@ -195,6 +195,30 @@ def test_pages_jump_to_layers_and_give_parameters_where_they_are_read():
     at = {e.line.name: e.index for e in walk if e.kind == "input" and e.line.name}
     assert at["x"] < at["conv1.weight"] < first["forward", "bn1"] < at["layer4.1.conv2.weight"] < first["forward", "fc"]
     assert sorted(e.line.serial for e in walk if e.phase == "forward") == sorted(line.serial for line in walk.tape)
+
+
+def test_the_corner_of_an_array_is_that_of_a_plane():
+    for shape, side, kept in (
+        ((1, 64, 8, 8), 4, (1, 1, 4, 4)),
+        ((1, 8, 8, 64), 4, (1, 4, 4, 1)),
+        ((3, 3, 16, 16), 2, (2, 2, 1, 1)),
+        ((512, 10), 4, (4, 4)),
+        ((7,), 4, (4,)),
+        ((), 4, ()),
+        ((2, 0), 2, (2, 0)),
+    ):
+        array = np.arange(np.prod(shape, dtype=int)).reshape(shape)
+        assert corner(array, side).shape == kept
+        assert not array.size or corner(array, side).flat[0] == 0
+
+
+def test_the_page_of_a_long_walk_shows_a_corner_of_each_array():
+    model, shape = resnet18(size=32)
+    data = trace(ac.step(loss_of(model.eval(), shape)[0]))
+    floats = [a for a in data["arrays"] if "list" not in a and "says" in a]
+    assert len(floats) > 400 and sum("part" in a for a in floats) > 0.95 * len(floats)
+    assert sum(int(np.prod(a["part"])) for a in floats if "part" in a) <= 30_000
+    assert len(data["packed"]) < 400_000
 
 
 def test_an_explanation_is_saved(tmp_path):

@@ -17,7 +17,8 @@ class Node:
     number of primitive lines inside a call, or of equal structures that were folded into this one.  ``colours`` are
     those of its elements where they are weights.  ``paths`` is the number of contributions that its gradient is the sum
     of.  ``settings`` tells the window of a convolution or pooling.  ``part`` is "backward" for a line of the sweep, and
-    ``serves`` then the place of the forward line whose rule it is. ``parameters`` is the number of trained elements inside; ``operation`` the row, call or layer; ``caption`` and
+    ``serves`` then the place of the forward line whose rule it is.  ``parameters`` is the number of trained elements
+    inside; ``operation`` the row, call or layer; ``caption`` and
     ``cell`` say in which block a scalar is drawn, and where.
     """
 

@@ -23,7 +23,7 @@ from ...render.mathml import mathml
 from ...render.svg import FONT, colour
 from ...render.text import clean
 from ...render.text import number as short_number
-from .terms import Sum, Term
+from .terms import Steps, Sum, Term
 
 if TYPE_CHECKING:
     from .explanation import Explanation
@@ -356,7 +356,7 @@ def _top(whole: Sum) -> str:
     return f'<div class="ac-top">{dot}{mathml(_line(s), display=False)}</div>'
 
 
-def _dot(whole: Sum, scalar: int | None) -> str:
+def _dot(whole: Steps, scalar: int | None) -> str:
     """The colour that an element of a weight has in every view; nothing for other scalars."""
     symbols = whole.context.symbols
     if not scalar or id(symbols.place(scalar)[0]) not in symbols.coloured:

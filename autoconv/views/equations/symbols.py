@@ -263,8 +263,8 @@ class Symbols:
                 met = other
             elif block.operation is not ADDED:
                 operands, rule_ = self._operands(i), self.slope(i, k)
-                other = Product(1, (self.expression(operands[1 - k]),)) if len(operands) == 2 else None
-                if rule_ is not None and rule_ == other:
+                beside = Product(1, (self.expression(operands[1 - k]),)) if len(operands) == 2 else None
+                if rule_ is not None and rule_ == beside:
                     if met:
                         return None
                     met = operands[1 - k]

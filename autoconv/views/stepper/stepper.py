@@ -408,7 +408,8 @@ class Stepper(Sequence[Event]):
         """Write the interactive page (``.html``), self-contained and offline; returns the path.
 
         numbers: "auto" keeps every number of small tensors and summarises the largest, so that the file stays below
-        about 150 kB; "all" keeps every number.  Raises ValueError for another ending or word.
+        about 150 kB (of a long walk 400 kB, with a corner of each array); "all" keeps every number.  Raises ValueError
+        for another ending or word.
         """
         from .page import stepper_page
 
