@@ -60,7 +60,7 @@ def test_a_model_is_a_chain_of_its_layers():
 def test_nested_models_open_level_by_level(open):
     _, _, loss = example()
     shown = titles(ac.graph(loss, zoom="model", open=open))
-    assert shown[:3] == ["x", "conv", "0: ReLU"]
+    assert shown[:3] == ["x", "conv", "block.0: ReLU"]
     assert ("1: MaxPool2d" in shown) is (open != "MaxPool2d")
 
 
@@ -113,7 +113,7 @@ def test_a_maximum_inside_layers_opens_with_what_is_around_it():
     _, _, loss = example()
     graph = ac.graph(loss, zoom="calls", open="MaxPool2d")
     assert "conv" in titles(graph)
-    assert "0: ReLU" in titles(graph)
+    assert "block.0: ReLU" in titles(graph)
     assert "max_pool2d" in titles(graph)
     inner = ac.graph(loss, zoom="calls", open="maximum")
     assert "abs" in titles(inner)

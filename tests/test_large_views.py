@@ -6,15 +6,21 @@ The peak memory is that of a process of its own, which takes no more than 1 GB o
 import gc
 import subprocess
 import sys
+import weakref
 from textwrap import dedent
 
 import numpy as np
 import pytest
+from helpers.large_nets import loss_of, resnet18
 
 import autoconv as ac
 from autoconv import nn
+from autoconv.scalar.demand import ScalarGraph
 from autoconv.scalar.expand import expansion_size
+from autoconv.tutor.claim.compare import Tolerance, ruled_out
 from autoconv.views.equations import analysis
+from autoconv.views.layers import layer_names, settings
+from autoconv.views.stepper.page import corner, outline, trace
 
 
 def convolutions():
@@ -65,9 +71,174 @@ def test_scalars_on_demand_give_the_same_explanation(make, monkeypatch):
         kind = type(explained[0].context.analysis)
         assert kind is (analysis.Analysis if limit > 0 else analysis.Demanded)
         texts.append([(e.text, e.latex, e.html, e.reason) for e in explained])
-        del explained
-        gc.collect()  # what is still in use is not analysed again
+        del explained  # what is still in use is not analysed again
     assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("make", NETS)
+def test_paths_on_demand_are_those_of_the_expansion(make, monkeypatch):
+    loss, things, names = make()
+    found = []
+    for limit in (10**9, -1):
+        monkeypatch.setattr(analysis, "WRITTEN", limit)
+        found.append([repr(ac.paths(loss, t, names=names, limit=6)) for t in things])
+    assert found[0] == found[1]
+
+
+def test_an_analysis_goes_with_its_explanation(monkeypatch):
+    loss, things, names = convolutions()
+    gc.disable()
+    try:
+        for limit in (10**9, -1):
+            monkeypatch.setattr(analysis, "WRITTEN", limit)
+            explained = ac.explain(loss, things[0], names=names)
+            assert explained.text and explained.html and explained.terms[0].opened.terms
+            known = weakref.ref(explained.context.analysis)
+            del explained
+            assert known() is None
+    finally:
+        gc.enable()
+
+
+def test_a_term_outlives_its_explanation():
+    loss, things, names = convolutions()
+    term = ac.explain(loss, things[0], names=names).terms[0]
+    assert term.opened is term.opened and term.opened.terms and term.opened.terms[0].output.startswith("h[")
+
+
+def test_a_pattern_asks_for_no_term_by_itself(monkeypatch):
+    """The terms of a sum are found on arrays: what is asked for does not grow with how many there are."""
+    asked = []
+    monkeypatch.setattr(analysis, "WRITTEN", -1)
+    one_by_one = ScalarGraph.read
+    monkeypatch.setattr(ScalarGraph, "read", lambda graph, i: asked.append(i) or one_by_one(graph, i))
+    counts = []
+    for size in (8, 24):
+        asked.clear()
+        x, w, b = (ac.tensor(np.ones(s), name=n) for n, s in (("x", (1, size, size, 2)), ("w", (3, 3, 2, 3)), ("b", 3)))
+        explained = ac.explain(ac.sum(ac.conv2d(x, w, b) ** 2), w[0, 0, 0, 0], depth=1)
+        assert f"i=0..{size - 3}" in explained.pattern and len(explained.terms) == (size - 2) ** 2
+        assert explained.text
+        counts.append(len(asked))
+    assert counts[0] == counts[1] < 100
+
+
+@pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
+def test_a_resnet_is_drawn_by_its_blocks_with_their_windows(layout):
+    model, shape = resnet18(layout, size=32)
+    model.eval()
+    loss, *_ = loss_of(model, shape)
+    shown = ac.graph(loss, zoom="model")
+    titles = [n.title for n in shown.nodes if n.kind == "call"]
+    blocks = [f"layer{i}.{k}: BasicBlock" for i in range(1, 5) for k in range(2)]
+    assert titles == ["conv1", "bn1", "relu", "maxpool", *blocks, "avgpool", "fc", "cross_entropy"]
+    said = {n.title: n.settings for n in shown.nodes}
+    assert said["conv1"] == "7×7, stride 2, padding 3" and said["maxpool"] == "3×3, stride 2, padding 1"
+    assert sum(n.parameters for n in shown.nodes) == model.num_parameters() == 11_181_642
+    whole = [n.title for n in ac.graph(loss, zoom="model", depth=1).nodes if n.kind == "call"]
+    assert whole[4:8] == ["layer1", "layer2", "layer3", "layer4"]
+    deep = {n.title: n.settings for n in ac.graph(loss, zoom="model", depth=3).nodes}
+    assert deep["layer2.0.conv1"] == "3×3, stride 2, padding 1" and deep["layer1.1.conv2"] == "3×3, padding 1"
+    named = {n.formula for n in ac.graph(loss, zoom="calls").nodes}
+    assert any("layer1.0.conv1.out" in text for text in named) and any("layer1.0.bn2.out" in text for text in named)
+
+
+def test_depth_is_of_the_model_zoom():
+    x = ac.tensor(1.0)
+    for more in ({"zoom": "calls", "depth": 1}, {"zoom": "model", "depth": 0}, {"zoom": "model", "depth": True}):
+        with pytest.raises(ValueError, match="depth"):
+            ac.graph(x * x, **more)
+
+
+def test_windows_in_words():
+    for layout, shape in (("channels_last", (1, 9, 9, 4)), ("channels_first", (1, 4, 9, 9))):
+        x, at = ac.tensor(np.ones(shape, np.float32)), {"layout": layout}
+        for layer, words in (
+            (nn.Conv2d(4, 4, (3, 1), stride=(2, 1), rng=0, **at), "3×1, stride 2×1"),
+            (
+                nn.Conv2d(4, 8, 3, padding="same", dilation=2, groups=4, rng=0, **at),
+                "3×3, dilation 2, padding 2, 4 groups",
+            ),
+            (nn.Conv2d(4, 8, 2, padding=((0, 1), (0, 1)), rng=0, **at), "2×2, padding 0+1"),
+            (nn.AvgPool2d(3, **at), "3×3, stride 3"),
+            (nn.ConvTranspose2d(4, 2, 2, stride=2, rng=0, **at), "2×2, stride 2"),
+            (nn.ReLU(), ""),
+        ):
+            assert settings(ac.Tape(layer(x))) == words
+
+
+def test_names_by_layers():
+    class Twice(nn.Layer):
+        def __init__(self):
+            self.mix = nn.Linear(3, 3, rng=0)
+
+        def forward(self, x):
+            return self.mix(ac.tanh(self.mix(x))) + x
+
+    model = nn.Sequential(Twice(), nn.ReLU())
+    tape = ac.Tape(ac.sum(model(ac.tensor(np.ones((1, 3)), name="x"))))
+    names = layer_names(tape)
+    shown = [names.get(id(line)) for line in tape if line.primitive is not None and names.get(id(line))]
+    assert [n for n in shown if n.startswith("0.mix.out")] == ["0.mix.out", "0.mix.out_2"]
+    assert "0.tanh" in shown and "0.out" in shown and "1.out" in shown and len(set(shown)) == len(shown)
+
+
+def test_pages_jump_to_layers_and_give_parameters_where_they_are_read():
+    model, shape = resnet18(size=32)
+    walk = ac.step(loss_of(model.eval(), shape)[0])
+    rows = outline(walk)
+    first = {(phase, name): at for phase, _, name, at in rows}
+    order = ["conv1", "bn1", "layer1", "layer1.0", "layer2.0.downsample", "layer4.1.conv2", "fc"]
+    forward, backward = ([first[phase, name] for name in order] for phase in ("forward", "backward"))
+    assert forward == sorted(forward) and backward[-1] == min(backward) > max(forward) and backward[0] > backward[2]
+    assert rows[-1] == ["sweep", 0, "", next(e.index + 1 for e in walk if e.phase == "backward")]
+    at = {e.line.name: e.index for e in walk if e.kind == "input" and e.line.name}
+    assert at["x"] < at["conv1.weight"] < first["forward", "bn1"] < at["layer4.1.conv2.weight"] < first["forward", "fc"]
+    assert sorted(e.line.serial for e in walk if e.phase == "forward") == sorted(line.serial for line in walk.tape)
+
+
+def test_the_corner_of_an_array_is_that_of_a_plane():
+    for shape, side, kept in (
+        ((1, 64, 8, 8), 4, (1, 1, 4, 4)),
+        ((1, 8, 8, 64), 4, (1, 4, 4, 1)),
+        ((3, 3, 16, 16), 2, (2, 2, 1, 1)),
+        ((512, 10), 4, (4, 4)),
+        ((7,), 4, (4,)),
+        ((), 4, ()),
+        ((2, 0), 2, (2, 0)),
+    ):
+        array = np.arange(np.prod(shape, dtype=int)).reshape(shape)
+        assert corner(array, side).shape == kept
+        assert not array.size or corner(array, side).flat[0] == 0
+
+
+def test_the_page_of_a_long_walk_shows_a_corner_of_each_array():
+    model, shape = resnet18(size=32)
+    data = trace(ac.step(loss_of(model.eval(), shape)[0]))
+    floats = [a for a in data["arrays"] if "list" not in a and "says" in a]
+    assert len(floats) > 400 and sum("part" in a for a in floats) > 0.95 * len(floats)
+    assert sum(int(np.prod(a["part"])) for a in floats if "part" in a) <= 30_000
+    assert len(data["packed"]) < 400_000
+
+
+def test_an_explanation_is_saved(tmp_path):
+    loss, things, names = convolutions()
+    explained = ac.explain(loss, things[0], names=names)
+    for ending, part in ((".html", "color-scheme:light dark"), (".md", "$$"), (".tex", "aligned"), (".csv", "output,")):
+        assert part in explained.save(tmp_path / f"e{ending}").read_text(encoding="utf-8")
+    assert explained.save(tmp_path / "e.txt").read_text(encoding="utf-8") == explained.text + "\n"
+    with pytest.raises(ValueError, match="must end in"):
+        explained.save(tmp_path / "e.png")
+
+
+def test_a_sample_rules_out_no_multiple():
+    r, tolerance = np.random.default_rng(0), Tolerance(1e-5, 1e-12)
+    for factor in (1.0, -1.0, 0.5, 1e-6, 1e6):
+        b = r.normal(size=1000) * 10.0 ** r.integers(-6, 1, 1000)
+        a = factor * b * (1 + 0.9e-6 * r.normal(size=1000).clip(-1, 1))
+        assert not ruled_out(a, b, tolerance, float(abs(b).max()))
+        assert ruled_out(a[::-1].copy(), b, tolerance, float(abs(b).max()))
+    assert not ruled_out(np.ones(4), np.zeros(4), tolerance, 1.0)
 
 
 @pytest.mark.parametrize("make", NETS)
@@ -120,13 +291,22 @@ verdict = ac.check(-w.grad, of=y, wrt=w)
 assert verdict.kind == "wrong" and "sign" in verdict.mistakes[0].name, verdict
 noise = ac.check(rng.normal(size=w.shape), of=y, wrt=w)
 assert noise.kind == "unknown" and "too large to search" in noise.summary, noise
-for refused in (lambda: ac.paths(w[0, 0, 0, 0], of=y), lambda: ac.graph(y, zoom="scalars", focus=w[0, 0, 0, 0])):
-    try:
-        refused()
-    except ValueError as error:
-        assert "229,966,720" in str(error), error  # steps between scalars
-    else:
-        raise AssertionError("not refused")
+try:
+    ac.graph(y, zoom="scalars", focus=w[0, 0, 0, 0])
+except ValueError as error:
+    assert "229,966,720" in str(error), error  # steps between scalars
+else:
+    raise AssertionError("not refused")
+late = next(p for p in net.parameters() if p.name == "4.weight")
+ways = ac.paths((late, (0,)), of=y)
+assert abs(ways.total - late.grad[0]) <= 1e-3 * abs(late.grad).max()
+assert 1024 <= ways.count == ways.open + sum(ways.closed.values())
+try:
+    ac.paths((x, (0, 16, 16, 0)), of=y)
+except ValueError as error:
+    assert "4,000,000" in str(error) and "229,966,720" in str(error), error
+else:
+    raise AssertionError("not refused")
 """
 
 

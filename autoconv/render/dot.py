@@ -57,7 +57,7 @@ def source(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
         look = "output" if node.output else node.kind
         words = [
             f"{short(node.title)}  {node.place}",
-            *(f"{key:<6}{short(text)}".strip() for key, text in node.rows),
+            *(f"{key:<6}{' ' if len(key) > 5 else ''}{short(text)}".strip() for key, text in node.rows),
         ]
         colours = f'fillcolor="{colour[look, "fill"]}", color="{colour[look, "stroke"]}"'
         out.append(

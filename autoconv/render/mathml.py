@@ -7,6 +7,7 @@ an element of the page.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from html import escape
 
 from .notation import ACCENTS, BIG, GREEK, NOTHING, OPERATORS, SPACES, SYMBOLS, Part, read
@@ -20,11 +21,16 @@ def mathml(latex: str, display: bool = False, annotated: bool = True) -> str:
     Raises ValueError for groups nested more than 100 deep.
     """
     mode = ' display="block"' if display else ""
-    body = f"<mrow>{_all(read(latex).parts)}</mrow>"
+    body = _body(latex)
     if annotated:
         note = escape(clean(latex))
         body = f'<semantics>{body}<annotation encoding="application/x-tex">{note}</annotation></semantics>'
     return f'<math xmlns="http://www.w3.org/1998/Math/MathML"{mode}>{body}</math>'
+
+
+@lru_cache(4096)
+def _body(latex: str) -> str:
+    return f"<mrow>{_all(read(latex).parts)}</mrow>"
 
 
 def _all(parts: tuple[Part, ...]) -> str:

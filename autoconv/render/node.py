@@ -16,8 +16,9 @@ class Node:
     those (empty: all of them): the same at every zoom.  ``gradient`` is None where there can be none.  ``count`` is the
     number of primitive lines inside a call, or of equal structures that were folded into this one.  ``colours`` are
     those of its elements where they are weights.  ``paths`` is the number of contributions that its gradient is the sum
-    of. ``part`` is "backward" for a line of the sweep, and ``serves`` then the place of the forward line whose rule it
-    is. ``parameters`` is the number of trained elements inside; ``operation`` the row, call or layer; ``caption`` and
+    of.  ``settings`` tells the window of a convolution or pooling.  ``part`` is "backward" for a line of the sweep, and
+    ``serves`` then the place of the forward line whose rule it is.  ``parameters`` is the number of trained elements
+    inside; ``operation`` the row, call or layer; ``caption`` and
     ``cell`` say in which block a scalar is drawn, and where.
     """
 
@@ -41,6 +42,7 @@ class Node:
     operation: str = ""
     caption: str = ""
     cell: Place | None = None
+    settings: str = ""
 
     @property
     def place(self) -> str:
@@ -61,6 +63,8 @@ class Node:
         number = self.kind == "constant" and not self.value and self.shapes == ((),)
         shapes = "" if number else ", ".join(map(str, self.shapes))
         found = [("", self.formula), ("shape", shapes), ("value", self.value), ("grad", self.gradient or "")]
+        if self.settings:
+            found.insert(1, ("window", self.settings))
         if self.parameters:
             found.append(("param", f"{self.parameters:,}"))
         if self.kind == "call":

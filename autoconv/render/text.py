@@ -44,6 +44,8 @@ def uniform(array: np.ndarray) -> str | None:
 
 def clean(text: str) -> str:
     """Text without what XML forbids or what would disturb a label; control characters become their pictures."""
+    if text.isprintable():
+        return text
     return "".join(
         c if c.isprintable() else chr(0x2400 + ord(c)) if ord(c) < 32 else "\N{REPLACEMENT CHARACTER}" for c in text
     )

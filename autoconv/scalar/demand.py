@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import cached_property
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
+from weakref import proxy
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from ..backward import steps
 from ..tape import Tape, Tensor
 from .blocks import CONSTANT, INPUT, SUM, Array, Block, Operation, Origin
 from .expand import CONTRACT, PRODUCT, Contraction, TooManyScalarsError, carries, expand
-from .tape import FlatTape
+from .tape import FlatTape, slopes
 
 KEPT = 64 << 20  # bytes of positions of lines that are kept
 PASSED = 4_000_000  # scalars that one walk may pass
@@ -36,19 +37,21 @@ class Elements(NamedTuple):
 
 
 class Walk(NamedTuple):
-    """A walk from one scalar to the ends of the steps that read it: those, and the edges (source, target, operand)."""
+    """A walk from one scalar to the ends of the steps that read it: those, and the edges (source, target, operand,
+    slope), those of one line after those of the lines that it reads."""
 
     ends: Array
     tangent: Array
     paths: Array
-    edges: list[tuple[Array, Array, Array]]
+    edges: list[tuple[Array, Array, Array, Array]]
 
 
 class _Names:
     """What a definition reads, by element: what an ``Opened`` holds as an array where all is written out."""
 
     def __init__(self, graph: ScalarGraph, line: Tensor, template: FlatTape, scalar: int) -> None:
-        self.graph, self.line, self.template, self.scalar = graph, line, template, scalar
+        self.graph = proxy(graph)  # which has the block that has this
+        self.line, self.template, self.scalar = line, template, scalar
 
     def __getitem__(self, element: int) -> int:
         return self.graph.named(self.line, self.template, self.scalar, element)
@@ -503,16 +506,16 @@ class ScalarGraph:
 
     # ---- a walk
 
-    def walk(self, start: int, stops: Any) -> Walk:
+    def walk(self, start: int, stops: Any, closed: bool = False) -> Walk:
         """Follow scalar ``start`` to the ends of the steps that read it; ``stops(line)`` masks the ends among a line's
-        elements.
+        elements.  ``closed``: a row with a definition is one step from each operand.
 
         Raises TooManyScalarsError beyond ``PASSED`` scalars.
         """
         line = self.block(start).line
         live = {id(line): Elements(np.array([self.element(start)]), np.ones(1), np.ones(1))}
         found: list[tuple[Array, Array, Array]] = []
-        edges: list[tuple[Array, Array, Array]] = []
+        edges: list[tuple[Array, Array, Array, Array]] = []
         waiting = list(self.readers.get(id(line), []))
         done: set[int] = set()
         passed = 0
@@ -526,7 +529,7 @@ class ScalarGraph:
             if not self._own[id(reader)]:
                 here = self._moved_on(reader, live)
             else:
-                here, ended = self._stepped(reader, live, stops, edges, PASSED - passed)
+                here, ended = self._stepped(reader, live, stops, edges, PASSED - passed, closed)
                 found.append(ended)
                 passed = sum(len(e[0]) for e in edges)
             if here is not None and len(here.at):
@@ -556,7 +559,7 @@ class ScalarGraph:
         return Elements(hits, np.concatenate(tangents)[source], np.concatenate(paths)[source])
 
     def _stepped(
-        self, reader: Tensor, live: Mapping[int, Elements], stops: Any, edges: list[Any], left: int
+        self, reader: Tensor, live: Mapping[int, Elements], stops: Any, edges: list[Any], left: int, closed: bool
     ) -> tuple[Elements | None, tuple[Array, Array, Array]]:
         """One line that computes: its elements that go on, and those at which a step ends."""
         if reader.primitive is CONTRACT:
@@ -565,6 +568,8 @@ class ScalarGraph:
             at, tangent, paths = live[id(reader.operands[0])]
             cells = picked(self._goes(reader), at).astype(np.int64)
             made = self._summed(reader, self.names(reader.operands[0], at), cells, tangent, paths, edges)
+        elif closed and reader.primitive.definition is not None:  # type: ignore[union-attr]
+            made = self._in_one_step(reader, live, edges, left)
         else:
             made = self._elementwise(reader, live, edges, left)
         if not len(made.at):
@@ -580,7 +585,8 @@ class ScalarGraph:
     ) -> Elements:
         several = np.broadcast_to(self._counts[id(line)], line.size)[cells] > 1
         targets = self._own[id(line)][-1].first + cells[several]
-        edges.append((names[several], targets, np.zeros(len(targets), np.int64)))
+        zeros, ones = np.broadcast_to(np.int64(0), targets.shape), np.broadcast_to(1.0, targets.shape)
+        edges.append((names[several], targets, zeros, ones))
         return _joined(cells, tangent, paths)
 
     def _multiplied(self, line: Tensor, live: Mapping[int, Elements], edges: list[Any], left: int) -> Elements:
@@ -600,7 +606,8 @@ class ScalarGraph:
             kept = slice(None) if mask is None else picked(mask, there)
             factor = picked(partner.value, there).astype(float)
             many = lambda v, n=count: np.repeat(v, n)
-            edges.append((many(self.names(x, at))[kept], own[0].first + numbers[kept], np.full(len(numbers[kept]), k)))
+            sources = many(self.names(x, at))[kept]
+            edges.append((sources, own[0].first + numbers[kept], np.broadcast_to(k, sources.shape), factor[kept]))
             parts.append((numbers[kept], (many(tangent) * factor)[kept], many(paths)[kept]))
         numbers, tangent, paths = _joined(*[np.concatenate([p[j] for p in parts]) for j in range(3)])
         if known.terms == 1:
@@ -636,12 +643,33 @@ class ScalarGraph:
                 hit = alive[sources]
                 tangent[rows[hit]] += tangent[sources[hit]] * part.slope[places[hit]]
                 paths[rows[hit]] += paths[sources[hit]]
-                edges.append((names[sources[hit]], names[rows[hit]], np.full(int(hit.sum()), k)))
+                slope = part.slope[places[hit]]
+                edges.append((names[sources[hit]], names[rows[hit]], np.broadcast_to(k, slope.shape), slope))
                 alive[rows[hit]] = True
         last = self._steps(part)[-1]
         rows = np.arange(last.first, last.first + last.count)
         rows = rows[alive[rows]]
         return Elements(at[rows - last.first], tangent[rows], paths[rows])
+
+    def _in_one_step(self, line: Tensor, live: Mapping[int, Elements], edges: list[Any], left: int) -> Elements:
+        """A row with a definition, by the slopes of its rule."""
+        known = [(k, live[id(x)]) for k, x in enumerate(line.operands) if id(x) in live]
+        at = np.unique(np.concatenate([e.at for _, e in known]))
+        if len(at) > left:
+            raise TooManyScalarsError(f"{len(at):,} elements of one line")
+        xs = [picked(x.value, at).astype(float) for x in line.operands]
+        with np.errstate(all="ignore"):
+            y, one = picked(line.value, at).astype(float), np.ones(len(at))
+            found: Any = list(slopes(line.primitive, line.params, one, y, xs))  # type: ignore[arg-type]
+        tangent, paths = np.zeros(len(at)), np.zeros(len(at))
+        for k, e in known:
+            here = np.searchsorted(at, e.at)
+            slope = np.broadcast_to(found[k], at.shape)[here]
+            tangent[here] += e.tangent * slope
+            paths[here] += e.paths
+            targets = self.own(line).first + e.at
+            edges.append((self.names(line.operands[k], e.at), targets, np.broadcast_to(k, targets.shape), slope))
+        return Elements(at, tangent, paths)
 
 
 def _joined(at: Array, tangent: Array, paths: Array) -> Elements:

@@ -81,19 +81,29 @@ def compare(a: np.ndarray, b: np.ndarray, tolerance: Tolerance, count: int, slip
             continue
         off = np.abs(a - tried * b) > tolerance.of(tried * b, abs(tried) * scale)
         most = min(SLIPS, max(1, count // SLIPPED)) if slips else 0
-        if int(off.sum()) > most * (len(a) // count):
-            continue
-        slipped = sorted({int(i) % count for i in np.flatnonzero(off)})
-        agreeing = len({int(i) % count for i in np.flatnonzero(telling)} - set(slipped))
-        if slipped and (len(slipped) > most or agreeing < 3):
+        slipped = off.reshape(-1, count).any(axis=0)  # in any of the runs
+        agreeing = int(np.count_nonzero(telling.reshape(-1, count).any(axis=0) & ~slipped))
+        number = int(np.count_nonzero(slipped))
+        if number and (number > most or agreeing < 3):
             continue
         free = tried not in (1.0, -1.0)
         if free and (agreeing < 2 or level) and abs(tried) not in (2.0, 0.5):
             continue
-        if free and slipped and agreeing < 4:
+        if free and number and agreeing < 4:
             continue
-        return Match(tried, tuple(slipped))
+        return Match(tried, tuple(np.flatnonzero(slipped).tolist()))
     return None
+
+
+def ruled_out(a: np.ndarray, b: np.ndarray, tolerance: Tolerance, scale: float) -> bool:
+    """Whether some elements of a claim ``a`` and a candidate ``b``, whose largest element anywhere is ``scale``, show
+    that the claim is no multiple of it."""
+    at = int(np.abs(b).argmax())
+    if not np.isfinite(b[at]) or b[at] == 0:
+        return False
+    factor = float(a[at] / b[at])  # as far from the true one as a and b may differ there
+    slack = 4 * (tolerance.relative * abs(factor) * scale + tolerance.absolute)
+    return bool((np.abs(a - factor * b) > slack).any())
 
 
 def nice(factor: float) -> float | None:

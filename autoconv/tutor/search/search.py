@@ -27,11 +27,12 @@ import numpy as np
 from ...backward import steps
 from ..bank import BANK, Mistake
 from ..bank.mistake import Among, CallMistake, Injection, RuleMistake, tabled
-from ..claim.compare import Match, Tolerance, compare, equal, noisy, scale_of
+from ..claim.compare import Match, Tolerance, compare, equal, noisy, ruled_out, scale_of
 from ..run.replay import Run
 from .probes import Probes
 
 SWEEPS = 6000  # that one search may run
+SAMPLE = 1000  # elements by which most other orders of a gradient are ruled out
 MOST = 6  # explanations that are told
 SEARCHED = 2_000_000  # elements on a tape beyond which it is not searched: about 100 bytes each would be held
 LARGE = 30_000  # elements on a tape for which a sweep counts once more
@@ -217,7 +218,12 @@ class Search:
         match = compare(claimed, joined, self.tolerance, self.places.size, self.slips)
         diagnoses = [Diagnosis((), match)] if match else []
         if self.places.size == self.runs[0].gradient.size > 2:
+            some, scale = self.places[:: self.places.size // SAMPLE + 1], scale_of(self.truth())
             for order, move in arrangements(self.runs[0].gradient.shape):
+                arranged = np.asarray(move(self.runs[0].gradient))
+                sample = np.asarray(arranged[np.unravel_index(some, arranged.shape)], dtype=float)
+                if ruled_out(self.claimed[0][:: self.places.size // SAMPLE + 1], sample, self.tolerance, scale):
+                    continue
                 moved = [np.asarray(move(run.gradient), dtype=float).ravel()[self.places] for run in self.runs]
                 if equal(moved[0], self.truth(), self.tolerance):
                     continue

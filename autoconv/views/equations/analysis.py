@@ -19,7 +19,7 @@ from ... import arrays
 from ...scalar import FlatTape, expand
 from ...scalar.blocks import SUM, Block
 from ...scalar.demand import ScalarGraph
-from ...scalar.expand import ROOM, expansion_size
+from ...scalar.expand import expansion_size
 from ...tape import Scope, Tape, Tensor, describe
 from ..element import resolve
 
@@ -50,20 +50,6 @@ def analysed(of: Any, operation: str) -> Known:
         small = expansion_size(tape) <= WRITTEN or of.dtype == object
         known = _recent[id(of)] = Analysis(expand(tape)) if small else Demanded(tape)
     return known
-
-
-def written_out(of: Any, operation: str) -> Analysis:
-    """The Analysis of an output with all its scalars; ValueError with their number, before any exist, if too many."""
-    known = analysed(of, operation)
-    if isinstance(known, Analysis):
-        return known
-    if (size := expansion_size(known.tape)) > ROOM:
-        raise ValueError(
-            f"{operation}: the calculation behind {describe(known.of)} has about {known.graph.size:,} scalars and "
-            f"{size:,} steps between them, too many to follow all ways at once (at most {ROOM:,}): give a smaller "
-            "image, or ac.explain, which opens one level at a time"
-        )
-    return Analysis(expand(known.tape))
 
 
 class Way(Protocol):
@@ -375,6 +361,27 @@ class Demanded(Known):
                 return int(found[0]) if len(found) else None
         return None
 
+    def places(self, tensors: Mapping[int, Tensor], scalars: Array) -> tuple[Tensor, Array] | None:
+        """The tensor that a reader knows elements of one line by, and their flat indices in it, all at once; None where
+        they are of several lines, or some are elements of named ``tensors`` that are not their line."""
+        graph = self.scalars
+        first, last = np.unique(graph.blocks_of(scalars))[[0, -1]]
+        block = graph.blocks[first]
+        line, at = block.line, scalars - block.first
+        if first != last or block.inner or id(line) not in graph.index or int(at.max()) >= block.count:
+            return None
+        if id(line) in tensors:
+            return line, at
+        if self.marked(line, frozenset(tensors))[0][at].any():
+            return None
+        known = self.result_of(line)
+        held = next((x for holder, x in self._reading(line)[3] if holder is known), None)
+        if known is line or held is None:
+            return (line, at) if known is line else None
+        where = np.zeros(line.size + 1, np.int64)
+        where[held.ravel()[::-1]] = np.arange(known.size)[::-1]  # the first place of each element
+        return known, where[at + 1]
+
     def holders(self, tensors: Mapping[int, Tensor], i: int) -> list[Tensor]:
         line = self.scalars.block(i).line
         if id(line) not in self.scalars.index:
@@ -439,26 +446,36 @@ class _Marks:
 class _Edges:
     """The way in a graph on demand: the edges that a walk took."""
 
-    def __init__(self, edges: list[tuple[Array, Array, Array]]) -> None:
+    def __init__(self, edges: list[tuple[Array, Array, Array, Array]]) -> None:
         self.edges = edges
 
     @cached_property
-    def by_target(self) -> dict[int, list[tuple[int, int]]]:
-        found: dict[int, list[tuple[int, int]]] = {}
-        for sources, targets, operands in self.edges:
-            for source, target, k in zip(sources.tolist(), targets.tolist(), operands.tolist(), strict=True):
-                found.setdefault(target, []).append((k, source))
-        return {target: sorted(read) if len(read) < 5 else read for target, read in found.items()}
+    def by_target(self) -> tuple[Array, Array, Array]:
+        """(targets in order, the source of each, its operand number)."""
+        sources, targets, operands = [
+            np.concatenate([edge[k] for edge in self.edges] or [np.zeros(0, np.int64)]) for k in range(3)
+        ]
+        order = np.lexsort((operands, targets))
+        return targets[order], sources[order], operands[order]
 
     @cached_property
-    def sources(self) -> set[int]:
-        return {i for sources, _, _ in self.edges for i in sources.tolist()}
+    def sources(self) -> Array:
+        return np.unique(self.by_target[1])
 
     def read(self, i: int) -> list[tuple[int, int]]:
-        return self.by_target.get(i, [])
+        targets, sources, operands = self.by_target
+        low, high = np.searchsorted(targets, (i, i + 1))
+        return list(zip(operands[low:high].tolist(), sources[low:high].tolist(), strict=True))
+
+    def single(self, at: Array) -> tuple[Array, Array] | None:
+        """``read`` of many scalars at once, as arrays, if each of them reads one scalar on the way; else None."""
+        targets, sources, operands = self.by_target
+        low, high = np.searchsorted(targets, at), np.searchsorted(targets, at, side="right")
+        return (operands[low], sources[low]) if (high - low == 1).all() else None
 
     def __contains__(self, i: int) -> bool:
-        return i in self.sources
+        at = int(np.searchsorted(self.sources, i))
+        return at < len(self.sources) and bool(self.sources[at] == i)
 
 
 def innermost_layer(line: Tensor) -> int:

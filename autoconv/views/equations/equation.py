@@ -23,7 +23,7 @@ from ...render.mathml import mathml
 from ...render.svg import FONT, colour
 from ...render.text import clean
 from ...render.text import number as short_number
-from .terms import Sum, Term
+from .terms import Steps, Sum, Term
 
 if TYPE_CHECKING:
     from .explanation import Explanation
@@ -173,7 +173,8 @@ def legend(legends: Sequence[tuple[Sum, Any]]) -> list[Expression]:
 
 def source(whole: Sum, tensor: Any) -> str:
     """For a tensor without a name: the operation and layer that made it."""
-    if tensor.name or id(tensor) in whole.context.symbols.names or tensor.primitive is None:
+    symbols = whole.context.symbols
+    if tensor.name or id(tensor) in symbols.names or id(tensor) in symbols.layers or tensor.primitive is None:
         return ""
     path = tensor.scope.path if tensor.scope else ()
     call = whole.context.analysis.calls.get(id(tensor))
@@ -283,6 +284,7 @@ def csv_of(explanation: Explanation) -> str:
 
 
 ROWS, LEVELS = 10, 24  # terms of a sum that are shown unfolded; sums that can be opened
+LEGENDS = 4  # cotangents whose symbols are explained
 FOLDED = 60  # further terms, folded
 
 STYLE = f"""<style>
@@ -321,7 +323,9 @@ def html(explanation: Explanation) -> str:
         return f'{STYLE}<div class="ac-eq"><div class="ac-zero">{escape(clean(words))}</div></div>'
     opened = levels(root, explanation.depth)
     zero = f'<div class="ac-zero">Zero: {escape(clean(explanation.reason))}</div>' if explanation.reason else ""
-    return f'{STYLE}<div class="ac-eq">{_top(root)}{zero}{_table(root, opened, FOLDED)}</div>'
+    with_ = [mathml(x.latex, annotated=False) for x in legend([(root, x) for x in root.targets][:LEGENDS])]
+    where = f'<div class="ac-more">with {", ".join(with_)}</div>' if with_ else ""
+    return f'{STYLE}<div class="ac-eq">{_top(root)}{where}{zero}{_table(root, opened, FOLDED)}</div>'
 
 
 def levels(root: Sum, depth: int | None) -> set[int]:
@@ -332,12 +336,17 @@ def levels(root: Sum, depth: int | None) -> set[int]:
         whole, level = waiting.popleft()
         if depth is not None and level >= depth:
             continue
-        for term in whole.terms[:ROWS]:
+        for term in in_order(whole)[:ROWS]:
             below = term.opened
             if below is not None and below.scalar not in found and len(found) < LEVELS:
                 found.add(below.scalar)
                 waiting.append((below, level + 1))
     return found
+
+
+def in_order(whole: Sum) -> list[Term]:
+    """The terms as a table shows them: all as they come, or, where some are folded away, the largest first."""
+    return list(whole.terms) if len(whole.terms) <= ROWS else sorted(whole.terms, key=weight, reverse=True)
 
 
 def _top(whole: Sum) -> str:
@@ -347,7 +356,7 @@ def _top(whole: Sum) -> str:
     return f'<div class="ac-top">{dot}{mathml(_line(s), display=False)}</div>'
 
 
-def _dot(whole: Sum, scalar: int | None) -> str:
+def _dot(whole: Steps, scalar: int | None) -> str:
     """The colour that an element of a weight has in every view; nothing for other scalars."""
     symbols = whole.context.symbols
     if not scalar or id(symbols.place(scalar)[0]) not in symbols.coloured:
@@ -368,8 +377,9 @@ def _table(whole: Sum, opened: set[int], folded: int = 0) -> str:
         '<div class="ac-row ac-head"><span>by way of</span><span>symbols</span><span>= numbers</span><span>= '
         "result</span></div>"
     )
-    rows = [_row(term, opened) for term in whole.terms[:ROWS]]
-    rest = whole.terms[ROWS:]
+    terms = in_order(whole)
+    rows = [_row(term, opened) for term in terms[:ROWS]]
+    rest = terms[ROWS:]
     beyond = len(rest) - folded
     note = f'<div class="ac-more">{beyond:,} more terms are in .terms and .csv</div>' if beyond > 0 else ""
     if rest and folded:
@@ -379,9 +389,10 @@ def _table(whole: Sum, opened: set[int], folded: int = 0) -> str:
     rows.append(note)
     if len(whole.terms) == 1:
         return head + "".join(rows)
+    order = ", the largest first" if len(whole.terms) > ROWS else ""
     total = (
-        f'<div class="ac-row ac-total"><span>sum of {len(whole.terms):,} '
-        f"terms</span><span></span><span></span><span>{escape(result(whole.total))}</span></div>"
+        f'<div class="ac-row ac-total"><span>sum of {len(whole.terms):,} terms{order}</span><span></span><span></span>'
+        f"<span>{escape(result(whole.total))}</span></div>"
     )
     return head + "".join(rows) + total
 

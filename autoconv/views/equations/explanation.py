@@ -5,20 +5,28 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from collections.abc import Callable
 from functools import cached_property
+from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...files import save_as
 from ...primitives import TABLE
 from ...render.latex import Expression
+from ...render.page import html_page
+from ...render.text import clean
 from ...scalar.blocks import CONSTANT
 from ...tape import Tensor
 from . import equation
 from .analysis import Array
 from .terms import Context, Sum, Term
 
+PAGE = "body{margin:1.5rem auto;padding:0 1rem;max-width:76rem;font-family:system-ui,sans-serif}h1{font-size:1.1rem}"
 MOST = 64  # elements that are looked at
 CHOICES = {"where": "not chosen by where"}
 
@@ -86,6 +94,23 @@ class Explanation:
     @cached_property
     def html(self) -> str:
         return equation.html(self)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the equation to a file: ``.html`` a page for light and dark screens, ``.md``, ``.tex``, ``.csv`` (all
+        terms, all digits) or ``.txt``; returns the path.
+
+        Raises ValueError for another ending.  The file is complete or not there (or still the old one).
+        """
+        title = f"The gradient of {self.context.of.text} with respect to {self.name}"
+        heading = f"<h1>{escape(clean(title))}</h1>"
+        formats: dict[str, Callable[[], str | bytes]] = {
+            ".html": lambda: html_page(title, heading + self.html, css=PAGE),
+            ".md": lambda: self.markdown,
+            ".tex": lambda: self.latex + "\n",
+            ".csv": lambda: self.csv,
+            ".txt": lambda: self.text + "\n",
+        }
+        return save_as(path, formats, "explain")
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {

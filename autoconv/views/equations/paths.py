@@ -23,11 +23,13 @@ from ...render.text import clean
 from ...render.text import number as short_number
 from ...scalar import FlatTape
 from ...scalar.blocks import SUM
+from ...scalar.demand import PASSED
+from ...scalar.expand import TooManyScalarsError, expansion_size
 from ...scalar.tape import slopes
 from ...tape import Tensor
 from ..element import asked
 from ..lines import variables
-from .analysis import Analysis, Array, written_out
+from .analysis import Analysis, Array, Demanded, Known, analysed
 from .symbols import Symbols
 
 WORK = 20_000  # scalars that a search for the largest paths may look at
@@ -149,23 +151,24 @@ def paths(
         raise ValueError(f"paths: limit={limit!r}; use a whole number from 1")
     named = variables(names, "paths")
     thing, output = asked("paths", y, thing, of)
-    known = written_out(output, "paths")
+    known = analysed(output, "paths")
     symbols = Symbols(known, named)
     start = known.scalar_of(thing, "paths")
     if start is None:
         line = thing[0] if isinstance(thing, tuple) else thing
         return Paths(line.name or "x", symbols.element(known.output).text, (), 0, {}, 0.0)
-    edges = Edges(known)
-    total = known.cotangent.item(start)
-    behind, ahead, open_behind = edges.paths_from(start), edges.paths_on(), edges.paths_from(start, only_open=True)
-    count = float(behind[known.output])
+    edges = _edges(known, symbols, start)
+    total = known.cotangent_of(start)
+    first = edges.number(start)
+    behind, ahead, open_behind = edges.paths_from(first), edges.paths_on(), edges.paths_from(first, only_open=True)
+    count = float(behind[edges.output])
     closed: dict[str, float] = {}
     dead = np.flatnonzero((edges.slope == 0) & (open_behind[edges.source] > 0) & (ahead[edges.target] > 0))
     for k in dead.tolist():
-        what = closer(symbols, int(edges.target[k]))
+        what = closer(symbols, edges.scalar(edges.target[k]))
         closed[what] = closed.get(what, 0.0) + float(open_behind[edges.source[k]] * ahead[edges.target[k]])
     every = count <= limit
-    found = edges.largest(start, limit, every)
+    found = edges.largest(first, limit, every)
     listed = tuple(_path(symbols, edges, steps, total) for steps in found)
     return Paths(symbols.element(start).text, symbols.element(known.output).text, listed, count, closed, total)
 
@@ -192,25 +195,73 @@ def _path(symbols: Symbols, edges: Edges, steps: list[int], total: Any) -> Path:
     product: Any = 1
     for slope in taken:
         product = product * slope
-    scalars = [int(edges.source[k]) for k in steps] + [int(edges.target[steps[-1]])] if steps else []
+    ends = [*edges.source[steps], edges.target[steps[-1]]] if steps else []
+    scalars = [edges.scalar(i) for i in ends]
     seen: list[str] = []
     for i in scalars:
         inner = symbols.block(i).inner and symbols.block(i).opened is None
         if not inner:
             seen.append(symbols.element(i).text)
-    closing = next((closer(symbols, int(edges.target[k])) for k in steps if edges.slope.item(k) == 0), None)
+    closing = next((closer(symbols, edges.scalar(edges.target[k])) for k in steps if edges.slope.item(k) == 0), None)
     share = float(product) / float(total) if total else float("nan") if product else 0.0
     return Path(tuple(seen), tuple(taken), product, share, closing)
 
 
+def _edges(known: Known, symbols: Symbols, start: int) -> Edges:
+    """All steps of a tape that is written out, or those behind ``start``; ValueError with their number if too many."""
+    if isinstance(known, Analysis):
+        return Edges.written(known)
+    assert isinstance(known, Demanded)
+    try:
+        return Edges.behind(known, start)
+    except TooManyScalarsError as error:
+        raise ValueError(
+            f"paths: more than {PASSED:,} steps between scalars lead from {symbols.element(start).text} to "
+            f"{symbols.element(known.output).text} ({error}; {expansion_size(known.tape):,} in the whole calculation), "
+            "too many to follow all ways at once: ask for an element nearer to the output, give a smaller image, or "
+            "use ac.explain, which opens one level at a time"
+        ) from None
+
+
 class Edges:
     """Who reads whom, scalar by scalar, in the order of the tape; a row with a definition is one step from each
-    operand.
+    operand.  Scalars have numbers of their own here, in ``scalars`` those of the graph (None: the same).
     """
 
-    def __init__(self, known: Analysis) -> None:
+    def __init__(
+        self, size: int, output: int, scalars: Array | None, sources: list[Any], targets: list[Any], taken: list[Any]
+    ) -> None:
+        self.size, self.output, self.scalars = size, output, scalars
+        self.groups = np.cumsum([0, *[len(s) for s in sources]]).tolist()
+        join = lambda parts, dtype: np.concatenate(parts) if parts else np.zeros(0, dtype)
+        self.source: Array = join(sources, np.int32)
+        self.target: Array = join(targets, np.int32)
+        self.slope: Array = join(taken, float)
+
+    def scalar(self, i: Any) -> int:
+        """The scalar of the graph that has number ``i`` here."""
+        return int(i if self.scalars is None else self.scalars[i])
+
+    def number(self, scalar: int) -> int:
+        """The number here of a scalar of the graph."""
+        return scalar if self.scalars is None else int(np.searchsorted(self.scalars, scalar))
+
+    @classmethod
+    def behind(cls, known: Demanded, start: int) -> Edges:
+        """The edges on the ways from one scalar to the output, which are asked for line by line."""
+        nowhere = lambda line: np.broadcast_to(False, line.size)
+        edges = known.scalars.walk(start, nowhere, closed=True).edges
+        ends = np.array([start, known.output])
+        scalars = np.unique(np.concatenate([ends, *[e[0] for e in edges], *[e[1] for e in edges]]))
+        numbered = [np.searchsorted(scalars, e[k]).astype(np.int32) for k in (0, 1) for e in edges]
+        output = int(np.searchsorted(scalars, known.output))
+        taken = [e[3] for e in edges]
+        return cls(len(scalars), output, scalars, numbered[: len(edges)], numbered[len(edges) :], taken)
+
+    @classmethod
+    def written(cls, known: Analysis) -> Edges:
+        """All edges of a tape that is written out."""
         flat = known.flat
-        self.known, self.size = known, len(flat)
         sources: list[Any] = []
         targets: list[Any] = []
         taken: list[Any] = []
@@ -238,11 +289,7 @@ class Edges:
                     sources.append(flat.operands[low + k : high : block.operation.arity])
                     targets.append(here)
                     taken.append(flat.slope[low + k : high : block.operation.arity])
-        self.groups = np.cumsum([0, *[len(s) for s in sources]]).tolist()
-        join = lambda parts, dtype: np.concatenate(parts) if parts else np.zeros(0, dtype)
-        self.source: Array = join(sources, np.int32)
-        self.target: Array = join(targets, np.int32)
-        self.slope: Array = join(taken, float)
+        return cls(len(flat), known.output, None, sources, targets, taken)
 
     def paths_from(self, start: int, only_open: bool = False) -> Array:
         """How many paths lead from ``start`` to each scalar."""
@@ -258,7 +305,7 @@ class Edges:
     def paths_on(self) -> Array:
         """How many paths lead from each scalar on to the output."""
         count = np.zeros(self.size)
-        count[self.known.output] = 1
+        count[self.output] = 1
         for low, high in zip(reversed(self.groups[:-1]), reversed(self.groups[1:]), strict=True):
             step = count[self.target[low:high]]
             if step.any():
@@ -269,7 +316,7 @@ class Edges:
     def reach(self) -> Array:
         """The largest size of a product of slopes on a path from each scalar to the output; -1 where there is none."""
         best = np.full(self.size, -1.0)
-        best[self.known.output] = 1
+        best[self.output] = 1
         for low, high in zip(reversed(self.groups[:-1]), reversed(self.groups[1:]), strict=True):
             ahead = best[self.target[low:high]]
             if (ahead >= 0).any():
@@ -294,7 +341,7 @@ class Edges:
             bound, _, i, size, taken = heapq.heappop(queue)
             if bound == 0 and not closed_too:
                 break
-            if i == self.known.output:
+            if i == self.output:
                 steps: list[int] = []
                 while taken is not None:
                     taken, k = taken

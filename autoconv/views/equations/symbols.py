@@ -21,6 +21,7 @@ from ...render.text import uniform
 from ...scalar.blocks import CONSTANT, Block
 from ...scalar.blocks import SUM as ADDED
 from ...tape import Primitive, Tape, Tensor, constant
+from ..layers import layer_names
 from ..lines import call, subscripts, weights
 from .analysis import Known, Way
 
@@ -120,6 +121,7 @@ class Symbols:
         self.tensors = {id(x): x for x in analysis.tape if x.name or id(x) in names}
         self.named, self.stops = analysis.marks(self.tensors)
         self._numbers = {id(line): k for k, line in enumerate(analysis.tape)}
+        self.layers = layer_names(analysis.tape)
         self._subscripts = subscripts(analysis.tape)
         self.coloured = weights(analysis.tape)  # ids of the tensors whose elements have colours
 
@@ -149,8 +151,8 @@ class Symbols:
         return int(np.ravel_multi_index(index, x.shape)) if index else 0
 
     def label(self, x: Tensor) -> str:
-        """The name of a tensor: its own, its variable's, or its place on the tape."""
-        return x.name or self.names.get(id(x)) or f"%{self._numbers.get(id(x), '?')}"
+        """The name of a tensor: its own, its variable's, one by its layer, or its place on the tape."""
+        return x.name or self.names.get(id(x)) or self.layers.get(id(x)) or f"%{self._numbers.get(id(x), '?')}"
 
     def subscripts(self, x: Tensor) -> str:
         """How the elements of a line of the tape are written: "matrix" or "flat"."""
@@ -260,16 +262,13 @@ class Symbols:
                     return None
                 met = other
             elif block.operation is not ADDED:
-                operands, slope = self._operands(i), graph.slopes_at(i)[k]
-                if (
-                    len(operands) == 2
-                    and slope == graph.number(operands[1 - k])
-                    and self.slope(i, k) == Product(1, (self.expression(operands[1 - k]),))
-                ):
+                operands, rule_ = self._operands(i), self.slope(i, k)
+                beside = Product(1, (self.expression(operands[1 - k]),)) if len(operands) == 2 else None
+                if rule_ is not None and rule_ == beside:
                     if met:
                         return None
                     met = operands[1 - k]
-                elif slope != 1:
+                elif (graph.slopes_at(i)[k] if rule_ is None or rule_.factors else rule_.number) != 1:
                     return None
             i = below
             if i == start:

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
-
-import numpy as np
+from weakref import WeakValueDictionary
 
 from ...render.element import element_name
 from ...render.latex import FACTOR, PRODUCT, SUM, Expression, element, symbol
 from ...scalar.blocks import SUM as ADDED
 from .analysis import Array, Known
+from .pattern import pattern, tensors_of
 from .symbols import Symbols, opened
 
 PATTERN = 20_000  # terms of a sum beyond which no pattern is looked for
@@ -32,7 +32,7 @@ class Term:
     likewise.  ``opened`` is the Sum that the upstream cotangent is, None at the end of the tape.
     """
 
-    def __init__(self, whole: Sum, k: int) -> None:
+    def __init__(self, whole: Steps, k: int) -> None:
         self.sum, self.scalar = whole, int(whole.ends[k])
         self.k = k
         self.local: Any = whole.locals.item(k)
@@ -80,7 +80,7 @@ class Term:
         """The upstream cotangent as a derivative, as "dC/do1[0,1]"."""
         return f"d{self.sum.context.of.text}/d{self.output}"
 
-    @property
+    @cached_property
     def opened(self) -> Sum | None:
         """The upstream cotangent as a sum of terms itself."""
         return self.sum.context.sum(self.scalar) if self.delta else None
@@ -131,22 +131,27 @@ class Term:
 
 
 class Context:
-    """One output with one set of names: all Sums of one explanation share it."""
+    """One output with one set of names: all Sums of one explanation share it.
+
+    It knows the Sums that are in use, but each belongs to the term that it opens, or to the explanation: nothing refers
+    back to what owns it, so that all of it goes with the explanation.
+    """
 
     def __init__(self, analysis: Known, names: Mapping[int, str]) -> None:
         self.analysis = analysis
         self.symbols = Symbols(analysis, names)
         self.of = self.symbols.element(analysis.output)
-        self._sums: dict[int, Sum] = {}
+        self._sums: WeakValueDictionary[int, Sum] = WeakValueDictionary()
 
     def sum(self, scalar: int, plain: bool = False) -> Sum:
-        if scalar not in self._sums:
-            self._sums[scalar] = Sum(self, scalar, plain)
-        return self._sums[scalar]
+        known = self._sums.get(scalar)
+        if known is None:
+            known = self._sums[scalar] = Sum(self, scalar, plain)
+        return known
 
 
-class Sum:
-    """d of / d scalar as terms, one for each step that reads the scalar."""
+class Steps:
+    """The steps that read one scalar, and what the cotangents at their ends are called: all that a term must know."""
 
     def __init__(self, context: Context, scalar: int, plain: bool) -> None:
         self.context, self.scalar, self.plain = context, scalar, plain
@@ -157,14 +162,9 @@ class Sum:
         self.total: Any = context.analysis.cotangent_of(scalar)
 
     @cached_property
-    def terms(self) -> tuple[Term, ...]:
-        return tuple(Term(self, k) for k in range(len(self.ends)))
-
-    @cached_property
     def targets(self) -> list[Any]:
         """The tensors that the terms go by, each once."""
-        found = {id(x): x for x in (self.context.symbols.place(int(i))[0] for i in self.ends)}
-        return list(found.values())
+        return tensors_of(self.context.symbols, self.ends)
 
     def cotangent_of(self, x: Any) -> Expression:
         """The symbol of the cotangent of tensor ``x``: d; with the tensor's name below the first level, or among
@@ -184,6 +184,16 @@ class Sum:
         base = self.cotangent_of(x)
         below = element("delta", index, x.shape, symbols.subscripts(x)).latex.removeprefix(r"\delta").strip()
         return Expression(base.latex + below, element_name(base.text, index, x.shape, symbols.subscripts(x)))
+
+
+class Sum(Steps):
+    """d of / d scalar as terms, one for each step that reads the scalar."""
+
+    @cached_property
+    def terms(self) -> tuple[Term, ...]:
+        steps = Steps.__new__(Steps)  # without the terms, which would own themselves
+        vars(steps).update(vars(self))
+        return tuple(Term(steps, k) for k in range(len(self.ends)))
 
     @cached_property
     def chain(self) -> Expression | None:
@@ -219,32 +229,7 @@ class Sum:
             return None
         if len(self.ends) > PATTERN:
             return None
-        partners: list[int] = []
-        for end in self.ends.tolist():
-            partner = symbols.partner(self.scalar, end, self.way)
-            if partner is None:
-                return None
-            partners.append(partner)
-        target = self.targets[0]
-        places = np.array([symbols.place(int(end))[1] for end in self.ends]).reshape(len(self.ends), -1)
-        fitted = ranges(places)
-        if fitted is None or symbols.subscripts(target) == "flat":
-            return None
-        letters, limits = fitted
-        base = self.cotangent_of(target)
-        parts = [indexed(base.latex, base.text, letters)]
-        if any(partners):
-            read = [symbols.place(p) for p in partners]
-            if len({id(x) for x, _ in read}) != 1 or symbols.subscripts(read[0][0]) == "flat" or 0 in partners:
-                return None
-            indices = affine(np.array([index for _, index in read]).reshape(len(read), -1), places, letters)
-            if indices is None:
-                return None
-            name = symbol(symbols.label(read[0][0]))
-            parts.append(indexed(name.latex, name.text, indices))
-        latex = "".join(rf"\sum_{{{c}={a}}}^{{{b}}} " for c, a, b in limits) + r" \, ".join(x.latex for x in parts)
-        where = ", ".join(f"{c}={a}..{b}" for c, a, b in limits)
-        return Expression(latex, f"Σ({where}) {' '.join(x.text for x in parts)}")
+        return pattern(symbols, self.scalar, self.ends, self.way, self.cotangent_of(self.targets[0]))
 
 
 def beside(a: Expression, b: Expression) -> Expression:
@@ -257,52 +242,3 @@ def beside(a: Expression, b: Expression) -> Expression:
     left, right = a.within(FACTOR), b.within(PRODUCT)
     dot = r" \cdot " if right.latex[:1].isdigit() else r" \, "
     return Expression(f"{left.latex}{dot}{right.latex}", f"{left.text} {right.text}", PRODUCT)
-
-
-def ranges(places: Array) -> tuple[list[str], list[tuple[str, int, int]]] | None:
-    """Letters for the axes along which ``places`` (n, axes) run, numbers for the others, if they fill a whole grid."""
-    low, high = places.min(axis=0), places.max(axis=0)
-    if np.prod(high - low + 1) != len(places) or len(np.unique(places, axis=0)) != len(places):
-        return None
-    free = iter("ijklmnpq")
-    letters, limits = [], []
-    for a, b in zip(low.tolist(), high.tolist(), strict=True):
-        letters.append(str(a) if a == b else next(free))
-        if a != b:
-            limits.append((letters[-1], a, b))
-    return letters, limits
-
-
-def affine(read: Array, places: Array, letters: list[str]) -> list[str] | None:
-    """Each column of ``read`` as a constant or as factor * letter + offset of one column of ``places``; None if one is
-    not.
-    """
-    found: list[str] = []
-    for column in read.T:
-        if (column == column[0]).all():
-            found.append(str(column[0]))
-            continue
-        for letter, other in zip(letters, places.T, strict=True):
-            span = other.max() - other.min()
-            if not span:
-                continue
-            low, high = column[np.argmin(other)], column[np.argmax(other)]
-            factor, rest = divmod(int(high - low), int(span))
-            offset = int(low - factor * other.min())
-            if not rest and (column == factor * other + offset).all():
-                found.append(_linear(factor, letter, offset))
-                break
-        else:
-            return None
-    return found
-
-
-def _linear(factor: int, letter: str, offset: int) -> str:
-    if factor == -1:
-        return f"{offset}-{letter}" if offset else f"-{letter}"
-    return f"{'' if factor == 1 else factor}{letter}" + (f"{offset:+d}" if offset else "")
-
-
-def indexed(latex: str, text: str, indices: list[str]) -> Expression:
-    joined = ",".join(indices)
-    return Expression(f"{latex.strip()}_{{{joined}}}", f"{text}[{joined}]")

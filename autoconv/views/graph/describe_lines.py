@@ -11,6 +11,7 @@ from ...render.node import Edge, Node
 from ...render.svg import PALETTE, element_colours
 from ...render.text import numbers, uniform
 from ...tape import Tape, Tensor
+from ..layers import layer_names, layer_title, settings
 from ..lines import is_parameter, serves, weights
 from .zoom import Group, owners
 
@@ -80,12 +81,13 @@ class _Words:
         self.results, self.reached = {id(y) for y in tape.outputs}, sweepable(tape)
         self.weights = weights(tape)
         self.steps: dict[int, str] = {}
+        self.layers = layer_names(tape)
         self.forward = len(place)
 
     def called(self, x: Tensor) -> str:
         """How formulas speak of x: by name, number, or place on the tape; a step inside a definition by "…"."""
         same = uniform(x.value) if x.primitive is None and x.constant else None
-        known = x.name or self.names.get(id(x)) or same or self.steps.get(id(x))
+        known = x.name or self.names.get(id(x)) or same or self.steps.get(id(x)) or self.layers.get(id(x))
         return known or (f"%{self.place[id(x)]}" if id(x) in self.place else "(…)")
 
     def gradient(self, line: Tensor) -> str:
@@ -128,7 +130,7 @@ class _Words:
             id=id_,
             kind=kind,
             operation=fallback if kind in ("line", "call") else kind,
-            title=group.title or named or fallback,
+            title=group.title or named or (layer_title(group.scope) if group.scope else fallback),
             formula=text,
             shapes=tuple(x.shape for x in group.outputs) or (last.shape,),
             value=value,
@@ -140,5 +142,6 @@ class _Words:
             colours=tuple(element_colours(last.size)) if id(last) in self.weights and last.size <= 25 else (),
             part="backward" if backward else "forward",
             serves=self.place.get(id(served)) if served is not None else None,
+            settings=settings(group.lines) if group.scope is not None and not backward else "",
             parameters=sum(x.size for x in inside.values()) if self.model and group.scope is not None else 0,
         )

@@ -31,7 +31,7 @@ from .fold import classes, fold_nodes
 from .refuse import EDGES, NODES, far_too_many_scalars, too_many_lines, too_many_scalars
 from .scalars import Scalars
 from .selection import DIRECTIONS, ancestors, focused, slice_lines, slice_of
-from .zoom import GROUPS, ZOOMS, Request, count_edges, open_definitions, opening, sweep_groups, with_sweep
+from .zoom import GROUPS, ZOOMS, Request, count_edges, model, open_definitions, opening, sweep_groups, with_sweep
 
 LAYOUTS = ("auto", "dot", "own")
 
@@ -47,6 +47,7 @@ def graph(
     fold: bool = False,
     open: Any = None,
     layout: str = "auto",
+    depth: int | None = None,
 ) -> Graph:
     """The graph of everything ``y`` was computed from.
 
@@ -65,6 +66,8 @@ def graph(
     fold: draw equal structure once, with how often it occurs.
     open: boxes to open, by name or Tensor (True: all): a call or layer into what it consists of, a line with a
         definition such as "maximum" into the lines of that, which is also what scalars do (False: keep them closed).
+    depth: at zoom "model", how many levels of models are opened: 1 shows what the outermost holds, 2 what that holds;
+        None opens one level, and boxes that hold nothing but blocks.
     layout: "own" is ours; "dot" asks the ``dot`` program of Graphviz for the positions; "auto" is "dot" where it is
         installed and not too slow for this graph, else "own" (with a RuntimeWarning if it was tried).  Scalars and
         the sweep always have our own.
@@ -94,8 +97,14 @@ def graph(
         raise ValueError(
             "graph: a Scalar has the zoom 'scalars' only, without backward=True; its nodes show the gradients"
         )
+    if depth is not None and (zoom != "model" or isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
+        raise ValueError(
+            f"graph: depth={depth!r} at zoom {zoom!r}; use a whole number of levels from 1, with zoom='model'"
+        )
     chosen = [focus] if focus is not None and not isinstance(focus, list) else focus or []
-    request = Request(zoom, variables(names, "graph"), tuple(chosen), direction, backward, fold, opening(open))
+    request = Request(
+        zoom, variables(names, "graph"), tuple(chosen), direction, backward, fold, opening(open), depth=depth
+    )
     nodes, edges = drawn(y, request)
     return Graph(nodes, edges, zoom, layout)
 
@@ -175,7 +184,12 @@ def drawn(y: Tensor | Scalar, request: Request) -> Drawn:
 
 
 def _groups(tape: Tape, whole: Tape, request: Request) -> Drawn:
-    groups = open_definitions(GROUPS[request.zoom](tape, request.opened), request.opened)
+    boxes = (
+        model(tape, request.opened, request.depth)
+        if request.zoom == "model"
+        else GROUPS[request.zoom](tape, request.opened)
+    )
+    groups = open_definitions(boxes, request.opened)
     if whole is not tape:
         groups += sweep_groups(tape, whole, groups, request)
     kept = None

@@ -109,6 +109,7 @@ class Request:
     fold: bool
     opened: Opening
     twins: dict[int, Tensor] = field(default_factory=dict)
+    depth: int | None = None
 
 
 def opening(open: Any) -> Opening:
@@ -139,15 +140,42 @@ def calls(tape: Tape, opened: Opening = CLOSED) -> list[Group]:
     return boxed(tape, lambda scope: id(scope) in models or wanted(scope))
 
 
-def model(tape: Tape, opened: Opening = CLOSED) -> list[Group]:
-    """What the outermost model holds directly as one node each, with its parameters."""
+def model(tape: Tape, opened: Opening = CLOSED, depth: int | None = None) -> list[Group]:
+    """What the outermost model holds as one node each, with its parameters: at ``depth`` 1 what it holds directly, at 2
+    what that holds, and so on; None: 1, but boxes that hold nothing but blocks (a stage of a ResNet) are opened too,
+    and with fewer than three boxes what they hold."""
     models, wanted = holding_layers(tape), opened.scopes(tape)
+    stages = holding_blocks(tape, models) if depth is None else set()
 
-    def opens(scope: Scope) -> bool:
-        outermost = scope.kind == "call" or not any(s.kind == "layer" for s in scope.path[:-1])
-        return wanted(scope) or (id(scope) in models and outermost)
+    def at(deep: int) -> list[Group]:
+        def opens(scope: Scope) -> bool:
+            around = 0 if scope.kind == "call" else sum(s.kind == "layer" for s in scope.path[:-1])
+            return wanted(scope) or (id(scope) in models and around < deep) or id(scope) in stages
 
-    return boxed(tape, opens, parameters=True)
+        return boxed(tape, opens, parameters=True)
+
+    found = at(depth or 1)
+    for deep in range(2, 4) if depth is None and models else ():
+        if sum(g.scope is not None and g.scope.kind == "layer" for g in found) > 2:
+            break
+        found = at(deep)
+    return found
+
+
+def holding_blocks(tape: Tape, models: set[int]) -> set[int]:
+    """The ids of the layers that hold two or more layers, all of which hold layers themselves, and compute nothing
+    else."""
+    inside: dict[int, list[Scope]] = {}
+    scopes = scopes_of(tape)
+    for scope in scopes.values():
+        if scope.kind == "layer" and scope.parent is not None:
+            inside.setdefault(id(scope.parent), []).append(scope)
+    bare = {id(line.scope) for line in tape if line.primitive is not None}
+    return {
+        key
+        for key, held in inside.items()
+        if scopes[key].kind == "layer" and key not in bare and len(held) > 1 and all(id(s) in models for s in held)
+    }
 
 
 def holding_layers(tape: Tape) -> set[int]:

@@ -5,7 +5,8 @@ and the one style sheet whose hashes it names.  Data are JSON in which no charac
 
 Arrays are packed so that a browser unpacks them without a library.  Each is stored plane by plane (all first bytes, all
 second bytes, ...), which compresses well; all arrays together are one zlib stream in base64.  If that is too long,
-numbers are rounded to the four digits that pages show; if it still is, the largest arrays are described instead.
+numbers are rounded to the four digits that pages show; if it still is, the largest arrays are described instead;
+of a long walk, in which most are, the corner of a plane is shown.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import zlib
 from base64 import b64encode
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,7 @@ from ...render.svg import coordinate, element_colours, text_width
 from ...render.text import clean, cut, number, numbers, uniform
 from ...tape import Tensor
 from ..graph.zoom import Group, calls, lines, owners
+from ..layers import layer_path
 from ..window_geometry import WindowGeometry, geometries
 
 if TYPE_CHECKING:
@@ -73,8 +76,36 @@ def trace(stepper: Stepper, largest: int | None = LARGEST) -> dict[str, Any]:
         "position": max(1, stepper.position),
         "lines": described,
     }
-    long = {"texts": formulas.texts, "events": made, "graph": _graph(stepper), "pictures": drawn}
+    where = [formulas.add(clean(_where(line))) for line in tape]
+    long = {
+        "texts": formulas.texts,
+        "events": made,
+        "graph": _graph(stepper),
+        "pictures": drawn,
+        "where": where,
+        "outline": outline(stepper),
+    }
     return with_arrays(data, pack, long, largest)
+
+
+def _where(line: Tensor) -> str:
+    """The layers around a line and its call, "layer1 > 0 > conv1 > conv2d"; "" outside layers."""
+    path = line.scope.path if line.scope else ()
+    inner = [s.name for s in path if s.kind == "call"][:1]
+    return " > ".join((*layer_path(line.scope), *inner)) if layer_path(line.scope) else ""
+
+
+def outline(stepper: Stepper) -> list[list[Any]]:
+    """[phase, depth, name, step] for the first step of each layer, forward and backward, in the order of the walk."""
+    found: dict[tuple[str, tuple[str, ...]], int] = {}
+    for event in stepper:
+        path = layer_path(event.line.scope)
+        for depth in range(1, len(path) + 1):
+            found.setdefault((event.phase, path[:depth]), event.index + 1)
+    order = sorted(found.items(), key=lambda item: (item[1], len(item[0][1])))
+    rows: list[list[Any]] = [[phase, len(path), clean(".".join(path)), step] for (phase, path), step in order]
+    sweep = next((event.index + 1 for event in stepper if event.phase == "backward"), None)
+    return rows + ([["sweep", 0, "", sweep]] if sweep else [])
 
 
 def with_arrays(data: dict[str, Any], pack: Pack, long: dict[str, Any], largest: int | None) -> dict[str, Any]:
@@ -267,6 +298,7 @@ def html(data: dict[str, Any], title: str) -> str:
 
 DIGITS = 4
 LISTED = 4096
+ALL_BUT, CORNERS = 0.75, 30_000  # corners are shown where so many arrays are too large; numbers in all of them
 
 
 class Pack:
@@ -296,7 +328,7 @@ class Pack:
     def described(self) -> list[dict[str, Any]]:
         """What a page knows of each array besides its packed numbers."""
         return [
-            {"shape": list(x.shape), "code": "f8", "at": 1_000_000}
+            {"shape": list(x.shape), "code": "f8", "at": 1_000_000, "says": "-1.234e-05 .. 1.234e-05"}
             | ({"list": [number(v) for v in x.reshape(-1).tolist()]} if _listed(x) else {})
             for x in self._arrays
         ]
@@ -322,22 +354,47 @@ class Pack:
         else:
             kept, used = set(), 0
             for i in order:
-                if room is not None and used + sizes[i] <= room:
+                if room is not None and coded[i][1] and used + sizes[i] <= room:
                     kept.add(i)
                     used += sizes[i]
         stream, described = [text], self.described()
         at = len(text)
+        side = self.corners(kept)
         for i, about in enumerate(described):
             code, data = coded[i]
-            about.pop("code"), about.pop("at")
+            about.pop("code"), about.pop("at"), about.pop("says")
             if "list" not in about and i in kept and data:
                 about |= {"code": code, "at": at}
                 stream.append(data)
                 at += len(data)
             elif "list" not in about:
                 about["says"] = numbers(self._arrays[i])
+                part = corner(self._arrays[i], side)
+                code, data = _encode(part, DIGITS)
+                if data:
+                    about |= {"code": code, "at": at, "part": list(part.shape)}
+                    stream.append(data)
+                    at += len(data)
         packed = b64encode(zlib.compress(b"".join(stream), 9)).decode()
         return described, packed, digits > 0
+
+    def corners(self, kept: set[int]) -> int:
+        """The side of the corners that are shown of the other arrays where most are too large, as in a long walk; 0:
+        none."""
+        others = [x.size for i, x in enumerate(self._arrays) if i not in kept and not _listed(x)]
+        if len(others) < ALL_BUT * len(self._arrays):
+            return 0
+        return next((n for n in (8, 4, 2) if sum(min(n * n, size) for size in others) <= CORNERS), 0)
+
+
+def corner(array: np.ndarray, side: int) -> np.ndarray:
+    """The first ``side`` rows and columns of one plane: the smallest square of neighbouring axes (the image of a
+    channel, a kernel), else the two largest axes."""
+    shape = array.shape
+    squares = [(n, -k) for k, (n, m) in enumerate(pairwise(shape)) if n == m > 1]
+    largest = sorted(range(len(shape)), key=lambda k: -shape[k])[:2]
+    shown = {-min(squares)[1], 1 - min(squares)[1]} if squares else set(largest)
+    return array[tuple(slice(0, side if k in shown else min(side, 1)) for k in range(len(shape)))]
 
 
 def _listed(array: np.ndarray) -> bool:

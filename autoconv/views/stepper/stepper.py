@@ -24,7 +24,8 @@ from ...render.mathml import mathml
 from ...render.text import number, numbers
 from ...shapes import listed
 from ...tape import Tape, Tensor, describe
-from ..lines import variables
+from ..layers import layer_names
+from ..lines import is_parameter, variables
 from .condition import condition as parsed
 from .condition import locate
 from .contributions import OUTPUT, contribution_latex, derivative_latex, forward_latex, gradient_symbol, running
@@ -155,9 +156,12 @@ def source(event: Event) -> str:
 
 
 def events(tape: Tape, sweep: Iterable[Step], names: Mapping[int, str]) -> list[Event]:
-    """All events of a walk: the lines of the tape in order, then what the steps of the sweep do."""
+    """All events of a walk: the lines of the tape in order, then what the steps of the sweep do.
+
+    A layer's parameter is given where it is first read, and not where it was made, long before.
+    """
     made: list[Event] = []
-    for line in tape:
+    for line in as_read(tape):
         made.append(Event(len(made), "forward" if line.primitive else "input", line, line, names))
     last: dict[int, Event] = {}
 
@@ -188,9 +192,26 @@ def events(tape: Tape, sweep: Iterable[Step], names: Mapping[int, str]) -> list[
     return made
 
 
+def as_read(tape: Tape) -> Iterator[Tensor]:
+    """The lines in order, but for parameters, which stand before the first line that reads them."""
+    given: set[int] = set()
+    for line in tape:
+        if is_parameter(line) and not any(line is y for y in tape.outputs):
+            continue
+        for x in line.operands:
+            if is_parameter(x) and id(x) not in given:
+                given.add(id(x))
+                yield x
+        yield line
+
+
 def labels(tape: Tape, variables: Mapping[int, str]) -> dict[int, str]:
-    """id(line) -> its own name, or its variable's, or its place on the tape; OUTPUT -> that of the tape's output."""
-    found = {id(line): line.name or variables.get(id(line)) or f"%{i}" for i, line in enumerate(tape)}
+    """id(line) -> its own name, its variable's, one by its layer, or its place on the tape;
+    OUTPUT -> that of the tape's output."""
+    layers = layer_names(tape)
+    found = {
+        id(line): line.name or variables.get(id(line)) or layers.get(id(line)) or f"%{i}" for i, line in enumerate(tape)
+    }
     return {**found, OUTPUT: found[id(tape.outputs[0])]}
 
 
@@ -391,7 +412,8 @@ class Stepper(Sequence[Event]):
         """Write the interactive page (``.html``), self-contained and offline; returns the path.
 
         numbers: "auto" keeps every number of small tensors and summarises the largest, so that the file stays below
-        about 150 kB; "all" keeps every number.  Raises ValueError for another ending or word.
+        about 150 kB (of a long walk 400 kB, with a corner of each array); "all" keeps every number.  Raises ValueError
+        for another ending or word.
         """
         from .page import stepper_page
 

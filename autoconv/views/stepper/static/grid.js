@@ -49,9 +49,15 @@ function gridFigure(cells, options) {
 function tensorFigure(array, title, role, chosen) {
   const shapeText = array.shape.length ? `(${array.shape.join(", ")})` : "";
   if (!array.data) {
-    const words = element("p", { class: "soft" }, array.says + " (too large for this page; save(..., numbers=\"all\") keeps every number)");
+    const alone = array.shape.reduce((a, b) => a * b, 1) <= 4 || array.says.startsWith("all ");
+    const words = element("p", { class: "soft" }, alone ? array.says : array.says + " (too large for this page; save(..., numbers=\"all\") keeps every number)");
     const caption = element("figcaption", {}, element("b", {}, title), " ", element("span", { class: "shape" }, shapeText));
-    return element("figure", { class: role, "data-grid": role }, caption, words);
+    if (!array.corner) return element("figure", { class: role, "data-grid": role }, caption, words);
+    const whole = array.corner.shape.every((n, axis) => n === array.shape[axis]);
+    const shown = tensorFigure(array.corner, title, role, chosen);
+    shown.querySelector(".shape").textContent = whole ? shapeText : `${shapeText}, a corner`;
+    if (!whole) shown.querySelector("figure").append(element("p", { class: "soft" }, array.says));
+    return shown;
   }
   const order = array.shape.map((n, axis) => [n, axis]).filter(([n]) => n > 1);
   let shown = order.map(([, axis]) => axis);

@@ -57,7 +57,7 @@ async function inflate(base64) {
 // texts, events, graph and pictures stand before the numbers.
 function unpack(trace, bytes) {
   for (const array of trace.arrays) {
-    const count = array.shape.reduce((a, b) => a * b, 1);
+    const count = (array.part || array.shape).reduce((a, b) => a * b, 1);
     if (array.list) array.data = array.list;
     else if (array.code) {
       const size = Number(array.code[1]), plain = new Uint8Array(count * size);
@@ -65,6 +65,7 @@ function unpack(trace, bytes) {
         for (let i = 0; i < count; i++) plain[i * size + k] = bytes[array.at + k * count + i];
       array.data = size === 8 ? new Float64Array(plain.buffer) : new Float32Array(plain.buffer);
     } else array.data = null;
+    if (array.part) { array.corner = { shape: array.part, data: array.data }; array.data = null; }
   }
   Object.assign(trace, JSON.parse(new TextDecoder().decode(bytes.subarray(0, trace.text))));
 }

@@ -16,6 +16,17 @@ async function start() {
     if (wrapped >= 0) show(wrapped + 1);
   }) : drawCurve(trace, by("graph"), (number) => show(number));
 
+  const outline = trace.outline || [], jump = by("jump"), sweep = outline.find(([phase]) => phase === "sweep");
+  for (const phase of ["forward", "backward"]) {
+    const rows = outline.filter(([of]) => of === phase);
+    if (rows.length) jump.append(element("optgroup", { label: phase }, ...rows.map(([, depth, name, at]) =>
+      element("option", { value: at }, "\u00a0\u00a0".repeat(depth - 1) + name))));
+  }
+  jump.hidden = !jump.querySelector("option[value]:not([value=''])");
+  by("sweep").hidden = !sweep;
+  jump.addEventListener("change", () => { play(false); if (jump.value) show(Number(jump.value)); jump.blur(); });
+  by("sweep").addEventListener("click", () => { play(false); show(sweep[3]); });
+
   function show(number) {
     step = Math.min(Math.max(1, number), events.length);
     const event = events[step - 1];
@@ -23,6 +34,11 @@ async function start() {
     document.body.dataset.step = step;
     by("count").textContent = `${step} / ${events.length}`;
     by("says").textContent = trace.texts[event.says];
+    const where = trace.where ? trace.texts[trace.where[event.line]] : "";
+    by("where").textContent = where && `${event.kind === "forward" || event.kind === "input" ? "forward" : "backward"} in ${where}`;
+    const way = ["input", "forward"].includes(event.kind) ? "forward" : "backward";
+    const at = outline.filter(([phase, , , first]) => phase === way && first <= step).pop();
+    jump.value = at && where ? String(at[3]) : "";
     for (const [id, off] of [["first", step === 1], ["back", step === 1], ["next", step === events.length], ["last", step === events.length]])
       by(id).disabled = off;
     by("math").innerHTML = event.math === undefined ? "" : trace.texts[event.math];

@@ -1,0 +1,98 @@
+"""What the layers around a line say of it: where it stands, a name for what has none, the settings of its window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import prod
+
+from ..scalar.expand import CONTRACT
+from ..tape import Scope, Tape, Tensor
+
+SPATIAL = {"windows", "overlap_add"}  # rows that say where windows lie
+
+
+def layer_path(scope: Scope | None) -> tuple[str, ...]:
+    """The names of the layers around, outermost first, without the model that holds them: ("layer1", "0", "conv1")."""
+    layers = [s.name for s in (scope.path if scope else ()) if s.kind == "layer"]
+    return tuple(name.partition(": ")[0] for name in layers[1:])
+
+
+def layer_title(scope: Scope) -> str:
+    """The name of a layer with those around it, "layer1.0.conv1", and the class of one that is only numbered."""
+    path = layer_path(scope) if scope.kind == "layer" else ()
+    kind = scope.name.partition(": ")[2]
+    return ".".join(path) + (f": {kind}" if kind else "") if path else scope.name
+
+
+def layer_names(tape: Tape) -> dict[int, str]:
+    """id(line) -> a name by its layer for lines inside one: "layer1.0.conv1.out" for what a layer gives,
+    "layer1.0.relu" for the result of a call or row in it, with a number behind where it is not the first.
+
+    What is inside a call (the padding of a convolution), outside layers, or in a recorded sweep has none.
+    """
+    last: dict[int, Tensor] = {}  # of each scope
+    for line in tape:
+        for scope in line.scope.path if line.scope and line.primitive is not None else ():
+            last[id(scope)] = line
+    taken = {line.name for line in tape if line.name}
+    found: dict[int, str] = {}
+    for line in tape:
+        path = line.scope.path if line.scope else ()
+        where = layer_path(line.scope)
+        if line.primitive is None or line.constant or not where or any(s.kind == "backward" for s in path):
+            continue
+        depth = max(k for k, s in enumerate(path) if s.kind == "layer")
+        inner = path[depth + 1 :]
+        if last[id(path[depth])] is line:
+            what = "out"
+        elif not inner or last[id(inner[0])] is line:
+            what = inner[0].name if inner else line.primitive.name
+        else:
+            continue
+        base = name = ".".join((*where, what))
+        number = 1
+        while name in taken:
+            number += 1
+            name = f"{base}_{number}"
+        taken.add(name)
+        found[id(line)] = name
+    return found
+
+
+def settings(lines: Iterable[Tensor]) -> str:
+    """The window of the one convolution or pooling among ``lines`` in words, "7×7, stride 2, padding 3"; "" if there
+    is none, or several."""
+    inside = [line for line in lines if line.primitive is not None]
+    spatial = [line for line in inside if line.primitive.name in SPATIAL]  # type: ignore[union-attr]
+    if len(spatial) != 1:
+        return ""
+    (line,) = spatial
+    axes, moved = line.params["axes"], line.operands[0]
+    window = line.params.get("window") or moved.shape[axes[0] + len(axes) :][: len(axes)]
+    found = ["×".join(map(str, window))]
+    for word in ("stride", "dilation"):
+        steps = line.params[word]
+        if set(steps) != {1}:
+            found.append(f"{word} {_same(steps)}")
+    before = inside[: next(i for i, x in enumerate(inside) if x is line)]
+    added = [pair for x in before if x.primitive.name == "pad" for pair in x.params["width"] if pair != (0, 0)]  # type: ignore[union-attr]
+    for x in before:
+        if x.primitive.name == "take" and len(x.operands) == 2:  # type: ignore[union-attr]
+            more = x.shape[x.params["axis"]] - x.operands[0].shape[x.params["axis"]]
+            added += [(more // 2, more - more // 2)] if more > 0 else []
+    if added:
+        found.append(f"padding {_same([a if a == b else f'{a}+{b}' for a, b in added])}")
+    products = [x for x in inside if x.primitive is CONTRACT]
+    if len(products) == 1:
+        letters, result = products[0].params["spec"].split("->")
+        first, second = letters.split(",")
+        size = dict(zip(first, products[0].operands[0].shape, strict=True))
+        groups = prod(size[c] for c in first if c in second and c in result)
+        found += [f"{groups} groups"] if groups > 1 else []
+    return ", ".join(found)
+
+
+def _same(values: Iterable[object]) -> str:
+    """One word where all are the same, else each."""
+    words = [str(x) for x in values]
+    return words[0] if len(set(words)) == 1 else "×".join(words)
