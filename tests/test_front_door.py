@@ -75,9 +75,10 @@ def test_lazy_names_are_those_that_the_type_checker_sees():
     tree = ast.parse((ROOT / "autoconv" / "__init__.py").read_text(encoding="utf-8"))
     (block,) = [n for n in tree.body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
     declared = {alias.asname: node for node in block.body for alias in node.names}
-    modules = {name for name, node in declared.items() if node.module is None}
-    assert modules == set(ac._LAZY_MODULES)
-    assert {name: f".{node.module}" for name, node in declared.items() if node.module} == ac._LAZY
+    rooms = {name: f".{'.'.join(filter(None, [node.module, name]))}" for name, node in declared.items()}
+    modules = {name: rooms[name] for name in declared if name in ac._LAZY_MODULES}
+    assert modules == ac._LAZY_MODULES
+    assert {name: f".{node.module}" for name, node in declared.items() if name not in modules} == ac._LAZY
 
 
 def test_eager_names_are_listed():

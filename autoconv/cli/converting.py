@@ -43,8 +43,8 @@ def run(arguments: argparse.Namespace) -> None:
     replace_file(arguments.output, made)
     for title, ports in (("inputs", graph.inputs), ("outputs", graph.outputs)):
         shown = [f"{p.name} ({', '.join(map(str, p.shape))})" for p in ports[:_SHOWN]]
-        more = [f"and {len(ports) - _SHOWN} more"] if len(ports) > _SHOWN else []
-        print(f"{title}: {', '.join([*shown, *more])}")
+        rest = [f"and {len(ports) - _SHOWN} more"] if len(ports) > _SHOWN else []
+        print(f"{title}: {', '.join([*shown, *rest])}")
     print(f"written to {arguments.output}")
 
 
