@@ -80,6 +80,35 @@ PLANTED: dict[str, str] = {
     "true convolution mistaken for cross-correlation": "relu, sigmoid |",
     "kernel transposed": "groups, true convolution |",
     "matrix not transposed": "relu, residual | mlp sigmoid, mlp arithmetic",
+    "activation instead of its mask": "relu, text | mlp relu, mlp deep",
+    "derivative taken at the gradient": "groups, winners | mlp tanh, mlp words",
+    "sum instead of mean": "sigmoid, norms | mlp words, mlp deep",
+    "summed without the weights": "channels first, text | mlp tanh, mlp deep",
+    "added instead of multiplied": "relu, winners | mlp sigmoid, mlp arithmetic",
+    "summed over an index that stays": "groups, residual | mlp tanh, mlp words",
+    "the neighbour's gradient": "channels first, normalised | mlp relu, mlp deep",
+    "an earlier value instead of the factor": "relu, residual | mlp sequence, mlp arithmetic",
+    "loop left too early": "channels first, true convolution | mlp words, mlp sigmoid",
+    "mean term forgotten": "norms | mlp sequence",
+    "variance term forgotten": "norms | mlp sequence",
+    "sign of a term of the normalisation": "norms | mlp sequence",
+    "sums where means belong": "norms | mlp sequence",
+    "deviation in the wrong power": "norms | mlp sequence",
+    "unbiased variance": "norms | mlp sequence",
+    "x where x-hat belongs": "norms | mlp sequence",
+    "normalised over the wrong axis": "norms | mlp sequence",
+    "softmax over the wrong axis": "residual, relu | mlp tanh, mlp arithmetic",
+    "softmax not normalised": "winners, sigmoid | mlp words, mlp arithmetic",
+    "a factor of the softmax's Jacobian forgotten": "winners, residual | mlp relu, mlp arithmetic",
+    "the sigmoid's derivative p (1 - p) for the softmax's": "relu, groups | mlp words",
+    "one subtracted from every class": "sigmoid, true convolution | mlp words",
+    "derivative of a call taken at the gradient": "sigmoid, residual | mlp sigmoid, mlp words",
+    "every tied maximum gets everything": "relu, normalised |",
+    "the pooled value instead of its mask": "groups, normalised |",
+    "both pooling branches run": "sigmoid, normalised |",
+    "divided by the wrong count": "channels first, norms |",
+    "stride applied to the gradient again": "relu, groups |",
+    "rows and columns exchanged": "channels first, residual |",
 }
 # These need something that an MLP does not have.
 ONLY_IN_IMAGES = {
@@ -99,6 +128,12 @@ ONLY_IN_IMAGES = {
     "gradient rotated on its way to the kernel": "a kernel that moves over the image",
     "kernel transposed": "a kernel with rows and columns",
     "true convolution mistaken for cross-correlation": "a kernel that moves over the image",
+    "every tied maximum gets everything": "windows with several largest cells",
+    "the pooled value instead of its mask": "a pooling layer",
+    "both pooling branches run": "a pooling layer",
+    "divided by the wrong count": "a pooling layer",
+    "stride applied to the gradient again": "windows that move",
+    "rows and columns exchanged": "windows in two dimensions",
 }
 
 
@@ -170,7 +205,8 @@ def explained(run: Run, name: str, claim: np.ndarray) -> Iterator[np.ndarray]:
     factor = claim[at] / run.gradient[at]
     if name == "sign":
         yield -run.gradient
-    if name in (FACTOR, SECOND_BACKWARD) or (name == FACTOR_TWO and np.isclose(abs(factor), [2, 0.5]).any()):
+    counted = ("mean instead of sum", "sum instead of mean", "divided by the wrong count")
+    if name in (FACTOR, SECOND_BACKWARD, *counted) or (name == FACTOR_TWO and np.isclose(abs(factor), [2, 0.5]).any()):
         yield factor * run.gradient
     if name in BANK:
         with np.errstate(all="ignore"):

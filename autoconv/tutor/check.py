@@ -15,6 +15,7 @@ from .claim.case import Case, target
 from .claim.claim import Claim, Names, finite, rounding
 from .claim.compare import Tolerance, equal, scale_of
 from .run.replay import Recorded, Run
+from .run.terms import rounding_of
 from .search.search import SEARCHED
 from .verdict import Verdict
 
@@ -131,13 +132,30 @@ def check(
     case.claimed = first.reshape(shape)
     tolerance = tolerance._replace(zero=1e-10 * scale_of(case.truth))
     if not np.any(case.truth):  # what is left of a gradient that is zero is rounding
-        tolerance = tolerance._replace(absolute=max(tolerance.absolute, 1e-12))
+        tolerance = tolerance._replace(absolute=np.maximum(tolerance.absolute, 1e-12))
     right_here = equal(case.flat, case.truth, tolerance)
+    if not right_here and not large:
+        narrowest = next((d for d in ("float16", "float32") if d in (read.dtype, line.dtype.name)), "float64")
+        right_here, tolerance = _within_rounding(case, run, tolerance, narrowest)
     if large:
         return right.right(case, tolerance) if right_here else without_search(case, tolerance)
     if read.replayable:
         return right.everywhere(case, tolerance, right_here)
     return right.right(case, tolerance) if right_here else wrong(case, tolerance)
+
+
+def _within_rounding(case: Case, run: Run, tolerance: Tolerance, precision: str) -> tuple[bool, Tolerance]:
+    """Whether the claim is off by rounding alone, as measured by the size of the gradient's terms; and a tolerance.
+
+    A gradient that is nothing but rounding is zero: then the numbers left of it are taken away.
+    """
+    rounding = rounding_of(run, precision).ravel()[case.places]
+    if np.all(np.abs(case.truth) <= rounding_of(run).ravel()[case.places]) and np.any(case.truth):
+        run.gradient = np.zeros(run.gradient.shape)
+        tolerance = tolerance._replace(absolute=np.maximum(tolerance.absolute, rounding), zero=0.0)
+    within = tolerance._replace(absolute=np.maximum(tolerance.absolute, rounding))
+    right = equal(case.flat, case.truth, within)
+    return right, within if right else tolerance
 
 
 def _output_and_claim(y: Any, claim: Any, of: Any) -> tuple[Any, Any]:
@@ -171,4 +189,5 @@ def _tolerance(read: Claim, first: np.ndarray, line: Tensor, rtol: float | None,
         return Tolerance(rtol)
     narrow = {"float16": 5e-3, "float32": 1e-4}
     relative = max(narrow.get(read.dtype, 1e-6), narrow.get(line.dtype.name, 1e-6))
-    return Tolerance(relative, 0.0 if read.replayable or not first.size else rounding(first, truth))
+    written = "" if read.formula is None else read.formula.text
+    return Tolerance(relative, 0.0 if read.replayable or not first.size else rounding(first, truth, written))

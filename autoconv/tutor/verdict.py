@@ -10,6 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 KINDS = ("right", "right only here", "wrong", "checker at fault", "right for another forward", "unknown")
+# what stands first in a verdict, where its kind alone could be misread
+HEADLINES = {
+    "right for another forward": "WRONG HERE",
+    "checker at fault": "NOT TO BE JUDGED",
+    "right only here": "RIGHT ONLY HERE",
+}
 UNSEEN = "This example cannot show"
 _ROWS = 8  # rows of numbers up to which an array is written out
 
@@ -85,9 +91,14 @@ class Verdict:
         return 0 if self.kind == "right" else 1
 
     @property
+    def headline(self) -> str:
+        """The kind in capitals, in words that cannot be misread."""
+        return HEADLINES.get(self.kind, self.kind.upper())
+
+    @property
     def text(self) -> str:
         """The verdict in words, with evidence, the counter-example and the first hint."""
-        rows = [f"{self.kind.upper()}: {self.summary}"]
+        rows = [f"{self.headline}: {self.summary}"]
         rows += [f"  {'and ' if i else ''}{finding}" for i, finding in enumerate(self.mistakes)]
         for other in self.alternatives:
             rows.append("  or: " + " and ".join(map(str, other)))
@@ -132,7 +143,7 @@ class Verdict:
         mark = {"right": "#1a7f37", "wrong": "#b3261e"}.get(self.kind, "#8a6100")
         parts = [
             f'<div style="border-left:4px solid {mark};padding:.2em .8em;max-width:52em">',
-            f"{_P}<strong>{escape(self.kind.capitalize())}.</strong> {escape(_sentence(self.summary))}</p>",
+            f"{_P}<strong>{escape(self.headline.capitalize())}.</strong> {escape(_sentence(self.summary))}</p>",
         ]
         for number, group in enumerate(filter(None, [self.mistakes, *self.alternatives])):
             items = "".join(f"<li>{'and ' if i else ''}{escape(str(finding))}</li>" for i, finding in enumerate(group))

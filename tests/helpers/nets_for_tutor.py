@@ -102,6 +102,19 @@ def normalised_images(seed: int) -> Net:
     return -ac.sum(t.one_hot(2, 4) * ac.log(p)), t.tensors
 
 
+def group_normalised(seed: int) -> Net:
+    """Channels first: batch norm after a convolution, a group norm written out, a padded mean, a dense layer."""
+    t = Parts(seed)
+    x, w, s, b = t("x", 3, 2, 6, 5), t("w", 4, 2, 3, 3), t("s", 4), t("b", 4)
+    h = ac.batch_norm(ac.conv2d(x, w, layout="channels_first"), s, b, layout="channels_first")
+    h = ac.reshape(ac.tanh(h), (3, 2, 24))
+    far = h - ac.mean(h, axis=2, keepdims=True)
+    h = ac.reshape(far / ac.sqrt(ac.mean(far * far, axis=2, keepdims=True) + 1e-3), (3, 4, 4, 3))
+    h = ac.avg_pool2d(h, 2, padding=1, count_include_pad=False, layout="channels_first")
+    v = t("v", 24, 3, scale=0.3)
+    return ac.losses.cross_entropy(ac.flatten(h, 1) @ v, np.array([0, 2, 1])), t.tensors
+
+
 # ---- MLPs
 
 
@@ -170,6 +183,7 @@ NETS: dict[str, Callable[[int], Net]] = {
     "residual": residual_images,
     "text": text_images,
     "normalised": normalised_images,
+    "norms": group_normalised,
     "mlp tanh": mlp,
     "mlp relu": lambda s: mlp(s, ac.relu),
     "mlp sigmoid": lambda s: mlp(s, ac.sigmoid),

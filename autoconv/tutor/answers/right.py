@@ -10,12 +10,14 @@ import ast
 
 import numpy as np
 
+from ..bank.sliding import sliding_of
 from ..claim.case import Case
 from ..claim.claim import enclosed
 from ..claim.compare import Tolerance, equal, scale_of
 from ..conventions.geometry import LARGE, CannotGrowError, grown_case, images_of
 from ..conventions.ties import tied, tied_otherwise
 from ..run.replay import Run, fresh_runs
+from ..run.site import Contraction
 from ..search.search import REARRANGED, Search
 from ..verdict import UNSEEN, Verdict
 from .wrong import right_by_convention, wrong
@@ -32,14 +34,14 @@ def right(case: Case, tolerance: Tolerance, run: Run | None = None) -> Verdict:
     """
     run = run or case.run
     search = Search([run], [case.chosen(run)], case.places, Tolerance(1e-9))
-    if search.weight < 10:
-        search.singles()
+    if search.weight < 10 and np.any(case.truth):
+        search.singles(_TELLING)
     evidence = [f"{case.places.size} of {case.places.size} elements agree.", *_conventions(case)]
     if not np.any(case.truth):
         evidence.append("The gradient is zero everywhere here, so many formulas would look right; try other inputs.")
-    elif unseen := _cannot_tell(search):
+    elif unseen := sorted({*_cannot_tell(search), *_hidden_by_geometry(run)}):
         evidence.append(f"{UNSEEN} whether you would make one of these: {', '.join(unseen)}.")
-    if np.any(case.truth) and tolerance.absolute > 1e-9 * scale_of(case.truth):
+    if np.any(case.truth) and case.read.dtype == "float64" and tolerance.largest > 1e-9 * scale_of(case.truth):
         evidence.append("Compared to the digits you gave.")
     return case.verdict("right", "this is the gradient.", evidence=evidence)
 
@@ -56,6 +58,28 @@ def _cannot_tell(search: Search) -> list[str]:
     """Classic mistakes that would have led to the very same numbers."""
     seen = {mutation.name for mutation, _ in search.distinct}
     return sorted(name for name in search.invisible & _TELLING if name not in seen)
+
+
+def _hidden_by_geometry(run: Run) -> set[str]:
+    """Classic mistakes that no numbers of these shapes show: one example or filter, windows side by side, stride 1."""
+    hidden, shown = set[str](), set[str]()
+    for step in run.steps:
+        for k, *_ in step.contributions:
+            site = run.site(step.line, k)
+            if s := sliding_of(site):
+                if site.row == "windows" and max(s.counts) > 1:
+                    (shown if s.overlapping else hidden).add("windows overwritten instead of overlap-added")
+                moves = any(x > 1 and n > 1 for x, n in zip(s.stride, s.counts, strict=True))
+                (shown if moves else hidden).add("stride not dilated")
+            if site.row == "contract" and site.inside("conv"):
+                c = Contraction(site)
+                sizes = dict(zip(c.result, site.y.shape, strict=True))
+                for role in ("batch", "filters"):
+                    letters = [x for x in c.of_role(role) if x in sizes]
+                    if letters:
+                        many = any(sizes[x] > 1 for x in letters)
+                        (shown if many else hidden).add(f"not summed over {role}")
+    return hidden - shown
 
 
 def _conventions(case: Case) -> list[str]:

@@ -6,15 +6,19 @@ from typing import Any
 
 import numpy as np
 
+from ..bank import BANK
 from ..claim.case import Case
 from ..claim.compare import Match, Tolerance, equal, scale_of
+from ..conventions.epsilon import common_epsilons, epsilon_of, other_epsilon, with_epsilon
 from ..conventions.programs import other_forward, other_reduction, tied_fit, with_weights
-from ..conventions.ties import tied_otherwise
+from ..conventions.ties import all_to_each, tied_otherwise
 from ..evidence.differences import FiniteDifference, recognise
 from ..run.replay import Run, fresh_runs
-from ..search.describe import FACTOR_TWO, doubled, findings
+from ..search.describe import FACTOR_TWO, doubled, factor_two, findings
 from ..search.search import REARRANGED, SEARCHED, Diagnosis, Search, best, pairs
 from ..verdict import Finding, Verdict
+
+ANOTHER_EPS = "another eps"
 
 
 def wrong(
@@ -22,15 +26,22 @@ def wrong(
 ) -> Verdict:
     """Why a claim differs from the gradient: ``claimed`` are its values, flat, in ``runs`` (default: the user's own).
 
-    What needs no mistake is tried first (ties, zeros, another forward or reduction, finite differences), then one
-    mistake, then two, then weights mixed into the claim, and at last a measured factor.
+    What needs no mistake is tried first (ties, zeros, another eps, another forward or reduction, finite differences),
+    then one mistake, then one with another eps, then two, then weights mixed into the claim, and at last a measured
+    factor.
     """
     runs, claimed = runs or [case.run], claimed or [case.flat]
-    if len(runs) == 1 and (convention := tied_otherwise(runs[0], claimed[0], case.places, tolerance)):
-        return right_by_convention(case, convention)
+    if len(runs) == 1:
+        if convention := tied_otherwise(runs[0], claimed[0], case.places, tolerance):
+            return right_by_convention(case, convention)
+        everything = all_to_each(runs[0])
+        if everything and equal(claimed[0], runs[0].with_rules(everything).ravel()[case.places], tolerance):
+            return _all_to_each(case)
     if not np.any(np.abs(claimed[0]) > tolerance.zero):
-        return _nothing(case, runs[0], claimed[0])
-    search = Search(runs, claimed, case.places, tolerance)
+        return _nothing(case, runs[0], claimed[0], tolerance)
+    if (eps := other_epsilon(case, runs, claimed, tolerance)) is not None:
+        return _for_another_epsilon(case, eps)
+    search = Search(runs, claimed, case.places, tolerance, not case.read.replayable)
     diagnoses = best([*search.plain(), *search.singles()])
     other = other_forward(case, search, exact=bool(diagnoses) and diagnoses[0].cost < 3)
     if other and other[1] == Match() and (not diagnoses or diagnoses[0].cost >= 1):
@@ -44,6 +55,8 @@ def wrong(
     if not diagnoses:
         for what, match in filter(None, (other, tied_fit(search))):
             return _beside_a_convention(case, what, match, search)
+        if found := _beside_another_epsilon(case, search):
+            return found
     if not diagnoses or diagnoses[0].cost > 2.2:
         diagnoses = best([*diagnoses, *pairs(search)])
     if not diagnoses:
@@ -55,6 +68,45 @@ def wrong(
     if diagnoses and not diagnoses[0].mutations and diagnoses[0].match.noise and diagnoses[0].match.factor == 1:
         return _imprecise(case, diagnoses[0].match.noise)
     return _explained(case, search, diagnoses) if diagnoses else _unknown(case, search)
+
+
+def _all_to_each(case: Case) -> Verdict:
+    """Every tied competitor got everything: that is no convention, for it is no subgradient."""
+    m = BANK["every tied maximum gets everything"]
+    finding = Finding(m.name, "", m.says, m.nudge, "Look at the windows with two equal largest cells.", m.show)
+    example = case.counter_example(case.flat)
+    return case.verdict("wrong", "this is not a gradient.", mistakes=[finding], counter_example=example)
+
+
+def _for_another_epsilon(case: Case, eps: float) -> Verdict:
+    """Right for the normalisation with another eps."""
+    recorded = epsilon_of(case.run) or 0.0
+    text = f"your numbers are the gradient with eps = {eps:.6g} in the normalisation; here eps is {recorded:.6g}."
+    finding = Finding(
+        ANOTHER_EPS, f"{eps:.6g}", f"eps is {eps:.6g} in your numbers and {recorded:.6g} in the recorded forward pass",
+        "Which eps stands under the root, in your forward pass and in this one?",
+        "Compare the eps of both forward passes.", "the same eps forward and backward",
+    )  # fmt: skip
+    evidence = [f"All {case.places.size} elements match the gradient of that program at these inputs."]
+    return case.verdict("right for another forward", text, mistakes=[finding], evidence=evidence)
+
+
+def _beside_another_epsilon(case: Case, search: Search) -> Verdict | None:
+    """One mistake in a program with another of the eps that people use."""
+    recorded = epsilon_of(search.runs[0])
+    if recorded is None or search.weight > 1 or len(search.runs) > 1:
+        return None
+    for eps in common_epsilons(recorded):
+        run = with_epsilon(case, search.runs[0], eps, recorded)
+        moved = Search([run], search.claimed, case.places, search.tolerance, search.slips)
+        diagnoses = [d for d in best([*moved.plain(), *moved.singles()]) if not d.match.slips and d.cost < 2]
+        if diagnoses:
+            verdict = _explained(case, moved, diagnoses)
+            verdict.evidence.insert(
+                0, f"Compared with eps = {eps:.6g} in the normalisation (here it is {recorded:.6g})."
+            )
+            return verdict
+    return None
 
 
 def without_search(case: Case, tolerance: Tolerance) -> Verdict:
@@ -105,27 +157,46 @@ def _beside_a_convention(case: Case, what: str, match: Match, search: Search) ->
     return verdict
 
 
-def _nothing(case: Case, run: Run, claimed: np.ndarray) -> Verdict:
-    """Zeros, where the gradient is not: nothing arrived, or nothing moved."""
+def _nothing(case: Case, run: Run, claimed: np.ndarray, tolerance: Tolerance) -> Verdict:
+    """Zeros, where the gradient is not: nothing arrived, or what arrived cancels."""
     here = run is case.run
-    source = recognise(case.tape, case.line, claimed, case.truth, case.places, Tolerance()) if here else None
-    if source and not case.read.replayable:
-        return _finite_difference(case, source)
     cut = Finding(
         "gradient cut off", "", "zero everywhere: nothing of the loss arrives",
         "Is there a place on the way where the gradient stops, or where .grad was never filled?",
         "Follow the gradient down from the loss until it becomes zero.",
         "check for integers, rounding, stop_gradient, and arrays that were overwritten after the forward pass",
     )  # fmt: skip
+    evidence = []
+    if case.line.size and np.array_equal(case.line.value, np.round(case.line.value)):
+        evidence.append(
+            "If they come from finite differences: an array of whole numbers cuts a small step off, and nothing moves."
+        )
     example = case.counter_example(claimed, None if here else run)
-    return case.verdict("wrong", "you have zeros, the gradient is not zero.", mistakes=[cut], counter_example=example)
+    telling = [[cut]]
+    search = Search([run], [claimed], case.places, tolerance)
+    cancelling = search.cancelling(_CANCELLING) if np.any(case.chosen(run)) else []
+    told = [findings(d, case.tape, case.names, case.line.shape, case.places, run) for d in cancelling]
+    telling = [*told[:1], [cut]] if np.any(claimed) else [[cut], *told[:1]]  # rounding is left where terms cancel
+    return case.verdict(
+        "wrong",
+        "you have zeros, the gradient is not zero.",
+        mistakes=telling[0],
+        alternatives=telling[1:],
+        evidence=evidence,
+        counter_example=example,
+    )
+
+
+# Mistakes after which a softmax or a normalisation lets nothing through.
+_CANCELLING = ("upstream gradient forgotten", "product of sums")
 
 
 def _explained(case: Case, search: Search, diagnoses: list[Diagnosis]) -> Verdict:
     """The verdict for explanations that fit."""
-    listed = _listed(case, diagnoses)
-    if listed[0] and listed[0][-1].name == FACTOR_TWO and len(listed[0]) == 1 and diagnoses[0].match.factor > 1:
-        listed.insert(1, [doubled()])
+    listed = _listed(case, diagnoses, search.runs[0])
+    if factor := _doubled_or_halved(diagnoses):
+        others = [] if any(m.name == FACTOR_TWO for group in listed for m in group) else [[factor_two(factor)]]
+        listed[1:1] = [*others, *([[doubled()]] if abs(factor) == 2 else [])]
     evidence = [_agreement(case, search, diagnoses[0])]
     telling, note = _telling(case, search, diagnoses) if len(listed) > 1 else (None, "")
     if note:
@@ -144,13 +215,19 @@ def _explained(case: Case, search: Search, diagnoses: list[Diagnosis]) -> Verdic
     )
 
 
-def _listed(case: Case, diagnoses: list[Diagnosis]) -> list[list[Finding]]:
+def _listed(case: Case, diagnoses: list[Diagnosis], run: Run) -> list[list[Finding]]:
     """Explanations in words, those that read alike only once."""
     by_names: dict[Any, list[Finding]] = {}
     for diagnosis in diagnoses:
-        group = findings(diagnosis, case.tape, case.names, case.line.shape, case.places)
+        group = findings(diagnosis, case.tape, case.names, case.line.shape, case.places, run)
         by_names.setdefault(frozenset(m.name for m in group), group)
     return list(by_names.values())
+
+
+def _doubled_or_halved(diagnoses: list[Diagnosis]) -> float:
+    """2 or 1/2 (or their negatives) if the claim is the gradient times that and nothing else, or 0.0."""
+    plain = [d.match.factor for d in diagnoses if not d.mutations and not d.match.slips]
+    return next((factor for factor in plain if abs(factor) in (2.0, 0.5)), 0.0)
 
 
 def _how_many(listed: list[list[Finding]]) -> str:
@@ -188,11 +265,12 @@ def _telling(case: Case, search: Search, diagnoses: list[Diagnosis]) -> tuple[di
 
 def _for_another_forward(case: Case, what: str, diagnoses: list[Diagnosis]) -> Verdict:
     """The gradient of another program than the recorded one; mistakes that lead there too are the alternatives."""
-    listed = _listed(case, diagnoses)
+    listed = _listed(case, diagnoses, case.run)
     return case.verdict(
         "right for another forward",
-        f"your backward is right for {what}; the forward pass recorded here is another one.",
-        alternatives=listed,
+        f"this is not the gradient of the recorded forward pass; your backward is right for {what}.",
+        mistakes=listed[0] if listed else None,
+        alternatives=listed[1:],
         evidence=[f"All {case.places.size} elements match the gradient of that program at these inputs."],
         counter_example=case.counter_example(case.flat),
         hints={

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..run.site import Site
+from ..run.site import Site, counts_terms
 from .mistake import Variants, mistake
 
 
@@ -22,6 +22,11 @@ def _nontrivial(p: Site) -> bool:
     "x_bar = y_bar * f'(x): multiply by the local derivative of this step",
 )
 def _forgotten(p: Site) -> Variants:
+    if counts_terms(p.line):
+        return {}  # a mean: told as "sum instead of mean"
+    if p.row == "mul" and p.other().size > 1 and p.line.operands[1 - p.k].constant:
+        # the weights of a sum of outputs: without them it is the upstream gradient of the output that is forgotten
+        return {"": lambda g: None if g.size > 1 and np.ptp(g) == 0 else g}
     return {"": lambda g: g} if _nontrivial(p) else {}
 
 
@@ -40,6 +45,7 @@ def _squared(p: Site) -> Variants:
     "the local derivative was taken, but not multiplied with what arrives from above",
     "The chain rule is a product: which factor comes from the steps after this one?",
     "x_bar = y_bar * dy/dx: start from the gradient y_bar of the step's output",
+    rank=0,
 )
 def _upstream(p: Site) -> Variants:
     return {"": lambda g: p.right(np.ones_like(g))}
@@ -96,6 +102,33 @@ def _inverted(p: Site) -> Variants:
 )
 def _relu_of_gradient(p: Site) -> Variants:
     return {"": lambda g: np.maximum(g, 0)} if p.row == "maximum" and p.pooling is None else {}
+
+
+@mistake(
+    "activation instead of its mask",
+    "the activation's value was multiplied in, where its mask (1 where it is on) belongs",
+    "What is the slope of relu where it is on?",
+    "relu: x_bar = y_bar where x > 0, else 0: the slope is 1 or 0, not the value",
+)
+def _valued_mask(p: Site) -> Variants:
+    if not p.primitive.masks or p.pooling is not None or p.inside("max", "min"):
+        return {}
+    return {"": lambda g: g * p.y}
+
+
+@mistake(
+    "derivative taken at the gradient",
+    "f' was evaluated at the gradient that arrives (the error), instead of at the pre-activation",
+    "At which number is the derivative of the activation evaluated?",
+    "x_bar = y_bar * f'(x), with x what went into f in the forward pass",
+)
+def _at_gradient(p: Site) -> Variants:
+    if not p.primitive.function:
+        return {}
+    primitive: Any = p.primitive
+    at = lambda x: primitive.vjps[0](np.ones_like(x), primitive.forward(x), x)
+    by_output = lambda y: primitive.vjps[0](np.ones_like(y), y, y)
+    return {"times the gradient": lambda g: g * at(g), "as the output": lambda g: g * by_output(g), "alone": at}
 
 
 @mistake(

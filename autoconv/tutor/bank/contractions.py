@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import combinations
 from math import prod
@@ -12,7 +12,7 @@ import numpy as np
 
 from ...functional.axes import BATCH, POSITION, WINDOW
 from ...tape import Tensor
-from ..run.site import Contraction, Site, stored
+from ..run.site import Contraction, Site, counts_terms, stored
 from .mistake import Variants, mistake
 
 _SUM = "the gradient of something used in many places is the sum over all of them"
@@ -65,18 +65,41 @@ def _cut(p: Site, axes: tuple[int, ...], at: int) -> Callable[[Any], Any]:
     return wrong
 
 
+_OWNERS = ("positions", "batch", "filters", "channels", "groups", "window")  # which role names a loop over several
+
+
+def _loops(letters: list[str], roles: dict[str, str], most: int = 5) -> list[tuple[str, str, list[str]]]:
+    """(role that names it, in words, letters) for the loops whose sum may run over one index alone: every choice."""
+    found: list[tuple[str, str, list[str]]] = []
+    alone = {role: [x for x in letters if roles[x] == role] for role in dict.fromkeys(roles[x] for x in letters)}
+    for count in range(1, len(letters) + 1) if len(letters) <= most else (1, len(letters)):
+        for chosen in combinations(letters, count):
+            own = [role for role in _OWNERS if any(roles[x] == role for x in chosen)]
+            words = []
+            for role in own:
+                part = [x for x in chosen if roles[x] == role]
+                numbers = " and ".join(str(alone[role].index(x)) for x in part)
+                words.append(role if part == alone[role] else f"{role} (dimension {numbers})")
+            everything = len(alone) > 1 and len(chosen) == len(letters)
+            found.append((own[0] if own else "", "all" if everything else " and ".join(words), list(chosen)))
+    return sorted(found, key=lambda row: "dimension" in row[1])  # whole roles come first
+
+
 def _one_index(p: Site, wanted: Callable[[str], bool]) -> Variants:
-    """Ways in which only the last or first index of a summed role takes part."""
+    """Ways in which only the last or first index of a summed loop takes part; several loops count to the outer role."""
     variants: Variants = {}
     if c := contraction(p):
-        for role, letters in _subsets(c).items():
-            if wanted(role):
+        sizes = _sizes(p, c)
+        for owner, text, letters in _loops([x for x in c.summed if sizes[x] > 1], c.roles):
+            if wanted(owner):
                 for word, at in (("last", -1), ("first", 0)):
-                    variants[f"only the {word} of {role}"] = partial(c.only, other=p.other(), letters=letters, at=at)
-    for role, axes in _broadcast_roles(p).items():
-        if wanted(role):
+                    variants[f"only the {word} of {text}"] = partial(c.only, other=p.other(), letters=letters, at=at)
+    roles = {str(axis): role for role, axes in _broadcast_roles(p).items() if role != "all" for axis in axes}
+    for owner, text, names in _loops(list(roles), roles):
+        if wanted(owner):
+            axes = tuple(int(x) for x in names)
             for word, at in (("last", -1), ("first", 0)):
-                variants[f"only the {word} of {role}"] = _cut(p, axes, at)
+                variants[f"only the {word} of {text}"] = _cut(p, axes, at)
     return variants
 
 
@@ -154,7 +177,7 @@ def _filters(p: Site) -> Variants:
     "every channel that read the value sends a gradient back: add them",
 )
 def _channels(p: Site) -> Variants:
-    return _one_index(p, lambda r: r in ("channels", "groups")) if not _is_bias(p) else {}
+    return _one_index(p, lambda r: r in ("channels", "groups", "window")) if not _is_bias(p) else {}
 
 
 @mistake(
@@ -193,6 +216,144 @@ def _mean(p: Site) -> Variants:
             for role, axes in _broadcast_roles(p).items()
         }
     return {"over all": partial(_divided, p, p.x.size // max(p.y.size, 1))} if p.row == "sum" and p.y.size else {}
+
+
+@mistake(
+    "sum instead of mean",
+    "the division by the number of terms was forgotten: the gradient of a sum, where a mean was taken",
+    "Does your loss (or your layer) take a sum or a mean?",
+    "y = 1/n sum x: every x_bar carries the 1/n",
+    rank=-1,
+)
+def _undivided(p: Site) -> Variants:
+    return {"": lambda g: g} if counts_terms(p.line) and p.k == 0 and p.pooling is None else {}
+
+
+@mistake(
+    "summed without the weights",
+    "the upstream gradient was summed without the factor that belongs to each term",
+    "With what is each upstream gradient multiplied before the terms are added?",
+    "x_bar = sum over o of w[o] * y_bar[o], w_bar = sum over p of x[p] * y_bar[p]",
+)
+def _unweighted(p: Site) -> Variants:
+    c = contraction(p)
+    return {"": lambda g: c.product(g, np.ones(p.other().shape))} if c else {}
+
+
+@mistake(
+    "added instead of multiplied",
+    "the upstream gradient and the factor it belongs to were added, where they are multiplied",
+    "What does the chain rule do with a local derivative and an upstream gradient?",
+    "x_bar += w * y_bar: multiply the two, then add up the products",
+)
+def _added(p: Site) -> Variants:
+    if p.row == "mul":
+        return {"": lambda g: g + p.other()} if np.shape(p.other()) == p.y.shape else {}
+    c = contraction(p)
+    if c is None:
+        return {}
+    return {"": lambda g: c.product(g, np.ones(p.other().shape)) + c.product(np.ones(g.shape), p.other())}
+
+
+@mistake(
+    "summed over an index that stays",
+    "the sum ran over an index that the gradient itself has, so all its elements along it are the same",
+    "For which indices of the gradient is there a number of its own?",
+    "w_bar[u, v, c, o] keeps u, v, c and o: sum over everything else, and over nothing else",
+)
+def _summed_over_own(p: Site) -> Variants:
+    c = contraction(p)
+    variants: Variants = {}
+    if p.operand.primitive is None and p.x.ndim <= 2 and not (c and c.convolution):
+        for axes in [(i,) for i in range(p.x.ndim)] + ([(0, 1)] if p.x.ndim == 2 else []):
+            if any(p.x.shape[i] > 1 for i in axes):
+                for what, add in (("", np.sum), ("averaged, ", np.mean)):
+                    axis = " and ".join(map(str, axes))
+                    variants[f"{what}over axis {axis} of the tensor"] = partial(_spread_sum, p, axes, add)
+    if c is None or variants:
+        return variants
+    for i, letter in enumerate(c.own):
+        if p.x.shape[i] > 1 and c.roles[letter] not in ("window", "positions"):
+            for what, add in (("", np.sum), ("averaged, ", np.mean)):
+                variants[f"{what}over {c.roles[letter]}, axis {i}"] = partial(_spread_sum, p, i, add)
+    return variants
+
+
+def _spread_sum(p: Site, axis: Any, add: Callable[..., Any], g: Any) -> Any:
+    right = p.right(g)
+    return np.broadcast_to(add(right, axis=axis, keepdims=True), right.shape)
+
+
+@mistake(
+    "the neighbour's gradient",
+    "the gradient of the next (or previous) filter, channel or example was used: an index is off by one",
+    "Which output did this filter make? Is the first index 0 in both arrays?",
+    "filter o goes with y_bar[.., o], example n with y_bar[n]",
+)
+def _neighbour(p: Site) -> Variants:
+    """The gradient that arrives rolled by one along filters, channels or examples."""
+    c = contraction(p)
+    variants: Variants = {}
+    if p.operand.primitive is None and p.x.ndim <= 4 and p.row not in ("take", "index"):
+        for i, n in enumerate(p.x.shape):
+            if n > 1 and not (c and c.convolution and c.roles[c.own[i]] in ("window", "positions")):
+                for by in (1, -1) if n > 2 else (1,):
+                    variants[f"axis {i} of the tensor, {by:+d}"] = lambda g, i=i, by=by: np.roll(p.right(g), by, i)
+    if c is None:
+        return variants
+    for i, letter in enumerate(c.result):
+        if p.y.shape[i] > 1 and (letter in c.others or c.convolution) and c.roles[letter] != "window":
+            for by in (1, -1):
+                variants[f"{c.roles[letter]}, axis {i}, {by:+d}"] = lambda g, i=i, by=by: p.right(np.roll(g, by, i))
+    return variants
+
+
+@mistake(
+    "an earlier value instead of the factor",
+    "the factor was taken from an earlier step: the input of an activation or of a normalisation, not its output",
+    "Which array met this parameter in the forward pass: before or after the step above it?",
+    "the gradient of a factor is y_bar times what it was multiplied with: x-hat for gamma, the activation for a weight",
+)
+def _earlier(p: Site) -> Variants:
+    """The other factor's ancestors of the same shape in its place, carried through windows and padding again."""
+    if p.row not in ("mul", "contract") or p.line.operands[1 - p.k].constant:
+        return {}
+    moved: list[Tensor] = []
+    line = p.line.operands[1 - p.k]
+    while line.primitive is not None and line.primitive.group == "wiring" and not line.constant:
+        moved.append(line)
+        line = line.operands[0]
+    variants: Variants = {}
+    for number, ancestor in enumerate(_ancestors(line)):
+        variants[f"value number {number + 1} before it"] = partial(_with_factor, p, _carried(ancestor.value, moved))
+    return variants
+
+
+def _ancestors(line: Tensor, most: int = 6) -> Iterator[Tensor]:
+    """The values of the same shape that a line was made of, nearest first."""
+    seen, front = {id(line)}, [line]
+    while front and len(seen) <= most:
+        following = []
+        for x in front:
+            for y in x.operands if x.primitive is not None else ():
+                if not y.constant and y.shape == line.shape and id(y) not in seen and len(seen) <= most:
+                    seen.add(id(y))
+                    following.append(y)
+                    if y.primitive is None or y.primitive.name != "broadcast_to":
+                        yield y
+        front = following
+
+
+def _carried(value: Any, moved: list[Tensor]) -> Any:
+    for line in reversed(moved):
+        assert line.primitive is not None
+        value = line.primitive.forward(value, *[x.value for x in line.operands[1:]], **line.params)
+    return value
+
+
+def _with_factor(p: Site, factor: Any, g: Any) -> Any:
+    c = contraction(p)
+    return g * factor if c is None else c.product(g, factor)
 
 
 def _repeated(x: Tensor) -> bool:
@@ -259,7 +420,11 @@ def _rotated_upstream(p: Site) -> Variants:
     if c is None or not c.is_kernel:
         return {}
     positions = tuple(i for i, letter in enumerate(c.result) if c.roles[letter] == "positions")
-    return {"": lambda g: p.right(np.flip(g, positions))}
+    variants: Variants = {"": lambda g: p.right(np.flip(g, positions))}
+    if p.operand.primitive is not None and p.operand.primitive.name == "flip":
+        axes = c.window(c.own)
+        variants["and the rotation of the kernel forgotten"] = lambda g: np.flip(p.right(np.flip(g, positions)), axes)
+    return variants
 
 
 @mistake(

@@ -13,6 +13,7 @@ from ...backward import pull
 from ...tape import Tape, Tensor
 from ..run.calls import Call
 from .mistake import IncompleteMistake, Variants, call_mistake, enter, path_mistake
+from .normalised import weight
 
 _AXES = 4
 
@@ -99,7 +100,7 @@ def _constants(call: Call) -> Variants:
     variants: Variants = {}
     if call.x.shape == call.y.shape and sums:
         variants["all of them"] = partial(_without, call, range(len(sums)))
-        if len(sums) > 1:
+        if len(sums) > 1 and call.form is None:  # those of a norm have names of their own
             variants |= {f"number {i + 1}": partial(_without, call, [i]) for i in range(len(sums))}
     return variants
 
@@ -131,6 +132,21 @@ def _at_output(call: Call) -> Variants:
 
 
 @call_mistake(
+    "derivative of a call taken at the gradient",
+    "f' was evaluated at the gradient that arrives (the error), instead of at the pre-activation",
+    "At which number is the derivative of the activation evaluated?",
+    "x_bar = y_bar * f'(x), with x what went into f in the forward pass",
+)
+def _at_gradient(call: Call) -> Variants:
+    if not call.elementwise:
+        return {}
+    variants: Variants = {"": lambda g: call.pull(g, at=g), "alone": lambda g: call.pull(np.ones(call.y.shape), at=g)}
+    if call.name == "sigmoid":
+        variants["as the output"] = lambda g: g * g * (1 - g)
+    return variants
+
+
+@call_mistake(
     "half of the sigmoid's derivative",
     "y was written where y (1 - y) belongs, or 1 - y, or x (1 - x)",
     "What is the derivative of the sigmoid, in terms of its output?",
@@ -152,7 +168,7 @@ def _half(call: Call) -> Variants:
     2,
 )
 def _again_output(call: Call) -> Variants:
-    y = _probabilities(call)
+    y = call.probabilities
     if y is None:
         return {}
     variants: Variants = {
@@ -170,27 +186,11 @@ def _again_output(call: Call) -> Variants:
     "the output itself stands where output minus target belongs",
     "What would the gradient be if every output were right?",
     "E = 1/2 (y - t)^2, and cross entropy after a softmax: y - t, which is 0 where the output is right",
-    2,
+    0,
 )
 def _untargeted(call: Call) -> Variants:
-    y = _probabilities(call)
-    return {"": lambda g: y * _weight(y, call.pull(g))} if y is not None else {}
-
-
-def _probabilities(call: Call) -> Any:
-    """What the softmax or sigmoid inside a loss puts out, or None for any other call."""
-    x = call.x.value
-    if call.name == "bce_with_logits":
-        return 1 / (1 + np.exp(-x))
-    if call.name == "cross_entropy" and call.x.ndim > 1:
-        e = np.exp(x - x.max(axis=-1, keepdims=True))
-        return e / e.sum(axis=-1, keepdims=True)
-    return None
-
-
-def _weight(y: Any, d: Any) -> Any:
-    """w of the gradient d = w (y - t) for targets that are 0 or 1 (w = 1 / n for a mean)."""
-    return np.maximum(d / y, d / (y - 1))
+    y = call.probabilities
+    return {"": lambda g: y * weight(y, call.pull(g))} if y is not None else {}
 
 
 def _through_softmax(y: Any, d: Any) -> Any:
@@ -199,7 +199,7 @@ def _through_softmax(y: Any, d: Any) -> Any:
 
 def _skip_softmax(y: Any, d: Any) -> Any:
     """-t / y, the gradient after the softmax, of d = w (y - t)."""
-    return (d - y * _weight(y, d)) / y
+    return (d - y * weight(y, d)) / y
 
 
 @call_mistake(

@@ -1,68 +1,23 @@
-"""Mistakes in the movement of numbers, and in pooling: what arrives in the wrong cells.
+"""Mistakes in the movement of numbers: what arrives in the wrong cells.
 
-Windows and their overlaps, strides, dilation, padding, flattening, indexing; and where in its window a pooled value's
-gradient goes.
+Windows and their overlaps, strides, dilation, padding, flattening, indexing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from itertools import permutations
+from itertools import combinations, permutations
 from typing import Any
 
 import numpy as np
 
 from ...functional.axes import POSITION
-from ..run.site import Contraction, Site, gather, put, select
+from ..run.site import Site, select
+from .contractions import contraction
 from .mistake import Variants, mistake
-
-_LOOPS = 4000  # windows written one by one
-
-
-class Sliding:
-    """The windows at a site: those a ``windows`` line puts back, or those a kernel's gradient (``contract``) reads.
-
-    found: whether there are any; the rest is set only then.  axes, window, stride, dilation: as in the line's settings;
-    image: what the windows slide over, size: its cells along these axes; counts: how many windows along each.
-    """
-
-    def __init__(self, p: Site) -> None:
-        self.site = p
-        line = p.line if p.row == "windows" else p.line.operands[1 - p.k] if p.row == "contract" else None
-        self.found = line is not None and line.primitive is not None and line.primitive.name == "windows"
-        if not self.found or line is None:
-            return
-        self.axes, self.window = line.params["axes"], line.params["window"]
-        self.stride, self.dilation = line.params["stride"], line.params["dilation"]
-        self.image = line.operands[0]
-        self.size = tuple(self.image.shape[a] for a in self.axes)
-        self.counts = line.shape[self.axes[0] : self.axes[-1] + 1]
-        self.contraction = Contraction(p) if p.row == "contract" else None
-
-    def moved(self, stride: Any = None, dilation: Any = None, shift: Any = None) -> Callable[[Any], Any]:
-        """The rule with windows at other cells: gathered for a kernel's gradient, put back for the image's."""
-        stride, dilation = stride or self.stride, dilation or self.dilation
-        shift = shift or (0,) * len(self.axes)
-        chosen = [
-            select(*row) for row in zip(self.size, self.counts, self.window, stride, dilation, shift, strict=True)
-        ]
-        c = self.contraction
-        if c is None:
-            return lambda g: put(g, self.axes, chosen)
-        return lambda g: c.product(g, gather(self.image.value, self.axes, chosen))
-
-    @property
-    def overlapping(self) -> bool:
-        spans = [(k - 1) * d + 1 for k, d in zip(self.window, self.dilation, strict=True)]
-        return any(s < span and n > 1 for s, span, n in zip(self.stride, spans, self.counts, strict=True))
-
-
-def _convolving(p: Site) -> Sliding | None:
-    if not p.inside("conv", "windows"):
-        return None
-    sliding = Sliding(p)
-    return sliding if sliding.found else None
+from .pooling import winners
+from .sliding import Sliding, sliding_of, windows_of
 
 
 @mistake(
@@ -72,23 +27,51 @@ def _convolving(p: Site) -> Sliding | None:
     "x_bar[i * s + u] += frame_bar[i, u]: add, do not assign",
 )
 def _overwritten(p: Site) -> Variants:
-    if p.row != "windows":
+    """Cell by cell the last (or first) window that writes there: the whole window, or the winner's cell alone."""
+    orders = {"last": False, "first": True}
+    if p.row == "contract" and windows_of(p.operand) is not None and not p.operand.constant:
+        return _overwritten_by_one_filter(p, orders)
+    if p.row != "windows" or not (s := Sliding(p)).overlapping:
         return {}
-    s = Sliding(p)
-    if not s.overlapping or np.prod(s.counts) > _LOOPS:
-        return {}
-    return {"last": lambda g: _assign(s, g, False), "first": lambda g: _assign(s, g, True)}
+    dims = tuple(range(len(s.axes)))
+    variants: Variants = {word: partial(_assigned, s, first, dims) for word, first in orders.items()}
+    if len(dims) > 1:
+        for d in dims:
+            variants |= {f"{word} along axis {d} alone": partial(_assigned, s, f, (d,)) for word, f in orders.items()}
+    if p.pooling == "max":
+        variants |= {f"{word}, the winner's cell alone": partial(_written, s, f) for word, f in orders.items()}
+    return variants
 
 
-def _assign(s: Sliding, g: Any, backwards: bool) -> Any:
-    out = np.zeros(s.image.shape)
-    first, dims = s.axes[0], len(s.axes)
-    places = list(np.ndindex(*s.counts))
-    for at in reversed(places) if backwards else places:
-        spans = zip(at, s.stride, s.window, s.dilation, strict=True)
-        cells = tuple(slice(i * st, i * st + (k - 1) * d + 1, d) for i, st, k, d in spans)
-        lead: Any = (slice(None),) * first
-        out[lead + cells] = g[lead + at + (slice(None),) * dims]
+def _overwritten_by_one_filter(p: Site, orders: dict[str, bool]) -> Variants:
+    """``=`` in a loop over windows and filters: besides, one filter overwrites the others."""
+    c, s = contraction(p), Sliding(Site(p.operand, 0))
+    if c is None or not (letters := c.of_role("filters")) or not c.convolution:
+        return {}
+    if all(p.y.shape[c.result.index(x)] == 1 for x in letters if x in c.result) or not s.overlapping:
+        return {}
+    dims = tuple(range(len(s.axes)))
+
+    def wrong(first: bool, g: Any) -> Any:
+        return c.only(g, p.other(), letters, 0 if first else -1) * s.writers(first, dims)
+
+    return {f"{word}, by the {word} filter alone": partial(wrong, first) for word, first in orders.items()}
+
+
+def _assigned(s: Sliding, first: bool, along: tuple[int, ...], g: Any) -> Any:
+    return s.site.right(g * s.writers(first, along))
+
+
+def _written(s: Sliding, first: bool, g: Any) -> Any:
+    """The total of each window assigned to its winner's cell, one window after the other."""
+    dims, out = len(s.axes), np.zeros(s.image.shape)
+    to_end = lambda x: np.moveaxis(x, s.across, range(-dims, 0)).reshape(-1, int(np.prod(s.window)))
+    numbers = np.broadcast_to(s.line_cells, g.shape)
+    which = to_end(winners(s)).argmax(axis=1)
+    places = np.take_along_axis(to_end(numbers), which[:, None], 1).ravel()
+    totals = to_end(g).sum(axis=1)
+    order = slice(None, None, -1) if first else slice(None)
+    out.ravel()[places[order]] = totals[order]  # of equal places the last one stays
     return out
 
 
@@ -116,6 +99,8 @@ def _tiles(p: Site) -> Variants:
     if not s.found or not s.overlapping:
         return {}
     variants: Variants = {"spread out": s.moved(stride=s.window)}
+    if p.row == "overlap_add":
+        return variants
     keep = tuple(
         [i for i in range(n) if (i * st) % k == 0] for n, st, k in zip(s.counts, s.stride, s.window, strict=True)
     )
@@ -138,7 +123,7 @@ def _kept(p: Site, s: Sliding, keep: tuple[list[int], ...]) -> Callable[[Any], A
 
 
 def _strided(p: Site) -> Sliding | None:
-    s = _convolving(p)
+    s = sliding_of(p)
     return s if s and any(x > 1 and n > 1 for x, n in zip(s.stride, s.counts, strict=True)) else None
 
 
@@ -149,8 +134,68 @@ def _strided(p: Site) -> Sliding | None:
     "with stride s, put s - 1 zeros between the cells of y_bar first",
 )
 def _stride(p: Site) -> Variants:
+    """In all dimensions or in one; and with the result pushed to where its shape fits: centred, or to the far end."""
     s = _strided(p)
-    return {"": s.moved(stride=(1,) * len(s.axes))} if s else {}
+    if s is None:
+        return {}
+    dims = len(s.axes)
+    variants: Variants = {"": s.moved(stride=(1,) * dims)}
+    strided = [d for d in range(dims) if s.stride[d] > 1 and s.counts[d] > 1]
+    if dims > 1:
+        for d in strided:
+            variants[f"along axis {d} alone"] = s.moved(
+                stride=tuple(1 if i == d else x for i, x in enumerate(s.stride))
+            )
+    spans = [n + (k - 1) * x for n, k, x in zip(s.counts, s.window, s.dilation, strict=True)]
+    spare = [max(n - span, 0) for n, span in zip(s.size, spans, strict=True)]
+    if any(spare) and p.row == "windows":
+        variants["centred to make the shape fit"] = s.moved((1,) * dims, shift=tuple(x // 2 for x in spare))
+        variants["pushed to the end to make the shape fit"] = s.moved((1,) * dims, shift=tuple(spare))
+    return variants
+
+
+@mistake(
+    "stride applied to the gradient again",
+    "the backward pass took the stride once more: its windows move over the gradient by s cells, where the gradient "
+    "should be spread out by s",
+    "Forward, the stride skips cells of the input. What does the backward pass do with the cells skipped?",
+    "x_bar[i * s + u] += w[u] y_bar[i]: spread y_bar out, then move by 1",
+    rank=2,
+)
+def _strided_again(p: Site) -> Variants:
+    s = _strided(p)
+    if s is None or p.row != "windows":
+        return {}
+    variants: Variants = {}
+    for what, real in (("", False), ("over the image without its border", True)):
+        border = s.image.params["width"] if s.image.primitive and s.image.primitive.name == "pad" else None
+        if real and border is None:
+            continue
+        chosen = []
+        for d, (n, k, x, size) in enumerate(zip(s.counts, s.window, s.stride, s.size, strict=True)):
+            low, high = border[s.axes[d]] if real and border is not None else (0, 0)
+            cells = size - low - high
+            pad = max((cells - 1) * x + k - n, 0) // 2
+            h = np.arange(size)[None, None, :] - low
+            i = h * x + (k - 1 - np.arange(k))[None, :, None] - pad
+            chosen.append(((i == np.arange(n)[:, None, None]) & (h >= 0) & (h < cells)).astype(float))
+        variants[what] = s.placed(chosen)
+    return variants
+
+
+@mistake(
+    "rows and columns exchanged",
+    "the row of a window was counted along the columns, and its column along the rows",
+    "Which loop variable moves the window down, and which to the right?",
+    "window (i, j) starts at row i * s and column j * s",
+)
+def _exchanged(p: Site) -> Variants:
+    s = sliding_of(p)
+    variants: Variants = {}
+    for a, b in combinations(range(len(s.axes)), 2) if s else ():
+        if rule := s.exchanged(a, b):
+            variants[f"dimensions {a} and {b}"] = rule
+    return variants
 
 
 @mistake(
@@ -161,7 +206,7 @@ def _stride(p: Site) -> Variants:
     rank=2,
 )
 def _by_stride(p: Site) -> Variants:
-    s = _convolving(p)
+    s = sliding_of(p)
     if s is None:
         return {}
     variants: Variants = {"one zero too many": s.moved(stride=tuple(x + 1 for x in s.stride))}
@@ -178,7 +223,7 @@ def _by_stride(p: Site) -> Variants:
     rank=2,
 )
 def _dilation(p: Site) -> Variants:
-    s = _convolving(p)
+    s = sliding_of(p)
     return {"": s.moved(dilation=(1,) * len(s.axes))} if s and any(d > 1 for d in s.dilation) else {}
 
 
@@ -186,7 +231,7 @@ def _padded(p: Site) -> tuple[tuple[int, int], ...] | None:
     """The padding in front of a site, or None: of the pad line itself, or of the image a kernel's gradient reads."""
     if p.row == "pad":
         return p.line.params["width"]
-    s = _convolving(p)
+    s = sliding_of(p)
     if s and s.contraction and s.image.primitive and s.image.primitive.name == "pad":
         return tuple(s.image.params["width"][a] for a in s.axes)
     return None
@@ -326,88 +371,3 @@ def _repeated(p: Site) -> Variants:
         return out
 
     return {"": wrong}
-
-
-# ---- pooling: where the gradient of a pooled value goes within its window
-
-
-def _pool(kind: str, p: Site) -> Sliding | None:
-    return Sliding(p) if p.row == "windows" and p.pooling == kind else None
-
-
-def _shares(s: Sliding, g: Any, share: Callable[[Any], Any]) -> Any:
-    """The windows' cotangents with each window's total shared out anew by ``share`` (over its flattened cells)."""
-    first, dims = s.axes[0], len(s.axes)
-    axes = tuple(range(first + dims, first + 2 * dims))
-    total = g.sum(axis=axes, keepdims=True)
-    return s.site.right(total * share(s))
-
-
-def _cell(at: int) -> Callable[[Any], Any]:
-    """All of it to one cell of the window, by its place in scan order."""
-
-    def share(s: Sliding) -> Any:
-        cells = np.zeros(int(np.prod(s.window)))
-        cells[at if at >= 0 else cells.size + at] = 1
-        return _lifted(s, cells.reshape(s.window))
-
-    return share
-
-
-def _lifted(s: Sliding, cells: Any) -> Any:
-    rest = s.image.ndim - s.axes[-1] - 1
-    return cells.reshape(*(1,) * (s.axes[0] + len(s.axes)), *s.window, *(1,) * rest)
-
-
-def _best(s: Sliding, sign: int = 1) -> Any:
-    """1 at the largest (sign -1: smallest) cell of each window."""
-    frames = sign * s.site.y
-    first, dims = s.axes[0], len(s.axes)
-    axes = tuple(range(first + dims, first + 2 * dims))
-    moved = np.moveaxis(frames, axes, range(-dims, 0))
-    flat = moved.reshape(*moved.shape[:-dims], -1)
-    won = np.eye(flat.shape[-1])[flat.argmax(-1)].reshape(moved.shape)
-    return np.moveaxis(won, range(-dims, 0), axes)
-
-
-@mistake(
-    "pooling gradient spread evenly",
-    "the gradient of a maximum was divided among all cells of its window",
-    "Which cells of the window change the maximum when they change a little?",
-    "only the winning cell receives the gradient, all of it",
-)
-def _evenly(p: Site) -> Variants:
-    s = _pool("max", p)
-    if s is None:
-        return {}
-    return {"": lambda g: _shares(s, g, lambda s: _lifted(s, np.full(s.window, 1 / np.prod(s.window))))}
-
-
-@mistake(
-    "pooling gradient copied to every cell",
-    "every cell of the window received the whole gradient of the pooled value",
-    "What is the sum of the gradients in the window, before and after the pooling layer?",
-    "the sum over a window is preserved: max sends all of it to the winner, the mean 1/n to each of n cells",
-)
-def _copied(p: Site) -> Variants:
-    s = _pool("max", p) or _pool("avg", p)
-    return {"": lambda g: _shares(s, g, lambda s: _lifted(s, np.ones(s.window)))} if s else {}
-
-
-@mistake(
-    "pooling gradient to the wrong cell",
-    "the gradient of the pooled value went to a fixed cell of the window (or to the largest, where the mean was taken)",
-    "Did you keep the index of the winner in the forward pass?",
-    "max: the winner receives the gradient; mean: each of n cells receives 1/n of it",
-)
-def _wrong_cell(p: Site) -> Variants:
-    s = _pool("max", p) or _pool("avg", p)
-    if s is None:
-        return {}
-    cells = {"first": 0, "last": -1} | ({"middle": int(np.prod(s.window)) // 2} if all(n % 2 for n in s.window) else {})
-    variants: Variants = {f"the {word} cell": partial(_shares, s, share=_cell(at)) for word, at in cells.items()}
-    if p.pooling == "avg":
-        variants["the largest cell"] = lambda g: _shares(s, g, _best)
-    else:
-        variants["the smallest cell"] = lambda g: _shares(s, g, lambda s: _best(s, -1))
-    return variants

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..verdict import CounterExample, Verdict
 from .claim import Claim, Names
 
 LARGE = 100_000  # elements on a tape beyond which only the first level is written
+TERMS = 300  # of a sum beyond which it is not written out
 LONG_EQUATION = 600  # characters beyond which an equation is cut to its first level
 
 
@@ -79,6 +81,8 @@ def _equation(case: Case, index: tuple[int, ...]) -> tuple[str, str]:
     """The gradient of one element as an equation, as text and LaTeX; only its first level if the whole is long."""
     from ...views.equations.explain import explain
 
+    if _terms(case) > TERMS:
+        return "", ""
     names = {name: line for name, line in case.names.lines.items() if not line.name}
     large = sum(line.size for line in case.tape) > LARGE
     try:
@@ -88,6 +92,24 @@ def _equation(case: Case, index: tuple[int, ...]) -> tuple[str, str]:
     except (TypeError, ValueError, RuntimeError):
         return "", ""
     return (explanation.text if len(explanation.text) <= LONG_EQUATION else ""), explanation.latex
+
+
+def _terms(case: Case) -> int:
+    """How many terms the sum has that is the gradient of one element."""
+    count = 0
+    for reader, k, _ in case.run.received.get(id(case.run.wrt), []):
+        if reader.primitive is not None and reader.primitive.name == "contract":
+            left, result = reader.params["spec"].split("->")
+            letters = left.split(",")
+            sizes = {
+                c: n
+                for part, x in zip(letters, reader.operands, strict=True)
+                for c, n in zip(part, x.shape, strict=True)
+            }
+            count += prod(sizes[c] for c in {*result, *letters[1 - k]} - {*letters[k]})
+        else:
+            count += reader.size // max(reader.operands[k].size, 1)
+    return count
 
 
 def target(wrt: Any, tape: Tape) -> tuple[Tensor, np.ndarray, tuple[int, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -222,21 +223,53 @@ def finite(array: np.ndarray, what: str) -> np.ndarray:
     )
 
 
-def rounding(array: np.ndarray, truth: np.ndarray) -> float:
-    """Half a unit of the last decimal that a hand-written claim gives (0 if it is given in full).
+def rounding(array: np.ndarray, truth: np.ndarray, written: str = "") -> Any:
+    """How far each number may be off because a hand-written claim has few digits (0.0 if it is given in full).
 
-    A claim with few digits counts as rounded where the gradient, rounded alike, is just that.
+    Either all have as many decimals, or as many digits that count; half a unit of the last one, or a whole one where
+    all were cut off.  Digits are read from the text ``written`` if there is one.  A claim with very few digits counts
+    as rounded where the gradient, rounded alike, is just that.
     """
-    texts = [repr(float(x)) for x in array.ravel()[:200]]
-    if any("e" in t for t in texts):
+    largest = float(np.abs(array).max())
+    if not largest or not np.isfinite(largest):
         return 0.0
-    decimals = max((len(t.partition(".")[2]) if not t.endswith(".0") else 0 for t in texts), default=0)
-    unit, largest = 0.5 * 10.0**-decimals, float(np.abs(array).max())
-    if decimals > 6 or not largest or unit > 0.1 * largest:
-        return 0.0
-    same = (
-        array.shape == truth.shape
-        and np.array_equal(array, np.round(truth, decimals))
-        and not np.allclose(array, truth, rtol=1e-9)
-    )
-    return unit * 1.01 if (decimals and unit <= 0.01 * largest) or (same and array.size > 1) else 0.0
+    texts = _NUMBERS.findall(written) or [repr(float(x)) for x in array.ravel()[:_READ]]
+    parts = [_digits(text, bool(written)) for text in texts]
+    decimals, digits = max(p[0] for p in parts), max(p[1] for p in parts)
+    size = np.abs(array.ravel())
+    exact = array.shape == truth.shape and array.size > 1 and not np.allclose(array, truth, rtol=1e-9)
+    for units, crude in (
+        (np.full(array.size, 10.0**-decimals), decimals > 6 or 10.0**-decimals > 0.02 * largest or not decimals),
+        (10.0 ** (np.floor(np.log10(np.where(size > 0, size, largest))) - digits + 1), digits < 3 or digits > 7),
+    ):
+        if (crude and not exact) or float(units.max()) > 0.2 * largest:
+            continue
+        if array.shape != truth.shape:
+            return 0.0 if crude else 0.505 * units
+        off = np.abs(array - truth).ravel()
+        if (off <= 0.505 * units).all():
+            return 0.505 * units if not crude or _rounds(array, truth, units) else 0.0
+        cut = np.abs(array).ravel() <= np.abs(truth).ravel() * (1 + 1e-12)
+        if not crude and array.size > 3 and (cut & (off <= 1.001 * units)).all():
+            return 1.001 * units
+    if 0 < decimals <= 6 and 10.0**-decimals <= 0.02 * largest:
+        return np.full(array.size, 0.505 * 10.0**-decimals)
+    return 0.0
+
+
+_NUMBERS = re.compile(r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_READ = 4000  # numbers of a claim whose digits are looked at
+
+
+def _digits(text: str, written: bool) -> tuple[int, int]:
+    """(decimals, digits that count) of a number as it is written, or as Python writes it."""
+    mantissa, _, exponent = text.lower().partition("e")
+    whole, _, after = mantissa.partition(".")
+    after = after if written or after != "0" else ""
+    power = int(exponent or 0)
+    return max(len(after) - power, 0), len((whole + after).lstrip("-0"))
+
+
+def _rounds(array: np.ndarray, truth: np.ndarray, units: np.ndarray) -> bool:
+    """Whether a claim with very few digits is the gradient rounded to them, element by element."""
+    return bool((np.abs(np.round(truth.ravel() / units) * units - array.ravel()) <= 1e-9 * np.abs(units)).all())

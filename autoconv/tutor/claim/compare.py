@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import copysign
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+SLIPS, SLIPPED = 3, 50  # at most so many slips, and one in so many elements
 SIGNIFICANT = 1e-3  # elements smaller than this part of the largest say nothing about a factor
 
 
 class Tolerance(NamedTuple):
-    """Numbers agree within relative * max(|b|, scale / 10) + absolute; a whole array below ``zero`` counts as zero."""
+    """Numbers agree within relative * max(|b|, scale / 10) + absolute; a whole array below ``zero`` counts as zero.
+
+    absolute: one number, or one for each element.
+    """
 
     relative: float = 1e-6
-    absolute: float = 0.0
+    absolute: Any = 0.0
     zero: float = 0.0
 
     def of(self, b: np.ndarray, scale: float) -> np.ndarray:
         """How far a number may be from each element of b, an array whose largest element is ``scale``."""
-        return self.relative * np.maximum(np.abs(b), 0.1 * scale) + self.absolute
+        absolute = self.absolute if np.ndim(self.absolute) == 0 or len(b) == len(self.absolute) else self.largest
+        return self.relative * np.maximum(np.abs(b), 0.1 * scale) + absolute
+
+    @property
+    def largest(self) -> float:
+        """The absolute tolerance as one number."""
+        return float(np.max(self.absolute, initial=0.0))
 
 
 class Match(NamedTuple):
@@ -53,11 +63,12 @@ def equal(a: np.ndarray, b: np.ndarray, tolerance: Tolerance) -> bool:
     return bool((np.abs(a - b) <= tolerance.of(b, scale_of(b))).all())
 
 
-def compare(a: np.ndarray, b: np.ndarray, tolerance: Tolerance, count: int) -> Match | None:
+def compare(a: np.ndarray, b: np.ndarray, tolerance: Tolerance, count: int, slips: bool = True) -> Match | None:
     """The simplest way in which claim ``a`` is ``b`` up to sign, factor and slips, or None.
 
     a, b: flat, of the same length; ``count`` elements in one run, several runs after one another.  A factor needs two
-    elements to show (a single number only fits 2 and 1/2), a slip needs three others that agree.
+    elements to show (a single number only fits 2 and 1/2), a slip needs three others that agree; there are at most 3
+    slips, and one in 50 elements, and none unless ``slips``.
     """
     scale = scale_of(b)
     if not np.isfinite(b).all() or scale <= tolerance.zero:
@@ -69,17 +80,19 @@ def compare(a: np.ndarray, b: np.ndarray, tolerance: Tolerance, count: int) -> M
         if tried == 0:
             continue
         off = np.abs(a - tried * b) > tolerance.of(tried * b, abs(tried) * scale)
-        slips = sorted({int(i) % count for i in np.flatnonzero(off)})
-        agreeing = len({int(i) % count for i in np.flatnonzero(telling)} - set(slips))
-        few = len(slips) <= max(1, count // 8) and agreeing >= 3
-        if slips and not few:
+        most = min(SLIPS, max(1, count // SLIPPED)) if slips else 0
+        if int(off.sum()) > most * (len(a) // count):
+            continue
+        slipped = sorted({int(i) % count for i in np.flatnonzero(off)})
+        agreeing = len({int(i) % count for i in np.flatnonzero(telling)} - set(slipped))
+        if slipped and (len(slipped) > most or agreeing < 3):
             continue
         free = tried not in (1.0, -1.0)
         if free and (agreeing < 2 or level) and abs(tried) not in (2.0, 0.5):
             continue
-        if free and slips and agreeing < 4:
+        if free and slipped and agreeing < 4:
             continue
-        return Match(tried, tuple(slips))
+        return Match(tried, tuple(slipped))
     return None
 
 
@@ -105,4 +118,4 @@ def noisy(a: np.ndarray, b: np.ndarray) -> Match | None:
     limit = 0.05 if telling >= 8 else 0.02
     if not noise < limit:
         return None
-    return Match(1.0 if abs(factor - 1) <= 3 * noise else factor, (), noise)
+    return Match(1.0 if abs(factor - 1) <= max(3 * noise, 0.01) else factor, (), noise)

@@ -29,21 +29,45 @@ def tied(run: Run, places: np.ndarray) -> bool:
 
 
 def tie_rules(run: Run) -> Iterator[tuple[str, Rules]]:
-    """Sweeps that break ties otherwise, by the convention's name."""
+    """Sweeps that break ties otherwise, by the convention's name: weights >= 0 that sum to 1 over equal cells.
+
+    A unit that is cut off at a constant (relu at 0) has a choice of its own, beside that of competing cells.
+    """
     tied = _competition(run)
-    if tied:
-        yield "evenly among all winners", _broken(tied, lambda line: tied[id(line)][1:])
-        for name, weights in _CONVENTIONS.items():
-            yield name, _broken(tied, lambda line, w=weights: w)  # type: ignore[misc]
+    if not tied:
+        return
+    lines = {id(line): line for line in Tape(run.loss) if id(line) in tied}
+    kinks = {i: _at_constant(line) for i, line in lines.items()}
+    ways: list[tuple[str, float | None]] = [("", None)]
+    if any(kinks.values()):
+        ways += [(", nothing for a unit cut off at its kink", 0.0), (", everything for a unit at its kink", 1.0)]
+    for kink, share in ways:
+        for name, weights in [("evenly among all winners", None), *_CONVENTIONS.items()]:
+
+            def chosen(line: Tensor, weights: Any = weights, share: Any = share) -> tuple[Any, Any]:
+                if share is not None and kinks[id(line)]:
+                    return (share, share)
+                return tied[id(line)][1:] if weights is None else weights
+
+            yield f"{name}{kink}", broken(tied, chosen)
+
+
+def _at_constant(line: Tensor) -> bool:
+    """Whether a maximum is one with a constant, as relu's with 0."""
+    return line.primitive is not None and line.primitive.ties and any(x.constant for x in line.operands)
 
 
 _CONVENTIONS = {
     "an even split at every comparison": (0.5, 0.5),
     "all to the first": (1.0, 0.0),
     "all to the last": (0.0, 1.0),
-    "nothing at a tie": (0.0, 0.0),
-    "all to each of them": (1.0, 1.0),
 }
+
+
+def all_to_each(run: Run) -> Rules | None:
+    """The sweep in which every tied competitor receives everything, or None without ties: no subgradient."""
+    tied = _competition(run)
+    return broken(tied, lambda line: (1.0, 1.0)) if tied else None
 
 
 def tied_otherwise(run: Run, claimed: np.ndarray, places: np.ndarray, tolerance: Tolerance) -> str:
@@ -68,7 +92,7 @@ def _mixed(run: Run, claimed: np.ndarray, places: np.ndarray, tolerance: Toleran
     start, rows, idle = run.gradient.ravel()[places], list[np.ndarray](), 0
     while len(rows) < CHOICES and idle < 12:
         chosen = {i: rng.integers(0, 2, mask.shape).astype(float) for i, (mask, _, _) in tied.items()}
-        other = run.with_rules(_broken(tied, lambda line, c=chosen: (c[id(line)], 1 - c[id(line)])))  # type: ignore[misc]
+        other = run.with_rules(broken(tied, lambda line, c=chosen: (c[id(line)], 1 - c[id(line)])))  # type: ignore[misc]
         rows.append(other.ravel()[places] - start)
         rank = np.linalg.matrix_rank(np.array(rows))
         idle = 0 if rank == len(rows) else idle + 1
@@ -135,7 +159,9 @@ def _moved(line: Tensor, values: list[Any]) -> Any:
     return np.asarray(line.primitive.forward(*operands, **line.params), dtype=float)
 
 
-def _broken(tied: dict[int, tuple[Any, Any, Any]], weights: Weights) -> Rules:
+def broken(tied: dict[int, tuple[Any, Any, Any]], weights: Weights) -> Rules:
+    """The rules of a sweep that breaks the ties by ``weights``."""
+
     def rules(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[Any]:
         contributions = pull(line, g, wanted, recorded)
         if id(line) not in tied or line.primitive is None:

@@ -37,8 +37,6 @@ class FiniteDifference(NamedTuple):
     @property
     def text(self) -> str:
         """The difference in words."""
-        if self.precision == "integers":
-            return "finite differences on whole numbers"
         about = "" if self.kind else "about "
         step = f" with step {about}{self.step:.3g}" if self.step else ""
         return f"{self.kind} finite differences{step} ({self.precision})".lstrip()
@@ -83,7 +81,7 @@ def recognise(
             test = _Repeats(losses, claim, places, kind, step, PRECISIONS[precision], tolerance, float(off.max()))
             if all(test(i) for i in probed) and all(test(i) for i in spread) and not test.accident(spread, searched):
                 return _named(losses, test, places[probed[0]], kind, step, precision, probed)
-    return _integers(losses, claim) or _grain(losses, claim, truth)
+    return _grain(losses, claim, truth)
 
 
 def _candidates(
@@ -144,7 +142,7 @@ class _Repeats:
 
     def near(self, quotient: float) -> float:
         """How close is close enough."""
-        return self.tolerance.relative * max(abs(quotient), 1e-12) + self.tolerance.absolute + self.noise
+        return self.tolerance.relative * max(abs(quotient), 1e-12) + self.tolerance.largest + self.noise
 
     def accident(self, elements: list[int], searched: bool) -> bool:
         """Whether some step of those tried might fit any numbers: few elements with few digits prove nothing."""
@@ -174,19 +172,6 @@ def _reason(losses: Losses, flat: int, step: float) -> str:
     if bends[0] and abs(bends[1] / bends[0] - 0.5) > 0.15:
         return "a kink (a relu or a maximum) lies within the step: the difference goes across it"
     return f"the step {step:.3g} is so large that the curvature of the loss shows"
-
-
-def _integers(losses: Losses, claim: np.ndarray) -> FiniteDifference | None:
-    """All zeros, where the input holds whole numbers: a small step on an integer array is cut off to nothing."""
-    whole = np.array_equal(losses.origin, np.round(losses.origin))
-    if claim.any() or not whole:
-        return None
-    return FiniteDifference(
-        "",
-        0.0,
-        "integers",
-        "the input holds whole numbers: in an integer array a small step is cut off, and nothing moves",
-    )
 
 
 def _grain(losses: Losses, claim: np.ndarray, truth: np.ndarray) -> FiniteDifference | None:

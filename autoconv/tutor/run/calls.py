@@ -14,9 +14,10 @@ import numpy as np
 
 from ...backward import Step, steps
 from ...tape import Scope, Tape, Tensor
+from .forms import Softmax, Standardised, form_of
 
 JACOBIAN = 400  # elements of an input up to which the diagonal of a full Jacobian is worked out
-STRETCH, STRETCHES = 12, 60  # lines of a stretch, and how many are looked at
+STRETCH, STRETCHES = 30, 60  # lines of a stretch, and how many are looked at
 WRITTEN = "formula"
 _ENTRY = ("reshape", "broadcast_to", "sum", "sum_to")
 # Calls whose lines a reader thinks of one by one; any other is one step to them.
@@ -74,10 +75,32 @@ class Call:
         return bool(np.allclose(self.pull(probe), probe * self.pull(np.ones(self.y.shape)), rtol=1e-9, atol=1e-12))
 
     @cached_property
+    def form(self) -> Standardised | Softmax | None:
+        """What the call computes, if that is a standardisation or a softmax."""
+        return form_of(self.x.value, self.y.value, self.lines)
+
+    @cached_property
+    def probabilities(self) -> Any:
+        """What the softmax or sigmoid inside a loss puts out, or None for any other call."""
+        x = self.x.value
+        if self.name == "bce_with_logits":
+            return 1 / (1 + np.exp(-x))
+        if self.name == "cross_entropy" and self.x.ndim > 1:
+            e = np.exp(x - x.max(axis=-1, keepdims=True))
+            return e / e.sum(axis=-1, keepdims=True)
+        if isinstance(self.form, Softmax) and self.form.log:
+            return self.form.y.reshape(x.shape)
+        return None
+
+    @cached_property
     def diagonal(self) -> Any:
         """dy_i / dx_i for every i, or None for a Jacobian too large to work out."""
         if self.elementwise:
             return self.pull(np.ones(self.y.shape))
+        if isinstance(form := self.form, Standardised):
+            return ((1 - (1 + form.hat**2) / form.count) / form.std).reshape(self.x.shape)
+        if isinstance(form, Softmax):
+            return ((1 - form.y) * (1 if form.log else form.y)).reshape(self.x.shape)
         if self.x.shape != self.y.shape or self.x.size > JACOBIAN:
             return None
         diagonal = np.zeros(self.x.size)
@@ -86,6 +109,17 @@ class Call:
             seed[i] = 1
             diagonal[i] = self.pull(seed.reshape(self.x.shape)).ravel()[i]
         return diagonal.reshape(self.x.shape)
+
+
+def one_step(tape: Tape, calls: list[Call]) -> frozenset[int]:
+    """The ids of lines inside of what a reader takes as one step: a layer that is not opened, a norm written out."""
+    inside = set()
+    for line in tape:
+        names = [scope.name for scope in (line.scope.path if line.scope else ()) if scope.kind == "call"]
+        if names and not names[0].startswith(_OPEN):
+            inside.add(id(line))
+    written = [c for c in calls if c.name == WRITTEN and c.form is not None]
+    return frozenset(inside).union(*[c.members for c in written])
 
 
 def calls_of(tape: Tape, walked: list[Step]) -> list[Call]:

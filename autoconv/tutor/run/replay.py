@@ -13,7 +13,7 @@ import numpy as np
 
 from ...backward import Step, steps, sweep
 from ...tape import Tape, Tensor
-from .calls import Call, calls_of
+from .calls import Call, calls_of, one_step
 from .site import Site
 
 Change = Callable[
@@ -79,6 +79,52 @@ class Run:
     @cached_property
     def calls(self) -> list[Call]:
         return calls_of(Tape(self.loss), self.steps)
+
+    @cached_property
+    def one_step(self) -> frozenset[int]:
+        return one_step(Tape(self.loss), self.calls)
+
+    @cached_property
+    def counts(self) -> dict[int, str]:
+        """The numbers that a sum on the way of the gradient may run over, each with what it counts."""
+        counts: dict[int, str] = {}
+        lines = [step.line for step in self.steps if step.line.ndim > 1] or [step.line for step in self.steps]
+        for line in lines:
+            counts.setdefault(line.shape[0] if line.ndim else 1, "examples")
+        for line in lines:
+            inner = line.shape[1:]
+            for n in inner:
+                counts.setdefault(n, "elements along one axis")
+            for part, what in ((inner[1:], "positions"), (inner[:-1], "positions")):
+                n = int(np.prod(part))
+                counts.setdefault(n, what)
+                counts.setdefault(n * line.shape[0] if line.ndim else 1, f"examples and {what}")
+            counts.setdefault(int(np.prod(inner)), "elements of one example")
+            counts.setdefault(line.size, "elements")
+        return {n: what for n, what in counts.items() if n > 1}
+
+    @cached_property
+    def divisors(self) -> set[int]:
+        """The whole numbers that the loss is divided by on its way: those of its means."""
+        found = set()
+        for step in self.steps:
+            name = step.line.primitive.name if step.line.primitive else ""
+            for x in step.line.operands:
+                if name in ("div", "mul") and x.constant and x.size and np.ptp(x.value) == 0:
+                    value = float(x.value.flat[0])
+                    number = value if name == "div" else 1 / value if value else 0.0
+                    found |= {round(number)} if abs(number - round(number)) < 1e-9 else set()
+        return {n for n in found if n > 1}
+
+    @cached_property
+    def squares(self) -> bool:
+        """Whether something is squared on the way: only then a factor 2 or 1/2 is that of a square."""
+        for step in self.steps:
+            line = step.line
+            name = line.primitive.name if line.primitive else ""
+            if name == "power" or (name == "mul" and line.operands[0] is line.operands[1]):
+                return True
+        return False
 
     def partial(self, x: Tensor, delta: Any) -> np.ndarray:
         """What a change ``delta`` of the cotangent of x does to the gradient: the sweep is linear in it."""

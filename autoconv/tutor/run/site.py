@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -153,6 +154,19 @@ def stored(x: Tensor) -> bool:
     while x.primitive is not None and (x.primitive.rearranges or x.primitive.name == "broadcast_to"):
         x = x.operands[0]
     return x.primitive is None and not x.constant
+
+
+def counts_terms(line: Tensor) -> bool:
+    """Whether a line divides a sum by the number of its terms: a mean."""
+    if line.primitive is None or line.primitive.name != "div":
+        return False
+    above, below = line.operands
+    while above.primitive is not None and above.primitive.rearranges:
+        above = above.operands[0]
+    if above.primitive is None or above.primitive.name != "sum" or not below.constant or not below.size:
+        return False
+    terms = prod(above.operands[0].shape[a] for a in above.params["axis"])
+    return terms > 1 and bool((below.value == terms).all())
 
 
 def select(size: int, count: int, window: int, stride: int, dilation: int, shift: int = 0) -> Array:

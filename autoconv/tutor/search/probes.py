@@ -71,18 +71,21 @@ class Probes:
         self.rows = np.array(rows)
         self.aims = self.rows @ claim
         self.base = self.rows @ truth
-        self._tangents = []
+        found = []
         for row in rows:
             direction = np.zeros(run.gradient.size)
             direction[places] = row
-            self._tangents.append(tangents(run, direction.reshape(run.gradient.shape)))
+            found.append(tangents(run, direction.reshape(run.gradient.shape)))
+        # by id of a line its tangents, a row for each direction: one product with a change gives all inner products
+        self._tangents = {i: np.array([np.ravel(t[i]) for t in found]) for i in found[0]}
         self._truth = scale_of(truth)
         self._size = np.maximum(np.abs(self.aims), max(scale_of(claim), tolerance.zero))
-        self._absolute = tolerance.absolute * np.abs(self.rows).sum(axis=1)
+        self._absolute = (tolerance.absolute * np.abs(self.rows)).sum(axis=1)
 
     def moved(self, x: Tensor, delta: Any) -> np.ndarray:
         """What a change ``delta`` of the cotangent of x adds along each direction."""
-        return np.array([np.vdot(delta, t[id(x)]) if id(x) in t else 0.0 for t in self._tangents])
+        t = self._tangents.get(id(x))
+        return np.zeros(len(self.rows)) if t is None else t @ np.ravel(delta)
 
     def unchanged(self, got: np.ndarray) -> bool:
         """Whether a wrong sweep gives what the true one gives: ``got`` is what it gives along the directions."""
@@ -100,17 +103,18 @@ class Probes:
         least = min(3, len(b))
         return any((np.abs(a - f * b) <= limit * max(1.0, abs(f))).sum() >= least for f in (*_PLAIN, *free))
 
-    def exact(self, base: np.ndarray, x: Tensor, delta: Any) -> bool:
-        """Whether a change of the cotangent of x, on top of ``base``, may lead to the claim, up to its sign."""
-        signs = [1.0, -1.0]
-        for i, t in enumerate(self._tangents):
-            if id(x) not in t:
-                return False
-            got = float(base[i] + np.vdot(delta, t[id(x)]))
+    def exact(self, base: np.ndarray, x: Tensor, delta: Any, factors: np.ndarray) -> bool:
+        """Whether a change of the cotangent of x, on top of ``base``, may lead to the claim, times one of ``factors``
+        or its negative."""
+        if id(x) not in self._tangents:
+            return False
+        flat, signed = np.ravel(delta), np.concatenate([factors, -factors])
+        for i, tangent in enumerate(self._tangents[id(x)]):
+            got = float(base[i] + tangent @ flat)
             limit = SLACK * (self.tolerance.relative * max(abs(got), self._size[i]) + self._absolute[i])
             limit += _ROUNDING * (abs(base[i]) + abs(got - base[i]))
-            signs = [sign for sign in signs if abs(self.aims[i] - sign * got) <= limit]
-            if not signs:
+            signed = signed[np.abs(self.aims[i] - signed * got) <= limit * np.maximum(1.0, np.abs(signed))]
+            if not len(signed):
                 return False
         return True
 

@@ -16,9 +16,9 @@ always gets the same answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
-from itertools import combinations, permutations
+from itertools import combinations, islice, permutations
 from math import comb
 from typing import Any, NamedTuple
 
@@ -39,8 +39,10 @@ REARRANGED = "right numbers in the wrong places"
 _ALL = -1  # as a position: every line; as an operand: every operand of the line
 
 # of pairs: first mistakes, second ones put to the probes, pairs made everywhere
-FIRST, TRIES, TOGETHER = 80, 12_000, 200
+FIRST, TRIES, TOGETHER = 150, 25_000, 200
 COMMON = 1  # the rank up to which a mistake is taken for one of two
+WAYS = 4  # variants of one mistake at one site that are taken for one of two
+ALONE = {"loop left too early", "the neighbour's gradient", "an earlier value instead of the factor"}  # and no others
 
 Wrong = Callable[[Any], Any]  # from the cotangent of a line to the wrong contribution to one operand
 
@@ -83,13 +85,21 @@ class Search:
     """The search for one claim.
 
     runs: those at which the claim has values, claimed: these values, flat, of the elements ``places`` of the gradient.
+    slips: whether single elements may be off (never in what a function or a formula computes).
     What it finds on its way: invisible, the names of mistakes that change nothing in these numbers; distinct, the
     mutations at single sites that do, with what each gives along the probes; groups, those made at more than one site;
     hidden, those inside a call that a reader takes as one step.
     """
 
-    def __init__(self, runs: list[Run], claimed: list[np.ndarray], places: np.ndarray, tolerance: Tolerance) -> None:
-        self.runs, self.claimed, self.places, self.tolerance = runs, claimed, places, tolerance
+    def __init__(
+        self,
+        runs: list[Run],
+        claimed: list[np.ndarray],
+        places: np.ndarray,
+        tolerance: Tolerance,
+        slips: bool = True,
+    ) -> None:
+        self.runs, self.claimed, self.places, self.tolerance, self.slips = runs, claimed, places, tolerance, slips
         self.weight = 1 + sum(line.size for line in runs[0].tape) // LARGE  # a large net has fewer sweeps to spend
         self.sweeps = 0.0
         self.invisible: set[str] = set()
@@ -101,6 +111,16 @@ class Search:
     @cached_property
     def probes(self) -> Probes:
         return Probes(self.runs[0], self.claimed[0], self.places, self.tolerance)
+
+    @cached_property
+    def factors(self) -> np.ndarray:
+        """The factors that may come on top of a mistake: 1, 2, and the numbers of examples, positions, ..; and 1/n."""
+        counts = np.array([1.0, 2.0, *self.runs[0].counts])
+        return np.unique([*counts, *1 / counts])
+
+    def plain_factor(self, factor: float) -> bool:
+        """Whether a factor on top of a mistake is one of ``factors``, up to its sign; any other proves nothing."""
+        return bool(np.isclose(self.factors, abs(factor), rtol=1e-6, atol=0).any())
 
     def chosen(self, gradient: np.ndarray) -> np.ndarray:
         """The elements of a gradient that were claimed, flat."""
@@ -176,14 +196,14 @@ class Search:
         first = self.chosen(gradient)
         if equal(first, self.truth(), self.tolerance):
             return None
-        match = compare(self.claimed[0], first, self.tolerance, first.size)
+        match = compare(self.claimed[0], first, self.tolerance, first.size, self.slips)
         if match is None or len(self.runs) == 1:
             return match
         rest = [self.gradient(mutation, i) for i in range(1, len(self.runs))]
         if any(g is None for g in rest):
             return None
         joined = np.concatenate([first, *[self.chosen(g) for g in rest if g is not None]])
-        return compare(np.concatenate(self.claimed), joined, self.tolerance, first.size)
+        return compare(np.concatenate(self.claimed), joined, self.tolerance, first.size, self.slips)
 
     # ---- the stages
 
@@ -191,32 +211,34 @@ class Search:
         """The true gradient up to a sign, a factor and slips, or with its elements in another order."""
         joined = np.concatenate([self.truth(i) for i in range(len(self.runs))])
         claimed = np.concatenate(self.claimed)
-        match = compare(claimed, joined, self.tolerance, self.places.size)
+        match = compare(claimed, joined, self.tolerance, self.places.size, self.slips)
         diagnoses = [Diagnosis((), match)] if match else []
         if self.places.size == self.runs[0].gradient.size > 2:
             for order, move in arrangements(self.runs[0].gradient.shape):
                 moved = [np.asarray(move(run.gradient), dtype=float).ravel()[self.places] for run in self.runs]
                 if equal(moved[0], self.truth(), self.tolerance):
                     continue
-                match = compare(claimed, np.concatenate(moved), self.tolerance, self.places.size)
+                match = compare(claimed, np.concatenate(moved), self.tolerance, self.places.size, False)
                 if match and not match.slips:
                     diagnoses.append(Diagnosis((Mutation(REARRANGED, order, _ALL, None),), match))
         return diagnoses
 
-    def singles(self) -> list[Diagnosis]:
+    def singles(self, only: Collection[str] | None = None) -> list[Diagnosis]:
         """One mistake: at one site, at all operands of one line, at all lines of one kind, everywhere.
 
-        A claim that is right is only put to the probes, to see which mistakes would be invisible.
+        A claim that is right is only put to the probes, to see which mistakes (of ``only`` those) would be invisible.
         """
         diagnoses: list[Diagnosis] = []
         wrong = not equal(self.claimed[0], self.truth(), self.tolerance)
-        single_steps = [call.members for call in self.runs[0].calls if call.single_step]
+        one_step = self.runs[0].one_step
         for mistake in sorted(BANK.values(), key=lambda m: m.rank):
+            if only is not None and mistake.name not in only:
+                continue
             made: list[tuple[Mutation, Injection, int]] = []
             for mutation, injection in self.injections(0, mistake):
                 if self.spent(0.1):
                     break
-                hidden = int(injection.call is None and any(id(injection.line) in members for members in single_steps))
+                hidden = int(injection.call is None and id(injection.line) in one_step)
                 self.hidden |= {mutation} if hidden else set()
                 if match := self.through_probes(mutation, injection):
                     diagnoses.append(Diagnosis((mutation,), match, hidden))
@@ -229,7 +251,18 @@ class Search:
                 self.groups.append(mutation)
                 if match := self.match(mutation):
                     diagnoses.append(Diagnosis((mutation,), match, hidden))
-        return [d for d in diagnoses if self.chance(d.match) < 0.05]
+        return [d for d in diagnoses if self.plain_factor(d.match.factor) and self.chance(d.match) < 0.05]
+
+    def cancelling(self, names: Collection[str]) -> list[Diagnosis]:
+        """Single mistakes of ``names`` after which nothing arrives: all terms cancel."""
+        found = []
+        for name in names:
+            made = [(m, i._replace(delta=None), int(m in self.hidden)) for m, i in self.injections(0, BANK[name])]
+            for mutation, hidden in [*[(m, hidden) for m, _, hidden in made], *groups_of(made)]:
+                gradient = None if self.spent() else self.gradient(mutation, 0)
+                if gradient is not None and scale_of(self.chosen(gradient)) <= 1e-9 * scale_of(self.truth()):
+                    found.append(Diagnosis((mutation,), Match(), hidden))
+        return sorted(found, key=lambda d: d.cost)
 
     def chance(self, match: Match) -> float:
         """How many of the mutations tried would match a random array: few elements with few digits prove nothing.
@@ -247,8 +280,9 @@ class Search:
             return 1.0
         share = np.minimum(1.0, self.tolerance.of(truth, scale) / scale)[np.abs(truth) > 1e-3 * scale]
         free = len(match.slips) + (abs(match.factor) not in (1.0, 2.0, 0.5))
-        choices = comb(self.places.size, len(match.slips))
-        return float(4 * len(self.distinct) * choices * np.prod(np.sort(share)[free:]))
+        choices = float(comb(self.places.size, len(match.slips)))
+        with np.errstate(all="ignore"):
+            return float(4 * len(self.distinct) * choices * np.prod(np.sort(share)[free:]))
 
     def measured(self) -> list[Diagnosis]:
         """The true gradient, times a constant, with noise."""
@@ -297,7 +331,7 @@ def groups_of(made: list[tuple[Mutation, Injection, int]]) -> Iterator[tuple[Mut
             sites = frozenset(mutation for mutation, _ in members)
             if len(members) > 1 and sites not in seen:
                 seen.add(sites)
-                yield group, int(all(hidden for _, hidden in members))
+                yield group, int(any(hidden for _, hidden in members))
 
 
 def arrangements(shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
@@ -354,12 +388,12 @@ def _pairs_of_sites(search: Search) -> Iterator[Diagnosis]:
                 for second, wrong in below.get((id(step.line), k), ()):
                     if second.name == first.name or second.position == first.position or tries > TRIES:
                         continue
-                    tries += 1 + (search.weight - 1) / 2
+                    tries += 2 * search.weight - 1
                     contribution = wrong(step.cotangent)
                     if gradient is None or np.shape(contribution) != np.shape(right):
                         continue
                     delta = contribution - right
-                    if not probes.exact(along, x, delta):
+                    if not probes.exact(along, x, delta, search.factors):
                         continue
                     both = search.chosen(gradient + run.partial(x, delta))
                     if match := _exact(search, both, search.chosen(gradient)):
@@ -392,24 +426,29 @@ def _exact(search: Search, both: np.ndarray, first: np.ndarray) -> Match | None:
     """How the claim matches two mistakes together, up to its sign; None if the ``first`` alone gives the same."""
     if equal(both, first, search.tolerance) or equal(both, search.truth(), search.tolerance):
         return None
-    match = compare(search.claimed[0], both, search.tolerance, both.size)
-    return match if match and not match.slips and abs(abs(match.factor) - 1) < 1e-9 else None
+    match = compare(search.claimed[0], both, search.tolerance, both.size, False)
+    return match if match and not match.slips and search.plain_factor(match.factor) else None
 
 
 def _firsts(search: Search) -> list[tuple[Mutation, np.ndarray]]:
     """The mutations at single sites that lead to different gradients, commonest first, with their probes."""
 
     def order(pair: tuple[Mutation, np.ndarray]) -> tuple[int, int]:
-        return BANK[pair[0].name].rank + 2 * (pair[0] in search.hidden), pair[0].position
+        return max(BANK[pair[0].name].rank, 1) + 2 * (pair[0] in search.hidden), pair[0].position
 
     kept: list[tuple[Mutation, np.ndarray]] = []
     seen: set[bytes] = set()
+    ways: dict[tuple[str, int, int | None], int] = {}
     for mutation, along in sorted(search.distinct, key=order):
         mark = np.round(along / (np.abs(along).max() + 1e-300), 9).tobytes()
+        way = (mutation.name, mutation.position, mutation.k)
+        if mutation.name in ALONE or ways.get(way, 0) >= WAYS:
+            continue
         if np.isfinite(along).all() and mark not in seen:
+            ways[way] = ways.get(way, 0) + 1
             seen.add(mark)
             kept.append((mutation, along))
-    return kept[:FIRST]
+    return kept[: FIRST if search.weight == 1 else max(15, 3 * FIRST // search.weight)]
 
 
 def _wrong_rules(search: Search) -> dict[tuple[int, int], list[tuple[Mutation, Wrong]]]:
@@ -417,11 +456,11 @@ def _wrong_rules(search: Search) -> dict[tuple[int, int], list[tuple[Mutation, W
     run = search.runs[0]
     rules: dict[tuple[int, int], list[tuple[Mutation, Wrong]]] = {}
     for mistake in BANK.values():
-        if not isinstance(mistake, RuleMistake) or mistake.rank > COMMON:
+        if not isinstance(mistake, RuleMistake) or mistake.rank > COMMON or mistake.name in ALONE:
             continue
         for step in run.steps:
             for k, *_ in step.contributions:
-                for variant, wrong in mistake.variants(run.site(step.line, k)).items():
+                for variant, wrong in islice(mistake.variants(run.site(step.line, k)).items(), WAYS):
                     mutation = Mutation(mistake.name, variant, run.position(step.line), k)
                     rules.setdefault((id(step.line), k), []).append((mutation, wrong))
     return rules

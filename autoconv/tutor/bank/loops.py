@@ -1,0 +1,80 @@
+"""Mistakes of the loops in which a backward pass is written: left too early, or only their last pass kept.
+
+What is summed over is told by ``contractions``; here are the loops that fill an array: for every example, window,
+filter or channel.  A return inside such a loop leaves zeros everywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from ..run.site import Site
+from .contractions import contraction
+from .mistake import Variants, mistake
+from .sliding import sliding_of
+
+_AXES = 5
+
+
+@mistake(
+    "loop left too early",
+    "only one pass of a loop filled the gradient, and the rest of it stayed zero: a return inside the loop, "
+    "or an array made anew in each pass",
+    "How many elements of your gradient are zero, and which ones?",
+    "return after the loops, not inside; make the array of zeros before the first of them",
+)
+def _left(p: Site) -> Variants:
+    """Only the first (or last) example, channel or filter of a tensor, or window of a layer, has a gradient."""
+    variants: Variants = {}
+    if p.operand.primitive is None and p.operand.ndim <= _AXES:
+        for axes in _subsets([i for i, n in enumerate(p.x.shape) if n > 1]):
+            for word, at in (("first", 0), ("last", -1)):
+                variants[f"only the {word} along axis {_list(axes)}"] = partial(_one_pass, p.right, axes, at)
+    c = contraction(p)
+    if c is not None and c.convolution:
+        letters = [x for x in c.result if p.y.shape[c.result.index(x)] > 1]
+        for chosen in _subsets(letters):
+            if all(x in c.summed for x in chosen):
+                continue  # a sum over one index: told as such
+            for word, at in (("first", 0), ("last", -1)):
+                names = " and ".join(dict.fromkeys(c.roles[x] for x in chosen))
+                label = f"only the {word} of {names} ({''.join(chosen)})"
+                axes = tuple(c.result.index(x) for x in chosen)
+                variants[label] = _only_arriving(p.right, axes, at)
+    elif p.row == "windows" and (s := sliding_of(p)) is not None and p.pooling:
+        axes = [i for i in range(p.y.ndim) if i not in s.across and p.y.shape[i] > 1]
+        for group in _subsets(axes):
+            if any(i in s.axes for i in group):
+                for word, at in (("first", 0), ("last", -1)):
+                    variants[f"only the {word} window along axis {_list(group)}"] = _only_arriving(p.right, group, at)
+    return variants
+
+
+def _list(axes: tuple[int, ...]) -> str:
+    return " and ".join(map(str, axes))
+
+
+def _subsets(axes: list[Any]) -> Iterator[tuple[Any, ...]]:
+    for count in range(1, len(axes) + 1):
+        yield from combinations(axes, count)
+
+
+def _kept(x: Any, axes: tuple[int, ...], at: int) -> Any:
+    """x with zeros everywhere but at index ``at`` (0 or -1) of ``axes``."""
+    kept = np.zeros(x.shape)
+    key = tuple((slice(at, None) if at else slice(0, 1)) if i in axes else slice(None) for i in range(x.ndim))
+    kept[key] = x[key]
+    return kept
+
+
+def _one_pass(right: Callable[[Any], Any], axes: tuple[int, ...], at: int, g: Any) -> Any:
+    return _kept(right(g), axes, at)
+
+
+def _only_arriving(right: Callable[[Any], Any], axes: tuple[int, ...], at: int) -> Callable[[Any], Any]:
+    return lambda g: right(_kept(g, axes, at))

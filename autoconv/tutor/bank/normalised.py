@@ -1,0 +1,270 @@
+"""Mistakes in normalisations and in the softmax: terms forgotten, other axes, x for x-hat, probabilities gone wrong.
+
+They are found wherever a call computes one of the two (see ``run.forms``): as a layer, or written out by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..run.calls import Call
+from ..run.forms import Softmax, Standardised
+from .mistake import Variants, call_mistake
+
+_NORM = "x_bar = (g - mean(g) - xhat * mean(g * xhat)) / std, with g the gradient of xhat"
+_SOFTMAX = "x_bar = y * (y_bar - sum_j y_bar_j y_j), along the axis of the softmax"
+
+
+def _norm(call: Call) -> Standardised | None:
+    return call.form if isinstance(call.form, Standardised) else None
+
+
+def _soft(call: Call) -> Softmax | None:
+    return call.form if isinstance(call.form, Softmax) else None
+
+
+@call_mistake(
+    "mean term forgotten",
+    "what flows back through the mean was left out",
+    "If one input grows, does the mean stay what it was?",
+    _NORM,
+    0,
+)
+def _mean_term(call: Call) -> Variants:
+    n = _norm(call)
+    return {"": partial(n.gradient, first=0)} if n else {}
+
+
+@call_mistake(
+    "variance term forgotten",
+    "what flows back through the variance was left out",
+    "If one input grows, does the variance stay what it was?",
+    _NORM,
+    0,
+)
+def _variance_term(call: Call) -> Variants:
+    n = _norm(call)
+    return {"": partial(n.gradient, second=0)} if n else {}
+
+
+@call_mistake(
+    "sign of a term of the normalisation",
+    "what flows back through the mean or the variance was added, where it is subtracted",
+    "What is d(x - mean)/d mean?",
+    _NORM,
+)
+def _term_signs(call: Call) -> Variants:
+    n = _norm(call)
+    if n is None:
+        return {}
+    return {
+        "of the mean": partial(n.gradient, first=-1),
+        "of the variance": partial(n.gradient, second=-1),
+        "of both": partial(n.gradient, first=-1, second=-1),
+    }
+
+
+@call_mistake(
+    "sums where means belong",
+    "the terms through the mean and the variance were not divided by the number of elements",
+    "Of how many numbers is the mean taken? What is d mean / d x_i?",
+    _NORM + "; a mean is 1/n of a sum",
+    0,
+)
+def _not_divided(call: Call) -> Variants:
+    n = _norm(call)
+    if n is None:
+        return {}
+    return {
+        "both terms": partial(n.gradient, first=n.count, second=n.count),
+        "the term of the mean": partial(n.gradient, first=n.count),
+        "the term of the variance": partial(n.gradient, second=n.count),
+    }
+
+
+@call_mistake(
+    "deviation in the wrong power",
+    "the gradient was divided by the variance, or not divided at all, where it is divided by the standard deviation",
+    "xhat = (x - mean) / std. What is d xhat / d x, with mean and std held fixed?",
+    _NORM,
+)
+def _power(call: Call) -> Variants:
+    n = _norm(call)
+    if n is None:
+        return {}
+    return {
+        "not divided": partial(n.gradient, std=1.0),
+        "divided by the variance": partial(n.gradient, std=n.std**2),
+        "multiplied": partial(n.gradient, std=1 / n.std),
+        "divided by the standard deviation without eps": partial(n.gradient, std=np.sqrt(n.var)),
+    }
+
+
+@call_mistake(
+    "unbiased variance",
+    "the variance was divided by n - 1, where the forward pass divides it by n",
+    "By what does your forward pass divide the sum of the squares?",
+    "the same variance forward and backward: 1/n sum (x - mean)^2",
+)
+def _unbiased(call: Call) -> Variants:
+    n = _norm(call)
+    if n is None or n.count < 2:
+        return {}
+    std = np.sqrt(n.var * n.count / (n.count - 1) + n.eps)
+    variants: Variants = {
+        "everywhere": partial(n.gradient, std=std, hat=n.deviation / std),
+        "in the division alone": partial(n.gradient, std=std),
+    }
+    return variants
+
+
+@call_mistake(
+    "x where x-hat belongs",
+    "the input (or its deviation from the mean) was used where the normalised value belongs",
+    "Is what you multiply with already divided by the standard deviation?",
+    _NORM,
+)
+def _for_hat(call: Call) -> Variants:
+    n = _norm(call)
+    if n is None:
+        return {}
+    return {"x": partial(n.gradient, hat=n.x), "x - mean": partial(n.gradient, hat=n.deviation)}
+
+
+@call_mistake(
+    "normalised over the wrong axis",
+    "the means of the backward pass run over another axis than those of the forward pass",
+    "Over which axis are the mean and the variance taken: over the batch, or over the features?",
+    "batch norm: over the examples (and positions), for each channel; layer norm: over the features of each example",
+    0,
+)
+def _wrong_axis(call: Call) -> Variants:
+    n = _norm(call)
+    variants: Variants = {}
+    for other in n.elsewhere() if n else ():
+        variants[f"all of it over axes {other.axes}"] = other.gradient
+        variants[f"the terms over axes {other.axes}"] = partial(other.gradient, hat=n.hat, std=n.std)  # type: ignore[union-attr]
+        variants[f"the sums over axes {other.axes}"] = partial(_by_steps, n, other)  # type: ignore[arg-type]
+    return variants
+
+
+def _by_steps(n: Standardised, other: Standardised, g: Any) -> Any:
+    """The gradient in the small steps in which it is often written, their sums over the axes of ``other``:
+
+    var_bar = sum(g (x - mean)) / (-2 std^3), mean_bar = -sum(g / std), x_bar = g / std + 2 (x - mean) var_bar / n + ...
+    """
+    h = np.reshape(g, n.shape)
+    var = -0.5 * other.mean(h * n.deviation / n.std**3)
+    return np.reshape(h / n.std + 2 * n.deviation * var - other.mean(h / n.std), np.shape(g))
+
+
+# ---- the softmax
+
+
+@call_mistake(
+    "softmax over the wrong axis",
+    "the softmax was taken, or summed, over another axis",
+    "Which numbers add up to 1: those of one example, or those of one class?",
+    _SOFTMAX,
+    0,
+)
+def _soft_axis(call: Call) -> Variants:
+    s = _soft(call)
+    variants: Variants = {}
+    for other in s.elsewhere() if s else ():
+        variants[f"all of it over axes {other.axes}"] = other.gradient
+        variants[f"the probabilities over axes {other.axes}"] = partial(s.gradient, y=other.y)  # type: ignore[union-attr]
+        variants[f"the sum over axes {other.axes}"] = partial(s.gradient, sum=other.sum)  # type: ignore[union-attr]
+    y = call.probabilities
+    if y is not None and s is None and y.ndim > 1:
+        e = np.exp(call.x.value - call.x.value.max(axis=0, keepdims=True))
+        variants["the probabilities over the batch"] = _with(call, y, e / e.sum(axis=0, keepdims=True))
+    return variants
+
+
+@call_mistake(
+    "softmax not normalised",
+    "the exponentials were used as they are, not divided by their sum",
+    "What do the probabilities of one example add up to?",
+    "y = exp(x) / sum exp(x)",
+    0,
+)
+def _unnormalised(call: Call) -> Variants:
+    if s := _soft(call):
+        return {"exp(x - max)": partial(s.gradient, y=s.exp), "exp(x)": partial(s.gradient, y=np.exp(s.x))}
+    y, x = call.probabilities, call.x.value
+    if y is None or call.name != "cross_entropy":
+        return {}
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return {"exp(x - max)": _with(call, y, e), "exp(x)": _with(call, y, np.exp(x))}
+
+
+@call_mistake(
+    "a factor of the softmax's Jacobian forgotten",
+    "one of the two terms, or the factor y in front of them, is missing",
+    "dy_i/dx_j = y_i (1[i = j] - y_j): which part of it is in your formula?",
+    _SOFTMAX,
+)
+def _soft_terms(call: Call) -> Variants:
+    s = _soft(call)
+    if s is None:
+        return {}
+    shaped = lambda f: lambda g: np.reshape(f(np.reshape(g, s.shape)), np.shape(g))
+    if s.log:
+        return {
+            "the sum of what arrives": shaped(lambda g: g - s.y * g),
+            "the term of the output itself": shaped(lambda g: -s.y * s.sum(g)),
+            "the probabilities": shaped(lambda g: g - s.sum(g)),
+        }
+    return {
+        "the factor y": shaped(lambda g: g - s.sum(g * s.y)),
+        "the term of the output itself": shaped(lambda g: -s.y * s.sum(g * s.y)),
+        "the weights of the sum": shaped(lambda g: s.y * (g - s.sum(g))),
+        "the sign of the sum": shaped(lambda g: s.y * (g + s.sum(g * s.y))),
+    }
+
+
+@call_mistake(
+    "the sigmoid's derivative p (1 - p) for the softmax's",
+    "p (1 - p) was written as for a sigmoid, where the softmax and its cross entropy give p - t",
+    "Softmax and cross entropy together: how much is left of both derivatives?",
+    "cross entropy after a softmax: the gradient before the softmax is p - t",
+    0,
+)
+def _as_sigmoid(call: Call) -> Variants:
+    y = call.probabilities
+    if y is None or call.name == "bce_with_logits":
+        return {}
+    return {"": lambda g: y * (1 - y) * weight(y, call.pull(g))}
+
+
+@call_mistake(
+    "one subtracted from every class",
+    "1 was subtracted from the probabilities of all classes, not from that of the right class alone",
+    "Which class does the 1 in p - 1 belong to?",
+    "p - t, with t = 1 for the right class and 0 for all others: scores[range(n), y] -= 1",
+)
+def _every_class(call: Call) -> Variants:
+    y = call.probabilities
+    if y is None or call.name == "bce_with_logits":
+        return {}
+    return {"": lambda g: (y - 1) * weight(y, call.pull(g))}
+
+
+def weight(y: Any, d: Any) -> Any:
+    """w of the gradient d = w (y - t) for targets that are 0 or 1 (w = 1 / n for a mean)."""
+    return np.maximum(d / y, d / (y - 1))
+
+
+def _with(call: Call, y: Any, other: Any) -> Callable[[Any], Any]:
+    """The gradient w (y - t) with other probabilities."""
+
+    def wrong(g: Any) -> Any:
+        d = call.pull(g)
+        return d + (other - y) * weight(y, d)
+
+    return wrong

@@ -1,0 +1,118 @@
+"""What a call computes, read from its numbers: a standardisation, or a softmax; with the gradients of either.
+
+    standardised    y = (x - mean) / sqrt(var + eps)         x_bar = (g - mean(g) - y mean(g y)) / sqrt(var + eps)
+    softmax         y = exp(x) / sum exp(x)                   x_bar = y (g - sum(g y))
+
+The means and sums run over ``axes`` of ``shape``, the shape in which the call adds up (a group norm reshapes first).
+Nothing depends on how the call was written: layer, batch, group and instance norm, by a function or by hand.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from ...tape import Tensor
+
+Array = Any
+_CLOSE = 1e-7
+
+
+class Standardised:
+    """y = (x - mean) / std along ``axes`` of ``shape``: hat = y, deviation = x - mean, var and eps as found."""
+
+    def __init__(self, x: Array, shape: tuple[int, ...], axes: tuple[int, ...], eps: float) -> None:
+        self.shape, self.axes, self.eps = shape, axes, eps
+        self.x = np.reshape(x, shape)
+        self.deviation = self.x - self.mean(self.x)
+        self.var = self.mean(self.deviation**2)
+        self.std = np.sqrt(self.var + eps)
+        self.hat = self.deviation / self.std
+        self.count = int(np.prod([shape[a] for a in axes]))
+
+    def mean(self, g: Array) -> Array:
+        return np.mean(g, axis=self.axes, keepdims=True)
+
+    def gradient(self, g: Array, first: float = 1, second: float = 1, hat: Array = None, std: Array = None) -> Array:
+        """The gradient with its mean term times ``first`` and its variance term times ``second``."""
+        hat, std = self.hat if hat is None else hat, self.std if std is None else std
+        h = np.reshape(g, self.shape)
+        return np.reshape((h - first * self.mean(h) - second * hat * self.mean(h * hat)) / std, np.shape(g))
+
+    def elsewhere(self) -> list[Standardised]:
+        """The same along other axes, as many of them."""
+        return [Standardised(self.x, self.shape, axes, self.eps) for axes in other_axes(self.shape, self.axes)]
+
+
+class Softmax:
+    """y = softmax of x along ``axes`` of ``shape``, or (``log``) its logarithm."""
+
+    def __init__(self, x: Array, shape: tuple[int, ...], axes: tuple[int, ...], log: bool) -> None:
+        self.shape, self.axes, self.log = shape, axes, log
+        self.x = np.reshape(x, shape)
+        self.exp = np.exp(self.x - self.x.max(axis=axes, keepdims=True))
+        self.y = self.exp / self.sum(self.exp)
+
+    def sum(self, g: Array) -> Array:
+        return np.sum(g, axis=self.axes, keepdims=True)
+
+    def gradient(self, g: Array, y: Array = None, sum: Any = None) -> Array:
+        """The gradient with other probabilities, or sums over other axes."""
+        y, add = self.y if y is None else y, self.sum if sum is None else sum
+        h = np.reshape(g, self.shape)
+        return np.reshape(h - y * add(h) if self.log else y * (h - add(h * y)), np.shape(g))
+
+    def elsewhere(self) -> list[Softmax]:
+        """The same along other axes, as many of them."""
+        return [Softmax(self.x, self.shape, axes, self.log) for axes in other_axes(self.shape, self.axes)]
+
+
+def other_axes(shape: tuple[int, ...], axes: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Other choices of axes longer than 1: as many as ``axes``, or all the others."""
+    long = [i for i, n in enumerate(shape) if n > 1]
+    choices = [*combinations(long, len(axes)), tuple(i for i in long if i not in axes)]
+    return [c for c in dict.fromkeys(choices) if c and set(c) != set(axes)]
+
+
+def form_of(x: Array, y: Array, lines: list[Tensor]) -> Standardised | Softmax | None:
+    """The form in which ``lines`` make y of x, arrays of one shape; None if it is neither."""
+    if np.shape(x) != np.shape(y) or not np.size(x):
+        return None
+    tried: dict[tuple[tuple[int, ...], tuple[int, ...]], None] = {}
+    for line in lines:
+        if line.primitive is not None and line.primitive.name == "sum" and not line.constant:
+            shape = line.operands[0].shape
+            if int(np.prod(shape)) == np.size(x):
+                tried[shape, tuple(line.params["axis"])] = None
+    with np.errstate(all="ignore"):
+        for shape, axes in tried:
+            if form := _standardised(x, y, shape, axes) or _softmax(x, y, shape, axes):
+                return form
+    return None
+
+
+def _standardised(x: Array, y: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Standardised | None:
+    plain = Standardised(x, shape, axes, 0.0)
+    hat = np.reshape(y, shape)
+    slope = plain.mean(hat * plain.deviation) / plain.var
+    if not np.isfinite(slope).all() or not (slope > 0).all() or not _same(hat, plain.deviation * slope):
+        return None
+    eps = 1 / slope**2 - plain.var
+    if plain.count < 2 or (np.ptp(eps) > _CLOSE * float(plain.var.max()) and np.ptp(eps) > 1e-3 * np.abs(eps).max()):
+        return None  # another scale for each: it has been multiplied by something
+    value = float(np.median(eps))
+    return Standardised(x, shape, axes, value if value > 1e-14 * float(plain.var.max()) else 0.0)
+
+
+def _softmax(x: Array, y: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Softmax | None:
+    for log in (False, True):
+        form = Softmax(x, shape, axes, log)
+        if _same(np.reshape(y, shape), np.log(form.y) if log else form.y):
+            return form
+    return None
+
+
+def _same(a: Array, b: Array) -> bool:
+    return bool(np.isfinite(a).all() and np.isfinite(b).all() and np.abs(a - b).max() <= _CLOSE * np.abs(b).max())
