@@ -67,6 +67,8 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from .exercises.key import exercise_key as exercise_key
     from .exercises.making import exercise as exercise
     from .gradcheck import check_grads as check_grads
+    from .marking.check_backward import check_backward as check_backward
+    from .marking.courses import courses as courses
     from .scalar import Scalar as Scalar
     from .scalar.expand import expand as expand
     from .tutor.breaking import break_it as break_it
@@ -88,8 +90,10 @@ _LAZY = {
     "break_it": ".tutor.breaking",
     "certificate": ".tutor.certificate",
     "check": ".tutor.check",
+    "check_backward": ".marking.check_backward",
     "check_grads": ".gradcheck",
     "compile": ".compiled",
+    "courses": ".marking.courses",
     "exercise": ".exercises.making",
     "exercise_key": ".exercises.key",
     "expand": ".scalar.expand",

@@ -79,6 +79,7 @@ class Layer:
     student's file.  reference(**arrays, **settings) -> Tensor.  outputs: {gradient: input}.  tries: the geometries.
     variants: {what is said of it: another forward}.  all_tied: whether every tied maximum may receive the whole gradient.
     loss: the one function returns (loss, gradient ...).  masked: the forward is random; its mask is read off its output.
+    unknown: there is no reference, only the student's forward.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Layer:
     all_tied: bool = False
     loss: bool = False
     masked: bool = False
+    unknown: bool = False
 
     @property
     def signature(self) -> str:

@@ -16,6 +16,7 @@ from ..tape import Tensor
 from .layer import Layer, Try
 
 Reference = Callable[..., Tensor]
+EPS = "eps"  # under this name a layer's variants hold the layer with any eps
 
 
 class Variant(NamedTuple):
@@ -32,7 +33,8 @@ class Variant(NamedTuple):
 
 def variants_of(layer: Layer) -> list[Variant]:
     """The named variants of a layer, and those of any: a sign, a mean for a sum."""
-    named = [v if isinstance(v, Variant) else Variant(words, v) for words, v in layer.variants.items()]
+    rows = [(words, v) for words, v in layer.variants.items() if words != EPS]
+    named = [v if isinstance(v, Variant) else Variant(words, v) for words, v in rows]
     reference = layer.reference
     return [
         *named,
@@ -102,11 +104,10 @@ def of_norm(
     normalise: Callable[..., Tensor], scale: str, shift: str, reference: Reference, default: float = 1e-5
 ) -> dict[str, Any]:
     """The variants of a normalisation: normalise(x, eps=, ddof=, std=, scale=, shift=, **settings)."""
-    made: dict[str, Any] = {}
+    made: dict[str, Any] = {EPS: lambda eps: with_eps(normalise, eps, default)}
     for eps in (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-9, 1e-10, 1e-12, 0.0):
-        words = f"adds eps = {eps:g} to the variance, where the course adds {default:g}"
         if eps != default:
-            made[words] = Variant(words, lambda eps=eps, **k: normalise(**(k | {"eps": eps})), benign=True)
+            made[f"eps {eps:g}"] = with_eps(normalise, eps, default)
     made["divides the variance by n - 1, where the course divides by n"] = lambda **k: normalise(**k, ddof=1)
     made["adds eps to the standard deviation, not to the variance"] = lambda **k: normalise(**k, outside=True)
     made["divides by the variance, not by its square root"] = lambda **k: normalise(**k, power=1.0)
@@ -117,6 +118,18 @@ def of_norm(
         made[f"exchanges {scale} and {shift}"] = lambda **k: reference(**(k | {scale: k[shift], shift: k[scale]}))
         made[f"scales by 1 + {scale}"] = lambda **k: reference(**(k | {scale: k[scale] + 1.0}))
     return made
+
+
+def with_eps(normalise: Reference, eps: float, default: float) -> Variant:
+    """A normalisation with another eps: a choice, not an error."""
+    words = f"adds eps = {eps:g} to the variance, where the course adds {default:g}"
+    return Variant(words, lambda **k: normalise(**(k | {"eps": eps})), benign=True)
+
+
+def eps_variant(layer: Layer) -> Callable[[float], Variant] | None:
+    """The layer with any eps; None for a layer that has none."""
+    found: Any = layer.variants.get(EPS)
+    return found
 
 
 def normalised(

@@ -44,7 +44,8 @@ class Part:
             rows = [f"{self.name}: RIGHT{tried}{f': {self.says}' if self.says else ''}."]
             return "\n".join([*rows, *[f"  {note}." for note in self.notes]])
         head = f"{self.name}: {'WRONG' if self.mistake else 'UNKNOWN'}"
-        head += f": {self.mistake}" if self.mistake else ": not the gradient, by no mistake that is known here"
+        what = "forward" if self.name == FORWARD else "gradient"
+        head += f": {self.mistake}" if self.mistake else f": not the {what}, by no mistake that is known here"
         rows = [f"{head}: {self.says}." if self.says else f"{head}."]
         if self.geometry:
             rows.append(f"  The smallest geometry that shows it: {self.geometry}.")
