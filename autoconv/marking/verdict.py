@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from textwrap import wrap
 from typing import Any
 
@@ -146,17 +146,26 @@ class BackwardVerdict:
     @property
     def text(self) -> str:
         rows = [f"{'RIGHT' if self else 'NOT RIGHT'}: {self.layer}"]
-        for part in self.parts.values():
+        for part in self._gathered():
             rows += [f"  {row}" for row in part.text.splitlines()]
         rows += [f"  {kind.upper()}: {words}." for kind, words in self.damage]
         rows += [f"  Note: {note}." for note in self.notes]
         return "\n".join(rows)
 
+    def _gathered(self) -> list[Part]:
+        """The parts, those of which the very same is to be said as one: an error concerns all gradients."""
+        groups: dict[Any, list[Part]] = {}
+        for part in self.parts.values():
+            alike = (part.right, part.mistake, part.says, part.geometry, part.times, part.numbers)
+            key = alike if part.numbers == "" and not part.right and part.mistake else part.name
+            groups.setdefault(key, []).append(part)
+        return [replace(parts[0], name=", ".join(p.name for p in parts)) for parts in groups.values()]
+
     @property
     def hints(self) -> str:
         """The verdict without anything that says what is right."""
         rows = [f"{'RIGHT' if self else 'NOT RIGHT'}: {self.layer}"]
-        for part in self.parts.values():
+        for part in self._gathered():
             rows += [f"  {row}" for row in part.hints.splitlines()]
         rows += [f"  {kind.upper()}: {words}." for kind, words in self.damage]
         return "\n".join(rows)
