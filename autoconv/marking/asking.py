@@ -144,7 +144,8 @@ def backward(call: Call, functions: Mapping[str, Any], values: dict[str, Any]) -
     values = _as_torch(values) if call.torch else values
     if call.back:
         return call.back(functions, values)
-    return functions["backward"](*[values[name] for name in call.backward])
+    arrives = {name: values["dout"] for name in ("dZ", "dA") if name not in values}  # as courses call it
+    return functions["backward"](*[(arrives | values)[name] for name in call.backward])
 
 
 def named(made: Any, outputs: Mapping[str, str], notes: list[str]) -> dict[str, np.ndarray | None]:

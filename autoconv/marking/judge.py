@@ -43,7 +43,9 @@ def judge(layer: Layer, cases: list[Try], answers: list[Answer], differences: Di
     reference, measured = layer.reference, layer.unknown
     if layer.masked:
         cases, parts[FORWARD] = _drawn(cases, answers)
-    elif not layer.unknown and any(a.out is not None or (a.trouble and a.trouble[0] == FORWARD) for a in answers):
+    elif not layer.unknown and (
+        layer.loss or any(a.out is not None or (a.trouble and a.trouble[0] == FORWARD) for a in answers)
+    ):
         parts[FORWARD], found = _forward(layer, cases, answers)
         reference, measured = found or layer.reference, found is None
     truths = []
@@ -108,7 +110,9 @@ def _forward(layer: Layer, cases: list[Try], answers: list[Answer]) -> tuple[Par
     """(the judgement of the forward, the composition that it is, or None for one that is not known)."""
     made = [(c, a) for c, a in zip(cases, answers, strict=True) if a.out is not None]
     troubled = [
-        (c, a) for c, a in zip(cases, answers, strict=True) if a.out is None and a.trouble and a.trouble[0] == FORWARD
+        (c, a)
+        for c, a in zip(cases, answers, strict=True)
+        if a.out is None and a.trouble and (layer.loss or a.trouble[0] == FORWARD)
     ]
     wanted = {id(c): np.asarray(layer.run(c)[0].value, dtype=float) for c, _ in made}
     right = [c for c, a in made if a.out is not None and _agrees(a.out, wanted[id(c)])]

@@ -7,6 +7,7 @@ kind could be seen.
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -103,6 +104,29 @@ def _constant(gradient: str, wrong: list[Evidence]) -> Named | None:
     return Named("a constant factor", words, "What multiplies all of it?")
 
 
+def _counted(gradient: str, seen: list[Evidence]) -> Named | None:
+    """A factor that changes with the geometry as a count does: of the examples, positions, channels or classes."""
+    plain = [e for e in seen if not e.truth.case.kink and e.truth.gradient(gradient).any()]
+    factors = factor_of(gradient, plain)
+    if factors is None:
+        return None
+    shapes = [e.truth.dout.shape or e.truth.gradient(gradient).shape for e in plain]
+    if len({len(shape) for shape in shapes}) != 1:
+        return None
+    axes = range(len(shapes[0]))
+    subsets = [chosen for n in range(len(axes) + 1) for chosen in combinations(axes, n)]
+    counts = {chosen: [float(np.prod([shape[a] for a in chosen])) for shape in shapes] for chosen in subsets}
+    for over in subsets:
+        for under in subsets:
+            if set(over) & set(under) or not (over or under):
+                continue
+            expected = np.array(counts[over]) / np.array(counts[under])
+            if np.allclose(factors, expected, rtol=1e-5):
+                name = "divided by the wrong count" if over and under else "sum instead of mean" if over else "mean instead of sum"
+                return _of_bank(name)
+    return None
+
+
 def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Named | None:
     """The bank, planted at the geometries where the claim is wrong; then a constant factor; then two at once."""
     telling = sorted(wrong, key=lambda e: -e.claimed.size)[:SEARCHED]
@@ -119,7 +143,7 @@ def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Name
         variants = explaining(name, searches, telling)
         if all(holds(name, variants, e, gradient) for e in rest):
             return _told(name, variants)
-    if constant := _constant(gradient, wrong):
+    if constant := _constant(gradient, wrong) or _counted(gradient, seen):
         return constant
     if assigned := _assigned(gradient, wrong):
         return assigned
