@@ -89,6 +89,8 @@ PLANTED: dict[str, str] = {
     "the neighbour's gradient": "channels first, normalised | mlp relu, mlp deep",
     "an earlier value instead of the factor": "relu, residual | mlp sequence, mlp arithmetic",
     "loop left too early": "channels first, true convolution | mlp words, mlp sigmoid",
+    "a pass of a loop left out": "channels first, groups | mlp tanh, mlp deep",
+    "position of the window forgotten": "relu, normalised |",
     "mean term forgotten": "norms | mlp sequence",
     "variance term forgotten": "norms | mlp sequence",
     "sign of a term of the normalisation": "norms | mlp sequence",
@@ -133,6 +135,7 @@ ONLY_IN_IMAGES = {
     "both pooling branches run": "a pooling layer",
     "divided by the wrong count": "a pooling layer",
     "stride applied to the gradient again": "windows that move",
+    "position of the window forgotten": "windows that move",
     "rows and columns exchanged": "windows in two dimensions",
 }
 

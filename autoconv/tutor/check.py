@@ -15,7 +15,7 @@ from .claim.case import Case, target
 from .claim.claim import Claim, Names, finite, rounding
 from .claim.compare import Tolerance, equal, scale_of
 from .run.replay import Recorded, Run
-from .run.terms import rounding_of
+from .run.terms import rounding_of, term_sizes
 from .search.search import SEARCHED
 from .verdict import Verdict
 
@@ -149,6 +149,9 @@ def _within_rounding(case: Case, run: Run, tolerance: Tolerance, precision: str)
 
     A gradient that is nothing but rounding is zero: then the numbers left of it are taken away.
     """
+    terms = term_sizes(run).ravel()[case.places]
+    if np.all(np.maximum(np.abs(case.truth), np.abs(case.flat)) <= tolerance.relative * terms):
+        return True, tolerance._replace(absolute=tolerance.relative * terms)  # both are zero, next to their terms
     rounding = rounding_of(run, precision).ravel()[case.places]
     if np.all(np.abs(case.truth) <= rounding_of(run).ravel()[case.places]) and np.any(case.truth):
         run.gradient = np.zeros(run.gradient.shape)

@@ -9,11 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from ...tape import Tape, Tensor
+from ...backward import steps
+from ...tape import Tape, Tensor, as_array
 from ..bank import BANK
 from ..claim.case import Case
 from ..claim.claim import Names
 from ..claim.compare import Tolerance, equal
+from ..conventions.shapes import geometry_of
+from ..conventions.ties import mixture
+from ..run.replay import Run
 from ..verdict import Finding, Verdict
 
 WRONG_SHAPE = "wrong shape"
@@ -59,8 +63,14 @@ def rule(case: Case) -> Verdict:
         )
     divided = _means(case)
     if not divided:
-        note = f"each element of {case.name} reaches the loss in a single place, so a sum and a mean are the same."
-        return case.verdict("right only here" if word == "mean" else "right", note)
+        note = (
+            f"each element of {case.name} reaches the loss in a single place: its gradient is neither a sum nor a mean."
+        )
+        return case.verdict(
+            "wrong",
+            note,
+            hints={"nudge": "In how many places is one element used?", "locate": "", "show": ""},
+        )
     if word == "sum":
         return case.verdict(
             "right",
@@ -112,8 +122,10 @@ def other_shape(case: Case, claimed: np.ndarray, tolerance: Tolerance) -> Verdic
                     "Compare the shapes.", _SHAPE_RULE,
                 )  # fmt: skip
                 return case.verdict("wrong", f"{text}: transposed.", mistakes=[moved])
+    told = geometry_of(case.run, claimed.shape) if case.run.steps and case.shape == case.line.shape else ""
+    evidence = [f"Of the shape {claimed.shape}: {told}."] if told else []
     if claimed.size > MOST_COMPARED:
-        return case.verdict("wrong", f"{text}.", mistakes=[finding])
+        return case.verdict("wrong", f"{text}.", mistakes=[finding], evidence=evidence)
     for axes in [c for n in range(1, claimed.ndim + 1) for c in combinations(range(claimed.ndim), n)]:
         total = claimed.sum(axis=axes)
         if total.size == truth.size and equal(total.ravel(), truth.ravel(), tolerance):
@@ -130,7 +142,7 @@ def other_shape(case: Case, claimed: np.ndarray, tolerance: Tolerance) -> Verdic
                 m = BANK["padding not cropped"]
                 border = Finding(m.name, f"from cell {low}", m.says, m.nudge, "Look at the border.", m.show)
                 return case.verdict("wrong", f"{text}; with its border cropped it is right.", mistakes=[border])
-    return case.verdict("wrong", f"{text}.", mistakes=[finding])
+    return case.verdict("wrong", f"{text}.", mistakes=[finding], evidence=evidence)
 
 
 def several_cotangents(
@@ -150,6 +162,7 @@ def several_cotangents(
         raise ValueError("check: an empty dict claims nothing; give {tensor: array}")
     asked.sort(key=lambda pair: -position[id(pair[0])])
     told: list[str] = []
+    tied = False
     for line, value in asked:
         name = names.of.get(id(line)) or f"line %{position[id(line)]}"
         verdict = ask(value, line)
@@ -159,4 +172,23 @@ def several_cotangents(
             verdict.evidence.insert(0, f"The first line, from the loss down, that does not agree is {name}.{before}")
             return verdict
         told.append(name)
+        tied = tied or any("convention at a tie" in sentence for sentence in verdict.evidence)
+    if tied and not _together(asked, tape):
+        m = BANK["every tied maximum gets everything"]
+        finding = Finding(m.name, "", m.says, m.nudge, "Look at elements that are equal.", m.show)
+        text = "each of them alone may be right, for ties are broken by convention; together they share out too much."
+        return Verdict("wrong", text, mistakes=[finding], claim=claims)
     return Verdict("right", f"all {len(asked)} cotangents agree: {', '.join(told)}.", claim=claims)
+
+
+def _together(asked: list[tuple[Tensor, Any]], tape: Tape) -> bool:
+    """Whether one way to break the ties gives all the claimed cotangents at once: a mixture of such ways."""
+    run = Run(tape, None)
+    flat = lambda at: np.concatenate([np.ravel(at.get(id(run.of(x)), np.zeros(x.shape))) for x, _ in asked])
+    claimed = np.concatenate([np.ravel(np.asarray(as_array(value), dtype=float)) for _, value in asked])
+
+    def swept(rules: Any) -> np.ndarray:
+        walked = steps(run.loss, None, np.ones(run.loss.shape), rules=rules)
+        return flat({id(s.line): s.cotangent for s in walked})
+
+    return mixture(run, claimed, flat(run.cotangent), swept, Tolerance())

@@ -17,8 +17,10 @@ from ..run.replay import Run, fresh_runs
 from ..search.describe import FACTOR_TWO, doubled, factor_two, findings
 from ..search.search import REARRANGED, SEARCHED, Diagnosis, Search, best, pairs
 from ..verdict import Finding, Verdict
+from .places import grouped
 
 ANOTHER_EPS = "another eps"
+NOISE = 0.02  # up to which numbers beside the gradient are called imprecise, and not wrong
 
 
 def wrong(
@@ -66,7 +68,8 @@ def wrong(
     if not diagnoses and 1e-100 < scale_of(search.truth()) < 1e100:  # squares of others are out of range
         diagnoses = search.measured()
     if diagnoses and not diagnoses[0].mutations and diagnoses[0].match.noise and diagnoses[0].match.factor == 1:
-        return _imprecise(case, diagnoses[0].match.noise)
+        noise = diagnoses[0].match.noise
+        return _imprecise(case, noise) if noise <= NOISE else _unknown(case, search, noise)
     return _explained(case, search, diagnoses) if diagnoses else _unknown(case, search)
 
 
@@ -281,7 +284,7 @@ def _for_another_forward(case: Case, what: str, diagnoses: list[Diagnosis]) -> V
     )
 
 
-def _unknown(case: Case, search: Search) -> Verdict:
+def _unknown(case: Case, search: Search, noise: float = 0.0) -> Verdict:
     """Nothing fits: how much agrees, and where."""
     claimed, truth = search.claimed[0], search.truth()
     same = np.abs(claimed - truth) <= search.tolerance.of(truth, float(np.abs(truth).max()) if truth.size else 0.0)
@@ -290,7 +293,10 @@ def _unknown(case: Case, search: Search) -> Verdict:
         off = [
             tuple(int(n) for n in np.unravel_index(int(case.places[i]), case.line.shape)) for i in np.flatnonzero(~same)
         ]
-        evidence.append(f"The others: {', '.join(map(str, off[:8]))}{' ...' if len(off) > 8 else ''}.")
+        where = grouped(same, claimed, case) if case.places.size == case.line.size else ""
+        evidence.append(where or f"The others: {', '.join(map(str, off[:8]))}{' ...' if len(off) > 8 else ''}.")
+    if noise:
+        evidence.append(f"They follow the gradient, each off by about {100 * noise:.2g} %: a small term may be wrong.")
     evidence.append(
         "Give the gradients of lines in between as well, in a dict {tensor: array}: "
         "then the first wrong step can be named."

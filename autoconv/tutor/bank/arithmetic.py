@@ -101,6 +101,8 @@ def _inverted(p: Site) -> Variants:
     rank=2,
 )
 def _relu_of_gradient(p: Site) -> Variants:
+    if p.row == "windows" and p.pooling == "max":
+        return {"": lambda g: p.right(np.maximum(g, 0))}
     return {"": lambda g: np.maximum(g, 0)} if p.row == "maximum" and p.pooling is None else {}
 
 

@@ -14,6 +14,7 @@ from ...functional.axes import BATCH, POSITION, WINDOW
 from ...tape import Tensor
 from ..run.site import Contraction, Site, counts_terms, stored
 from .mistake import Variants, mistake
+from .pooling import outer_axes, pooled_sum
 
 _SUM = "the gradient of something used in many places is the sum over all of them"
 
@@ -262,6 +263,8 @@ def _added(p: Site) -> Variants:
     "w_bar[u, v, c, o] keeps u, v, c and o: sum over everything else, and over nothing else",
 )
 def _summed_over_own(p: Site) -> Variants:
+    if p.row == "windows" and p.pooling in ("max", "avg"):
+        return {f"over axis {i}": partial(pooled_sum, p, i) for i in outer_axes(p)}
     c = contraction(p)
     variants: Variants = {}
     if p.operand.primitive is None and p.x.ndim <= 2 and not (c and c.convolution):
@@ -298,14 +301,22 @@ def _neighbour(p: Site) -> Variants:
         for i, n in enumerate(p.x.shape):
             if n > 1 and not (c and c.convolution and c.roles[c.own[i]] in ("window", "positions")):
                 for by in (1, -1) if n > 2 else (1,):
-                    variants[f"axis {i} of the tensor, {by:+d}"] = lambda g, i=i, by=by: np.roll(p.right(g), by, i)
+                    variants[f"axis {i} of the tensor, {by:+d}"] = partial(_rolled_after, p, by, i)
     if c is None:
         return variants
     for i, letter in enumerate(c.result):
         if p.y.shape[i] > 1 and (letter in c.others or c.convolution) and c.roles[letter] != "window":
             for by in (1, -1):
-                variants[f"{c.roles[letter]}, axis {i}, {by:+d}"] = lambda g, i=i, by=by: p.right(np.roll(g, by, i))
+                variants[f"{c.roles[letter]}, axis {i}, {by:+d}"] = partial(_rolled_before, p, by, i)
     return variants
+
+
+def _rolled_after(p: Site, by: int, axis: int, g: Any) -> Any:
+    return np.roll(p.right(g), by, axis)
+
+
+def _rolled_before(p: Site, by: int, axis: int, g: Any) -> Any:
+    return p.right(np.roll(g, by, axis))
 
 
 @mistake(

@@ -47,12 +47,42 @@ def _left(p: Site) -> Variants:
                 axes = tuple(c.result.index(x) for x in chosen)
                 variants[label] = _only_arriving(p.right, axes, at)
     elif p.row == "windows" and (s := sliding_of(p)) is not None and p.pooling:
-        axes = [i for i in range(p.y.ndim) if i not in s.across and p.y.shape[i] > 1]
-        for group in _subsets(axes):
+        outer = [i for i in range(p.y.ndim) if i not in s.across and p.y.shape[i] > 1]
+        for group in _subsets(outer):
             if any(i in s.axes for i in group):
                 for word, at in (("first", 0), ("last", -1)):
                     variants[f"only the {word} window along axis {_list(group)}"] = _only_arriving(p.right, group, at)
     return variants
+
+
+@mistake(
+    "a pass of a loop left out",
+    "the first or the last pass of a loop was left out: range(n - 1), or range(1, n)",
+    "For which indices does your loop run, and how many outputs are there?",
+    "range(n) runs over 0, 1, .., n - 1: all of them",
+)
+def _left_out(p: Site) -> Variants:
+    """All but the first (or last) example, filter or window."""
+    variants: Variants = {}
+    c = contraction(p)
+    axes: list[tuple[int, str]] = []
+    if c is not None and c.convolution:
+        axes = [(i, c.roles[x]) for i, x in enumerate(c.result) if c.roles[x] != "window"]
+    elif c is not None:
+        axes = [(c.result.index(x), c.roles[x]) for x in c.shared]
+    elif p.row == "windows" and p.pooling and (s := sliding_of(p)) is not None:
+        axes = [(i, "windows" if i in s.axes else "axis") for i in range(p.y.ndim) if i not in s.across]
+    for i, what in axes:
+        if p.y.shape[i] > 2:
+            for word, at in (("first", 0), ("last", -1)):
+                variants[f"all but the {word} of {what}, axis {i}"] = partial(_without, p, i, at)
+    return variants
+
+
+def _without(p: Site, axis: int, at: int, g: Any) -> Any:
+    kept = np.array(g)
+    kept[(slice(None),) * axis + (at,)] = 0
+    return p.right(kept)
 
 
 def _list(axes: tuple[int, ...]) -> str:

@@ -118,6 +118,7 @@ def _unbiased(call: Call) -> Variants:
     variants: Variants = {
         "everywhere": partial(n.gradient, std=std, hat=n.deviation / std),
         "in the division alone": partial(n.gradient, std=std),
+        "in the term of the variance alone": partial(n.gradient, second=n.count / (n.count - 1)),
     }
     return variants
 

@@ -60,6 +60,20 @@ def tied_cells(s: Sliding) -> Any:
     return (s.site.y == s.site.y.max(axis=s.across, keepdims=True)).astype(float)
 
 
+def outer_axes(p: Site) -> list[int]:
+    """The axes of the frames that are neither windows nor their cells: examples, channels."""
+    s = Sliding(p)
+    return [i for i in range(p.y.ndim) if i not in s.axes and i not in s.across and p.y.shape[i] > 1]
+
+
+def pooled_sum(p: Site, axis: int, g: Any) -> Any:
+    """A pooling layer's gradient with what arrives added up over examples or channels first."""
+    s = Sliding(p)
+    total = _total(s, g)
+    total = np.broadcast_to(total.sum(axis=axis, keepdims=True), total.shape)
+    return p.right(total * (winners(s) if p.pooling == "max" else _even(s)))
+
+
 @mistake(
     "pooling gradient spread evenly",
     "the gradient of a maximum was divided among all cells of its window",

@@ -86,7 +86,7 @@ class Sliding:
         A cell is read by a product of ranges of windows, so the last of all is the last in each dimension, in whichever
         order the loops run.
         """
-        mask = np.ones(())
+        mask: Any = np.ones(())
         dims = len(self.axes)
         for d, cells in enumerate(self.cells):
             own = np.ones(cells.shape)

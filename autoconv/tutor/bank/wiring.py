@@ -184,6 +184,17 @@ def _strided_again(p: Site) -> Variants:
 
 
 @mistake(
+    "position of the window forgotten",
+    "every window was taken at the corner of the image: the place within the window was used as that in the image",
+    "At which cell of the image does window (i, j) start?",
+    "cell (u, v) of window (i, j) is cell (i * s + u, j * s + v) of the image",
+)
+def _unplaced(p: Site) -> Variants:
+    s = sliding_of(p)
+    return {"": s.moved(stride=(0,) * len(s.axes))} if s and max(s.counts) > 1 else {}
+
+
+@mistake(
     "rows and columns exchanged",
     "the row of a window was counted along the columns, and its column along the rows",
     "Which loop variable moves the window down, and which to the right?",
@@ -192,7 +203,9 @@ def _strided_again(p: Site) -> Variants:
 def _exchanged(p: Site) -> Variants:
     s = sliding_of(p)
     variants: Variants = {}
-    for a, b in combinations(range(len(s.axes)), 2) if s else ():
+    if s is None:
+        return variants
+    for a, b in combinations(range(len(s.axes)), 2):
         if rule := s.exchanged(a, b):
             variants[f"dimensions {a} and {b}"] = rule
     return variants

@@ -22,6 +22,7 @@ from ..search.search import Diagnosis, Search
 from ..verdict import Finding, Verdict
 from .ties import tie_rules
 
+DECAY, RATE = 1.0, 10.0  # the largest weight decay and learning rate that are believed
 LARGE = 300_000  # elements on a tape beyond which pairs of other forwards are not tried
 
 
@@ -84,12 +85,12 @@ def with_weights(case: Case, search: Search) -> Verdict | None:
     """claim = a gradient + b w: the weights after a step, or the gradient with the penalty of weight decay in it."""
     run = search.runs[0]
     w, truth, claim = search.chosen(run.wrt.value), search.truth(), search.claimed[0]
-    if len(search.runs) > 1 or claim.size < 4:
+    if len(search.runs) > 1 or claim.size < 6:
         return None
     (a, b), *_ = np.linalg.lstsq(np.stack([truth, w], axis=1), claim, rcond=None)
     if not equal(claim, a * truth + b * w, search.tolerance) or abs(a) * scale_of(truth) < 1e-9 * scale_of(claim):
         return None
-    if abs(b - 1) < 1e-6 and a < 0:
+    if abs(b - 1) < 1e-6 and -RATE <= a < 0:
         finding = Finding(
             "new weights instead of the gradient", "",
             f"the numbers are {case.name} - {-a:.4g} times the gradient: the weights after a step",
@@ -98,7 +99,7 @@ def with_weights(case: Case, search: Search) -> Verdict | None:
             f"the gradient is (old - new) / {-a:.4g}",
         )  # fmt: skip
         return case.verdict("wrong", "this is not the gradient, but the new weights.", mistakes=[finding])
-    if abs(a - 1) < 1e-6:
+    if abs(a - 1) < 1e-6 and 0 < b <= DECAY:
         penalty = f"{b / 2:.4g} * sum({case.name}**2)"
         text = f"your backward is right for a loss with {penalty} added (weight decay); this loss has no such term."
         return case.verdict("right for another forward", text, hints={"nudge": "Which terms does the loss have?"})

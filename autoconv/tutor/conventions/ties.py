@@ -71,9 +71,7 @@ def all_to_each(run: Run) -> Rules | None:
 
 
 def tied_otherwise(run: Run, claimed: np.ndarray, places: np.ndarray, tolerance: Tolerance) -> str:
-    """The convention at ties that gives ``claimed``, or ""; a zero gradient is no convention."""
-    if not np.any(claimed):
-        return ""
+    """The convention at ties that gives ``claimed``, or ""."""
     for convention, rules in tie_rules(run):
         if equal(claimed, run.with_rules(rules).ravel()[places], tolerance):
             return convention
@@ -81,22 +79,46 @@ def tied_otherwise(run: Run, claimed: np.ndarray, places: np.ndarray, tolerance:
 
 
 def _mixed(run: Run, claimed: np.ndarray, places: np.ndarray, tolerance: Tolerance) -> bool:
-    """Whether ``claimed`` is a gradient that breaks each tie in its own way: a mixture of such gradients.
+    """Whether ``claimed`` is a gradient that breaks each tie in its own way."""
+    ties = _competition(run)
+    if places.size < 2 and sum(int(np.sum(mask)) for mask, _, _ in ties.values()) != 1:
+        return False  # one number between the extremes of many choices says nothing
+    chosen = lambda gradient: gradient.ravel()[places]
+    return mixture(
+        run,
+        claimed,
+        chosen(run.gradient),
+        lambda rules: chosen(run.with_rules(rules)),
+        tolerance,
+        places.size if places.size > 1 else None,
+    )
 
-    The gradients of random ways span what choices can reach; that says something only if it is less than all arrays.
+
+def mixture(
+    run: Run,
+    claimed: np.ndarray,
+    start: np.ndarray,
+    swept: Callable[[Rules], np.ndarray],
+    tolerance: Tolerance,
+    size: int | None = None,
+) -> bool:
+    """Whether ``claimed`` is a mixture of gradients (``swept`` by other rules, ``start`` by this library's) that break
+    ties in their own ways.
+
+    The gradients of random ways span what choices can reach; that says something only if it is less than all arrays of
+    ``size`` elements (None: it is asked all the same).
     """
     tied = _competition(run)
-    if not tied or places.size < 2 or sum(line.size for line in run.tape) > LARGE:
+    if not tied or sum(line.size for line in run.tape) > LARGE:
         return False
     rng = np.random.default_rng(0)
-    start, rows, idle = run.gradient.ravel()[places], list[np.ndarray](), 0
+    rows, idle = list[np.ndarray](), 0
     while len(rows) < CHOICES and idle < 12:
         chosen = {i: rng.integers(0, 2, mask.shape).astype(float) for i, (mask, _, _) in tied.items()}
-        other = run.with_rules(broken(tied, lambda line, c=chosen: (c[id(line)], 1 - c[id(line)])))  # type: ignore[misc]
-        rows.append(other.ravel()[places] - start)
+        rows.append(swept(broken(tied, lambda line, c=chosen: (c[id(line)], 1 - c[id(line)]))) - start)  # type: ignore[misc]
         rank = np.linalg.matrix_rank(np.array(rows))
         idle = 0 if rank == len(rows) else idle + 1
-        if rank >= min(places.size, CHOICES - 1):
+        if size is not None and rank >= min(size, CHOICES - 1):
             return False
     moves = np.array(rows)
     wanted = claimed - start

@@ -42,7 +42,10 @@ _ALL = -1  # as a position: every line; as an operand: every operand of the line
 FIRST, TRIES, TOGETHER = 150, 25_000, 200
 COMMON = 1  # the rank up to which a mistake is taken for one of two
 WAYS = 4  # variants of one mistake at one site that are taken for one of two
-ALONE = {"loop left too early", "the neighbour's gradient", "an earlier value instead of the factor"}  # and no others
+ALONE = {  # mistakes that are not taken for one of two
+    "loop left too early", "a pass of a loop left out", "the neighbour's gradient",
+    "an earlier value instead of the factor",
+}  # fmt: skip
 
 Wrong = Callable[[Any], Any]  # from the cotangent of a line to the wrong contribution to one operand
 

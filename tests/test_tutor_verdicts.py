@@ -1,0 +1,259 @@
+"""What a verdict may not say: never RIGHT for a wrong claim, never WRONG for a right one, no story where none is known.
+
+Each test is a fact that somebody met: ties, geometries that hide a mistake, slips without end, zeros that are rounding,
+another eps, few digits, hypotheses without bounds, headlines that can be misread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import by_hand_loops as by_hand
+from helpers.by_hand_bugs import Question, questions
+
+import autoconv as ac
+
+ALL_TIED = "every tied maximum gets everything"
+UNSEEN = "This example cannot show"
+
+
+def names(verdict: Any) -> list[str]:
+    return [m.name for m in verdict.mistakes]
+
+
+# ---- ties
+
+
+@pytest.mark.parametrize(
+    ("claim", "kind"),
+    [
+        ([0, 1, 0, 0], "right"), ([0, 0, 0, 1], "right"), ([0, 0.5, 0.5, 0], "right"), ([0, 0.2, 0.3, 0.5], "right"),
+        ([0, 1, 1, 1], "wrong"), ([0, 0, 0, 0], "wrong"), ([0, 0.6, 0.6, 0.6], "unknown"),
+        ([0, -0.5, 0.75, 0.75], "unknown"), ([0, 0.5, 0.5, 0.5], "checker at fault"),
+    ],
+)  # fmt: skip
+def test_a_tie_convention_has_weights_of_at_least_0_that_sum_to_1(claim: Any, kind: str) -> None:
+    x = ac.tensor([1.0, 2.0, 2.0, 2.0], name="x")
+    verdict = ac.check(np.array(claim, float), of=ac.sum(ac.max_pool1d(x, 4)), wrt=x)
+    assert verdict.kind == kind, verdict.text
+    assert (ALL_TIED in names(verdict)) is (claim == [0, 1, 1, 1])
+
+
+def test_everything_to_each_tied_cell_is_named_for_pools_and_for_maximum() -> None:
+    x = ac.tensor(np.full((2, 2), 3.0), name="x")
+    assert names(ac.check(np.ones((2, 2)), of=ac.sum(ac.max_pool2d(x, 2)), wrt=x)) == [ALL_TIED]
+    a, b = ac.tensor(1.0, name="a"), ac.tensor(1.0, name="b")
+    loss = ac.maximum(a, b) * 1.0
+    assert names(ac.check({a: 1.0, b: 1.0}, of=loss)) == [ALL_TIED]
+    assert ac.check({a: 1.0, b: 0.0}, of=loss) and ac.check({a: 0.25, b: 0.75}, of=loss)
+
+
+# ---- what a geometry cannot show
+
+
+@pytest.mark.parametrize(("stride", "shown"), [(2, False), (1, True)])
+def test_a_pool_without_overlaps_says_what_it_cannot_show(stride: int, shown: bool) -> None:
+    rng = np.random.default_rng(0)
+    x = ac.tensor(rng.normal(size=(2, 4, 4, 3)), name="x")
+    loss = ac.sum(ac.max_pool2d(x, 2, stride) ** 2)
+    loss.backward()
+    verdict = ac.check(x.grad, of=loss, wrt=x)
+    assert verdict.kind == "right"
+    told = [sentence for sentence in verdict.evidence if sentence.startswith(UNSEEN)]
+    assert any("windows overwritten" in sentence for sentence in told) is not shown
+
+
+def test_one_example_and_one_filter_are_told() -> None:
+    rng = np.random.default_rng(1)
+    x, w = ac.tensor(rng.normal(size=(1, 5, 5, 2)), name="x"), ac.tensor(rng.normal(size=(3, 3, 2, 1)), name="w")
+    loss = ac.sum(ac.conv2d(x, w) ** 2)
+    loss.backward()
+    assert "not summed over batch" in ac.check(w.grad, of=loss, wrt=w).text
+    assert "not summed over filters" in ac.check(x.grad, of=loss, wrt=x).text
+
+
+# ---- slips
+
+
+@pytest.mark.parametrize(("slips", "named"), [(1, 1), (2, 2), (3, 3), (4, 0), (30, 0)])
+def test_there_are_at_most_three_slips(slips: int, named: int) -> None:
+    rng = np.random.default_rng(2)
+    w = ac.tensor(rng.normal(size=(20, 15)), name="w")
+    loss = ac.sum(ac.tanh(rng.normal(size=(4, 20)) @ w) ** 2)
+    loss.backward()
+    for sign in (1, -1):
+        claim = sign * np.array(w.grad)
+        claim.ravel()[rng.permutation(300)[:slips]] += rng.uniform(1, 2, slips)
+        verdict = ac.check(claim, of=loss, wrt=w)
+        assert names(verdict).count("an arithmetic slip") == named, verdict.text
+        assert verdict.kind == ("wrong" if named else "unknown")
+
+
+def test_a_function_makes_no_slips_and_what_is_off_is_told_by_its_place() -> None:
+    rng = np.random.default_rng(3)
+    x = ac.tensor(rng.normal(size=(10, 8)), name="x")
+    loss = ac.sum(ac.tanh(x) ** 3)
+
+    def off(x: Any) -> Any:
+        g = 3 * np.tanh(x) ** 2 * (1 - np.tanh(x) ** 2)
+        g[0, 0] += 1
+        return g
+
+    verdict = ac.check(off, of=loss, wrt=x)
+    assert not verdict and "an arithmetic slip" not in names(verdict)
+    loss.backward()
+    claim = np.array(x.grad)
+    claim[2] = rng.normal(size=8)
+    told = ac.check(claim, of=loss, wrt=x)
+    assert told.kind == "unknown" and "They differ in one place alone: axis 0 at 2" in told.text
+
+
+# ---- zeros
+
+
+def test_a_right_zero_is_right_whatever_rounding_is_left() -> None:
+    rng = np.random.default_rng(4)
+    x, w, b = rng.normal(size=(6, 5)), rng.normal(size=(5, 4)), ac.tensor(rng.normal(size=4), name="b")
+    loss = ac.sum(ac.tanh(ac.batch_norm(x @ w + b)) * rng.normal(size=(6, 4)))
+    assert ac.check(np.zeros(4), of=loss, wrt=b).kind == "right"
+    assert ac.check(rng.normal(size=4) * 1e-16, of=loss, wrt=b).kind == "right"
+    assert ac.check(np.ones(4), of=loss, wrt=b).kind in ("wrong", "unknown")
+    z = ac.tensor(rng.normal(size=(3, 4)), name="z")
+    assert ac.check(np.zeros((3, 4)), of=ac.sum(ac.softmax(z)), wrt=z).kind == "right"
+
+
+def test_zeros_at_whole_numbers_are_wrong() -> None:
+    x = ac.tensor(np.arange(6.0), name="x")
+    verdict = ac.check(np.zeros(6), of=ac.sum(x**2), wrt=x)
+    assert verdict.kind == "wrong" and names(verdict) == ["gradient cut off"]
+
+
+# ---- another eps
+
+
+@pytest.mark.parametrize("eps", [1e-8, 1e-3, 1e-2, 0.0123])
+@pytest.mark.parametrize("which", [0, 1], ids=["dx", "dgamma"])
+def test_another_eps_is_named_with_its_value(eps: float, which: int) -> None:
+    rng = np.random.default_rng(5)
+    x, gamma, beta, dout = (
+        rng.normal(size=(6, 4)) * 0.05,
+        rng.normal(size=4),
+        rng.normal(size=4),
+        rng.normal(size=(6, 4)),
+    )
+    tensors = [ac.tensor(x, name="x"), ac.tensor(gamma, name="gamma"), ac.tensor(beta, name="beta")]
+    loss = ac.sum(ac.batch_norm(*tensors) * dout)
+    claim = by_hand.norm_backward(dout, x, gamma, beta, 0, eps)[which]
+    verdict = ac.check(claim, of=loss, wrt=tensors[which])
+    assert names(verdict) == ["another eps"] and f"eps = {eps:.3g}" in verdict.summary, verdict.text
+    assert verdict.text.startswith("WRONG HERE")
+
+
+# ---- digits
+
+
+@pytest.mark.parametrize("digits", [3, 4, 5])
+def test_right_numbers_with_few_digits_are_right_as_numbers_and_as_text(digits: int) -> None:
+    rng = np.random.default_rng(6)
+    w = ac.tensor(rng.normal(size=(4, 3)), name="w")
+    loss = ac.sum(ac.tanh(rng.normal(size=(5, 4)) @ w) ** 2 * 10.0 ** rng.integers(-4, 3, (5, 3)))
+    loss.backward()
+    rounded = [[float(f"{v:.{digits}g}") for v in row] for row in w.grad]
+    assert ac.check(rounded, of=loss, wrt=w).kind == "right"
+    text = "[" + ", ".join("[" + ", ".join(f"{v:.{digits - 1}e}" for v in row) + "]" for row in w.grad) + "]"
+    assert ac.check(text, of=loss, wrt=w).kind == "right"
+    wrong = np.array(rounded)
+    wrong[1, 1] *= 1.5
+    assert not ac.check(wrong, of=loss, wrt=w)
+
+
+def test_small_numbers_are_read() -> None:
+    x = ac.tensor([0.003, 0.5], name="x")
+    loss = ac.sum(x**3 * np.array([3.3827, 1.0]))
+    assert ac.check([9.133e-5, 0.75], of=loss, wrt=x).kind == "right"
+    assert ac.check("9.133e-5", of=loss, wrt="x[0]").kind == "right"
+    assert not ac.check("9.433e-5", of=loss, wrt="x[0]")
+
+
+# ---- bounds on what is believed
+
+
+def test_no_weight_decay_of_minus_eighty_and_no_sum_where_nothing_is_summed() -> None:
+    rng = np.random.default_rng(7)
+    w = ac.tensor(rng.normal(size=(4, 3)), name="w")
+    loss = ac.sum(ac.tanh(rng.normal(size=(5, 4)) @ w) ** 2)
+    loss.backward()
+    for decay, kind in ((0.02, "right for another forward"), (-160.0, "unknown"), (50.0, "unknown")):
+        assert ac.check(w.grad + decay * w.value, of=loss, wrt=w).kind == kind
+    y, t = ac.tensor(rng.normal(size=5), name="y"), rng.normal(size=5)
+    assert not ac.check("sum", of=ac.sum(y * t), wrt=y)
+
+
+def test_a_hint_speaks_of_the_function_at_hand() -> None:
+    rng = np.random.default_rng(8)
+    x = ac.tensor(rng.normal(size=(3, 4)), name="x")
+    loss = ac.sum(ac.exp(x) * rng.normal(size=(3, 4)))
+    loss.backward()
+    verdict = ac.check(np.array(x.grad) / np.exp(x.value) * x.value, of=loss, wrt=x)
+    assert "input where the output belongs" in {m.name for g in [verdict.mistakes, *verdict.alternatives] for m in g}
+    assert "tanh" not in verdict.text + " ".join(verdict.hints.values())
+
+
+# ---- headlines
+
+
+def test_headlines_say_first_what_holds_here() -> None:
+    rng = np.random.default_rng(9)
+    x, w = ac.tensor(rng.normal(size=(1, 6, 6, 1)), name="x"), ac.tensor(rng.normal(size=(3, 3, 1, 2)), name="w")
+    loss = ac.sum(ac.conv2d(x, w) * rng.normal(size=(1, 4, 4, 2)))
+    loss.backward()
+    rotated = ac.check(w.grad[::-1, ::-1], of=loss, wrt=w)
+    assert rotated.text.startswith("WRONG HERE") and not rotated and rotated.mistakes
+    noisy = ac.check(w.grad * (1 + 1e-3 * rng.normal(size=w.shape)), of=loss, wrt=w)
+    assert not noisy.text.startswith(("RIGHT", "CHECKER"))
+
+
+# ---- shapes
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ((2, 8, 10, 2), "crop the border"), ((2, 4, 5, 2), "the shape of the output"), ((6, 8, 2), "one example"),
+        ((2, 4, 5, 3), ""), ((2, 7, 9, 2), ""), ((2, 9, 9, 9), ""),
+    ],
+)  # fmt: skip
+def test_a_wrong_shape_gets_the_geometry_that_gives_it(shape: Any, told: str) -> None:
+    rng = np.random.default_rng(10)
+    x, w = ac.tensor(rng.normal(size=(2, 6, 8, 2)), name="x"), ac.tensor(rng.normal(size=(5, 6, 2, 3)), name="w")
+    loss = ac.sum(ac.conv2d(x, w, padding=1) ** 2)
+    verdict = ac.check(rng.normal(size=shape), of=loss, wrt=x)
+    assert verdict.kind == "wrong" and names(verdict) == ["wrong shape"]
+    assert told in verdict.text and ("Of the shape" in verdict.text) is bool(told)
+
+
+# ---- whole layers by hand
+
+
+LAYERS = ["conv", "transposed", "max pool", "avg pool", "batch", "layer", "softmax", "cross", "affine", "hidden"]
+
+
+def of_layer(word: str, seed: int) -> list[Question]:
+    return [q for q in questions(seed) if q.label.startswith(word)]
+
+
+@pytest.mark.quick(2)
+@pytest.mark.parametrize("layer", LAYERS)
+def test_bugs_of_hand_written_loops_are_named_and_the_right_passes_are_right(layer: str) -> None:
+    missed, asked = [], of_layer(layer, 1)
+    assert len(asked) >= 12
+    for q in asked:
+        verdict = ac.check(np.array(q.claim), of=q.loss, wrt=q.wrt)
+        if not q.name:
+            assert verdict.kind == "right", verdict.text
+            continue
+        assert not verdict, f"{q.label}: {verdict.text}"
+        if names(verdict) not in [[name] for name in q.name.split("|")]:
+            missed.append((q.label, verdict.kind, names(verdict)))
+    assert len(missed) <= 0.1 * len(asked), missed
