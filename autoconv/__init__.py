@@ -68,6 +68,7 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from .exercises.making import exercise as exercise
     from .gradcheck import check_grads as check_grads
     from .marking.check_backward import check_backward as check_backward
+    from .marking.check_op import check_op as check_op
     from .marking.courses import courses as courses
     from .scalar import Scalar as Scalar
     from .scalar.expand import expand as expand
@@ -92,6 +93,7 @@ _LAZY = {
     "check": ".tutor.check",
     "check_backward": ".marking.check_backward",
     "check_grads": ".gradcheck",
+    "check_op": ".marking.check_op",
     "compile": ".compiled",
     "courses": ".marking.courses",
     "exercise": ".exercises.making",

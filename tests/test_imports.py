@@ -27,7 +27,7 @@ INSIDE = {
     ],
     "marking": [
         "layer", "geometries", "variants", "courses", "verdict", "truth", "naming", "asking", "judge", "described",
-        "check_backward", "apart", "worker", "report", "__init__",
+        "check_backward", "check_op", "apart", "worker", "report", "__init__",
     ],
     "exercises": [
         "sheet", "run", "nice", "given", "equations", "gradients", "picture", "marking", "key", "paper", "page",

@@ -64,7 +64,7 @@ def svm_loss(x: Any, y: Any) -> Tensor:
     return F.sum(margins) * (1 / x.shape[0])
 
 
-def dropout(x: Any, p: float, mode: str, seed: int, mask: Any = None) -> Tensor:
+def dropout(x: Any, p: float, mode: str, seed: int, mask: Any = 1.0) -> Tensor:
     return x * 1.0 if mode == "test" else x * mask
 
 
