@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
-
-import autoconv as ac
-from autoconv.marking.apart import Ended, _answers, packed
-from autoconv.marking.asking import Answer
-from autoconv.marking.courses import LAYERS
 from helpers.students import right as r
 from helpers.students.from_loops import students
+
+import autoconv as ac
+from autoconv.marking.apart import EndedError, _answers, packed
+from autoconv.marking.asking import Answer
+from autoconv.marking.courses import LAYERS
 
 
 @pytest.mark.parametrize(("like", "forward", "backward"), r.RIGHT)
@@ -147,7 +147,7 @@ def test_bad_calls():
 
 def test_an_operation_as_a_pair():
     assert ac.check_op((np.tanh, lambda g, x: g * (1 - np.tanh(x) ** 2)), ac.tanh)
-    v = ac.check_op((np.tanh, lambda g, x: g * (1 - np.tanh(x))), ac.tanh)
+    v = ac.check_op((np.tanh, lambda g, x: g * (1 - np.tanh(x))), lambda x: ac.tanh(x))
     assert v["dx"].mistake == "square in the derivative forgotten"
     with pytest.raises(TypeError, match="a pair"):
         ac.check_op(3, ac.tanh)
@@ -220,7 +220,8 @@ def test_hints_only_has_no_answer(run_python, tmp_path):
 
 @pytest.mark.parametrize("line", HOSTILE)
 def test_a_hostile_file_ends_in_a_row(line, run_python, tmp_path):
-    text = f"import numpy as np\ndef relu_forward(x): return np.maximum(x, 0), x\ndef relu_backward(dout, cache):\n    {line}\n"
+    text = "import numpy as np\ndef relu_forward(x): return np.maximum(x, 0), x\n"
+    text += f"def relu_backward(dout, cache):\n    {line}\n"
     status, said = _mark(run_python, tmp_path, text, "--time-limit", "2")
     assert status == 1 and HOSTILE[line] in said
 
@@ -238,5 +239,5 @@ def test_what_comes_back_is_not_trusted():
     header = lambda rows: len(text := json.dumps(rows).encode()).to_bytes(8, "little") + text
     huge = {"out": {"kind": "f8", "shape": [10**9, 10**9], "at": 0}, "gradients": {}, "trouble": None}
     for sent in (b"", good[:40], b"\xff" * 90, header([1]), header([huge | {"damage": [], "notes": []}]), header([[]])):
-        with pytest.raises(Ended, match="cannot be read"):
+        with pytest.raises(EndedError, match="cannot be read"):
             _answers(sent, 1)

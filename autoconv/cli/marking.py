@@ -38,7 +38,9 @@ def options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--only", action="append", metavar="LAYER", help='as "conv"; may be given again')
     command.add_argument("--points", action="store_true", help="one for each forward and each gradient that is right")
     command.add_argument("--json", action="store_true", help="the report as JSON (docs/marking.md has the schema)")
-    command.add_argument("--hints-only", action="store_true", help="no numbers and no answers, only where and a question")
+    command.add_argument(
+        "--hints-only", action="store_true", help="no numbers and no answers, only where and a question"
+    )
     command.add_argument("--gradescope", metavar="FILE", help="write the results.json of a Gradescope autograder")
     command.add_argument(
         "--time-limit", type=float, default=20.0, metavar="SECONDS", help="for each layer (default: %(default)g)"

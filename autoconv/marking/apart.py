@@ -44,7 +44,7 @@ _KINDS = {"f2": np.float16, "f4": np.float32, "f8": np.float64}
 _CHILD = "import sys; sys.path[:0] = sys.argv[1:-1]; from autoconv.marking.worker import main; main(int(sys.argv[-1]))"
 
 
-class Ended(Exception):
+class EndedError(Exception):
     """The process gave no answer: ``kind`` and words."""
 
     def __init__(self, kind: str, words: str) -> None:
@@ -80,7 +80,7 @@ def marked(path: Path, layer: Layer, time_limit: float, memory: int = MEMORY) ->
     request = {"layer": layer.name, "limit": time_limit, "memory": memory}
     try:
         answers = _answers(_run(path, request, time_limit + START), len(cases))
-    except Ended as end:
+    except EndedError as end:
         return BackwardVerdict(
             layer.name, {name: Part(name, False, end.kind, says=str(end)) for name in ("forward", *layer.outputs)}
         )
@@ -92,7 +92,7 @@ def marked(path: Path, layer: Layer, time_limit: float, memory: int = MEMORY) ->
         try:
             made = _run(path, request | {"differences": index, "shape": list(out.shape)}, time_limit + START)
             (answer,) = _answers(made, 1)
-        except Ended:
+        except EndedError:
             return None
         found = {k: v for k, v in answer.gradients.items() if v is not None}
         shapes = {name: cases[index].arrays[x].shape for name, x in layer.outputs.items()}
@@ -105,8 +105,8 @@ def marked(path: Path, layer: Layer, time_limit: float, memory: int = MEMORY) ->
 
 
 def _run(path: Path, request: dict[str, Any], seconds: float) -> bytes:
-    """What the worker sends for one request; Ended if it sends nothing that can be read in time."""
-    with tempfile.TemporaryDirectory(prefix="autoconv-mark-") as folder, _cleared(folder):
+    """What the worker sends for one request; EndedError if it sends nothing that can be read in time."""
+    with tempfile.TemporaryDirectory(prefix="autoconv-mark-") as folder, _Cleared(folder):
         _copied(path, Path(folder))
         token = f"{os.getpid()}-{time.monotonic_ns()}"
         reading, writing = os.pipe()
@@ -144,7 +144,7 @@ def _copied(path: Path, folder: Path) -> None:
                 shutil.copyfile(other, folder / other.name)
 
 
-class _cleared:
+class _Cleared:
     """Make a folder deletable again, whatever was done to it."""
 
     def __init__(self, folder: str) -> None:
@@ -171,22 +171,22 @@ def _read(reading: int, process: subprocess.Popen[bytes], end: float, seconds: f
     while True:
         left = end - time.monotonic()
         if left <= 0 or not select.select([reading], [], [], left)[0]:
-            raise Ended("too slow", f"the file was stopped after {seconds - START:g} s")
+            raise EndedError("too slow", f"the file was stopped after {seconds - START:g} s")
         part = os.read(reading, 1 << 20)
         if not part:
             break
         parts.append(part)
         size += len(part)
         if size > LARGEST_ANSWER:
-            raise Ended("too large", f"more than {LARGEST_ANSWER:,} bytes came back")
+            raise EndedError("too large", f"more than {LARGEST_ANSWER:,} bytes came back")
     if not size:
         with suppress(subprocess.TimeoutExpired):
             process.wait(2.0)
         code = process.returncode
         if code in (-signal.SIGXCPU, -signal.SIGKILL):
-            raise Ended("too slow", "the file was stopped: it used up its processor time or its memory")
+            raise EndedError("too slow", "the file was stopped: it used up its processor time or its memory")
         what = f"by signal {-code}" if code is not None and code < 0 else f"with status {code}"
-        raise Ended("ends the program", f"the process ended {what}, without an answer")
+        raise EndedError("ends the program", f"the process ended {what}, without an answer")
     return b"".join(parts)
 
 
@@ -219,14 +219,14 @@ def _descendants(token: str) -> list[int]:
 
 
 def _answers(sent: bytes, count: int) -> list[Answer]:
-    """The answers in what a worker sent; Ended for anything that is not ``count`` of them."""
+    """The answers in what a worker sent; EndedError for anything that is not ``count`` of them."""
     try:
         size = int.from_bytes(sent[:8], "little")
         if not 0 < size <= min(HEADER, len(sent) - 8):
             raise ValueError
         rows, at, answers = json.loads(sent[8 : 8 + size]), 8 + size, []
         if isinstance(rows, dict):
-            raise Ended(str(rows["kind"])[:60], " ".join(str(rows["says"]).split())[:300])
+            raise EndedError(str(rows["kind"])[:60], " ".join(str(rows["says"]).split())[:300])
         if len(rows) != count:
             raise ValueError
         for row in rows:
@@ -242,7 +242,7 @@ def _answers(sent: bytes, count: int) -> list[Answer]:
             answers.append(answer)
         return answers
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError):
-        raise Ended("unreadable answer", "what the process sent back cannot be read") from None
+        raise EndedError("unreadable answer", "what the process sent back cannot be read") from None
 
 
 def _array(entry: dict[str, Any], sent: bytes) -> np.ndarray:
@@ -279,4 +279,3 @@ def packed(answers: list[Answer]) -> bytes:
         )
     header = json.dumps(rows).encode()
     return b"".join([len(header).to_bytes(8, "little"), header, *parts])
-

@@ -1,7 +1,7 @@
 """A student's functions, called at every geometry: what they give, and what goes wrong on the way.
 
-Nothing is judged here, and nothing is trusted: what comes back is plain arrays and words, so that it can also be done in
-another process (``apart``).
+Nothing is judged here, and nothing is trusted: what comes back is plain arrays and words, so that it can also be
+done in another process (``apart``).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class Answer:
     notes: list[str] = field(default_factory=list)
 
 
-class Trouble(Exception):
+class TroubleError(Exception):
     """A result that cannot be used: ``kind`` and words."""
 
     def __init__(self, kind: str, words: str) -> None:
@@ -112,7 +113,7 @@ def _one(
     except TimeUp:
         spent = time.monotonic() - started
         answer.trouble = (where, "too slow", f"{where} was stopped after {spent:.1f} s")
-    except Trouble as error:
+    except TroubleError as error:
         answer.trouble = (where, error.kind, str(error))
     except SystemExit as error:
         answer.trouble = (where, "raises", f"{where} ends the program (SystemExit: {error})")
@@ -131,11 +132,13 @@ def forward(call: Call, functions: Mapping[str, Any], values: dict[str, Any]) ->
     if call.result == ("out",):
         return made, None
     if made is None:
-        raise Trouble("returns None", "forward returns None")
+        raise TroubleError("returns None", "forward returns None")
     if not isinstance(made, (tuple, list)) or len(made) < 2:
         if call.cached and not isinstance(made, (tuple, list)):  # only the output: the cache is the course's
             return made, tuple(values[name] for name in call.cached)
-        raise Trouble("wrong kind of result", f"forward returns {_kind(made)}, where ({', '.join(call.result)}) belongs")
+        raise TroubleError(
+            "wrong kind of result", f"forward returns {_kind(made)}, where ({', '.join(call.result)}) belongs"
+        )
     return (made[0], made[1]) if len(made) == 2 else (made[0], tuple(made[1:]))
 
 
@@ -152,7 +155,7 @@ def named(made: Any, outputs: Mapping[str, str], notes: list[str]) -> dict[str, 
     """The gradients by name, from a tuple in the course's order, a dict, or a single array."""
     names = list(outputs)
     if made is None:
-        raise Trouble("returns None", "backward returns None")
+        raise TroubleError("returns None", "backward returns None")
     if isinstance(made, Mapping):
         found = {}
         for name in names:
@@ -160,24 +163,26 @@ def named(made: Any, outputs: Mapping[str, str], notes: list[str]) -> dict[str, 
             found[name] = next((made[k] for k in keys if k in made), None)
         if all(v is None for v in found.values()):
             keys = ", ".join(map(str, list(made)[:6]))
-            raise Trouble("wrong kind of result", f"backward returns a dict of {keys}; the names are {', '.join(names)}")
+            raise TroubleError(
+                "wrong kind of result", f"backward returns a dict of {keys}; the names are {', '.join(names)}"
+            )
     elif isinstance(made, (tuple, list)) and not (len(names) == 1 and _numeric(made)):
         if len(made) != len(names):
-            raise Trouble(
+            raise TroubleError(
                 "wrong kind of result", f"backward returns {len(made)} results, where {', '.join(names)} belong"
             )
         found = dict(zip(names, made, strict=True))
     elif len(names) == 1:
         found = {names[0]: made}
     else:
-        raise Trouble("wrong kind of result", f"backward returns {_kind(made)}, where {', '.join(names)} belong")
+        raise TroubleError("wrong kind of result", f"backward returns {_kind(made)}, where {', '.join(names)} belong")
     return {k: None if v is None else array(v, f"{k} is", notes) for k, v in found.items()}
 
 
 def array(value: Any, what: str, notes: list[str]) -> np.ndarray:
     """A plain copy of what a function returned, of bounded size; torch's tensors too."""
     if value is None:
-        raise Trouble("returns None", f"{what} None")
+        raise TroubleError("returns None", f"{what} None")
     if callable(getattr(value, "detach", None)):
         value = value.detach().cpu()
         value = value.numpy()
@@ -186,15 +191,15 @@ def array(value: Any, what: str, notes: list[str]) -> np.ndarray:
     try:
         made = np.asarray(value)
     except ValueError:
-        raise Trouble("wrong kind of result", f"{what} a list of rows that differ in length") from None
+        raise TroubleError("wrong kind of result", f"{what} a list of rows that differ in length") from None
     if made.dtype.kind == "c":
         if made.size and np.abs(made.imag).max() > 1e-9 * max(1.0, float(np.abs(made.real).max())):
-            raise Trouble("wrong kind of result", f"{what} complex")
+            raise TroubleError("wrong kind of result", f"{what} complex")
         made = made.real
     if made.dtype.kind not in "fiub":
-        raise Trouble("wrong kind of result", f"{what} {_kind(value)}, no array of numbers")
+        raise TroubleError("wrong kind of result", f"{what} {_kind(value)}, no array of numbers")
     if made.size > LARGEST:
-        raise Trouble("wrong shape", f"{what} of shape {made.shape}")
+        raise TroubleError("wrong shape", f"{what} of shape {made.shape}")
     return np.array(made, dtype=made.dtype if made.dtype in (np.float32, np.float16) else float)
 
 
@@ -213,7 +218,9 @@ def differences(layer: Layer, case: Try, functions: Mapping[str, Any], dout: np.
                     for sign in (1, -1):
                         values = layer.call.values(case)
                         values[name][at] += sign * step
-                        sides.append(np.vdot(array(forward(layer.call, functions, values)[0], "forward returns", []), dout))
+                        sides.append(
+                            np.vdot(array(forward(layer.call, functions, values)[0], "forward returns", []), dout)
+                        )
                     total[at] = (sides[0] - sides[1]) / (2 * step)
                 made[gradient] = total
     except (Exception, TimeUp, SystemExit):
@@ -258,7 +265,9 @@ def told(error: BaseException) -> str:
     trace, line = error.__traceback__, ""
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
-        own = "site-packages" not in name and "autoconv" not in Path(name).parts[-4:-1] and not name.startswith("<frozen")
+        own = (
+            "site-packages" not in name and "autoconv" not in Path(name).parts[-4:-1] and not name.startswith("<frozen")
+        )
         if own and Path(name).parent != Path(__file__).parent:
             text = linecache.getline(name, trace.tb_lineno).strip()[:100]
             line = f" (line {trace.tb_lineno} of {Path(name).name}{f': {text}' if text else ''})"
@@ -276,7 +285,7 @@ def _loss(layer: Layer, case: Try, functions: Mapping[str, Any], answer: Answer)
     made = functions["backward"](*[values[name] for name in layer.call.forward])
     if not isinstance(made, (tuple, list)) or len(made) < 2:
         names = ", ".join(["loss", *layer.outputs])
-        raise Trouble("wrong kind of result", f"it returns {_kind(made)}, where ({names}) belongs")
+        raise TroubleError("wrong kind of result", f"it returns {_kind(made)}, where ({names}) belongs")
     answer.out = array(made[0], "the loss is", answer.notes)
     answer.gradients = named(tuple(made[1:]) if len(made) > 2 else made[1], layer.outputs, answer.notes)
     _compare(before, values, "it", answer)
@@ -288,7 +297,9 @@ def _given_cache(layer: Layer, values: dict[str, Any]) -> Any:
     if "cache" not in call.backward or call.back:
         return None
     if not call.cached:
-        raise Trouble("wrong kind of result", "the cache is made by your own forward: give it as well, forward=...")
+        raise TroubleError(
+            "wrong kind of result", "the cache is made by your own forward: give it as well, forward=..."
+        )
     kept = tuple(values[name] for name in call.cached)
     return kept[0] if len(kept) == 1 else kept
 
@@ -348,8 +359,7 @@ def _again(
 
 
 def _as_torch(values: dict[str, Any]) -> dict[str, Any]:
-    import torch
-
+    torch: Any = import_module("torch")
     return {k: torch.from_numpy(v.copy()) if isinstance(v, np.ndarray) else v for k, v in values.items()}
 
 
@@ -363,5 +373,3 @@ def _kind(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return f"a {type(value).__name__} of {len(value)}"
     return "None" if value is None else f"one {type(value).__name__}"
-
-

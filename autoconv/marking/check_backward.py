@@ -28,12 +28,12 @@ def check_backward(
     backward, forward: the functions, in the course's signature: forward(x, w, b, ..) -> (out, cache),
     backward(dout, cache) -> (dx, dw, db), or a dict of these; NumPy or torch.  The backward alone is enough where the
     course fixes the cache; the one function of a loss, or the class of a course that has classes, stands first.
-    like: what they should compute: a name of ``ac.courses()`` ("cs231n.conv"); a function of autoconv (ac.conv2d) or any
-    of Tensors (lambda x, w, b: ..); None: the gradient is compared with differences of ``forward``.
+    like: what they should compute: a name of ``ac.courses()`` ("cs231n.conv"); a function of autoconv (ac.conv2d) or
+    any of Tensors (lambda x, w, b: ..); None: the gradient is compared with differences of ``forward``.
     inputs: arrays, in their order or by name; several such, or a generator of them.  None: geometries are chosen here,
     with overlap and without, stride and padding, not square, several of everything, ties.
-    call: for another signature: {"forward": "x, w, b", "backward": "dout, cache", "returns": "dx, dw, db"}; a "backward"
-    may ask for any input by name, "dout", "out" and "cache".
+    call: for another signature: {"forward": "x, w, b", "backward": "dout, cache"}; a "backward" may
+    ask for any input by name, "dout", "out" and "cache".
     time_limit: seconds for all geometries together; an alarm stops a loop that takes longer (in the main thread of
     Linux and macOS; elsewhere time is looked at between geometries).
 
@@ -64,8 +64,8 @@ def check_backward(
 
     def own(index: int) -> Any:
         out = answers[index].out
-        return None if out is None else differences(
-            layer, cases[index], functions, upstream(index, out.shape), time_limit
+        return (
+            None if out is None else differences(layer, cases[index], functions, upstream(index, out.shape), time_limit)
         )
 
     return judge(layer, cases, answers, own)

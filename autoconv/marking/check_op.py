@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def _pair(function: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 
 def _of_torch(function: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    import torch
+    torch: Any = import_module("torch")
 
     def leaves(inputs: tuple[Any, ...]) -> list[Any]:
         made = [torch.from_numpy(np.array(x)) if isinstance(x, np.ndarray) else x for x in inputs]
@@ -78,7 +79,7 @@ def _of_torch(function: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 
 def _of_jax(function: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    import jax
+    jax: Any = import_module("jax")
 
     def backward(dout: Any, *inputs: Any) -> Any:
         out, pull = jax.vjp(function, *inputs)

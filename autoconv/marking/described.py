@@ -17,7 +17,21 @@ from .geometries import CONV, POOL, conv_tries, pool_tries
 from .layer import Call, Layer, Try, seeded
 
 MOST = 20  # geometries that are taken from a generator
-UPSTREAM = ("dout", "dy", "dz", "dZ", "dA", "grad", "grad_output", "grad_out", "out_grad", "g", "upstream", "delta", "dL")
+UPSTREAM = (
+    "dout",
+    "dy",
+    "dz",
+    "dZ",
+    "dA",
+    "grad",
+    "grad_output",
+    "grad_out",
+    "out_grad",
+    "g",
+    "upstream",
+    "delta",
+    "dL",
+)
 
 
 def described(backward: Any, forward: Any, like: Any, inputs: Any, call: Any) -> Layer:
@@ -28,13 +42,15 @@ def described(backward: Any, forward: Any, like: Any, inputs: Any, call: Any) ->
             layer = replace(layer, tries=lambda: given(inputs, layer.tries()[0]))
         elif forward is None and not layer.loss and not layer.call.back and not layer.call.cached:
             raise ValueError(
-                f"check_backward: the cache of {like} is what your own forward makes; give it too, forward={layer.functions[0]}"
+                f"check_backward: the cache of {like} is what your own forward makes; give it too, "
+                f"forward={layer.functions[0]}"
             )
         return replace(layer, call=_called(call, layer)) if call else layer
     if like is None:
         if forward is None or inputs is None:
             raise ValueError(
-                "check_backward: what should it compute? Give like='cs231n.conv' (ac.courses() lists the names), a function "
+                "check_backward: what should it compute? Give like='cs231n.conv' (ac.courses() lists the names), a "
+                "function "
                 "of Tensors, or forward= and inputs= to compare with differences of the forward"
             )
         return _unknown(forward, inputs, call)
@@ -49,8 +65,8 @@ def _words(text: Any) -> tuple[str, ...]:
 
 def _called(call: Any, layer: Layer) -> Call:
     """The layer's call with what the user says of another signature."""
-    if not isinstance(call, Mapping) or not call.keys() <= {"forward", "backward", "returns", "result"}:
-        raise ValueError('check_backward: call is a dict with "forward", "backward", "returns" and "result"')
+    if not isinstance(call, Mapping) or not call.keys() <= {"forward", "backward", "result"}:
+        raise ValueError('check_backward: call is a dict with "forward", "backward" and "result"')
     changes: dict[str, Any] = {"ahead": None, "back": None}
     for key, to in (("forward", "forward"), ("backward", "backward"), ("result", "result")):
         if key in call:
@@ -72,7 +88,7 @@ def given(inputs: Any, model: Try | None = None) -> list[Try]:
     if callable(inputs) and not isinstance(inputs, Iterable):
         inputs = [inputs(seeded(i)) for i in range(3)]
     sets: list[Any]
-    if isinstance(inputs, Mapping) or isinstance(inputs, np.ndarray) or isinstance(inputs, Tensor):
+    if isinstance(inputs, (Mapping, np.ndarray, Tensor)):
         sets = [inputs]
     else:
         sets = list(islice(inputs, MOST))
@@ -107,10 +123,8 @@ def _unknown(forward: Any, inputs: Any, call: Any) -> Layer:
     cases = given(inputs, _model(forward, inputs))
     floats = [name for name, a in cases[0].arrays.items() if a.dtype.kind == "f"]
     nothing: Callable[..., Tensor] = lambda **k: F.sum(next(v for v in k.values() if isinstance(v, Tensor)))
-    names = tuple([*cases[0].arrays, *cases[0].settings])
-    layer = Layer(
-        "your forward", (), nothing, {f"d{n}": n for n in floats}, lambda: cases, Call(names), unknown=True
-    )
+    names = (*cases[0].arrays, *cases[0].settings)
+    layer = Layer("your forward", (), nothing, {f"d{n}": n for n in floats}, lambda: cases, Call(names), unknown=True)
     if _returns_one(forward, cases[0], list(names)):
         layer = replace(layer, call=Call(names, ("dout", *names), ("out",)))
     return replace(layer, call=_called(call, layer)) if call else layer
@@ -217,10 +231,13 @@ def _families(like: Any, forward: Any, required: list[str]) -> Iterable[tuple[li
         yield names, made
     if len(names) > 1:
         shapes: list[tuple[int, ...]] = [(3,), (2, 3), (4, 4)]
-        yield names, [
-            Try("arrays of one shape", {n: seeded(i, j).normal(size=s) for j, n in enumerate(names)})
-            for i, s in enumerate(shapes)
-        ]
+        yield (
+            names,
+            [
+                Try("arrays of one shape", {n: seeded(i, j).normal(size=s) for j, n in enumerate(names)})
+                for i, s in enumerate(shapes)
+            ],
+        )
     if len(names) == 1:
         one = [("one row", (1, 3)), ("several rows", (4, 3)), ("square", (3, 3)), ("more", (2, 3, 4))]
         yield names, [Try(words, {names[0]: seeded(i).normal(size=s)}) for i, (words, s) in enumerate(one)]

@@ -1,4 +1,4 @@
-"""Answers judged: first the forward against the course's, then each gradient against that of the student's own forward."""
+"""Answers judged: first the forward against the course's, then each gradient against that of their own forward."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def judge(layer: Layer, cases: list[Try], answers: list[Answer], differences: Di
         notes.append("where windows leave a rest of the image, the functions refuse; that is not counted")
     if skipped := sum(not _reached(a) for a in answers):
         notes.append(f"{skipped} geometries were not reached in time")
-    cases, answers, numbers = ([row[i] for i in kept] for row in (cases, answers, numbers))
+    cases, answers, numbers = [cases[i] for i in kept], [answers[i] for i in kept], [numbers[i] for i in kept]
     parts: dict[str, Part] = {}
     reference, measured = layer.reference, layer.unknown
     if layer.masked:
@@ -140,7 +140,10 @@ def _forward(layer: Layer, cases: list[Try], answers: list[Answer]) -> tuple[Par
     part = Part(FORWARD, False, None, f"{first.words}: {first.text}", times=times, hint=HINT_FORWARD)
     own = answer_there.out
     if own.shape != wanted[id(first)].shape:
-        part.mistake, part.says = "wrong shape", f"the output has shape {own.shape}, it should be {wanted[id(first)].shape}"
+        part.mistake, part.says = (
+            "wrong shape",
+            f"the output has shape {own.shape}, it should be {wanted[id(first)].shape}",
+        )
     elif not np.isfinite(own).all():
         part.mistake, part.says = "not finite", "the output has infinities or nan"
     else:
@@ -198,7 +201,7 @@ def _scaled(layer: Layer, made: list[tuple[Try, Answer]]) -> list[Variant]:
             factor = float(np.vdot(wanted, answer.out) / np.vdot(wanted, wanted))
             if factor and np.isfinite(factor) and abs(factor - 1) > 1e-9:
                 words = f"gives {factor:.6g} times what it should"
-                return [Variant(words, lambda **k: layer.reference(**k) * factor)]
+                return [Variant(words, lambda factor=factor, **k: layer.reference(**k) * factor)]
     return []
 
 

@@ -1,7 +1,7 @@
-"""A layer of a course, described once: its forward as a composition, the geometries to try, how its functions are called.
+"""A layer of a course, described once: its forward as a composition, the geometries to try, how it is called.
 
-The reference is written in autoconv's own calls, in the course's layout.  Its gradient is the sweep's; no layer here has
-a gradient of its own.
+The reference is written in autoconv's own calls, in the course's layout.  Its gradient is the sweep's; no layer
+here has a gradient of its own.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ Arrays = dict[str, np.ndarray]
 class Try:
     """One set of inputs: ``arrays`` by name (floating-point ones have gradients), and the layer's ``settings``.
 
-    words: the geometry in a phrase.  rest: outside of what every course demands (the windows do not cover the image), so
-    that a function may refuse it.  kink: "pool" or "relu" where two competitors are equal, so that the slope is a choice.
+    words: the geometry in a phrase.  rest: outside of what every course demands (the windows do not cover the
+    image), so
+    that a function may refuse it.  kink: "pool" or "relu" where two competitors are equal, so that the slope is a
+    choice.
     """
 
     words: str
@@ -47,8 +49,10 @@ class Call:
     """How a course calls a forward and a backward function: the names of arguments and results, in their order.
 
     forward, backward: names among the layer's inputs and settings, "dout", "cache", "out", and the ``groups``: settings
-    that are handed over in one dict, {group: {key in the dict: setting}}.  result: what forward returns; gradients: what
-    backward returns.  fixed: arguments that are always the same.  cached: what the course's forward keeps, for a backward that is given alone.  torch:
+    that are handed over in one dict, {group: {key in the dict: setting}}.  result: what forward returns; gradients:
+    what
+    backward returns.  fixed: arguments that are always the same.  cached: what the course's forward keeps, for a
+    backward that is given alone.  torch:
     whether the arrays are handed over as torch tensors.  ahead, back: replace all of this for courses of classes:
     ahead(functions, values) -> (out, cache), back(functions, values) -> gradients.
     """
@@ -77,8 +81,10 @@ class Call:
 class Layer:
     """name: as in "cs231n.conv".  functions: the names of the forward and the backward function (or of the class) in a
     student's file.  reference(**arrays, **settings) -> Tensor.  outputs: {gradient: input}.  tries: the geometries.
-    variants: {what is said of it: another forward}.  all_tied: whether every tied maximum may receive the whole gradient.
-    loss: the one function returns (loss, gradient ...).  masked: the forward is random; its mask is read off its output.
+    variants: {what is said of it: another forward}.  all_tied: whether every tied maximum may receive the whole
+    gradient.
+    loss: the one function returns (loss, gradient ...).  masked: the forward is random; its mask is read off its
+    output.
     unknown: there is no reference, only the student's forward.
     """
 

@@ -55,7 +55,9 @@ def name_of(layer: Layer, gradient: str, seen: list[Evidence]) -> Named | None:
         if tied and all(e.truth.case.kink == "pool" and e.truth.shares(gradient, e.claimed) == "all" for e in tied):
             return _of_bank("every tied maximum gets everything")
         return None
-    return _simple(layer, gradient, seen, plain) or _planted(gradient, seen, plain)
+    if all(not e.claimed.any() for e in plain):
+        return Named("zero everywhere", "all its elements are zero", "Is anything ever written into this array?")
+    return _planted(gradient, seen, plain) or _exchanged(layer, gradient, plain)
 
 
 def _of_bank(name: str, more: str = "") -> Named:
@@ -63,13 +65,12 @@ def _of_bank(name: str, more: str = "") -> Named:
     return Named(name, m.says + more, m.nudge)
 
 
-def _simple(layer: Layer, gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Named | None:
-    """What needs no planting: nothing computed, another gradient in its place, a sign, a factor."""
-    if all(not e.claimed.any() for e in wrong):
-        return Named("zero everywhere", "all its elements are zero", "Is anything ever written into this array?")
+def _exchanged(layer: Layer, gradient: str, wrong: list[Evidence]) -> Named | None:
+    """Another gradient of the layer in the place of this one."""
     for other in layer.outputs:
         if other != gradient and all(
-            e.claimed.shape == e.truth.gradient(other).shape and close(e.claimed, e.truth.gradient(other)) for e in wrong
+            e.claimed.shape == e.truth.gradient(other).shape and close(e.claimed, e.truth.gradient(other))
+            for e in wrong
         ):
             words = f"this is {other}, in the place of {gradient}"
             return Named("gradients in another order", words, "In which order are the gradients returned?")
@@ -122,7 +123,13 @@ def _counted(gradient: str, seen: list[Evidence]) -> Named | None:
                 continue
             expected = np.array(counts[over]) / np.array(counts[under])
             if np.allclose(factors, expected, rtol=1e-5):
-                name = "divided by the wrong count" if over and under else "sum instead of mean" if over else "mean instead of sum"
+                name = (
+                    "divided by the wrong count"
+                    if over and under
+                    else "sum instead of mean"
+                    if over
+                    else "mean instead of sum"
+                )
                 return _of_bank(name)
     return None
 
@@ -145,7 +152,7 @@ def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Name
             return _told(name, variants)
     if constant := _constant(gradient, wrong) or _counted(gradient, seen):
         return constant
-    if assigned := _assigned(gradient, wrong):
+    if assigned := _assigned(gradient, wrong) or _left(gradient, wrong):
         return assigned
     return _together(gradient, seen, telling, searches)
 
@@ -153,7 +160,8 @@ def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Name
 def _assigned(gradient: str, wrong: list[Evidence]) -> Named | None:
     """An assignment in nested loops: what is kept is the last pass of whichever loops there are more than one of.
 
-    Where windows overlap it is seen in the cells, with several filters in the filters, and so on: one mistake, which has
+    Where windows overlap it is seen in the cells, with several filters in the filters, and so on: one mistake, which
+    has
     another of the names ``ASSIGNED`` at each geometry.
     """
     seen: list[set[str]] = []
@@ -164,6 +172,14 @@ def _assigned(gradient: str, wrong: list[Evidence]) -> Named | None:
         seen.append(fitting)
     name = next(name for name in ASSIGNED if any(name in fitting for fitting in seen))
     return _of_bank(name, ": = where += belongs, so that the last one written stays")
+
+
+def _left(gradient: str, wrong: list[Evidence]) -> Named | None:
+    """A return inside of nested loops: only the first pass of whichever loops there are more than one of."""
+    for e in wrong:
+        if not any(holds(name, LAST_ONES, e._replace(right=False), gradient, "first") for name in ASSIGNED[1:]):
+            return None
+    return _of_bank("loop left too early")
 
 
 def searched(e: Evidence, gradient: str) -> Search:
@@ -251,4 +267,3 @@ def describe(array: np.ndarray, right: np.ndarray) -> tuple[tuple[int, ...], flo
         off = np.nan_to_num(np.abs(array.astype(float) - right), nan=np.inf)
     at = np.unravel_index(int(off.argmax()), right.shape) if right.size else ()
     return tuple(int(i) for i in at), float(array[at]), float(right[at])
-

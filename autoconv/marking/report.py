@@ -84,7 +84,8 @@ def mark(
 ) -> Report:
     """Mark the functions of a file as those of a course, each layer in a process of its own (see ``apart``).
 
-    course: as in "cs231n"; only: names of its layers, as in ["conv"].  time_limit: seconds for each layer; memory: bytes.
+    course: as in "cs231n"; only: names of its layers, as in ["conv"].  time_limit: seconds for each layer;
+    memory: bytes.
     Raises ValueError for a course that is not known, and for a file with none of its functions.
     """
     path = Path(file)

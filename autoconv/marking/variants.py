@@ -20,15 +20,15 @@ EPS = "eps"  # under this name a layer's variants hold the layer with any eps
 
 
 class Variant(NamedTuple):
-    """``words`` after "your forward" (with {n} for ``count``'s number); benign: a choice, not an error."""
+    """``words`` after "your forward" (with {n} for ``number``'s); benign: a choice, not an error."""
 
     words: str
     reference: Reference
-    count: Callable[[Try], Any] | None = None
+    number: Callable[[Try], Any] | None = None
     benign: bool = False
 
     def said(self, case: Try) -> str:
-        return self.words.format(n=self.count(case)) if self.count else self.words
+        return self.words.format(n=self.number(case)) if self.number else self.words
 
 
 def variants_of(layer: Layer) -> list[Variant]:
@@ -46,7 +46,7 @@ def variants_of(layer: Layer) -> list[Variant]:
 def of_conv(reference: Reference, x: str, w: str, b: str, order: str, last: bool) -> dict[str, Any]:
     """The variants of a convolution with the kernel's axes in ``order`` ("OIHW" or "HWIO")."""
     rows, columns, inputs = order.index("H"), order.index("W"), order.index("I")
-    sizes = lambda case: {axis: n for axis, n in zip(order, case.arrays[w].shape, strict=True)}
+    sizes = lambda case: dict(zip(order, case.arrays[w].shape, strict=True))
 
     def kernel(change: Callable[[Any], Any]) -> Reference:
         return lambda **k: reference(**(k | {w: change(k[w])}))
@@ -95,7 +95,7 @@ def of_conv(reference: Reference, x: str, w: str, b: str, order: str, last: bool
     return made
 
 
-def of_pool(reference: Reference, others: dict[str, Reference]) -> dict[str, Any]:
+def of_pool(reference: Reference, others: dict[str, Any]) -> dict[str, Any]:
     """The variants of pooling: another choice from the window."""
     return {f"takes {what} of a window": other for what, other in others.items()}
 
@@ -142,4 +142,3 @@ def normalised(
     if outside:
         return deviation / (F.sqrt(var) + eps)
     return deviation / F.sqrt(var + eps) if power == 0.5 else deviation / (var + eps) ** power
-

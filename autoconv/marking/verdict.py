@@ -32,7 +32,7 @@ class Part:
 
     @property
     def kind(self) -> str:
-        """"right", "mistake" or "unknown"."""
+        """ "right", "mistake" or "unknown"."""
         return "right" if self.right else "mistake" if self.mistake else "unknown"
 
     @property

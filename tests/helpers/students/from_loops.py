@@ -61,7 +61,10 @@ def _conv() -> Iterator[Student]:
 
 
 def _pool() -> Iterator[Student]:
-    for mode, table, like in (("max", bugs.MAX_POOL, "deeplearning.pool"), ("avg", bugs.AVG_POOL, "deeplearning.avg_pool")):
+    for mode, table, like in (
+        ("max", bugs.MAX_POOL, "deeplearning.pool"),
+        ("avg", bugs.AVG_POOL, "deeplearning.avg_pool"),
+    ):
         for bug, names in table.items():
 
             def forward(x: Any, h: Any, _: Any, mode: str = mode) -> Any:

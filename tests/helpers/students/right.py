@@ -1,4 +1,4 @@
-"""Right implementations, each written another way: loops, im2col, einsum, FFT, float32, in place on their own copies."""
+"""Right implementations, each written another way: loops, im2col, einsum, FFT, float32."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def conv_forward_einsum(x: Array, w: Array, b: Array, p: Any) -> Any:
 
 
 def conv_backward_einsum(dout: Array, cache: Any) -> Any:
-    x, w, b, p = cache
+    x, w, _, p = cache
     s, pad = p["stride"], p["pad"]
     dxp = np.zeros((*x.shape[:2], x.shape[2] + 2 * pad, x.shape[3] + 2 * pad))
     for u in range(w.shape[2]):
@@ -54,7 +54,7 @@ def conv_backward_columns(dout: Array, cache: Any) -> Any:
 
 
 def conv_backward_fft(dout: Array, cache: Any) -> Any:
-    x, w, b, p = cache
+    x, w, _, p = cache
     s, pad = p["stride"], p["pad"]
     n, f, oh, ow = dout.shape
     size = (x.shape[2] + 2 * pad, x.shape[3] + 2 * pad)
@@ -161,7 +161,7 @@ def affine_forward(x: Array, w: Array, b: Array) -> Any:
 
 
 def affine_backward(dout: Array, cache: Any) -> Any:
-    x, w, b = cache
+    x, w, _ = cache
     return dout.dot(w.T).reshape(x.shape), x.reshape(len(x), -1).T.dot(dout), np.ones(len(x)).dot(dout)
 
 
