@@ -159,8 +159,8 @@ def named(made: Any, outputs: Mapping[str, str], notes: list[str]) -> dict[str, 
     if isinstance(made, Mapping):
         found = {}
         for name in names:
-            keys = (name, outputs[name], f"d{outputs[name]}", f"grad_{outputs[name]}")
-            found[name] = next((made[k] for k in keys if k in made), None)
+            spellings = (name, outputs[name], f"d{outputs[name]}", f"grad_{outputs[name]}")
+            found[name] = next((made[k] for k in spellings if k in made), None)
         if all(v is None for v in found.values()):
             keys = ", ".join(map(str, list(made)[:6]))
             raise TroubleError(
