@@ -26,9 +26,9 @@ def check_op(function: Any, reference: Any, inputs: Any = None, time_limit: floa
     Returns a BackwardVerdict: the forward, and each gradient.  Raises TypeError for what is none of these.
     Source of the right gradient: the sweep of the reference.
 
-    >>> v = ac.check_op((lambda x: x * x, lambda g, x: g * x), lambda x: x * x)
+    >>> v = ac.check_op((np.square, lambda g, x: g * x), lambda x: x**2)
     >>> bool(v), v["dx"].mistake
-    (False, 'factor 2 or 1/2 of the loss')
+    (False, 'power rule: exponent not brought down')
     """
     forward, backward = _pair(function)
     if not callable(reference) and not isinstance(reference, str):
