@@ -136,6 +136,10 @@ def test_a_function_of_tensors_and_an_unknown_forward():
     assert v["dx"].mistake == "sign"
 
 
+def test_one_gradient_may_come_in_a_tuple():
+    assert ac.check_backward(lambda dout, cache: (dout * (cache > 0),), like="cs231n.relu")
+
+
 def test_bad_calls():
     with pytest.raises(ValueError, match=r"did you mean 'cs231n\.conv'"):
         ac.check_backward(lambda d, c: d, like="cs231n.convv")

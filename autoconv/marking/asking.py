@@ -156,6 +156,8 @@ def named(made: Any, outputs: Mapping[str, str], notes: list[str]) -> dict[str, 
     names = list(outputs)
     if made is None:
         raise TroubleError("returns None", "backward returns None")
+    if isinstance(made, (tuple, list)) and len(made) == len(names) == 1 and hasattr(made[0], "shape"):
+        made = made[0]
     if isinstance(made, Mapping):
         found = {}
         for name in names:
