@@ -75,6 +75,9 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from .gradcheck import check_grads as check_grads
     from .interop import onnx as onnx
     from .interop.torch_export import from_torch as from_torch
+    from .marking.check_backward import check_backward as check_backward
+    from .marking.check_op import check_op as check_op
+    from .marking.courses import courses as courses
     from .nn.torch_weights import to_torch_state_dict as to_torch_state_dict
     from .scalar import Scalar as Scalar
     from .scalar.expand import expand as expand
@@ -97,9 +100,12 @@ _LAZY = {
     "break_it": ".tutor.breaking",
     "certificate": ".tutor.certificate",
     "check": ".tutor.check",
+    "check_backward": ".marking.check_backward",
     "check_grads": ".gradcheck",
+    "check_op": ".marking.check_op",
     "compare": ".comparing.compare",
     "compile": ".compiled",
+    "courses": ".marking.courses",
     "exercise": ".exercises.making",
     "exercise_key": ".exercises.key",
     "expand": ".scalar.expand",

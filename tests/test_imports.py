@@ -15,7 +15,7 @@ PACKAGE = ROOT / "autoconv"
 # from the ground up; a folder is one floor, and has floors of its own where it is listed below
 FLOORS = [
     "renamed", "shapes", "files", "npy", "weights", "arrays", "operands", "hooks", "tape", "tree", "rows", "primitives",
-    "row_pages", "backward", "transforms", "functional", "gradcheck", "scalar", "render", "views", "tutor",
+    "row_pages", "backward", "transforms", "functional", "gradcheck", "scalar", "render", "views", "tutor", "marking",
     "exercises", "program", "plan", "compiled", "nn", "optim", "models", "datasets", "data", "checkpoint",
     "train", "interop", "comparing", "demo", "__init__", "cli", "__main__",
 ]  # fmt: skip
@@ -25,6 +25,10 @@ INSIDE = {
     "tutor": [
         "verdict", "run", "claim", "bank", "search", "conventions", "evidence", "answers",
         "certificate", "breaking", "check", "__init__",
+    ],
+    "marking": [
+        "layer", "geometries", "variants", "courses", "verdict", "truth", "naming", "asking", "judge", "described",
+        "check_backward", "check_op", "apart", "worker", "report", "__init__",
     ],
     "exercises": [
         "sheet", "run", "nice", "given", "equations", "gradients", "picture", "marking", "key", "paper", "page",

@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from .. import __version__, models
 from ..train import TrainingError
-from . import converting, exercising, looking, modelled, training
+from . import converting, exercising, looking, marking, modelled, training
 from .named import UserError
 
 
@@ -218,6 +218,16 @@ def parser() -> argparse.ArgumentParser:
         "--mark answers.json --key sheet.key.json",
     )
     exercising.options(sheet)
+
+    mark = command(
+        "mark",
+        marking.run,
+        "judge the backward functions of a student's file; exit status 0 all right, 1 not, 2 bad call",
+        "layers.py --course cs231n",
+        "layers.py --course cs231n --points --hints-only",
+        "layers.py --course deeplearning --only conv --json",
+    )
+    marking.options(mark)
 
     convert = command(
         "convert",

@@ -1,0 +1,7 @@
+"""Marking: functions that somebody wrote, judged at geometries that show what others hide.
+
+layer, geometries, variants   what a layer of a course is; the shapes to try; other forwards than the course's
+courses                       the layers of each course: facts of layout, signature and names
+asking                        the functions called, in this process or, by ``apart``, in another with limits
+truth, naming, judge          the right numbers, the mistake that explains the wrong ones, the verdict
+"""

@@ -1,0 +1,281 @@
+"""A student's file in a process of its own: limits on time, memory, files and processes, and plain bytes back.
+
+The file is copied into an empty temporary folder and imported there by a new interpreter, one for each layer.  What it
+computes comes back through a pipe as a JSON header and raw numbers, never as pickle, and every size in it is checked.
+The judgement is made here, in the process that never ran a line of the file.
+
+The limits are the operating system's (``setrlimit``, a process group that is killed, where possible a namespace of its
+own without a network).  They stop accidents and pranks; they are no sandbox for a determined attacker, who can read
+what the user who marks can read.  Mark files of strangers in a container or as another user.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..files import open_regular
+from .asking import LARGEST, Answer
+from .judge import judge
+from .layer import Layer
+from .verdict import BackwardVerdict, Part
+
+LARGEST_FILE = 2_000_000  # bytes of a file that is marked
+LARGEST_ANSWER = 256_000_000  # bytes that come back
+HEADER = 4_000_000  # bytes of them that are JSON
+MEMORY = 2 << 30  # bytes of address space
+BESIDE = 50  # further .py files of the same folder that are copied with it
+START = 10.0  # seconds for the start of the interpreter, beyond the time limit
+_KINDS = {"f2": np.float16, "f4": np.float32, "f8": np.float64}
+_CHILD = "import sys; sys.path[:0] = sys.argv[1:-1]; from autoconv.marking.worker import main; main(int(sys.argv[-1]))"
+
+
+class EndedError(Exception):
+    """The process gave no answer: ``kind`` and words."""
+
+    def __init__(self, kind: str, words: str) -> None:
+        super().__init__(words)
+        self.kind = kind
+
+
+def defined(path: Path) -> set[str]:
+    """The functions and classes that a file defines at its top level (or imports there), read without running it."""
+    with open_regular(path) as file:
+        content = file.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise ValueError(f"{path.name} is larger than {LARGEST_FILE:,} bytes; that is no file of functions")
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = f" (line {error.lineno})" if isinstance(error, SyntaxError) and error.lineno else ""
+        raise ValueError(f"{path.name} is no Python: {getattr(error, 'msg', None) or error}{line}") from None
+    names: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return names
+
+
+def marked(path: Path, layer: Layer, time_limit: float, memory: int = MEMORY) -> BackwardVerdict:
+    """The verdict on one layer of a file, whose functions run in another process."""
+    cases = layer.tries()
+    request = {"layer": layer.name, "limit": time_limit, "memory": memory}
+    try:
+        answers = _answers(_run(path, request, time_limit + START), len(cases))
+    except EndedError as end:
+        return BackwardVerdict(
+            layer.name, {name: Part(name, False, end.kind, says=str(end)) for name in ("forward", *layer.outputs)}
+        )
+
+    def own(index: int) -> Any:
+        out = answers[index].out
+        if out is None:
+            return None
+        try:
+            made = _run(path, request | {"differences": index, "shape": list(out.shape)}, time_limit + START)
+            (answer,) = _answers(made, 1)
+        except EndedError:
+            return None
+        found = {k: v for k, v in answer.gradients.items() if v is not None}
+        shapes = {name: cases[index].arrays[x].shape for name, x in layer.outputs.items()}
+        return found if {k: v.shape for k, v in found.items()} == shapes else None
+
+    return judge(layer, cases, answers, own)
+
+
+# ---- the process
+
+
+def _run(path: Path, request: dict[str, Any], seconds: float) -> bytes:
+    """What the worker sends for one request; EndedError if it sends nothing that can be read in time."""
+    with tempfile.TemporaryDirectory(prefix="autoconv-mark-") as folder, _Cleared(folder):
+        _copied(path, Path(folder))
+        token = f"{os.getpid()}-{time.monotonic_ns()}"
+        reading, writing = os.pipe()
+        root = str(Path(__file__).resolve().parents[2])
+        numpy = str(Path(np.__file__).resolve().parents[1])
+        environment = {
+            "PATH": os.defpath, "HOME": folder, "TMPDIR": folder, "AUTOCONV_MARK": token, "AUTOCONV_NATIVE": "0",
+            "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
+        }  # fmt: skip
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-B", "-c", _CHILD, root, numpy, str(writing)],
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                cwd=folder, env=environment, pass_fds=(writing,), start_new_session=True,
+            )  # fmt: skip
+        finally:
+            os.close(writing)
+        try:
+            assert process.stdin is not None
+            with suppress(OSError):
+                process.stdin.write(json.dumps(request | {"file": path.name}).encode())
+                process.stdin.close()
+            return _read(reading, process, time.monotonic() + seconds, seconds)
+        finally:
+            os.close(reading)
+            _stop(process, token)
+
+
+def _copied(path: Path, folder: Path) -> None:
+    """The file and its Python neighbours, which it may import; the originals are never touched."""
+    shutil.copyfile(path, folder / path.name)
+    for other in sorted(path.resolve().parent.glob("*.py"))[:BESIDE]:
+        with suppress(OSError):
+            if other.is_file() and other.name != path.name and other.stat().st_size <= LARGEST_FILE:
+                shutil.copyfile(other, folder / other.name)
+
+
+class _Cleared:
+    """Make a folder deletable again, whatever was done to it."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: Any) -> None:
+        with suppress(OSError):
+            os.chmod(self.folder, 0o700)
+            for root, names, _files in os.walk(self.folder):
+                for name in names:
+                    with suppress(OSError):
+                        os.chmod(os.path.join(root, name), 0o700)
+        if not os.path.isdir(self.folder):  # it was removed: leave something to remove
+            with suppress(OSError):
+                os.makedirs(self.folder, exist_ok=True)
+
+
+def _read(reading: int, process: subprocess.Popen[bytes], end: float, seconds: float) -> bytes:
+    """All that comes through the pipe until it is closed."""
+    parts, size = [], 0
+    while True:
+        left = end - time.monotonic()
+        if left <= 0 or not select.select([reading], [], [], left)[0]:
+            raise EndedError("too slow", f"the file was stopped after {seconds - START:g} s")
+        part = os.read(reading, 1 << 20)
+        if not part:
+            break
+        parts.append(part)
+        size += len(part)
+        if size > LARGEST_ANSWER:
+            raise EndedError("too large", f"more than {LARGEST_ANSWER:,} bytes came back")
+    if not size:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(2.0)
+        code = process.returncode
+        if code in (-signal.SIGXCPU, -signal.SIGKILL):
+            raise EndedError("too slow", "the file was stopped: it used up its processor time or its memory")
+        what = f"by signal {-code}" if code is not None and code < 0 else f"with status {code}"
+        raise EndedError("ends the program", f"the process ended {what}, without an answer")
+    return b"".join(parts)
+
+
+def _stop(process: subprocess.Popen[bytes], token: str) -> None:
+    """End the process, its group, and whatever of its descendants left the group."""
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for _ in range(3):
+        left = _descendants(token)
+        for pid in left:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        if not left:
+            break
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(5.0)
+
+
+def _descendants(token: str) -> list[int]:
+    """The processes that were started with this run's environment (on Linux; elsewhere none are found)."""
+    mark, found = f"AUTOCONV_MARK={token}".encode(), []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, ValueError):
+            if mark in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+    return found
+
+
+# ---- what comes back
+
+
+def _answers(sent: bytes, count: int) -> list[Answer]:
+    """The answers in what a worker sent; EndedError for anything that is not ``count`` of them."""
+    try:
+        size = int.from_bytes(sent[:8], "little")
+        if not 0 < size <= min(HEADER, len(sent) - 8):
+            raise ValueError
+        rows, at, answers = json.loads(sent[8 : 8 + size]), 8 + size, []
+        if isinstance(rows, dict):
+            raise EndedError(str(rows["kind"])[:60], " ".join(str(rows["says"]).split())[:300])
+        if len(rows) != count:
+            raise ValueError
+        for row in rows:
+            take = lambda entry: _array(entry, sent)
+            trouble = row["trouble"]
+            answer = Answer(
+                None if row["out"] is None else take(row["out"] | {"base": at}),
+                {str(k): None if v is None else take(v | {"base": at}) for k, v in row["gradients"].items()},
+                None if trouble is None else (str(trouble[0]), str(trouble[1])[:60], str(trouble[2])[:300]),
+                [(str(k)[:60], str(v)[:300]) for k, v in row["damage"][:20]],
+                [str(note)[:300] for note in row["notes"][:20]],
+            )
+            answers.append(answer)
+        return answers
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError):
+        raise EndedError("unreadable answer", "what the process sent back cannot be read") from None
+
+
+def _array(entry: dict[str, Any], sent: bytes) -> np.ndarray:
+    kind, shape = _KINDS[entry["kind"]], tuple(int(n) for n in entry["shape"])
+    count = prod(shape)
+    if len(shape) > 10 or any(n < 0 for n in shape) or count > LARGEST:
+        raise ValueError
+    start = int(entry["base"]) + int(entry["at"])
+    end = start + count * np.dtype(kind).itemsize
+    if start < 0 or end > len(sent):
+        raise ValueError
+    return np.frombuffer(sent[start:end], kind).reshape(shape).copy()
+
+
+def packed(answers: list[Answer]) -> bytes:
+    """Answers as bytes: the length of the header, the header (JSON), the numbers."""
+    rows, parts, at = [], [], 0
+
+    def put(array: np.ndarray | None) -> Any:
+        nonlocal at
+        if array is None:
+            return None
+        kind = {2: "f2", 4: "f4"}.get(array.dtype.itemsize, "f8")
+        content = array.astype(_KINDS[kind]).tobytes()
+        entry = {"kind": kind, "shape": list(array.shape), "at": at}
+        parts.append(content)
+        at += len(content)
+        return entry
+
+    for a in answers:
+        gradients = {k: put(v) for k, v in a.gradients.items()}
+        rows.append(
+            {"out": put(a.out), "gradients": gradients, "trouble": a.trouble, "damage": a.damage, "notes": a.notes}
+        )
+    header = json.dumps(rows).encode()
+    return b"".join([len(header).to_bytes(8, "little"), header, *parts])

@@ -1,0 +1,71 @@
+"""``ac.check_backward``: "here is my backward function; is it right, at every geometry, and if not, what did I do?" """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .asking import ask, differences, upstream
+from .described import described
+from .judge import judge, outputs_of
+from .verdict import BackwardVerdict
+
+LIMIT = 30.0  # seconds for all geometries
+
+
+def check_backward(
+    backward: Callable[..., Any],
+    forward: Callable[..., Any] | None = None,
+    like: Any = None,
+    inputs: Any = None,
+    call: Any = None,
+    time_limit: float = LIMIT,
+) -> BackwardVerdict:
+    """Judge a backward function, with its forward, as a course defines them; and name what is wrong.
+
+        dx[i] = sum over outputs j of dout[j] * d out[j] / d x[i], and so for every input
+
+    backward, forward: the functions, in the course's signature: forward(x, w, b, ..) -> (out, cache),
+    backward(dout, cache) -> (dx, dw, db), or a dict of these; NumPy or torch.  The backward alone is enough where the
+    course fixes the cache; the one function of a loss, or the class of a course that has classes, stands first.
+    like: what they should compute: a name of ``ac.courses()`` ("cs231n.conv"); a function of autoconv (ac.conv2d) or
+    any of Tensors (lambda x, w, b: ..); None: the gradient is compared with differences of ``forward``.
+    inputs: arrays, in their order or by name; several such, or a generator of them.  None: geometries are chosen here,
+    with overlap and without, stride and padding, not square, several of everything, ties.
+    call: for another signature: {"forward": "x, w, b", "backward": "dout, cache"}; a "backward" may
+    ask for any input by name, "dout", "out" and "cache".
+    time_limit: seconds for all geometries together; an alarm stops a loop that takes longer (in the main thread of
+    Linux and macOS; elsewhere time is looked at between geometries).
+
+    The forward is compared first.  Where it is another known function (a rotated kernel, a bias counted twice, another
+    eps), that is said, and the gradients are compared with *its* gradient.
+    Returns a BackwardVerdict: true or false; ``v["dx"]`` has .right, .mistake, .geometry, .text.
+    Raises ValueError for a name that is no course's, TypeError for what is no function.
+    Source of the right gradient: the sweep of the reference, a composition of primitives.
+
+    >>> import numpy as np
+    >>> v = ac.check_backward(lambda dout, cache: dout * (cache >= 1), like="cs231n.relu")
+    >>> bool(v), v["dx"].right
+    (False, False)
+    >>> bool(ac.check_backward(lambda dout, cache: dout * (cache > 0), like="cs231n.relu"))
+    True
+    """
+    if not callable(backward):
+        raise TypeError(f"check_backward: the backward is a function; found {type(backward).__name__}")
+    if forward is not None and not callable(forward):
+        raise TypeError(f"check_backward: forward is a function; found {type(forward).__name__}")
+    if not time_limit > 0:
+        raise ValueError(f"check_backward: time_limit={time_limit} must be above 0 seconds")
+    layer = described(backward, forward, like, inputs, call)
+    functions = {"backward": backward, "forward": forward}
+    cases = layer.tries()
+    shapes = outputs_of(layer, cases)
+    answers = ask(layer, cases, functions, time_limit, shapes)
+
+    def own(index: int) -> Any:
+        out = answers[index].out
+        return (
+            None if out is None else differences(layer, cases[index], functions, upstream(index, out.shape), time_limit)
+        )
+
+    return judge(layer, cases, answers, own)

@@ -1,0 +1,38 @@
+"""The courses whose functions can be marked: facts of their layouts, signatures and names, no code of theirs."""
+
+from __future__ import annotations
+
+from ..layer import Layer
+from . import cs231n, deeplearning
+
+LAYERS: dict[str, Layer] = {layer.name: layer for room in (cs231n, deeplearning) for layer in room.LAYERS}
+
+
+class Courses(dict[str, str]):
+    """{name: signature and layout}; printed as a table."""
+
+    def __repr__(self) -> str:
+        width = max(map(len, self), default=0)
+        return "\n".join(f"{name:<{width}}  {text}" for name, text in self.items())
+
+
+def courses() -> Courses:
+    """The layers of courses that ``ac.check_backward(like=...)`` and ``autoconv mark`` know, by name.
+
+    Each with the signature of its functions and its layout.
+
+    >>> ac.courses()["cs231n.relu"]
+    'relu_forward(x) -> out, cache; relu_backward(dout, cache) -> dx; rows are examples'
+    """
+    return Courses({n: f"{la.signature}; {la.layout}" if la.layout else la.signature for n, la in LAYERS.items()})
+
+
+def find(name: str) -> Layer:
+    """A layer by its name; ValueError names those there are."""
+    if name not in LAYERS:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, LAYERS, 3, 0.5)
+        known = f"did you mean {' or '.join(map(repr, near))}?" if near else "ac.courses() lists them"
+        raise ValueError(f"check_backward: no course has {name!r}; {known}")
+    return LAYERS[name]

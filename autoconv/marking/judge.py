@@ -1,0 +1,352 @@
+"""Answers judged: first the forward against the course's, then each gradient against that of their own forward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .asking import Answer, upstream
+from .layer import Layer, Try
+from .naming import Evidence, Named, describe, name_of
+from .truth import Reference, Truth, close
+from .variants import Variant, eps_variant, variants_of
+from .verdict import FORWARD, BackwardVerdict, Part
+
+Differences = Callable[[int], Any]  # the gradient of the student's own forward at a geometry, {gradient: array} or None
+_MEASURED = 2e-5  # how closely differences agree
+_BY_DIFFERENCES = 3  # geometries at which an unknown forward is differentiated so
+ANOTHER = "gradient of another forward"
+HINT_FORWARD = "Work the forward out by hand, for one element of the output, at this geometry."
+
+
+def outputs_of(layer: Layer, cases: list[Try]) -> list[tuple[int, ...]]:
+    """The shape of the reference's output at each geometry."""
+    return [layer.run(case)[0].shape for case in cases]
+
+
+def judge(layer: Layer, cases: list[Try], answers: list[Answer], differences: Differences) -> BackwardVerdict:
+    """The verdict on what the functions gave at each geometry."""
+    order = sorted(range(len(cases)), key=lambda i: (cases[i].size, i))
+    cases, answers, numbers = [cases[i] for i in order], [answers[i] for i in order], order
+    refuses = [bool(c.rest and a.trouble and a.trouble[1] == "raises") for c, a in zip(cases, answers, strict=True)]
+    kept = [i for i, a in enumerate(answers) if not refuses[i] and _reached(a)]
+    notes = []
+    if any(refuses) and any(answers[i].trouble is None for i in kept):
+        notes.append("where windows leave a rest of the image, the functions refuse; that is not counted")
+    if skipped := sum(not _reached(a) for a in answers):
+        notes.append(f"{skipped} geometries were not reached in time")
+    cases, answers, numbers = [cases[i] for i in kept], [answers[i] for i in kept], [numbers[i] for i in kept]
+    parts: dict[str, Part] = {}
+    reference, measured = layer.reference, layer.unknown
+    if layer.masked:
+        cases, parts[FORWARD] = _drawn(cases, answers)
+    elif not layer.unknown and (
+        layer.loss or any(a.out is not None or (a.trouble and a.trouble[0] == FORWARD) for a in answers)
+    ):
+        parts[FORWARD], found = _forward(layer, cases, answers)
+        reference, measured = found or layer.reference, found is None
+    truths = []
+    for index, case, answer in zip(numbers, cases, answers, strict=True):
+        shape = None if layer.loss or answer.out is None else answer.out.shape
+        dout = lambda own, i=index, s=shape: upstream(i, s if s is not None and s == own else own)
+        truths.append(Truth(layer, case, dout, reference))
+    by_differences = _own_gradients(cases, answers, numbers, differences) if measured else {}
+    for gradient in layer.outputs:
+        parts[gradient] = (
+            _measured(layer, gradient, cases, answers, truths, by_differences)
+            if measured
+            else _gradient(layer, gradient, cases, answers, truths)
+        )
+        if reference is not layer.reference and not measured and not parts[gradient].right:
+            course = [Truth(layer, t.case, lambda _, t=t: t.dout) for t in truths if t.dout.shape == t.out.shape]
+            if len(course) == len(truths) and _gradient(layer, gradient, cases, answers, course).right:
+                part = parts[gradient]
+                part.mistake, part.says = ANOTHER, "it is the gradient of the course's forward, but not of yours"
+                part.hint = "Do your forward and your backward compute the same layer?"
+    damage = list(dict.fromkeys(pair for a in answers for pair in a.damage))
+    notes += list(dict.fromkeys(note for a in answers for note in a.notes))
+    return BackwardVerdict(layer.name, parts, damage=damage, notes=notes)
+
+
+def _reached(answer: Answer) -> bool:
+    return answer.trouble is None or answer.trouble[1] != "not reached"
+
+
+def _drawn(cases: list[Try], answers: list[Answer]) -> tuple[list[Try], Part]:
+    """The geometries of dropout with the mask that the student's forward drew, and the judgement of that mask."""
+    made, good, wrong = [], 0, ""
+    geometry = ""
+    for case, answer in zip(cases, answers, strict=True):
+        x, p = case.arrays["x"], float(case.settings["p"])
+        fits = answer.out is not None and answer.out.shape == x.shape
+        mask = answer.out / x if fits and answer.out is not None else np.ones(x.shape)
+        made.append(replace(case, settings={**case.settings, "mask": mask}))
+        scales = {1.0} if case.settings["mode"] == "test" else {0.0, 1 / p}
+        found = set(np.unique(np.round(mask, 9)))
+        if fits and found <= {round(s, 9) for s in scales}:
+            good += 1
+        elif not wrong:
+            geometry = f"{case.words}: {case.text}"
+            wrong = "your forward does not multiply by a mask of 0 and 1/p"
+            if answer.trouble and answer.out is None:
+                wrong = answer.trouble[2]
+            elif found <= {0.0, 1.0}:
+                wrong = "your forward does not divide by p what it keeps (the course has inverted dropout)"
+            elif found <= {0.0, round(1 / (1 - p), 9)}:
+                wrong = "your forward takes p for the probability of dropping; in the course it is that of keeping"
+            elif case.settings["mode"] == "test":
+                wrong = "your forward changes its input in test mode"
+    part = Part(FORWARD, not wrong, "another forward" if wrong else None, geometry, wrong, times=(good, len(cases)))
+    return made, part
+
+
+# ---- the forward
+
+
+def _forward(layer: Layer, cases: list[Try], answers: list[Answer]) -> tuple[Part, Reference | None]:
+    """(the judgement of the forward, the composition that it is, or None for one that is not known)."""
+    made = [(c, a) for c, a in zip(cases, answers, strict=True) if a.out is not None]
+    troubled = [
+        (c, a)
+        for c, a in zip(cases, answers, strict=True)
+        if a.out is None and a.trouble and (layer.loss or a.trouble[0] == FORWARD)
+    ]
+    wanted = {id(c): np.asarray(layer.run(c)[0].value, dtype=float) for c, _ in made}
+    right = [c for c, a in made if a.out is not None and _agrees(a.out, wanted[id(c)])]
+    times = (len(right), len(cases))
+    if troubled:
+        case, answer = troubled[0]
+        assert answer.trouble is not None
+        part = Part(FORWARD, False, answer.trouble[1], case.text, answer.trouble[2], times=times)
+        return part, layer.reference
+    if len(right) == len(made):
+        return Part(FORWARD, True, times=times), layer.reference
+    first = next(c for c, a in made if a.out is not None and not _agrees(a.out, wanted[id(c)]))
+    answer_there = next(a for c, a in made if c is first)
+    assert answer_there.out is not None
+    for variant in [*variants_of(layer), *_scaled(layer, made), *_with_eps(layer, made)]:
+        if _fits(layer, variant.reference, made):
+            words = f"your forward {variant.said(first)}"
+            if variant.benign:
+                part = Part(FORWARD, True, says=words, times=(len(made), len(cases)))
+            else:
+                numbers = _both("the output", answer_there.out, wanted[id(first)])
+                part = Part(FORWARD, False, "another forward", f"{first.words}: {first.text}", words, numbers, times)
+                part.hint = HINT_FORWARD
+            return part, variant.reference
+    part = Part(FORWARD, False, None, f"{first.words}: {first.text}", times=times, hint=HINT_FORWARD)
+    own = answer_there.out
+    if own.shape != wanted[id(first)].shape:
+        part.mistake, part.says = (
+            "wrong shape",
+            f"the output has shape {own.shape}, it should be {wanted[id(first)].shape}",
+        )
+    elif not np.isfinite(own).all():
+        part.mistake, part.says = "not finite", "the output has infinities or nan"
+    else:
+        part.says = "your forward is another function than the course's, and none that is known here"
+        part.numbers = _both("the output", own, wanted[id(first)])
+    return part, None
+
+
+def _with_eps(layer: Layer, made: list[tuple[Try, Answer]]) -> list[Variant]:
+    """The normalisation with the eps that comes nearest, found by halving intervals of its logarithm."""
+    found = eps_variant(layer)
+    small = next(((c, a) for c, a in reversed(made) if a.out is not None and c.words == "a small variance"), None)
+    if found is None or small is None:
+        return []
+    case, out = small[0], small[1].out
+
+    def off(power: float) -> float:
+        with np.errstate(all="ignore"):
+            value = layer.run(case, found(10.0**power).reference)[0].value
+        return float(np.abs(np.asarray(value) - out).max()) if out is not None and out.shape == value.shape else np.inf
+
+    grid = np.linspace(-12, 1, 131)
+    best = grid[int(np.argmin([off(p) for p in grid]))]
+    low, high = best - 0.1, best + 0.1
+    for _ in range(60):
+        third = (high - low) / 3
+        low, high = (low, high - third) if off(low + third) < off(high - third) else (low + third, high)
+    eps = 10.0 ** ((low + high) / 2)
+    return [found(float(f"{eps:.3g}")), found(eps)]
+
+
+def _agrees(out: np.ndarray, wanted: np.ndarray) -> bool:
+    size = float(np.abs(wanted).max(initial=0.0))
+    return close(out, wanted, size) or (out.size == wanted.size == 1 and close(out.reshape(wanted.shape), wanted, size))
+
+
+def _fits(layer: Layer, reference: Reference, made: list[tuple[Try, Answer]]) -> bool:
+    """Whether a composition is what the forward computed at every geometry."""
+    for case, answer in made:
+        try:
+            with np.errstate(all="ignore"):
+                out = np.asarray(layer.run(case, reference)[0].value, dtype=float)
+        except (ValueError, TypeError, IndexError):
+            return False
+        if answer.out is None or not _agrees(answer.out, out):
+            return False
+    return bool(made)
+
+
+def _scaled(layer: Layer, made: list[tuple[Try, Answer]]) -> list[Variant]:
+    """The reference times the factor that the first geometries suggest."""
+    for case, answer in made:
+        wanted = np.asarray(layer.run(case)[0].value, dtype=float)
+        if answer.out is not None and answer.out.shape == wanted.shape and np.abs(wanted).max(initial=0) > 0:
+            factor = float(np.vdot(wanted, answer.out) / np.vdot(wanted, wanted))
+            if factor and np.isfinite(factor) and abs(factor - 1) > 1e-9:
+                words = f"gives {factor:.6g} times what it should"
+                return [Variant(words, lambda factor=factor, **k: layer.reference(**k) * factor)]
+    return []
+
+
+# ---- the gradients
+
+
+def _gradient(layer: Layer, name: str, cases: list[Try], answers: list[Answer], truths: list[Truth]) -> Part:
+    """One gradient against the sweep of the forward that the student has."""
+    seen: list[tuple[Try, Answer, Truth, np.ndarray | None, bool]] = []
+    for case, answer, truth in zip(cases, answers, truths, strict=True):
+        claimed = answer.gradients.get(name)
+        seen.append((case, answer, truth, claimed, claimed is not None and _right(truth, name, claimed)))
+    good = sum(right for *_, right in seen)
+    part = Part(name, good == len(seen) > 0, times=(good, len(seen)))
+    if part.right:
+        return part
+    if not seen:
+        part.says = "nothing could be tried"
+        return part
+    case, answer, truth, claimed, _ = next(row for row in seen if not row[-1])
+    part.geometry = f"{case.words}: {case.text}"
+    words = [c.words for c, *_, right in seen if right]
+    part.where = f"{', '.join(words[:4])}{', ..' if len(words) > 4 else ''}" if words else ""
+    evidence = [Evidence(t, c, r) for _, _, t, c, r in seen if c is not None and c.shape == t.gradient(name).shape]
+    unusable = _unusable(name, answer, truth, claimed)
+    usable = [e for e in evidence if np.isfinite(e.claimed).all()]
+    named = name_of(layer, name, usable) if unusable is None or any(not e.right for e in usable) else None
+    if unusable is not None and named is None:
+        part.mistake, part.says, part.hint = unusable
+        return part
+    if named is not None:
+        part.mistake, part.says, part.hint = named
+    if claimed is not None and claimed.shape == truth.gradient(name).shape:
+        part.numbers = _both(name, claimed, truth.gradient(name))
+    if not part.hint:
+        part.hint = "Work one element out by hand at this geometry: which outputs does it reach, and how?"
+    return part
+
+
+def _right(truth: Truth, name: str, claimed: np.ndarray) -> bool:
+    right = truth.gradient(name)
+    return claimed.shape == right.shape and bool(np.isfinite(claimed).all()) and truth.agrees(name, claimed)
+
+
+def _unusable(name: str, answer: Answer, truth: Truth, claimed: np.ndarray | None) -> Named | None:
+    """What keeps a gradient from being compared at all."""
+    if claimed is None:
+        if answer.trouble:
+            where, kind, words = answer.trouble
+            hint = "Read the line that is named: what are the shapes there?" if kind == "raises" else ""
+            return Named(kind if where == "backward" else f"forward {kind}", words, hint)
+        return Named("returns None", f"{name} is None", "Is it computed and returned?")
+    wanted = truth.gradient(name).shape
+    if claimed.shape != wanted:
+        words = f"it has shape {claimed.shape}; a gradient has the shape of what it is of, {wanted}"
+        if 0 in claimed.shape and truth.case.settings.get("pad") == 0:
+            words += ". With padding 0 the slice [pad:-pad] is [0:0], which is empty"
+        return Named("wrong shape", words, "Which shape does the input have?")
+    if not np.isfinite(claimed).all():
+        return Named("not finite", "it has infinities or nan", "Where is something divided by zero?")
+    return None
+
+
+def _both(what: str, claimed: np.ndarray, right: np.ndarray) -> str:
+    if claimed.shape != right.shape or not right.size:
+        return ""
+    at, yours, wanted = describe(claimed, right)
+    place = f"{what}{list(at)}" if at else what
+    return f"There {place} is {yours:.6g} for you; it should be {wanted:.6g}"
+
+
+# ---- a forward that is not known: its gradient by differences
+
+
+def _own_gradients(
+    cases: list[Try], answers: list[Answer], numbers: list[int], differences: Differences
+) -> dict[int, dict[str, np.ndarray]]:
+    """{position: {gradient: array}} by differences of the student's forward, at a few small geometries."""
+    found: dict[int, dict[str, np.ndarray]] = {}
+    for i, (case, answer) in enumerate(zip(cases, answers, strict=True)):
+        if answer.out is None or case.kink or len(found) == _BY_DIFFERENCES:
+            continue
+        if (made := differences(numbers[i])) is not None:
+            found[i] = made
+    return found
+
+
+def _measured(
+    layer: Layer,
+    name: str,
+    cases: list[Try],
+    answers: list[Answer],
+    truths: list[Truth],
+    own: dict[int, dict[str, np.ndarray]],
+) -> Part:
+    """One gradient against differences of the student's own forward, which is not the course's."""
+    if not own:
+        return _gradient(layer, name, cases, answers, truths)
+    right, wrong = 0, None
+    for i, gradients in own.items():
+        claimed = answers[i].gradients.get(name)
+        measured = gradients[name]
+        if claimed is not None and close(claimed.astype(float), measured, float(np.abs(measured).max()), _MEASURED):
+            right += 1
+        elif wrong is None:
+            wrong = i
+    part = Part(name, wrong is None, times=(right, len(own)))
+    if wrong is None:
+        part.says = "the gradient of your own forward, by differences"
+        part.says += "" if layer.unknown else "; that forward is another function than the course's"
+        return part
+    part.geometry = f"{cases[wrong].words}: {cases[wrong].text}"
+    claimed = answers[wrong].gradients.get(name)
+    if (found := _unusable(name, answers[wrong], truths[wrong], claimed)) is not None:  # judged by its shape alone
+        part.mistake, part.says, part.hint = found
+        return part
+    assert claimed is not None
+    part.numbers = _both(name, claimed, own[wrong][name])
+    if layer.unknown:
+        return _by_factor(part, answers, own, name)
+    course = _gradient(layer, name, cases, answers, truths)
+    if course.right:
+        part.mistake = ANOTHER
+        part.says = "it is the gradient of the course's forward, but not of yours, which is another function"
+        part.hint = "Do forward and backward compute the same layer?"
+    elif course.mistake:
+        part.mistake, part.says, part.hint = course.mistake, course.says, course.hint
+    return part
+
+
+def _by_factor(part: Part, answers: list[Answer], own: dict[int, dict[str, np.ndarray]], name: str) -> Part:
+    """What can be said without a reference: nothing computed, a sign, a factor."""
+    factors = []
+    for i, gradients in own.items():
+        claimed, measured = answers[i].gradients.get(name), gradients[name]
+        norm = float(np.vdot(measured, measured))
+        if claimed is None or claimed.shape != measured.shape or not norm:
+            return part
+        factors.append(float(np.vdot(measured, claimed)) / norm)
+        if not close(claimed.astype(float), factors[-1] * measured, float(np.abs(claimed).max(initial=0)), _MEASURED):
+            return part
+    if not any(factors):
+        part.mistake, part.says = "zero everywhere", "all its elements are zero"
+    elif np.ptp(factors) < 1e-4 * abs(factors[0]):
+        sign = abs(factors[0] + 1) < 1e-4
+        part.mistake = "sign" if sign else "a constant factor"
+        part.says = "the sign is wrong" if sign else f"every element is {factors[0]:.5g} times the gradient"
+    return part

@@ -1,0 +1,269 @@
+"""Which mistake makes a gradient wrong: one name that explains every number at every geometry.
+
+The bank's mistakes are planted in the sweep of the reference at each geometry.  A name is accepted only if a mutation
+of that name gives the claimed numbers wherever they are wrong, and where they are right none of its mutations of that
+kind could be seen.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+
+from ..tutor.bank import BANK
+from ..tutor.claim.compare import Tolerance
+from ..tutor.search.search import REARRANGED, Mutation, Search, groups_of, pairs
+from .layer import Layer
+from .truth import Truth, close
+
+LAST_ONES: set[str] = set()  # no variant is known beforehand: all whose label says "last"
+ASSIGNED = (
+    "windows overwritten instead of overlap-added", "sum over positions replaced by the last one",
+    "bias not summed over positions", "not summed over filters", "not summed over channels", "not summed over batch",
+    "loop left too early",
+)  # fmt: skip
+SEARCHED = 3  # wrong geometries at which the whole bank is planted
+
+
+class Named(NamedTuple):
+    """A mistake: its name, what was done, a question that leads there."""
+
+    name: str
+    says: str
+    hint: str
+
+
+class Evidence(NamedTuple):
+    """One geometry: the truth there, what was claimed, and whether that is right."""
+
+    truth: Truth
+    claimed: np.ndarray
+    right: bool
+
+
+Explained = dict[tuple[str, ...], float]  # {names of the mistakes: how unlikely together}
+
+
+def name_of(layer: Layer, gradient: str, seen: list[Evidence]) -> Named | None:
+    """The mistake behind ``gradient``, or None where nothing known explains it at all geometries."""
+    wrong = [e for e in seen if not e.right]
+    tied = [e for e in wrong if e.truth.case.kink]
+    plain = [e for e in wrong if not e.truth.case.kink]
+    if not plain:
+        if tied and all(e.truth.case.kink == "pool" and e.truth.shares(gradient, e.claimed) == "all" for e in tied):
+            return _of_bank("every tied maximum gets everything")
+        return None
+    if all(not e.claimed.any() for e in plain):
+        return Named("zero everywhere", "all its elements are zero", "Is anything ever written into this array?")
+    return _planted(gradient, seen, plain) or _exchanged(layer, gradient, plain)
+
+
+def _of_bank(name: str, more: str = "") -> Named:
+    m = BANK[name]
+    return Named(name, m.says + more, m.nudge)
+
+
+def _exchanged(layer: Layer, gradient: str, wrong: list[Evidence]) -> Named | None:
+    """Another gradient of the layer in the place of this one."""
+    for other in layer.outputs:
+        if other != gradient and all(
+            e.claimed.shape == e.truth.gradient(other).shape and close(e.claimed, e.truth.gradient(other))
+            for e in wrong
+        ):
+            words = f"this is {other}, in the place of {gradient}"
+            return Named("gradients in another order", words, "In which order are the gradients returned?")
+    return None
+
+
+def factor_of(gradient: str, wrong: list[Evidence]) -> list[float] | None:
+    """The factor by which the claim exceeds the gradient at each geometry, or None where it is no multiple."""
+    factors = []
+    for e in wrong:
+        right = e.truth.gradient(gradient)
+        norm = float(np.vdot(right, right))
+        factor = float(np.vdot(right, e.claimed)) / norm if norm else 0.0
+        if not factor or not close(e.claimed, factor * right, abs(factor) * e.truth.size(gradient)):
+            return None
+        factors.append(factor)
+    return factors
+
+
+def _constant(gradient: str, wrong: list[Evidence]) -> Named | None:
+    """A sign, or the same factor at every geometry."""
+    factors = factor_of(gradient, wrong)
+    if factors is None or np.ptp(factors) > 1e-5 * abs(factors[0]):
+        return None
+    factor = factors[0]
+    if abs(factor + 1) < 1e-5:
+        return _of_bank("sign")
+    if abs(abs(factor) - 2) < 1e-5 or abs(abs(factor) - 0.5) < 1e-5:
+        words = f"every element is {factor:.6g} times the gradient, at every geometry"
+        return Named("factor 2 or 1/2 of the loss", words, "Is something counted twice, or halved?")
+    words = f"every element is {factor:.6g} times the gradient, at every geometry"
+    return Named("a constant factor", words, "What multiplies all of it?")
+
+
+def _counted(gradient: str, seen: list[Evidence]) -> Named | None:
+    """A factor that changes with the geometry as a count does: of the examples, positions, channels or classes."""
+    plain = [e for e in seen if not e.truth.case.kink and e.truth.gradient(gradient).any()]
+    factors = factor_of(gradient, plain)
+    if factors is None:
+        return None
+    shapes = [e.truth.dout.shape or e.truth.gradient(gradient).shape for e in plain]
+    if len({len(shape) for shape in shapes}) != 1:
+        return None
+    axes = range(len(shapes[0]))
+    subsets = [chosen for n in range(len(axes) + 1) for chosen in combinations(axes, n)]
+    counts = {chosen: [float(np.prod([shape[a] for a in chosen])) for shape in shapes] for chosen in subsets}
+    for over in subsets:
+        for under in subsets:
+            if set(over) & set(under) or not (over or under):
+                continue
+            expected = np.array(counts[over]) / np.array(counts[under])
+            if np.allclose(factors, expected, rtol=1e-5):
+                name = (
+                    "divided by the wrong count"
+                    if over and under
+                    else "sum instead of mean"
+                    if over
+                    else "mean instead of sum"
+                )
+                return _of_bank(name)
+    return None
+
+
+def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Named | None:
+    """The bank, planted at the geometries where the claim is wrong; then a constant factor; then two at once."""
+    telling = sorted(wrong, key=lambda e: -e.claimed.size)[:SEARCHED]
+    telling = [e for e in telling if 3 * e.claimed.size >= telling[0].claimed.size]
+    searches = {id(e): searched(e, gradient) for e in telling}
+    names: Explained | None = None
+    for e in telling:
+        found = singly(searches[id(e)])
+        names = found if names is None else {k: names[k] + v for k, v in found.items() if k in names}
+        if not names:
+            break
+    for (name, *_), _ in sorted((names or {}).items(), key=lambda pair: pair[1]):
+        rest = [e for e in seen if not e.truth.case.kink and all(e is not t for t in telling)]
+        variants = explaining(name, searches, telling)
+        if all(holds(name, variants, e, gradient) for e in rest):
+            return _told(name, variants)
+    if constant := _constant(gradient, wrong) or _counted(gradient, seen):
+        return constant
+    if assigned := _assigned(gradient, wrong) or _left(gradient, wrong):
+        return assigned
+    return _together(gradient, seen, telling, searches)
+
+
+def _assigned(gradient: str, wrong: list[Evidence]) -> Named | None:
+    """An assignment in nested loops: what is kept is the last pass of whichever loops there are more than one of.
+
+    Where windows overlap it is seen in the cells, with several filters in the filters, and so on: one mistake, which
+    has
+    another of the names ``ASSIGNED`` at each geometry.
+    """
+    seen: list[set[str]] = []
+    for e in wrong:
+        fitting = {name for name in ASSIGNED if holds(name, LAST_ONES, e._replace(right=False), gradient, "last")}
+        if not fitting:
+            return None
+        seen.append(fitting)
+    name = next(name for name in ASSIGNED if any(name in fitting for fitting in seen))
+    return _of_bank(name, ": = where += belongs, so that the last one written stays")
+
+
+def _left(gradient: str, wrong: list[Evidence]) -> Named | None:
+    """A return inside of nested loops: only the first pass of whichever loops there are more than one of."""
+    for e in wrong:
+        if not any(holds(name, LAST_ONES, e._replace(right=False), gradient, "first") for name in ASSIGNED[1:]):
+            return None
+    return _of_bank("loop left too early")
+
+
+def searched(e: Evidence, gradient: str) -> Search:
+    claimed = e.claimed.astype(float).ravel()
+    relative = {"float16": 2e-2, "float32": 1e-4}.get(e.claimed.dtype.name, 1e-6)
+    return Search([e.truth.runs[gradient]], [claimed], np.arange(claimed.size), Tolerance(relative), slips=False)
+
+
+def singly(search: Search) -> Explained:
+    """The single mistakes that give the claim exactly, or up to its sign."""
+    found: Explained = {}
+    for d in search.plain() + search.singles():
+        if not d.match.slips and not d.match.noise and abs(d.match.factor - 1) < 1e-9 and len(d.mutations) == 1:
+            key = (d.mutations[0].name,)
+            found[key] = min(found.get(key, np.inf), d.cost)
+            search.__dict__.setdefault("variants", {}).setdefault(key[0], set()).add(d.mutations[0].variant)
+    return found
+
+
+def explaining(name: str, searches: dict[int, Search], telling: list[Evidence]) -> set[str]:
+    """The variants of a mistake that fit at every geometry searched; all that fit somewhere, if none does."""
+    each = [searches[id(e)].__dict__.get("variants", {}).get(name, set()) for e in telling]
+    return set.intersection(*each) or set.union(*each)
+
+
+def holds(name: str, variants: set[str], e: Evidence, gradient: str, word: str = "") -> bool:
+    """Whether a mistake says what was claimed at one more geometry: right where it cannot be seen, wrong as it says.
+
+    word: what the label of a variant must contain.
+    """
+    search = searched(e, gradient)
+    if name not in BANK:
+        return e.right or (name,) in singly(search)
+    made = list(search.injections(0, BANK[name]))
+    every = {m.variant for m, _ in made if word in m.variant}
+    size = e.truth.size(gradient)
+    for chosen in (variants & every, set() if e.right else every):
+        sites = [m for m, _ in made if m.variant in chosen]
+        groups = [m for m, _ in groups_of([(m, i, 0) for m, i in made if m.variant in chosen])]
+        for mutation in [*sites, *groups]:
+            g = _gradient(search, mutation)
+            if g is not None and close(e.claimed, g.reshape(e.claimed.shape), size):
+                return True
+    return e.right and not variants & every
+
+
+def _gradient(search: Search, mutation: Mutation) -> np.ndarray | None:
+    try:
+        return search.gradient(mutation, 0)
+    except (ValueError, IndexError):
+        return None
+
+
+def _told(name: str, variants: set[str]) -> Named:
+    if name == REARRANGED:
+        words = f"its numbers are those of the gradient after {min(variants, default='exchanging axes')}"
+        return Named(name, words, "Your numbers are all there. Are they in the right places?")
+    variant = min(variants, default="") if len(variants) == 1 else ""
+    return _of_bank(name, f" ({variant})" if variant else "")
+
+
+def _together(
+    gradient: str, seen: list[Evidence], telling: list[Evidence], searches: dict[int, Search]
+) -> Named | None:
+    """Two mistakes at once, the same two at every geometry where the claim is wrong."""
+    names: dict[tuple[str, ...], float] | None = None
+    for e in telling[:3]:
+        if e.claimed.size < 2:
+            continue
+        found = {tuple(sorted({m.name for m in d.mutations})): d.cost for d in pairs(searches[id(e)])}
+        found = {k: v for k, v in found.items() if len(k) == 2}
+        names = found if names is None else {k: v for k, v in names.items() if k in found}
+        if not names:
+            return None
+    if not names or len(telling) < 2:
+        return None
+    first, second = min(names, key=lambda key: names[key])
+    a, b = BANK[first], BANK[second]
+    return Named(f"{first} and {second}", f"{a.says}; and {b.says}", a.nudge)
+
+
+def describe(array: np.ndarray, right: np.ndarray) -> tuple[tuple[int, ...], float, float]:
+    """(index, claimed, right) of the element that differs most."""
+    with np.errstate(all="ignore"):
+        off = np.nan_to_num(np.abs(array.astype(float) - right), nan=np.inf)
+    at = np.unravel_index(int(off.argmax()), right.shape) if right.size else ()
+    return tuple(int(i) for i in at), float(array[at]), float(right[at])

@@ -1,0 +1,99 @@
+"""The process in which a student's file runs (``apart`` starts it): limits first, then the file, then numbers back."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+_FILES, _WRITTEN = 64, 1_000_000  # open files; bytes of a file that may be written
+_NEW_USER, _NEW_NET = 0x10000000, 0x40000000  # clone(2)
+
+
+def main(pipe: int) -> None:
+    """Answer one request from the standard input through ``pipe``, and end."""
+    request = json.loads(sys.stdin.buffer.read())
+    from .apart import packed
+    from .asking import Answer, ask, deadline, differences, quiet, told, upstream
+    from .courses import find
+    from .judge import outputs_of
+
+    layer = find(request["layer"])
+    cases = layer.tries()
+    shapes = outputs_of(layer, cases)
+    limit = float(request["limit"])
+    confine(limit, int(request["memory"]))
+
+    def send(content: bytes) -> None:
+        while content:
+            content = content[os.write(pipe, content) :]
+        os._exit(0)
+
+    def refuse(kind: str, says: str) -> None:
+        header = json.dumps({"kind": kind, "says": says}).encode()
+        send(len(header).to_bytes(8, "little") + header)
+
+    try:
+        with deadline(limit), quiet():
+            found = imported(Path(request["file"]))
+            functions = chosen(layer, found)
+    except BaseException as error:
+        words = "its import did not end in time" if type(error).__name__ == "TimeUp" else told(error)
+        refuse("cannot be imported", f"the file cannot be imported: {words}")
+        return
+    if "differences" in request:
+        index = int(request["differences"])
+        dout = upstream(index, tuple(request["shape"]))
+        made = differences(layer, cases[index], functions, dout, limit)
+        send(packed([Answer(gradients=made or {})]))
+        return
+    send(packed(ask(layer, cases, functions, limit, shapes)))
+
+
+def chosen(layer: Any, found: Any) -> dict[str, Any]:
+    """The layer's functions in the student's module: forward and backward, or the one of a loss or a class."""
+    names = layer.functions
+    if len(names) == 1:
+        return {"backward": getattr(found, names[0]), "forward": None if layer.loss else getattr(found, names[0])}
+    return {"forward": getattr(found, names[0], None), "backward": getattr(found, names[1])}
+
+
+def imported(path: Path) -> Any:
+    """The file as a module; its folder is where it looks for others."""
+    sys.path.insert(0, os.getcwd())
+    spec = importlib.util.spec_from_file_location(path.stem, os.path.join(os.getcwd(), path.name))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def confine(seconds: float, memory: int) -> None:
+    """No more than this of time, memory, files and processes, from here on; what the system has not is left out."""
+    with suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
+        ctypes.CDLL(None, use_errno=True).unshare(_NEW_USER | _NEW_NET)  # without rights and network, where allowed
+    try:
+        import resource
+    except ImportError:
+        return
+    limits = {
+        "RLIMIT_AS": memory,
+        "RLIMIT_CPU": int(seconds) + 3,
+        "RLIMIT_FSIZE": _WRITTEN,
+        "RLIMIT_NOFILE": _FILES,
+        "RLIMIT_NPROC": 0,
+        "RLIMIT_CORE": 0,
+    }
+    for name, value in limits.items():
+        with suppress(ValueError, OSError, AttributeError):
+            number = getattr(resource, name)
+            hard = resource.getrlimit(number)[1]
+            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.setrlimit(number, (value, value))

@@ -1,0 +1,1 @@
+"""Students' functions in the signatures of courses, right in several ways and with one bug each."""
