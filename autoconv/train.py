@@ -214,6 +214,9 @@ def fit(
         weights.put(good if best_score is None else best)
         history.interrupt()
     except _DataError as failed:
+        if failed.number == 1 and not len(history):  # these are no data
+            weights.put(good)
+            raise DataError(f"{failed.source.what}: {failed.says}") from failed.__cause__
         weights.put(good if best_score is None else best)
         text = (
             f"{failed.source.what}: {failed.says} in batch {failed.number} of epoch {len(history) + 1}; "

@@ -77,7 +77,7 @@ def test_lazy_names_are_those_that_the_type_checker_sees():
     declared = {alias.asname: node for node in block.body for alias in node.names}
     rooms = {name: f".{'.'.join(filter(None, [node.module, name]))}" for name, node in declared.items()}
     modules = {name: rooms[name] for name in declared if name in ac._LAZY_MODULES}
-    assert modules == ac._LAZY_MODULES
+    assert modules == {name: f".{name}" for name in ac._LAZY_MODULES}
     assert {name: f".{node.module}" for name, node in declared.items() if name not in modules} == ac._LAZY
 
 

@@ -198,7 +198,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", WRONG)
 def test_what_comes_out_wrong_is_told(case):
     make, text = WRONG[case]
-    with pytest.raises(train.TrainingError, match=f"fit: train: .*{text}"):
+    with pytest.raises((train.TrainingError, data.DataError), match=f"fit: train: .*{text}"):
         trained(make())
 
 

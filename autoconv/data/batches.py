@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import mmap
 import queue
 import threading
@@ -101,6 +102,10 @@ class Source:
                     f"{what} must be a pair (x, y) of arrays, a dataset, an iterable of batches (x, y), or a function "
                     f"that gives one; found {found(data)}"
                 )
+            if not self._rows and not isinstance(data, Iterable) and not _takes_nothing(data):
+                raise TypeError(
+                    f"{what}: a function that gives batches takes no arguments; {found(data)} asks for some"
+                )
 
     def epoch(self, rng: np.random.Generator | None = None) -> Iterator[Pair]:
         """The batches of one epoch; the next one is being prepared, in a thread, while one is in use."""
@@ -180,6 +185,16 @@ class Source:
                 "where they are read"
             )
         return np.stack(parts)
+
+
+def _takes_nothing(function: Any) -> bool:
+    try:
+        inspect.signature(function).bind()
+    except TypeError:
+        return False
+    except ValueError:  # a builtin that does not say
+        pass
+    return True
 
 
 def is_pair(data: Any) -> bool:

@@ -48,6 +48,11 @@ def from_torch(module: Any, *example_inputs: Any, rng: Rng = None, **example_key
     Raises UnsupportedError, which lists every operation that is not covered with its source line; ExportError (a
     ValueError) with PyTorch's reason for a module that cannot be exported, as one whose ``if`` asks for numbers;
     ImportError where PyTorch is not installed (``pip install "autoconv[torch]"``).
+
+    >>> net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU())  # doctest: +SKIP
+    >>> model = ac.from_torch(net, torch.zeros(1, 1, 8, 8))  # doctest: +SKIP
+    >>> model(np.zeros((5, 1, 8, 8), np.float32)).shape  # doctest: +SKIP
+    (5, 4, 6, 6)
     """
     torch = _torch()
     if not isinstance(module, torch.nn.Module):

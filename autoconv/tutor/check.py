@@ -151,10 +151,11 @@ def _within_rounding(case: Case, run: Run, tolerance: Tolerance, precision: str)
     A gradient that is nothing but rounding is zero: then the numbers left of it are taken away.
     """
     terms = term_sizes(run).ravel()[case.places]
-    if np.all(np.maximum(np.abs(case.truth), np.abs(case.flat)) <= tolerance.relative * terms):
+    nothing = np.abs(case.truth) <= rounding_of(run).ravel()[case.places]
+    if np.all(nothing & (np.abs(case.flat) <= tolerance.relative * terms)):
         return True, tolerance._replace(absolute=tolerance.relative * terms)  # both are zero, next to their terms
     rounding = rounding_of(run, precision).ravel()[case.places]
-    if np.all(np.abs(case.truth) <= rounding_of(run).ravel()[case.places]) and np.any(case.truth):
+    if np.all(nothing) and np.any(case.truth):
         run.gradient = np.zeros(run.gradient.shape)
         tolerance = tolerance._replace(absolute=np.maximum(tolerance.absolute, rounding), zero=0.0)
     within = tolerance._replace(absolute=np.maximum(tolerance.absolute, rounding))

@@ -84,6 +84,12 @@ REASONS: list[tuple[str, Callable[[Mismatch], bool], str]] = [
     ),
     (
         "differences",
+        beyond_halfway,
+        "a number so small or large that a function of it changes by all its size within the step of a difference: 1/x "
+        "at 1e-154",
+    ),
+    (
+        "differences",
         tied,
         "at a tie the slope is a convention (half to each, or all to the first), which no difference of values shows: "
         "max(min(x, 0), min(y, 0)) at 0 is constant along (1, -1), and its gradient (1/2, 0) is not",
