@@ -328,8 +328,8 @@ def _slope_of_clamp() -> int:
     import torch
 
     x = torch.zeros((), requires_grad=True)
-    torch.clamp(x, min=0.0).backward()  # type: ignore[no-untyped-call]
-    return int(x.grad.item())  # type: ignore[union-attr]
+    torch.clamp(x, min=0.0).backward()
+    return int(x.grad.item())
 
 
 def _name(node: Any, table: Mapping[str, Any]) -> str:
