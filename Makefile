@@ -2,7 +2,7 @@
 #
 #   make demo       train a convolutional network on handwritten digits and show what it did
 #   make quick      lint, type check, a few cases of each test: under a minute on two cores
-#   make test       lint, type check, every test with the compiled parts, those that may use them without as well; and once on the oldest NumPy
+#   make test       lint, type check, every test, with the compiled parts and without; and once on the oldest NumPy
 #   make test-interop   models of other libraries beside these libraries, in an environment of its own
 #   make fuzz       random programs for MINUTES=30 (or as many as you say), with seeds that nobody has run
 #   make mutants    plant 40 faults and see which the tests notice; SEED=1 plants others
@@ -21,9 +21,6 @@ OLDEST := .venv-oldest
 INTEROP := .venv-interop
 PARTS := setup.py setup.cfg pyproject.toml $(wildcard autoconv/*/native/*)
 PIP := -m pip install --quiet --disable-pip-version-check
-# what compiles nothing is tested once
-ONCE := --ignore-glob='tests/test_tutor*' --ignore-glob='tests/test_lesson*' --ignore=tests/test_marking.py \
-	--ignore=tests/test_notebooks.py --ignore=tests/test_packaging.py
 URL ?= $(filter https://%,$(shell git remote get-url origin 2>/dev/null))
 
 .PHONY: demo quick test test-interop lint fuzz mutants bench notebooks dist clean
@@ -36,7 +33,7 @@ quick: lint
 
 test: lint $(OLDEST)/test.stamp
 	$(BIN)/python -m pytest -n auto
-	if $(BIN)/autoconv info | grep -q "native machine"; then AUTOCONV_NATIVE=0 $(BIN)/python -m pytest -n auto $(ONCE); fi
+	if $(BIN)/autoconv info | grep -q "native machine"; then AUTOCONV_NATIVE=0 $(BIN)/python -m pytest -n auto; fi
 	$(OLDEST)/bin/python -m pytest --quick -n auto
 
 test-interop: $(INTEROP)/test.stamp
