@@ -90,22 +90,18 @@ class Source:
         if isinstance(data, str | bytes | Mapping) or hasattr(data, "ndim"):
             raise TypeError(f"{what} must be a pair (x, y) of arrays, or give examples or batches; found {found(data)}")
         if is_pair(data):
-            self._arrays: Pair | None = _checked_pair(what, data)
-            self.count: int | None = len(self._arrays[0])
+            x, y = _checked_pair(what, data)
+            # once for all epochs; what may be larger than memory, and what is still to be transformed, batch by batch
+            later = isinstance(x, np.memmap) or transform is not None
+            self._arrays: Pair | None = (x, y) if later else self._cast(x, y)
+            self.count: int | None = len(x)
         else:
             self._arrays, self._rows = None, _has_rows(data)
             self.count = len(data) if self._rows else None
             if self.count == 0:
                 raise ValueError(f"{what}: there are no examples")
-            if not self._rows and not isinstance(data, Iterable) and not callable(data):
-                raise TypeError(
-                    f"{what} must be a pair (x, y) of arrays, a dataset, an iterable of batches (x, y), or a function "
-                    f"that gives one; found {found(data)}"
-                )
-            if not self._rows and not isinstance(data, Iterable) and not _takes_nothing(data):
-                raise TypeError(
-                    f"{what}: a function that gives batches takes no arguments; {found(data)} asks for some"
-                )
+            if not self._rows and not isinstance(data, Iterable):
+                _check_function(what, data)
 
     def epoch(self, rng: np.random.Generator | None = None) -> Iterator[Pair]:
         """The batches of one epoch; the next one is being prepared, in a thread, while one is in use."""
@@ -187,14 +183,21 @@ class Source:
         return np.stack(parts)
 
 
-def _takes_nothing(function: Any) -> bool:
+def _check_function(what: str, function: Any) -> None:
+    """TypeError for what cannot be called without arguments."""
+    if not callable(function):
+        raise TypeError(
+            f"{what} must be a pair (x, y) of arrays, a dataset, an iterable of batches (x, y), or a function "
+            f"that gives one; found {found(function)}"
+        )
     try:
         inspect.signature(function).bind()
     except TypeError:
-        return False
+        raise TypeError(
+            f"{what}: a function that gives batches takes no arguments; {found(function)} asks for some"
+        ) from None
     except ValueError:  # a builtin that does not say
         pass
-    return True
 
 
 def is_pair(data: Any) -> bool:
