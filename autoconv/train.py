@@ -22,6 +22,7 @@ from .data import DataError, Source
 from .data.batches import Pair, Transform
 from .functional.loss import cross_entropy
 from .nn import Module, Parameter
+from .nn.module import evaluating
 from .operands import found, generator
 from .optim import Optimizer, Schedule
 from .shapes import flag, whole_number
@@ -295,18 +296,13 @@ def _told(
 
 
 def _evaluated(program: Compiled, model: Module, examples: Iterator[Pair]) -> Evaluation:
-    modes = [(module, module.training) for module in model.modules()]
     totals, outputs, labels = _Totals(), [], []
-    model.eval()
-    try:
+    with evaluating(model):
         for bx, by in examples:
             value, out = program(bx, by)
             totals.add(float(value), out, by)
             outputs.append(out)
             labels.append(by)
-    finally:
-        for module, mode in modes:
-            module.training = mode
     joined = np.concatenate(outputs)
     confusion = _confusion(joined, np.concatenate(labels)) if totals.labelled else None
     return Evaluation(totals.loss, totals.accuracy, joined, confusion)

@@ -7,6 +7,7 @@ is one).  Calling it runs ``forward`` inside a scope of its name, so that graphs
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -233,14 +234,8 @@ class Module:
             raise ValueError(f"predict: x of shape {x.shape} needs an axis of examples, and at least one")
         first = next(self.parameters(), None)
         dtype = self.input_dtype or (x.dtype if first is None or x.dtype.kind != "f" else first.dtype)
-        modes = [(module, module.training) for module in self.modules()]
-        self.eval()
-        try:
-            with no_grad():
-                parts = [self(x[i : i + size].astype(dtype, copy=False)) for i in range(0, len(x), size)]
-        finally:
-            for module, mode in modes:
-                module.training = mode
+        with evaluating(self), no_grad():
+            parts = [self(x[i : i + size].astype(dtype, copy=False)) for i in range(0, len(x), size)]
         return np.concatenate([np.asarray(getattr(part, "value", part)) for part in parts])
 
     def zero_grad(self) -> None:
@@ -282,6 +277,18 @@ class Layer(Module):
     if TYPE_CHECKING:
 
         def __call__(self, x: Any) -> Tensor: ...
+
+
+@contextmanager
+def evaluating(model: Module) -> Iterator[None]:
+    """The model in evaluation mode; afterwards the modes of its modules, one by one, are what they were."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def _join(prefix: str, name: str) -> str:
