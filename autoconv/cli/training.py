@@ -91,24 +91,29 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"lr": 0.01, **chosen} if arguments.optimizer == "sgd" else chosen
 
 
-def run_evaluate(arguments: argparse.Namespace) -> None:
+def _trained(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """The model's name and what else a checkpoint says of it; UserError for a name that would have to be run."""
     found = checkpoint.inspect(arguments.checkpoint)
-    test = data.load(arguments.data, "test", arguments.seed)
     extra = found.extra if isinstance(found.extra, dict) else {}  # checkpoint.save takes any
     named = extra.get("model") if isinstance(extra.get("model"), str) else None
-    name = arguments.model or named
-    if name not in models.PRESETS and not arguments.model:
+    if named not in models.PRESETS and not arguments.model:
         raise UserError(
             f"{arguments.checkpoint}: was trained with the model {named!r}; name it with "
             "--model file.py:make_model (code is never run because a checkpoint names it)"
         )
+    return arguments.model or str(named), extra
+
+
+def _classes(extra: dict[str, Any]) -> int | None:
+    """How many classes a checkpoint says there are; None for nothing that can be one."""
     classes = extra.get("classes")
-    model = build(
-        str(name),
-        test.x.shape[1:],
-        classes if isinstance(classes, int) and 0 < classes <= 1_000_000 else len(test.classes),
-        np.random.default_rng(0),
-    )
+    return classes if isinstance(classes, int) and 0 < classes <= 1_000_000 else None
+
+
+def run_evaluate(arguments: argparse.Namespace) -> None:
+    name, extra = _trained(arguments)
+    test = data.load(arguments.data, "test", arguments.seed)
+    model = build(name, test.x.shape[1:], _classes(extra) or len(test.classes), np.random.default_rng(0))
     checkpoint.load(arguments.checkpoint, model)
     result = evaluate(model, test.x, test.y)
     print(
@@ -123,22 +128,15 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
 
 def predict(arguments: argparse.Namespace) -> None:
     """autoconv predict: what a trained model sees in pictures."""
-    found = checkpoint.inspect(arguments.checkpoint)
-    extra = found.extra if isinstance(found.extra, dict) else {}
-    name = arguments.model or (extra.get("model") if isinstance(extra.get("model"), str) else None)
-    if name not in models.PRESETS and not arguments.model:
-        raise UserError(
-            f"{arguments.checkpoint}: was trained with the model {name!r}; name it with "
-            "--model file.py:make_model (code is never run because a checkpoint names it)"
-        )
-    shape, classes, names = extra.get("input_shape"), extra.get("classes"), extra.get("names")
+    name, extra = _trained(arguments)
+    shape, classes, names = extra.get("input_shape"), _classes(extra), extra.get("names")
     right = isinstance(shape, list) and len(shape) == 3 and all(isinstance(n, int) and 0 < n <= 2**14 for n in shape)
-    if not right or not isinstance(classes, int) or not 0 < classes <= 1_000_000:
+    if not right or classes is None:
         raise UserError(f"{arguments.checkpoint}: does not say the size of its images and its classes; train it with "
                         "`autoconv train`")  # fmt: skip
     assert isinstance(shape, list)
     labels = names if isinstance(names, list) and len(names) == classes else [str(k) for k in range(classes)]
-    model = build(str(name), tuple(shape), classes, np.random.default_rng(0))
+    model = build(name, tuple(shape), classes, np.random.default_rng(0))
     checkpoint.load(arguments.checkpoint, model)
     for path in arguments.pictures:
         x = data.load_image(path, (shape[0], shape[1]), shape[2])
