@@ -39,15 +39,6 @@ def _one(function: Operation) -> Operation:
     return operation
 
 
-def _settled(function: Operation) -> Operation:
-    """A function of one operand that gives no floating-point slope: of the numbers alone."""
-
-    def operation(x: Any) -> Any:
-        return function(x)
-
-    return operation
-
-
 def add(x: Any, y: Any, alpha: float = 1) -> Any:
     """x + alpha y; of truth values their disjunction."""
     if common((x, y)) == bool:
@@ -325,15 +316,6 @@ def _value(x: Any) -> Any:
     return x.value if isinstance(x, Tensor) else np.asarray(x)
 
 
-def whole(function: Operation) -> Operation:
-    """An operation of Python on sizes."""
-
-    def operation(*xs: Any) -> Any:
-        return function(*xs)
-
-    return operation
-
-
 OPERATIONS: dict[str, Operation] = {
     # arithmetic
     "add": add,
@@ -448,35 +430,35 @@ OPERATIONS: dict[str, Operation] = {
     "view.dtype": to_dtype,
     "cpu": same,
     # sizes
-    "operator.add": whole(operator.add),
-    "operator.sub": whole(operator.sub),
-    "operator.mul": whole(operator.mul),
-    "operator.floordiv": whole(operator.floordiv),
-    "operator.truediv": whole(operator.truediv),
-    "operator.mod": whole(operator.mod),
-    "operator.neg": whole(operator.neg),
-    "operator.pow": whole(operator.pow),
-    "operator.eq": whole(operator.eq),
-    "operator.ne": whole(operator.ne),
-    "operator.lt": whole(operator.lt),
-    "operator.le": whole(operator.le),
-    "operator.gt": whole(operator.gt),
-    "operator.ge": whole(operator.ge),
-    "operator.getitem": whole(operator.getitem),
-    "operator.and_": whole(operator.and_),
-    "operator.or_": whole(operator.or_),
-    "operator.abs": whole(operator.abs),
-    "math.ceil": whole(math.ceil),
-    "math.floor": whole(math.floor),
-    "math.trunc": whole(math.trunc),
-    "sym.max": whole(max),
-    "sym.min": whole(min),
-    "sym.float": whole(float),
-    "sym.int": whole(int),
-    "sym.not": whole(operator.not_),
-    "sym.ite": whole(lambda c, a, b: a if c else b),
-    "sym.sqrt": whole(math.sqrt),
-    "operator.round": whole(round),
+    "operator.add": operator.add,
+    "operator.sub": operator.sub,
+    "operator.mul": operator.mul,
+    "operator.floordiv": operator.floordiv,
+    "operator.truediv": operator.truediv,
+    "operator.mod": operator.mod,
+    "operator.neg": operator.neg,
+    "operator.pow": operator.pow,
+    "operator.eq": operator.eq,
+    "operator.ne": operator.ne,
+    "operator.lt": operator.lt,
+    "operator.le": operator.le,
+    "operator.gt": operator.gt,
+    "operator.ge": operator.ge,
+    "operator.getitem": operator.getitem,
+    "operator.and_": operator.and_,
+    "operator.or_": operator.or_,
+    "operator.abs": operator.abs,
+    "math.ceil": math.ceil,
+    "math.floor": math.floor,
+    "math.trunc": math.trunc,
+    "sym.max": max,
+    "sym.min": min,
+    "sym.float": float,
+    "sym.int": int,
+    "sym.not": operator.not_,
+    "sym.ite": lambda c, a, b: a if c else b,
+    "sym.sqrt": math.sqrt,
+    "operator.round": round,
     **{
         word: hard(word)
         for word in (
