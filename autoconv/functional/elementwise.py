@@ -156,7 +156,8 @@ def hypot(x: Any, y: Any) -> Tensor:
         _floats(x if x.dtype == object else y, "hypot")
     x, y = _floats(x, "hypot"), _floats(y, "hypot")
     size = p.stop_gradient(p.maximum(p.abs_(x), p.abs_(y)))
-    size = p.where(p.less(size, np.inf), p.where(p.equal(size, 0), 1, size), 1)
+    smallest = np.finfo(size.dtype).smallest_normal  # less than it has too few digits to carry a gradient
+    size = p.where(p.less(size, np.inf), p.maximum(size, smallest), 1)
     a, b = x / size, y / size
     square = a * a + b * b
     none = p.equal(square, 0)
@@ -265,7 +266,8 @@ def fmod(x: Any, y: Any) -> Tensor:
     """
     _meet(x, y, "fmod")
     x, size = _whole(x), p.abs_(_whole(y))
-    return p.where(p.less(x, 0), -p.remainder(-x, size), p.remainder(x, size))
+    side = p.where(p.less(x, 0), x.dtype.type(-1), x.dtype.type(1))
+    return side * p.remainder(side * x, size)
 
 
 # ---- truth values
