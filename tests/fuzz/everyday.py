@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from . import values
 from .generate import Builder, RefusedError
 from .operations import draw, images, per_axis, simple, some_axes

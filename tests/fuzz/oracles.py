@@ -211,11 +211,11 @@ def scalars(eager: Eager) -> str:
     value = flat.value[flat.scalars(y)].astype(y.dtype)
     n = len(eager.program.outputs)
     results = [value, *eager.values[1:n], *of_lines(eager, flat, slopes)]
-    if not (says := eager.compare(results)):
+    if not eager.compare(results):
         return ""
-    # the paths of a scalar are added one by one, where eager adds them line by line: g + g - g - g, or (g - g) + (g - g)
+    # the paths of a scalar are added one by one, where eager adds them line by line: g + g - g - g, not 2 (g - g)
     order = [8 * float(np.finfo(x.dtype).eps) * x for x in of_lines(eager, flat, magnitudes(flat))]
-    return says and eager.compare(results, more=[*[0.0] * n, *order])
+    return eager.compare(results, more=[*[0.0] * n, *order])
 
 
 def of_lines(eager: Eager, flat: Any, numbers: np.ndarray) -> list[np.ndarray]:
@@ -230,7 +230,7 @@ def of_lines(eager: Eager, flat: Any, numbers: np.ndarray) -> list[np.ndarray]:
 
 
 def magnitudes(flat: Any) -> np.ndarray:
-    """For every scalar the sum over its paths to the output of the absolute product of slopes, infinite ones left out."""
+    """For every scalar the sum over its paths of the absolute product of slopes, infinite ones left out."""
     sizes = np.zeros(len(flat))
     sizes[flat.output] = 1
     slopes = np.where(np.isfinite(flat.slope), np.abs(flat.slope), 0)

@@ -27,7 +27,7 @@ def asked_here(oracle):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("seed, edition", SEEDS)
+@pytest.mark.parametrize(("seed", "edition"), SEEDS)
 def test_all_oracles_agree(seed, edition):
     found = {m.oracle: m for m in check(program(seed, edition)) if not accepted(m)}
     known = {oracle for *program_of, oracle in KNOWN if program_of == [seed, edition] and asked_here(oracle)}

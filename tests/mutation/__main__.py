@@ -106,16 +106,18 @@ def copy(folder: Path) -> Path:
 
 def run(tree: Path, planned: list[tuple[str, Mutant]]) -> list[tuple[str, Mutant]]:
     """Plant, test, take back; those that no test noticed.  RuntimeError if the tests fail without a fault."""
+    limits = {}
     for room in dict(planned):
-        failed, seconds = tested(tree, room)
+        failed, seconds = tested(tree, room, 3600)
         if failed:
             raise RuntimeError(f"the tests of {room} fail without a fault: {failed}")
+        limits[room] = 120 + 5 * seconds
         print(f"{room}: its tests take {seconds:.0f} s when nothing is wrong", flush=True)
     unnoticed = []
     for room, mutant in planned:
         original = mutant.plant(tree)
         try:
-            failed, seconds = tested(tree, room)
+            failed, seconds = tested(tree, room, limits[room])
         finally:
             (tree / mutant.file).write_text(original)
         print(f"{'noticed' if failed else 'NOT NOTICED':11} {seconds:4.0f} s  {mutant}\n{'':20}{failed}", flush=True)
@@ -124,8 +126,8 @@ def run(tree: Path, planned: list[tuple[str, Mutant]]) -> list[tuple[str, Mutant
     return unnoticed
 
 
-def tested(tree: Path, room: str) -> tuple[str, float]:
-    """The first failure of a room's tests ("" if there is none), and how long it took."""
+def tested(tree: Path, room: str, limit: float) -> tuple[str, float]:
+    """The first failure of a room's tests ("" if there is none; a hang beyond ``limit`` s), and how long it took."""
     names = [name for name in ROOMS[room][1] if (tree / "tests" / name).exists()]
     if not names:
         raise RuntimeError(f"none of the tests of {room} is there: {ROOMS[room][1]}")
@@ -138,7 +140,7 @@ def tested(tree: Path, room: str) -> tuple[str, float]:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *[f"tests/{n}" for n in names]]
     try:
         done = subprocess.run(
-            command, cwd=tree, env=environment, capture_output=True, text=True, timeout=600, check=False
+            command, cwd=tree, env=environment, capture_output=True, text=True, timeout=limit, check=False
         )
     except subprocess.TimeoutExpired:
         return "hangs", time.monotonic() - begun
