@@ -137,7 +137,7 @@ def tested(tree: Path, room: str, limit: float) -> tuple[str, float]:
     }
     environment["PYTHONDONTWRITEBYTECODE"] = "1"  # a fault of the same second and length would meet the old bytecode
     begun = time.monotonic()
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *[f"tests/{n}" for n in names]]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-rfE", "-p", "no:cacheprovider", *[f"tests/{n}" for n in names]]
     try:
         done = subprocess.run(
             command, cwd=tree, env=environment, capture_output=True, text=True, timeout=limit, check=False

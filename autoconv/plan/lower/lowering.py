@@ -255,7 +255,7 @@ class Lowering:
         numbers = (0.0, float(params.get("at_zero", 0)), 0.0)
         if name == "slope":
             numbers = (params["less"], params["tie"], params["more"])
-            name = "slope" if params["nan"] == "more" else "slope_below"
+            name = "slope" if params.get("nan", "more") == "more" else "slope_below"
         ordered = [x.ravel()[order] for x in reads]
         return Map(i, [out.ravel()[order]], ordered, operation=OPERATIONS[name], numbers=numbers)
 
