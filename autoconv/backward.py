@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import arrays
+from .hooks import watcher
 from .operands import found, numbers
 from .primitives import slope
 from .renamed import renamed
@@ -87,8 +88,11 @@ def pull(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[
     primitive = line.primitive
     if primitive is None or not wanted:
         return []
-    y = line if recorded else line.value
-    operands: tuple[Any, ...] = line.operands if recorded else tuple([x.value for x in line.operands])
+    y: Any = line
+    operands: tuple[Any, ...] = line.operands
+    if not recorded:
+        values = [x._value if watcher.get() is None else x.value for x in (line, *operands)]
+        y, operands = values[0], tuple(values[1:])
     if primitive.definition is not None:
         rule = derive(primitive, len(operands), wanted, tuple(line.params.items()))
         contributions: list[Any]

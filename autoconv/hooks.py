@@ -22,6 +22,10 @@ class Recorded:
     _value: np.ndarray
 
 
+# Inside a derivative the serial of its first line, outside of any 0: what is younger is being differentiated.
+differentiating: ContextVar[int] = ContextVar("autoconv_differentiating", default=0)
+
+
 class Watcher:
     """Is told what happens to Tensors while a function is recorded; this one lets everything happen."""
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import copy
 import itertools
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar, copy_context
 from itertools import pairwise
+from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 
 from .arrays import exact as exact
-from .hooks import Recorded, Watcher, watcher
+from .asking import asks_for_array, asks_for_number, asks_to_compare, changes_in_place
+from .hooks import Recorded, Watcher, differentiating, watcher
 from .operands import ARRAYS, KINDS, OutOfRangeError, found, numbers
 from .operands import as_array as as_array
 from .shapes import shown
@@ -105,6 +108,12 @@ def no_grad() -> AbstractContextManager[Scope]:
     (True, ())
     """
     return scope("no_grad", records=False)
+
+
+def recording() -> bool:
+    """Whether lines are recorded: False inside ``no_grad``."""
+    around = _scope.get()
+    return around is None or around.records
 
 
 def outside(f: Callable[[], Any], watching: Watcher | None = None) -> Any:
@@ -347,6 +356,8 @@ class Tensor(Recorded):
         watching = watcher.get()
         if watching is not None:
             watching.read(self)
+        if self.primitive is None and not self.constant and changes_in_place(sys._getframe(1)):
+            return self._value.view(_Held)
         return self._value
 
     @value.setter
@@ -414,7 +425,7 @@ class Tensor(Recorded):
             watching.assigned(self)
         self._value, self.serial = new, _next_serial()
 
-    if TYPE_CHECKING:  # bound to the table by primitives.py, backward.py and functional/methods.py; a test compares
+    if TYPE_CHECKING:  # bound to the table by primitives.py, backward.py, functional/methods.py and in_place.py; a test compares
 
         def __add__(self, other: Any) -> Tensor: ...
         def __radd__(self, other: Any) -> Tensor: ...
@@ -428,6 +439,12 @@ class Tensor(Recorded):
         def __rpow__(self, other: Any) -> Tensor: ...
         def __matmul__(self, other: Any) -> Tensor: ...
         def __rmatmul__(self, other: Any) -> Tensor: ...
+        def __iadd__(self, other: Any) -> Tensor: ...
+        def __isub__(self, other: Any) -> Tensor: ...
+        def __imul__(self, other: Any) -> Tensor: ...
+        def __itruediv__(self, other: Any) -> Tensor: ...
+        def __ipow__(self, other: Any) -> Tensor: ...
+        def __imatmul__(self, other: Any) -> Tensor: ...
         def __neg__(self) -> Tensor: ...
         def __pos__(self) -> Tensor: ...
         def __abs__(self) -> Tensor: ...
@@ -499,17 +516,31 @@ class Tensor(Recorded):
         return bool(self.item())
 
     def __float__(self) -> float:
+        if _guarded(self):
+            _ask_for_number(self, sys._getframe(1))
         return float(self.item())
 
     def __int__(self) -> int:
+        if _guarded(self):
+            _ask_for_number(self, sys._getframe(1))
         return int(self.item())
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else repr(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """np.asarray(t): the value, asked for in so many words (read-only, and off the tape)."""
+        """np.asarray(t): the value (read-only, and off the tape), where no gradient is lost by it without a word.
+
+        Raises TypeError for a line with a gradient inside a derivative, and for a computed one wherever the caller does
+        not ask for exactly its array, as in ``np.array([t, t])`` or in somebody's loop.
+        """
+        if _guarded(self) and (_differentiated(self) or not asks_for_array(self, sys._getframe(1))):
+            _refuse_to_leave(self, "an array")
         return np.array(self.value, dtype=dtype, copy=copy)
+
+    def to_numpy(self) -> np.ndarray:
+        """The same as ``numpy``, under pandas' name: what matplotlib asks for before it draws."""
+        return self.numpy()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         """The same with arrays of its own, its gradient among them, as PyTorch copies a parameter."""
@@ -518,14 +549,16 @@ class Tensor(Recorded):
         return leaf
 
     def __copy__(self) -> Tensor:
-        return self._leaf_copy()
+        """Of an input or parameter one with a value of its own; a computed line, which never changes, is its own
+        copy."""
+        return self._leaf_copy() if self.primitive is None else self
 
     def __reduce__(self) -> Any:
         leaf = self._leaf_copy()
         return _rebuild, (type(self), leaf.value, leaf.name, leaf.constant, leaf.subscripts)
 
     def _leaf_copy(self) -> Tensor:
-        if self.primitive is not None:
+        if self.primitive is not None and not self.constant:
             raise TypeError(
                 f"copy: {describe(self)} was computed by {self.primitive.name} and stands on a tape; copy its t.value "
                 "instead"
@@ -537,6 +570,50 @@ def _rebuild(kind: type[Tensor], value: np.ndarray, name: str | None, constant: 
     made = kind(value.copy(), name=name, constant=constant)
     made.subscripts = subscripts
     return made
+
+
+class _Held(np.ndarray):
+    """The value of an input or parameter in the hand of someone who changes it in place: it says what to do instead."""
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        raise ValueError(
+            "the value of a Tensor is read-only, since lines were recorded with it; give the input or parameter a new "
+            "one with w.assign(w.value - ...), or write 'with ac.no_grad(): w -= ...'"
+        )
+
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __imatmul__ = __setitem__ = _refuse
+    __ifloordiv__ = __imod__ = __iand__ = __ior__ = __ixor__ = __ilshift__ = __irshift__ = _refuse
+
+
+def _guarded(x: Tensor) -> bool:
+    """Whether a conversion of ``x`` to plain numbers could lose a gradient: the rule of the README's "Off the tape".
+
+    Constants have none, inside ``no_grad`` nobody wants one, and inputs and parameters keep theirs, unless a derivative
+    is being taken with respect to them.
+    """
+    if x.constant or (x.primitive is None and not _differentiated(x)):
+        return False
+    return recording()
+
+
+def _differentiated(x: Tensor) -> bool:
+    """Whether ``x`` is a line of a derivative that is being taken."""
+    first = differentiating.get()
+    return 0 < first <= x.serial
+
+
+def _ask_for_number(x: Tensor, frame: FrameType) -> None:
+    """Raise TypeError unless ``frame`` asks for the number of ``x`` alone; inside a derivative, to compare it."""
+    if not (asks_to_compare if _differentiated(x) else asks_for_number)(frame):
+        _refuse_to_leave(x, "a number")
+
+
+def _refuse_to_leave(x: Tensor, what: str) -> NoReturn:
+    raise TypeError(
+        f"{describe(x)} has a gradient, which would be lost where it becomes {what}. Record on: ac.stack([...]) for "
+        "np.array([...]) and for out[i] = t, ac.exp(t) for math.exp(t) and so on, ac.matmul or @ for a.dot(t). Or take "
+        "the numbers by name, through which no gradient flows: t.value, or t.item() for one number"
+    )
 
 
 def describe(x: Tensor) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from . import arrays, operands
 from .backward import check_cotangent, own, sweep
+from .hooks import differentiating
 from .operands import found
 from .primitives import concat, contract, identity, reshape
 from .shapes import flag, whole_number, whole_numbers
@@ -101,13 +102,17 @@ def run(
     leaves, unflatten = flatten(tuple(args[i] for i in numbers) if several else args[numbers[0]])
     outer = _inside.get()
     token = _inside.set(True)
+    start = differentiating.get()
     try:
         lines = [fresh(x) for x in leaves]
+        if not start and lines:
+            differentiating.set(lines[0].serial)
         placed = unflatten(lines)
         chosen = dict(zip((i % len(args) for i in numbers), placed if several else (placed,), strict=True))
         out = f(*[chosen.get(i, x) for i, x in enumerate(args)], **kwargs)
     finally:
         _inside.reset(token)
+        differentiating.set(start)
     if flag(has_aux, "gradient: has_aux") and not (isinstance(out, tuple | list) and len(out) == 2):
         raise TypeError(f"gradient: with has_aux the function must return (value, anything), found {found(out)}")
     y, aux = out if has_aux else (out, None)

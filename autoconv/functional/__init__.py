@@ -4,7 +4,7 @@ In the order data flows: composed (a scope around a function's lines), array (sh
 reduce, linalg, sorting (and running sums), pick (parts, triangles, tables), geometry (what a call knows of its images
 and kernels), frames (im2col), conv, pool, adaptive (pooling to a given size), resize (interpolation), matrix (a
 convolution as a matrix), activation, normalisation, attention, loss; methods binds them to Tensor and to NumPy's
-functions, help gives rows their pages.
+functions, in_place its operators that change an input, help gives rows their pages.
 
 All of them are names of this folder, and so are the rows of the table: what a printed tape calls ``exp`` or ``crop`` is
 ``ac.exp`` and ``ac.crop``.  A new row is here as soon as it stands in the table.  Where a composed function has a row's
@@ -27,6 +27,7 @@ from . import conv as _conv
 from . import elementwise as _elementwise
 from . import frames as _frames
 from . import help as _help
+from . import in_place as _in_place
 from . import linalg as _linalg
 from . import loss as _loss
 from . import matrix as _matrix

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ..operands import numbers
+from ..operands import found, numbers
 from ..shapes import whole_number
-from ..tape import Array, Tensor, as_array, constant, no_grad, scope
+from ..tape import Array, Tensor, as_array, constant, describe, no_grad, scope
 
 if TYPE_CHECKING:
     from ..weights.matching import WeightsReport
@@ -85,6 +85,15 @@ class Module:
         return f"{self._name}: {kind}" if self._name.isdigit() else self._name or kind
 
     def __setattr__(self, name: str, value: Any) -> None:
+        """Keep ``value``; a parameter takes over the numbers of an array, and is never dropped for something else.
+
+        Raises ValueError for an array of another shape, TypeError for what holds no parameter in place of one or of a
+        module with some, and for a computed Tensor, whose gradient would be lost.
+        """
+        old = vars(self).get(name)
+        if old is not None and old is not value and _trained(name, old) and not any(_held(name, value)):
+            _take_over(f"{type(self).__name__}.{name}", old, value)
+            return
         object.__setattr__(self, name, value)
         for path, held in _held(name, value):
             if isinstance(held, Parameter):
@@ -301,6 +310,33 @@ def _held(name: str, value: Any) -> Iterator[tuple[str, Parameter | Module]]:
         yield name, value
     elif isinstance(value, list | tuple):
         yield from ((f"{name}.{i}", x) for i, x in enumerate(value) if isinstance(x, Parameter | Module))
+
+
+def _trained(name: str, value: Any) -> bool:
+    """Whether an attribute holds parameters, itself or in its modules."""
+    return any(isinstance(x, Parameter) or next(x.parameters(), None) is not None for _, x in _held(name, value))
+
+
+def _take_over(what: str, old: Any, value: Any) -> None:
+    """Give the parameter ``old`` the numbers of ``value``; TypeError where that cannot be meant."""
+    if isinstance(value, Tensor) and value.primitive is not None and not value.constant:
+        raise TypeError(
+            f"{what} is a parameter, and {describe(value)} is a computed line, whose gradient it would not have; for a "
+            "step of training write 'with ac.no_grad():' around it, or give the numbers: t.value"
+        )
+    if not isinstance(old, Parameter) or value is None or isinstance(value, str | bytes | dict) or callable(value):
+        kind = "a parameter" if isinstance(old, Parameter) else f"a {type(old).__name__} with parameters"
+        raise TypeError(
+            f"{what} is {kind}, which {found(value)} would drop; assign an array of its shape, a Parameter or a "
+            f"Module, or take it away first with del"
+        )
+    array = value.value if isinstance(value, Tensor) else numbers(value, what)
+    if array.shape != old.shape:
+        raise ValueError(
+            f"{what} is a parameter of shape {old.shape}, found {found(array)}; assign an array of that shape, or an "
+            "nn.Parameter to put another in its place"
+        )
+    old.assign(array)
 
 
 def _rows(module: Module, label: str, first: str, rest: str) -> Iterator[tuple[str, str, str]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ...hooks import Watcher
+from ...hooks import Watcher, differentiating
 from ...tape import Tape, Tensor, outside, tensor
 from ...transforms import _inside
 from .outside import Calls
@@ -131,6 +131,7 @@ def apart(f: Callable[[], Any], watching: Watcher | None = None) -> Any:
 
     def run() -> Any:
         _inside.set(False)
+        differentiating.set(0)
         return f()
 
     return outside(run, watching)

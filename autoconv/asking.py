@@ -1,0 +1,208 @@
+"""Who asks for a Tensor's numbers: a call that names it, or a conversion on the way to something else.
+
+``np.asarray(y)`` and ``float(loss)`` ask for numbers in so many words.  ``np.array([a, b])``, ``out[i] = y`` and
+``math.exp(y)`` want to compute with them, and Python calls the same ``__array__`` and ``__float__`` for all of these.
+What tells them apart is the instruction at which the caller stands: the call of a known function, whose argument is the
+Tensor itself.  Where that cannot be seen (a library's loop, a list, an assignment), nobody has asked.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import types
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+ARRAYS = (np.asarray, np.array, np.asanyarray, np.ascontiguousarray, np.asfortranarray)
+NUMBERS = (float, int, complex, round)
+READERS = ("numpy.testing", "_pytest", "matplotlib")  # they compare and draw; nobody differentiates what they make
+_INSTALLED = ("site-packages", "dist-packages")
+
+_LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW", "LOAD_DEREF", "LOAD_CLASSDEREF")  # fmt: skip
+_MEMBERS = ("LOAD_ATTR", "LOAD_METHOD")
+_CONSTANTS = ("LOAD_CONST", "LOAD_SMALL_INT")
+_KEYS = ("BUILD_SLICE", "BUILD_TUPLE", "LOAD_FAST_LOAD_FAST")
+_COPIES = ("COPY", "DUP_TOP")
+_LISTS = ("BUILD_LIST", "BUILD_TUPLE", "LIST_EXTEND", "LIST_APPEND", "GET_ITER")
+_MAKERS = (("list",), ("tuple",), ("sorted",))
+_IDLE = ("CACHE", "PRECALL", "KW_NAMES", "PUSH_NULL", "EXTENDED_ARG", "NOP", "COPY_FREE_VARS")
+
+Path = tuple[str, ...]
+
+
+class Site(NamedTuple):
+    """What can be seen of the instruction at which a caller stands; nothing of the kind where a field is empty.
+
+    ``function``: the names of what it calls, as in ("np", "asarray"); ``variable``: the name that is its first
+    argument; ``listed``: that argument is a list or a tuple; ``others``: the functions and values that its arguments
+    name; ``text``: it fills a number into a text, as in "%.3f" % y; ``compared``: its result is compared at once, and
+    nothing is computed with it; ``changed``: it loads an attribute to change it in place.
+    """
+
+    function: Path = ()
+    variable: str = ""
+    listed: bool = False
+    others: tuple[Path, ...] = ()
+    text: bool = False
+    compared: bool = False
+    changed: bool = False
+
+
+def asks_for_array(x: Any, frame: types.FrameType) -> bool:
+    """Whether ``frame`` stands at ``np.asarray(x)`` or its like, or is a library that only reads."""
+    if _reads(frame):
+        return True
+    site = site_of(frame)
+    if any(place in frame.f_code.co_filename for place in _INSTALLED):
+        return False
+    if not any(_found(frame, site.function) is f for f in ARRAYS):
+        return _calls(frame, site, ARRAYS)
+    return not site.listed and (not site.variable or _found(frame, (site.variable,)) is x)
+
+
+def asks_for_number(frame: types.FrameType) -> bool:
+    """Whether ``frame`` stands at ``float(x)``, ``"%.3f" % x`` or their like, or is a library that only reads."""
+    if _reads(frame):
+        return True
+    site = site_of(frame)
+    return site.text or _calls(frame, site, NUMBERS)
+
+
+def asks_to_compare(frame: types.FrameType) -> bool:
+    """Whether ``frame`` stands at ``float(x)`` or its like and only compares the number, as in ``if float(x) > 0``."""
+    return asks_for_number(frame) and site_of(frame).compared
+
+
+def changes_in_place(frame: types.FrameType) -> bool:
+    """Whether ``frame`` stands at the ``.value`` of ``w.value -= g`` or ``w.value[i] = g``."""
+    return site_of(frame).changed
+
+
+def _reads(frame: types.FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).startswith(READERS)
+
+
+def _calls(frame: types.FrameType, site: Site, functions: Iterable[Any]) -> bool:
+    """Whether one of ``functions`` is called: by itself, or by a builtin that it is given to (``map``, ``key=``)."""
+    called = _found(frame, site.function)
+    given = [_found(frame, path) for path in site.others] if getattr(called, "__module__", "") == "builtins" else []
+    return any(f is x for f in functions for x in (called, *given))
+
+
+def _found(frame: types.FrameType, path: Path) -> Any:
+    """What a name stands for, and attributes of modules (those of other objects might run anything)."""
+    if not path:
+        return None
+    first, *rest = path
+    found: Any = None
+    for names in (frame.f_locals, frame.f_globals, vars(builtins)):
+        if first in names:
+            found = names[first]
+            break
+    for name in rest:
+        found = vars(found).get(name) if isinstance(found, types.ModuleType) else None
+    return found
+
+
+_known: dict[tuple[int, int], tuple[types.CodeType, Site]] = {}
+_MOST = 4096
+
+
+def site_of(frame: types.FrameType) -> Site:
+    """What is known of the instruction at which ``frame`` stands.
+
+    Kept by the identity of the code, which is held: to compare code goes through all its constants.
+    """
+    code, at = frame.f_code, frame.f_lasti
+    known = _known.get((id(code), at))
+    if known is None:
+        if len(_known) >= _MOST:
+            _known.clear()
+        _known[id(code), at] = known = code, _site(code, at)
+    return known[1]
+
+
+def _site(code: types.CodeType, at: int) -> Site:
+    every = list(dis.get_instructions(code))
+    here = max([i for i, step in enumerate(every) if step.offset <= at], default=0)  # it may stand in its cache
+    if every[here].opname == "PRECALL":  # where Python 3.11 stands once it has called a builtin often
+        here += 1
+    call = every[here]
+    steps, later = [[x for x in part if x.opname not in _IDLE] for part in (every[:here], every[here + 1 :])]
+    if call.opname == "BINARY_MODULO" or (call.opname == "BINARY_OP" and call.argrepr == "%"):
+        return Site(text=True)
+    if call.opname in _MEMBERS:
+        return Site(changed=_changed(steps, later))
+    if not call.opname.startswith("CALL"):
+        return Site()
+    if hasattr(call, "positions"):
+        inside = _from(steps, _span(call)[0])
+        arguments = [step for step in inside[len(_chain(inside)) :] if _span(step) != _span(call)]
+        first = _first_argument(arguments)
+    else:  # Python 3.10 has no positions of expressions
+        inside = _pushed(steps, call)
+        first = arguments = inside[len(_chain(inside)) :]
+    named = [_chain(arguments[i:]) for i in range(len(arguments))]
+    alone = first[0].argval if len(first) == 1 and first[0].opname in _LOADS else ""
+    made = bool(first) and first[-1].opname.startswith("CALL") and named[0] in _MAKERS
+    listed = made or any(step.opname in _LISTS for step in first)
+    after = [step.opname for step in later[:2]]
+    compared = after[:1] == ["COMPARE_OP"] or (after[1:] == ["COMPARE_OP"] and after[0] in (*_LOADS, *_CONSTANTS))
+    return Site(_chain(inside), str(alone), listed, tuple(path for path in named if path), compared=compared)
+
+
+def _changed(before: list[Any], after: list[Any]) -> bool:
+    """Whether the attribute loaded between ``before`` and ``after`` is changed in place, or an element of it is."""
+    if before and before[-1].opname in _COPIES:
+        return True
+    beyond = next((x.opname for x in after if x.opname not in (*_LOADS, *_CONSTANTS, *_KEYS)), "")
+    return beyond in (*_COPIES, "DUP_TOP_TWO", "STORE_SUBSCR", "STORE_SLICE")
+
+
+def _chain(steps: list[Any]) -> Path:
+    """The names with which ``steps`` begin: a variable, and attributes of it."""
+    if not steps or steps[0].opname not in _LOADS:
+        return ()
+    members = 1
+    while members < len(steps) and steps[members].opname in _MEMBERS:
+        members += 1
+    return tuple(str(step.argval) for step in steps[:members])
+
+
+def _span(step: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Where the expression begins and ends for which an instruction stands, by line and column."""
+    p = step.positions
+    return (p.lineno or 0, p.col_offset or 0), (p.end_lineno or 0, p.end_col_offset or 0)
+
+
+def _from(steps: list[Any], start: tuple[int, int]) -> list[Any]:
+    """The last of the ``steps``, from the load of the name that stands at ``start``."""
+    for i in range(len(steps) - 1, -1, -1):
+        if steps[i].opname in _LOADS and _span(steps[i])[0] == start:
+            return steps[i:]
+    return []
+
+
+def _first_argument(steps: list[Any]) -> list[Any]:
+    """The instructions of the first argument's own expression, without those of what stands in it."""
+    spans = [_span(step) for step in steps]
+    if not spans:
+        return []
+    start = min(start for start, _ in spans)
+    end = max(end for begins, end in spans if begins == start)
+    own = [step for step, span in zip(steps, spans, strict=True) if span == (start, end)]
+    comprehension = any(isinstance(step.argval, types.CodeType) for step in own)
+    return [step for step in steps if step in own or (comprehension and step.opname == "GET_ITER")]
+
+
+def _pushed(steps: list[Any], call: Any) -> list[Any]:
+    """The last of the ``steps``: those that push what ``call`` takes from the stack (where nothing jumps)."""
+    wanted = (call.arg or 0) + {"CALL_METHOD": 2, "CALL_FUNCTION_KW": 2}.get(call.opname, 1)
+    for i in range(len(steps) - 1, -1, -1):
+        wanted -= dis.stack_effect(steps[i].opcode, steps[i].arg, jump=False)
+        if wanted == 0:
+            return steps[i:]
+    return []
