@@ -26,9 +26,11 @@ import builtins as _builtins
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
+from . import array_api as array_api
 from . import functional as functional
 from .backward import backward as backward
 from .backward import sweep as sweep
+from .dlpack import from_dlpack as from_dlpack
 from .functional import *
 from .functional import abs as abs
 from .functional import all as all
@@ -126,7 +128,7 @@ _LAZY_MODULES = (
     "checkpoint", "cli", "data", "gradcheck", "interop", "models", "nn", "optim", "render", "scalar", "train", "views",
 )  # fmt: skip
 _EAGER = (
-    "Primitive", "Scope", "TABLE", "Tape", "Tensor", "backward", "functional", "grad", "hessian", "hvp", "jacobian",
+    "Primitive", "Scope", "TABLE", "Tape", "Tensor", "array_api", "backward", "from_dlpack", "functional", "grad", "hessian", "hvp", "jacobian",
     "jvp", "losses", "no_grad", "scope", "sweep", "tensor", "value_and_grad", "vjp",
 )  # fmt: skip
 _NAMES = sorted({*_EAGER, *functional._NAMES, *_LAZY, *_LAZY_MODULES})

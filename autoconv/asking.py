@@ -51,10 +51,20 @@ class Site(NamedTuple):
     changed: bool = False
 
 
+def reads(frame: types.FrameType | None) -> bool:
+    """Whether ``frame`` is a library that only reads, or NumPy at work for one."""
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        if name.startswith(READERS):
+            return True
+        if not name.startswith("numpy."):
+            return False
+        frame = frame.f_back
+    return False
+
+
 def asks_for_array(x: Any, frame: types.FrameType) -> bool:
-    """Whether ``frame`` stands at ``np.asarray(x)`` or its like, or is a library that only reads."""
-    if _reads(frame):
-        return True
+    """Whether ``frame`` stands at ``np.asarray(x)`` or its like."""
     site = site_of(frame)
     if any(place in frame.f_code.co_filename for place in _INSTALLED):
         return False
@@ -64,9 +74,7 @@ def asks_for_array(x: Any, frame: types.FrameType) -> bool:
 
 
 def asks_for_number(frame: types.FrameType) -> bool:
-    """Whether ``frame`` stands at ``float(x)``, ``"%.3f" % x`` or their like, or is a library that only reads."""
-    if _reads(frame):
-        return True
+    """Whether ``frame`` stands at ``float(x)``, ``"%.3f" % x`` or their like."""
     site = site_of(frame)
     return site.text or _calls(frame, site, NUMBERS)
 
@@ -79,10 +87,6 @@ def asks_to_compare(frame: types.FrameType) -> bool:
 def changes_in_place(frame: types.FrameType) -> bool:
     """Whether ``frame`` stands at the ``.value`` of ``w.value -= g`` or ``w.value[i] = g``."""
     return site_of(frame).changed
-
-
-def _reads(frame: types.FrameType) -> bool:
-    return str(frame.f_globals.get("__name__", "")).startswith(READERS)
 
 
 def _calls(frame: types.FrameType, site: Site, functions: Iterable[Any]) -> bool:

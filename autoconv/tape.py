@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import numpy as np
 
 from .arrays import exact as exact
-from .asking import asks_for_array, asks_for_number, asks_to_compare, changes_in_place
+from .asking import asks_for_array, asks_for_number, asks_to_compare, changes_in_place, reads
 from .hooks import Recorded, Watcher, differentiating, watcher
 from .operands import ARRAYS, KINDS, OutOfRangeError, found, numbers
 from .operands import as_array as as_array
@@ -516,12 +516,12 @@ class Tensor(Recorded):
         return bool(self.item())
 
     def __float__(self) -> float:
-        if _guarded(self):
+        if guarded(self):
             _ask_for_number(self, sys._getframe(1))
         return float(self.item())
 
     def __int__(self) -> int:
-        if _guarded(self):
+        if guarded(self):
             _ask_for_number(self, sys._getframe(1))
         return int(self.item())
 
@@ -534,8 +534,9 @@ class Tensor(Recorded):
         Raises TypeError for a line with a gradient inside a derivative, and for a computed one wherever the caller does
         not ask for exactly its array, as in ``np.array([t, t])`` or in somebody's loop.
         """
-        if _guarded(self) and (_differentiated(self) or not asks_for_array(self, sys._getframe(1))):
-            _refuse_to_leave(self, "an array")
+        if guarded(self) and not reads(frame := sys._getframe(1)):
+            if _differentiated(self) or not asks_for_array(self, frame):
+                _refuse_to_leave(self, "an array")
         return np.array(self.value, dtype=dtype, copy=copy)
 
     def to_numpy(self) -> np.ndarray:
@@ -585,7 +586,7 @@ class _Held(np.ndarray):
     __ifloordiv__ = __imod__ = __iand__ = __ior__ = __ixor__ = __ilshift__ = __irshift__ = _refuse
 
 
-def _guarded(x: Tensor) -> bool:
+def guarded(x: Tensor) -> bool:
     """Whether a conversion of ``x`` to plain numbers could lose a gradient: the rule of the README's "Off the tape".
 
     Constants have none, inside ``no_grad`` nobody wants one, and inputs and parameters keep theirs, unless a derivative
@@ -604,7 +605,7 @@ def _differentiated(x: Tensor) -> bool:
 
 def _ask_for_number(x: Tensor, frame: FrameType) -> None:
     """Raise TypeError unless ``frame`` asks for the number of ``x`` alone; inside a derivative, to compare it."""
-    if not (asks_to_compare if _differentiated(x) else asks_for_number)(frame):
+    if not reads(frame) and not (asks_to_compare if _differentiated(x) else asks_for_number)(frame):
         _refuse_to_leave(x, "a number")
 
 

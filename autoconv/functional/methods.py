@@ -6,12 +6,14 @@ counterpart here raises TypeError and says what to use, so that the tape is neve
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from .. import primitives as p
+from ..asking import reads
 from ..tape import Tensor
 from . import activation, array, elementwise, linalg, pick, reduce, sorting
 
@@ -47,6 +49,13 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.array_str: lambda x, *a, **k: str(x.value),
 }  # fmt: skip
 
+# np.add.reduce(t) and the like, which NumPy does along the first axis
+METHODS: dict[Any, Callable[..., Any]] = {
+    (np.add, "reduce"): reduce.sum, (np.multiply, "reduce"): reduce.prod, (np.maximum, "reduce"): reduce.max,
+    (np.minimum, "reduce"): reduce.min, (np.logaddexp, "reduce"): reduce.logsumexp,
+    (np.add, "accumulate"): sorting.cumsum, (np.multiply, "accumulate"): sorting.cumprod,
+}  # fmt: skip
+
 READERS = (
     np.allclose,
     np.isclose,
@@ -65,8 +74,13 @@ READERS = (
 
 def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     """np.exp(t), array + t, ...: the row or composition of that name, recorded."""
-    if ufunc in READERS and method == "__call__":
-        return ufunc(*map(_plain, inputs), **kwargs)
+    if (ufunc in READERS and method == "__call__") or reads(sys._getframe(1)):
+        return getattr(ufunc, method)(*map(_plain, inputs), **kwargs)
+    if method == "outer" and ufunc in UFUNCS and not kwargs:
+        x, y = [z if isinstance(z, Tensor) else np.asarray(z) for z in inputs]
+        return UFUNCS[ufunc](array.reshape(x, (*x.shape, *[1] * y.ndim)), y)
+    if (ufunc, method) in METHODS and not {*kwargs} - {"axis", "keepdims"}:
+        return METHODS[ufunc, method](*inputs, **{"axis": 0, **kwargs})
     if method != "__call__" or ufunc not in UFUNCS or kwargs:
         name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
         settings = f" with {', '.join(kwargs)}=" if kwargs else ""
@@ -76,7 +90,7 @@ def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: A
 
 def array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
     """np.sum(t), np.reshape(t, ...), ...: the composed operation of that name, recorded."""
-    if func in READERS:
+    if func in READERS or reads(sys._getframe(1)):
         return func(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
     if func not in FUNCTIONS:
         raise TypeError(f"np.{func.__name__} cannot be recorded on a Tensor; {_instead(func.__name__)}")
@@ -90,6 +104,9 @@ def array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: Any) 
 
 
 def _plain(x: Any) -> Any:
+    """The arrays of Tensors, those in lists and tuples as well."""
+    if type(x) in (list, tuple):
+        return type(x)(map(_plain, x))
     return x.value if isinstance(x, Tensor) else x
 
 
@@ -99,8 +116,9 @@ INSTEAD = {
     "hstack": "ac.concat(ts, axis=1)", "vstack": "ac.concat(ts, axis=0)", "array_split": "ac.split",
     "average": "ac.mean, or ac.sum(t * weights)", "diagonal": "ac.einsum('ii->i', t)",
     "inner": "ac.einsum('i,i->', a, b)", "convolve": "ac.conv1d with flip=True and padding='full'",
-    "correlate": "ac.conv1d", "cbrt": "t ** (1 / 3)", "add.reduce": "ac.sum", "multiply.reduce": "ac.prod",
-    "maximum.reduce": "ac.max",
+    "correlate": "ac.conv1d", "cbrt": "t ** (1 / 3)", "select": "ac.where, one in the other", "piecewise": "ac.where",
+    "apply_along_axis": "the function on the whole Tensor, with axis=", "interp": "ac.where and the line's formula",
+    "copyto": "ac.where or ac.concat, which make a new Tensor", "add.at": "ac.scatter_add",
 }  # fmt: skip
 
 
