@@ -3,7 +3,8 @@
 ``xp = t.__array_namespace__()`` is this module, so that a function written for any library of arrays computes, and is
 differentiated, with Tensors.  A name is autoconv's own operation where an operand has a gradient, and NumPy's function
 of that name where none has one (whole numbers, truth values, constants); the result is a Tensor in both cases.  What has
-no gradient anywhere (bits, comparisons, indices) is a constant.  docs/array_api.md says what is not there, and why.
+no gradient anywhere (bits, comparisons, indices) is a constant, and so is what these functions create, as in PyTorch:
+inputs are made by ``ac.tensor``.  docs/array_api.md says what is not there, and why.
 
 Source: https://data-apis.org/array-api/2024.12/
 """
@@ -20,9 +21,9 @@ import numpy as np
 from . import functional as ac
 from . import primitives as p
 from .dlpack import from_dlpack as from_dlpack
-from .operands import as_dtype, found
+from .operands import as_array, as_dtype, found
 from .shapes import normalize_axis
-from .tape import Tensor, tensor
+from .tape import Tensor
 
 __array_api_version__ = "2024.12"
 VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")
@@ -93,7 +94,8 @@ def _asinh(x: Any) -> Any:
     """ln(x + sqrt(x^2 + 1)), of the number without its sign."""
     side = np.copysign(np.ones(x.shape, x.dtype), x.value)
     a = x * side
-    return p.log1p(a + a * (a / (1 + ac.hypot(a, 1)))) * side
+    finite = p.where(np.isfinite(a.value), a, 1)
+    return p.log1p(a + a * (finite / (1 + ac.hypot(finite, 1)))) * side
 
 
 def _atanh(x: Any) -> Any:
@@ -204,8 +206,8 @@ def _here(device: Any, what: str) -> None:
 
 
 def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = None) -> Tensor:
-    """A Tensor of nested lists, numbers or an array: ``ac.tensor``; a Tensor as it is, unless ``copy`` or ``dtype`` ask
-    for another one.
+    """A constant of nested lists, numbers or an array; a Tensor as it is, with its gradient, unless ``copy`` or
+    ``dtype`` ask for another one.
 
     Raises ValueError for copy=False of anything but a Tensor of that dtype: a Tensor owns its memory.
     """
@@ -219,12 +221,12 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = N
         return p.identity(moved) if copy else moved
     if copy is False:
         raise ValueError("asarray: copy=False, but a Tensor owns its memory; leave copy out")
-    return tensor(obj, dtype)
+    return Tensor(as_array(obj, dtype, "asarray"), constant=True)
 
 
 def _made(name: str, value: Any, device: Any) -> Tensor:
     _here(device, name)
-    return tensor(value)
+    return _constant(value)
 
 
 def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None) -> Tensor:

@@ -24,8 +24,10 @@ _INSTALLED = ("site-packages", "dist-packages")
 _LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW", "LOAD_DEREF", "LOAD_CLASSDEREF")  # fmt: skip
 _MEMBERS = ("LOAD_ATTR", "LOAD_METHOD")
 _CONSTANTS = ("LOAD_CONST", "LOAD_SMALL_INT")
-_KEYS = ("BUILD_SLICE", "BUILD_TUPLE", "LOAD_FAST_LOAD_FAST")
-_COPIES = ("COPY", "DUP_TOP")
+_KEYS = (
+    "BUILD_SLICE", "BUILD_TUPLE", "BUILD_LIST", "LIST_EXTEND", "LOAD_FAST_LOAD_FAST", "UNARY_NEGATIVE", "BINARY_OP",
+    "BINARY_ADD", "BINARY_SUBTRACT",
+)  # fmt: skip
 _LISTS = ("BUILD_LIST", "BUILD_TUPLE", "LIST_EXTEND", "LIST_APPEND", "GET_ITER")
 _MAKERS = (("list",), ("tuple",), ("sorted",))
 _IDLE = ("CACHE", "PRECALL", "KW_NAMES", "PUSH_NULL", "EXTENDED_ARG", "NOP", "COPY_FREE_VARS")
@@ -38,7 +40,8 @@ class Site(NamedTuple):
 
     ``function``: the names of what it calls, as in ("np", "asarray"); ``variable``: the name that is its first
     argument; ``listed``: that argument is a list or a tuple; ``others``: the functions and values that its arguments
-    name; ``text``: it fills a number into a text, as in "%.3f" % y; ``compared``: its result is compared at once, and
+    name; ``text``: it fills a number into a text, as in "%.3f" % y; ``unknown``: the code does not say where its
+    expressions stand (``-X no_debug_ranges``), and the caller is believed; ``compared``: its result is compared at once, and
     nothing is computed with it; ``changed``: it loads an attribute to change it in place.
     """
 
@@ -47,6 +50,7 @@ class Site(NamedTuple):
     listed: bool = False
     others: tuple[Path, ...] = ()
     text: bool = False
+    unknown: bool = False
     compared: bool = False
     changed: bool = False
 
@@ -66,6 +70,8 @@ def reads(frame: types.FrameType | None) -> bool:
 def asks_for_array(x: Any, frame: types.FrameType) -> bool:
     """Whether ``frame`` stands at ``np.asarray(x)`` or its like."""
     site = site_of(frame)
+    if site.unknown:
+        return True
     if any(place in frame.f_code.co_filename for place in _INSTALLED):
         return False
     if not any(_found(frame, site.function) is f for f in ARRAYS):
@@ -76,7 +82,7 @@ def asks_for_array(x: Any, frame: types.FrameType) -> bool:
 def asks_for_number(frame: types.FrameType) -> bool:
     """Whether ``frame`` stands at ``float(x)``, ``"%.3f" % x`` or their like."""
     site = site_of(frame)
-    return site.text or _calls(frame, site, NUMBERS)
+    return site.text or site.unknown or _calls(frame, site, NUMBERS)
 
 
 def asks_to_compare(frame: types.FrameType) -> bool:
@@ -142,6 +148,8 @@ def _site(code: types.CodeType, at: int) -> Site:
         return Site(changed=_changed(steps, later))
     if not call.opname.startswith("CALL"):
         return Site()
+    if getattr(call, "positions", call) is None or (hasattr(call, "positions") and call.positions.col_offset is None):
+        return Site(unknown=True)
     if hasattr(call, "positions"):
         inside = _from(steps, _span(call)[0])
         arguments = [step for step in inside[len(_chain(inside)) :] if _span(step) != _span(call)]
@@ -160,10 +168,16 @@ def _site(code: types.CodeType, at: int) -> Site:
 
 def _changed(before: list[Any], after: list[Any]) -> bool:
     """Whether the attribute loaded between ``before`` and ``after`` is changed in place, or an element of it is."""
-    if before and before[-1].opname in _COPIES:
+    if before and before[-1].opname in ("COPY", "DUP_TOP"):  # w.value -= g
         return True
-    beyond = next((x.opname for x in after if x.opname not in (*_LOADS, *_CONSTANTS, *_KEYS)), "")
-    return beyond in (*_COPIES, "DUP_TOP_TWO", "STORE_SUBSCR", "STORE_SLICE")
+    pushed = 0  # by the key of w.value[key] = g, or the two ends of a slice; d[key] = w.value pushes d as well
+    for step in after:
+        if step.opname in ("STORE_SUBSCR", "STORE_SLICE"):
+            return pushed == 1 + (step.opname == "STORE_SLICE")
+        if step.opname not in (*_LOADS, *_CONSTANTS, *_KEYS):
+            return step.opname == "DUP_TOP_TWO" or (step.opname == "COPY" and step.arg == pushed + 1 > 1)
+        pushed += dis.stack_effect(step.opcode, step.arg)
+    return False
 
 
 def _chain(steps: list[Any]) -> Path:
