@@ -21,6 +21,7 @@ import numpy as np
 from . import functional as ac
 from . import primitives as p
 from .dlpack import from_dlpack as from_dlpack
+from .functional.methods import UFUNCS
 from .operands import as_array, as_dtype, found
 from .shapes import normalize_axis
 from .tape import Tensor
@@ -132,6 +133,7 @@ bitwise_or   = _binary("bitwise_or",  np.bitwise_or)
 bitwise_right_shift = _binary("bitwise_right_shift", np.right_shift)
 bitwise_xor  = _binary("bitwise_xor", np.bitwise_xor)
 ceil         = _unary("ceil",         np.ceil)
+conj         = _unary("conj",         np.conj,        lambda x: x)
 copysign     = _binary("copysign",    np.copysign,    _copysign)
 cos          = _unary("cos",          np.cos,         p.cos)
 cosh         = _unary("cosh",         np.cosh,        ac.cosh)
@@ -166,6 +168,7 @@ nextafter    = _binary("nextafter",   np.nextafter,   _nextafter)
 not_equal    = _binary("not_equal",   np.not_equal)
 positive     = _unary("positive",     np.positive,    lambda x: x)
 pow          = _binary("pow",         np.power,       p.power)
+real         = _unary("real",         np.real,        lambda x: x)
 reciprocal   = _unary("reciprocal",   np.reciprocal,  ac.reciprocal)
 remainder    = _binary("remainder",   np.remainder,   p.remainder)
 round        = _unary("round",        np.round)
@@ -405,6 +408,8 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Tensor:
     """The sum of products along one axis."""
     if not -builtins.min(x1.ndim, x2.ndim) <= axis < 0:
         raise ValueError(f"vecdot: axis={axis}, counted from the end, for shapes {x1.shape} and {x2.shape}")
+    if x1.shape[axis] != x2.shape[axis]:
+        raise ValueError(f"vecdot: {x1.shape[axis]} and {x2.shape[axis]} numbers along axis {axis}; they must be as many")
     product = multiply(x1, x2)
     return sum(product, axis=axis, dtype=product.dtype)
 
@@ -429,7 +434,7 @@ def concat(arrays: Any, /, *, axis: int | None = 0) -> Tensor:
     return ac.concat(parts, 0 if axis is None else axis)
 
 
-def expand_dims(x: Any, /, *, axis: int = 0) -> Tensor:
+def expand_dims(x: Any, /, axis: int) -> Tensor:
     """x with a new axis of size 1."""
     if not isinstance(axis, tuple) and not -x.ndim - 1 <= axis <= x.ndim:
         raise IndexError(f"expand_dims: axis {axis} for {x.ndim} axes; use {-x.ndim - 1} .. {x.ndim}")
@@ -671,21 +676,20 @@ def any(x: Any, /, *, axis: Any = None, keepdims: Any = False) -> Tensor:
 
 def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: Any = False) -> Tensor:
     """Running sums along ``axis``, with a 0 before them if ``include_initial``."""
-    return _running("cumulative_sum", ac.cumsum, np.cumulative_sum, x, axis, dtype, include_initial)
+    return _running("cumulative_sum", ac.cumsum, np.cumsum, x, axis, dtype, include_initial)
 
 
 def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: Any = False) -> Tensor:
     """Running products along ``axis``, with a 1 before them if ``include_initial``."""
-    return _running("cumulative_prod", ac.cumprod, np.cumulative_prod, x, axis, dtype, include_initial)
+    return _running("cumulative_prod", ac.cumprod, np.cumprod, x, axis, dtype, include_initial)
 
 
 def _running(name: str, ours: Any, numpys: Any, x: Any, axis: int | None, dtype: Any, initial: Any) -> Tensor:
     if axis is None and x.ndim != 1:
         raise ValueError(f"{name}: shape {x.shape} has {x.ndim} axes; name the one with axis=")
-    if not _trained(x):
-        return _constant(numpys(x.value, axis=axis, dtype=_known(dtype, f"{name}: dtype"), include_initial=initial))
     at = normalize_axis(0 if axis is None else axis, x.ndim, name)
-    y: Tensor = ours(_cast(x, dtype, f"{name}: dtype"), at)
+    dtype = _known(dtype, f"{name}: dtype")
+    y: Tensor = ours(_cast(x, dtype, name), at) if _trained(x) else _constant(numpys(x.value, at, dtype))
     if not initial:
         return y
     first = np.full((*x.shape[:at], 1, *x.shape[at + 1 :]), name == "cumulative_prod", y.dtype)
@@ -786,13 +790,17 @@ def bind() -> None:
         "mT": property(matrix_transpose), "__index__": _index, "__invert__": lambda x: bitwise_invert(x),
     }  # fmt: skip
     bits, numbers = "iub", "iuf"
-    for name, operation, kinds in (
-        ("floordiv", floor_divide, numbers), ("mod", remainder, numbers), ("and", bitwise_and, bits),
-        ("or", bitwise_or, bits), ("xor", bitwise_xor, bits), ("lshift", bitwise_left_shift, "iu"),
-        ("rshift", bitwise_right_shift, "iu"),
+    for name, ufunc, operation, kinds in (
+        ("floordiv", np.floor_divide, floor_divide, numbers), ("mod", np.remainder, remainder, numbers),
+        ("and", np.bitwise_and, bitwise_and, bits), ("or", np.bitwise_or, bitwise_or, bits),
+        ("xor", np.bitwise_xor, bitwise_xor, bits), ("lshift", np.left_shift, bitwise_left_shift, "iu"),
+        ("rshift", np.right_shift, bitwise_right_shift, "iu"),
     ):  # fmt: skip
-        attributes[f"__{name}__"] = _operator(operation, kinds)
-        attributes[f"__r{name}__"] = _operator(operation, kinds, reflected=True)
+        both = attributes[f"__{name}__"] = _operator(operation, kinds)
+        back = attributes[f"__r{name}__"] = _operator(operation, kinds, reflected=True)
+        UFUNCS.setdefault(
+            ufunc, lambda x, y, both=both, back=back: both(x, y) if isinstance(x, Tensor) else back(y, x)
+        )
     for name, attribute in attributes.items():
         setattr(Tensor, name, attribute)
 

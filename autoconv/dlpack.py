@@ -47,7 +47,8 @@ def _dlpack_device(x: Tensor) -> tuple[int, int]:
 
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Tensor:
-    """A Tensor with the numbers of another library's array in the memory of the CPU; it owns a copy.
+    """A Tensor with the numbers of another library's array in the memory of the CPU; it owns a copy (of a Tensor's, with
+    copy=False, the same memory).
 
     Floating-point numbers can be differentiated, as those of ``ac.tensor``; the gradient ends here.  Raises TypeError
     for what has no ``__dlpack__``, ValueError for another device and for copy=False, and what the other library raises
@@ -61,6 +62,8 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> T
     if device not in (None, "cpu"):
         raise ValueError(f"from_dlpack: device={device!r}; a Tensor is in the memory of the 'cpu'")
     if copy is False:
+        if isinstance(x, Tensor) and not guarded(x):
+            return Tensor(x.value, constant=x.constant)
         raise ValueError("from_dlpack: copy=False, but a Tensor owns its memory; leave copy out")
     if isinstance(x, np.ndarray):  # NumPy does not hand on what is read-only
         return tensor(x)

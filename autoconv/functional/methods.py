@@ -81,6 +81,8 @@ def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: A
         return UFUNCS[ufunc](array.reshape(x, (*x.shape, *[1] * y.ndim)), y)
     if (ufunc, method) in METHODS and not {*kwargs} - {"axis", "keepdims"}:
         return METHODS[ufunc, method](*inputs, **{"axis": 0, **kwargs})
+    if _nothing_to_lose((inputs, kwargs)) and (method != "__call__" or ufunc not in UFUNCS):
+        return getattr(ufunc, method)(*map(_plain, inputs), **kwargs)
     if method != "__call__" or ufunc not in UFUNCS or kwargs:
         name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
         settings = f" with {', '.join(kwargs)}=" if kwargs else ""
@@ -91,6 +93,8 @@ def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: A
 def array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
     """np.sum(t), np.reshape(t, ...), ...: the composed operation of that name, recorded."""
     if func in READERS or reads(sys._getframe(1)):
+        return func(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
+    if func not in FUNCTIONS and _nothing_to_lose((args, kwargs)):
         return func(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
     if func not in FUNCTIONS:
         raise TypeError(f"np.{func.__name__} cannot be recorded on a Tensor; {_instead(func.__name__)}")
@@ -108,6 +112,13 @@ def _plain(x: Any) -> Any:
     if type(x) in (list, tuple):
         return type(x)(map(_plain, x))
     return x.value if isinstance(x, Tensor) else x
+
+
+def _nothing_to_lose(x: Any) -> bool:
+    """Whether all Tensors in nested arguments are constants: NumPy may then compute with their numbers."""
+    if isinstance(x, list | tuple | dict):
+        return all([_nothing_to_lose(part) for part in (x.values() if isinstance(x, dict) else x)])
+    return not isinstance(x, Tensor) or x.constant
 
 
 INSTEAD = {
