@@ -128,8 +128,8 @@ _LAZY_MODULES = (
     "checkpoint", "cli", "data", "gradcheck", "interop", "models", "nn", "optim", "render", "scalar", "train", "views",
 )  # fmt: skip
 _EAGER = (
-    "Primitive", "Scope", "TABLE", "Tape", "Tensor", "array_api", "backward", "from_dlpack", "functional", "grad", "hessian", "hvp", "jacobian",
-    "jvp", "losses", "no_grad", "scope", "sweep", "tensor", "value_and_grad", "vjp",
+    "Primitive", "Scope", "TABLE", "Tape", "Tensor", "array_api", "backward", "from_dlpack", "functional", "grad",
+    "hessian", "hvp", "jacobian", "jvp", "losses", "no_grad", "scope", "sweep", "tensor", "value_and_grad", "vjp",
 )  # fmt: skip
 _NAMES = sorted({*_EAGER, *functional._NAMES, *_LAZY, *_LAZY_MODULES})
 

@@ -21,7 +21,9 @@ NUMBERS = (float, int, complex, round)
 READERS = ("numpy.testing", "_pytest", "matplotlib")  # they compare and draw; nobody differentiates what they make
 _INSTALLED = ("site-packages", "dist-packages")
 
-_LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW", "LOAD_DEREF", "LOAD_CLASSDEREF")  # fmt: skip
+_LOADS = (
+    "LOAD_GLOBAL", "LOAD_NAME", "LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW", "LOAD_DEREF", "LOAD_CLASSDEREF",
+)  # fmt: skip
 _MEMBERS = ("LOAD_ATTR", "LOAD_METHOD")
 _CONSTANTS = ("LOAD_CONST", "LOAD_SMALL_INT")
 _KEYS = (
@@ -41,8 +43,8 @@ class Site(NamedTuple):
     ``function``: the names of what it calls, as in ("np", "asarray"); ``variable``: the name that is its first
     argument; ``listed``: that argument is a list or a tuple; ``others``: the functions and values that its arguments
     name; ``text``: it fills a number into a text, as in "%.3f" % y; ``unknown``: the code does not say where its
-    expressions stand (``-X no_debug_ranges``), and the caller is believed; ``compared``: its result is compared at once, and
-    nothing is computed with it; ``changed``: it loads an attribute to change it in place.
+    expressions stand (``-X no_debug_ranges``), and the caller is believed; ``compared``: its result is compared at
+    once, and nothing is computed with it; ``changed``: it loads an attribute to change it in place.
     """
 
     function: Path = ()
@@ -148,13 +150,14 @@ def _site(code: types.CodeType, at: int) -> Site:
         return Site(changed=_changed(steps, later))
     if not call.opname.startswith("CALL"):
         return Site()
-    if getattr(call, "positions", call) is None or (hasattr(call, "positions") and call.positions.col_offset is None):
+    positions = getattr(call, "positions", None)  # of expressions, which Python 3.10 does not have
+    if positions is not None and positions.col_offset is None:
         return Site(unknown=True)
-    if hasattr(call, "positions"):
+    if positions is not None:
         inside = _from(steps, _span(call)[0])
         arguments = [step for step in inside[len(_chain(inside)) :] if _span(step) != _span(call)]
         first = _first_argument(arguments)
-    else:  # Python 3.10 has no positions of expressions
+    else:
         inside = _pushed(steps, call)
         first = arguments = inside[len(_chain(inside)) :]
     named = [_chain(arguments[i:]) for i in range(len(arguments))]

@@ -47,8 +47,9 @@ def _dlpack_device(x: Tensor) -> tuple[int, int]:
 
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Tensor:
-    """A Tensor with the numbers of another library's array in the memory of the CPU; it owns a copy (of a Tensor's, with
-    copy=False, the same memory).
+    """A Tensor with the numbers of another library's array in the memory of the CPU.
+
+    It owns a copy; with copy=False it shares the memory of a Tensor.
 
     Floating-point numbers can be differentiated, as those of ``ac.tensor``; the gradient ends here.  Raises TypeError
     for what has no ``__dlpack__``, ValueError for another device and for copy=False, and what the other library raises

@@ -381,6 +381,26 @@ class Tensor(Recorded):
         return self._value.dtype
 
     @property
+    def device(self) -> str:
+        """Where the numbers are: in the memory of the "cpu"."""
+        return "cpu"
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Tensor:
+        """The Tensor itself, which is in the memory of the "cpu"; ValueError for another device, or a stream of one."""
+        if device != "cpu" or stream is not None:
+            raise ValueError(
+                f"to_device: {found(device)}; a Tensor is in the memory of the 'cpu', which has no streams"
+            )
+        return self
+
+    @property
+    def mT(self) -> Tensor:  # noqa: N802 (the array API's name)
+        """The last two axes exchanged: a batch of matrices, each transposed."""
+        if self.ndim < 2:
+            raise ValueError(f"mT: shape {self.shape} has fewer than two axes")
+        return self.swapaxes(-1, -2)
+
+    @property
     def source(self) -> str:
         """Where the user's program makes this line, as in "net.py, line 12: x = self.conv(x)"; "" if nobody has said.
 
@@ -425,7 +445,7 @@ class Tensor(Recorded):
             watching.assigned(self)
         self._value, self.serial = new, _next_serial()
 
-    if TYPE_CHECKING:  # bound to the table by primitives.py, backward.py, functional/methods.py and in_place.py; a test compares
+    if TYPE_CHECKING:  # bound by primitives, backward, functional, array_api, dlpack; a test compares
 
         def __add__(self, other: Any) -> Tensor: ...
         def __radd__(self, other: Any) -> Tensor: ...
@@ -439,6 +459,26 @@ class Tensor(Recorded):
         def __rpow__(self, other: Any) -> Tensor: ...
         def __matmul__(self, other: Any) -> Tensor: ...
         def __rmatmul__(self, other: Any) -> Tensor: ...
+        def __floordiv__(self, other: Any) -> Tensor: ...
+        def __rfloordiv__(self, other: Any) -> Tensor: ...
+        def __mod__(self, other: Any) -> Tensor: ...
+        def __rmod__(self, other: Any) -> Tensor: ...
+        def __and__(self, other: Any) -> Tensor: ...
+        def __rand__(self, other: Any) -> Tensor: ...
+        def __or__(self, other: Any) -> Tensor: ...
+        def __ror__(self, other: Any) -> Tensor: ...
+        def __xor__(self, other: Any) -> Tensor: ...
+        def __rxor__(self, other: Any) -> Tensor: ...
+        def __lshift__(self, other: Any) -> Tensor: ...
+        def __rlshift__(self, other: Any) -> Tensor: ...
+        def __rshift__(self, other: Any) -> Tensor: ...
+        def __rrshift__(self, other: Any) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+        def __array_namespace__(self, /, *, api_version: str | None = None) -> Any: ...
+        def __dlpack__(
+            self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
+        ) -> Any: ...
+        def __dlpack_device__(self) -> tuple[int, int]: ...
         def __iadd__(self, other: Any) -> Tensor: ...
         def __isub__(self, other: Any) -> Tensor: ...
         def __imul__(self, other: Any) -> Tensor: ...
@@ -525,6 +565,11 @@ class Tensor(Recorded):
             _ask_for_number(self, sys._getframe(1))
         return int(self.item())
 
+    def __index__(self) -> int:
+        if self.ndim or self.dtype.kind not in "iu":
+            raise TypeError(f"index: {found(self)} is no whole number; only a Tensor of shape () of integers is one")
+        return int(self.value)
+
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else repr(self)
 
@@ -534,9 +579,8 @@ class Tensor(Recorded):
         Raises TypeError for a line with a gradient inside a derivative, and for a computed one wherever the caller does
         not ask for exactly its array, as in ``np.array([t, t])`` or in somebody's loop.
         """
-        if guarded(self) and not reads(frame := sys._getframe(1)):
-            if _differentiated(self) or not asks_for_array(self, frame):
-                _refuse_to_leave(self, "an array")
+        if guarded(self):
+            _ask_for_array(self, sys._getframe(1))
         return np.array(self.value, dtype=dtype, copy=copy)
 
     def to_numpy(self) -> np.ndarray:
@@ -601,6 +645,12 @@ def _differentiated(x: Tensor) -> bool:
     """Whether ``x`` is a line of a derivative that is being taken."""
     first = differentiating.get()
     return 0 < first <= x.serial
+
+
+def _ask_for_array(x: Tensor, frame: FrameType) -> None:
+    """Raise TypeError unless ``frame`` asks for the array of ``x`` alone, outside of a derivative."""
+    if not reads(frame) and (_differentiated(x) or not asks_for_array(x, frame)):
+        _refuse_to_leave(x, "an array")
 
 
 def _ask_for_number(x: Tensor, frame: FrameType) -> None:

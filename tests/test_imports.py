@@ -14,10 +14,11 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "autoconv"
 # from the ground up; a folder is one floor, and has floors of its own where it is listed below
 FLOORS = [
-    "renamed", "shapes", "files", "npy", "weights", "arrays", "operands", "hooks", "asking", "tape", "dlpack", "tree", "rows",
-    "primitives", "row_pages", "backward", "transforms", "functional", "array_api", "gradcheck", "scalar", "render", "views", "tutor", "marking",
-    "exercises", "program", "plan", "compiled", "nn", "optim", "models", "datasets", "data", "checkpoint",
-    "train", "interop", "comparing", "demo", "__init__", "cli", "__main__",
+    "renamed", "shapes", "files", "npy", "weights", "arrays", "operands", "hooks", "asking", "tape", "dlpack", "tree",
+    "rows", "primitives", "row_pages", "backward", "transforms", "functional", "array_api", "gradcheck", "scalar",
+    "render", "views", "tutor", "marking", "exercises", "program", "plan", "compiled", "nn",
+    "optim", "models", "datasets", "data", "checkpoint", "train", "interop", "comparing", "demo", "__init__", "cli",
+    "__main__",
 ]  # fmt: skip
 INSIDE = {
     "weights": ["unpickling", "torch_file", "safetensors_file", "source", "matching", "__init__"],
@@ -44,6 +45,10 @@ INSIDE = {
     "comparing": [
         "saved", "side", "matching", "site", "numbers", "contractions", "pooling", "functions", "conventions",
         "result", "slopes", "statistics", "compare", "__init__",
+    ],
+    "array_api": [
+        "common", "dtypes", "elementwise", "creation", "manipulation", "elements", "reductions", "namespace",
+        "__init__",
     ],
     "compiled": ["arguments", "replay", "scalars", "function", "__init__"],
 }  # fmt: skip

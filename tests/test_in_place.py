@@ -49,7 +49,7 @@ def test_training_by_hand_as_optim_does_it():
             ac.losses.cross_entropy(model(x), y).backward()
         with ac.no_grad():
             for p in ours.parameters():
-                p -= 0.3 * p.grad  # noqa: PLW2901 (the step is the parameter's own)
+                p -= 0.3 * p.grad
         optimizer.step()
     for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
         np.testing.assert_allclose(p.value, q.value, rtol=1e-6, atol=1e-7)
@@ -61,7 +61,7 @@ def test_a_step_on_a_layers_attribute():
     layer(np.ones((1, 2), np.float32)).sum().backward()
     with ac.no_grad():
         layer.weight -= 0.5 * layer.weight.grad
-    assert layer.weight is held and list(layer.parameters())[0] is held
+    assert layer.weight is held and next(layer.parameters()) is held
     np.testing.assert_allclose(held.value, before - 0.5, rtol=1e-6)
     with pytest.raises(RuntimeError, match=r"with ac.no_grad\(\): w -= "):
         layer.weight -= 0.5 * layer.weight.grad
@@ -126,7 +126,8 @@ def test_wrong_steps(name):
 
 
 VALUE = [
-    "w.value -= g", "w.value += 1", "w.value *= 2", "w.value /= 2", "w.value **= 2", "w.value[0] = 1", "w.value[0] -= 1",
+    "w.value -= g", "w.value += 1", "w.value *= 2", "w.value /= 2", "w.value **= 2", "w.value[0] = 1",
+    "w.value[0] -= 1",
     "w.value[:] = g", "w.value[i + 1] = 2", "w.value[-1] = 2", "w.value[i:2] = 2", "w.value[i, ...] += 1",
     "w.value[1:] *= 2", "w.value[i] = 3", "w.value[[0, 1]] += 1", "w.value[...] = 0",
 ]  # fmt: skip
@@ -221,7 +222,7 @@ def test_parameters_and_modules_may_be_exchanged():
     model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.ReLU())
     layer, other = model[0], nn.Parameter(np.zeros((2, 3)))
     layer.weight = other
-    assert list(model.parameters())[0] is other and other.name.endswith("weight")
+    assert next(model.parameters()) is other and other.name.endswith("weight")
 
     class Net(nn.Module):
         def __init__(self):
@@ -236,7 +237,7 @@ def test_parameters_and_modules_may_be_exchanged():
         if name == "act":
             net.act = value
             continue
-        with pytest.raises(TypeError, match="with parameters|would drop"):
+        with pytest.raises(TypeError, match=r"with parameters|would drop"):
             setattr(net, name, value)
     del net.body
     net.body = None  # taken away on purpose

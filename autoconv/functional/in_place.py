@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import primitives as p
 from ..hooks import differentiating, watcher
-from ..tape import Tensor, describe, recording
+from ..tape import Array, Tensor, describe, recording
 from . import linalg
 
 _OPERATIONS: dict[str, tuple[str, Callable[..., Any]]] = {
@@ -49,7 +49,7 @@ def _in_place(sign: str, operation: Callable[..., Any]) -> Callable[[Tensor, Any
     return change
 
 
-def _step(x: Tensor, sign: str, new: np.ndarray) -> None:
+def _step(x: Tensor, sign: str, new: Array) -> None:
     """Give x the value ``new``; refuse what NumPy's in-place operators refuse."""
     if not np.can_cast(new.dtype, x.dtype, "same_kind"):
         raise TypeError(
@@ -57,7 +57,9 @@ def _step(x: Tensor, sign: str, new: np.ndarray) -> None:
             "dtype=float"
         )
     if new.shape != x.shape:
-        raise ValueError(f"{describe(x)} cannot hold the result of {sign}=, of shape {new.shape}; the shapes must be equal")
+        raise ValueError(
+            f"{describe(x)} cannot hold the result of {sign}=, of shape {new.shape}; the shapes must be equal"
+        )
     x.assign(new)
 
 

@@ -49,13 +49,6 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.array_str: lambda x, *a, **k: str(x.value),
 }  # fmt: skip
 
-# np.add.reduce(t) and the like, which NumPy does along the first axis
-METHODS: dict[Any, Callable[..., Any]] = {
-    (np.add, "reduce"): reduce.sum, (np.multiply, "reduce"): reduce.prod, (np.maximum, "reduce"): reduce.max,
-    (np.minimum, "reduce"): reduce.min, (np.logaddexp, "reduce"): reduce.logsumexp,
-    (np.add, "accumulate"): sorting.cumsum, (np.multiply, "accumulate"): sorting.cumprod,
-}  # fmt: skip
-
 READERS = (
     np.allclose,
     np.isclose,
@@ -76,11 +69,6 @@ def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: A
     """np.exp(t), array + t, ...: the row or composition of that name, recorded."""
     if (ufunc in READERS and method == "__call__") or reads(sys._getframe(1)):
         return getattr(ufunc, method)(*map(_plain, inputs), **kwargs)
-    if method == "outer" and ufunc in UFUNCS and not kwargs:
-        x, y = [z if isinstance(z, Tensor) else np.asarray(z) for z in inputs]
-        return UFUNCS[ufunc](array.reshape(x, (*x.shape, *[1] * y.ndim)), y)
-    if (ufunc, method) in METHODS and not {*kwargs} - {"axis", "keepdims"}:
-        return METHODS[ufunc, method](*inputs, **{"axis": 0, **kwargs})
     if _nothing_to_lose((inputs, kwargs)) and (method != "__call__" or ufunc not in UFUNCS):
         return getattr(ufunc, method)(*map(_plain, inputs), **kwargs)
     if method != "__call__" or ufunc not in UFUNCS or kwargs:
@@ -129,6 +117,8 @@ INSTEAD = {
     "inner": "ac.einsum('i,i->', a, b)", "convolve": "ac.conv1d with flip=True and padding='full'",
     "correlate": "ac.conv1d", "cbrt": "t ** (1 / 3)", "select": "ac.where, one in the other", "piecewise": "ac.where",
     "apply_along_axis": "the function on the whole Tensor, with axis=", "interp": "ac.where and the line's formula",
+    "add.reduce": "ac.sum", "multiply.reduce": "ac.prod", "maximum.reduce": "ac.max", "minimum.reduce": "ac.min",
+    "add.accumulate": "ac.cumsum", "multiply.accumulate": "ac.cumprod", "multiply.outer": "ac.outer",
     "copyto": "ac.where or ac.concat, which make a new Tensor", "add.at": "ac.scatter_add",
 }  # fmt: skip
 
