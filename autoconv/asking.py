@@ -12,7 +12,7 @@ import builtins
 import dis
 import types
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -55,6 +55,19 @@ class Site(NamedTuple):
     unknown: bool = False
     compared: bool = False
     changed: bool = False
+
+
+class HeldValue(np.ndarray):
+    """The value of an input or parameter in the hand of someone who changes it in place: it says what to do instead."""
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        raise ValueError(
+            "the value of a Tensor is read-only, since lines were recorded with it; give the input or parameter a new "
+            "one with w.assign(w.value - ...), or write 'with ac.no_grad(): w -= ...'"
+        )
+
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __imatmul__ = __setitem__ = _refuse
+    __ifloordiv__ = __imod__ = __iand__ = __ior__ = __ixor__ = __ilshift__ = __irshift__ = _refuse
 
 
 def reads(frame: types.FrameType | None) -> bool:

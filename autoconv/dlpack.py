@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from .leaving import guarded
 from .operands import found
-from .tape import Tensor, describe, guarded, tensor
+from .tape import Tensor, describe, tensor
 
 _CPU = (1, 0)  # kDLCPU, the first of them
 

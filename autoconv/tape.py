@@ -14,14 +14,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar, copy_context
 from itertools import pairwise
-from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 
 from .arrays import exact as exact
-from .asking import asks_for_array, asks_for_number, asks_to_compare, changes_in_place, reads
-from .hooks import Recorded, Watcher, differentiating, watcher
+from .asking import HeldValue, changes_in_place
+from .hooks import Recorded, Watcher, watcher
 from .operands import ARRAYS, KINDS, OutOfRangeError, found, numbers
 from .operands import as_array as as_array
 from .shapes import shown
@@ -357,7 +356,7 @@ class Tensor(Recorded):
         if watching is not None:
             watching.read(self)
         if self.primitive is None and not self.constant and changes_in_place(sys._getframe(1)):
-            return self._value.view(_Held)
+            return self._value.view(HeldValue)
         return self._value
 
     @value.setter
@@ -445,7 +444,7 @@ class Tensor(Recorded):
             watching.assigned(self)
         self._value, self.serial = new, _next_serial()
 
-    if TYPE_CHECKING:  # bound by primitives, backward, functional, array_api, dlpack; a test compares
+    if TYPE_CHECKING:  # bound by leaving, dlpack, primitives, backward, functional, array_api; a test compares
 
         def __add__(self, other: Any) -> Tensor: ...
         def __radd__(self, other: Any) -> Tensor: ...
@@ -474,6 +473,9 @@ class Tensor(Recorded):
         def __rshift__(self, other: Any) -> Tensor: ...
         def __rrshift__(self, other: Any) -> Tensor: ...
         def __invert__(self) -> Tensor: ...
+        def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray: ...
+        def __float__(self) -> float: ...
+        def __int__(self) -> int: ...
         def __array_namespace__(self, /, *, api_version: str | None = None) -> Any: ...
         def __dlpack__(
             self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
@@ -555,16 +557,6 @@ class Tensor(Recorded):
     def __bool__(self) -> bool:
         return bool(self.item())
 
-    def __float__(self) -> float:
-        if guarded(self):
-            _ask_for_number(self, sys._getframe(1))
-        return float(self.item())
-
-    def __int__(self) -> int:
-        if guarded(self):
-            _ask_for_number(self, sys._getframe(1))
-        return int(self.item())
-
     def __index__(self) -> int:
         if self.ndim or self.dtype.kind not in "iu":
             raise TypeError(f"index: {found(self)} is no whole number; only a Tensor of shape () of integers is one")
@@ -572,16 +564,6 @@ class Tensor(Recorded):
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else repr(self)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """np.asarray(t): the value (read-only, and off the tape), where no gradient is lost by it without a word.
-
-        Raises TypeError for a line with a gradient inside a derivative, and for a computed one wherever the caller does
-        not ask for exactly its array, as in ``np.array([t, t])`` or in somebody's loop.
-        """
-        if guarded(self):
-            _ask_for_array(self, sys._getframe(1))
-        return np.array(self.value, dtype=dtype, copy=copy)
 
     def to_numpy(self) -> np.ndarray:
         """The same as ``numpy``, under pandas' name: what matplotlib asks for before it draws."""
@@ -615,56 +597,6 @@ def _rebuild(kind: type[Tensor], value: np.ndarray, name: str | None, constant: 
     made = kind(value.copy(), name=name, constant=constant)
     made.subscripts = subscripts
     return made
-
-
-class _Held(np.ndarray):
-    """The value of an input or parameter in the hand of someone who changes it in place: it says what to do instead."""
-
-    def _refuse(self, *_: Any) -> NoReturn:
-        raise ValueError(
-            "the value of a Tensor is read-only, since lines were recorded with it; give the input or parameter a new "
-            "one with w.assign(w.value - ...), or write 'with ac.no_grad(): w -= ...'"
-        )
-
-    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __imatmul__ = __setitem__ = _refuse
-    __ifloordiv__ = __imod__ = __iand__ = __ior__ = __ixor__ = __ilshift__ = __irshift__ = _refuse
-
-
-def guarded(x: Tensor) -> bool:
-    """Whether a conversion of ``x`` to plain numbers could lose a gradient: the rule of the README's "Off the tape".
-
-    Constants have none, inside ``no_grad`` nobody wants one, and inputs and parameters keep theirs, unless a derivative
-    is being taken with respect to them.
-    """
-    if x.constant or (x.primitive is None and not _differentiated(x)):
-        return False
-    return recording()
-
-
-def _differentiated(x: Tensor) -> bool:
-    """Whether ``x`` is a line of a derivative that is being taken."""
-    first = differentiating.get()
-    return 0 < first <= x.serial
-
-
-def _ask_for_array(x: Tensor, frame: FrameType) -> None:
-    """Raise TypeError unless ``frame`` asks for the array of ``x`` alone, outside of a derivative."""
-    if not reads(frame) and (_differentiated(x) or not asks_for_array(x, frame)):
-        _refuse_to_leave(x, "an array")
-
-
-def _ask_for_number(x: Tensor, frame: FrameType) -> None:
-    """Raise TypeError unless ``frame`` asks for the number of ``x`` alone; inside a derivative, to compare it."""
-    if not reads(frame) and not (asks_to_compare if _differentiated(x) else asks_for_number)(frame):
-        _refuse_to_leave(x, "a number")
-
-
-def _refuse_to_leave(x: Tensor, what: str) -> NoReturn:
-    raise TypeError(
-        f"{describe(x)} has a gradient, which would be lost where it becomes {what}. Record on: ac.stack([...]) for "
-        "np.array([...]) and for out[i] = t, ac.exp(t) for math.exp(t) and so on, ac.matmul or @ for a.dot(t). Or take "
-        "the numbers by name, through which no gradient flows: t.value, or t.item() for one number"
-    )
 
 
 def describe(x: Tensor) -> str:
