@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import builtins
 import dis
+import functools
+import math
 import types
 from collections.abc import Iterable
 from typing import Any, NamedTuple, NoReturn
@@ -18,6 +20,7 @@ import numpy as np
 
 ARRAYS = (np.asarray, np.array, np.asanyarray, np.ascontiguousarray, np.asfortranarray)
 NUMBERS = (float, int, complex, round)
+QUESTIONS = (math.isclose, math.isfinite, math.isinf, math.isnan)  # whose answer is yes or no
 READERS = ("numpy.testing", "_pytest", "matplotlib")  # they compare and draw; nobody differentiates what they make
 _INSTALLED = ("site-packages", "dist-packages")
 
@@ -97,12 +100,14 @@ def asks_for_array(x: Any, frame: types.FrameType) -> bool:
 def asks_for_number(frame: types.FrameType) -> bool:
     """Whether ``frame`` stands at ``float(x)``, ``"%.3f" % x`` or their like."""
     site = site_of(frame)
-    return site.text or site.unknown or _calls(frame, site, NUMBERS)
+    return site.text or site.unknown or _calls(frame, site, (*NUMBERS, *QUESTIONS))
 
 
 def asks_to_compare(frame: types.FrameType) -> bool:
-    """Whether ``frame`` stands at ``float(x)`` or its like and only compares the number, as in ``if float(x) > 0``."""
-    return asks_for_number(frame) and site_of(frame).compared
+    """Whether ``frame`` stands at ``float(x)`` or its like and only compares or shows the number, as in ``if float(x) >
+    0``."""
+    site = site_of(frame)
+    return site.text or (site.compared and asks_for_number(frame)) or _calls(frame, site, QUESTIONS)
 
 
 def changes_in_place(frame: types.FrameType) -> bool:
@@ -150,8 +155,13 @@ def site_of(frame: types.FrameType) -> Site:
     return known[1]
 
 
+@functools.lru_cache(maxsize=32)
+def _instructions(code: types.CodeType) -> list[Any]:
+    return list(dis.get_instructions(code))
+
+
 def _site(code: types.CodeType, at: int) -> Site:
-    every = list(dis.get_instructions(code))
+    every = _instructions(code)
     here = max([i for i, step in enumerate(every) if step.offset <= at], default=0)  # it may stand in its cache
     if every[here].opname == "PRECALL":  # where Python 3.11 stands once it has called a builtin often
         here += 1
@@ -171,10 +181,17 @@ def _site(code: types.CodeType, at: int) -> Site:
         arguments = [step for step in inside[len(_chain(inside)) :] if _span(step) != _span(call)]
         first = _first_argument(arguments)
     else:
-        inside = _pushed(steps, call)
+        inside = _pushed(steps, (call.arg or 0) + {"CALL_METHOD": 2, "CALL_FUNCTION_KW": 2}.get(call.opname, 1))
+        if not _chain(inside) or any("JUMP" in step.opname for step in inside):
+            return Site(unknown=True)
         first = arguments = inside[len(_chain(inside)) :]
+        for _ in range((call.arg or 0) - 1 + (call.opname == "CALL_FUNCTION_KW")):
+            first = first[: len(first) - len(_pushed(first, 1))]
+        if len(first) > 1:
+            first = first[-2:] if first[-2].opname == "GET_ITER" else first[-1:]
     named = [_chain(arguments[i:]) for i in range(len(arguments))]
-    alone = first[0].argval if len(first) == 1 and first[0].opname in _LOADS else ""
+    straight = not any("JUMP" in step.opname for step in arguments)
+    alone = first[0].argval if len(first) == 1 and straight and first[0].opname in _LOADS else ""
     made = bool(first) and first[-1].opname.startswith("CALL") and named[0] in _MAKERS
     listed = made or any(step.opname in _LISTS for step in first)
     after = [step.opname for step in later[:2]]
@@ -232,9 +249,8 @@ def _first_argument(steps: list[Any]) -> list[Any]:
     return [step for step in steps if step in own or (comprehension and step.opname == "GET_ITER")]
 
 
-def _pushed(steps: list[Any], call: Any) -> list[Any]:
-    """The last of the ``steps``: those that push what ``call`` takes from the stack (where nothing jumps)."""
-    wanted = (call.arg or 0) + {"CALL_METHOD": 2, "CALL_FUNCTION_KW": 2}.get(call.opname, 1)
+def _pushed(steps: list[Any], wanted: int) -> list[Any]:
+    """The last of the ``steps``: those that push so many values to the stack, where nothing jumps."""
     for i in range(len(steps) - 1, -1, -1):
         wanted -= dis.stack_effect(steps[i].opcode, steps[i].arg, jump=False)
         if wanted == 0:

@@ -32,14 +32,16 @@ def _dlpack(
         )
     if x.dtype == object:
         raise BufferError("__dlpack__: exact fractions (dtype object) have no form in memory; use t.astype(float)")
+    if stream is not None:
+        raise BufferError(f"__dlpack__: stream={stream!r}; the CPU has no streams")
     if dl_device is not None and tuple(dl_device) != _CPU:
         raise BufferError(f"__dlpack__: dl_device={dl_device}; a Tensor is in the memory of the CPU, {_CPU}")
     if copy is False:
-        return x.value.__dlpack__(stream=stream, max_version=max_version, copy=False)
+        return x.value.__dlpack__(max_version=max_version, copy=False)
     made = x.numpy()
     if max_version is None:
-        return made.__dlpack__(stream=stream)
-    return made.__dlpack__(stream=stream, max_version=max_version)
+        return made.__dlpack__()
+    return made.__dlpack__(max_version=max_version)
 
 
 def _dlpack_device(x: Tensor) -> tuple[int, int]:

@@ -57,8 +57,9 @@ def numbers(x: Any, what: str, exactly: bool = False) -> Array:
         return np.asarray(x)
     if type(x) is int and not exactly and not -(2**63) <= x < 2**64:
         raise OverflowError(f"{what}: {_whole(x)} is beyond the range of int64; fractions.Fraction holds any number")
+    dtype = object if exactly else None
     try:
-        array = np.asarray(x, object if exactly else None)
+        array = np.asarray(x, dtype)
     except Exception as error:  # whatever the elements' own conversion raises
         raise TypeError(f"{what}: this is not a regular array of numbers: {error}; use {NUMBERS}") from None
     if array.dtype.kind == "O":

@@ -256,6 +256,8 @@ NAMED = {
     "in an argument": lambda: given(np.asarray(Y)),
     "in a comprehension": lambda: [np.asarray(y) for y in (Y, Y)][1],
     "mapped": lambda: next(iter(list(map(np.asarray, (Y,))))),
+    "either": lambda: np.asarray(AT if HELD is None else Y),
+    "or": lambda: np.asarray(None or Y),
     "value": lambda: Y.value,
     "numpy": lambda: Y.numpy(),
     "to_numpy": lambda: Y.to_numpy(),
@@ -273,6 +275,7 @@ ONE = {
     "percent": lambda y: float("%.3f" % y),  # noqa: UP031
     "percent of two": lambda y: float(("%.3f %d" % (y, 1))[:5]),  # noqa: UP031
     "mapped": lambda y: sum(map(float, [y])),
+    "a question of math": lambda y: 1.4 * (math.isclose(y, 1.4) and not math.isnan(y) and math.isfinite(y)),
     "key": lambda y: float(max([y], key=float)),
     "str.format": lambda y: float("{:.2f}".format(y)),  # noqa: UP032
     "complex": lambda y: complex(y).real,
@@ -314,6 +317,7 @@ def test_a_loss_in_a_log_and_a_condition():
         return x * 2 if float(x) > 0 else -x
 
     assert ac.grad(kink)(3.0) == 2 and ac.grad(kink)(-3.0) == -1
+    assert ac.grad(lambda x: x * x if math.isfinite(x) and ("%.1f" % x, f"{x:.1f}") == ("3.0", "3.0") else x)(3.0) == 6  # noqa: UP031
     with pytest.raises(TypeError, match=r"t\.item\(\)"):
         ac.grad(lambda x: x * float(x))(3.0)
     assert ac.grad(lambda x: x * x.item())(3.0) == 3
