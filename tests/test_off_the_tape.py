@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import autoconv as ac
-from autoconv import nn
+from autoconv import nn, optim, train
 
 AT = np.array([0.7, 1.2, 1.9])
 
@@ -164,6 +164,14 @@ CALLS = {
 LEAF = ac.tensor(AT)
 
 
+SECOND = {
+    "hessian": lambda f: ac.hessian(f)(AT),
+    "hvp": lambda f: ac.hvp(f, AT, np.ones(3)),
+    "jvp of a gradient": lambda f: ac.jvp(ac.grad(f), AT, np.ones(3))[1],
+    "check_grads": lambda f: ac.check_grads(f, AT),
+}
+
+
 def differences(f):
     """df/dx of a function of an array, from its values alone."""
     steps = 1e-6 * np.eye(3)
@@ -211,6 +219,29 @@ def test_it_records_or_raises(name, call):
     wanted = expected(name)
     assert wanted is not None, "it must raise"
     np.testing.assert_allclose(np.asarray(found).ravel(), wanted, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("call", SECOND)
+@pytest.mark.parametrize("name", ["array of numbers", "one element after the other", "math.exp", "float", "asarray"])
+def test_second_derivatives_raise_as_well(name, call):
+    with pytest.raises(REFUSED) as caught:
+        SECOND[call](FUNCTIONS[name])
+    assert remedied(caught.value)
+
+
+@pytest.mark.parametrize("name", ["array of numbers", "one element after the other", "math.exp", "float", "asarray"])
+def test_training_raises_as_well(name):
+    class Net(nn.Module):
+        def __init__(self):
+            self.layer = nn.Linear(3, 2, rng=0)
+
+        def forward(self, x):
+            return self.layer(x) * FUNCTIONS[name](self.layer.weight[:, 0])
+
+    model, data = Net(), (np.ones((4, 3), np.float32), np.zeros(4, int))
+    with pytest.raises(REFUSED) as caught:
+        train.fit(model, data, epochs=1, optimizer=optim.SGD(model.parameters(), lr=0.1), progress=False)
+    assert remedied(caught.value)
 
 
 ASKED = ("asarray", "ascontiguousarray", "float", "int", "complex", "asanyarray, float32", "json", "memory")
