@@ -36,12 +36,12 @@ def _dlpack(
         raise BufferError(f"__dlpack__: stream={stream!r}; the CPU has no streams")
     if dl_device is not None and tuple(dl_device) != _CPU:
         raise BufferError(f"__dlpack__: dl_device={dl_device}; a Tensor is in the memory of the CPU, {_CPU}")
-    if copy is False:
-        return x.value.__dlpack__(max_version=max_version, copy=False)
-    made = x.numpy()
-    if max_version is None:
-        return made.__dlpack__()
-    return made.__dlpack__(max_version=max_version)
+    asked: dict[str, Any] = {} if copy is not False else {"copy": False}
+    if max_version is not None:
+        asked["max_version"] = max_version
+    if copy is not False and np.lib.NumpyVersion(np.__version__) < "2.1.0":  # it takes no settings
+        asked = {}
+    return (x.value if copy is False else x.numpy()).__dlpack__(**asked)
 
 
 def _dlpack_device(x: Tensor) -> tuple[int, int]:
