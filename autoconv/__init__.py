@@ -36,6 +36,7 @@ from .functional import any as any
 from .functional import loss as losses
 from .functional import max as max
 from .functional import min as min
+from .functional import pow as pow
 from .functional import round as round
 from .functional import sum as sum
 from .primitives import TABLE as TABLE

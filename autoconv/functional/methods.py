@@ -6,14 +6,16 @@ counterpart here raises TypeError and says what to use, so that the tape is neve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import primitives as p
 from ..tape import Tensor
-from . import activation, array, elementwise, linalg, pick, reduce, sorting
+from . import activation, aliases, array, creation, elementwise, linalg, matrices, pick, reduce, sorting, stacking
+from . import tensor_methods as own
+from .spelling import spelled
 
 # NumPy's ufuncs: those that rows compute with or are named after, so that a new row is here by itself, and a few more
 UFUNCS: dict[Any, Callable[..., Any]] = {
@@ -25,7 +27,10 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     np.log10: elementwise.log10, np.exp2: elementwise.exp2, np.ceil: elementwise.ceil, np.trunc: elementwise.trunc,
     np.rint: elementwise.round, np.fmod: elementwise.fmod, np.logical_not: elementwise.logical_not,
     np.logical_and: elementwise.logical_and, np.logical_or: elementwise.logical_or,
-    np.logical_xor: elementwise.logical_xor,
+    np.logical_xor: elementwise.logical_xor, np.arcsinh: elementwise.asinh, np.arccosh: elementwise.acosh,
+    np.arctanh: elementwise.atanh, np.deg2rad: elementwise.deg2rad, np.radians: elementwise.deg2rad,
+    np.rad2deg: elementwise.rad2deg, np.degrees: elementwise.rad2deg, np.fmax: elementwise.fmax,
+    np.fmin: elementwise.fmin, np.floor_divide: elementwise.floor_divide,
 }  # fmt: skip
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
@@ -39,9 +44,18 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.clip: array.clip, np.dot: linalg.dot, np.outer: linalg.outer, np.tensordot: linalg.tensordot,
     np.einsum: linalg.einsum, np.sort: sorting.sort, np.argsort: sorting.argsort, np.cumsum: sorting.cumsum,
     np.cumprod: sorting.cumprod, np.tril: pick.tril, np.triu: pick.triu, np.diag: pick.diag, np.trace: pick.trace,
-    np.nan_to_num: elementwise.nan_to_num, np.round: elementwise.round,
-    np.zeros_like: lambda x, dtype=None: np.zeros(x.shape, dtype or x.dtype),
-    np.ones_like: lambda x, dtype=None: np.ones(x.shape, dtype or x.dtype), np.shape: lambda x: x.shape,
+    np.nan_to_num: elementwise.nan_to_num, np.round: elementwise.round, np.around: elementwise.round,
+    np.fix: elementwise.trunc, np.median: sorting.median, np.ptp: reduce.ptp, np.average: reduce.average,
+    np.vstack: stacking.vstack, np.hstack: stacking.hstack, np.dstack: stacking.dstack,
+    np.column_stack: stacking.column_stack, np.append: stacking.append, np.array_split: stacking.array_split,
+    np.hsplit: stacking.hsplit, np.vsplit: stacking.vsplit, np.flipud: stacking.flipud, np.fliplr: stacking.fliplr,
+    np.rot90: stacking.rot90, np.diff: stacking.diff, np.inner: linalg.inner, np.vdot: linalg.vdot,
+    np.kron: linalg.kron, np.cross: linalg.cross, np.diagonal: pick.diag, np.atleast_1d: stacking.atleast_1d,
+    np.atleast_2d: stacking.atleast_2d, np.atleast_3d: stacking.atleast_3d, np.put_along_axis: own.refuse_put,
+    np.linalg.det: matrices.det, np.linalg.inv: matrices.inv, np.linalg.solve: matrices.solve,
+    np.linalg.matrix_power: matrices.matrix_power, np.linalg.norm: reduce.norm,
+    np.zeros_like: creation.zeros_like, np.ones_like: creation.ones_like, np.full_like: creation.full_like,
+    np.empty_like: creation.empty_like, np.shape: lambda x: x.shape,
     np.ndim: lambda x: x.ndim, np.size: lambda x: x.size,
     np.array2string: lambda x, *a, **k: np.array2string(x.value, *a, **k), np.array_repr: lambda x, *a, **k: repr(x),
     np.array_str: lambda x, *a, **k: str(x.value),
@@ -94,11 +108,7 @@ def _plain(x: Any) -> Any:
 
 
 INSTEAD = {
-    "norm": "ac.sqrt(ac.sum(t * t))", "diff": "t[1:] - t[:-1]",
-    "median": "ac.sort and its middle elements",
-    "hstack": "ac.concat(ts, axis=1)", "vstack": "ac.concat(ts, axis=0)", "array_split": "ac.split",
-    "average": "ac.mean, or ac.sum(t * weights)", "diagonal": "ac.einsum('ii->i', t)",
-    "inner": "ac.einsum('i,i->', a, b)", "convolve": "ac.conv1d with flip=True and padding='full'",
+    "convolve": "ac.conv1d with flip=True and padding='full'",
     "correlate": "ac.conv1d", "cbrt": "t ** (1 / 3)", "add.reduce": "ac.sum", "multiply.reduce": "ac.prod",
     "maximum.reduce": "ac.max",
 }  # fmt: skip
@@ -113,10 +123,6 @@ def _instead(name: str) -> str:
     )
 
 
-def _iterate(x: Tensor) -> Iterator[Any]:
-    return (array.getitem(x, i) for i in range(len(x)))
-
-
 def _reject_assignment(x: Tensor, key: Any, value: Any) -> None:
     raise TypeError(
         "a Tensor is not changed in place, its line was recorded with this value; build a new one with ac.where, "
@@ -124,29 +130,80 @@ def _reject_assignment(x: Tensor, key: Any, value: Any) -> None:
     )
 
 
-def _transpose(x: Tensor, *axes: Any) -> Any:
-    """t.transpose(), t.transpose(1, 0) and t.transpose((1, 0))."""
-    return array.transpose(x, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
+# The table of methods.  t.name(...) is the function of that name with t as its first operand.
+METHODS: dict[Any, str] = {
+    reduce: """sum mean var std max min prod argmax argmin logsumexp amax amin any all norm ptp count_nonzero""",
+    array: """reshape swapaxes ravel flatten astype clip take moveaxis roll""",
+    aliases: """clamp movedim swapdims arcsin arccos arctan inverse repeat_interleave""",
+    stacking: """unsqueeze unflatten diff""",
+    elementwise: """tan asin acos atan sinh cosh asinh acosh atanh log2 log10 exp2 rsqrt ceil trunc round frac isnan
+        isinf isfinite logical_not logical_and logical_or logical_xor masked_fill nan_to_num fmod fmax fmin hypot lerp
+        deg2rad rad2deg floor_divide""",
+    linalg: """dot matmul outer inner vdot cross""",
+    matrices: """det matrix_power""",
+    sorting: """argsort topk cumsum cumprod""",
+    pick: """chunk narrow select gather tril triu diag trace mm bmm""",
+    activation: """relu sigmoid softmax log_softmax square reciprocal""",
+    # those that look at how they were called
+    own: """transpose repeat view view_as permute tile flip squeeze t expand expand_as sort split index_select scatter
+        scatter_add where unbind to cpu cuda clone requires_grad_ zero_grad numel dim tolist""",
+}
+# further names of these
+SAME = {
+    "nelement": "numel", "ndimension": "dim", "contiguous": "cpu", "copy": "clone", "type": "astype",
+}  # fmt: skip
+# rows of one and two operands: t.exp(), t.add(other); and their other names
+ROWS = {
+    1: "neg sign floor stop_gradient",
+    2: "add sub mul div power maximum minimum remainder atan2 logaddexp xlogy greater less greater_equal less_equal equal "
+    "not_equal",
+}
+SAME_ROWS = {
+    "pow": "power", "eq": "equal", "ne": "not_equal", "gt": "greater", "lt": "less", "ge": "greater_equal",
+    "le": "less_equal", "detach": "stop_gradient", "true_divide": "div", "absolute": "abs", "negative": "neg", "multiply": "mul",
+    "subtract": "sub", "divide": "div",
+}  # fmt: skip
+PROPERTIES: dict[str, Any] = {
+    "T": property(array.transpose), "mT": property(own.last_two_swapped), "data": own.data, "device": own.device,
+    "requires_grad": own.requires_grad, "is_leaf": own.is_leaf, "grad_fn": own.grad_fn, "_prev": own.previous,
+    "_op": own.operation, "label": own.label,
+}  # fmt: skip
+PROTOCOLS = {
+    "__getitem__": array.getitem, "__setitem__": _reject_assignment, "__iter__": own.iterate,
+    "__matmul__": lambda a, b: linalg.matmul(a, b), "__rmatmul__": lambda a, b: linalg.matmul(b, a),
+    "__floordiv__": lambda a, b: elementwise.floor_divide(a, b), "__mod__": lambda a, b: p.remainder(a, b),
+    "__rfloordiv__": lambda a, b: elementwise.floor_divide(b, a), "__rmod__": lambda a, b: p.remainder(b, a),
+    "__array_ufunc__": array_ufunc, "__array_function__": array_function,
+}  # fmt: skip
+
+
+def _row_method(row: Any, name: str) -> Callable[..., Any]:
+    """A row of one or two operands as a method."""
+    if row.arity == 1:
+
+        def method(self: Tensor) -> Any:
+            return row(self)
+
+    else:
+
+        @spelled
+        def method(self: Tensor, other: Any) -> Any:
+            return row(self, other)
+
+    method.__name__, method.__qualname__ = name, f"Tensor.{name}"
+    method.__doc__ = f"The row {row.name} of the table: ``ac.{row.name}``."
+    return method
 
 
 def bind() -> None:
     """Attach the methods and NumPy's protocols to Tensor."""
-    methods: dict[str, Any] = {
-        "transpose": _transpose, "T": property(array.transpose), "__getitem__": array.getitem,
-        "__setitem__": _reject_assignment, "__iter__": _iterate, "__matmul__": lambda a, b: linalg.matmul(a, b),
-        "__rmatmul__": lambda a, b: linalg.matmul(b, a),
-        "__array_ufunc__": array_ufunc, "__array_function__": array_function,
-    }  # fmt: skip
-    for module, names in {
-        reduce: "sum mean var std max min prod argmax argmin logsumexp",
-        array: "reshape swapaxes squeeze ravel flatten astype clip repeat take",
-        linalg: "dot",
-        activation: "relu sigmoid softmax",
-    }.items():
-        methods.update({name: getattr(module, name) for name in names.split()})
-    for row in [row for row in p.TABLE.values() if row.function or row is p.abs_]:
-        methods[row.name] = lambda x, row=row: row(x)
-    for name, method in methods.items():
+    made: dict[str, Any] = {name: getattr(room, name) for room, names in METHODS.items() for name in names.split()}
+    functions = " ".join(row.name for row in p.TABLE.values() if row.function)
+    names = f"{functions} abs {ROWS[1]} {ROWS[2]}".split()
+    made.update({name: _row_method(p.TABLE[name], name) for name in names})
+    made.update({name: _row_method(p.TABLE[row], name) for name, row in SAME_ROWS.items()})
+    made.update({name: made[same] for name, same in SAME.items()})
+    for name, method in {**made, **own.CASTS, **own.IN_PLACE, **PROPERTIES, **PROTOCOLS}.items():
         setattr(Tensor, name, method)
 
 

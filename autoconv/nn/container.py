@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, overload
 
-from ..functional.array import flatten, reshape
+from ..functional.array import flatten
 from ..functional.composed import operand
-from ..shapes import Ints, listed, normalize_axis, whole_number
+from ..functional.stacking import unflatten
+from ..shapes import Ints, listed, whole_number
 from ..tape import Tensor
 from .module import Layer, Module
 
@@ -197,15 +198,7 @@ class Unflatten(Layer):
         self.sizes = tuple(whole_number(n, "Unflatten: sizes", -1) for n in listed(sizes))
 
     def forward(self, x: Any) -> Tensor:
-        x = operand(x, "Unflatten")
-        axis = normalize_axis(self.axis, x.ndim, "Unflatten")
-        n, known = x.shape[axis], 1
-        for size in self.sizes:
-            known *= size if size != -1 else 1
-        sizes = tuple(n // max(known, 1) if size == -1 else size for size in self.sizes)
-        if self.sizes.count(-1) > 1 or (known * (sizes[self.sizes.index(-1)] if -1 in self.sizes else 1)) != n:
-            raise ValueError(f"Unflatten: axis {axis} of shape {x.shape} has {n} elements, not those of {self.sizes}")
-        return reshape(x, (*x.shape[:axis], *sizes, *x.shape[axis + 1 :]))
+        return unflatten(x, self.axis, self.sizes)
 
     def extra_repr(self) -> str:
         return f"{self.axis}, {self.sizes}"

@@ -218,13 +218,7 @@ def gather(x: Any, dim: int, index: Any, sparse_grad: bool = False) -> Any:
 
 def roll(x: Any, shifts: Any, dims: Any = ()) -> Any:
     """Elements moved round along axes."""
-    shifts = [shifts] if isinstance(shifts, int) else list(shifts)
-    dims = [dims] if isinstance(dims, int) else list(dims)
-    if not dims:
-        return f.reshape(f.roll(f.reshape(x, (-1,)), shifts[0], 0), x.shape)
-    for shift, dim in zip(shifts, dims, strict=True):
-        x = f.roll(x, int(shift), axis_of(dim, x.ndim))
-    return x
+    return f.roll(x, shifts, dims if isinstance(dims, int) or len(dims) else None)
 
 
 def flip(x: Any, dims: Sequence[int]) -> Any:
