@@ -39,6 +39,7 @@ from .functional import min as min
 from .functional import pow as pow
 from .functional import round as round
 from .functional import sum as sum
+from .operands import manual_seed as manual_seed
 from .primitives import TABLE as TABLE
 from .tape import Primitive as Primitive
 from .tape import Scope as Scope
@@ -50,10 +51,13 @@ from .tape import tensor as tensor
 from .transforms import grad as grad
 from .transforms import hessian as hessian
 from .transforms import hvp as hvp
+from .transforms import jacfwd as jacfwd
 from .transforms import jacobian as jacobian
+from .transforms import jacrev as jacrev
 from .transforms import jvp as jvp
 from .transforms import value_and_grad as value_and_grad
 from .transforms import vjp as vjp
+from .transforms import vmap as vmap
 
 if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from . import checkpoint as checkpoint
@@ -61,6 +65,7 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from . import data as data
     from . import gradcheck as gradcheck
     from . import interop as interop
+    from . import linalg as linalg
     from . import models as models
     from . import nn as nn
     from . import optim as optim
@@ -80,6 +85,8 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from .marking.check_op import check_op as check_op
     from .marking.courses import courses as courses
     from .nn.torch_weights import to_torch_state_dict as to_torch_state_dict
+    from .saving import load as load
+    from .saving import save as save
     from .scalar import Scalar as Scalar
     from .scalar.expand import expand as expand
     from .tutor.breaking import break_it as break_it
@@ -113,22 +120,25 @@ _LAZY = {
     "explain": ".views.equations.explain",
     "from_torch": ".interop.torch_export",
     "graph": ".views.graph.graph",
+    "load": ".saving",
     "matrix_view": ".views.equations.matrix",
     "mistakes": ".tutor.breaking",
     "onnx": ".interop",
     "paths": ".views.equations.paths",
     "record_training": ".views.stepper.training",
+    "save": ".saving",
     "save_run": ".comparing.saved",
     "step": ".views.stepper.stepper",
     "to_torch_state_dict": ".nn.torch_weights",
     "uses": ".views.equations.uses",
 }
 _LAZY_MODULES = (
-    "checkpoint", "cli", "data", "gradcheck", "interop", "models", "nn", "optim", "render", "scalar", "train", "views",
+    "checkpoint", "cli", "data", "gradcheck", "interop", "linalg", "models", "nn", "optim", "render", "scalar", "train", "views",
 )  # fmt: skip
 _EAGER = (
-    "Primitive", "Scope", "TABLE", "Tape", "Tensor", "backward", "functional", "grad", "hessian", "hvp", "jacobian",
-    "jvp", "losses", "no_grad", "scope", "sweep", "tensor", "value_and_grad", "vjp",
+    "Primitive", "Scope", "TABLE", "Tape", "Tensor", "backward", "functional", "grad", "hessian", "hvp", "jacfwd",
+    "jacobian", "jacrev", "jvp", "losses", "manual_seed", "no_grad", "scope", "sweep", "tensor", "value_and_grad", "vjp",
+    "vmap",
 )  # fmt: skip
 _NAMES = sorted({*_EAGER, *functional._NAMES, *_LAZY, *_LAZY_MODULES})
 

@@ -77,7 +77,9 @@ def transpose(x: Any, axes: Sequence[int] | None = None, *more: int) -> Tensor:
     x = operand(x, "transpose")
     if more:
         if len(more) > 1 or axes is None:
-            raise TypeError(f"transpose: {(axes, *more)} are neither two axes nor a tuple of all; write transpose(x, axes)")
+            raise TypeError(
+                f"transpose: {(axes, *more)} are neither two axes nor a tuple of all; write transpose(x, axes)"
+            )
         return swapaxes(x, axes, more[0])  # type: ignore[arg-type]
     order = tuple(reversed(range(x.ndim))) if axes is None else normalize_axes(axes, x.ndim, "transpose")
     if len(order) != x.ndim:

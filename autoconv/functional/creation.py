@@ -284,5 +284,3 @@ def randn_like(x: Any, dtype: Any = None, *, rng: Any = None) -> Any:
     """
     source = generator(rng, "randn_like: rng")
     return _like("randn_like", x, dtype, lambda shape, kind: source.standard_normal(shape))
-
-

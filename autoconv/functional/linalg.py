@@ -260,7 +260,9 @@ def cross(x: Any, y: Any, axis: int = -1) -> Tensor:
         raise ValueError(f"cross: shapes {x.shape} and {y.shape}; vectors of three elements are needed")
     at = [normalize_axis(axis, z.ndim, "cross") for z in (x, y)]
     if x.shape[at[0]] != 3 or y.shape[at[1]] != 3:
-        raise ValueError(f"cross: shapes {x.shape} and {y.shape} along axis {axis}; vectors of three elements are needed")
+        raise ValueError(
+            f"cross: shapes {x.shape} and {y.shape} along axis {axis}; vectors of three elements are needed"
+        )
     broadcast_shapes(x.shape, y.shape, operation="cross")
     turned = [
         p.take(z, np.array(order), axis=i)

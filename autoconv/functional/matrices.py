@@ -76,7 +76,9 @@ def solve(a: Any, b: Any) -> Tensor:
     vector = b.ndim == 1
     b = expand_dims(b, -1) if vector else b
     if b.ndim < 2 or b.shape[-2] != a.shape[-1]:
-        raise ValueError(f"solve: the matrix has shape {a.shape}, the right side {b.shape}; it needs {a.shape[-1]} rows")
+        raise ValueError(
+            f"solve: the matrix has shape {a.shape}, the right side {b.shape}; it needs {a.shape[-1]} rows"
+        )
     leading = broadcast_shapes(a.shape[:-2], b.shape[:-2], operation="solve")
     b = p.cast(b, dtype=a.dtype) if b.dtype.kind in "iub" else b
     if a.dtype != b.dtype:

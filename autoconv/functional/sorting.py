@@ -78,7 +78,7 @@ def median(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     elements.
 
     >>> ac.median([3.0, 1.0, 2.0, 10.0])
-    np.float64(2.5)
+    2.5
     """
     shape = keepdims_shape(x.shape, normalize_axes(axis, x.ndim, "median"))
     flat, at = (ravel(x), 0) if axis is None else (x, normalize_axis(axis, x.ndim, "median"))

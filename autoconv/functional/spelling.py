@@ -32,7 +32,9 @@ FIRST = ("input", "a", "arr", "array", "ary", "m", "x1", "tensors", "arrays", "t
 SECOND = ("other", "b", "x2", "mat2", "vec2", "exponent", "target")
 # fmt: on
 
-FORMS: dict[str, tuple[frozenset[str], Callable[..., Any]]] = {}  # name -> (keywords that tell it apart, PyTorch's form)
+FORMS: dict[
+    str, tuple[frozenset[str], Callable[..., Any]]
+] = {}  # name -> (keywords that tell it apart, PyTorch's form)
 
 
 def form(name: str, *keywords: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

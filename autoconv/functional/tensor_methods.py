@@ -141,7 +141,9 @@ def expand(x: Any, *shape: Any) -> Tensor:
     """
     sizes = whole_numbers(shape[0] if len(shape) == 1 else shape, "expand: shape", -1)
     if len(sizes) < x.ndim or -1 in sizes[: len(sizes) - x.ndim]:
-        raise ValueError(f"expand: shape {sizes} for an input of shape {x.shape}; name each of its axes, -1 for its own")
+        raise ValueError(
+            f"expand: shape {sizes} for an input of shape {x.shape}; name each of its axes, -1 for its own"
+        )
     own = (0,) * (len(sizes) - x.ndim) + x.shape
     wanted = tuple(n if size == -1 else size for size, n in zip(sizes, own, strict=True))
     fits = all(m in (1, n) for n, m in zip(wanted[len(wanted) - x.ndim :], x.shape, strict=True))

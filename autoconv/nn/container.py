@@ -43,6 +43,17 @@ class Sequential(Layer):
         result: Tensor = x
         return result
 
+    def append(self, module: Module) -> Sequential:
+        """Hold one module more, behind the others; returns this model."""
+        _hold(self, str(len(self)), module)
+        return self
+
+    def extend(self, modules: Iterable[Any]) -> Sequential:
+        """Hold more modules, behind the others; returns this model."""
+        for module in modules:
+            self.append(module)
+        return self
+
     def __iter__(self) -> Iterator[Module]:
         return (module for _, module in self.named_children())
 
@@ -205,17 +216,18 @@ class Unflatten(Layer):
 
 
 class Flatten(Layer):
-    """The axes from ``start_axis`` on merged into one: (N, H, W, C) -> (N, H * W * C).
+    """The axes from ``start_axis`` to ``end_axis`` merged into one: (N, H, W, C) -> (N, H * W * C).
 
     >>> nn.Flatten()(np.zeros((2, 3, 3, 4))).shape
     (2, 36)
     """
 
-    def __init__(self, start_axis: int = 1) -> None:
-        self.start_axis = start_axis
+    def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
+        self.start_axis, self.end_axis = start_axis, end_axis
 
     def forward(self, x: Any) -> Tensor:
-        return flatten(x, self.start_axis)
+        return flatten(x, self.start_axis, self.end_axis)
 
     def extra_repr(self) -> str:
-        return "" if self.start_axis == 1 else f"start_axis={self.start_axis}"
+        usual = {"start_axis": 1, "end_axis": -1}
+        return ", ".join(f"{k}={getattr(self, k)}" for k, v in usual.items() if getattr(self, k) != v)
