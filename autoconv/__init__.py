@@ -26,6 +26,21 @@ import builtins as _builtins
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
+from numpy import bool_ as bool_
+from numpy import e as e
+from numpy import float16 as float16
+from numpy import float32 as float32
+from numpy import float64 as float64
+from numpy import inf as inf
+from numpy import int8 as int8
+from numpy import int16 as int16
+from numpy import int32 as int32
+from numpy import int64 as int64
+from numpy import nan as nan
+from numpy import newaxis as newaxis
+from numpy import pi as pi
+from numpy import uint8 as uint8
+
 from . import functional as functional
 from .backward import backward as backward
 from .backward import sweep as sweep
@@ -135,12 +150,16 @@ _LAZY = {
 _LAZY_MODULES = (
     "checkpoint", "cli", "data", "gradcheck", "interop", "linalg", "models", "nn", "optim", "render", "scalar", "train", "views",
 )  # fmt: skip
+_VALUES = (  # dtypes and constants, NumPy's own
+    "bool_", "e", "float16", "float32", "float64", "inf", "int16", "int32", "int64", "int8", "nan", "newaxis", "pi",
+    "uint8",
+)  # fmt: skip
 _EAGER = (
     "Primitive", "Scope", "TABLE", "Tape", "Tensor", "backward", "functional", "grad", "hessian", "hvp", "jacfwd",
     "jacobian", "jacrev", "jvp", "losses", "manual_seed", "no_grad", "scope", "sweep", "tensor", "value_and_grad", "vjp",
     "vmap",
 )  # fmt: skip
-_NAMES = sorted({*_EAGER, *functional._NAMES, *_LAZY, *_LAZY_MODULES})
+_NAMES = sorted({*_EAGER, *_VALUES, *functional._NAMES, *_LAZY, *_LAZY_MODULES})
 
 if not TYPE_CHECKING:  # a type checker knows the real names, and refuses others
     __all__ = [name for name in _NAMES if not hasattr(_builtins, name)]  # `import *` shadows no `sum` or `max`

@@ -62,8 +62,8 @@ def matrix_norm(x: Any, ord: Any = "fro", axis: Ints = (-2, -1), keepdims: bool 
 
     -1, -inf: the smallest.  Raises ValueError for another ord.
 
-    >>> ac.linalg.matrix_norm([[1.0, -2.0], [3.0, 4.0]], np.inf)
-    np.float64(7.0)
+    >>> float(ac.linalg.matrix_norm([[1.0, -2.0], [3.0, 4.0]], np.inf))
+    7.0
     """
     axes = normalize_axes(axis, x.ndim, "matrix_norm")
     if len(axes) != 2 or len(listed(axis)) != 2:

@@ -9,6 +9,9 @@ from . import array as _array
 from . import elementwise as _elementwise
 from . import loss as _loss
 from . import matrices as _matrices
+from . import pick as _pick
+from . import resize as _resize
+from . import stacking as _stacking
 
 # PyTorch
 cat = _array.concat
@@ -19,6 +22,9 @@ swapdims = _array.swapaxes
 movedim = _array.moveaxis
 take_along_dim = _array.take_along_axis
 inverse = _matrices.inv
+row_stack = _stacking.vstack
+sgn = _p.sign
+upsample = _resize.interpolate
 logsigmoid = _activation.log_sigmoid
 pow = _p.power  # noqa: A001
 eq, ne, gt, lt, ge, le = _p.equal, _p.not_equal, _p.greater, _p.less, _p.greater_equal, _p.less_equal
@@ -41,3 +47,4 @@ around = rint = _elementwise.round
 fix = _elementwise.trunc
 mod = _p.remainder
 float_power = _p.power
+unstack = _pick.unbind

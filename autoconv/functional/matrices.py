@@ -74,12 +74,14 @@ def solve(a: Any, b: Any) -> Tensor:
     """
     a = _square(a, "solve")
     vector = b.ndim == 1
-    b = expand_dims(b, -1) if vector else b
-    if b.ndim < 2 or b.shape[-2] != a.shape[-1]:
+    if not b.ndim or b.shape[-1 if vector else -2] != a.shape[-1]:
         raise ValueError(
             f"solve: the matrix has shape {a.shape}, the right side {b.shape}; it needs {a.shape[-1]} rows"
         )
-    leading = broadcast_shapes(a.shape[:-2], b.shape[:-2], operation="solve")
+    leading = broadcast_shapes(a.shape[:-2], () if vector else b.shape[:-2], operation="solve")
+    if object in (a.dtype, b.dtype) and a.dtype != b.dtype:
+        raise TypeError("solve: one of the two holds exact fractions (dtype object), the other does not")
+    b = expand_dims(b, -1) if vector else b
     b = p.cast(b, dtype=a.dtype) if b.dtype.kind in "iub" else b
     if a.dtype != b.dtype:
         common = np.result_type(a.dtype, b.dtype)

@@ -343,7 +343,9 @@ def ptp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> ac.ptp([1.0, 5.0, 2.0])
     np.float64(4.0)
     """
-    result: Tensor = max(x, axis, keepdims) - min(x, axis, keepdims)
+    axes = normalize_axes(axis, x.ndim, "ptp")
+    nonempty(x, axes, "ptp")
+    result: Tensor = max(x, axes, keepdims) - min(x, axes, keepdims)
     return result
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import primitives as p
-from ..shapes import Ints, normalize_axis, whole_number, whole_numbers
+from ..shapes import Ints, Shape, normalize_axis, whole_number, whole_numbers
 from ..tape import Tensor
 from .array import concat, flip, ravel, reshape, several, split, swapaxes
 from .composed import composed, operand
@@ -50,7 +50,7 @@ def atleast_3d(x: Any) -> Tensor:
     (1, 2, 1)
     """
     x = operand(x, "atleast_3d")
-    return x if x.ndim > 2 else reshape(x, (*x.shape, 1) if x.ndim == 2 else (1, x.size, 1))
+    return x if x.ndim > 2 else reshape(x, _three(x.shape))
 
 
 @spelled
@@ -61,7 +61,7 @@ def vstack(xs: Sequence[Any]) -> Tensor:
     array([[1, 2],
            [3, 4]])
     """
-    return concat([atleast_2d(x) for x in several(xs, "vstack")], 0)
+    return _joined("vstack", several(xs, "vstack"), lambda shape: shape if len(shape) > 1 else (1, *(shape or (1,))), 0)
 
 
 @spelled
@@ -71,8 +71,8 @@ def hstack(xs: Sequence[Any]) -> Tensor:
     >>> ac.hstack([[1, 2], [3, 4]])
     array([1, 2, 3, 4])
     """
-    parts = [atleast_1d(x) for x in several(xs, "hstack")]
-    return concat(parts, 0 if parts and parts[0].ndim == 1 else 1)
+    parts = several(xs, "hstack")
+    return _joined("hstack", parts, lambda shape: shape or (1,), 0 if parts and parts[0].ndim < 2 else 1)
 
 
 @spelled
@@ -83,7 +83,7 @@ def dstack(xs: Sequence[Any]) -> Tensor:
     array([[[1, 3],
             [2, 4]]])
     """
-    return concat([atleast_3d(x) for x in several(xs, "dstack")], 2)
+    return _joined("dstack", several(xs, "dstack"), _three, 2)
 
 
 @spelled
@@ -94,8 +94,26 @@ def column_stack(xs: Sequence[Any]) -> Tensor:
     array([[1, 3],
            [2, 4]])
     """
-    parts = [reshape(x, (x.size, 1)) if x.ndim < 2 else x for x in several(xs, "column_stack")]
-    return concat(parts, 1)
+    return _joined(
+        "column_stack", several(xs, "column_stack"), lambda shape: shape if len(shape) > 1 else (*(shape or (1,)), 1), 1
+    )
+
+
+def _three(shape: Shape) -> Shape:
+    """A shape with at least three axes, as ``atleast_3d`` has it."""
+    return shape if len(shape) > 2 else (*shape, 1) if len(shape) == 2 else (1, *(shape or (1,)), 1)
+
+
+def _joined(name: str, parts: list[Any], shaped: Callable[[Shape], Shape], axis: int) -> Tensor:
+    """Arrays joined in these shapes; ValueError, before anything is recorded, for shapes that do not fit."""
+    if not parts:
+        raise ValueError(f"{name}: there is nothing to join; give at least one array")
+    shapes = [shaped(tuple(x.shape)) for x in parts]
+    rests = {(len(shape), *shape[:axis], *shape[axis + 1 :]) for shape in shapes}
+    if len(rests) > 1:
+        raise ValueError(f"{name}: shapes {' and '.join(str(x.shape) for x in parts)} do not fit together")
+    fitted = [x if x.shape == shape else reshape(x, shape) for x, shape in zip(parts, shapes, strict=True)]
+    return concat(fitted, axis)
 
 
 @spelled

@@ -509,7 +509,10 @@ grad_fn = property(_grad_fn)
 is_leaf = property(lambda x: x.primitive is None, doc="Whether this is an input, a parameter or a constant.")
 device = property(lambda x: "cpu", doc="'cpu': there is no other device.")
 # micrograd's names, so that its draw_dot draws a tape
-previous = property(lambda x: set(x.operands), doc="The operands, as micrograd's ``_prev``.")
+previous = property(
+    lambda x: {operand for operand in x.operands if not operand.constant},
+    doc="The operands but for constants, which have no gradient to be drawn, as micrograd's ``_prev``.",
+)
 operation = property(
     lambda x: x.primitive.name if x.primitive else "", doc="The row's name, as micrograd's ``_op``; of an input ''."
 )
