@@ -21,7 +21,7 @@ from .arrays import exact as exact
 from .hooks import Recorded, Watcher, watcher
 from .operands import ARRAYS, KINDS, PYTHONS, OutOfRangeError, Size, found, numbers
 from .operands import as_array as as_array
-from .shapes import shown
+from .shapes import flag, shown
 
 if TYPE_CHECKING:
     from .shapes import Ints
@@ -449,7 +449,7 @@ class Tensor(_Base):
         def __ne__(self, other: Any) -> Tensor: ...  # type: ignore[override]
         def __getitem__(self, key: Any) -> Tensor: ...
         def __iter__(self) -> Iterator[Tensor]: ...
-        def backward(self, cotangent: Any = None) -> None: ...
+        def backward(self, cotangent: Any = None, *, gradient: Any = None, retain_graph: bool = True) -> None: ...
         def sum(self, axis: Ints | None = None, keepdims: bool = False) -> Tensor: ...
         def mean(self, axis: Ints | None = None, keepdims: bool = False) -> Tensor: ...
         def var(
@@ -555,12 +555,15 @@ def describe(x: Tensor) -> str:
     return f"{what} of shape {x.shape}"
 
 
-def tensor(data: Any, dtype: Any = None, name: str | None = None, subscripts: str = "matrix") -> Tensor:
+def tensor(
+    data: Any, dtype: Any = None, name: str | None = None, subscripts: str = "matrix", *, requires_grad: bool = True
+) -> Tensor:
     """A Tensor that owns a copy of ``data`` (array, nested lists, number or Tensor), of any shape.
 
     Floating-point data and exact fractions (dtype object) can be differentiated; integers and booleans cannot.
     subscripts: how equations write its elements: "matrix" as w_{0,1}, "flat" counted from 1, as w_2; what is computed
     from flat tensors alone is flat.
+    requires_grad=False makes a constant, which has no gradient.
     Raises TypeError for text, complex numbers and ragged lists, ValueError for other subscripts.
 
     >>> ac.tensor([[1.0, 2.0]], name="w")
@@ -569,7 +572,8 @@ def tensor(data: Any, dtype: Any = None, name: str | None = None, subscripts: st
     if not isinstance(subscripts, str) or subscripts not in ("matrix", "flat"):
         raise ValueError(f"tensor: subscripts={shown(subscripts)}; use 'matrix' (w[0,1]) or 'flat' (w_2)")
     array = as_array(data.value if isinstance(data, Tensor) else data, dtype)
-    made = Tensor(array, name=name, constant=array.dtype.kind not in "fO")
+    still = not flag(requires_grad, "tensor: requires_grad") or array.dtype.kind not in "fO"
+    made = Tensor(array, name=name, constant=still)
     made.subscripts = subscripts
     return made
 

@@ -2,7 +2,7 @@
 
 In the order data flows: spelling (**the table of other keywords**), composed (a scope around a function's lines),
 creation, array (shape, joining, indexing), elementwise, reduce, linalg, stacking, sorting (and running sums), pick
-(parts, triangles, tables), matrices (elimination), torch_forms (calls that mean something else in PyTorch), aliases
+(parts, triangles, tables), matrices (elimination), norms (np.linalg.norm), torch_forms (calls that mean something else in PyTorch), aliases
 (**the table of second names**), geometry (what a call knows of its images and kernels), frames (im2col), conv, pool,
 adaptive (pooling to a given size), resize (interpolation), matrix (a convolution as a matrix), activation,
 normalisation, attention, loss; methods (**the table of methods**, and NumPy's functions) binds them to Tensor,

@@ -13,7 +13,20 @@ import numpy as np
 
 from .. import primitives as p
 from ..tape import Tensor
-from . import activation, aliases, array, creation, elementwise, linalg, matrices, pick, reduce, sorting, stacking
+from . import (
+    activation,
+    aliases,
+    array,
+    creation,
+    elementwise,
+    linalg,
+    matrices,
+    norms,
+    pick,
+    reduce,
+    sorting,
+    stacking,
+)
 from . import tensor_methods as own
 from .spelling import spelled
 
@@ -53,7 +66,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.kron: linalg.kron, np.cross: linalg.cross, np.diagonal: pick.diag, np.atleast_1d: stacking.atleast_1d,
     np.atleast_2d: stacking.atleast_2d, np.atleast_3d: stacking.atleast_3d, np.put_along_axis: own.refuse_put,
     np.linalg.det: matrices.det, np.linalg.inv: matrices.inv, np.linalg.solve: matrices.solve,
-    np.linalg.matrix_power: matrices.matrix_power, np.linalg.norm: reduce.norm,
+    np.linalg.matrix_power: matrices.matrix_power, np.linalg.norm: norms.norm,
     np.zeros_like: creation.zeros_like, np.ones_like: creation.ones_like, np.full_like: creation.full_like,
     np.empty_like: creation.empty_like, np.shape: lambda x: x.shape,
     np.ndim: lambda x: x.ndim, np.size: lambda x: x.size,

@@ -77,7 +77,7 @@ def median(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     (PyTorch takes the lower of the two, and so does ``median(x, dim=1)``, which is its call.)  Raises ValueError for no
     elements.
 
-    >>> float(ac.median([3.0, 1.0, 2.0, 10.0])
+    >>> float(ac.median([3.0, 1.0, 2.0, 10.0]))
     2.5
     """
     shape = keepdims_shape(x.shape, normalize_axes(axis, x.ndim, "median"))

@@ -26,6 +26,7 @@ KEYWORDS: dict[str, tuple[str, ...]] = {
     "min": ("low",), "max": ("high",), "a_min": ("low",), "a_max": ("high",),
     "weight": ("kernel",), "divisor_override": ("divisor",), "value": ("constant_values",),
     "target": ("t", "labels"), "attn_mask": ("mask",), "ord": ("p",),
+    "end": ("stop",), "steps": ("num",),
 }
 # the operands, whatever the others call them
 FIRST = ("input", "a", "arr", "array", "ary", "m", "x1", "tensors", "arrays", "tup", "logits", "query", "v")
