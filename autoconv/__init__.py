@@ -148,7 +148,8 @@ _LAZY = {
     "uses": ".views.equations.uses",
 }
 _LAZY_MODULES = (
-    "checkpoint", "cli", "data", "gradcheck", "interop", "linalg", "models", "nn", "optim", "render", "scalar", "train", "views",
+    "checkpoint", "cli", "data", "gradcheck", "interop", "linalg", "models", "nn", "optim", "render",
+    "scalar", "train", "views",
 )  # fmt: skip
 _VALUES = (  # dtypes and constants, NumPy's own
     "bool_", "e", "float16", "float32", "float64", "inf", "int16", "int32", "int64", "int8", "nan", "newaxis", "pi",
@@ -156,8 +157,8 @@ _VALUES = (  # dtypes and constants, NumPy's own
 )  # fmt: skip
 _EAGER = (
     "Primitive", "Scope", "TABLE", "Tape", "Tensor", "backward", "functional", "grad", "hessian", "hvp", "jacfwd",
-    "jacobian", "jacrev", "jvp", "losses", "manual_seed", "no_grad", "scope", "sweep", "tensor", "value_and_grad", "vjp",
-    "vmap",
+    "jacobian", "jacrev", "jvp", "losses", "manual_seed", "no_grad", "scope", "sweep", "tensor", "value_and_grad",
+    "vjp", "vmap",
 )  # fmt: skip
 _NAMES = sorted({*_EAGER, *_VALUES, *functional._NAMES, *_LAZY, *_LAZY_MODULES})
 

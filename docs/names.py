@@ -101,7 +101,8 @@ REASONS: list[tuple[str, str]] = [
      r"Softmax2d|ChannelShuffle|channel_shuffle|CosineSimilarity|PairwiseDistance|RMSNorm|RReLU|rrelu|CrossMapLRN2d|"
      r"EmbeddingBag|embedding_bag|SyncBatchNorm|DataParallel|Container|Parameter(Dict|List)|Buffer|Uninitialized\w+|"
      r"Upsampling\w+|upsample_\w+|NLLLoss2d|gumbel_softmax|celu_"),
-    ("the places of maxima are not kept, so nothing is put back there", r"(MaxUnpool|max_unpool|FractionalMaxPool)\w+|fractional_\w+"),
+    ("the places of maxima are not kept, so nothing is put back there",
+     r"(MaxUnpool|max_unpool|FractionalMaxPool)\w+|fractional_\w+"),
     ("sampling at computed places: no such row", r"grid_sample|affine_grid|Fold|Unfold|fold|unfold\w*|im2col|col2im"),
     ("optimisers beyond SGD, Adam, AdamW, RMSprop, Adagrad", r"ASGD|Ada(delta|factor|max)|LBFGS|Muon|[NR]Adam|Rprop"),
     ("schedules whose rate is not a function of the epochs alone, or several at once", r"ChainedScheduler|CyclicLR"),
@@ -123,9 +124,10 @@ REASONS: list[tuple[str, str]] = [
      r"meshgrid|logspace|geomspace|range|cartesian_prod|combinations|broadcast_(arrays|tensors)|block|rollaxis|dsplit|"
      r"tensor_split|sum_to_size|resize\w*|reshape_as|numpy.ndarray: diagonal|diagonal|new_\w+|type_as|gradient|select"),
     ("methods whose function is here: ac.name(t)",
-     r"torch.Tensor: (allclose|isclose|arctan2|arccosh|arcsinh|arctanh|broadcast_to|fix|fliplr|flipud|rot90|float_power|"
-     r"ger|hardshrink|hsplit|vsplit|kron|median|prelu|tensor_split|take_along_dim|solve|sgn|diagonal)"),
-    ("functions whose method is here: t.name()", r"torch: (clone|detach|t|diagonal|index_select|numel)|allclose|isclose"),
+     r"torch.Tensor: (allclose|isclose|arctan2|arccosh|arcsinh|arctanh|broadcast_to|fix|fliplr|flipud|rot90|"
+     r"float_power|ger|hardshrink|hsplit|vsplit|kron|median|prelu|tensor_split|take_along_dim|solve|sgn|diagonal)"),
+    ("functions whose method is here: t.name()",
+     r"torch: (clone|detach|t|diagonal|index_select|numel)|allclose|isclose"),
     ("other dtypes", r"bfloat16|byte|char|short|half"),
     ("PyTorch's way of copying, compiling and describing modules: copy.deepcopy, ac.compile, repr",
      r"T_destination|call_super_init|compile|dump_patches|get_extra_state|set_extra_state|set_submodule|register_module|"
@@ -164,7 +166,7 @@ def document(counted: dict[str, dict[str, str | None]]) -> str:
         f"| {group} | {sum(r is None for r in names.values())} | {len(names)} |" for group, names in counted.items()
     ]
     refused: dict[str, list[str]] = {}
-    for group, names in counted.items():
+    for names in counted.values():
         for n, reason in names.items():
             if reason is not None:
                 refused.setdefault(reason, []).append(n)
@@ -172,8 +174,8 @@ def document(counted: dict[str, dict[str, str | None]]) -> str:
         "# Names that people type",
         "",
         f"Made by `docs/names.py` from the public names of PyTorch {versions['torch']}, NumPy {versions['numpy']} and "
-        f"micrograd: {here:,} of {total:,} are here.  Each that is here is tested against NumPy's or stored PyTorch results, "
-        "with its gradient (`tests/test_names.py`); each that is not has a reason below.",
+        f"micrograd: {here:,} of {total:,} are here.  Each that is here is tested against NumPy's or stored PyTorch "
+        "results, with its gradient (`tests/test_names.py`); each that is not has a reason below.",
         "",
         "| names of | here | of |",
         "|---|---|---|",

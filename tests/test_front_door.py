@@ -126,7 +126,8 @@ def declared():
     (block,) = [n for n in cls.body if isinstance(n, ast.If)]
     tree = ast.parse((ROOT / "autoconv" / "declared.py").read_text(encoding="utf-8"))
     (further,) = [n for n in tree.body if isinstance(n, ast.ClassDef)]
-    return {node.name: node for node in [*block.body, *further.body] if isinstance(node, ast.FunctionDef)}
+    (more,) = [n for n in further.body if isinstance(n, ast.If)]
+    return {node.name: node for node in [*block.body, *more.body] if isinstance(node, ast.FunctionDef)}
 
 
 def bound():

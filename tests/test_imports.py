@@ -14,8 +14,9 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "autoconv"
 # from the ground up; a folder is one floor, and has floors of its own where it is listed below
 FLOORS = [
-    "renamed", "shapes", "files", "npy", "weights", "arrays", "operands", "hooks", "declared", "tape", "tree", "rows", "primitives",
-    "row_pages", "backward", "transforms", "functional", "linalg", "gradcheck", "scalar", "render", "views", "tutor", "marking",
+    "renamed", "shapes", "files", "npy", "weights", "arrays", "operands", "hooks", "declared", "tape", "tree", "rows",
+    "primitives", "row_pages", "backward", "transforms", "functional", "linalg", "gradcheck", "scalar", "render",
+    "views", "tutor", "marking",
     "exercises", "program", "plan", "compiled", "nn", "optim", "saving", "models", "datasets", "data", "checkpoint",
     "train", "interop", "comparing", "demo", "__init__", "cli", "__main__",
 ]  # fmt: skip

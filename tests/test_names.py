@@ -1,8 +1,8 @@
-"""The names people type: the same text runs with PyTorch or NumPy and with autoconv, and gives the same, with gradients.
+"""The names people type: the same text runs with PyTorch or NumPy and with autoconv, and gives the same.
 
-The lines stand in tests/reference/spelled.py, PyTorch's results in spelled.npz beside it; NumPy is asked here.  Which of
-their public names are here is counted by docs/names.py; each that is here is in one of these lines, or tested where
-``ELSEWHERE`` says.
+The lines stand in tests/reference/spelled.py, PyTorch's results (with gradients) in spelled.npz beside it; NumPy is
+asked here.  Which of their public names are here is counted by docs/names.py; each that is here stands in one of these lines,
+or in a test of the files that ``TEXTS`` lists.
 """
 
 import re
@@ -69,7 +69,7 @@ def test_pytorchs_spelling(line):
 @pytest.mark.quick(20)
 @pytest.mark.parametrize("line", NUMPY)
 def test_numpys_spelling(line):
-    """On Tensors what NumPy says of arrays, shape and dtype as well; the gradient against differences along one line."""
+    """On Tensors what NumPy says of arrays, shape and dtype as well; the gradient against differences."""
     if "min=-0.5" in line and np.lib.NumpyVersion(np.__version__) < "2.1.0":
         pytest.skip("np.clip has no min= before NumPy 2.1")
     arrays = operands()
@@ -296,11 +296,15 @@ def test_attention_of_several_heads_is_pytorchs(text):
 
 
 # each layer is the function of its name, in one to three dimensions: (layer, how it is made, function, its settings)
-SPATIAL = """AvgPool1d avg_pool1d AvgPool2d avg_pool2d AvgPool3d avg_pool3d MaxPool1d max_pool1d MaxPool2d max_pool2d
-    MaxPool3d max_pool3d AdaptiveAvgPool1d adaptive_avg_pool1d AdaptiveAvgPool2d adaptive_avg_pool2d AdaptiveAvgPool3d
-    adaptive_avg_pool3d AdaptiveMaxPool1d adaptive_max_pool1d AdaptiveMaxPool2d adaptive_max_pool2d AdaptiveMaxPool3d
-    adaptive_max_pool3d lp_pool1d lp_pool1d lp_pool2d lp_pool2d lp_pool3d lp_pool3d Conv1d conv1d Conv2d conv2d Conv3d conv3d ConvTranspose1d conv_transpose1d ConvTranspose2d
-    conv_transpose2d ConvTranspose3d conv_transpose3d""".split()
+SPATIAL = [
+    name
+    for kind in ("Avg", "Max", "AdaptiveAvg", "AdaptiveMax", "LP")
+    for d in (1, 2, 3)
+    for name in (f"{kind}Pool{d}d", f"{kind.replace('Adaptive', 'adaptive_').lower()}_pool{d}d")
+] + [
+    name for kind in ("Conv", "ConvTranspose") for d in (1, 2, 3)
+    for name in (f"{kind}{d}d", f"{kind.replace('Transpose', '_transpose').lower()}{d}d")
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
@@ -315,14 +319,16 @@ def test_a_layer_is_the_function_of_its_name(name, layout):
         layer = getattr(nn, name)(3, 2, 2, 1, layout=layout, rng=0)
         y = f(x, layer.weight, layer.bias, 1, layout=layout)
     else:
-        layer = getattr(nn, name)(2, layout=layout)
+        layer = getattr(nn, name)(*[2] * (1 + ("LP" in name)), layout=layout)
         y = f(x, 2, layout=layout)
     np.testing.assert_array_equal(layer(x).value, y.value)
 
 
 LAYERS = {
     "CircularPad2d": (lambda: nn.CircularPad2d(1), lambda x: np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), "wrap")),
-    "ReflectionPad2d": (lambda: nn.ReflectionPad2d(1), lambda x: np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), "reflect")),
+    "ReflectionPad2d": (
+        lambda: nn.ReflectionPad2d(1), lambda x: np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), "reflect"),
+    ),
     "ReplicationPad2d": (lambda: nn.ReplicationPad2d(1), lambda x: np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), "edge")),
     "ConstantPad2d": (
         lambda: nn.ConstantPad2d((1, 0, 0, 2), 7.0),
@@ -577,14 +583,13 @@ def test_the_document_is_made_by_the_script():
 
 
 TEXTS = "\n".join(
-    [*TORCH, *NUMPY, *[s for s, _ in SCHEDULES], *GROUPS]
+    [*TORCH, *NUMPY, *SPATIAL, *[s for s, _ in SCHEDULES], *GROUPS]
     + [
-        path.read_text(encoding="utf-8")
+        (ROOT / "tests" / path).read_text(encoding="utf-8")
         for path in [
-            Path(__file__), ROOT / "tests" / "test_programs.py", ROOT / "tests" / "test_nn.py", ROOT / "tests" / "test_scalar.py",
-            REFERENCE / "operations.py", ROOT / "tests" / "test_optim.py", ROOT / "tests" / "test_functional.py",
-            ROOT / "tests" / "test_backward.py", ROOT / "tests" / "test_nonsense.py", ROOT / "tests" / "test_tape.py",
-            ROOT / "tests" / "test_front_door.py", ROOT / "tests" / "helpers" / "torch_nets.py",
+            "test_names.py", "test_programs.py", "test_nn.py", "test_scalar.py", "test_optim.py", "test_functional.py",
+            "test_backward.py", "test_nonsense.py", "test_tape.py", "test_front_door.py", "helpers/torch_nets.py",
+            "reference/operations.py",
         ]
     ]
 )  # fmt: skip

@@ -178,21 +178,10 @@ CALLS = {
     "flip": lambda: {"x": t(2, 3), "axis": 1},
     "rot180": lambda: {"kernel": t(2, 3)},
     "roll": lambda: {"x": t(2, 3), "shift": 1, "axis": 1},
-    **{
-        name: unary
-        for name in (
-            "asinh",
-            "atanh",
-            "deg2rad",
-            "rad2deg",
-            "frac",
-            "atleast_1d",
-            "atleast_2d",
-            "atleast_3d",
-            "fliplr",
-            "flipud",
-        )
-    },
+    **dict.fromkeys(
+        ("asinh", "atanh", "deg2rad", "rad2deg", "frac", "atleast_1d", "atleast_2d", "atleast_3d", "fliplr", "flipud"),
+        unary,
+    ),
     **{
         name: lambda: {"x": t(2, 3), "y": t(2, 3)} for name in ("fmax", "fmin", "floor_divide", "kron", "inner", "vdot")
     },

@@ -304,7 +304,7 @@ def test_draw_dot_of_a_tensor():
 
 
 def test_micrograds_expressions(value):
-    """Expressions with every operator, and their gradients, as micrograd's own test has them: against the tape of Tensors."""
+    """Expressions with every operator, and their gradients, against the tape of Tensors."""
 
     def first(x, relu):
         z = 2 * x + 2 + x
@@ -366,7 +366,7 @@ def test_micrograds_demo(value):
     def loss():
         scores = [out([n(list(map(value, row))) for n in hidden]) for row in points]
         losses = [(1 + -int(y) * s).relu() for y, s in zip(signs, scores, strict=True)]
-        decay = 1e-4 * sum((p * p for n in (*hidden, out) for p in n.parameters()))
+        decay = 1e-4 * sum(p * p for n in (*hidden, out) for p in n.parameters())
         right = [(y > 0) == (s.data > 0) for y, s in zip(signs, scores, strict=True)]
         return sum(losses) * (1.0 / len(losses)) + decay, sum(right) / len(right)
 

@@ -2,11 +2,11 @@
 
 In the order data flows: spelling (**the table of other keywords**), composed (a scope around a function's lines),
 creation, array (shape, joining, indexing), elementwise, reduce, linalg, stacking, sorting (and running sums), pick
-(parts, triangles, tables), matrices (elimination), norms (np.linalg.norm), torch_forms (calls that mean something else in PyTorch), aliases
-(**the table of second names**), geometry (what a call knows of its images and kernels), frames (im2col), conv, pool,
-adaptive (pooling to a given size), resize (interpolation), matrix (a convolution as a matrix), activation,
-normalisation, attention, loss; methods (**the table of methods**, and NumPy's functions) binds them to Tensor,
-tensor_methods are those that look at how they were called, help gives rows their pages.
+(parts, triangles, tables), matrices (elimination), norms (np.linalg.norm), torch_forms (calls that mean something else
+in PyTorch), aliases (**the table of second names**), geometry (what a call knows of its images and kernels), frames
+(im2col), conv, pool, adaptive (pooling to a given size), resize (interpolation), matrix (a convolution as a matrix),
+activation, normalisation, attention, loss; methods (**the table of methods**, and NumPy's functions) binds them to
+Tensor, tensor_methods are those that look at how they were called, help gives rows their pages.
 
 All of them are names of this folder, and so are the rows of the table: what a printed tape calls ``exp`` or ``crop`` is
 ``ac.exp`` and ``ac.crop``.  A new row is here as soon as it stands in the table.  Where a composed function has a row's
@@ -66,8 +66,8 @@ from .stacking import *
 from .torch_forms import *
 
 _FILES = (
-    _creation, _array, _elementwise, _reduce, _linalg, _stacking, _sorting, _pick, _matrices, _torch_forms, _frames, _conv, _pool, _adaptive, _resize, _matrix,
-    _activation, _normalisation, _attention, _loss,
+    _creation, _array, _elementwise, _reduce, _linalg, _stacking, _sorting, _pick, _matrices, _torch_forms, _frames,
+    _conv, _pool, _adaptive, _resize, _matrix, _activation, _normalisation, _attention, _loss,
 )  # fmt: skip
 _COMPOSED = {name for file in _FILES for name in file.__all__}
 # rows that no composed function takes the name of

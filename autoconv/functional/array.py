@@ -30,7 +30,7 @@ from ..shapes import (
     whole_numbers,
 )
 from ..tape import Array, Tensor, constant
-from .composed import composed, operand, plain
+from .composed import composed, operand
 from .spelling import spelled
 
 __all__ = [

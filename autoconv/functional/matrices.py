@@ -102,7 +102,7 @@ def inv(x: Any) -> Tensor:
     x = _square(x, "inv")
     n = x.shape[-1]
     unit = p.cast(np.eye(n), dtype=x.dtype)
-    return _eliminated("inv", x, broadcast_to(unit, x.shape))[0]
+    return _eliminated("inv", x, broadcast_to(unit, x.shape))[0]  # type: ignore[no-any-return]
 
 
 @composed("x", statistics=True)
@@ -155,5 +155,5 @@ def matrix_power(x: Any, n: int) -> Tensor:
         if digit == "1":
             result = base if result is None else matmul(result, base)
     if result is None:
-        return broadcast_to(p.cast(np.eye(x.shape[-1]), dtype=x.dtype), x.shape) + 0 * x
+        return broadcast_to(p.cast(np.eye(x.shape[-1]), dtype=x.dtype), x.shape) + 0 * x  # type: ignore[no-any-return]
     return result  # type: ignore[no-any-return]

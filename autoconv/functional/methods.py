@@ -32,7 +32,6 @@ from .spelling import spelled
 
 # NumPy's ufuncs: those that rows compute with or are named after, so that a new row is here by itself, and a few more
 UFUNCS: dict[Any, Callable[..., Any]] = {
-    **{row.ufunc: row for row in p.TABLE.values() if row.ufunc},
     np.positive: lambda x: x, np.float_power: p.power, np.sign: p.sign, np.square: activation.square,
     np.reciprocal: activation.reciprocal, np.matmul: linalg.matmul,
     np.tan: elementwise.tan, np.arcsin: elementwise.asin, np.arccos: elementwise.acos, np.arctan: elementwise.atan,
@@ -44,6 +43,7 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     np.arctanh: elementwise.atanh, np.deg2rad: elementwise.deg2rad, np.radians: elementwise.deg2rad,
     np.rad2deg: elementwise.rad2deg, np.degrees: elementwise.rad2deg, np.fmax: elementwise.fmax,
     np.fmin: elementwise.fmin, np.floor_divide: elementwise.floor_divide,
+    **{row.ufunc: row for row in p.TABLE.values() if row.ufunc},
 }  # fmt: skip
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
@@ -168,13 +168,13 @@ SAME = {
 # rows of one and two operands: t.exp(), t.add(other); and their other names
 ROWS = {
     1: "neg sign floor stop_gradient",
-    2: "add sub mul div power maximum minimum remainder atan2 logaddexp xlogy greater less greater_equal less_equal equal "
-    "not_equal",
+    2: "add sub mul div power maximum minimum remainder atan2 logaddexp xlogy greater less greater_equal less_equal "
+    "equal not_equal",
 }
 SAME_ROWS = {
     "pow": "power", "eq": "equal", "ne": "not_equal", "gt": "greater", "lt": "less", "ge": "greater_equal",
-    "le": "less_equal", "detach": "stop_gradient", "true_divide": "div", "absolute": "abs", "negative": "neg", "multiply": "mul",
-    "subtract": "sub", "divide": "div",
+    "le": "less_equal", "detach": "stop_gradient", "true_divide": "div", "absolute": "abs", "negative": "neg",
+    "multiply": "mul", "subtract": "sub", "divide": "div",
 }  # fmt: skip
 PROPERTIES: dict[str, Any] = {
     "T": property(array.transpose), "mT": property(own.last_two_swapped), "data": own.data, "device": own.device,
@@ -192,20 +192,18 @@ PROTOCOLS = {
 
 def _row_method(row: Any, name: str) -> Callable[..., Any]:
     """A row of one or two operands as a method."""
-    if row.arity == 1:
 
-        def method(self: Tensor) -> Any:
-            return row(self)
+    def unary(self: Tensor) -> Any:
+        return row(self)
 
-    else:
+    @spelled
+    def binary(self: Tensor, other: Any) -> Any:
+        return row(self, other)
 
-        @spelled
-        def method(self: Tensor, other: Any) -> Any:
-            return row(self, other)
-
+    method: Any = unary if row.arity == 1 else binary
     method.__name__, method.__qualname__ = name, f"Tensor.{name}"
     method.__doc__ = f"The row {row.name} of the table: ``ac.{row.name}``."
-    return method
+    return method  # type: ignore[no-any-return]
 
 
 def bind() -> None:

@@ -19,7 +19,7 @@ __all__ = ["matrix_norm", "norm"]
 
 
 @composed("x")
-def norm(x: Any, ord: Any = None, axis: Ints | None = None, keepdims: bool = False) -> Tensor:  # noqa: A002 (NumPy's)
+def norm(x: Any, ord: Any = None, axis: Ints | None = None, keepdims: bool = False) -> Tensor:
     """np.linalg.norm: of a vector (sum |x|^ord)^(1 / ord), of a matrix "fro", 1, -1, inf or -inf.
 
     ord None: the root of the sum of all squares.  axis: one axis for vectors, two for matrices; None: x is one vector
@@ -39,7 +39,7 @@ def norm(x: Any, ord: Any = None, axis: Ints | None = None, keepdims: bool = Fal
 
 
 @composed("x")
-def matrix_norm(x: Any, ord: Any = "fro", axis: Ints = (-2, -1), keepdims: bool = False) -> Tensor:  # noqa: A002
+def matrix_norm(x: Any, ord: Any = "fro", axis: Ints = (-2, -1), keepdims: bool = False) -> Tensor:
     """The norm of a matrix: "fro", the root of the sum of squares; 1 (inf), the largest sum of |x| of a column (row).
 
     -1, -inf: the smallest.  Raises ValueError for another ord.
@@ -55,8 +55,8 @@ def matrix_norm(x: Any, ord: Any = "fro", axis: Ints = (-2, -1), keepdims: bool 
         return vector_norm(x, 2, axes, keepdims)
     if not isinstance(ord, int | float) or ord not in (1, -1, np.inf, -np.inf):
         raise ValueError(
-            f"matrix_norm: ord={ord!r}; use 'fro', 1, -1, inf or -inf (2, -2 and 'nuc' need singular values, which are no "
-            "composition)"
+            f"matrix_norm: ord={ord!r}; use 'fro', 1, -1, inf or -inf (2, -2 and 'nuc' need singular values, which "
+            "are no composition)"
         )
     along, other = axes if abs(ord) == 1 else axes[::-1]
     sums = _sum(abs_(x), along, keepdims=True)

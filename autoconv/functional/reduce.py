@@ -21,8 +21,8 @@ from .composed import composed, operand, plain
 from .spelling import spelled
 
 __all__ = [
-    "all", "amax", "amin", "any", "argmax", "argmin", "average", "count_nonzero", "logsumexp", "max", "mean", "min", "norm", "prod", "ptp", "std", "sum",
-    "var",
+    "all", "amax", "amin", "any", "argmax", "argmin", "average", "count_nonzero", "logsumexp", "max", "mean", "min",
+    "norm", "prod", "ptp", "std", "sum", "var",
 ]  # fmt: skip
 
 Axis = Ints | None

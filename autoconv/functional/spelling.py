@@ -79,7 +79,7 @@ def asked_otherwise(name: str, kwargs: dict[str, Any]) -> Callable[..., Any] | N
 
 def spelled(f: Callable[P, R]) -> Callable[P, R]:
     """A decorator: the function also takes the other spellings of its keywords."""
-    code: Any = f.__code__  # type: ignore[attr-defined]
+    code: Any = f.__code__
     known = tuple(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
     here, name = frozenset(known), f.__name__
 

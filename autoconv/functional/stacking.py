@@ -217,7 +217,7 @@ def rot90(x: Any, k: int = 1, axes: Ints = (0, 1)) -> Tensor:
         return swapaxes(flip(x, second), first, second)
     if turns == 3:
         return flip(swapaxes(x, first, second), second)
-    return flip(x, (first, second)) if turns else x  # type: ignore[no-any-return]
+    return flip(x, (first, second)) if turns else x
 
 
 # ---- PyTorch's shapes

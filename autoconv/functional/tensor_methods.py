@@ -113,7 +113,7 @@ def t(x: Any) -> Tensor:
     """
     if x.ndim > 2:
         raise ValueError(f"t: shape {x.shape} has more than two axes; write swapaxes, or mT for the last two")
-    return array.transpose(x) if x.ndim == 2 else x  # type: ignore[no-any-return]
+    return array.transpose(x) if x.ndim == 2 else x
 
 
 def last_two_swapped(x: Any) -> Tensor:
@@ -218,7 +218,9 @@ def scatter_add(x: Any, axis: int, indices: Any, values: Any) -> Tensor:
 
 
 def where(x: Any, condition: Any, other: Any) -> Tensor:
-    """The elements of this Tensor where ``condition`` is True, else those of ``other``: ``ac.where(condition, t, other)``.
+    """The elements of this Tensor where ``condition`` is True, else those of ``other``.
+
+    It is ``ac.where(condition, t, other)``.
 
     >>> ac.tensor([1.0, 2.0]).where([True, False], 0.0).value
     array([1., 0.])
@@ -356,31 +358,32 @@ def _copied(x: Array, other: Any) -> Array:
     return np.broadcast_to(np.asarray(other), x.shape)
 
 
-def _normal(x: Array, mean: float = 0.0, std: float = 1.0, generator_: Any = None) -> Array:
+def _normal(x: Array, mean: float = 0.0, std: float = 1.0, generator_: Any = None) -> Any:
     source = generator(generator_, "normal_: generator")
     return source.normal(real(mean, "normal_: mean"), real(std, "normal_: std", low=0), x.shape)
 
 
-def _uniform(x: Array, low: float = 0.0, high: float = 1.0, generator_: Any = None) -> Array:
+def _uniform(x: Array, low: float = 0.0, high: float = 1.0, generator_: Any = None) -> Any:
     source = generator(generator_, "uniform_: generator")
     return source.uniform(real(low, "uniform_: low"), real(high, "uniform_: high"), x.shape)
 
 
-# name: what the new value is, in words
+# name, the new value, in words
+_CHANGES: list[tuple[str, Callable[..., Any], str]] = [
+    ("add_", _scaled(p.add), "``other`` added (times ``alpha``)"),
+    ("sub_", _scaled(p.sub), "``other`` taken away (times ``alpha``)"),
+    ("mul_", p.mul, "Times ``other``"),
+    ("div_", p.div, "Divided by ``other``"),
+    ("clamp_", array.clip, "Held between two bounds"),
+    ("copy_", _copied, "The values of ``other``"),
+    ("fill_", lambda x, value: np.full(x.shape, real(value, "fill_: value")), "``value`` everywhere"),
+    ("zero_", lambda x: np.zeros(x.shape), "0 everywhere"),
+    ("normal_", _normal, "Normal random numbers (mean, std)"),
+    ("uniform_", _uniform, "Uniform random numbers between two bounds"),
+]
 IN_PLACE = {
     name: _in_place(name, f, f"{words}, in place; raises TypeError for a computed Tensor.")
-    for name, f, words in [
-        ("add_", _scaled(p.add), "``other`` added (times ``alpha``)"),
-        ("sub_", _scaled(p.sub), "``other`` taken away (times ``alpha``)"),
-        ("mul_", p.mul, "Times ``other``"),
-        ("div_", p.div, "Divided by ``other``"),
-        ("clamp_", array.clip, "Held between two bounds"),
-        ("copy_", _copied, "The values of ``other``"),
-        ("fill_", lambda x, value: np.full(x.shape, real(value, "fill_: value")), "``value`` everywhere"),
-        ("zero_", lambda x: np.zeros(x.shape), "0 everywhere"),
-        ("normal_", _normal, "Normal random numbers (mean, std)"),
-        ("uniform_", _uniform, "Uniform random numbers between two bounds"),
-    ]
+    for name, f, words in _CHANGES
 }
 
 

@@ -32,23 +32,23 @@ class ValuesAndIndices(NamedTuple):
 
 
 @form("max", "dim", "keepdim")
-def max_(input: Any, dim: int, keepdim: bool = False) -> ValuesAndIndices:  # noqa: A002 (PyTorch's name)
+def max_(input: Any, dim: int, keepdim: bool = False) -> ValuesAndIndices:
     return ValuesAndIndices(reduce.max(input, dim, keepdim), reduce.argmax(input, dim, keepdim))
 
 
 @form("min", "dim", "keepdim")
-def min_(input: Any, dim: int, keepdim: bool = False) -> ValuesAndIndices:  # noqa: A002
+def min_(input: Any, dim: int, keepdim: bool = False) -> ValuesAndIndices:
     return ValuesAndIndices(reduce.min(input, dim, keepdim), reduce.argmin(input, dim, keepdim))
 
 
 @form("sort", "dim", "stable")
-def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool = True) -> ValuesAndIndices:  # noqa: A002
+def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool = True) -> ValuesAndIndices:
     order = sorting.argsort(input, dim, descending)
     return ValuesAndIndices(array.take_along_axis(input, order, dim), order)
 
 
 @form("median", "dim", "keepdim")
-def median(input: Any, dim: int, keepdim: bool = False) -> ValuesAndIndices:  # noqa: A002
+def median(input: Any, dim: int, keepdim: bool = False) -> ValuesAndIndices:
     x = operand(input, "median")
     axis = normalize_axis(dim, x.ndim, "median")
     middle = whole_number((x.shape[axis] - 1) // 2, "median: the number of elements", 0)
@@ -58,12 +58,12 @@ def median(input: Any, dim: int, keepdim: bool = False) -> ValuesAndIndices:  # 
 
 
 @form("var", "dim", "keepdim", "unbiased")
-def var(input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, correction: int = 1) -> Tensor:  # noqa: A002
+def var(input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, correction: int = 1) -> Tensor:
     return reduce.var(input, dim, keepdim, correction if unbiased else 0)
 
 
 @form("std", "dim", "keepdim", "unbiased")
-def std(input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, correction: int = 1) -> Tensor:  # noqa: A002
+def std(input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, correction: int = 1) -> Tensor:
     return reduce.std(input, dim, keepdim, correction if unbiased else 0)
 
 
@@ -87,5 +87,5 @@ def split(tensor: Any, split_size: int | Sequence[int] = 0, dim: int = 0, **more
 
 
 @form("transpose", "dim0", "dim1", "axis0", "axis1")
-def transpose(input: Any, dim0: int, dim1: int) -> Tensor:  # noqa: A002
+def transpose(input: Any, dim0: int, dim1: int) -> Tensor:
     return array.swapaxes(input, dim0, dim1)

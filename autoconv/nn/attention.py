@@ -87,10 +87,9 @@ class MultiheadAttention(Module):
             x = [swapaxes(z, 0, 1) for z in x]
         e, heads = self.embed_dim, self.num_heads
         parts = []
-        for k, z in enumerate(x):
-            block = self.in_proj_weight[:, k * e : (k + 1) * e]
-            z = matmul(z, block)
-            z = z if self.in_proj_bias is None else z + self.in_proj_bias[k * e : (k + 1) * e]
+        for i, z in enumerate(x):
+            z = matmul(z, self.in_proj_weight[:, i * e : (i + 1) * e])
+            z = z if self.in_proj_bias is None else z + self.in_proj_bias[i * e : (i + 1) * e]
             parts.append(swapaxes(reshape(z, (*z.shape[:2], heads, e // heads)), 1, 2))  # (N, heads, L, E / heads)
         q, k, v = parts
         scores = matmul(q * (1 / sqrt(e // heads)), swapaxes(k, -1, -2))
@@ -143,7 +142,8 @@ def _masked(scores: Any, mask: Any, shape: tuple[int, ...], name: str) -> Any:
         mask = reshape(mask, shape)
     elif mask.shape not in ((rows, columns), (n, 1, 1, columns)):
         raise ValueError(
-            f"MultiheadAttention: {name} of shape {mask.shape}; it needs {(rows, columns)} or {(n * heads, rows, columns)}"
+            f"MultiheadAttention: {name} of shape {mask.shape}; it needs {(rows, columns)} or "
+            f"{(n * heads, rows, columns)}"
         )
     if mask.dtype.kind not in "fb":
         raise TypeError(f"MultiheadAttention: {name} must be truth values or numbers to add, found {found(mask)}")

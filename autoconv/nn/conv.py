@@ -16,7 +16,6 @@ from ..tape import Tensor
 from .init import Initializer, Rng, fans, he_uniform
 from .module import Layer, Parameter
 
-
 PADDING_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
@@ -82,7 +81,7 @@ class _Conv(Layer):
         }
 
     def _padded(self, x: Any) -> tuple[Any, dict[str, Any]]:
-        """The input, padded with cells of its own unless with zeros, and the settings of the convolution that is left."""
+        """The input, padded unless with zeros, and the settings of the convolution that is left."""
         if self.padding_mode == "zeros":
             return x, self._settings()
         x = operand(x, type(self).__name__)

@@ -302,9 +302,8 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     if nonlinearity == "leaky_relu":
         slope = 0.01 if param is None else real(param, "calculate_gain: param")
         return sqrt(2 / (1 + slope**2))
-    gains = {"relu": sqrt(2), "tanh": 5 / 3, "selu": 0.75, **dict.fromkeys(
-        ("linear", "sigmoid", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), 1.0
-    )}  # fmt: skip
+    convolutions = [f"conv{kind}{d}d" for kind in ("", "_transpose") for d in (1, 2, 3)]
+    gains = {"relu": sqrt(2), "tanh": 5 / 3, "selu": 0.75, **dict.fromkeys(["linear", "sigmoid", *convolutions], 1.0)}
     if not isinstance(nonlinearity, str) or nonlinearity not in gains:
         raise ValueError(
             f"calculate_gain: no gain for {shown(nonlinearity)}; use one of leaky_relu, {', '.join(gains)}"

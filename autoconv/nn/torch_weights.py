@@ -21,8 +21,8 @@ from ..shapes import listed, parse_layout, whole_numbers
 from ..tape import Array, Tensor, tensor
 from ..weights.matching import COUNTER, Target, WeightsReport, matched
 from ..weights.source import weights_of
-from .container import Flatten, Sequential
 from .attention import MultiheadAttention
+from .container import Flatten, Sequential
 from .conv import _Conv
 from .linear import Linear
 from .module import Module, _join

@@ -45,7 +45,7 @@ class Update(NamedTuple):
 
 
 class _Setting:
-    """A setting as an attribute: it is read from the group whose step is being made (else the first), and set in all."""
+    """A setting as an attribute: read from the group whose step is being made (else the first), and set in all."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -224,7 +224,7 @@ class Optimizer:
             other = state.get("name") if isinstance(state, Mapping) else state
             raise ValueError(f"load_state_dict: this is the state of {shown(other)}, the optimiser is {mine}")
         settings, saved = state.get("settings"), state.get("state")
-        several = settings if isinstance(settings, list) else [settings]
+        several: list[Any] = settings if isinstance(settings, list) else [settings]
         counts = [len(group["params"]) for group in self.param_groups]
         for one in several:
             if not isinstance(one, Mapping) or set(one) - {"count"} != set(self.settings):
@@ -233,8 +233,8 @@ class Optimizer:
                 )
         if [one.get("count", len(self.params)) for one in several] != counts:
             raise ValueError(
-                f"load_state_dict: the state is for groups of {[one.get('count') for one in several]} parameters, {mine} "
-                f"has {counts}"
+                f"load_state_dict: the state is for groups of {[one.get('count') for one in several]} parameters, "
+                f"{mine} has {counts}"
             )
         if not isinstance(saved, Sequence) or len(saved) != len(self.params):
             count = len(saved) if isinstance(saved, Sequence) else saved

@@ -65,13 +65,14 @@ class Schedule:
     def _set(self, epochs: int) -> None:
         """Give each group its rate."""
         try:
-            for self._number, group in enumerate(self.optimizer.param_groups):
+            for number, group in enumerate(self.optimizer.param_groups):
+                self._number = number
                 group["lr"] = self.rate(epochs)
         finally:
             self._number = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """{"name", "settings", "base_lr", "epochs"}, plain numbers; several groups of parameters have a list of rates."""
+        """{"name", "settings", "base_lr", "epochs"}, plain numbers; a list of rates for several groups."""
         settings = {name: getattr(self, name) for name in self.settings}
         base = self.base_lr if len(self.base_lrs) == 1 else list(self.base_lrs)
         return {"name": type(self).__name__, "settings": settings, "base_lr": base, "epochs": self.epochs}

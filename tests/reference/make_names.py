@@ -33,8 +33,10 @@ def public(thing, callables=False):
 if __name__ == "__main__":
     nn, optim = torch.nn, torch.optim
     names = {
-        "torch": [n for n in dir(torch._C._VariableFunctions) if n[0] != "_" and hasattr(torch, n)]
-        + ["save", "load", "manual_seed", "no_grad", "tensor", "compile", "vmap", "stack", "split", "einsum", "norm"],
+        "torch": [
+            *[n for n in dir(torch._C._VariableFunctions) if n[0] != "_" and hasattr(torch, n)],
+            "save", "load", "manual_seed", "no_grad", "tensor", "compile", "vmap", "stack", "split", "einsum", "norm",
+        ],
         "torch.func": torch.func.__all__,
         "torch.Tensor": [n for n in dir(torch.Tensor) if n[0] != "_"],
         "torch.nn": [n for n in dir(nn) if n[0].isupper() and isinstance(getattr(nn, n), type)],
@@ -44,14 +46,14 @@ if __name__ == "__main__":
             if n[0] != "_" and n.islower() and callable(getattr(nn.functional, n))
             and str(getattr(getattr(nn.functional, n), "__module__", "torch")).startswith(("torch", "None"))
         ],
-        "torch.nn.init": [n for n in dir(nn.init) if n.endswith("_") and n[0] != "_"] + ["calculate_gain"],
+        "torch.nn.init": [*[n for n in dir(nn.init) if n.endswith("_") and n[0] != "_"], "calculate_gain"],
         "torch.nn.utils": ["clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "vector_to_parameters"],
         "torch.optim": [n for n in dir(optim) if n[0].isupper()],
-        "torch.optim.Optimizer": public(optim.Optimizer) + ["param_groups", "state"],
-        "torch.optim.lr_scheduler": [
-            n for n in optim.lr_scheduler.__all__
+        "torch.optim.Optimizer": [*public(optim.Optimizer), "param_groups", "state"],
+        "torch.optim.lr_scheduler": list(optim.lr_scheduler.__all__),
+        "torch.linalg": [
+            n for n in dir(torch.linalg) if n[0] != "_" and n.islower() and callable(getattr(torch.linalg, n))
         ],
-        "torch.linalg": [n for n in dir(torch.linalg) if n[0] != "_" and callable(getattr(torch.linalg, n)) and n.islower()],
         "numpy": [n for n in np.__all__ if callable(getattr(np, n)) and not isinstance(getattr(np, n), type)],
         "numpy.ndarray": [n for n in dir(np.ndarray) if n[0] != "_"],
         "numpy.linalg": [n for n in np.linalg.__all__ if n[0].islower()],

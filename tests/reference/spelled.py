@@ -1,8 +1,8 @@
 """Code as people write it for PyTorch and NumPy, one expression a line: it is evaluated with either library.
 
-``make_spelled_reference.py`` stores what PyTorch makes of ``TORCH``, value and gradients; ``tests/test_names.py`` evaluates
-the same text with autoconv under the same names (``torch`` is ``ac``, ``F`` is ``nn.functional``).  ``NUMPY`` is evaluated
-on Tensors and on arrays.  Operands are float64, and of no special value: no ties, no kinks.
+``make_spelled_reference.py`` stores what PyTorch makes of ``TORCH``, value and gradients; ``tests/test_names.py``
+evaluates the same text with autoconv under the same names (``torch`` is ``ac``, ``F`` is ``nn.functional``).  ``NUMPY``
+is evaluated on Tensors and on arrays.  Operands are float64, and of no special value: no ties, no kinks.
 """
 
 import numpy as np
@@ -253,7 +253,7 @@ TORCH = [
     x.data * y
     x.detach() * y
     x.negative().absolute()
-    x.arcsin().nan_to_num() + p.arccos() + p.arctan()
+    p.arcsin().nan_to_num() + p.arccos() + p.arctan()
     p.expm1() + p.log1p()
     x * y
     torch.select(x, dim=1, index=0)
@@ -370,8 +370,8 @@ TORCH = [
 TORCH = list(dict.fromkeys(TORCH))
 
 NUMPY = [
-    *each("""abs absolute arccos arcsin arctan arcsinh arctanh ceil cos cosh deg2rad degrees exp exp2 expm1 floor log log10
-          log1p log2 negative positive rad2deg radians reciprocal rint sign sin sinh sqrt square tan tanh trunc fix""",
+    *each("""abs absolute arccos arcsin arctan arcsinh arctanh ceil cos cosh deg2rad degrees exp exp2 expm1 floor log
+          log10 log1p log2 negative positive rad2deg radians reciprocal rint sign sin sinh sqrt square tan tanh trunc fix""",
           "np.{}(p)"),
     *each("arccosh", "np.{}(q)"),
     *each("""add arctan2 divide floor_divide float_power fmax fmin fmod greater greater_equal hypot less less_equal
