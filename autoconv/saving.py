@@ -30,9 +30,9 @@ DEEPEST = 100  # lists and dicts inside each other
 def save(obj: Any, path: str | os.PathLike[str]) -> None:
     """Write arrays, Tensors, numbers, text, and lists, tuples and dicts of them.
 
-    As in ``save(model.state_dict(), "net.pt")``.  The file is complete or not there.  Raises TypeError for anything else
-    (a Module: save its ``state_dict()``; a whole run with optimiser and epoch is ``ac.checkpoint.save``), OSError if it
-    cannot be written.
+    As in ``save(model.state_dict(), "net.pt")``.  The file is complete or not there.  Raises TypeError for anything
+    else (a Module: save its ``state_dict()``; a whole run with optimiser and epoch is ``ac.checkpoint.save``), OSError
+    if it cannot be written.
 
     >>> model = nn.Linear(2, 1, rng=0)
     >>> ac.save(model.state_dict(), "net.safetensors")

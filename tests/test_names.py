@@ -1,8 +1,8 @@
 """The names people type: the same text runs with PyTorch or NumPy and with autoconv, and gives the same.
 
 The lines stand in tests/reference/spelled.py, PyTorch's results (with gradients) in spelled.npz beside it; NumPy is
-asked here.  Which of their public names are here is counted by docs/names.py; each that is here stands in one of these lines,
-or in a test of the files that ``TEXTS`` lists.
+asked here.  Which of their public names are here is counted by docs/names.py; each that is here stands in one of these
+lines, or in a test of the files that ``TEXTS`` lists.
 """
 
 import re

@@ -189,7 +189,7 @@ class OneCycleLR(Schedule):
     >>> optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0)
     >>> schedule = optim.lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=5, cycle_momentum=False)
     >>> [round(schedule.rate(steps), 3) for steps in range(5)]
-    [0.04, 0.811, 0.854, 0.389, 0.0]
+    [0.04, 0.95, 0.611, 0.188, 0.0]
     """
 
     settings = ("max_lr", "total_steps", "pct_start", "anneal_strategy", "cycle_momentum", "base_momentum",

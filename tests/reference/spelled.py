@@ -371,7 +371,8 @@ TORCH = list(dict.fromkeys(TORCH))
 
 NUMPY = [
     *each("""abs absolute arccos arcsin arctan arcsinh arctanh ceil cos cosh deg2rad degrees exp exp2 expm1 floor log
-          log10 log1p log2 negative positive rad2deg radians reciprocal rint sign sin sinh sqrt square tan tanh trunc fix""",
+          log10 log1p log2 negative positive rad2deg radians reciprocal rint sign sin sinh sqrt square tan tanh
+          trunc fix""",
           "np.{}(p)"),
     *each("arccosh", "np.{}(q)"),
     *each("""add arctan2 divide floor_divide float_power fmax fmin fmod greater greater_equal hypot less less_equal
