@@ -172,7 +172,7 @@ def asinh(x: Any) -> Tensor:
     return p.where(large, p.sign(x) * far, p.where(p.equal(x, 0), x, p.sign(x) * small))
 
 
-@composed("x")
+@composed("x", statistics=True)
 def acosh(x: Any) -> Tensor:
     """The number of at least 0 whose cosh is x: log1p(t + sqrt(t) sqrt(t + 2)), t = x - 1; NaN below 1.
 
@@ -181,8 +181,10 @@ def acosh(x: Any) -> Tensor:
     >>> ac.acosh([1.0, 2.0]).round(4)
     array([0.   , 1.317])
     """
-    t = _floats(x, "acosh") - 1
-    return p.log1p(t + p.sqrt(t) * p.sqrt(t + 2))
+    x = _floats(x, "acosh")
+    large = p.greater(x, 1e8 if x.dtype == np.float64 else 1e4)  # where 1 is lost beside x^2
+    t = p.where(large, 1, x) - 1
+    return p.where(large, p.log(p.where(large, x, 1)) + log(2), p.log1p(t + p.sqrt(t) * p.sqrt(t + 2)))
 
 
 @composed("x")

@@ -253,6 +253,19 @@ ONE: dict[str, Row] = {
         lambda x: mpf(1) if x > 0 else mp.exp(max(x, mpf(-(10**6))) / 2),
         {0: (0, 1), inf: (inf, 1), -inf: (-2, 0)},
     ),
+    "asinh": (ac.asinh, mp.asinh, lambda x: 1 / mp.sqrt(1 + x * x), {inf: (inf, 0), -inf: (-inf, 0)}),
+    "acosh": (
+        ac.acosh,
+        lambda x: mp.acosh(x) if x >= 1 else nan,
+        lambda x: 1 / (mp.sqrt(x - 1) * mp.sqrt(x + 1)) if x > 1 else None,
+        {1: (0, inf), inf: (inf, 0), -inf: (nan, None)},
+    ),
+    "atanh": (
+        ac.atanh,
+        lambda x: mp.atanh(x) if abs(x) < 1 else nan,
+        lambda x: 1 / ((1 - x) * (1 + x)) if abs(x) < 1 else None,
+        {1: (inf, inf), -1: (-inf, inf), inf: (nan, None), -inf: (nan, None)},
+    ),
     "atan": (ac.atan, mp.atan, lambda x: 1 / (1 + x * x), {inf: (mp.pi / 2, 0), -inf: (-mp.pi / 2, 0)}),
     "sinh": (
         ac.sinh,
