@@ -270,6 +270,8 @@ def jacfwd(f: Callable[P, Any], argnums: int = 0) -> Callable[P, Tensor]:
     """
 
     def call(*args: Any, **kwargs: Any) -> Tensor:
+        if not callable(f):
+            raise TypeError(f"jacfwd: the function must be callable, found {found(f)}")
         number = whole_number(argnums, "jacfwd: argnums")
         if not -len(args) <= number < len(args):
             raise ValueError(

@@ -146,7 +146,9 @@ def uniform_(tensor: Any, a: float = 0.0, b: float = 1.0, generator: Any = None)
     >>> bool(nn.init.uniform_(nn.Parameter(np.zeros(9)), 2.0, 3.0, 0).value.min() >= 2)
     True
     """
-    low, high = real(a, "uniform_: a"), real(b, "uniform_: b")
+    low, high = float(real(a, "uniform_: a")), float(real(b, "uniform_: b"))
+    if not 0 <= high - low < np.inf:
+        raise ValueError(f"uniform_: a={low}, b={high}; they must be finite, and b no less than a")
     return _filled("uniform_", tensor, _drawn(generator).uniform(low, high, _shape("uniform_", tensor)))
 
 
@@ -171,7 +173,7 @@ def trunc_normal_(
     middle, width = real(mean, "trunc_normal_: mean"), real(std, "trunc_normal_: std", above=0)
     low, high = real(a, "trunc_normal_: a"), real(b, "trunc_normal_: b")
     share = (erf((high - middle) / width / sqrt(2)) - erf((low - middle) / width / sqrt(2))) / 2
-    if share < 1e-3:
+    if not share >= 1e-3:  # NaN neither
         raise ValueError(f"trunc_normal_: between a={a} and b={b} lies {share:.2g} of the normal numbers; widen them")
     source, values = _drawn(generator), np.full(_shape("trunc_normal_", tensor), np.inf)
     while (outside := ~((values >= low) & (values <= high))).any():
@@ -285,7 +287,7 @@ def kaiming_normal_(
 
 
 def _kaiming(name: str, tensor: Any, a: float, mode: Any, nonlinearity: Any) -> float:
-    if mode not in ("fan_in", "fan_out"):
+    if not isinstance(mode, str) or mode not in ("fan_in", "fan_out"):
         raise ValueError(f"{name}: mode={shown(mode)}; use 'fan_in' or 'fan_out'")
     fan = _fans(name, tensor)[mode == "fan_out"]
     return calculate_gain(nonlinearity, a) ** 2 / max(1, fan)
@@ -299,7 +301,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     >>> nn.init.calculate_gain("tanh") == 5 / 3
     True
     """
-    if nonlinearity == "leaky_relu":
+    if isinstance(nonlinearity, str) and nonlinearity == "leaky_relu":
         slope = 0.01 if param is None else real(param, "calculate_gain: param")
         return sqrt(2 / (1 + slope**2))
     convolutions = [f"conv{kind}{d}d" for kind in ("", "_transpose") for d in (1, 2, 3)]
