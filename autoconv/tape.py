@@ -570,9 +570,16 @@ def constant(data: Any, what: str = "tensor") -> Tensor:
     return Tensor(as_array(data, what=what), constant=True)
 
 
+# What is recorded elsewhere and can be asked for its tape all the same: its kinds, and what makes its line (with all that
+# it was computed from, and a function that finds the lines of others of its kind).
+Lines = Callable[[Any], list[Tensor]]
+elsewhere: list[tuple[tuple[type, ...], Callable[[Any], tuple[Tensor, Lines]]]] = []
+
+
 class Tape:
     """The lines that ``outputs`` depend on, inputs and constants included, in recording order.
 
+    Of an ``ac.Scalar`` each scalar is a line without axes, with the value it was recorded with.
     Raises RuntimeError if an input was given a new value (``assign``, an optimiser's step) after a line had read it.
 
     >>> x = ac.tensor([1.0, 2.0], name="x")
@@ -584,11 +591,10 @@ class Tape:
     %2    (2,)               mul(%1, %0)
     """
 
-    def __init__(self, *outputs: Tensor) -> None:
-        for y in outputs:
-            if not isinstance(y, Tensor):
-                raise TypeError(f"Tape: an output must be a Tensor, found {found(y)}; what was it computed from?")
-        self.outputs = outputs
+    def __init__(self, *outputs: Any) -> None:
+        self._elsewhere: list[Lines] = []
+        self.outputs: tuple[Tensor, ...] = tuple([self._line(y) for y in outputs])
+        outputs = self.outputs
         lines, waiting = {id(y): y for y in outputs}, list(outputs)
         while waiting:
             line = waiting.pop()
@@ -602,6 +608,25 @@ class Tape:
                     lines[id(x)] = x
                     waiting.append(x)
         self.lines: list[Tensor] = sorted(lines.values(), key=lambda line: line.serial)
+
+    def _line(self, y: Any) -> Tensor:
+        if isinstance(y, Tensor):
+            return y
+        for kinds, linked in elsewhere:
+            if isinstance(y, kinds):
+                line, lines_of = linked(y)
+                self._elsewhere.append(lines_of)
+                return line
+        raise TypeError(f"Tape: an output must be a Tensor, found {found(y)}; what was it computed from?")
+
+    @property
+    def of_scalars(self) -> bool:
+        """Whether it is the tape of something recorded elsewhere, an ``ac.Scalar``."""
+        return bool(self._elsewhere)
+
+    def lines_of(self, x: Any) -> list[Tensor]:
+        """The lines of ``x``, a Scalar: one, none if it is not on this tape, several if it was given new values."""
+        return [line for lines_of in self._elsewhere for line in lines_of(x)]
 
     @property
     def inputs(self) -> list[Tensor]:

@@ -44,8 +44,8 @@ def read_element(
     fit.
     """
     written = text.strip()
-    if written in known:
-        return written, None
+    if (name := re.sub(r"\s*,\s*", ",", written)) in known:
+        return name, None
     before, bracket, inside = written.removesuffix("]").rpartition("[")
     name = before.rstrip() if bracket else written
     if not name or ("[" in written) != written.endswith("]") or "]" in inside:

@@ -129,8 +129,13 @@ def parenthesised(operand: str) -> str:
 
 
 def symbol(name: str) -> Expression:
-    """A name as a symbol: one letter, or a Greek one, in italics, all else upright, special characters escaped."""
+    """A name as a symbol: one letter, or a Greek one, in italics, all else upright, special characters escaped.
+
+    A name that ends in an index, as that of a Scalar in a list does, has it below: w[0,1] is w_{0,1}.
+    """
     shown = clean(name)
+    if indexed := re.fullmatch(r"(.+)\[(\d+(?:,\d+)*)\]", shown):
+        return Expression(rf"{symbol(indexed[1]).latex.strip()}_{{{indexed[2]}}}", shown)
     if shown in GREEK:
         return Expression(rf"\{shown} ", shown)
     if len(shown) == 1 and shown.isalpha():

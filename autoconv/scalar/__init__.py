@@ -3,7 +3,9 @@
 
 from .blocks import Block, FlatScalar, Operation, Origin
 from .expand import expand
-from .floors import Scalar, floor
+from .floors import KINDS, Scalar, floor
+from .lines import ScalarLines, called, with_names
 from .tape import FlatTape
 
-__all__ = ["Block", "FlatScalar", "FlatTape", "Operation", "Origin", "Scalar", "expand", "floor"]
+__all__ = ["Block", "FlatScalar", "FlatTape", "KINDS", "Operation", "Origin", "Scalar", "ScalarLines", "called", "expand",
+    "floor", "with_names"]

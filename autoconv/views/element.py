@@ -15,7 +15,8 @@ import numpy as np
 
 from ..primitives import TABLE
 from ..render.element import read_element
-from ..scalar import FlatTape
+from ..scalar import KINDS as SCALARS
+from ..scalar import FlatTape, called
 from ..tape import Tape, Tensor, describe
 
 Output = Tensor | FlatTape
@@ -31,6 +32,8 @@ def resolve(thing: Any, tape: Tape) -> tuple[Tensor, np.ndarray]:
     key: Any = ()
     if isinstance(thing, tuple) and len(thing) == 2 and isinstance(thing[0], Tensor):
         thing, key = thing
+    if tape.of_scalars or isinstance(thing, SCALARS):
+        return one_line(thing, tape, "focus"), np.zeros(1, int)
     if not isinstance(thing, Tensor):
         raise TypeError(
             f"focus: expected a Tensor, an element as w[0, 0], or (tensor, index); found {type(thing).__name__}"
@@ -60,6 +63,38 @@ def resolve(thing: Any, tape: Tape) -> tuple[Tensor, np.ndarray]:
     return line, found[found > 0].ravel() - 1
 
 
+def one_line(thing: Any, tape: Tape, operation: str) -> Tensor:
+    """The line of a Scalar on the tape of one (or that line itself).
+
+    Raises TypeError where one of the two is a Scalar and the other is not, ValueError for a Scalar that is not there,
+    or that is there with several values.
+    """
+    if isinstance(thing, Tensor) and any(thing is line for line in tape):
+        return thing
+    if not tape.of_scalars:
+        raise TypeError(
+            f"{operation}: a Scalar was asked for, but {describe(tape.outputs[0])} is a Tensor, and neither is "
+            "computed from the other; make both of Scalars, or both of Tensors (ac.tensor)"
+        )
+    if not isinstance(thing, SCALARS):
+        raise TypeError(
+            f"{operation}: the output is a Scalar, so a Scalar is needed here, found {type(thing).__name__}; give one "
+            "that it was computed from, or its name"
+        )
+    found = tape.lines_of(thing)
+    if not found:
+        raise ValueError(
+            f"{operation}: {thing!r} is not on the tape of this output: it was not computed from it (a copy is "
+            "another Scalar)"
+        )
+    if len(found) > 1:
+        raise ValueError(
+            f"{operation}: {thing!r} was given {len(found)} values while the output was computed, and is an input for "
+            "each of them; compute the output again without changing data in between"
+        )
+    return found[0]
+
+
 def parse_at(
     at: str, tape: Tape, names: Mapping[str, Any] | None = None, operation: str = "at"
 ) -> tuple[Tensor, tuple[int, ...]]:
@@ -71,6 +106,7 @@ def parse_at(
     """
     known: dict[str, Tensor] = {f"%{i}": line for i, line in enumerate(tape)}
     known |= {k: x for k, x in (names or {}).items() if isinstance(x, Tensor)}
+    known |= {name: line for name, line in called(names or {}, tape.lines_of) if tape.of_scalars}
     known |= {x.name: x for x in reversed(tape) if x.name}
     bare = at.strip()
     if bare in known or bare.removesuffix("[]") in known:  # the tensor itself: its one element

@@ -13,6 +13,7 @@ from typing import Any
 from ..render import latex
 from ..render.latex import Expression, matrix, symbol, value
 from ..render.text import number, uniform
+from ..scalar import called
 from ..tape import Tape, Tensor, setting
 
 ENTRIES = 16  # arrays of up to so many numbers are written out as a matrix
@@ -46,9 +47,10 @@ def weights(tape: Tape) -> set[int]:
     return {id(x) for x in tape.inputs if x.size > 1 and (id(x) in found or is_parameter(x))}
 
 
-def variables(names: Mapping[str, Any] | None, what: str) -> dict[int, str]:
+def variables(names: Mapping[str, Any] | None, what: str, tape: Tape | None = None) -> dict[int, str]:
     """id(tensor) -> the first variable that holds it; names with a leading underscore (a notebook's history) do not
-    count.  TypeError, in the name of ``what``, for names that are no mapping.
+    count.  Of a Scalar's ``tape`` the lines of the Scalars, which may be in lists, dictionaries and objects as well.
+    TypeError, in the name of ``what``, for names that are no mapping.
     """
     if names is None:
         return {}
@@ -58,7 +60,15 @@ def variables(names: Mapping[str, Any] | None, what: str) -> dict[int, str]:
     for name, x in names.items():
         if isinstance(x, Tensor) and isinstance(name, str) and not name.startswith("_"):
             found.setdefault(id(x), name)
+    if tape is not None and tape.of_scalars:
+        for name, line in called(names, tape.lines_of):
+            found.setdefault(id(line), name)
     return found
+
+
+def variable_of(x: Any, names: Mapping[str, Any] | None) -> str | None:
+    """The first variable that holds ``x`` itself."""
+    return next((n for n, y in (names or {}).items() if y is x and isinstance(n, str) and not n.startswith("_")), None)
 
 
 # ---- names

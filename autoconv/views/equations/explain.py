@@ -6,26 +6,26 @@ from collections.abc import Mapping
 from typing import Any, overload
 
 from ...render.latex import element
-from ...scalar import FlatTape
+from ...scalar import FlatTape, Scalar
 from ...tape import Tape, Tensor
 from ..element import asked, parse_at
-from ..lines import variables
-from .analysis import analysed
+from ..lines import variable_of, variables
 from .explanation import Explanation
+from .of_scalars import analysed_output
 from .terms import Context
 
 
 @overload
 def explain(
-    of: Tensor | FlatTape, thing: Any, /, depth: int | None = None, names: Mapping[str, Any] | None = None
+    of: Tensor | Scalar | FlatTape, thing: Any, /, depth: int | None = None, names: Mapping[str, Any] | None = None
 ) -> Explanation: ...
 @overload
 def explain(
-    thing: Any, /, *, of: Tensor | FlatTape, depth: int | None = None, names: Mapping[str, Any] | None = None
+    thing: Any, /, *, of: Tensor | Scalar | FlatTape, depth: int | None = None, names: Mapping[str, Any] | None = None
 ) -> Explanation: ...
 @overload
 def explain(
-    *, thing: Any, of: Tensor | FlatTape, depth: int | None = None, names: Mapping[str, Any] | None = None
+    *, thing: Any, of: Tensor | Scalar | FlatTape, depth: int | None = None, names: Mapping[str, Any] | None = None
 ) -> Explanation: ...
 def explain(
     y: Any = None,
@@ -33,7 +33,7 @@ def explain(
     depth: int | None = None,
     names: Mapping[str, Any] | None = None,
     *,
-    of: Tensor | FlatTape | None = None,
+    of: Tensor | Scalar | FlatTape | None = None,
 ) -> Explanation:
     """Where the gradient of ``thing`` in the output ``y`` comes from: the sum of its terms, in symbols and in numbers.
 
@@ -42,9 +42,9 @@ def explain(
     Called as ``explain(y, w[0, 0])``, or as ``explain(w[0, 0], of=y)``.
 
     y: a tensor with one element, such as a loss (or its ``ac.expand``).  thing: an element, as ``w[0, 0]`` of a weight,
-    pixel, bias or intermediate result, or a 0-d tensor, or a pair (tensor, index).  depth: levels that are written out;
+    pixel, bias or intermediate result, or a 0-d tensor, or a pair (tensor, index).  Of a Scalar y, a Scalar.  depth: levels that are written out;
     1 keeps the cotangents as symbols, None goes on to ``y``.  names: variables that name tensors without a name, as
-    locals().
+    locals(); Scalars may also be in lists (``w[0,1]``), dictionaries and objects (``model.w[0,1]``).
 
     Raises TypeError for what is no tensor or cannot be differentiated, ValueError for more than one element or a depth
     below 1, RuntimeError if an input was given a new value since.
@@ -61,14 +61,14 @@ def explain(
     """
     if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
         raise ValueError(f"explain: depth={depth!r}; use a whole number of levels from 1, or None for all")
-    named = variables(names, "explain")
     thing, output = asked("explain", y, thing, of)
-    known = analysed(output, "explain")
+    known = analysed_output(output, "explain")
+    named = variables(names, "explain", known.tape)
     context = Context(known, named)
     scalar = known.scalar_of(thing, "explain")
     if scalar is None:
         line = thing[0] if isinstance(thing, tuple) else thing
-        label = line.name or named.get(id(line)) or "x"
+        label = line.name or variable_of(line, names) or "x"
         return Explanation(context, None, depth, element(label, (), ()))
     return Explanation(context, context.sum(scalar, plain=True), depth, context.symbols.element(scalar))
 

@@ -21,7 +21,7 @@ import numpy as np
 from ... import arrays
 from ...render.text import clean
 from ...render.text import number as short_number
-from ...scalar import FlatTape
+from ...scalar import FlatTape, Scalar
 from ...scalar.blocks import SUM
 from ...scalar.demand import PASSED
 from ...scalar.expand import TooManyScalarsError, expansion_size
@@ -29,7 +29,8 @@ from ...scalar.tape import slopes
 from ...tape import Tensor
 from ..element import asked
 from ..lines import variables
-from .analysis import Analysis, Array, Demanded, Known, analysed
+from .analysis import Analysis, Array, Demanded, Known
+from .of_scalars import OfScalars, analysed_output
 from .symbols import Symbols
 
 WORK = 20_000  # scalars that a search for the largest paths may look at
@@ -114,20 +115,20 @@ class Paths:
 
 
 @overload
-def paths(of: Tensor | FlatTape, thing: Any, /, limit: int = 10, names: Mapping[str, Any] | None = None) -> Paths: ...
+def paths(of: Tensor | Scalar | FlatTape, thing: Any, /, limit: int = 10, names: Mapping[str, Any] | None = None) -> Paths: ...
 @overload
 def paths(
-    thing: Any, /, *, of: Tensor | FlatTape, limit: int = 10, names: Mapping[str, Any] | None = None
+    thing: Any, /, *, of: Tensor | Scalar | FlatTape, limit: int = 10, names: Mapping[str, Any] | None = None
 ) -> Paths: ...
 @overload
-def paths(*, thing: Any, of: Tensor | FlatTape, limit: int = 10, names: Mapping[str, Any] | None = None) -> Paths: ...
+def paths(*, thing: Any, of: Tensor | Scalar | FlatTape, limit: int = 10, names: Mapping[str, Any] | None = None) -> Paths: ...
 def paths(
     y: Any = None,
     thing: Any = None,
     limit: int = 10,
     names: Mapping[str, Any] | None = None,
     *,
-    of: Tensor | FlatTape | None = None,
+    of: Tensor | Scalar | FlatTape | None = None,
 ) -> Paths:
     """The paths from an element ``thing`` to the output ``y``: the gradient is the sum of their products of slopes.
 
@@ -136,7 +137,7 @@ def paths(
     Called as ``paths(y, w[0, 0])``, or as ``paths(w[0, 0], of=y)``.  A step is one operation on one element; a maximum
     is one step, however it is defined.
 
-    y: a tensor with one element (or its ``ac.expand``).  thing: an element, as ``w[0, 0]``.  limit: how many are
+    y: a tensor with one element (or its ``ac.expand``), or a Scalar.  thing: an element, as ``w[0, 0]``, or a Scalar.  limit: how many are
     listed, the largest products first.  names: variables that name tensors without a name, as locals(). Raises
     TypeError and ValueError as ``ac.explain`` does, ValueError for a limit below 1.
 
@@ -149,9 +150,9 @@ def paths(
     """
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
         raise ValueError(f"paths: limit={limit!r}; use a whole number from 1")
-    named = variables(names, "paths")
     thing, output = asked("paths", y, thing, of)
-    known = analysed(output, "paths")
+    known = analysed_output(output, "paths")
+    named = variables(names, "paths", known.tape)
     symbols = Symbols(known, named)
     start = known.scalar_of(thing, "paths")
     if start is None:
@@ -211,6 +212,8 @@ def _edges(known: Known, symbols: Symbols, start: int) -> Edges:
     """All steps of a tape that is written out, or those behind ``start``; ValueError with their number if too many."""
     if isinstance(known, Analysis):
         return Edges.written(known)
+    if isinstance(known, OfScalars):
+        return Edges.of_scalars(known)
     assert isinstance(known, Demanded)
     try:
         return Edges.behind(known, start)
@@ -290,6 +293,13 @@ class Edges:
                     targets.append(here)
                     taken.append(flat.slope[low + k : high : block.operation.arity])
         return cls(len(flat), known.output, None, sources, targets, taken)
+
+    @classmethod
+    def of_scalars(cls, known: OfScalars) -> Edges:
+        """All edges of a Scalar's program."""
+        source, target, slope, ends = known.edges
+        parts = [np.split(x, ends[:-1]) for x in (source, target, slope)]
+        return cls(len(known.flat), known.output, None, *parts)
 
     def paths_from(self, start: int, only_open: bool = False) -> Array:
         """How many paths lead from ``start`` to each scalar."""

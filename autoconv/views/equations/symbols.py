@@ -120,7 +120,7 @@ class Symbols:
         self.analysis, self.names = analysis, names
         self.tensors = {id(x): x for x in analysis.tape if x.name or id(x) in names}
         self.named, self.stops = analysis.marks(self.tensors)
-        self._numbers = {id(line): k for k, line in enumerate(analysis.tape)}
+        self._numbers = analysis.numbers
         self.layers = layer_names(analysis.tape)
         self._subscripts = subscripts(analysis.tape)
         self.coloured = weights(analysis.tape)  # ids of the tensors whose elements have colours

@@ -1,0 +1,146 @@
+"""The analysis of a Scalar's program: what explanations read of it, with a line only for what they show.
+
+Who reads whom is in arrays, whatever the number of scalars; a step ends where a scalar is read more than once, is
+called by a name, or goes into a row that chooses (relu, maximum).  So the products and sums of a neuron are one step.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from ...scalar import KINDS, FlatTape, Scalar, ScalarLines, expand
+from ...tape import Tensor
+from ..element import one_line
+from .analysis import Array, Known, Way, analysed
+
+_recent: WeakValueDictionary[int, OfScalars] = WeakValueDictionary()
+
+
+def analysed_output(of: Any, operation: str) -> Known:
+    """The analysis of an output: of a Scalar (or its ``ac.expand``), else as ``analysed`` makes it."""
+    if isinstance(of, KINDS):
+        known = _recent.get(id(of))
+        if known is None:
+            known = _recent[id(of)] = OfScalars(expand(of), of)
+        return known
+    if isinstance(of, FlatTape) and of.tape is None:
+        return OfScalars(of, None)
+    return analysed(of, operation)
+
+
+class OfScalars(Known):
+    """The analysis of the flat tape of a Scalar."""
+
+    def __init__(self, flat: FlatTape, y: Scalar | None) -> None:
+        self.flat, self.y = flat, y  # y is held, so that its id stays its own
+        self.graph: Any = ScalarLines(flat)
+        super().__init__(self.graph.tape)
+        self.output = self.graph.output
+
+    @property
+    def numbers(self) -> Mapping[int, int]:
+        return self.graph.numbers
+
+    def element_of(self, line: Tensor, index: tuple[int, ...]) -> int:
+        return self.numbers[id(line)]
+
+    def index_in(self, x: Tensor, i: int) -> int | None:
+        return 0 if self.numbers[id(x)] == i else None
+
+    def holders(self, tensors: Mapping[int, Tensor], i: int) -> list[Tensor]:
+        line = self.graph.line(i)
+        return [line] if id(line) in tensors else []
+
+    def holds(self, x: Tensor, i: int) -> bool:
+        return self.numbers[id(x)] == i
+
+    def same_elements(self, x: Tensor, y: Tensor) -> bool:
+        return x is y
+
+    def cotangent_of(self, i: int) -> Any:
+        return self.cotangent.item(i)
+
+    @cached_property
+    def cotangent(self) -> Array:
+        """d of / d scalar for every scalar."""
+        return self.flat.sweep()
+
+    @cached_property
+    def by(self) -> Array:
+        """The scalar that reads each entry of ``flat.operands``."""
+        return np.repeat(np.arange(len(self.flat), dtype=np.int32), np.diff(self.flat.start))
+
+    @cached_property
+    def chained(self) -> Array:
+        """The scalars that one other reads, which goes on with their formula."""
+        flat, size = self.flat, len(self.flat)
+        first, last = np.full(size, -1, np.int32), np.full(size, -1, np.int32)
+        last[flat.operands], first[flat.operands[::-1]] = self.by, self.by[::-1]
+        chooses = np.array([o.primitive is not None and o.primitive.definition is not None for o in flat.operations])
+        return (first == last) & (first >= 0) & ~chooses[flat.operation[last]]
+
+    def marks(self, tensors: Mapping[int, Tensor]) -> tuple[Array, Array]:
+        named = np.zeros(len(self.flat), bool)
+        named[[self.numbers[i] for i in tensors]] = True
+        stops = ~self.chained | named
+        stops[self.output] = True
+        return named, stops
+
+    def forward(self, start: int, stops: Array) -> tuple[Array, Array, Array, Way]:
+        flat, live = self.flat, {start: (1.0, 1.0)}  # by scalar: d / d start, and how many paths lead there
+        ends: list[int] = []
+        waiting, met = [start], {start}
+        while waiting:
+            i = heapq.heappop(waiting)
+            if i != start:
+                read = [(live[o], s) for o, s in zip(flat.read(i), flat.slopes_at(i), strict=True) if o in live]
+                live[i] = sum(t * s for (t, _), s in read), sum(n for (_, n), _ in read)
+                if stops[i]:
+                    ends.append(i)
+                    continue
+            for reader in flat.readers(i).tolist():
+                if reader not in met:
+                    met.add(reader)
+                    heapq.heappush(waiting, reader)
+        found = np.array(ends, np.int64)
+        way = _Live({i for i in live if i == start or not stops[i]}, flat)
+        return found, np.array([live[i][0] for i in ends]), np.array([live[i][1] for i in ends]), way
+
+    def scalar_of(self, thing: Any, operation: str) -> int | None:
+        if isinstance(thing, KINDS) and not self.graph.lines_of(thing):
+            return None
+        return self.numbers[id(one_line(thing, self.tape, operation))]
+
+    @property
+    def edges(self) -> tuple[Array, Array, Array, list[int]]:
+        """(source, target, slope) of every reading, and where groups of targets end that do not read each other."""
+        flat = self.flat
+        start, operands, level = flat.start.tolist(), flat.operands.tolist(), [0] * len(flat)
+        for i in range(len(flat)):
+            if start[i + 1] > start[i]:
+                level[i] = 1 + max([level[o] for o in operands[start[i] : start[i + 1]]])
+        fixed = np.array([o.name == "constant" for o in flat.operations])[flat.operation]
+        kept = np.flatnonzero(~fixed[flat.operands])
+        at = np.array(level, np.int32)[self.by[kept]]
+        order = kept[np.argsort(at, kind="stable")]
+        ends = np.cumsum(np.bincount(at, minlength=1)).tolist()
+        return flat.operands[order], self.by[order], flat.slope[order], ends
+
+
+class _Live:
+    """The way: the scalars that were passed without a stop."""
+
+    def __init__(self, passed: set[int], flat: FlatTape) -> None:
+        self.passed, self.flat = passed, flat
+
+    def read(self, i: int) -> list[tuple[int, int]]:
+        return [(k, o) for k, o in enumerate(self.flat.read(i)) if o in self]
+
+    def __contains__(self, i: int) -> bool:
+        return i in self.passed
