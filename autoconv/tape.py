@@ -592,7 +592,7 @@ class Tape:
     """
 
     def __init__(self, *outputs: Any) -> None:
-        self._elsewhere: list[Lines] = []
+        self.elsewhere: list[Lines] = []
         self.outputs: tuple[Tensor, ...] = tuple([self._line(y) for y in outputs])
         outputs = self.outputs
         lines, waiting = {id(y): y for y in outputs}, list(outputs)
@@ -615,18 +615,18 @@ class Tape:
         for kinds, linked in elsewhere:
             if isinstance(y, kinds):
                 line, lines_of = linked(y)
-                self._elsewhere.append(lines_of)
+                self.elsewhere.append(lines_of)
                 return line
         raise TypeError(f"Tape: an output must be a Tensor, found {found(y)}; what was it computed from?")
 
     @property
     def of_scalars(self) -> bool:
         """Whether it is the tape of something recorded elsewhere, an ``ac.Scalar``."""
-        return bool(self._elsewhere)
+        return bool(self.elsewhere)
 
     def lines_of(self, x: Any) -> list[Tensor]:
         """The lines of ``x``, a Scalar: one, none if it is not on this tape, several if it was given new values."""
-        return [line for lines_of in self._elsewhere for line in lines_of(x)]
+        return [line for lines_of in self.elsewhere for line in lines_of(x)]
 
     @property
     def inputs(self) -> list[Tensor]:

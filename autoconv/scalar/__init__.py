@@ -4,8 +4,8 @@
 from .blocks import Block, FlatScalar, Operation, Origin
 from .expand import expand
 from .floors import KINDS, Scalar, floor
-from .lines import ScalarLines, called, with_names
+from .lines import ScalarLines, called, part_of, with_names
 from .tape import FlatTape
 
 __all__ = ["Block", "FlatScalar", "FlatTape", "KINDS", "Operation", "Origin", "Scalar", "ScalarLines", "called", "expand",
-    "floor", "with_names"]
+    "floor", "part_of", "with_names"]

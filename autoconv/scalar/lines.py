@@ -7,12 +7,12 @@ one where it is asked for, so that a program of a million scalars can be looked 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..tape import Tape, Tensor, elsewhere
+from ..tape import Lines, Tape, Tensor, elsewhere
 from .blocks import CONSTANT, INPUT, Block, Opened, Origin
 from .expand import definition_of
 from .flatten import flatten
@@ -23,7 +23,7 @@ from .tape import FlatTape
 LARGEST = 1_000_000  # scalars of which all lines are made
 
 
-def linked(y: Scalar) -> tuple[Tensor, Callable[[Any], list[Tensor]]]:
+def linked(y: Scalar) -> tuple[Tensor, Lines]:
     """The line of ``y``, with all that it was computed from, and a function that finds the lines of other Scalars.
 
     Raises ValueError beyond ``LARGEST`` scalars.
@@ -35,30 +35,78 @@ def linked(y: Scalar) -> tuple[Tensor, Callable[[Any], list[Tensor]]]:
             "show, ac.expand gives all scalars as arrays, and a part of the program has a tape of its own: "
             "ac.Tape(part)"
         )
-    lines: list[Tensor] = []
-    start, operands, values = flat.start.tolist(), flat.operands.tolist(), flat.value
-    for i, code in enumerate(flat.operation.tolist()):
-        operation = flat.operations[code]
-        read = tuple([lines[o] for o in operands[start[i] : start[i + 1]]])
-        value, constant = values[i : i + 1].reshape(()), operation is CONSTANT
-        lines.append(Tensor(value, operation.primitive, read, operation.params, None, flat.given(i), constant))
-    return lines[int(flat.output)], lambda x: [lines[i] for i in flat.numbers_of(x)] if isinstance(x, KINDS) else []
+    return _lines(flat, range(len(flat)))
 
 
 elsewhere.append((KINDS, linked))
 
 
+def _lines(flat: FlatTape, kept: Iterable[int]) -> tuple[Tensor, Lines]:
+    """The lines of the scalars ``kept``, in order; what they read besides is given: an input with its value."""
+    lines: dict[int, Tensor] = {}
+    start, operands, codes, values = flat.start.tolist(), flat.operands.tolist(), flat.operation.tolist(), flat.value
+
+    def given(i: int) -> Tensor:
+        constant = flat.operations[codes[i]] is CONSTANT
+        return Tensor(values[i : i + 1].reshape(()), name=flat.given(i), constant=constant)
+
+    for i in kept:
+        operation, read = flat.operations[codes[i]], operands[start[i] : start[i + 1]]
+        for o in read:
+            if o not in lines:
+                lines[o] = given(o)
+        if operation.primitive is None:
+            lines[i] = given(i)
+        else:
+            operated = tuple([lines[o] for o in read])
+            value = values[i : i + 1].reshape(())
+            lines[i] = Tensor(value, operation.primitive, operated, operation.params, name=flat.given(i))
+    found = lambda x: [lines[i] for i in flat.numbers_of(x) if i in lines] if isinstance(x, KINDS) else []
+    return lines[int(flat.output)], found
+
+
+def part_of(y: Scalar, wrt: Sequence[Any] | None, most: int) -> tuple[Tape, int]:
+    """The tape of ``y``, and how many scalars the program has; of one with more than ``most`` a part is on the tape.
+
+    The part is what leads from ``wrt`` to y, or without them the last ``most``; whatever else these read is given with
+    its value.  Raises ValueError where more than ``most`` lead from ``wrt`` to y.
+    """
+    flat = flatten(y)
+    size = len(flat) - 1  # without the zero of padding
+    if size <= most:
+        return Tape(y), size
+    kept: Iterable[int] = range(len(flat) - most, len(flat))
+    if wrt is not None:
+        reached = {i for x in wrt if isinstance(x, KINDS) for i in flat.numbers_of(x)}
+        waiting = list(reached)
+        while waiting and len(reached) <= most:
+            new = {int(i) for i in flat.readers(waiting.pop())} - reached
+            reached |= new
+            waiting += new
+        if waiting or len(reached) > most:
+            raise ValueError(
+                f"step: more than {most:,} of the {size:,} scalars of this program lead from what wrt names to the "
+                "output, too many to walk one by one; ask for a scalar nearer to the output, step through a part of "
+                "the program, as in ac.step(score), or use ac.explain, which opens one level at a time"
+            )
+        kept = sorted(reached | {int(flat.output)})
+    line, lines_of = _lines(flat, kept)
+    tape = Tape(line)
+    tape.elsewhere.append(lines_of)
+    return tape, size
+
+
 class ScalarLines:
     """The graph of a Scalar's program, of which a line is made where it is asked for.
 
-    ``numbers`` has the number of every line that was made, by its id.  A line here has no operands: who reads whom
-    is asked by number (``read``).
+    ``places`` has the place on ``Tape(y)`` of every line that was made, by its id: scalar i is line i - 1 there.  A
+    line here has no operands: who reads whom is asked by number (``read``).
     """
 
     def __init__(self, flat: FlatTape) -> None:
         self.flat = flat
         self.made: dict[int, Tensor] = {}
-        self.numbers: dict[int, int] = {}
+        self.places: dict[int, int] = {}
         self.output = int(flat.output.ravel()[0])
         self.tape = _Made(self)
 
@@ -71,8 +119,12 @@ class ScalarLines:
             line = Tensor(
                 value, operation.primitive, (), operation.params, None, flat.given(i), constant=operation is CONSTANT
             )
-            self.made[i], self.numbers[id(line)] = line, i
+            self.made[i], self.places[id(line)] = line, i - 1
         return self.made[i]
+
+    def scalar(self, line: Tensor) -> int:
+        """The number of the scalar of a line."""
+        return self.places[id(line)] + 1
 
     def lines_of(self, x: Any) -> list[Tensor]:
         """The lines of a Scalar; none for one that is not of this program."""

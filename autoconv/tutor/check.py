@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar, overload
 import numpy as np
 
 from ..operands import real
+from ..scalar import KINDS, Scalar
 from ..tape import Tape, Tensor, describe
 from .answers import right, simple
 from .answers.wrong import without_search, wrong
@@ -21,6 +22,7 @@ from .search.search import SEARCHED
 from .verdict import Verdict
 
 Marks = TypeVar("Marks", covariant=True)
+WALKED = 3_000  # scalars of a Scalar's program that is run again and searched for mistakes
 
 
 class Marking(Protocol[Marks]):
@@ -42,7 +44,7 @@ def check(
     claim: Any,
     /,
     *,
-    of: Tensor,
+    of: Tensor | Scalar,
     wrt: Any = None,
     names: Mapping[str, Any] | None = None,
     rtol: float | None = None,
@@ -51,7 +53,7 @@ def check(
 
 @overload
 def check(
-    y: Tensor, claim: Any, /, wrt: Any = None, names: Mapping[str, Any] | None = None, rtol: float | None = None
+    y: Tensor | Scalar, claim: Any, /, wrt: Any = None, names: Mapping[str, Any] | None = None, rtol: float | None = None
 ) -> Verdict: ...
 
 
@@ -79,8 +81,10 @@ def check(
     A function or a formula is tried at fresh inputs as well, and on a larger geometry.  A wrong claim is explained by
     the mistakes of ``ac.mistakes()``, planted in the sweep one and two at a time until it gives the very same numbers.
 
-    A tape of more than 2 million elements is neither run again nor searched: there only a sign, a constant factor and
-    another order of the elements are told.
+    y may be a Scalar, wrt one, and a formula speaks of Scalars by their names.
+
+    A tape of more than 2 million elements (or 3,000 Scalars) is neither run again nor searched: there only a sign, a
+    constant factor and another order of the elements are told.
 
     Returns a Verdict, which is true if the claim is right.  With a worksheet or its key for y, the claim is the answers
     {number: value}, and what ``sheet.mark(answers)`` returns comes back.
@@ -100,8 +104,10 @@ def check(
     y, claim = _output_and_claim(y, claim, of)
     if not isinstance(y, Tensor) and callable(getattr(y, "mark", None)):
         return y.mark(claim)
-    if not isinstance(y, Tensor):
-        raise TypeError(f"check: of must be the loss, a Tensor; found {type(y).__name__}")
+    if not isinstance(y, (Tensor, *KINDS)):
+        raise TypeError(f"check: of must be the loss, a Tensor or Scalar; found {type(y).__name__}")
+    tape = Tape(y)
+    y = tape.outputs[0]
     if y.size != 1:
         raise ValueError(f"check: of has shape {y.shape}; a gradient needs one number: reduce it, as in of=ac.sum(y)")
     if y.constant:
@@ -109,15 +115,15 @@ def check(
             f"check: {describe(y)} depends on no floating-point tensor (whole numbers have no gradient); make one with "
             "ac.tensor(data, dtype=float)"
         )
-    tape = Tape(y)
     known = Names(tape, names)
     if isinstance(claim, Mapping):
-        return simple.several_cotangents(claim, tape, known, lambda c, w: check(c, of=y, wrt=w, names=names, rtol=rtol))
+        named = {**(names or {}), **known.lines}
+        return simple.several_cotangents(claim, tape, known, lambda c, w: check(c, of=y, wrt=w, names=named, rtol=rtol))
     if wrt is None:
         raise TypeError("check: with respect to what? Give wrt=w, a Tensor, or wrt=w[0, 0], one element")
     line, places, shape = target(known.tensor(wrt) if isinstance(wrt, str) else wrt, tape)
     read = Claim(claim, known, shape, places.size == 1)
-    large = sum(x.size for x in tape) > SEARCHED
+    large = sum(x.size for x in tape) > SEARCHED or (len(tape) > WALKED and not any(x.ndim for x in tape))
     run = Recorded(tape, line) if large else Run(tape, line)
     if not run.finite:
         raise ValueError("check: the loss or its gradient is infinite or nan at these inputs; choose others")
@@ -184,6 +190,8 @@ def _is_output(x: Any) -> bool:
     """Whether x can be what a gradient is of, or a worksheet."""
     if isinstance(x, Tensor):
         return x.size == 1 and not x.constant
+    if isinstance(x, KINDS):
+        return True
     return callable(getattr(x, "mark", None))
 
 

@@ -112,7 +112,7 @@ def everywhere(case: Case, tolerance: Tolerance, right_here: bool) -> Verdict:
         if verdict.kind == "unknown" and read.function is not None and enclosed(read.function):
             return wrong(case, tolerance)  # it uses numbers that belong to these inputs alone
         return verdict
-    leaves = {id(case.names.lines[n]) for n in read.reads if n in case.names.lines} & {id(x) for x in case.tape.inputs}
+    leaves = {id(x) for n in read.reads for x in case.names.lines_of(n)} & {id(x) for x in case.tape.inputs}
     for only in [None, leaves] if read.function is not None and leaves else [None]:
         fresh, claimed = _tried(case, only)
         off = [_apart(c, case.chosen(run)) for c, run in zip(claimed, fresh, strict=True)]

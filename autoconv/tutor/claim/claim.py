@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from ...render.element import read_element
+from ...scalar import called
 from ...tape import Tape, Tensor, as_array
 from ..run.replay import Run, double
 from .formula import Formula, FormulaError
 
 RULES = ("sum", "mean", "same for all")
 MOST_OF_ANOTHER_SHAPE = 2**22  # elements of an array that are read though the gradient has another shape
+_ELEMENT = re.compile(r"(.+)\[(\d+(?:,\d+)*)\]")
 _RULES = {
     "average": "mean",
     "the sum": "sum",
@@ -45,8 +47,12 @@ class Names:
                 self.lines[name] = thing
             elif isinstance(thing, int | float | np.ndarray | np.number) and not isinstance(thing, bool):
                 self.numbers[name] = thing
+        if tape.of_scalars:
+            for name, line in called(names or {}, tape.lines_of):
+                self.lines.setdefault(name, line)
         own = [line for line in tape if line.name and line.name not in self.lines]
         self.lines |= {line.name: line for line in own if line.name}
+        self.arrays = arrays_of(self.lines) if tape.of_scalars else {}
         self.shared = {name for name, number in Counter(line.name for line in own).items() if number > 1}
         self.of = {id(line): name for name, line in self.lines.items()}
 
@@ -67,7 +73,33 @@ class Names:
     def values(self, run: Run) -> dict[str, Any]:
         """The values in one run, as arrays of the caller's own."""
         numbers = {k: double(v) for k, v in self.numbers.items() if np.asarray(v).dtype.kind in "fiuO"}
-        return numbers | {name: np.array(run.of(line).value) for name, line in self.lines.items()}
+        lines = {name: np.array(run.of(line).value) for name, line in self.lines.items()}
+        arrays = {
+            name: np.array([run.of(line).value for line in parts.ravel()]).reshape(parts.shape)
+            for name, parts in self.arrays.items()
+        }
+        return numbers | arrays | lines
+
+    def lines_of(self, name: str) -> list[Tensor]:
+        """The lines that a name speaks of: one, those of a list of Scalars, none for a number."""
+        return [self.lines[name]] if name in self.lines else list(self.arrays.get(name, np.zeros(0)).ravel())
+
+
+def arrays_of(lines: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """The lists of Scalars that have names, w[0] to w[3] or w[0,0] to w[2,3], by the name of the list, as arrays of
+    lines."""
+    parts: dict[str, dict[tuple[int, ...], Tensor]] = {}
+    for name, line in lines.items():
+        if found := _ELEMENT.fullmatch(name):
+            parts.setdefault(found[1], {})[tuple(map(int, found[2].split(",")))] = line
+    arrays = {}
+    for name, at in parts.items():
+        shape = tuple(max(column) + 1 for column in zip(*at, strict=False))
+        if len({len(index) for index in at}) == 1 and np.prod(shape) == len(at) and name not in lines:
+            arrays[name] = np.empty(shape, object)
+            for index, line in at.items():
+                arrays[name][index] = line
+    return arrays
 
 
 class Claim:
@@ -146,7 +178,7 @@ class Claim:
         return finite(array, "the claim")
 
     def _arguments(self, function: Callable[..., Any]) -> list[str]:
-        known = [*self.names.lines, *self.names.numbers]
+        known = [*self.names.lines, *self.names.arrays, *self.names.numbers]
         wanted: list[str] = []
         try:
             parameters = inspect.signature(function).parameters.values()

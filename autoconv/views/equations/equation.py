@@ -144,13 +144,13 @@ def weight(term: Term) -> float:
 def legend(legends: Sequence[tuple[Sum, Any]]) -> list[Expression]:
     """What the symbols of cotangents stand for: d_k = dC/do1_k; and where tensors without a name come from."""
     lines: list[Expression] = []
-    origins: list[str] = []
+    origins: dict[str, list[str]] = {}
     for whole, x in legends:
         if all(i == whole.context.analysis.output for i in whole.ends.tolist()):
             continue
         of, name, delta = whole.context.of, symbol(whole.context.symbols.label(x)), whole.cotangent_of(x)
         if source(whole, x):
-            origins.append(f"{name.text} is the {source(whole, x)}")
+            origins.setdefault(source(whole, x), []).append(name.text)
         if delta.text != "d":  # the others have the name of their tensor with them
             name, delta = Expression("t", "t"), Expression(r"\delta^{t}", "d(t)")
             if any(line.text.startswith("d(t)") for line in lines):
@@ -166,7 +166,9 @@ def legend(legends: Sequence[tuple[Sum, Any]]) -> list[Expression]:
         latex = rf"{delta.latex}{index.latex} = \frac{{\partial {of.latex}}}{{\partial {name.latex}{index.latex}}}"
         lines.append(Expression(latex, f"{delta.text}{index.text} = d{of.text}/d{name.text}{index.text}"))
     if origins:
-        said = "; ".join(origins)
+        said = "; ".join(
+            f"{'each of ' if len(made) > 1 else ''}{', '.join(made)} is the {what}" for what, made in origins.items()
+        )
         lines.append(Expression(rf"\text{{{escaped(said, text=True)}}}", said))
     return lines
 

@@ -45,20 +45,20 @@ class OfScalars(Known):
 
     @property
     def numbers(self) -> Mapping[int, int]:
-        return self.graph.numbers
+        return self.graph.places
 
     def element_of(self, line: Tensor, index: tuple[int, ...]) -> int:
-        return self.numbers[id(line)]
+        return self.graph.scalar(line)
 
     def index_in(self, x: Tensor, i: int) -> int | None:
-        return 0 if self.numbers[id(x)] == i else None
+        return 0 if self.graph.scalar(x) == i else None
 
     def holders(self, tensors: Mapping[int, Tensor], i: int) -> list[Tensor]:
         line = self.graph.line(i)
         return [line] if id(line) in tensors else []
 
     def holds(self, x: Tensor, i: int) -> bool:
-        return self.numbers[id(x)] == i
+        return self.graph.scalar(x) == i
 
     def same_elements(self, x: Tensor, y: Tensor) -> bool:
         return x is y
@@ -87,7 +87,7 @@ class OfScalars(Known):
 
     def marks(self, tensors: Mapping[int, Tensor]) -> tuple[Array, Array]:
         named = np.zeros(len(self.flat), bool)
-        named[[self.numbers[i] for i in tensors]] = True
+        named[[self.graph.scalar(line) for line in tensors.values()]] = True
         stops = ~self.chained | named
         stops[self.output] = True
         return named, stops
@@ -115,7 +115,7 @@ class OfScalars(Known):
     def scalar_of(self, thing: Any, operation: str) -> int | None:
         if isinstance(thing, KINDS) and not self.graph.lines_of(thing):
             return None
-        return self.numbers[id(one_line(thing, self.tape, operation))]
+        return self.graph.scalar(one_line(thing, self.tape, operation))
 
     @property
     def edges(self) -> tuple[Array, Array, Array, list[int]]:

@@ -201,7 +201,8 @@ def _path(symbols: Symbols, edges: Edges, steps: list[int], total: Any) -> Path:
     seen: list[str] = []
     for i in scalars:
         inner = symbols.block(i).inner and symbols.block(i).opened is None
-        if not inner:
+        within = isinstance(symbols.analysis, OfScalars) and i != scalars[0] and not symbols.stops[i]  # of one step
+        if not (inner or within):
             seen.append(symbols.element(i).text)
     closing = next((closer(symbols, edges.scalar(edges.target[k])) for k in steps if edges.slope.item(k) == 0), None)
     share = float(product) / float(total) if total else float("nan") if product else 0.0

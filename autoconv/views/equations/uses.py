@@ -16,9 +16,10 @@ import numpy as np
 from ...primitives import TABLE
 from ...render.element import element_name
 from ...render.text import clean
+from ...scalar import KINDS, Scalar, ScalarLines, expand
 from ...scalar.demand import ScalarGraph
 from ...tape import Tape, Tensor, describe
-from ..element import asked, resolve
+from ..element import asked, one_line, resolve
 from ..lines import variables
 
 WINDOWS = TABLE["windows"]
@@ -104,18 +105,20 @@ def _cell(count: int, most: int) -> str:
 
 
 @overload
-def uses(of: Tensor, x: Tensor, /, names: Mapping[str, Any] | None = None) -> Uses: ...
+def uses(of: Tensor | Scalar, x: Tensor | Scalar, /, names: Mapping[str, Any] | None = None) -> Uses: ...
 @overload
-def uses(x: Tensor, /, *, of: Tensor, names: Mapping[str, Any] | None = None) -> Uses: ...
+def uses(x: Tensor | Scalar, /, *, of: Tensor | Scalar, names: Mapping[str, Any] | None = None) -> Uses: ...
 @overload
-def uses(*, x: Tensor, of: Tensor, names: Mapping[str, Any] | None = None) -> Uses: ...
-def uses(y: Any = None, x: Any = None, names: Mapping[str, Any] | None = None, *, of: Tensor | None = None) -> Uses:
+def uses(*, x: Tensor | Scalar, of: Tensor | Scalar, names: Mapping[str, Any] | None = None) -> Uses: ...
+def uses(
+    y: Any = None, x: Any = None, names: Mapping[str, Any] | None = None, *, of: Tensor | Scalar | None = None
+) -> Uses:
     """How often each element of ``x`` is read on the way to ``y`` (a loss, or a layer's output).
 
         count[i] = how many windows hold x[i] = overlap_add(ones of the shape of windows(x))[i]
 
     Called as ``uses(y, x)``, or as ``uses(x, of=y)``.  For windows (convolution, pooling) it is the number of windows
-    that hold the element; for a weight that is shared, the number of positions.  names: variables that name tensors
+    that hold the element; for a weight that is shared, the number of positions; for a Scalar, the operations that read it.  names: variables that name tensors
     without a name, as locals().  Raises TypeError for what is no Tensor, ValueError for an x that ``y`` does not read.
 
     >>> x, w = ac.tensor(np.ones((3, 3)), name="x"), ac.tensor(np.ones((2, 2)), name="w")
@@ -125,6 +128,8 @@ def uses(y: Any = None, x: Any = None, names: Mapping[str, Any] | None = None, *
            [1, 2, 1]])
     """
     x, output = asked("uses", y, x, of)
+    if isinstance(x, KINDS) or isinstance(output, KINDS):
+        return _of_scalar(output, x, names)
     for what, given in (("x", x), ("of", output)):
         if not isinstance(given, Tensor):
             raise TypeError(f"uses: {what} must be a Tensor, found {type(given).__name__}; as in ac.uses(loss, x)")
@@ -147,6 +152,17 @@ def uses(y: Any = None, x: Any = None, names: Mapping[str, Any] | None = None, *
         label = element_name(known, [int(k) for k in np.unravel_index(int(elements[0]), line.shape)], line.shape)
     axes = _window_axes(tape, line) if x.ndim == line.ndim else ()
     return Uses(label, counts if framed else operations, operations, bool(framed), axes)
+
+
+def _of_scalar(y: Any, x: Any, names: Mapping[str, Any] | None) -> Uses:
+    """How many operations read a Scalar."""
+    graph = ScalarLines(expand(y)) if isinstance(y, KINDS) else None
+    tape = graph.tape if graph else Tape(y)
+    line = one_line(x, tape, "uses")
+    assert graph is not None  # else there was no such line
+    count = np.array(len(np.unique(graph.flat.readers(graph.scalar(line)))))
+    named = variables(names, "uses", tape)
+    return Uses(line.name or named.get(id(line)) or f"%{graph.places[id(line)]}", count, count, False)
 
 
 def _window_axes(tape: Tape, x: Tensor) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from ...files import save_as
 from ...render.dot import render, source
 from ...render.drawing import draw
 from ...render.node import Edge, Node
-from ...scalar import FlatTape, Scalar, expand
+from ...scalar import FlatTape, Scalar, expand, with_names
 from ...scalar.expand import ROOM, expansion_size
 from ...shapes import choice, flag
 from ...tape import Tape, Tensor
@@ -52,7 +52,7 @@ def graph(
     """The graph of everything ``y`` was computed from.
 
     y: a Tensor, or a Scalar.  names: variables that name Tensors without a name of their own, as in
-    ``ac.graph(loss, names=locals())``.
+    ``ac.graph(loss, names=locals())``; Scalars also in lists, dictionaries and objects.
 
     zoom: what makes one node.
         "model"    what the model holds, a layer or a further model, with its parameters inside
@@ -103,7 +103,15 @@ def graph(
         )
     chosen = [focus] if focus is not None and not isinstance(focus, list) else focus or []
     request = Request(
-        zoom, variables(names, "graph"), tuple(chosen), direction, backward, fold, opening(open), depth=depth
+        zoom,
+        variables(names, "graph"),
+        tuple(chosen),
+        direction,
+        backward,
+        fold,
+        opening(open),
+        depth=depth,
+        scalars=names or {},
     )
     nodes, edges = drawn(y, request)
     return Graph(nodes, edges, zoom, layout)
@@ -171,7 +179,7 @@ FORMATS: dict[str, Callable[[Graph], str | bytes]] = {
 def drawn(y: Tensor | Scalar, request: Request) -> Drawn:
     """The nodes and edges of a request; ValueError with counts if there are too many."""
     if isinstance(y, Scalar):
-        return _scalars(expand(y), None, None, request)
+        return _scalars(with_names(expand(y), request.scalars), None, None, request)
     tape = Tape(y)
     whole = tape
     if request.backward:

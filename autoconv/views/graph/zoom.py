@@ -110,6 +110,7 @@ class Request:
     opened: Opening
     twins: dict[int, Tensor] = field(default_factory=dict)
     depth: int | None = None
+    scalars: Mapping[str, Any] = field(default_factory=dict)  # variables, for the graph of a Scalar
 
 
 def opening(open: Any) -> Opening:

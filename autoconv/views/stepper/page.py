@@ -28,7 +28,7 @@ from ...render.layout import layered
 from ...render.mathml import mathml
 from ...render.page import html_page
 from ...render.svg import coordinate, element_colours, text_width
-from ...render.text import clean, cut, number, numbers, uniform
+from ...render.text import clean, cut, cut_path, number, numbers, uniform
 from ...tape import Tensor
 from ..graph.zoom import Group, calls, lines, owners
 from ..layers import layer_path
@@ -75,6 +75,7 @@ def trace(stepper: Stepper, largest: int | None = LARGEST) -> dict[str, Any]:
         "kind": "walk",
         "position": max(1, stepper.position),
         "lines": described,
+        "note": clean(stepper.note),
     }
     where = [formulas.add(clean(_where(line))) for line in tape]
     long = {
@@ -243,10 +244,11 @@ def _graph(stepper: Stepper) -> dict[str, Any] | None:
         what = group.scope.name if group.scope else last.primitive.name if last.primitive else ""
         says = ""
         if group.scope is None and last.primitive is not None:
-            says = cut(clean(formula(last.primitive, [stepper.names[id(x)] for x in last.operands])), 30)
+            operands = [cut_path(stepper.names[id(x)], 14) for x in last.operands]
+            says = cut(clean(formula(last.primitive, operands)), 30)
         elif group.scope is None and last.constant:
             says = uniform(last.value) or ""
-        boxes.append((cut(clean(name), 24), says or cut(clean(what), 30)))
+        boxes.append((cut_path(clean(name), 24), says or cut(clean(what), 30)))
         read = {owner[id(x)]: None for line in group.lines for x in line.operands if owner[id(x)] != k}
         pairs += [(a, k) for a in read]
     sizes = [(max(text_width(a, 12), text_width(b, 10), 24.0) + 14, 34.0 if b else 22.0) for a, b in boxes]
