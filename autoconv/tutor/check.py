@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar, overload
 import numpy as np
 
 from ..operands import real
-from ..scalar import KINDS, Scalar
+from ..scalar import KINDS, Scalar, expand
 from ..tape import Tape, Tensor, describe
 from .answers import right, simple
 from .answers.wrong import without_search, wrong
@@ -18,11 +18,10 @@ from .claim.claim import Claim, Names, finite, rounding
 from .claim.compare import Tolerance, equal, scale_of
 from .run.replay import Recorded, Run
 from .run.terms import rounding_of, term_sizes
-from .search.search import SEARCHED
+from .search.search import SCALARS, SEARCHED
 from .verdict import Verdict
 
 Marks = TypeVar("Marks", covariant=True)
-WALKED = 3_000  # scalars of a Scalar's program that is run again and searched for mistakes
 
 
 class Marking(Protocol[Marks]):
@@ -83,7 +82,7 @@ def check(
 
     y may be a Scalar, wrt one, and a formula speaks of Scalars by their names.
 
-    A tape of more than 2 million elements (or 3,000 Scalars) is neither run again nor searched: there only a sign, a
+    A tape of more than 2 million elements (or 2,000 Scalars) is neither run again nor searched: there only a sign, a
     constant factor and another order of the elements are told.
 
     Returns a Verdict, which is true if the claim is right.  With a worksheet or its key for y, the claim is the answers
@@ -106,7 +105,7 @@ def check(
         return y.mark(claim)
     if not isinstance(y, (Tensor, *KINDS)):
         raise TypeError(f"check: of must be the loss, a Tensor or Scalar; found {type(y).__name__}")
-    tape = Tape(y)
+    given, tape = y, Tape(y)
     y = tape.outputs[0]
     if y.size != 1:
         raise ValueError(f"check: of has shape {y.shape}; a gradient needs one number: reduce it, as in of=ac.sum(y)")
@@ -123,11 +122,11 @@ def check(
         raise TypeError("check: with respect to what? Give wrt=w, a Tensor, or wrt=w[0, 0], one element")
     line, places, shape = target(known.tensor(wrt) if isinstance(wrt, str) else wrt, tape)
     read = Claim(claim, known, shape, places.size == 1)
-    large = sum(x.size for x in tape) > SEARCHED or (len(tape) > WALKED and not any(x.ndim for x in tape))
-    run = Recorded(tape, line) if large else Run(tape, line)
+    large = sum(x.size for x in tape) > SEARCHED or (len(tape) > SCALARS and not any(x.ndim for x in tape))
+    run = Recorded(tape, line, _swept(given, tape, line)) if large else Run(tape, line)
     if not run.finite:
         raise ValueError("check: the loss or its gradient is infinite or nan at these inputs; choose others")
-    case = Case(tape, line, places, shape, known, read, run)
+    case = Case(tape, line, places, shape, known, read, run, output=given)
     if read.kind == "shape":
         return simple.shape(case)
     if read.kind == "rule":
@@ -149,6 +148,14 @@ def check(
     if read.replayable:
         return right.everywhere(case, tolerance, right_here)
     return right.right(case, tolerance) if right_here else wrong(case, tolerance)
+
+
+def _swept(y: Any, tape: Tape, line: Tensor) -> np.ndarray | None:
+    """The gradient of a line of a Scalar's tape, from its flat form: a line each would be slow. None of a Tensor y."""
+    if not isinstance(y, KINDS):
+        return None
+    place = next(i for i, x in enumerate(tape) if x is line)
+    return np.asarray(expand(y).sweep()[place + 1])
 
 
 def _within_rounding(case: Case, run: Run, tolerance: Tolerance, precision: str) -> tuple[bool, Tolerance]:

@@ -15,7 +15,7 @@ from ..conventions.ties import all_to_each, tied_otherwise
 from ..evidence.differences import FiniteDifference, recognise
 from ..run.replay import Run, fresh_runs
 from ..search.describe import FACTOR_TWO, doubled, factor_two, findings
-from ..search.search import REARRANGED, SEARCHED, Diagnosis, Search, best, pairs
+from ..search.search import REARRANGED, SCALARS, SEARCHED, Diagnosis, Search, best, pairs
 from ..verdict import Finding, Verdict
 from .places import grouped
 
@@ -125,10 +125,11 @@ def without_search(case: Case, tolerance: Tolerance) -> Verdict:
     verdict = _unknown(case, search)
     size = sum(line.size for line in case.tape)
     verdict.summary = "this is not the gradient; the calculation is too large to search for the mistake."
-    verdict.evidence.append(
-        f"Its tape has {size:,} elements, and up to {SEARCHED:,} are searched: claim one layer alone, or use a smaller "
-        "image."
-    )
+    if size > SEARCHED:
+        told = f"elements, and up to {SEARCHED:,} are searched: claim one layer alone, or use a smaller image."
+    else:
+        told = f"scalars, and up to {SCALARS:,} are searched: claim the gradient of a part of the program, as of=score."
+    verdict.evidence.append(f"Its tape has {size:,} {told}")
     return verdict
 
 

@@ -38,6 +38,7 @@ class Names:
         if names is not None and not isinstance(names, Mapping):
             raise TypeError(f"check: names must map names to Tensors, as locals() does; found {type(names).__name__}")
         on_tape = {id(line) for line in tape}
+        self.given = names
         self.lines: dict[str, Tensor] = {}
         self.numbers: dict[str, Any] = {}
         for name, thing in (names or {}).items():

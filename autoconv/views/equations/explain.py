@@ -11,7 +11,7 @@ from ...tape import Tape, Tensor
 from ..element import asked, parse_at
 from ..lines import variable_of, variables
 from .explanation import Explanation
-from .of_scalars import analysed_output
+from .of_scalars import OfScalars, analysed_output
 from .terms import Context
 
 
@@ -70,6 +70,17 @@ def explain(
         line = thing[0] if isinstance(thing, tuple) else thing
         label = line.name or variable_of(line, names) or "x"
         return Explanation(context, None, depth, element(label, (), ()))
+    return Explanation(context, context.sum(scalar, plain=True), depth, context.symbols.element(scalar))
+
+
+def explain_line(
+    of: Scalar, place: int, names: Mapping[str, Any] | None = None, depth: int | None = None
+) -> Explanation:
+    """The explanation of line number ``place`` of ``Tape(of)``, of which nothing but its place is known."""
+    known = analysed_output(of, "explain")
+    assert isinstance(known, OfScalars)
+    context = Context(known, variables(names, "explain", known.tape))
+    scalar = known.scalar_at(place)
     return Explanation(context, context.sum(scalar, plain=True), depth, context.symbols.element(scalar))
 
 

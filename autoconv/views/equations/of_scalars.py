@@ -117,6 +117,10 @@ class OfScalars(Known):
             return None
         return self.graph.scalar(one_line(thing, self.tape, operation))
 
+    def scalar_at(self, place: int) -> int:
+        """The scalar of line number ``place`` of the tape."""
+        return self.graph.scalar(self.graph.line(place + 1))
+
     @property
     def edges(self) -> tuple[Array, Array, Array, list[int]]:
         """(source, target, slope) of every reading, and where groups of targets end that do not read each other."""
