@@ -30,7 +30,7 @@ from ...render.page import html_page
 from ...render.svg import coordinate, element_colours, text_width
 from ...render.text import clean, cut, cut_path, number, numbers, uniform
 from ...tape import Tensor
-from ..graph.zoom import Group, calls, lines, owners
+from ..graph.zoom import Group, calls, chains, lines, owners
 from ..layers import layer_path
 from ..window_geometry import WindowGeometry, geometries
 
@@ -231,9 +231,12 @@ def _picture(picture: WindowGeometry, stepper: Stepper, place: dict[int, int], p
 
 
 def _graph(stepper: Stepper) -> dict[str, Any] | None:
-    """Boxes and edges with their coordinates: every line, or calls for a long tape, or nothing for a very long one."""
+    """Boxes and edges with their coordinates: every line, or calls for a long tape (of Scalars, what is read once with
+    its reader), or nothing for a very long one."""
     tape = stepper.tape
     groups: Sequence[Group] = lines(tape) if len(tape) <= MANY else calls(tape)
+    if len(groups) > MANY and not any(x.ndim for x in tape):
+        groups = chains(tape, {id(x) for i, x in enumerate(tape) if stepper.names[id(x)] != f"%{i}"})
     if len(groups) > TANGLE:
         return None
     owner = owners(list(groups))
@@ -243,7 +246,9 @@ def _graph(stepper: Stepper) -> dict[str, Any] | None:
         name = stepper.names[id(last)]
         what = group.scope.name if group.scope else last.primitive.name if last.primitive else ""
         says = ""
-        if group.scope is None and last.primitive is not None:
+        if group.scope is None and len(group.lines) > 1:
+            says = f"{len(group.lines)} lines, {what} last"
+        elif group.scope is None and last.primitive is not None:
             operands = [cut_path(stepper.names[id(x)], 14) for x in last.operands]
             says = cut(clean(formula(last.primitive, operands)), 30)
         elif group.scope is None and last.constant:
