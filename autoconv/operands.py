@@ -71,8 +71,13 @@ def numbers(x: Any, what: str, exactly: bool = False) -> Array:
 def _fractions(array: Array, x: Any, what: str) -> Array:
     """An object array with an exact Fraction for every number; TypeError if anything in it is no number."""
     for element in array.ravel().tolist():
-        if array.ndim and type(element).__module__.startswith("autoconv.scalar"):
-            continue  # an array of Scalars goes through the same functions, element by element
+        if type(element).__module__.startswith("autoconv.scalar"):
+            if array.ndim:
+                continue  # an array of Scalars goes through the same functions, element by element
+            raise TypeError(
+                f"{what}: a Scalar has its functions as methods, as in x.exp() or np.exp(x), and records them on a tape "
+                "of its own; for arrays make a Tensor, with ac.tensor"
+            )
         if not isinstance(element, Rational | float | np.floating | np.bool_):
             raise TypeError(f"{what}: {found(x)} holds {found(element)}, which is no number; use {NUMBERS}")
     try:

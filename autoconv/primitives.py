@@ -52,7 +52,9 @@ from .rows import row as _row
 from .rows import select as _select
 from .rows import wiring as _wiring
 from .shapes import keepdims_shape as _keepdims_shape
+from .tape import Primitive as _Primitive
 from .tape import Tensor as _Tensor
+from .tape import elsewhere as _elsewhere
 
 # fmt: off
 #            name     forward       one vjp per operand                                                        latex, traits
@@ -194,16 +196,27 @@ def _bind_operators() -> None:
     """Tensor's operators are rows of the table; the reflected form swaps the operands."""
     binary = {"add": add, "sub": sub, "mul": mul, "truediv": div, "pow": power}
     comparisons = {"gt": greater, "lt": less, "ge": greater_equal, "le": less_equal, "eq": equal, "ne": not_equal}
-    for name, primitive in (binary | comparisons).items():
+    for name, primitive in comparisons.items():
         setattr(_Tensor, f"__{name}__", lambda a, b, op=primitive: op(a, b) if _is_operand(b) else NotImplemented)
     for name, primitive in binary.items():
-        setattr(_Tensor, f"__r{name}__", lambda a, b, op=primitive: op(b, a) if _is_operand(b) else NotImplemented)
+        setattr(_Tensor, f"__{name}__", lambda a, b, op=primitive: op(a, b) if _is_operand(b) else _refused(op, b))
+        setattr(_Tensor, f"__r{name}__", lambda a, b, op=primitive: op(b, a) if _is_operand(b) else _refused(op, b))
     for name, unary in {"neg": neg, "abs": abs_, "pos": lambda a: a}.items():
         setattr(_Tensor, f"__{name}__", lambda a, op=unary: op(a))
 
 
 def _is_operand(x: _Any) -> bool:
     return isinstance(x, _Tensor | _np.ndarray | _np.generic | _Number | list | tuple)
+
+
+def _refused(primitive: _Primitive, x: _Any) -> _Any:
+    """What is no operand: Python asks the other operand next, but what is recorded elsewhere (a Scalar) is refused."""
+    if any(isinstance(x, kinds) for kinds, _ in _elsewhere):
+        raise TypeError(
+            f"{primitive.name}: a Tensor and a Scalar do not mix, for each records on a tape of its own; make both of "
+            "Scalars (ac.Scalar), or both of Tensors (ac.tensor), or take the number alone, as in x.data"
+        )
+    return NotImplemented
 
 
 _bind_operators()

@@ -330,12 +330,12 @@ class FlatTape:
         return {id(line): k for k, line in enumerate(self.tape or ())}
 
     def name(self, i: int) -> str:
-        """``w[0,1]`` for an element of a named tensor, ``%7[0,1]`` for line 7 of the tape, ``%7`` on a Scalar's."""
+        """``w[0,1]`` for an element of a named tensor, ``%7[0,1]`` for line 7 of the tensor tape, else ``%i``."""
         if i == 0:
             return "0"
         at = self.origin(i)
         if not self.blocks:
-            return self.given(i) or f"%{i - 1}"
+            return self.given(i) or f"%{i}"
         if at.line.name is None and id(at.line) not in self._numbers:  # a number that stands in a definition
             return f"{self.value[i]}"
         label = at.line.name or f"%{self._numbers[id(at.line)]}"

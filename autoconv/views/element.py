@@ -79,7 +79,7 @@ def one_line(thing: Any, tape: Tape, operation: str) -> Tensor:
     if not isinstance(thing, SCALARS):
         raise TypeError(
             f"{operation}: the output is a Scalar, so a Scalar is needed here, found {type(thing).__name__}; give one "
-            "that it was computed from, or its name"
+            "that it was computed from"
         )
     found = tape.lines_of(thing)
     if not found:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...render.element import read_element
-from ...scalar import called
+from ...scalar import KINDS, called
 from ...tape import Tape, Tensor, as_array
 from ..run.replay import Run, double
 from .formula import Formula, FormulaError
@@ -172,7 +172,8 @@ class Claim:
         if np.ma.isMaskedArray(claim) and np.ma.getmaskarray(claim).any():
             raise ValueError("check: the claim is a masked array with masked elements; give a number for each")
         try:
-            array = double(as_array(claim.value if isinstance(claim, Tensor) else claim)).astype(float)
+            known = claim.value if isinstance(claim, Tensor) else claim.data if isinstance(claim, KINDS) else claim
+            array = double(as_array(known)).astype(float)
         except (TypeError, ValueError) as error:
             text = str(error).partition(": ")[2] or str(error)
             raise type(error)(f"check: the claim cannot be read as an array of numbers: {text}") from None

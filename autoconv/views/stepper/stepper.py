@@ -263,8 +263,8 @@ def step(
     tape, size = part_of(y, asked, WALKED) if isinstance(y, KINDS) else (Tape(y), 0)
     named = variables(names, "step", tape)
     y = tape.outputs[0]
-    if tape.of_scalars:
-        asked = None if asked is None else [one_line(x, tape, "step: wrt") for x in asked]
+    if asked is not None and (tape.of_scalars or any(isinstance(x, KINDS) for x in asked)):
+        asked = [one_line(x, tape, "step: wrt") for x in asked]
     for x in asked or ():
         if not isinstance(x, Tensor):
             raise TypeError(f"step: wrt must be Tensors, found {type(x).__name__}")
