@@ -83,9 +83,7 @@ def exercise(
     whole, lines = _checked(loss, blanks, seed, kind, names)
     known = dict(names or {})
     if lines.of_scalars:
-        known = {name: line for name, line in called(known, lines.lines_of)}
-        for name, line in reversed(known.items()):
-            line.name = line.name or name
+        known = dict(reversed(list(called(known, lines.lines_of))))  # the first of equal names
         wrt = _as_tensors(wrt, lines)
     chosen = _wanted(wrt, lines, known)
     runs = _runs(whole, lines, known, nice_numbers, np.random.default_rng([seed, 1]))

@@ -116,11 +116,15 @@ def check(
         )
     known = Names(tape, names)
     if isinstance(claim, Mapping):
-        named = {**(names or {}), **known.lines}
-        return simple.several_cotangents(claim, tape, known, lambda c, w: check(c, of=y, wrt=w, names=named, rtol=rtol))
+        return simple.several_cotangents(claim, tape, known, lambda c, w: _compared(c, given, tape, known, w, rtol))
     if wrt is None:
         raise TypeError("check: with respect to what? Give wrt=w, a Tensor, or wrt=w[0, 0], one element")
-    line, places, shape = target(known.tensor(wrt) if isinstance(wrt, str) else wrt, tape)
+    return _compared(claim, given, tape, known, known.tensor(wrt) if isinstance(wrt, str) else wrt, rtol)
+
+
+def _compared(claim: Any, given: Any, tape: Tape, known: Names, wrt: Any, rtol: float | None) -> Verdict:
+    """The verdict about one claim; ``given`` is the output as it was given, ``tape`` its tape."""
+    line, places, shape = target(wrt, tape)
     read = Claim(claim, known, shape, places.size == 1)
     large = sum(x.size for x in tape) > SEARCHED or (len(tape) > SCALARS and not any(x.ndim for x in tape))
     run = Recorded(tape, line, _swept(given, tape, line)) if large else Run(tape, line)

@@ -28,6 +28,7 @@ from .terms import Steps, Sum, Term
 if TYPE_CHECKING:
     from .explanation import Explanation
 
+ORIGINS = 6  # tensors without a name that are said to come from one operation
 WHOLE, FIRST, STATEMENTS = 12, 3, 24  # terms written in full, terms shown of a longer sum, statements in one equation
 
 
@@ -167,7 +168,9 @@ def legend(legends: Sequence[tuple[Sum, Any]]) -> list[Expression]:
         lines.append(Expression(latex, f"{delta.text}{index.text} = d{of.text}/d{name.text}{index.text}"))
     if origins:
         said = "; ".join(
-            f"{'each of ' if len(made) > 1 else ''}{', '.join(made)} is the {what}" for what, made in origins.items()
+            f"{'each of ' if len(made) > 1 else ''}{', '.join(made[:ORIGINS])}"
+            f"{f' and {len(made) - ORIGINS} more' if len(made) > ORIGINS else ''} is the {what}"
+            for what, made in origins.items()
         )
         lines.append(Expression(rf"\text{{{escaped(said, text=True)}}}", said))
     return lines

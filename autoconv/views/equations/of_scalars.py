@@ -10,35 +10,29 @@ import heapq
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
-from weakref import WeakValueDictionary
 
 import numpy as np
 
-from ...scalar import KINDS, FlatTape, Scalar, ScalarLines, expand
+from ...scalar import KINDS, FlatTape, ScalarLines, expand
 from ...tape import Tensor
 from ..element import one_line
 from .analysis import Array, Known, Way, analysed
-
-_recent: WeakValueDictionary[int, OfScalars] = WeakValueDictionary()
 
 
 def analysed_output(of: Any, operation: str) -> Known:
     """The analysis of an output: of a Scalar (or its ``ac.expand``), else as ``analysed`` makes it."""
     if isinstance(of, KINDS):
-        known = _recent.get(id(of))
-        if known is None:
-            known = _recent[id(of)] = OfScalars(expand(of), of)
-        return known
+        return OfScalars(expand(of))
     if isinstance(of, FlatTape) and of.tape is None:
-        return OfScalars(of, None)
+        return OfScalars(of)
     return analysed(of, operation)
 
 
 class OfScalars(Known):
     """The analysis of the flat tape of a Scalar."""
 
-    def __init__(self, flat: FlatTape, y: Scalar | None) -> None:
-        self.flat, self.y = flat, y  # y is held, so that its id stays its own
+    def __init__(self, flat: FlatTape) -> None:
+        self.flat = flat
         self.graph: Any = ScalarLines(flat)
         super().__init__(self.graph.tape)
         self.output = self.graph.output
