@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..files import check_writable, content_as, replace_file
+from ..scalar import KINDS as SCALARS
 from ..scalar import Scalar, called, expand
 from ..shapes import choice
 from ..tape import Tape, Tensor, describe
@@ -202,7 +203,7 @@ def _best(
 
 def _checked(loss: Any, blanks: Any, seed: Any, kind: Any, names: Any) -> tuple[Any, Any]:
     """The loss and its tape, once every argument has been found good."""
-    if not isinstance(loss, Tensor | Scalar):
+    if not isinstance(loss, (Tensor, *SCALARS)):
         raise TypeError(f"exercise: expected the loss, a Tensor, found {type(loss).__name__}")
     choice(kind, "exercise", "kind", KINDS)
     if isinstance(blanks, bool) or not isinstance(blanks, int | np.integer) or not 1 <= blanks <= MOST:
@@ -211,7 +212,7 @@ def _checked(loss: Any, blanks: Any, seed: Any, kind: Any, names: Any) -> tuple[
         raise ValueError(f"exercise: seed={seed!r}; use a whole number from 0")
     if names is not None and not isinstance(names, Mapping):
         raise TypeError(f"exercise: names must map names to Tensors, as locals() does; found {type(names).__name__}")
-    if isinstance(loss, Scalar):
+    if isinstance(loss, SCALARS):
         tape = Tape(loss)
         return tape.outputs[0], tape
     if loss.size != 1:

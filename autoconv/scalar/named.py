@@ -49,7 +49,7 @@ def _held(name: str, index: tuple[int, ...], x: Any, depth: int) -> Iterator[tup
         yield from ((name, (*index, k), part, depth + 1) for k, part in enumerate(x))
     elif isinstance(x, Mapping):
         for key, part in x.items():
-            if isinstance(key, str):
+            if isinstance(key, str) and not key.startswith("_"):
                 yield (key if not depth else f"{inside}.{key}"), (), part, depth + 1
             elif isinstance(key, int):
                 yield name, (*index, key), part, depth + 1

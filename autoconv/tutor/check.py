@@ -82,7 +82,7 @@ def check(
 
     y may be a Scalar, wrt one, and a formula speaks of Scalars by their names.
 
-    A tape of more than 2 million elements (or 2,000 Scalars) is neither run again nor searched: there only a sign, a
+    A tape of more than 2 million elements (or 1,000 Scalars) is neither run again nor searched: there only a sign, a
     constant factor and another order of the elements are told.
 
     Returns a Verdict, which is true if the claim is right.  With a worksheet or its key for y, the claim is the answers

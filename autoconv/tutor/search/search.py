@@ -34,7 +34,7 @@ from .probes import Probes
 SWEEPS = 6000  # that one search may run
 SAMPLE = 1000  # elements by which most other orders of a gradient are ruled out
 MOST = 6  # explanations that are told
-SCALARS = 2_000  # lines of one number each beyond which a tape is neither run again nor searched
+SCALARS = 1_000  # lines of one number each beyond which a tape is neither run again nor searched
 SEARCHED = 2_000_000  # elements on a tape beyond which it is not searched: about 100 bytes each would be held
 LARGE = 30_000  # elements on a tape for which a sweep counts once more
 REARRANGED = "right numbers in the wrong places"

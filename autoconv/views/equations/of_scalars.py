@@ -88,23 +88,23 @@ class OfScalars(Known):
 
     def forward(self, start: int, stops: Array) -> tuple[Array, Array, Array, Way]:
         flat, live = self.flat, {start: (1.0, 1.0)}  # by scalar: d / d start, and how many paths lead there
-        ends: list[int] = []
+        ends: dict[int, tuple[float, float]] = {}
         waiting, met = [start], {start}
         while waiting:
             i = heapq.heappop(waiting)
             if i != start:
                 read = [(live[o], s) for o, s in zip(flat.read(i), flat.slopes_at(i), strict=True) if o in live]
-                live[i] = sum(t * s for (t, _), s in read), sum(n for (_, n), _ in read)
+                arrived = sum([t * s for (t, _), s in read]), sum([n for (_, n), _ in read])
                 if stops[i]:
-                    ends.append(i)
+                    ends[i] = arrived
                     continue
+                live[i] = arrived
             for reader in flat.readers(i).tolist():
                 if reader not in met:
                     met.add(reader)
                     heapq.heappush(waiting, reader)
-        found = np.array(ends, np.int64)
-        way = _Live({i for i in live if i == start or not stops[i]}, flat)
-        return found, np.array([live[i][0] for i in ends]), np.array([live[i][1] for i in ends]), way
+        slopes, counts = [np.array([x[k] for x in ends.values()]) for k in (0, 1)]
+        return np.array([*ends], np.int64), slopes, counts, _Live(set(live), flat)
 
     def scalar_of(self, thing: Any, operation: str) -> int | None:
         if isinstance(thing, KINDS) and not self.graph.lines_of(thing):

@@ -109,7 +109,8 @@ def whole(x: Any) -> Any:
     return int(x) if isinstance(x, float) and x.is_integer() and abs(x) < 1e15 else x
 
 
-PATHS, LONGEST, NESTED = 4, 12, 3  # paths written out, scalars on one path, formulas inside a formula
+PATHS, LONGEST, NESTED = 4, 12, 3  # paths written out, slopes other than 1 on one, formulas inside a formula
+PASSED = 2000  # scalars on paths that are looked at for one derivative
 LONG = 40  # characters of a derivative inside a call, which has a shorter name
 
 
@@ -302,12 +303,14 @@ class Symbols:
         """The product of slopes of each path from ``start`` to ``end``, or None if one is too long or opens a row."""
         found: list[Product] = []
         waiting: list[tuple[int, Product, int]] = [(end, Product(), 0)]
+        passed = 0
         while waiting:
             i, so_far, length = waiting.pop()
-            if i == start and length:
+            if i == start and i != end:
                 found.append(so_far)
                 continue
-            if length > LONGEST or self.block(i).opened is not None:
+            passed += 1
+            if length > LONGEST or passed > PASSED or self.block(i).opened is not None:
                 return None
             block = self.block(i)
             for k, o in reversed(way.read(i)):
@@ -315,7 +318,7 @@ class Symbols:
                     slope = self.slope(i, k)
                     if slope is None:
                         return None
-                    waiting.append((o, slope * so_far, length + 1))
+                    waiting.append((o, slope * so_far, length + (slope != Product())))
         return found
 
 

@@ -19,7 +19,7 @@ from ...files import save_as
 from ...render.dot import render, source
 from ...render.drawing import draw
 from ...render.node import Edge, Node
-from ...scalar import FlatTape, Scalar, expand, with_names
+from ...scalar import KINDS, FlatTape, Scalar, expand, with_names
 from ...scalar.expand import ROOM, expansion_size
 from ...shapes import choice, flag
 from ...tape import Tape, Tensor
@@ -79,12 +79,12 @@ def graph(
     >>> ac.graph((w * x).sum())
     <Graph of sum () at zoom 'lines': 2 inputs, 2 lines; 3 edges>
     """
-    if not isinstance(y, Tensor | Scalar):
+    if not isinstance(y, (Tensor, *KINDS)):
         raise TypeError(
             f"graph: expected a Tensor, found {type(y).__name__}; give what was computed, as in ac.graph(loss)"
         )
     if zoom is None:
-        zoom = "scalars" if isinstance(y, Scalar) else "lines"
+        zoom = "scalars" if isinstance(y, KINDS) else "lines"
     for what, given, known in (
         ("zoom", zoom, ZOOMS),
         ("direction", direction, DIRECTIONS),
@@ -93,7 +93,7 @@ def graph(
         choice(given, "graph", what, known)
     flag(backward, "graph: backward")
     flag(fold, "graph: fold")
-    if isinstance(y, Scalar) and (zoom != "scalars" or backward):
+    if isinstance(y, KINDS) and (zoom != "scalars" or backward):
         raise ValueError(
             "graph: a Scalar has the zoom 'scalars' only, without backward=True; its nodes show the gradients"
         )
@@ -178,7 +178,7 @@ FORMATS: dict[str, Callable[[Graph], str | bytes]] = {
 
 def drawn(y: Tensor | Scalar, request: Request) -> Drawn:
     """The nodes and edges of a request; ValueError with counts if there are too many."""
-    if isinstance(y, Scalar):
+    if isinstance(y, KINDS):
         return _scalars(with_names(expand(y), request.scalars), None, None, request)
     tape = Tape(y)
     whole = tape
