@@ -75,8 +75,8 @@ def _fractions(array: Array, x: Any, what: str) -> Array:
             if array.ndim:
                 continue  # an array of Scalars goes through the same functions, element by element
             raise TypeError(
-                f"{what}: a Scalar has its functions as methods, as in x.exp() or np.exp(x), and records them on a tape "
-                "of its own; for arrays make a Tensor, with ac.tensor"
+                f"{what}: a Scalar has its functions as methods, as in x.exp() or np.exp(x), and records them on a "
+                "tape of its own; for arrays make a Tensor, with ac.tensor"
             )
         if not isinstance(element, Rational | float | np.floating | np.bool_):
             raise TypeError(f"{what}: {found(x)} holds {found(element)}, which is no number; use {NUMBERS}")

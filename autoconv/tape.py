@@ -570,8 +570,8 @@ def constant(data: Any, what: str = "tensor") -> Tensor:
     return Tensor(as_array(data, what=what), constant=True)
 
 
-# What is recorded elsewhere and can be asked for its tape all the same: its kinds, and what makes its line (with all that
-# it was computed from, and a function that finds the lines of others of its kind).
+# What is recorded elsewhere and can be asked for its tape all the same: its kinds, and what makes its line (with all
+# that it was computed from, and a function that finds the lines of others of its kind).
 Lines = Callable[[Any], list[Tensor]]
 elsewhere: list[tuple[tuple[type, ...], Callable[[Any], tuple[Tensor, Lines]]]] = []
 

@@ -8,9 +8,9 @@ import math
 import random
 
 import pytest
+from helpers.scalar_programs import GPT
 
 import autoconv as ac
-from helpers.scalar_programs import GPT
 
 SEEDS = range(3)
 

@@ -6,12 +6,12 @@ import re
 
 import numpy as np
 import pytest
+from helpers.scalar_programs import EXAMPLES, GPT, Moved, Net, slope
 
 import autoconv as ac
 from autoconv.scalar import floors, lines, named, scalar
 from autoconv.scalar.named import named_scalars
 from autoconv.views.stepper import page, stepper
-from helpers.scalar_programs import EXAMPLES, GPT, Moved, Net, slope
 
 KINDS = {"python": scalar.Scalar} | ({"native": floors.native().Scalar} if floors.native() else {})
 TOKENS = [4, 0, 3, 1, 0, 4]

@@ -215,6 +215,7 @@ def _checked(loss: Any, blanks: Any, seed: Any, kind: Any, names: Any) -> tuple[
     if isinstance(loss, SCALARS):
         tape = Tape(loss)
         return tape.outputs[0], tape
+    assert isinstance(loss, Tensor)
     if loss.size != 1:
         raise ValueError(
             f"exercise: the loss has shape {loss.shape}; a gradient needs one number: reduce it, as in ac.sum(y)"

@@ -7,5 +7,18 @@ from .floors import KINDS, Scalar, floor
 from .lines import ScalarLines, called, part_of, with_names
 from .tape import FlatTape
 
-__all__ = ["Block", "FlatScalar", "FlatTape", "KINDS", "Operation", "Origin", "Scalar", "ScalarLines", "called", "expand",
-    "floor", "part_of", "with_names"]
+__all__ = [
+    "KINDS",
+    "Block",
+    "FlatScalar",
+    "FlatTape",
+    "Operation",
+    "Origin",
+    "Scalar",
+    "ScalarLines",
+    "called",
+    "expand",
+    "floor",
+    "part_of",
+    "with_names",
+]

@@ -31,8 +31,8 @@ def linked(y: Scalar) -> tuple[Tensor, Lines]:
     flat = flatten(y)
     if len(flat) > LARGEST:
         raise ValueError(
-            f"Tape: {len(flat):,} scalars, more than {LARGEST:,}; ac.explain and ac.paths make only the lines that they "
-            "show, ac.expand gives all scalars as arrays, and a part of the program has a tape of its own: "
+            f"Tape: {len(flat):,} scalars, more than {LARGEST:,}; ac.explain and ac.paths make only the lines that "
+            "they show, ac.expand gives all scalars as arrays, and a part of the program has a tape of its own: "
             "ac.Tape(part)"
         )
     return _lines(flat, range(len(flat)))

@@ -25,7 +25,9 @@ def named_scalars(names: Mapping[str, Any]) -> Iterator[tuple[str, Scalar]]:
     known = [(name, x) for name, x in names.items() if isinstance(name, str) and not name.startswith("_")]
     yield from ((name, x) for name, x in known if isinstance(x, KINDS))
     met: set[int] = set()
-    waiting = [(name, (), x, 0) for name, x in reversed(known) if not isinstance(x, KINDS)]
+    waiting: list[tuple[str, tuple[int, ...], Any, int]] = [
+        (name, (), x, 0) for name, x in reversed(known) if not isinstance(x, KINDS)
+    ]
     looked = 0
     while waiting and looked < LOOKED:
         looked += 1

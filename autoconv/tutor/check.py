@@ -52,7 +52,12 @@ def check(
 
 @overload
 def check(
-    y: Tensor | Scalar, claim: Any, /, wrt: Any = None, names: Mapping[str, Any] | None = None, rtol: float | None = None
+    y: Tensor | Scalar,
+    claim: Any,
+    /,
+    wrt: Any = None,
+    names: Mapping[str, Any] | None = None,
+    rtol: float | None = None,
 ) -> Verdict: ...
 
 

@@ -5,6 +5,7 @@ Each is written for any kind of number that has the operations: a Scalar of eith
 
 import math
 import random
+from itertools import pairwise
 
 
 class Plain(float):
@@ -27,10 +28,12 @@ class Plain(float):
         return float(self)
 
 
+def _plain(operation):
+    return lambda self, *other: Plain(operation(self, *map(float, other)))
+
+
 for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "pow", "neg"):
-    setattr(
-        Plain, f"__{_name}__", lambda self, *other, op=getattr(float, f"__{_name}__"): Plain(op(self, *map(float, other)))
-    )
+    setattr(Plain, f"__{_name}__", _plain(getattr(float, f"__{_name}__")))
 
 
 def dot(a, b):
@@ -55,10 +58,7 @@ class Net:
     def __init__(self, sizes, value, seed=0):
         draw = random.Random(seed)
         last = len(sizes) - 2
-        self.layers = [
-            [Neuron(a, k < last, value, draw) for _ in range(b)]
-            for k, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False))
-        ]
+        self.layers = [[Neuron(a, k < last, value, draw) for _ in range(b)] for k, (a, b) in enumerate(pairwise(sizes))]
 
     def __call__(self, x):
         for layer in self.layers:
@@ -122,8 +122,7 @@ class GPT:
 
     def loss(self, tokens):
         self.run = {name: [] for name in ("h", "q", "k", "v", "score", "a", "mixed")}
-        pairs = zip(tokens, tokens[1:], strict=False)
-        surprises = [-softmax(self(token, place))[after].log() for place, (token, after) in enumerate(pairs)]
+        surprises = [-softmax(self(token, k))[after].log() for k, (token, after) in enumerate(pairwise(tokens))]
         return sum(surprises[1:], surprises[0]) / len(surprises)
 
 

@@ -35,7 +35,7 @@ class Case:
         run: Run,
         output: Any = None,
     ) -> None:
-        self.output = tape.outputs[0] if output is None else output
+        self.output: Any = tape.outputs[0] if output is None else output
         self.tape, self.line, self.places, self.shape = tape, line, places, shape
         self.names, self.read, self.run = names, read, run
         self.claimed = np.zeros(shape)

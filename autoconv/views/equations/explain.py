@@ -42,9 +42,10 @@ def explain(
     Called as ``explain(y, w[0, 0])``, or as ``explain(w[0, 0], of=y)``.
 
     y: a tensor with one element, such as a loss (or its ``ac.expand``).  thing: an element, as ``w[0, 0]`` of a weight,
-    pixel, bias or intermediate result, or a 0-d tensor, or a pair (tensor, index).  Of a Scalar y, a Scalar.  depth: levels that are written out;
-    1 keeps the cotangents as symbols, None goes on to ``y``.  names: variables that name tensors without a name, as
-    locals(); Scalars may also be in lists (``w[0,1]``), dictionaries and objects (``model.w[0,1]``).
+    pixel, bias or intermediate result, or a 0-d tensor, or a pair (tensor, index).  Of a Scalar y, a Scalar.
+    depth: levels that are written out; 1 keeps the cotangents as symbols, None goes on to ``y``.  names: variables that
+    name tensors without a name, as locals(); Scalars may also be in lists (``w[0,1]``), dictionaries and objects
+    (``model.w[0,1]``).
 
     Raises TypeError for what is no tensor or cannot be differentiated, ValueError for more than one element or a depth
     below 1, RuntimeError if an input was given a new value since.

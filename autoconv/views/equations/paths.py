@@ -115,13 +115,17 @@ class Paths:
 
 
 @overload
-def paths(of: Tensor | Scalar | FlatTape, thing: Any, /, limit: int = 10, names: Mapping[str, Any] | None = None) -> Paths: ...
+def paths(
+    of: Tensor | Scalar | FlatTape, thing: Any, /, limit: int = 10, names: Mapping[str, Any] | None = None
+) -> Paths: ...
 @overload
 def paths(
     thing: Any, /, *, of: Tensor | Scalar | FlatTape, limit: int = 10, names: Mapping[str, Any] | None = None
 ) -> Paths: ...
 @overload
-def paths(*, thing: Any, of: Tensor | Scalar | FlatTape, limit: int = 10, names: Mapping[str, Any] | None = None) -> Paths: ...
+def paths(
+    *, thing: Any, of: Tensor | Scalar | FlatTape, limit: int = 10, names: Mapping[str, Any] | None = None
+) -> Paths: ...
 def paths(
     y: Any = None,
     thing: Any = None,
@@ -137,9 +141,9 @@ def paths(
     Called as ``paths(y, w[0, 0])``, or as ``paths(w[0, 0], of=y)``.  A step is one operation on one element; a maximum
     is one step, however it is defined.
 
-    y: a tensor with one element (or its ``ac.expand``), or a Scalar.  thing: an element, as ``w[0, 0]``, or a Scalar.  limit: how many are
-    listed, the largest products first.  names: variables that name tensors without a name, as locals(). Raises
-    TypeError and ValueError as ``ac.explain`` does, ValueError for a limit below 1.
+    y: a tensor with one element (or its ``ac.expand``), or a Scalar.  thing: an element, as ``w[0, 0]``, or a Scalar.
+    limit: how many are listed, the largest products first.  names: variables that name tensors without a name, as
+    locals(). Raises TypeError and ValueError as ``ac.explain`` does, ValueError for a limit below 1.
 
     >>> x, w = ac.tensor([1.0, 2.0], name="x"), ac.tensor(3.0, name="w")
     >>> ac.paths((w * x).sum(), w)

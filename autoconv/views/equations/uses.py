@@ -118,8 +118,9 @@ def uses(
         count[i] = how many windows hold x[i] = overlap_add(ones of the shape of windows(x))[i]
 
     Called as ``uses(y, x)``, or as ``uses(x, of=y)``.  For windows (convolution, pooling) it is the number of windows
-    that hold the element; for a weight that is shared, the number of positions; for a Scalar, the operations that read it.  names: variables that name tensors
-    without a name, as locals().  Raises TypeError for what is no Tensor, ValueError for an x that ``y`` does not read.
+    that hold the element; for a weight that is shared, the number of positions; for a Scalar, the operations
+    that read it.  names: variables that name tensors without a name, as locals().  Raises TypeError for what is no
+    Tensor, ValueError for an x that ``y`` does not read.
 
     >>> x, w = ac.tensor(np.ones((3, 3)), name="x"), ac.tensor(np.ones((2, 2)), name="w")
     >>> ac.uses(ac.conv2d(x, w), x).counts

@@ -51,7 +51,9 @@ def focused(flat: FlatTape, tape: Tape | None, focus: tuple[Any, ...]) -> np.nda
                 raise TypeError(f"focus: the graph is of a Scalar, so a Scalar is needed, found {type(thing).__name__}")
             mine = flat.numbers_of(thing)
             if not mine:
-                raise ValueError(f"focus: {thing!r} is not an input of this Scalar, nor on the way to it; give one that is")
+                raise ValueError(
+                    f"focus: {thing!r} is not an input of this Scalar, nor on the way to it; give one that is"
+                )
             found += mine
     return np.array([i for i in found if i], np.int64)
 

@@ -32,7 +32,6 @@ from .condition import condition as parsed
 from .condition import locate
 from .contributions import OUTPUT, contribution_latex, derivative_latex, forward_latex, gradient_symbol, running
 
-
 WALKED = 1000  # scalars of a Scalar's program that are walked one by one
 
 
@@ -243,8 +242,8 @@ def step(
     wrt: the Tensors whose gradients are asked for (None: everything y was computed from).  names: variables that name
     Tensors without a name, as in ``ac.step(loss, names=locals())``.  cotangent: what the sweep starts from, of y's
     shape (default 1 for a scalar).  y may be a Scalar, wrt Scalars; of a program of more than 1,000 scalars the last
-    1,000 are walked, or those that lead from wrt to y (ValueError if these are more).  Raises TypeError for something that cannot be differentiated, ValueError without a
-    cotangent for a y that is not a scalar.
+    1,000 are walked, or those that lead from wrt to y (ValueError if these are more).  Raises TypeError for
+    something that cannot be differentiated, ValueError without a cotangent for a y that is not a scalar.
 
         gradient of x += (gradient of line) d line / d x, for each line that reads x, the last line first
 
@@ -259,7 +258,7 @@ def step(
         raise TypeError(
             f"step: expected a Tensor, found {type(y).__name__}; give what was computed, as in ac.step(loss)"
         )
-    asked = None if wrt is None else [wrt] if isinstance(wrt, (Tensor, *KINDS)) else list(listed(wrt))
+    asked: Any = None if wrt is None else [wrt] if isinstance(wrt, (Tensor, *KINDS)) else list(listed(wrt))
     tape, size = part_of(y, asked, WALKED) if isinstance(y, KINDS) else (Tape(y), 0)
     named = variables(names, "step", tape)
     y = tape.outputs[0]
