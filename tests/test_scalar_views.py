@@ -9,6 +9,7 @@ import pytest
 from helpers.scalar_programs import EXAMPLES, GPT, Moved, Net, slope
 
 import autoconv as ac
+from autoconv import cli
 from autoconv.scalar import floors, lines, named, scalar
 from autoconv.scalar.named import named_scalars
 from autoconv.views.stepper import page, stepper
@@ -303,6 +304,33 @@ def test_several_claims_name_the_first_that_departs(value):
     assert "all 4 cotangents agree" in ac.check(claims, of=loss, names=net.names).summary
     claims |= {x: 1.5 * x.grad for x in inside[2:]}
     assert ac.check(claims, of=loss, names=net.names).summary.startswith("the claim departs at score[2,0,1]")
+
+
+PROGRAM = """
+import autoconv as ac
+
+def loss():
+    w, x = [ac.Scalar(0.5), ac.Scalar(-1.0)], [ac.Scalar(2.0, "first"), 3.0]
+    y = w[0] * x[0] + w[1] * x[1]
+    loss = (y - 1) ** 2
+    return loss, locals()
+"""
+
+
+def test_the_command_line_takes_a_function_of_scalars(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(PROGRAM)
+    for at, said in {"w[1]": "dloss/dw[1] = 3 d", " w[ 1 ]": "= -18", "first": "w[0] d", "y": "2(y - 1)"}.items():
+        assert cli.main(["explain", "net.py:loss", "--at", at, "--depth", "1"]) == 0
+        assert said in capsys.readouterr().out
+    assert cli.main(["explain", "net.py:loss", "--at", "q"]) == 2
+    assert "no tensor is called 'q'; there are first" in capsys.readouterr().err
+    assert cli.main(["check", "net.py:loss", "--wrt", "w[1]", "--formula", "2*(y - 1)*3"]) == 0
+    assert cli.main(["check", "net.py:loss", "--wrt", "w[1]", "--formula", "(y - 1)*3"]) == 1
+    assert cli.main(["step", "net.py:loss", "--output", "walk.html"]) == 0
+    assert cli.main(["graph", "net.py:loss", "--focus", "w[0]"]) == 0
+    assert cli.main(["exercise", "net.py:loss", "--blanks", "1", "--out", "sheet.md"]) == 0
+    assert {"walk.html", "loss.svg", "sheet.md", "sheet.key.json"} <= {p.name for p in tmp_path.iterdir()}
 
 
 # ---- large programs

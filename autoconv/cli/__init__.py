@@ -261,8 +261,8 @@ def _data_options(command: argparse.ArgumentParser) -> None:
 def _function(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "function",
-        help="file.py:function, called without arguments; it returns a Tensor, or (Tensor, locals()) to name the "
-        "lines.  Or a model: model.onnx, or file.py:module (of autoconv or PyTorch); gradients are of the sum of its "
-        "output",
+        help="file.py:function, called without arguments; it returns a Tensor or a Scalar, or that and locals() to "
+        "name the lines.  Or a model: model.onnx, or file.py:module (of autoconv or PyTorch); gradients are of the sum "
+        "of its output",
     )
     modelled.options(command)

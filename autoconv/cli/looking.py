@@ -8,13 +8,14 @@ from typing import Any
 
 from .. import npy
 from ..files import check_writable, replace_file
-from ..tape import Tape, Tensor
+from ..scalar import Scalar
+from ..tape import Tensor
 from ..views.graph.graph import graph
 from .modelled import is_model, read, run, title
 from .named import UserError, called, recorded_as
 
 
-def looked_at(arguments: argparse.Namespace, one_number: bool = True) -> tuple[Tensor, dict[str, Any], bool]:
+def looked_at(arguments: argparse.Namespace, one_number: bool = True) -> tuple[Tensor | Scalar, dict[str, Any], bool]:
     """(the Tensor that a function or a model makes, what its lines are called, whether it is a model).
 
     one_number: of a model the sum of its output, for what is about a gradient.
@@ -104,8 +105,8 @@ def _claimed(file: str) -> Any:
         raise UserError(f"{error}; write your gradient with numpy.save({file!r}, gradient)") from None
 
 
-def _element(y: Tensor, at: str, names: dict[str, Any]) -> Any:
+def _element(y: Tensor | Scalar, at: str, names: dict[str, Any]) -> Any:
     """The element of y's tape that a text as "w1[0,0]" means."""
-    from ..views.element import parse_at
+    from ..views.element import element_at
 
-    return parse_at(at, Tape(y), names)
+    return element_at(at, y, names)

@@ -44,7 +44,7 @@ def read_element(
     fit.
     """
     written = text.strip()
-    if (name := re.sub(r"\s*,\s*", ",", written)) in known:
+    if (name := re.sub(r"\s*([,\[\]])\s*", r"\1", written)) in known:
         return name, None
     before, bracket, inside = written.removesuffix("]").rpartition("[")
     name = before.rstrip() if bracket else written

@@ -5,6 +5,7 @@ from .blocks import Block, FlatScalar, Operation, Origin
 from .expand import expand
 from .floors import KINDS, Scalar, floor
 from .lines import ScalarLines, called, part_of, with_names
+from .named import named_scalars
 from .tape import FlatTape
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "called",
     "expand",
     "floor",
+    "named_scalars",
     "part_of",
     "with_names",
 ]

@@ -16,7 +16,7 @@ import numpy as np
 from ..primitives import TABLE
 from ..render.element import read_element
 from ..scalar import KINDS as SCALARS
-from ..scalar import FlatTape, called
+from ..scalar import FlatTape, called, expand, named_scalars
 from ..tape import Tape, Tensor, describe
 
 Output = Tensor | FlatTape
@@ -93,6 +93,20 @@ def one_line(thing: Any, tape: Tape, operation: str) -> Tensor:
             "each of them; compute the output again without changing data in between"
         )
     return found[0]
+
+
+def element_at(at: str, y: Any, names: Mapping[str, Any] | None = None, operation: str = "at") -> Any:
+    """What a text as "w1[0,0]" means on the tape of ``y``: (tensor, index), or of a Scalar y the Scalar of that name.
+
+    Raises ValueError as ``parse_at`` does.
+    """
+    if not isinstance(y, SCALARS):
+        return parse_at(at, Tape(y), names, operation)
+    flat = expand(y)
+    found: dict[str, Any] = {name: leaf for i, leaf in flat.leaves.items() if (name := flat.given(i))}
+    found |= {name: x for name, x in reversed(list(named_scalars(names or {}))) if flat.numbers_of(x)}
+    name, _ = read_element(at, dict.fromkeys(found, np.zeros(())), operation)
+    return found[name]
 
 
 def parse_at(

@@ -7,8 +7,8 @@ from typing import Any, overload
 
 from ...render.latex import element
 from ...scalar import FlatTape, Scalar
-from ...tape import Tape, Tensor
-from ..element import asked, parse_at
+from ...tape import Tensor
+from ..element import asked, element_at
 from ..lines import variable_of, variables
 from .explanation import Explanation
 from .of_scalars import OfScalars, analysed_output
@@ -85,6 +85,6 @@ def explain_line(
     return Explanation(context, context.sum(scalar, plain=True), depth, context.symbols.element(scalar))
 
 
-def explain_text(of: Tensor, at: str, names: Mapping[str, Any] | None = None, depth: int | None = None) -> str:
+def explain_text(of: Tensor | Scalar, at: str, names: Mapping[str, Any] | None = None, depth: int | None = None) -> str:
     """The explanation of the element written ``at``, as "w1[0,0]", in ``of``: what the command line prints."""
-    return explain(parse_at(at, Tape(of), names), of=of, depth=depth, names=names).text
+    return explain(element_at(at, of, names), of=of, depth=depth, names=names).text
