@@ -153,6 +153,8 @@ def test_names_are_those_of_variables_lists_dictionaries_and_objects(value):
 
 def test_looking_for_names_ends(value, monkeypatch):
     monkeypatch.setattr(named, "LOOKED", 50)
+    data = {"pixels": [0.5] * 1000, "words": ("text",) * 1000, "w": [value(1.0)]}  # numbers and words do not count
+    assert [name for name, _ in named_scalars(data)] == ["w[0]"]
     assert len(list(named_scalars({"w": [value(1.0)] * 30, "v": [[value(2.0)] * 100]}))) < 60
 
 

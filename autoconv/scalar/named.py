@@ -12,7 +12,10 @@ import numpy as np
 from .floors import KINDS, Scalar
 
 DEPTH, LOOKED = 8, 1_000_000  # containers within containers, and things looked at in all
-PLAIN = (str, bytes, int, float, complex, type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, type(None))
+PLAIN: tuple[type, ...] = (
+    str, bytes, int, float, complex, np.generic, type, ModuleType, FunctionType, MethodType, BuiltinFunctionType,
+    type(None),
+)  # fmt: skip
 
 
 def named_scalars(names: Mapping[str, Any]) -> Iterator[tuple[str, Scalar]]:
@@ -26,7 +29,7 @@ def named_scalars(names: Mapping[str, Any]) -> Iterator[tuple[str, Scalar]]:
     yield from ((name, x) for name, x in known if isinstance(x, KINDS))
     met: set[int] = set()
     waiting: list[tuple[str, tuple[int, ...], Any, int]] = [
-        (name, (), x, 0) for name, x in reversed(known) if not isinstance(x, KINDS)
+        (name, (), x, 0) for name, x in reversed(known) if not isinstance(x, (*KINDS, *PLAIN))
     ]
     looked = 0
     while waiting and looked < LOOKED:
@@ -35,10 +38,10 @@ def named_scalars(names: Mapping[str, Any]) -> Iterator[tuple[str, Scalar]]:
         if isinstance(x, KINDS):
             yield name + (f"[{','.join(map(str, index))}]" if index else ""), x
             continue
-        if isinstance(x, PLAIN) or depth > DEPTH or id(x) in met:
+        if depth > DEPTH or id(x) in met:
             continue
         met.add(id(x))
-        waiting += reversed(list(_held(name, index, x, depth)))
+        waiting += reversed([part for part in _held(name, index, x, depth) if not isinstance(part[2], PLAIN)])
 
 
 def _held(name: str, index: tuple[int, ...], x: Any, depth: int) -> Iterator[tuple[str, tuple[int, ...], Any, int]]:
