@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 _SLICE = re.compile(r"(-?\d{1,9})?\s*:\s*(-?\d{1,9})?(?:\s*:\s*(-?\d{1,9})?)?")
+INDEXED = re.compile(r"(.+)\[(\d+(?:,\d+)*)\]")  # a name that ends in an index, as that of a Scalar in a list
 NAMED = 12  # names that an error lists
 
 

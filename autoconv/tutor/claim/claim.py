@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...render.element import read_element
+from ...render.element import INDEXED, read_element
 from ...scalar import KINDS, called
 from ...tape import Tape, Tensor, as_array
 from ..run.replay import Run, double
@@ -18,7 +18,6 @@ from .formula import Formula, FormulaError
 
 RULES = ("sum", "mean", "same for all")
 MOST_OF_ANOTHER_SHAPE = 2**22  # elements of an array that are read though the gradient has another shape
-_ELEMENT = re.compile(r"(.+)\[(\d+(?:,\d+)*)\]")
 _RULES = {
     "average": "mean",
     "the sum": "sum",
@@ -91,7 +90,7 @@ def arrays_of(lines: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     lines."""
     parts: dict[str, dict[tuple[int, ...], Tensor]] = {}
     for name, line in lines.items():
-        if found := _ELEMENT.fullmatch(name):
+        if found := INDEXED.fullmatch(name):
             parts.setdefault(found[1], {})[tuple(map(int, found[2].split(",")))] = line
     arrays = {}
     for name, at in parts.items():
