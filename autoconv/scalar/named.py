@@ -36,7 +36,7 @@ def named_scalars(names: Mapping[str, Any]) -> Iterator[tuple[str, Scalar]]:
         looked += 1
         name, index, x, depth = waiting.pop()
         if isinstance(x, KINDS):
-            yield name + (f"[{','.join(map(str, index))}]" if index else ""), x
+            yield _called(name, index), x
             continue
         if depth > DEPTH or id(x) in met:
             continue
@@ -44,9 +44,13 @@ def named_scalars(names: Mapping[str, Any]) -> Iterator[tuple[str, Scalar]]:
         waiting += reversed([part for part in _held(name, index, x, depth) if not isinstance(part[2], PLAIN)])
 
 
+def _called(name: str, index: tuple[int, ...]) -> str:
+    return f"{name}[{','.join(map(str, index))}]" if index else name
+
+
 def _held(name: str, index: tuple[int, ...], x: Any, depth: int) -> Iterator[tuple[str, tuple[int, ...], Any, int]]:
     """What a container or an object of the user's holds, with the name and the index of each."""
-    inside = name + (f"[{','.join(map(str, index))}]" if index else "")
+    inside = _called(name, index)
     if isinstance(x, np.ndarray):
         if x.dtype == object:
             yield from ((name, (*index, *at), x[at], depth + 1) for at in np.ndindex(*x.shape))
