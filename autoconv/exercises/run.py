@@ -39,7 +39,7 @@ class ScalarRun:
         self.flat = flat or expand(loss)
         self.exact = self.flat.value.dtype == object
         known = Analysis(self.flat)
-        self.context = Context(known, variables(names, "exercise"))
+        self.context = Context(known, variables(names, "exercise", known.tape))
         self.symbols = self.context.symbols
         self.gradient: np.ndarray = known.cotangent
 

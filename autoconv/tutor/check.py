@@ -69,12 +69,19 @@ def check(
       a shape, as in (3, 3);
       a rule in a word: "sum", "mean", "same for all";
       a function of the tensors, by their names, that returns an array;
-      a formula as text, as in "(i[0,0] + i[0,1]) * 2*(o2 - y)": names, indices, + - * / **, abs exp log tanh max min
-      sum sigmoid, conv, rot180, full;
+      a formula as text, as in "(i[0,0] + i[0,1]) * 2*(o2 - y)", "full(d, rot180(w))" or
+      "dw[p,q] = sum(i, j, x[2*i+p, 2*j+q] * d[i,j])" (see below);
       a dict {tensor: array} of several cotangents, checked from the loss down.
     y: the loss, one number.  wrt: a Tensor on its tape, of any shape, an element or part of one, or its name, as in
     "w[0, 0]".  names: names for tensors without one, as in names=locals().  rtol: how closely numbers must agree,
     relative, from 0 to 1 (default 1e-6, 1e-4 for float32, and the last digit of numbers written by hand).
+
+    A formula has names, numbers, + - * / ** // %, indices and slices; elementwise functions (exp, log, tanh, sigmoid,
+    relu, max, min, ...); sum, mean, max, min over an axis; softmax, matmul, transpose; conv, full, conv_transpose with
+    the settings of ``ac.conv2d``, rot180, dilate(d, 2), pad(x, 1).  sum(i, j, ...) is a sum over letters: each runs over
+    the axis that it is the whole index of, or as sum(0 <= i < 3, ...) says; outside an array there is 0; delta(i, j) is
+    1 where i = j.  Letters on the left, dw[p, q] = ..., are the axes of the gradient.  It is read by a grammar of its
+    own, never executed as Python, and refused with numbers where it would compute too many.
 
     A function or a formula is tried at fresh inputs as well, and on a larger geometry.  A wrong claim is explained by
     the mistakes of ``ac.mistakes()``, planted in the sweep one and two at a time until it gives the very same numbers.

@@ -8,7 +8,7 @@ numbers of its elements.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -36,28 +36,38 @@ def resolve(thing: Any, tape: Tape) -> tuple[Tensor, np.ndarray]:
             f"focus: expected a Tensor, an element as w[0, 0], or (tensor, index); found {type(thing).__name__}"
         )
     on_tape = {id(line) for line in tape}
-    line, chain = thing, list[Tensor]()
-    while id(line) not in on_tape:
-        if line.primitive is None or not line.primitive.moves:
-            outputs = ", ".join(describe(y) for y in tape.outputs)
-            raise ValueError(
-                f"focus: {describe(thing)} is not on the tape of {outputs}: nothing there was computed from it. "
-                "Give a Tensor "
-                f"that was read, or an element of one, as in w[0, 0]"
-            )
-        chain.append(line)
-        line = line.operands[0]
-    # Number 0 is what padding and scattering put in, so elements count from 1 here.
-    numbers = np.arange(1, line.size + 1).reshape(line.shape)
-    for move in reversed(chain):
-        if move.primitive is not TABLE["cast"]:
-            others = [x.value for x in move.operands[1:]]
-            numbers = move.primitive.forward(numbers, *others, **move.params)  # type: ignore[union-attr]
+    known = followed(thing, lambda x: id(x) in on_tape)
+    if known is None:
+        outputs = ", ".join(describe(y) for y in tape.outputs)
+        raise ValueError(
+            f"focus: {describe(thing)} is not on the tape of {outputs}: nothing there was computed from it. "
+            "Give a Tensor "
+            f"that was read, or an element of one, as in w[0, 0]"
+        )
+    line, numbers = known
     try:
         found = np.asarray(numbers[key])
     except IndexError as error:
         raise ValueError(f"focus: {describe(thing)} has no element {key}: {error}") from None
     return line, found[found > 0].ravel() - 1
+
+
+def followed(line: Tensor, there: Callable[[Tensor], bool]) -> tuple[Tensor, np.ndarray] | None:
+    """The nearest tensor that is ``there`` and that ``line`` only moves the elements of; and the number of the element
+    at each place of ``line``, counted from 1: number 0 is what padding and scattering put in.  None: there is none.
+    """
+    chain: list[Tensor] = []
+    while not there(line):
+        if line.primitive is None or not line.primitive.moves:
+            return None
+        chain.append(line)
+        line = line.operands[0]
+    numbers = np.arange(1, line.size + 1).reshape(line.shape)
+    for move in reversed(chain):
+        if move.primitive is not TABLE["cast"]:
+            others = [x.value for x in move.operands[1:]]
+            numbers = move.primitive.forward(numbers, *others, **move.params)  # type: ignore[union-attr]
+    return line, numbers
 
 
 def parse_at(

@@ -6,8 +6,6 @@ program recorded with larger, oblong images: a wrong formula is told apart from 
 
 from __future__ import annotations
 
-import ast
-
 import numpy as np
 
 from ..bank.sliding import sliding_of
@@ -196,12 +194,15 @@ def _right_only_here(case: Case, tolerance: Tolerance, fresh: list[Run], claimed
 def _elsewhere(case: Case, tolerance: Tolerance, verdict: Verdict) -> Verdict:
     """``verdict`` (right), or "right only here" if a known mistake explains the claim on a geometry that can tell."""
     formula = case.read.formula
-    indexed = formula is not None and any(isinstance(n, ast.Subscript) for n in ast.walk(formula.tree))
+    indexed = formula is not None and formula.indexed
     large = sum(line.size for line in case.tape) > LARGE
     if indexed or large or case.places.size != case.line.size or not images_of(case.tape):
         return verdict
     agreed = differs = ""
+    measured = formula is not None and formula.measured  # its windows are those of this layer
     for overlap, deep in ((True, True), (False, True), (True, False), (False, False)):
+        if overlap and measured:
+            continue
         try:
             other, claimed = grown_case(case, overlap, deep)
         except (CannotGrowError, ValueError, IndexError, TypeError):

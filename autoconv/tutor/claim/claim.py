@@ -12,6 +12,7 @@ import numpy as np
 
 from ...render.element import read_element
 from ...tape import Tape, Tensor, as_array
+from ...views.lines import recorded_arrays
 from ..run.replay import Run, double
 from .formula import Formula, FormulaError
 
@@ -45,10 +46,14 @@ class Names:
                 self.lines[name] = thing
             elif isinstance(thing, int | float | np.ndarray | np.number) and not isinstance(thing, bool):
                 self.numbers[name] = thing
+        recorded = recorded_arrays(names or {}, tape)
+        for name, number in Counter(name for name, _ in recorded).items():
+            if number == 1:  # one that was recorded twice stays the plain numbers that it is
+                self.lines[name] = next(line for other, line in recorded if other == name)
         own = [line for line in tape if line.name and line.name not in self.lines]
         self.lines |= {line.name: line for line in own if line.name}
         self.shared = {name for name, number in Counter(line.name for line in own).items() if number > 1}
-        self.of = {id(line): name for name, line in self.lines.items()}
+        self.of = {id(line): name for name, line in [*recorded, *((k, x) for k, x in self.lines.items())]}
 
     def tensor(self, text: str) -> Tensor:
         """The tensor, or element of one, that a text like "w" or "w[0, 1]" names; ValueError if there is none."""
@@ -174,7 +179,7 @@ class Claim:
             return self.array
         values = self.names.values(run)
         if self.formula is not None:
-            return np.asarray(self.formula(values), dtype=float)
+            return np.asarray(self.formula(values, self.shape), dtype=float)
         assert self.function is not None
         parameters = inspect.signature(self.function).parameters
         unnamed = [

@@ -43,6 +43,7 @@ def grown_case(case: Case, overlap: bool, deep: bool) -> tuple[Case, np.ndarray]
     other.tape, other.line = tape, grown[id(case.line)]
     other.run = Run(tape, other.line)
     other.places, other.shape = np.arange(other.line.size), other.line.shape
+    other.read.shape = other.shape
     claimed = np.asarray(other.read.evaluate(other.run), dtype=float)
     if claimed.shape != other.shape or not other.run.finite or not np.isfinite(claimed).all():
         raise CannotGrowError

@@ -151,14 +151,15 @@ def legend(legends: Sequence[tuple[Sum, Any]]) -> list[Expression]:
         of, name, delta = whole.context.of, symbol(whole.context.symbols.label(x)), whole.cotangent_of(x)
         if source(whole, x):
             origins.append(f"{name.text} is the {source(whole, x)}")
-        if delta.text != "d":  # the others have the name of their tensor with them
-            name, delta = Expression("t", "t"), Expression(r"\delta^{t}", "d(t)")
-            if any(line.text.startswith("d(t)") for line in lines):
+        letter = whole.context.cotangent
+        if delta.text != letter.text:  # the others have the name of their tensor with them
+            name, delta = Expression("t", "t"), Expression(f"{letter.latex}^{{t}}", f"{letter.text}(t)")
+            if any(line.text.startswith(f"{letter.text}(t)") for line in lines):
                 continue
         flat = whole.context.symbols.subscripts(x) == "flat"
         index = (
             Expression("", "")
-            if x.size == 1 and delta.text == "d"
+            if x.size == 1 and delta.text == letter.text
             else Expression("_{k}", "_k")
             if flat
             else Expression("", "[...]")

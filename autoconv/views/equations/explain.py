@@ -61,9 +61,10 @@ def explain(
     """
     if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
         raise ValueError(f"explain: depth={depth!r}; use a whole number of levels from 1, or None for all")
-    named = variables(names, "explain")
+    variables(names, "explain")  # refuses what is no mapping
     thing, output = asked("explain", y, thing, of)
     known = analysed(output, "explain")
+    named = variables(names, "explain", known.tape)
     context = Context(known, named)
     scalar = known.scalar_of(thing, "explain")
     if scalar is None:

@@ -149,9 +149,10 @@ def paths(
     """
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
         raise ValueError(f"paths: limit={limit!r}; use a whole number from 1")
-    named = variables(names, "paths")
+    variables(names, "paths")  # refuses what is no mapping
     thing, output = asked("paths", y, thing, of)
     known = analysed(output, "paths")
+    named = variables(names, "paths", known.tape)
     symbols = Symbols(known, named)
     start = known.scalar_of(thing, "paths")
     if start is None:

@@ -63,7 +63,7 @@ def places(symbols: Symbols, scalars: Array) -> tuple[Tensor, Array] | None:
     known = symbols.analysis
     at = known.places(symbols.tensors, scalars) if isinstance(known, Demanded) else None
     if at is not None:
-        x, flat = at
+        x, flat = symbols.recorded(*at)
         return x, np.stack(np.unravel_index(flat, x.shape), axis=-1) if x.ndim else np.zeros((len(flat), 0), np.int64)
     read = [symbols.place(i) for i in scalars.tolist()]
     if len({id(x) for x, _ in read}) != 1:

@@ -21,6 +21,7 @@ from ...render.text import uniform
 from ...scalar.blocks import CONSTANT, Block
 from ...scalar.blocks import SUM as ADDED
 from ...tape import Primitive, Tape, Tensor, constant
+from ..element import followed
 from ..layers import layer_names
 from ..lines import call, subscripts, weights
 from .analysis import Known, Way
@@ -120,6 +121,7 @@ class Symbols:
         self.analysis, self.names = analysis, names
         self.tensors = {id(x): x for x in analysis.tape if x.name or id(x) in names}
         self.named, self.stops = analysis.marks(self.tensors)
+        self._moved: dict[int, tuple[Tensor, np.ndarray] | None] = {}
         self._numbers = {id(line): k for k, line in enumerate(analysis.tape)}
         self.layers = layer_names(analysis.tape)
         self._subscripts = subscripts(analysis.tape)
@@ -138,12 +140,26 @@ class Symbols:
                 if flat is not None:
                     return x, tuple(int(n) for n in np.unravel_index(flat, x.shape))
         at = self.analysis.graph.origin(i)
+        if at.line.constant:
+            flat = int(np.ravel_multi_index(at.index, at.line.shape)) if at.index else 0
+            x, places = self.recorded(at.line, np.array([flat]))
+            return x, tuple(int(n) for n in np.unravel_index(int(places[0]), x.shape))
         known = self.analysis.result_of(at.line)
         if known is not at.line:
             own = self.analysis.element_of(at.line, at.index)  # of a step inside, the element it leads to
             flat = self.analysis.index_in(known, own)
             return known, tuple(int(n) for n in np.unravel_index(flat or 0, known.shape))
         return at.line, at.index
+
+    def recorded(self, x: Tensor, places: np.ndarray) -> tuple[Tensor, np.ndarray]:
+        """Elements of a constant, by their flat indices, as those of the named array that it was moved from (padded, in
+        windows): images are data, and the tape keeps what became of them."""
+        if id(x) not in self._moved:
+            found = followed(x, lambda line: id(line) in self.tensors or line.primitive is None) if x.constant else None
+            self._moved[id(x)] = found if found and id(found[0]) in self.tensors and found[0] is not x else None
+        known = self._moved[id(x)]
+        numbers = known[1].ravel()[places] if known else np.zeros(1)
+        return (known[0], numbers - 1) if known and numbers.all() else (x, places)
 
     def flat_index(self, i: int) -> int:
         """The flat index of scalar ``i`` in the tensor it is known by."""

@@ -21,6 +21,7 @@ from .pattern import pattern, tensors_of
 from .symbols import Symbols, opened
 
 PATTERN = 20_000  # terms of a sum beyond which no pattern is looked for
+LETTERS = tuple(Expression(latex, text) for latex, text in ((r"\delta", "d"), ("g", "g"), ("D", "D")))  # of cotangents
 INLINE = 3  # steps of a chain without branches that are written into the formula above
 
 
@@ -143,6 +144,13 @@ class Context:
         self.of = self.symbols.element(analysis.output)
         self._sums: WeakValueDictionary[int, Sum] = WeakValueDictionary()
 
+    @cached_property
+    def cotangent(self) -> Expression:
+        """The letter of cotangents: one that is no tensor's name."""
+        taken = {self.symbols.label(x) for x in self.symbols.tensors.values()}
+        free = [letter for letter in LETTERS if letter.text not in taken]
+        return [*free, LETTERS[0]][0]
+
     def sum(self, scalar: int, plain: bool = False) -> Sum:
         known = self._sums.get(scalar)
         if known is None:
@@ -170,10 +178,11 @@ class Steps:
         """The symbol of the cotangent of tensor ``x``: d; with the tensor's name below the first level, or among
         several.
         """
+        letter = self.context.cotangent
         if self.plain and len(self.targets) == 1:
-            return Expression(r"\delta", "d")
+            return letter
         name = symbol(self.context.symbols.label(x))
-        return Expression(rf"\delta^{{{name.latex}}}", f"d({name.text})")
+        return Expression(f"{letter.latex}^{{{name.latex}}}", f"{letter.text}({name.text})")
 
     def delta(self, i: int) -> Expression | None:
         """The symbol of the cotangent of scalar ``i``, with its index; None at the output, where it is 1."""

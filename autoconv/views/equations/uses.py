@@ -128,7 +128,8 @@ def uses(y: Any = None, x: Any = None, names: Mapping[str, Any] | None = None, *
     for what, given in (("x", x), ("of", output)):
         if not isinstance(given, Tensor):
             raise TypeError(f"uses: {what} must be a Tensor, found {type(given).__name__}; as in ac.uses(loss, x)")
-    named, tape = variables(names, "uses"), Tape(output)
+    tape = Tape(output)
+    named = variables(names, "uses", tape)
     try:
         line, elements = resolve(x, tape)
     except ValueError:

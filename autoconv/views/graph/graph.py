@@ -103,7 +103,14 @@ def graph(
         )
     chosen = [focus] if focus is not None and not isinstance(focus, list) else focus or []
     request = Request(
-        zoom, variables(names, "graph"), tuple(chosen), direction, backward, fold, opening(open), depth=depth
+        zoom,
+        variables(names, "graph", Tape(y) if isinstance(y, Tensor) else ()),
+        tuple(chosen),
+        direction,
+        backward,
+        fold,
+        opening(open),
+        depth=depth,
     )
     nodes, edges = drawn(y, request)
     return Graph(nodes, edges, zoom, layout)

@@ -253,7 +253,8 @@ def step(
         raise TypeError(
             f"step: expected a Tensor, found {type(y).__name__}; give what was computed, as in ac.step(loss)"
         )
-    named = variables(names, "step")
+    tape = Tape(y)
+    named = variables(names, "step", tape)
     asked = None if wrt is None else [wrt] if isinstance(wrt, Tensor) else list(listed(wrt))
     for x in asked or ():
         if not isinstance(x, Tensor):
@@ -266,7 +267,6 @@ def step(
             f"step: {describe(y)} depends on no floating-point tensor; make one with ac.tensor(data), plain arrays "
             "are constants"
         )
-    tape = Tape(y)
     known = labels(tape, named)
     return Stepper(tape, events(tape, steps(y, asked, start), known), known)
 
