@@ -78,10 +78,10 @@ def check(
 
     A formula has names, numbers, + - * / ** // %, indices and slices; elementwise functions (exp, log, tanh, sigmoid,
     relu, max, min, ...); sum, mean, max, min over an axis; softmax, matmul, transpose; conv, full, conv_transpose with
-    the settings of ``ac.conv2d``, rot180, dilate(d, 2), pad(x, 1).  sum(i, j, ...) is a sum over letters: each runs over
-    the axis that it is the whole index of, or as sum(0 <= i < 3, ...) says; outside an array there is 0; delta(i, j) is
-    1 where i = j.  Letters on the left, dw[p, q] = ..., are the axes of the gradient.  It is read by a grammar of its
-    own, never executed as Python, and refused with numbers where it would compute too many.
+    the settings of ``ac.conv2d``, rot180, dilate(d, 2), pad(x, 1).  sum(i, j, ...) is a sum over letters: each runs
+    over the axis that it is the whole index of, or as sum(0 <= i < 3, ...) says; outside an array there is 0;
+    delta(i, j) is 1 where i = j.  Letters on the left, dw[p, q] = ..., are the axes of the gradient.  It is read by a
+    grammar of its own, never executed as Python, and refused with numbers where it would compute too many.
 
     A function or a formula is tried at fresh inputs as well, and on a larger geometry.  A wrong claim is explained by
     the mistakes of ``ac.mistakes()``, planted in the sweep one and two at a time until it gives the very same numbers.

@@ -32,6 +32,7 @@ from ..lines import variables
 from .analysis import Analysis, Array, Demanded, Known, analysed
 from .symbols import Symbols
 
+TIMES = 10  # a share from here on is written as a factor: terms nearly cancel
 WORK = 20_000  # scalars that a search for the largest paths may look at
 
 
@@ -40,7 +41,9 @@ class Path:
     """The elements along one path, the slope of each step, their product, its share of the gradient, and what closes
     it.
 
-    ``closed_by`` is the call or row with the first slope of 0, None for an open path.
+    ``share`` is product / gradient, nan where the gradient is 0 to rounding; ``size`` is |product| / (the sum of
+    |product| over all paths), from 0 to 1.  ``closed_by`` is the call or row with the first slope of 0, None for an
+    open path.
     """
 
     elements: tuple[str, ...]
@@ -48,11 +51,16 @@ class Path:
     product: Any
     share: float
     closed_by: str | None
+    size: float = float("nan")
 
     @property
     def part(self) -> str:
-        """Its share of the gradient, or what closes it."""
-        return f"closed by {self.closed_by}" if self.closed_by else f"{self.share:.1%}"
+        """Its share of the gradient, or what closes it; its size among all paths where they cancel."""
+        if self.closed_by:
+            return f"closed by {self.closed_by}"
+        if self.share != self.share:
+            return f"{self.size:.1%} of all sizes"
+        return f"{self.share:.1%}" if abs(self.share) < TIMES else f"{self.share:,.0f} times the gradient"
 
     def __repr__(self) -> str:
         return f"{short_number(self.product)}  ({self.part})  {' -> '.join(self.elements)}"
@@ -63,7 +71,7 @@ class Paths:
     """``paths`` are all of them if there are at most ``limit``, else the largest; ``count`` is how many there are.
 
     ``closed`` says how many have a slope of 0, by what closes them first: a relu, a max; ``open`` is the rest.  Counts
-    are exact up to 2**53.  ``total`` is the gradient.
+    are exact up to 2**53.  ``total`` is the gradient; ``cancels``: products cancel, and it is their rounding.
     """
 
     name: str
@@ -72,6 +80,7 @@ class Paths:
     count: float
     closed: Mapping[str, float]
     total: Any
+    cancels: bool = False
 
     @property
     def open(self) -> float:
@@ -96,11 +105,13 @@ class Paths:
         )
 
     def __repr__(self) -> str:
-        rest = (
-            f"the gradient, d{self.of}/d{self.name}, is {self.total:.6g}"
-            if isinstance(self.total, float)
-            else f"the gradient is {self.total}"
-        )
+        left = f" (what is left, {self.total:.1g}, is rounding)" if self.total else ""
+        if self.cancels:
+            rest = f"the gradient, d{self.of}/d{self.name}, is 0: the paths cancel{left}"
+        elif isinstance(self.total, float):
+            rest = f"the gradient, d{self.of}/d{self.name}, is {self.total:.6g}"
+        else:
+            rest = f"the gradient is {self.total}"
         return "\n".join([self.heading, *[f"  {p!r}" for p in self.paths], rest])
 
     def _repr_html_(self) -> str:
@@ -170,8 +181,13 @@ def paths(
         closed[what] = closed.get(what, 0.0) + float(open_behind[edges.source[k]] * ahead[edges.target[k]])
     every = count <= limit
     found = edges.largest(first, limit, every)
-    listed = tuple(_path(symbols, edges, steps, total) for steps in found)
-    return Paths(symbols.element(start).text, symbols.element(known.output).text, listed, count, closed, total)
+    sizes = float(edges.sizes_from(first)[edges.output])
+    # each of n steps of a path is rounded; what is left of products that cancel is below that
+    rounding = 4 * len(known.tape) * float(np.finfo(known.of.dtype).eps) if known.of.dtype.kind == "f" else 0.0
+    cancels = bool(np.isfinite(sizes) and sizes > 0 and abs(float(total)) <= rounding * sizes)
+    listed = tuple(_path(symbols, edges, steps, None if cancels else total, sizes) for steps in found)
+    names = symbols.element(start).text, symbols.element(known.output).text
+    return Paths(*names, listed, count, closed, total, cancels)
 
 
 def many(count: float) -> str:
@@ -190,8 +206,8 @@ def closer(symbols: Symbols, scalar: int) -> str:
     return f"{name} in {layers[-1]}" if layers and layers[-1] != name else name
 
 
-def _path(symbols: Symbols, edges: Edges, steps: list[int], total: Any) -> Path:
-    """A path from the numbers of its edges."""
+def _path(symbols: Symbols, edges: Edges, steps: list[int], total: Any, sizes: float) -> Path:
+    """A path from the numbers of its edges; ``total``: the gradient, None where it is only rounding."""
     taken = [edges.slope.item(k) for k in steps]
     product: Any = 1
     for slope in taken:
@@ -205,7 +221,8 @@ def _path(symbols: Symbols, edges: Edges, steps: list[int], total: Any) -> Path:
             seen.append(symbols.element(i).text)
     closing = next((closer(symbols, edges.scalar(edges.target[k])) for k in steps if edges.slope.item(k) == 0), None)
     share = float(product) / float(total) if total else float("nan") if product else 0.0
-    return Path(tuple(seen), tuple(taken), product, share, closing)
+    size = abs(float(product)) / sizes if sizes else 0.0
+    return Path(tuple(seen), tuple(taken), product, share, closing, size)
 
 
 def _edges(known: Known, symbols: Symbols, start: int) -> Edges:
@@ -302,6 +319,18 @@ class Edges:
                 kept = step * (self.slope[low:high] != 0) if only_open else step
                 np.add.at(count, self.target[low:high], kept)
         return count
+
+    def sizes_from(self, start: int) -> Array:
+        """The sum of |product of slopes| over the paths from ``start`` to each scalar."""
+        size = np.zeros(self.size)
+        size[start] = 1
+        with np.errstate(all="ignore"):
+            for low, high in zip(self.groups, self.groups[1:], strict=False):
+                step = size[self.source[low:high]]
+                if step.any():
+                    slope = np.abs(self.slope[low:high]).astype(float)
+                    np.add.at(size, self.target[low:high], np.where(step == 0, 0.0, step * slope))
+        return size
 
     def paths_on(self) -> Array:
         """How many paths lead from each scalar on to the output."""
