@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from html import escape
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from ...render.latex import PRODUCT, SUM, Expression, escaped, number, symbol, value
@@ -24,11 +24,13 @@ from ...render.svg import FONT, colour
 from ...render.text import clean
 from ...render.text import number as short_number
 from .terms import Steps, Sum, Term
+from .zeros import zeros
 
 if TYPE_CHECKING:
     from .explanation import Explanation
 
-WHOLE, FIRST, STATEMENTS = 12, 3, 24  # terms written in full, terms shown of a longer sum, statements in one equation
+WHOLE, FIRST, STATEMENTS = 12, 4, 24  # terms written in full, terms shown of a longer sum, statements in one equation
+FEW = 2  # zeros that are written among the terms; more are left out, and their reason is said
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,16 @@ class Statement:
 
 
 def shown(whole: Sum) -> tuple[list[Term], int]:
-    """The terms that are written, and how many are left out before the last of them."""
+    """The terms that are written, and how many that are not 0 are left out.
+
+    A short sum is written as it comes, without its zeros if there are more than a few; of a long one the largest terms.
+    """
     terms = list(whole.terms)
+    telling = [term for term in terms if term.product != 0] or terms
     if len(terms) <= WHOLE:
-        return terms, 0
-    return [*terms[:FIRST], terms[-1]], len(terms) - FIRST - 1
+        return (telling if len(terms) - len(telling) > FEW else terms), 0
+    largest = sorted(telling, key=weight, reverse=True)[:FIRST] if len(telling) > WHOLE else telling
+    return largest, len(telling) - len(largest)
 
 
 def statement(whole: Sum, left: Expression, inline: bool) -> Statement:
@@ -66,7 +73,7 @@ def statement(whole: Sum, left: Expression, inline: bool) -> Statement:
         zero = value(1 if whole.scalar == whole.context.analysis.output else 0)
         return Statement(whole, left, None, zero, zero, whole.total)
     symbols = [whole.inlined(t) if inline else t.written for t in terms]
-    pattern = whole.pattern if left_out else None
+    pattern = whole.pattern if len(whole.terms) > WHOLE else None
     return Statement(
         whole, left, pattern, added(symbols, left_out), added([digits(t) for t in terms], left_out), whole.total
     )
@@ -83,15 +90,13 @@ def digits(term: Term) -> Expression:
 
 
 def added(terms: Sequence[Expression], left_out: int) -> Expression:
-    """A sum, with dots before the last term where some are left out; subtraction where a term has a sign."""
+    """A sum, with dots at its end where terms are left out; subtraction where a term has a sign."""
     latex, text = terms[0].latex, terms[0].text
-    for k, x in enumerate(terms[1:], 1):
-        if left_out and k == len(terms) - 1:
-            latex, text = latex + r" + \cdots", text + " + ..."
+    for x in terms[1:]:
         sign = "" if x.text.startswith("-") and x.binds <= SUM else "+ "
         latex += f" {sign}{x.latex}"
         text += f" {sign}{x.text}" if sign else f" - {x.text[1:]}"
-    return Expression(latex, text, SUM)
+    return Expression(latex + r" + \cdots" * bool(left_out), text + " + ..." * bool(left_out), SUM)
 
 
 def derivative(whole: Sum) -> Expression:
@@ -136,9 +141,9 @@ def statements(explanation: Explanation) -> tuple[list[Statement], list[tuple[Su
 
 
 def weight(term: Term) -> float:
-    """How much a term says as an example: the size of its product."""
+    """How much a term says as an example: the size of its product; one that is not finite says most."""
     size = abs(float(term.product))
-    return size if isfinite(size) else 0.0
+    return size if isfinite(size) else inf
 
 
 def legend(legends: Sequence[tuple[Sum, Any]]) -> list[Expression]:
@@ -188,6 +193,7 @@ def text(explanation: Explanation) -> str:
     """The equation as plain text."""
     found, legends, more = statements(explanation)
     lines: list[str] = []
+    root = explanation.sum
     for k, s in enumerate(found):
         indent = "" if k == 0 else "  "
         pad = indent + " " * len(s.left.text)
@@ -199,6 +205,8 @@ def text(explanation: Explanation) -> str:
             lines += [f"{pad} = {p}" for p in kept[1:]]
         else:
             lines.append(f"{indent}{s.left.text} = {' = '.join(kept)}{count}")
+        if k == 0 and root is not None and all(t.product != 0 for t in shown(root)[0]) and (none := zeros(root)):
+            lines.append(f"  {none}")
         if k == 0:
             lines += [f"  {'where' if ' is the ' in x.text else 'with'} {x.text}" for x in legend(legends)]
     if not found:
@@ -346,8 +354,12 @@ def levels(root: Sum, depth: int | None) -> set[int]:
 
 
 def in_order(whole: Sum) -> list[Term]:
-    """The terms as a table shows them: all as they come, or, where some are folded away, the largest first."""
-    return list(whole.terms) if len(whole.terms) <= ROWS else sorted(whole.terms, key=weight, reverse=True)
+    """The terms as a table shows them: all as they come, or, where some are folded away, the largest first and no zeros
+    (if there are others)."""
+    if len(whole.terms) <= ROWS:
+        return list(whole.terms)
+    telling = [term for term in whole.terms if term.product != 0] or list(whole.terms)
+    return sorted(telling, key=weight, reverse=True)
 
 
 def _top(whole: Sum) -> str:
@@ -379,6 +391,7 @@ def _table(whole: Sum, opened: set[int], folded: int = 0) -> str:
         "result</span></div>"
     )
     terms = in_order(whole)
+    none = zeros(whole)
     rows = [_row(term, opened) for term in terms[:ROWS]]
     rest = terms[ROWS:]
     beyond = len(rest) - folded
@@ -388,6 +401,8 @@ def _table(whole: Sum, opened: set[int], folded: int = 0) -> str:
         summary = f'<summary class="ac-more"><span class="ac-where">{len(rest):,} more terms</span></summary>'
         note = f"<details>{summary}{inner}{note}</details>"
     rows.append(note)
+    if none:
+        rows.append(f'<div class="ac-more">{escape(clean(none))}</div>')
     if len(whole.terms) == 1:
         return head + "".join(rows)
     order = ", the largest first" if len(whole.terms) > ROWS else ""

@@ -23,10 +23,12 @@ from .symbols import LONGEST, Product, Symbols
 def pattern(symbols: Symbols, start: int, ends: Array, way: Way, cotangent: Expression) -> Expression | None:
     """The sum of ``cotangent`` times what ``start`` is multiplied with on its way to each of ``ends``, with index
     ranges."""
-    found = places(symbols, ends)
+    partners = partners_of(symbols, start, ends, way)
+    if partners is not None and (outside := symbols.padding(partners)).any():
+        ends, partners = ends[~outside], partners[~outside]
+    found = places(symbols, ends) if len(ends) else None
     if found is None or symbols.subscripts(found[0]) == "flat":
         return None
-    partners = partners_of(symbols, start, ends, way)
     fitted = ranges(found[1])
     if fitted is None or partners is None:
         return None

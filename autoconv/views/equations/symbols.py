@@ -121,6 +121,7 @@ class Symbols:
         self.analysis, self.names = analysis, names
         self.tensors = {id(x): x for x in analysis.tape if x.name or id(x) in names}
         self.named, self.stops = analysis.marks(self.tensors)
+        self._uniform: dict[int, bool] = {}
         self._moved: dict[int, tuple[Tensor, np.ndarray] | None] = {}
         self._numbers = {id(line): k for k, line in enumerate(analysis.tape)}
         self.layers = layer_names(analysis.tape)
@@ -161,6 +162,19 @@ class Symbols:
         numbers = known[1].ravel()[places] if known else np.zeros(1)
         return (known[0], numbers - 1) if known and numbers.all() else (x, places)
 
+    def padding(self, scalars: np.ndarray) -> np.ndarray:
+        """Which scalars are the zeros around a named array of the user's, as a padded image has them."""
+        found = np.zeros(len(scalars), bool)
+        for k, i in enumerate(scalars.tolist()):
+            at = self.analysis.graph.origin(i)
+            if not i or not at.line.constant:
+                break  # a factor is data everywhere, or nowhere
+            flat = int(np.ravel_multi_index(at.index, at.line.shape)) if at.index else 0
+            self.recorded(at.line, np.array([flat]))
+            known = self._moved[id(at.line)]
+            found[k] = known is not None and known[1].ravel()[flat] == 0
+        return found
+
     def flat_index(self, i: int) -> int:
         """The flat index of scalar ``i`` in the tensor it is known by."""
         x, index = self.place(i)
@@ -195,7 +209,10 @@ class Symbols:
 
     def _written(self, block: Block) -> bool:
         """Whether a constant is a number somebody wrote (not data)."""
-        return id(block.line) not in self._numbers or uniform(block.line.value) is not None
+        key = id(block.line)
+        if key not in self._uniform:
+            self._uniform[key] = key not in self._numbers or uniform(block.line.value) is not None
+        return self._uniform[key]
 
     def _operands(self, i: int) -> list[int]:
         return self.analysis.graph.read(i)
