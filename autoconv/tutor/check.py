@@ -8,12 +8,11 @@ from typing import Any, Protocol, TypeVar, overload
 
 import numpy as np
 
-from ..operands import real
 from ..tape import Tape, Tensor, describe
-from .answers import right, simple
+from .answers import right, simple, values
 from .answers.wrong import without_search, wrong
 from .claim.case import Case, target
-from .claim.claim import Claim, Names, finite, rounding
+from .claim.claim import Claim, Names, finite, tolerance_of
 from .claim.compare import Tolerance, equal, scale_of
 from .run.replay import Recorded, Run
 from .run.terms import rounding_of, term_sizes
@@ -58,7 +57,8 @@ def check(
 def check(
     y: Any = None, claim: Any = None, wrt: Any = None, names: Any = None, rtol: Any = None, of: Any = None
 ) -> Any:
-    """Compare a claimed gradient dy/dwrt with the true one, element by element, and find what went wrong.
+    """Compare a claimed gradient dy/dwrt with the true one, element by element, and find what went wrong; without
+    ``wrt``, a claimed value of y itself.
 
         dy/dwrt[i, ..] = sum over every path from wrt[i, ..] to y of the product of the local derivatives along it
 
@@ -73,8 +73,9 @@ def check(
       "dw[p,q] = sum(i, j, x[2*i+p, 2*j+q] * d[i,j])" (see below);
       a dict {tensor: array} of several cotangents, checked from the loss down.
     y: the loss, one number.  wrt: a Tensor on its tape, of any shape, an element or part of one, or its name, as in
-    "w[0, 0]".  names: names for tensors without one, as in names=locals().  rtol: how closely numbers must agree,
-    relative, from 0 to 1 (default 1e-6, 1e-4 for float32, and the last digit of numbers written by hand).
+    "w[0, 0]"; None: the claim is about the value of y, of any shape, as in ``check(8.5, of=y[0, 1])``.
+    names: names for tensors without one, and for plain arrays, as in names=locals().  rtol: how closely numbers must
+    agree, relative, from 0 to 1 (default 1e-6, 1e-4 for float32, and the last digit of numbers written by hand).
 
     A formula has names, numbers, + - * / ** // %, indices and slices; elementwise functions (exp, log, tanh, sigmoid,
     relu, max, min, ...); sum, mean, max, min over an axis; softmax, matmul, transpose; conv, full, conv_transpose with
@@ -103,12 +104,16 @@ def check(
     this is the gradient.
     >>> print(ac.check(y, [1.0, 2.0], wrt=w).mistakes[0].name)
     factor 2 or 1/2 of the loss
+    >>> print(ac.check(5, of=y).summary)
+    this is the value.
     """
     y, claim = _output_and_claim(y, claim, of)
     if not isinstance(y, Tensor) and callable(getattr(y, "mark", None)):
         return y.mark(claim)
     if not isinstance(y, Tensor):
         raise TypeError(f"check: of must be the loss, a Tensor; found {type(y).__name__}")
+    if wrt is None and not isinstance(claim, Mapping):
+        return values.of_value(y, claim, names, rtol)
     if y.size != 1:
         raise ValueError(f"check: of has shape {y.shape}; a gradient needs one number: reduce it, as in of=ac.sum(y)")
     if y.constant:
@@ -120,8 +125,6 @@ def check(
     known = Names(tape, names)
     if isinstance(claim, Mapping):
         return simple.several_cotangents(claim, tape, known, lambda c, w: check(c, of=y, wrt=w, names=names, rtol=rtol))
-    if wrt is None:
-        raise TypeError("check: with respect to what? Give wrt=w, a Tensor, or wrt=w[0, 0], one element")
     line, places, shape = target(known.tensor(wrt) if isinstance(wrt, str) else wrt, tape)
     read = Claim(claim, known, shape, places.size == 1)
     large = sum(x.size for x in tape) > SEARCHED
@@ -134,7 +137,7 @@ def check(
     if read.kind == "rule":
         return simple.rule(case)
     first = finite(read.evaluate(run), f"the {read.kind}")
-    tolerance = _tolerance(read, first, line, rtol, case.gradient)
+    tolerance = tolerance_of(read, first, line.dtype, rtol, case.gradient)
     if first.shape != shape and not (first.size == places.size == 1):
         return simple.other_shape(case, first, tolerance)
     case.claimed = first.reshape(shape)
@@ -192,15 +195,3 @@ def _is_output(x: Any) -> bool:
     if isinstance(x, Tensor):
         return x.size == 1 and not x.constant
     return callable(getattr(x, "mark", None))
-
-
-def _tolerance(read: Claim, first: np.ndarray, line: Tensor, rtol: float | None, truth: np.ndarray) -> Tolerance:
-    if rtol is not None:
-        real(rtol, "check: rtol")
-        if not 0 <= rtol < 1:
-            raise ValueError(f"check: rtol={rtol} must be at least 0 and below 1")
-        return Tolerance(rtol)
-    narrow = {"float16": 5e-3, "float32": 1e-4}
-    relative = max(narrow.get(read.dtype, 1e-6), narrow.get(line.dtype.name, 1e-6))
-    written = "" if read.formula is None else read.formula.text
-    return Tolerance(relative, 0.0 if read.replayable or not first.size else rounding(first, truth, written, relative))

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from ...operands import real
 from ...render.element import read_element
 from ...tape import Tape, Tensor, as_array
 from ...views.lines import recorded_arrays
 from ..run.replay import Run, double
+from .compare import Tolerance
 from .formula import Formula, FormulaError
 
 RULES = ("sum", "mean", "same for all")
@@ -69,10 +71,10 @@ class Names:
                     f"check: several tensors are named {name!r}; say which one is meant, as in names={{{name!r}: w1}}"
                 )
 
-    def values(self, run: Run) -> dict[str, Any]:
-        """The values in one run, as arrays of the caller's own."""
+    def values(self, value: Callable[[Tensor], Any]) -> dict[str, Any]:
+        """The values in one run, as arrays of the caller's own; ``value``: that of a line there."""
         numbers = {k: double(v) for k, v in self.numbers.items() if np.asarray(v).dtype.kind in "fiuO"}
-        return numbers | {name: np.array(run.of(line).value) for name, line in self.lines.items()}
+        return numbers | {name: np.array(value(line)) for name, line in self.lines.items()}
 
 
 class Claim:
@@ -175,9 +177,13 @@ class Claim:
 
     def evaluate(self, run: Run) -> np.ndarray:
         """The claimed values in this run; ValueError if the function fails or what comes out is not numbers."""
+        return self.at(lambda line: run.of(line).value)
+
+    def at(self, value: Callable[[Tensor], Any]) -> np.ndarray:
+        """The claimed values where the lines have these values."""
         if self.array is not None:
             return self.array
-        values = self.names.values(run)
+        values = self.names.values(value)
         if self.formula is not None:
             return np.asarray(self.formula(values, self.shape), dtype=float)
         assert self.function is not None
@@ -260,6 +266,21 @@ def rounding(array: np.ndarray, truth: np.ndarray, written: str = "", relative: 
     if 0 < decimals <= 6 and 10.0**-decimals <= 0.02 * largest:
         return np.full(array.size, 0.505 * 10.0**-decimals)
     return 0.0
+
+
+def tolerance_of(
+    read: Claim, first: np.ndarray, dtype: np.dtype[Any], rtol: float | None, truth: np.ndarray
+) -> Tolerance:
+    """How closely a claim must agree: ``rtol``, or what its digits and the dtypes allow."""
+    if rtol is not None:
+        real(rtol, "check: rtol")
+        if not 0 <= rtol < 1:
+            raise ValueError(f"check: rtol={rtol} must be at least 0 and below 1")
+        return Tolerance(rtol)
+    narrow = {"float16": 5e-3, "float32": 1e-4}
+    relative = max(narrow.get(read.dtype, 1e-6), narrow.get(dtype.name, 1e-6))
+    written = "" if read.formula is None else read.formula.text
+    return Tolerance(relative, 0.0 if read.replayable or not first.size else rounding(first, truth, written, relative))
 
 
 _NUMBERS = re.compile(r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")

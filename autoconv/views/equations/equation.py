@@ -49,7 +49,7 @@ class Statement:
         """What stands between ``left`` and ``result``; a single number alone would only repeat the result with fewer
         digits.
         """
-        alone = len(self.whole.terms) == 1 and "·" not in self.numbers.text
+        alone = len(self.whole.terms) == 1 and "·" not in self.numbers.text and self.whole.closed is None
         return [x for x in (self.pattern, self.symbols, None if alone else self.numbers) if x]
 
 
@@ -62,8 +62,13 @@ def shown(whole: Sum) -> tuple[list[Term], int]:
     telling = [term for term in terms if term.product != 0] or terms
     if len(terms) <= WHOLE:
         return (telling if len(terms) - len(telling) > FEW else terms), 0
-    largest = sorted(telling, key=weight, reverse=True)[:FIRST] if len(telling) > WHOLE else telling
-    return largest, len(telling) - len(largest)
+    chosen = largest(telling) if len(telling) > WHOLE else telling
+    return chosen, len(telling) - len(chosen)
+
+
+def largest(terms: Sequence[Any]) -> list[Any]:
+    """The terms that a long sum is written with, by the size of their product."""
+    return sorted(terms, key=weight, reverse=True)[:FIRST]
 
 
 def statement(whole: Sum, left: Expression, inline: bool) -> Statement:
@@ -72,6 +77,8 @@ def statement(whole: Sum, left: Expression, inline: bool) -> Statement:
     if not terms:
         zero = value(1 if whole.scalar == whole.context.analysis.output else 0)
         return Statement(whole, left, None, zero, zero, whole.total)
+    if (closed := whole.closed) is not None:
+        return Statement(whole, left, None, closed.symbols, closed.numbers, whole.total)
     symbols = [whole.inlined(t) if inline else t.written for t in terms]
     pattern = whole.pattern if len(whole.terms) > WHOLE else None
     return Statement(
@@ -140,7 +147,7 @@ def statements(explanation: Explanation) -> tuple[list[Statement], list[tuple[Su
     return found, list(legends.values()), False
 
 
-def weight(term: Term) -> float:
+def weight(term: Any) -> float:
     """How much a term says as an example: the size of its product; one that is not finite says most."""
     size = abs(float(term.product))
     return size if isfinite(size) else inf
@@ -207,6 +214,10 @@ def text(explanation: Explanation) -> str:
             lines.append(f"{indent}{s.left.text} = {' = '.join(kept)}{count}")
         if k == 0 and root is not None and all(t.product != 0 for t in shown(root)[0]) and (none := zeros(root)):
             lines.append(f"  {none}")
+        if k == 0 and root is not None and root.closed is not None:
+            lines += [f"  {words}: {x.text} = {short_number(v)}" for words, x, v in root.closed.parts]
+        told = [f"  with {x.text}" for x in s.whole.closed.where] if s.whole.closed is not None else []
+        lines += [line for line in told if line not in lines]
         if k == 0:
             lines += [f"  {'where' if ' is the ' in x.text else 'with'} {x.text}" for x in legend(legends)]
     if not found:
@@ -236,9 +247,14 @@ def rows(explanation: Explanation) -> list[str]:
         kept = [p for i, p in enumerate(parts) if i == 0 or p != parts[i - 1]]
         if k == 0:
             lines += [f"{s.left.latex} &= {kept[0]}", *[f"&= {p}" for p in kept[1:]]]
-            lines += ["&" + x.latex for x in legend(legends)]
         else:
             lines.append(f"{s.left.latex} &= {' = '.join(kept)}")
+        if s.whole.closed is not None:
+            parts = s.whole.closed.parts if k == 0 else ()
+            lines += [rf"&\text{{{words}: }} {x.latex} = {number(v)}" for words, x, v in parts]
+            lines += [line for x in s.whole.closed.where if (line := "&" + x.latex) not in lines]
+        if k == 0:
+            lines += ["&" + x.latex for x in legend(legends)]
     if not found:
         of, at = explanation.context.of, explanation.at
         lines.append(rf"\frac{{\partial {of.latex}}}{{\partial {at.latex}}} &= 0")
@@ -334,7 +350,18 @@ def html(explanation: Explanation) -> str:
     zero = f'<div class="ac-zero">Zero: {escape(clean(explanation.reason))}</div>' if explanation.reason else ""
     with_ = [mathml(x.latex, annotated=False) for x in legend([(root, x) for x in root.targets][:LEGENDS])]
     where = f'<div class="ac-more">with {", ".join(with_)}</div>' if with_ else ""
-    return f'{STYLE}<div class="ac-eq">{_top(root)}{where}{zero}{_table(root, opened, FOLDED)}</div>'
+    ways = _ways(root)
+    return f'{STYLE}<div class="ac-eq">{_top(root)}{ways}{where}{zero}{_table(root, opened, FOLDED)}</div>'
+
+
+def _ways(root: Sum) -> str:
+    """The contributions of a closed formula, and what its letters are."""
+    if root.closed is None:
+        return ""
+    show = lambda x: mathml(x.latex, annotated=False)
+    parts = [f"{escape(words)}: {show(x)} = {short_number(v)}" for words, x, v in root.closed.parts]
+    parts += [f"with {show(x)}" for x in root.closed.where]
+    return "".join(f'<div class="ac-more">{part}</div>' for part in parts)
 
 
 def levels(root: Sum, depth: int | None) -> set[int]:

@@ -13,6 +13,7 @@ from ..lines import variables
 from .analysis import analysed
 from .explanation import Explanation
 from .terms import Context
+from .value import ValueExplanation, explain_value
 
 
 @overload
@@ -27,6 +28,10 @@ def explain(
 def explain(
     *, thing: Any, of: Tensor | FlatTape, depth: int | None = None, names: Mapping[str, Any] | None = None
 ) -> Explanation: ...
+@overload
+def explain(
+    value: Tensor, /, *, depth: int | None = None, names: Mapping[str, Any] | None = None
+) -> ValueExplanation: ...
 def explain(
     y: Any = None,
     thing: Any = None,
@@ -34,12 +39,13 @@ def explain(
     names: Mapping[str, Any] | None = None,
     *,
     of: Tensor | FlatTape | None = None,
-) -> Explanation:
-    """Where the gradient of ``thing`` in the output ``y`` comes from: the sum of its terms, in symbols and in numbers.
+) -> Explanation | ValueExplanation:
+    """Where the gradient of ``thing`` in the output ``y`` comes from: the sum of its terms, in symbols and in numbers;
+    of one tensor alone, where its value comes from.
 
         d y / d x = sum over the elements T that read x of (d y / d T) (d T / d x)
 
-    Called as ``explain(y, w[0, 0])``, or as ``explain(w[0, 0], of=y)``.
+    Called as ``explain(y, w[0, 0])``, or as ``explain(w[0, 0], of=y)``; ``explain(y[0, 0])`` explains a value.
 
     y: a tensor with one element, such as a loss (or its ``ac.expand``).  thing: an element, as ``w[0, 0]`` of a weight,
     pixel, bias or intermediate result, or a 0-d tensor, or a pair (tensor, index).  depth: levels that are written out;
@@ -58,9 +64,14 @@ def explain(
       with d[...] = dL/d%2[...]
       where %2 is the result of mul
       d[1] = 1
+    >>> ac.explain(ac.conv1d(x, w)[0])
+    L = x[0] w[0] + x[1] w[1]
+      = 1·3 + 2·4
+      = 11
     """
-    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
-        raise ValueError(f"explain: depth={depth!r}; use a whole number of levels from 1, or None for all")
+    check_depth(depth)
+    if of is None and (y is None) != (thing is None):
+        return explain_value(thing if y is None else y, names, depth)
     variables(names, "explain")  # refuses what is no mapping
     thing, output = asked("explain", y, thing, of)
     known = analysed(output, "explain")
@@ -72,6 +83,12 @@ def explain(
         label = line.name or named.get(id(line)) or "x"
         return Explanation(context, None, depth, element(label, (), ()))
     return Explanation(context, context.sum(scalar, plain=True), depth, context.symbols.element(scalar))
+
+
+def check_depth(depth: Any) -> None:
+    """ValueError for a depth that is no number of levels."""
+    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
+        raise ValueError(f"explain: depth={depth!r}; use a whole number of levels from 1, or None for all")
 
 
 def explain_text(of: Tensor, at: str, names: Mapping[str, Any] | None = None, depth: int | None = None) -> str:

@@ -121,6 +121,7 @@ class Symbols:
         self.analysis, self.names = analysis, names
         self.tensors = {id(x): x for x in analysis.tape if x.name or id(x) in names}
         self.named, self.stops = analysis.marks(self.tensors)
+        self.closed: dict[int, Any] = {}  # by serial number of a call: what it computes (``closed``)
         self._uniform: dict[int, bool] = {}
         self._moved: dict[int, tuple[Tensor, np.ndarray] | None] = {}
         self._numbers = {id(line): k for k, line in enumerate(analysis.tape)}

@@ -17,6 +17,7 @@ from ...render.element import element_name
 from ...render.latex import FACTOR, PRODUCT, SUM, Expression, element, symbol
 from ...scalar.blocks import SUM as ADDED
 from .analysis import Array, Known
+from .closed import Closed, closed_gradient
 from .pattern import pattern, tensors_of
 from .symbols import Symbols, opened
 
@@ -221,6 +222,11 @@ class Sum(Steps):
                 return whole
             at = term.opened
         return None
+
+    @cached_property
+    def closed(self) -> Closed | None:
+        """The textbook formula of the sum, where all terms go by a softmax, a normalisation or a cross-entropy."""
+        return closed_gradient(self)
 
     def inlined(self, term: Term) -> Expression:
         """A term with its cotangent written out where that is a chain to the end of the tape."""
