@@ -93,8 +93,8 @@ def of_value(y: Tensor, claim: Any, names: Mapping[str, Any] | None, rtol: float
     tolerance = tolerance_of(q.read, q.claimed[0], y.dtype, rtol, q.truth[0])
     if not y.ndim and q.claimed[0].size > 1:
         raise TypeError(
-            f"check: with respect to what? Give wrt=w, a Tensor, or wrt=w[0, 0], one element; a claim about the value of "
-            f"{describe(y)} is one number, and this has shape {q.claimed[0].shape}"
+            "check: with respect to what? Give wrt=w, a Tensor, or wrt=w[0, 0], one element; a claim about the value "
+            f"of {describe(y)} is one number, and this has shape {q.claimed[0].shape}"
         )
     if q.claimed[0].shape != y.shape and not (q.claimed[0].size == y.size == 1):
         return _other_shape(q, q.claimed[0].shape, q.claimed[0], tolerance)
@@ -123,8 +123,9 @@ def _same(claimed: Array, value: Array, tolerance: Tolerance) -> bool:
 
 def _right(q: Question, tolerance: Tolerance) -> Verdict:
     evidence = [f"{q.y.size} of {q.y.size} elements agree."]
-    unseen = [s.name for s in slips(q.tape) if s.kind != "geometry" and _fits(q, [s], Tolerance(1e-12), q.truth)]
-    if unseen and _affordable(q, 1):
+    tried = [s for s in slips(q.tape) if s.kind != "geometry"] if _affordable(q, 1) else []
+    unseen = [s.name for s in tried if _fits(q, [s], Tolerance(1e-12), q.truth)]
+    if unseen:
         evidence.append(f"{UNSEEN} whether you would make one of these: {', '.join(sorted(set(unseen)))}.")
     if len(q.inputs) > 1:
         evidence.append(f"The {q.read.kind} also agrees at {len(q.inputs) - 1} fresh random inputs.")

@@ -10,7 +10,7 @@ is only given where it has the number that the sweep has; else None, and the cal
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -28,6 +28,7 @@ CLOSE = 1e-6  # relative to the sizes of its terms, how near a closed formula mu
 WRITTEN, SHORT = 4, 12  # terms that are written of a long sum, and of a short one
 NORMS = ("batch_norm", "layer_norm", "group_norm", "instance_norm")
 SOFTMAX = ("softmax", "log_softmax")
+LOSSES = ("cross_entropy", "bce_with_logits")
 
 
 class Contribution(NamedTuple):
@@ -58,6 +59,11 @@ class _Lines:
         inside = {id(x) for x in self.lines}
         outer = {id(x): x for y in self.lines for x in y.operands if id(x) not in inside and not x.constant}
         self.x: Tensor | None = max(outer.values(), key=lambda x: x.size, default=None)
+
+    def free(self, *letters: str) -> str:
+        """The first of these letters that is no tensor's name."""
+        taken = {self.symbols.label(x) for x in self.symbols.tensors.values()}
+        return next((letter for letter in letters if letter not in taken), letters[-1])
 
     def last(self, name: str) -> Tensor | None:
         return next((x for x in reversed(self.lines) if x.primitive is TABLE[name] and not x.constant), None)
@@ -104,27 +110,32 @@ class _Norm(_Lines):
         off = np.abs((self.x.value.ravel() - self.mean) / self.s - self.hat)
         return bool(off.max(initial=0.0) <= CLOSE * max(1.0, float(np.abs(self.hat).max(initial=0.0))))
 
+    @cached_property
+    def std(self) -> str:
+        return self.free("s", "std", "sd")
+
     def moments(self, flat: int) -> Expression:
         mean, s, count = short(self.mean[flat]), short(self.s[flat]), self.count[flat]
-        words = f"mean = {mean}, s = √(var + eps) = {s} over {count:,} elements"
+        words = f"mean = {mean}, {self.std} = √(var + eps) = {s} over {count:,} elements"
         latex = (
-            rf"\text{{mean}} = {value(self.mean[flat]).latex}, s = \sqrt{{\text{{var}} + \epsilon}} = "
-            rf"{value(self.s[flat]).latex} \text{{ over {self.count[flat]:,} elements}}"
+            rf"\text{{mean}} = {_value(self.mean[flat]).latex}, {symbol(self.std).latex} = "
+            rf"\sqrt{{\text{{var}} + \epsilon}} = {_value(self.s[flat]).latex} \text{{ over {count:,} elements}}"
         )
         return Expression(latex, words)
 
     def forward(self, flat: int) -> Closed | None:
         if self.x is None or not self.fits:
             return None
-        x, mean, s = self.read(self.x, flat), value(self.mean[flat]), value(self.s[flat])
-        number = value(self.x.value.ravel()[flat])
-        symbols = _over(Expression(rf"{x.latex} - \text{{mean}}", f"{x.text} - mean", SUM), symbol("s"))
-        numbers = _over(_minus(number, mean), s)
-        for parameter, values, product in ((self.weight, self.w, True), (self.bias, self.b, False)):
-            if parameter is not None:
-                named = self._parameter(parameter, values, flat)
-                join = times if product else _plus
-                symbols, numbers = join(symbols, named), join(numbers, value(values[flat]))
+        x, mean, s = self.read(self.x, flat), _value(self.mean[flat]), _value(self.s[flat])
+        number = _value(self.x.value.ravel()[flat])
+        symbols, numbers = Expression(rf"{x.latex} - \text{{mean}}", f"{x.text} - mean", SUM), _minus(number, mean)
+        if self.weight is not None:
+            symbols = times(self._parameter(self.weight, self.w, flat), symbols)
+            numbers = _product(_value(self.w[flat]), numbers)
+        symbols, numbers = _over(symbols, symbol(self.std)), _over(numbers, s)
+        if self.bias is not None:
+            symbols = _plus(symbols, self._parameter(self.bias, self.b, flat))
+            numbers = _plus(numbers, _value(self.b[flat]))
         return Closed(symbols, numbers, (self.scalar(self.x, flat),), [self.moments(flat)])
 
     def _parameter(self, parameter: Tensor, values: Any, flat: int) -> Expression:
@@ -137,7 +148,8 @@ class _Norm(_Lines):
         of_x = self.symbols.label(self.x) if self.x is not None else "x"
         x = symbol(of_x).latex.strip()
         latex = rf"\hat{{{x}}}"
-        what = Expression(rf"{latex} = ({x} - \text{{mean}}) / s", f"hat({of_x}) = ({of_x} - mean) / s")
+        over = symbol(self.std).latex
+        what = Expression(rf"{latex} = ({x} - \text{{mean}}) / {over}", f"hat({of_x}) = ({of_x} - mean) / {self.std}")
         return Expression(latex, f"hat({of_x})"), [what]
 
     def _of_weight(self, start: int, total: float, cotangent: Any, d: Expression, y: Tensor) -> Closed | None:
@@ -158,7 +170,7 @@ class _Norm(_Lines):
         for k in written:
             flat = int(members[k])
             term = times(self.at(self.x, hats.text, flat, hats.latex), self.at(y, d.text, flat, d.latex))
-            number = _product(value(self.hat[flat]), value(g[k]))
+            number = _product(_value(self.hat[flat]), _value(g[k]))
             symbols, numbers = (term, number) if symbols is None else (_plus(symbols, term), _plus(numbers, number))
         if symbols is None or numbers is None:
             return None
@@ -193,25 +205,26 @@ class _Norm(_Lines):
         parts = (own / s, -mean / s, -mine * crossed / s)
         if not abs(sum(parts) - total) <= CLOSE * max(sum(map(abs, parts)), 1e-300):
             return None
-        letter = Expression("h", "h") if self.weight is not None else d
+        of_h = self.free("h", "e", "a", "dh")
+        letter = symbol(of_h) if self.weight is not None else d
         hats, where = self._hats()
         here = self.at(y, letter.text, flat, letter.latex)
         hat_here = self.at(self.x, hats.text, flat, hats.latex)
         mean_h = Expression(rf"\text{{mean}}({letter.latex})", f"mean({letter.text})")
         mean_hh = Expression(rf"\text{{mean}}({letter.latex} {hats.latex})", f"mean({letter.text} {hats.text})")
-        over = symbol("s")
+        over = symbol(self.std)
         third = times(hat_here, mean_hh)
-        numbers = _minus(_minus(value(own), value(mean)), _product(value(mine), value(crossed)))
+        numbers = _minus(_minus(_value(own), _value(mean)), _product(_value(mine), _value(crossed)))
         if self.weight is not None:
             w = symbol(self.symbols.label(self.weight))
-            where.insert(0, Expression(rf"h = {w.latex} \, {d.latex}", f"h = {w.text} {d.text}"))
+            where.insert(0, Expression(rf"{letter.latex} = {w.latex} \, {d.latex}", f"{of_h} = {w.text} {d.text}"))
         ways = (
             Contribution("by its own output", _over(here, over), parts[0]),
             Contribution("by the mean", _negative(_over(mean_h, over)), parts[1]),
             Contribution("by the variance", _negative(_over(third, over)), parts[2]),
         )
         symbols = _over(_minus(_minus(here, mean_h), third), over)
-        return Closed(symbols, _over(numbers, value(s)), (), [*where, self.moments(flat)], ways)
+        return Closed(symbols, _over(numbers, _value(s)), (), [*where, self.moments(flat)], ways)
 
 
 class _Softmax(_Lines):
@@ -244,19 +257,47 @@ class _Softmax(_Lines):
         top = float(np.exp(shifted[flat]))
         whole = float(np.exp(shifted[members]).sum())
         if self.scope.name == "softmax":
-            symbols, numbers = _over(_exp(self.read(self.x, flat)), bottom), _over(value(top), value(whole))
+            symbols, numbers = _over(_exp(self.read(self.x, flat)), bottom), _over(_value(top), _value(whole))
         else:
             log = Expression(rf"\log({bottom.latex})", f"log({bottom.text})", FACTOR)
             symbols = _minus(self.read(self.x, flat), log)
-            numbers = _minus(value(shifted[flat]), value(float(np.log(whole))))
+            numbers = _minus(_value(shifted[flat]), _value(float(np.log(whole))))
         reads = tuple(self.scalar(self.x, j) for j in members[:WRITTEN])
         return Closed(symbols, numbers, reads) if np.isfinite(whole) else None
+
+    def loss(self, i: int) -> Closed | None:
+        """A cross-entropy of whole-number labels: -(log p + log p + ..), by n for a mean."""
+        take = self.last("take")
+        if self.x is None or not self.fits or take is None or take.operands[0].size != self.x.size:
+            return None
+        places, logs = take.operands[1].value.ravel(), take.value.ravel()
+        moved = _unmoved(take.operands[0])
+        if moved.primitive is TABLE["permute_dims"] or not logs.size:
+            return None
+        total, loss = float(-logs.sum()), float(self.symbols.analysis.graph.number(i))
+        n = next((n for n in (1, len(logs)) if abs(total / n - loss) <= CLOSE * max(abs(loss), 1e-300)), 0)
+        if not n:
+            return None
+        letter = self.free("p", "q", "prob")
+        name, of_x = symbol(letter), symbol(self.symbols.label(self.x))
+        terms = [self.at(self.x, letter, int(k), name.latex.strip()) for k in places[:WRITTEN]]
+        symbols, numbers = _log(terms[0]), _value(logs[0])
+        for term, log in zip(terms[1:], logs[1:], strict=False):
+            symbols, numbers = _plus(symbols, _log(term)), _plus(numbers, _value(log))
+        if len(logs) > WRITTEN:
+            symbols, numbers = (Expression(rf"{x.latex} + \cdots", f"{x.text} + ...", SUM) for x in (symbols, numbers))
+        if n > 1:
+            symbols, numbers = _over(symbols, _value(n)), _over(numbers, _value(n))
+        where = [Expression(rf"{name.latex} = \text{{softmax}}({of_x.latex})", f"{letter} = softmax({of_x.text})")]
+        reads = tuple(self.scalar(self.x, int(k)) for k in places[:WRITTEN])
+        return Closed(_negative(symbols), _negative(numbers), reads, where)
 
     def gradient(self, start: int, total: float, cotangent: Any, d: Expression, y: Tensor) -> Closed | None:
         if self.x is None or not self.fits or (flat := self.symbols.analysis.index_in(self.x, start)) is None:
             return None
-        p, name = float(self.p[flat]), Expression("p", "p")
-        at_p = self.at(self.x, "p", flat)
+        letter = self.free("p", "q", "prob")
+        p, name = float(self.p[flat]), symbol(letter)
+        at_p = self.at(self.x, letter, flat, name.latex.strip())
         if self.scope.name in SOFTMAX:
             members = np.flatnonzero(self.group == self.group[flat])
             g = np.array([float(cotangent(self.scalar(y, int(j)))) for j in members])
@@ -269,42 +310,73 @@ class _Softmax(_Lines):
                 summed = Expression(rf"\sum({d.latex} \, {name.latex})", f"sum({d.text} {name.text})")
                 parts = (p * own, -p * crossed)
                 symbols = times(at_p, _minus(here, summed))
-                numbers = _product(value(p), _minus(value(own), value(crossed)))
+                numbers = _product(_value(p), _minus(_value(own), _value(crossed)))
                 ways = (times(at_p, here), _negative(times(at_p, summed)))
             else:
                 crossed = float(g.sum())
                 summed = Expression(rf"\sum({d.latex})", f"sum({d.text})")
                 parts = (own, -p * crossed)
                 symbols = _minus(here, times(at_p, summed))
-                numbers = _minus(value(own), _product(value(p), value(crossed)))
+                numbers = _minus(_value(own), _product(_value(p), _value(crossed)))
                 ways = (here, _negative(times(at_p, summed)))
             words = ("by its own output", "by the sum of the exponentials")
         else:
             log = next((x for x in self.lines if x.primitive is TABLE["log"] and x.operands[0] is self.total), None)
-            if log is None:
+            c = float(cotangent(self.scalar(log, int(self.group[flat])))) if log is not None else 0.0
+            if not c:
                 return None
-            c = float(cotangent(self.scalar(log, int(self.group[flat]))))
-            label = -(total - c * p) / c if c else 0.0
+            label = -(total - c * p) / c
             label = round(label) if abs(label - round(label)) < CLOSE else label
             parts = (c * p, -c * label)
-            n = round(1 / c) if c else 0
+            n = round(1 / c)
             divided = n > 0 and abs(c * n - 1) < CLOSE
-            factor = (lambda x: x if n == 1 else _over(x, value(n))) if divided else (lambda x: times(x, value(c)))
-            symbols = factor(_minus(at_p, value(label)) if label else at_p)
-            numbers = factor(_minus(value(p), value(label)) if label else value(p))
-            ways = (factor(at_p), _negative(factor(value(label))))
+            factor = (lambda x: x if n == 1 else _over(x, _value(n))) if divided else (lambda x: times(x, _value(c)))
+            symbols = factor(_minus(at_p, _value(label)) if label else at_p)
+            numbers = factor(_minus(_value(p), _value(label)) if label else _value(p))
+            ways = (factor(at_p), _negative(factor(_value(label))))
             words = ("by the log of the sum of exponentials", "by the label")
         if not abs(sum(parts) - total) <= CLOSE * max(sum(map(abs, parts)), 1e-300):
             return None
         of_x = self.symbols.label(self.x)
-        where = [Expression(rf"p = \text{{softmax}}({symbol(of_x).latex})", f"p = softmax({of_x})")]
+        where = [Expression(rf"{name.latex} = \text{{softmax}}({symbol(of_x).latex})", f"{letter} = softmax({of_x})")]
         told = tuple(Contribution(*x) for x in zip(words, ways, parts, strict=True) if x[2])
-        return Closed(symbols, numbers, (), where if name.text == "p" else [], told)
+        return Closed(symbols, numbers, (), where if name.text == letter else [], told)
+
+
+class _Sigmoid(_Lines):
+    """The binary cross-entropy of logits: dL/dz = (sigmoid(z) - t) / n."""
+
+    def forward(self, flat: int) -> Closed | None:
+        return None
+
+    def gradient(self, start: int, total: float, cotangent: Any, d: Expression, y: Tensor) -> Closed | None:
+        if self.x is None or (flat := self.symbols.analysis.index_in(self.x, start)) is None:
+            return None
+        z = float(self.x.value.ravel()[flat])
+        sigmoid = float(1 / (1 + np.exp(-z)))
+        targets = {id(t): t for line in self.lines for t in line.operands if t.constant and t.shape == self.x.shape}
+        up = float(cotangent(self.scalar(y, flat if y.size == self.x.size else 0)))
+        for t, n in ((t, n) for t in targets.values() for n in ((self.x.size, 1) if y.size == 1 else (1,))):
+            label, c = float(t.value.ravel()[flat]), up / n
+            if t.primitive is not None or abs(c * (sigmoid - label) - total) > CLOSE * max(abs(c), 1e-300):
+                continue
+            inner = self.read(self.x, flat)
+            name = Expression(rf"\sigma({inner.latex})", f"sigmoid({inner.text})")
+            by = partial(_scaled, n=n, up=up)
+            told = zip(
+                ("by the sigmoid", "by the target"), (by(name), _negative(by(_value(label)))),
+                (c * sigmoid, -c * label), strict=True,
+            )  # fmt: skip
+            symbols, numbers = by(_minus(name, _value(label))), by(_minus(_value(sigmoid), _value(label)))
+            return Closed(symbols, numbers, (), [], tuple(Contribution(*x) for x in told if x[2]))
+        return None
 
 
 def closed_value(symbols: Symbols, i: int, scope: Scope) -> Closed | None:
     """The textbook formula of element ``i``, a result of the call ``scope``; None for a call without one."""
     found = _known(symbols, scope)
+    if scope.name == "cross_entropy" and isinstance(found, _Softmax):
+        return found.loss(i)
     x, index = symbols.place(i)
     if found is None or scope.name not in (*NORMS, *SOFTMAX) or found.x is None or found.x.size != x.size:
         return None
@@ -330,12 +402,29 @@ def closed_gradient(whole: Any) -> Closed | None:
     return found.gradient(whole.scalar, float(whole.total), known.cotangent_of, whole.cotangent_of(y), y)
 
 
-def _known(symbols: Symbols, scope: Scope) -> _Norm | _Softmax | None:
+def closed_slope(whole: Any, end: int, local: float) -> Expression | None:
+    """d end / d scalar where the step to ``end`` is a cross-entropy, or a loss like it; None for any other."""
+    context = whole.context
+    symbols, known = context.symbols, context.analysis
+    scope = known.calls.get(id(symbols.block(end).line))
+    if scope is None or scope.name not in LOSSES or known.of.dtype == object:
+        return None
+    found, upstream = _known(symbols, scope), float(known.cotangent_of(end))
+    y = symbols.place(end)[0]
+    if found is None or not upstream or not np.isfinite(upstream):
+        return None
+    below = lambda i: known.cotangent_of(i) / upstream
+    made = found.gradient(whole.scalar, float(local), below, Expression("1", "1"), y)
+    return made.symbols if made is not None else None
+
+
+def _known(symbols: Symbols, scope: Scope) -> _Norm | _Softmax | _Sigmoid | None:
     kept = symbols.closed
     if scope.serial not in kept:
-        kind = _Norm if scope.name in NORMS else _Softmax if scope.name in (*SOFTMAX, "cross_entropy") else None
+        kinds: dict[str, Any] = dict.fromkeys(NORMS, _Norm) | dict.fromkeys((*SOFTMAX, "cross_entropy"), _Softmax)
+        kind = (kinds | {"bce_with_logits": _Sigmoid}).get(scope.name)
         kept[scope.serial] = kind(symbols, scope) if kind else None
-    found: _Norm | _Softmax | None = kept[scope.serial]
+    found: _Norm | _Softmax | _Sigmoid | None = kept[scope.serial]
     return found
 
 
@@ -349,8 +438,23 @@ def _unmoved(x: Tensor) -> Tensor:
 # ---- small formulas
 
 
+def _value(x: Any) -> Expression:
+    """A number, without the sign of a zero."""
+    return value(x + 0.0)
+
+
 def _exp(x: Expression) -> Expression:
     return Expression(rf"e^{{{x.latex}}}", f"exp({x.text})", FACTOR)
+
+
+def _scaled(x: Expression, n: int, up: float) -> Expression:
+    """x / n times what arrives from above, ones left out."""
+    x = _over(x, _value(n)) if n > 1 else x
+    return x if abs(up - 1) < CLOSE else times(x, _value(up))
+
+
+def _log(x: Expression) -> Expression:
+    return Expression(rf"\log {x.latex}", f"log {x.text}", PRODUCT)
 
 
 def _over(a: Expression, b: Expression) -> Expression:

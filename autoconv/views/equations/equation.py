@@ -215,7 +215,7 @@ def text(explanation: Explanation) -> str:
         if k == 0 and root is not None and all(t.product != 0 for t in shown(root)[0]) and (none := zeros(root)):
             lines.append(f"  {none}")
         if k == 0 and root is not None and root.closed is not None:
-            lines += [f"  {words}: {x.text} = {short_number(v)}" for words, x, v in root.closed.parts]
+            lines += [f"  {words}: {x.text} = {short_number(v + 0.0)}" for words, x, v in root.closed.parts]
         told = [f"  with {x.text}" for x in s.whole.closed.where] if s.whole.closed is not None else []
         lines += [line for line in told if line not in lines]
         if k == 0:
@@ -251,7 +251,7 @@ def rows(explanation: Explanation) -> list[str]:
             lines.append(f"{s.left.latex} &= {' = '.join(kept)}")
         if s.whole.closed is not None:
             parts = s.whole.closed.parts if k == 0 else ()
-            lines += [rf"&\text{{{words}: }} {x.latex} = {number(v)}" for words, x, v in parts]
+            lines += [rf"&\text{{{words}: }} {x.latex} = {number(v + 0.0)}" for words, x, v in parts]
             lines += [line for x in s.whole.closed.where if (line := "&" + x.latex) not in lines]
         if k == 0:
             lines += ["&" + x.latex for x in legend(legends)]
@@ -359,7 +359,7 @@ def _ways(root: Sum) -> str:
     if root.closed is None:
         return ""
     show = lambda x: mathml(x.latex, annotated=False)
-    parts = [f"{escape(words)}: {show(x)} = {short_number(v)}" for words, x, v in root.closed.parts]
+    parts = [f"{escape(words)}: {show(x)} = {short_number(v + 0.0)}" for words, x, v in root.closed.parts]
     parts += [f"with {show(x)}" for x in root.closed.where]
     return "".join(f'<div class="ac-more">{part}</div>' for part in parts)
 

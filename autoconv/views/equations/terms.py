@@ -17,7 +17,7 @@ from ...render.element import element_name
 from ...render.latex import FACTOR, PRODUCT, SUM, Expression, element, symbol
 from ...scalar.blocks import SUM as ADDED
 from .analysis import Array, Known
-from .closed import Closed, closed_gradient
+from .closed import Closed, closed_gradient, closed_slope
 from .pattern import pattern, tensors_of
 from .symbols import Symbols, opened
 
@@ -44,7 +44,8 @@ class Term:
     @cached_property
     def local_derivative(self) -> Expression:
         whole = self.sum
-        return whole.context.symbols.local(whole.scalar, self.scalar, whole.paths.item(self.k), whole.way)
+        known = closed_slope(whole, self.scalar, self.local)
+        return known or whole.context.symbols.local(whole.scalar, self.scalar, whole.paths.item(self.k), whole.way)
 
     @property
     def delta(self) -> Expression | None:

@@ -21,9 +21,10 @@ from ...render.latex import FACTOR, OPEN, PRODUCT, SUM, Expression, symbol, valu
 from ...render.mathml import mathml
 from ...render.page import html_page
 from ...render.text import clean
+from ...scalar import FlatTape
 from ...scalar.blocks import CONSTANT
 from ...scalar.blocks import SUM as ADDED
-from ...tape import Tensor
+from ...tape import Tensor, describe
 from ..lines import call, variables
 from .analysis import analysed
 from .closed import closed_value, times
@@ -32,7 +33,9 @@ from .explanation import PAGE
 from .symbols import Symbols
 
 PARTS = 400  # scalars of one formula beyond which it is named by its function
-OPEN_CALLS = ("conv", "linear", "matmul", "einsum", "avg_pool", "max_pool", "windows")  # written out, step by step
+LONG = 600  # characters of a formula beyond which it is named by its function
+# written out, step by step
+OPEN_CALLS = ("conv", "linear", "matmul", "einsum", "avg_pool", "max_pool", "mse", "half_squared_error", "l1", "mean")
 ADD, SUB, NEG, MUL = (TABLE[name] for name in ("add", "sub", "neg", "mul"))
 
 
@@ -59,7 +62,10 @@ class ValueStatement(NamedTuple):
     def formulas(self) -> list[Expression]:
         symbols = added([t.symbols for t in self.terms], self.left_out)
         numbers = added([t.numbers for t in self.terms], self.left_out)
-        return [x for x in (symbols, numbers) if x.text != result(self.total)]
+        if symbols.text == numbers.text:
+            return []
+        alone = numbers.text == value(self.total).text  # it would only repeat the result with fewer digits
+        return [x for x in (symbols, None if alone else numbers) if x is not None and x.text != result(self.total)]
 
 
 class ValueExplanation:
@@ -175,6 +181,12 @@ def explain_value(thing: Any, names: Mapping[str, Any] | None = None, depth: int
     Raises TypeError for what is no tensor, ValueError for more than one element.
     """
     variables(names, "explain")  # refuses what is no mapping
+    given = thing[0] if isinstance(thing, tuple) and thing else thing
+    if not isinstance(given, Tensor | FlatTape):
+        raise TypeError(f"explain: expected an element of a Tensor, as y[0, 0], found {type(given).__name__}")
+    if isinstance(thing, Tensor) and thing.size != 1:
+        element = f"y{[0] * thing.ndim}"
+        raise ValueError(f"explain: {describe(thing)} has {thing.size} elements; index one of them, as in {element}")
     y = thing[0][thing[1]] if isinstance(thing, tuple) and len(thing) == 2 and isinstance(thing[0], Tensor) else thing
     known = analysed(y, "explain")
     return ValueExplanation(Symbols(known, variables(names, "explain", known.tape)), known.output, depth)
@@ -209,16 +221,23 @@ class _Writer:
         block = self.symbols.block(i)
         scope = self.symbols.analysis.calls.get(id(block.line))
         if not block.operation.arity and block.operation is not ADDED:  # an input, or a constant
-            return [Part(value(self.graph.number(i)), value(self.graph.number(i)), self.graph.number(i), ())], []
+            return [Part(self._number(i), self._number(i), self.graph.number(i), ())], []
         if scope is not None and not scope.name.startswith(OPEN_CALLS):
             known = closed_value(self.symbols, i, scope)
             if known is not None:
                 return [Part(known.symbols, known.numbers, self.graph.number(i), known.reads)], known.where
             return [self._named(i, scope)], []
         try:
-            return [self._part(sign, s, s == i) for sign, s in self._added(i)], []
+            parts = [self._part(sign, s, s == i) for sign, s in self._added(i)]
+            if len(parts) == 1 and len(parts[0].symbols.text) > LONG:
+                raise _TooLongError
+            return parts, []
         except _TooLongError:
             return [self._named(i, scope)], []
+
+    def _number(self, i: int) -> Expression:
+        number = self.graph.number(i)
+        return value(number + 0.0 if isinstance(number, float) else number)  # a zero has no sign to a reader
 
     def _added(self, i: int) -> list[tuple[int, int]]:
         """(sign, scalar) of the terms that a scalar is the sum of; itself if it is no sum."""
@@ -258,7 +277,7 @@ class _Writer:
         if self.parts > PARTS:
             raise _TooLongError
         block = self.symbols.block(i)
-        number = value(self.graph.number(i))
+        number = self._number(i)
         inside = top or not self.symbols.stops[i]
         if not inside or not (block.operation.arity or block.operation is ADDED):
             if i and block.operation is not CONSTANT:
@@ -327,13 +346,15 @@ class _Writer:
             given.append(self.symbols.element(known) if known else symbol(self.symbols.label(x)))
             reads += [known] if known else []
         inner = Expression(", ".join(x.latex for x in given), ", ".join(x.text for x in given), OPEN)
-        written = Expression(rf"{name.latex}\left({inner.latex}\right)", f"{name.text}({inner.text})", FACTOR)
-        number = value(self.graph.number(i))
+        called = lambda x: Expression(rf"{name.latex}\left({x.latex}\right)", f"{name.text}({x.text})", FACTOR)
+        written, number = called(inner), self._number(i)
+        if len(reads) == len(given) == 1:
+            number = called(self._number(reads[0]))
         return Part(written, number, self.graph.number(i), tuple(reads))
 
 
 def _signed(sign: int, x: Expression) -> Expression:
     if sign > 0:
-        return x.within(PRODUCT) if x.text.startswith("-") and x.binds <= SUM else x
+        return x
     inner = x.within(PRODUCT)
     return Expression(f"-{inner.latex}", f"-{inner.text}", SUM)
