@@ -198,7 +198,9 @@ def test_what_these_numbers_cannot_show() -> None:
     x = ac.tensor(np.ones((5, 5)), name="x")
     y = ac.conv2d(x, ac.tensor([[1.0, 2.0], [3.0, 4.0]], name="w"))
     verdict = ac.check(np.full((4, 4), 10.0), of=y)
-    assert verdict.kind == "right" and "cannot show whether you would" in verdict.text and "kernel rotated" in verdict.text
+    assert (
+        verdict.kind == "right" and "cannot show whether you would" in verdict.text and "kernel rotated" in verdict.text
+    )
 
 
 def test_layers_and_what_is_refused() -> None:
