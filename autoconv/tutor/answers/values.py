@@ -22,7 +22,7 @@ from ..run.replay import fresh_inputs
 from ..verdict import UNSEEN, CounterExample, Finding, Verdict
 
 FRESH = 2  # runs at other inputs, for a formula or a function
-WORK = 20_000_000  # elements computed in a search, over all forwards that are tried
+WORK, GLANCE = 200_000_000, 20_000_000  # elements computed in a search, and to say what numbers cannot show
 FITS = 4  # explanations that are told
 
 
@@ -123,7 +123,7 @@ def _same(claimed: Array, value: Array, tolerance: Tolerance) -> bool:
 
 def _right(q: Question, tolerance: Tolerance) -> Verdict:
     evidence = [f"{q.y.size} of {q.y.size} elements agree."]
-    tried = [s for s in slips(q.tape) if s.kind != "geometry"] if _affordable(q, 1) else []
+    tried = [s for s in slips(q.tape) if s.kind != "geometry"] if _affordable(q, 1, GLANCE) else []
     unseen = [s.name for s in tried if _fits(q, [s], Tolerance(1e-12), q.truth)]
     if unseen:
         evidence.append(f"{UNSEEN} whether you would make one of these: {', '.join(sorted(set(unseen)))}.")
@@ -204,9 +204,9 @@ def _explained(q: Question, tolerance: Tolerance) -> list[list[Finding]]:
     return list(by_name.values())[:FITS]
 
 
-def _affordable(q: Question, each: int) -> bool:
+def _affordable(q: Question, each: int, work: int = WORK) -> bool:
     """Whether all slips (``each`` further ones beside each) can be tried."""
-    return sum(line.size for line in q.tape) * len(q.inputs) * 60 * each <= WORK
+    return sum(line.size for line in q.tape) * len(q.inputs) * 60 * each <= work
 
 
 def _fits(q: Question, together: list[Slip], tolerance: Tolerance, wanted: list[Array]) -> bool:

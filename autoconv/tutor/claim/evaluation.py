@@ -220,7 +220,7 @@ class Evaluation:
         places = [self._whole(part, self.value(part, scope)) for part in parts]
         size = float(np.prod(np.broadcast_shapes(*[x.shape for x in places]), dtype=float))
         self.spend(node, size, size)
-        within = np.ones((), bool)
+        within: Any = np.ones((), bool)
         for place, n in zip(places, base.shape, strict=True):
             within = within & (place >= 0) & (place < n)
         if not base.size:

@@ -247,7 +247,7 @@ def _framed(line: Tensor, source: Tensor, settings: dict[str, Any]) -> Change:
         around = [(0, 0)] * x.ndim
         for a, pair in zip(line.params["axes"], settings["padding"], strict=True):
             around[a] = tuple(pair)
-        params = line.params | {k: settings[k] for k in ("stride", "dilation")}
+        params = dict(line.params) | {k: settings[k] for k in ("stride", "dilation")}
         return np.asarray(p.windows.forward(np.pad(x, around), **params))
 
     return change
@@ -294,7 +294,7 @@ def _of_call(scope: Scope, x: Tensor, y: Tensor, lines: list[Tensor]) -> Iterato
                 yield Slip(
                     "pool", f"{word} of the window", y, f"the {word} of each window was taken",
                     "What is kept of a window?", f"{name} takes the {takes} of each window",
-                    _later(y, frames, lambda x, reduce=reduce: reduce(x, axis=axes).reshape(y.shape)),
+                    _later(y, frames, partial(_over, reduce=reduce, axes=axes, shape=y.shape)),
                 )  # fmt: skip
     if name in ("softmax", "log_softmax"):
         (own,) = next(line.params["axis"] for line in lines if line.primitive is p.sum_ and not line.constant)
@@ -310,6 +310,10 @@ def _of_call(scope: Scope, x: Tensor, y: Tensor, lines: list[Tensor]) -> Iterato
                 "softmax", "softmax not normalised", y, "the exponentials were not divided by their sum",
                 "What do the numbers sum to?", "a softmax divides by the sum of the exponentials", _later(y, x, np.exp),
             )  # fmt: skip
+
+
+def _over(frames: Array, reduce: Callable[..., Array], axes: tuple[int, ...], shape: tuple[int, ...]) -> Array:
+    return reduce(frames, axis=axes).reshape(shape)
 
 
 _REDUCED: dict[str, Callable[..., Array]] = {"largest": np.max, "smallest": np.min, "mean": np.mean, "sum": np.sum}

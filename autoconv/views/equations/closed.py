@@ -166,14 +166,13 @@ class _Norm(_Lines):
         written = (
             np.argsort(-np.abs(products), kind="stable")[:WRITTEN] if len(members) > SHORT else range(len(members))
         )
-        symbols = numbers = None
+        symbols, numbers = Expression("", ""), Expression("", "")
         for k in written:
             flat = int(members[k])
             term = times(self.at(self.x, hats.text, flat, hats.latex), self.at(y, d.text, flat, d.latex))
             number = _product(_value(self.hat[flat]), _value(g[k]))
-            symbols, numbers = (term, number) if symbols is None else (_plus(symbols, term), _plus(numbers, number))
-        if symbols is None or numbers is None:
-            return None
+            symbols = _plus(symbols, term) if symbols.text else term
+            numbers = _plus(numbers, number) if numbers.text else number
         if len(members) > SHORT:
             symbols, numbers = (Expression(rf"{x.latex} + \cdots", f"{x.text} + ...", SUM) for x in (symbols, numbers))
         return Closed(symbols, numbers, (), where)

@@ -250,8 +250,8 @@ def rows(explanation: Explanation) -> list[str]:
         else:
             lines.append(f"{s.left.latex} &= {' = '.join(kept)}")
         if s.whole.closed is not None:
-            parts = s.whole.closed.parts if k == 0 else ()
-            lines += [rf"&\text{{{words}: }} {x.latex} = {number(v + 0.0)}" for words, x, v in parts]
+            ways = s.whole.closed.parts if k == 0 else ()
+            lines += [rf"&\text{{{words}: }} {x.latex} = {number(v + 0.0)}" for words, x, v in ways]
             lines += [line for x in s.whole.closed.where if (line := "&" + x.latex) not in lines]
         if k == 0:
             lines += ["&" + x.latex for x in legend(legends)]

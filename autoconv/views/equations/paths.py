@@ -186,8 +186,8 @@ def paths(
     rounding = 4 * len(known.tape) * float(np.finfo(known.of.dtype).eps) if known.of.dtype.kind == "f" else 0.0
     cancels = bool(np.isfinite(sizes) and sizes > 0 and abs(float(total)) <= rounding * sizes)
     listed = tuple(_path(symbols, edges, steps, None if cancels else total, sizes) for steps in found)
-    names = symbols.element(start).text, symbols.element(known.output).text
-    return Paths(*names, listed, count, closed, total, cancels)
+    ends = symbols.element(start).text, symbols.element(known.output).text
+    return Paths(*ends, listed, count, closed, total, cancels)
 
 
 def many(count: float) -> str:

@@ -311,7 +311,8 @@ class _Writer:
                 leaves.append(s)
                 continue
             place = s - about.first
-            waiting += [int(names[place]) for names in reversed(about.opened.operands)]
+            opened: Any = about.opened
+            waiting += [int(names[place]) for names in reversed(opened.operands)]
             if len(leaves) > PARTS:
                 raise _TooLongError
         both = [self._written(s, False) for s in leaves]
