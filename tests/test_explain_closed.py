@@ -193,37 +193,36 @@ def test_levels_below_a_value_and_depth() -> None:
         ac.explain(y, depth=0)
 
 
+def given(data: Any, name: str) -> Any:
+    return ac.tensor(data, name=name)
+
+
+SQUARE, ROW = [[1.0, 4.0], [3.0, 2.0]], [0.0, 1.0]
 VALUES: dict[str, tuple[Callable[[], Any], str]] = {
-    "max pool": (lambda: ac.max_pool2d(ac.tensor([[1.0, 4.0], [3.0, 2.0]], name="x"), 2), "max(x[0,0], x[0,1], x[1,0], x[1,1])"),
-    "mean pool": (
-        lambda: ac.avg_pool2d(ac.tensor([[1.0, 4.0], [3.0, 2.0]], name="x"), 2), "(x[0,0] + x[0,1] + x[1,0] + x[1,1]) / 4",
-    ),
-    "softmax": (lambda: ac.softmax(ac.tensor([0.0, 1.0], name="z"))[1], "exp(z[1]) / (exp(z[0]) + exp(z[1]))"),
-    "log-softmax": (lambda: ac.log_softmax(ac.tensor([0.0, 1.0], name="z"))[1], "z[1] - log(exp(z[0]) + exp(z[1]))"),
-    "sigmoid": (lambda: ac.sigmoid(ac.tensor([0.5], name="z"))[0], "sigmoid(z[0])"),
+    "max pool": (lambda: ac.max_pool2d(given(SQUARE, "x"), 2), "max(x[0,0], x[0,1], x[1,0], x[1,1])"),
+    "mean pool": (lambda: ac.avg_pool2d(given(SQUARE, "x"), 2), "(x[0,0] + x[0,1] + x[1,0] + x[1,1]) / 4"),
+    "softmax": (lambda: ac.softmax(given(ROW, "z"))[1], "exp(z[1]) / (exp(z[0]) + exp(z[1]))"),
+    "log-softmax": (lambda: ac.log_softmax(given(ROW, "z"))[1], "z[1] - log(exp(z[0]) + exp(z[1]))"),
+    "sigmoid": (lambda: ac.sigmoid(given([0.5], "z"))[0], "sigmoid(z[0])"),
     "norm": (
-        lambda: ac.batch_norm(ac.tensor([[1.0], [3.0]], name="z"), ac.tensor([2.0], name="g"), ac.tensor([1.0], name="b"))[1, 0],
+        lambda: ac.batch_norm(given([[1.0], [3.0]], "z"), given([2.0], "g"), given([1.0], "b"))[1, 0],
         "g[0] (z[1,0] - mean) / s + b[0]",
     ),
     "cross-entropy": (
-        lambda: ac.losses.cross_entropy(ac.tensor([[1.0, 2.0], [0.0, 1.0]], name="z"), np.array([1, 0])),
-        "-(log p[0,1] + log p[1,0]) / 2",
+        lambda: ac.losses.cross_entropy(given(SQUARE, "z"), np.array([1, 0])), "-(log p[0,1] + log p[1,0]) / 2",
     ),
     "matrix product": (
-        lambda: (ac.tensor([[1.0, 2.0]], name="x") @ ac.tensor([[3.0], [4.0]], name="w"))[0, 0], "x[0,0] w[0,0] + x[0,1] w[1,0]",
+        lambda: (given([[1.0, 2.0]], "x") @ given([[3.0], [4.0]], "w"))[0, 0], "x[0,0] w[0,0] + x[0,1] w[1,0]",
     ),
     "groups, channels first": (
-        lambda: ac.conv1d(
-            ac.tensor([[[1.0, 2.0], [3.0, 4.0]]], name="x"), ac.tensor([[[5.0]], [[6.0]]], name="w"), groups=2, layout="NCW"
-        )[0, 1, 0], "x[0,1,0] w[1,0,0]",
+        lambda: ac.conv1d(given([SQUARE], "x"), given([[[5.0]], [[6.0]]], "w"), groups=2, layout="NCW")[0, 1, 0],
+        "x[0,1,0] w[1,0,0]",
     ),
     "volume": (
-        lambda: ac.conv3d(ac.tensor(np.ones((2, 1, 1)), name="x"), ac.tensor(np.ones((2, 1, 1)), name="w"))[0, 0, 0],
+        lambda: ac.conv3d(given(np.ones((2, 1, 1)), "x"), given(np.ones((2, 1, 1)), "w"))[0, 0, 0],
         "x[0,0,0] w[0,0,0] + x[1,0,0] w[1,0,0]",
     ),
-    "difference": (
-        lambda: ac.tensor(3.0, name="a") - ac.tensor(2.0, name="b") * ac.tensor(1.0, name="c"), "a - b c",
-    ),
+    "difference": (lambda: given(3.0, "a") - given(2.0, "b") * given(1.0, "c"), "a - b c"),
 }  # fmt: skip
 
 

@@ -100,3 +100,29 @@ def test_an_array_under_two_names_has_the_first_and_equal_numbers_stay_numbers()
     assert "a[0]" in ac.explain(x[0], of=ac.sum(x * a), names={"a": a, "b": a}).text
     twos = np.full(2, 2.0)
     assert "twos" not in ac.explain(x[0], of=ac.sum(x * twos), names={"twos": twos}).text
+
+
+def test_a_formula_may_speak_of_the_array_that_a_tensor_was_made_of() -> None:
+    x, d = rng.normal(size=(6, 5)), rng.normal(size=(4, 4))
+    image, w = ac.tensor(x), ac.tensor(rng.normal(size=(3, 2)), name="w")
+    loss = ac.sum(ac.conv2d(image, w) * d)
+    verdict = ac.check("conv(x, d)", of=loss, wrt=w, names={"x": x, "d": d, "image": image})
+    assert verdict.kind == "right" and "larger, oblong geometry" in verdict.text and ", x (" not in verdict.text
+    assert "g[i,j] x[i,j]" in ac.explain(w[0, 0], of=loss, names={"x": x, "d": d}).text
+    assert "g[i,j] image[i,j]" in ac.explain(w[0, 0], of=loss, names={"x": x, "d": d, "image": image}).text
+    verdict = ac.check("conv(x, d)", of=loss, wrt=w, names={"x": x + 1, "d": d})
+    assert verdict.kind != "right"  # other numbers, another claim
+
+
+def test_a_formula_with_the_numbers_of_its_layer_is_not_tried_with_another_stride() -> None:
+    x, d = ac.tensor(rng.normal(size=(4, 6)), name="x"), rng.normal(size=(2, 3))
+    loss = ac.sum(ac.avg_pool2d(x, 2) * d)
+    verdict = ac.check("dx[i, j] = d[i//2, j//2] / 4", of=loss, wrt=x, names={"d": d})
+    assert verdict.kind == "right", verdict.text
+    assert ac.check("dx[i, j] = d[i//2, j//2]", of=loss, wrt=x, names={"d": d}).kind == "wrong"
+    image, w = ac.tensor(rng.normal(size=(5, 7)), name="image"), ac.tensor(rng.normal(size=(3, 3)), name="w")
+    up = rng.normal(size=(2, 3))
+    loss = ac.sum(ac.conv2d(image, w, stride=2) * up)
+    for claim in ("conv(image, dilate(up, 2))", "dw[p,q] = sum(i,j, image[2*i+p, 2*j+q] * up[i,j])"):
+        assert ac.check(claim, of=loss, wrt=w, names={"up": up}).kind == "right"
+    assert ac.check("conv_transpose(up, w, stride=2)", of=loss, wrt=image, names={"up": up}).kind == "right"

@@ -50,7 +50,7 @@ def weights(tape: Tape) -> set[int]:
 
 def variables(names: Mapping[str, Any] | None, what: str, lines: Iterable[Tensor] = ()) -> dict[int, str]:
     """id(tensor) -> the first variable that holds it; names with a leading underscore (a notebook's history) do not
-    count.  Of ``lines`` (a tape), constants have the name of the plain array that they were recorded from.
+    count.  Of ``lines`` (a tape), inputs and constants have the name of the plain array that they were made of.
     TypeError, in the name of ``what``, for names that are no mapping.
     """
     if names is None:
@@ -61,15 +61,16 @@ def variables(names: Mapping[str, Any] | None, what: str, lines: Iterable[Tensor
     for name, x in names.items():
         if isinstance(x, Tensor) and isinstance(name, str) and not name.startswith("_"):
             found.setdefault(id(x), name)
-    found |= {id(line): name for name, line in recorded_arrays(names, lines)}
+    for name, line in recorded_arrays(names, lines):
+        found.setdefault(id(line), name)
     return found
 
 
 def recorded_arrays(names: Mapping[str, Any], lines: Iterable[Tensor]) -> list[tuple[str, Tensor]]:
-    """(name of a plain array, constant among ``lines`` with its shape and its numbers), in the order of the lines.
+    """(name of a plain array, input or constant among ``lines`` that was made of it), in the order of the lines.
 
-    A recording keeps a copy, so numbers are what is compared: an array that was changed since, or is not the only one
-    with these numbers, has no constant; nor has one of equal numbers, which are written as that number.
+    A recording keeps a copy, so shape and numbers are what is compared: an array that was changed since, or is not the
+    only one with these numbers, has no line; nor has one of equal numbers, which are written as that number.
     """
     arrays: dict[tuple[int, ...], list[tuple[str, Any]]] = {}
     for name, x in names.items():
@@ -77,7 +78,7 @@ def recorded_arrays(names: Mapping[str, Any], lines: Iterable[Tensor]) -> list[t
             arrays.setdefault(x.shape, []).append((name, x))
     found: list[tuple[str, Tensor]] = []
     for line in lines if arrays else ():
-        if line.primitive is not None or not line.constant or line.name or line.shape not in arrays:
+        if line.primitive is not None or line.shape not in arrays:
             continue
         if uniform(line.value) is not None:
             continue

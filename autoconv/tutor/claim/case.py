@@ -60,9 +60,10 @@ class Case:
 
     @property
     def inputs(self) -> dict[str, Tensor]:
-        """The tape's inputs and parameters by name."""
+        """The tape's inputs and parameters by name, each by its first."""
         free = {id(line) for line in self.tape.inputs}
-        return {name: line for name, line in self.names.lines.items() if id(line) in free}
+        of = self.names.of
+        return {k: x for k, x in self.names.lines.items() if id(x) in free and of.get(id(x), k) == k}
 
     def verdict(self, kind: str, summary: str, **more: Any) -> Verdict:
         return Verdict(kind, summary, gradient=self.gradient, claim=self.read.given, **more)

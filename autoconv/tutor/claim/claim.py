@@ -50,12 +50,14 @@ class Names:
                 self.numbers[name] = thing
         recorded = recorded_arrays(names or {}, tape)
         for name, number in Counter(name for name, _ in recorded).items():
-            if number == 1:  # one that was recorded twice stays the plain numbers that it is
+            if number == 1 and name not in self.lines:  # one that was recorded twice stays the plain numbers that it is
                 self.lines[name] = next(line for other, line in recorded if other == name)
         own = [line for line in tape if line.name and line.name not in self.lines]
         self.lines |= {line.name: line for line in own if line.name}
         self.shared = {name for name, number in Counter(line.name for line in own).items() if number > 1}
-        self.of = {id(line): name for name, line in [*recorded, *((k, x) for k, x in self.lines.items())]}
+        self.of: dict[int, str] = {}
+        for name, line in [*self.lines.items(), *recorded]:
+            self.of.setdefault(id(line), name)
 
     def tensor(self, text: str) -> Tensor:
         """The tensor, or element of one, that a text like "w" or "w[0, 1]" names; ValueError if there is none."""

@@ -37,7 +37,7 @@ def grown_case(case: Case, overlap: bool, deep: bool) -> tuple[Case, np.ndarray]
     other = copy.copy(case)
     other.names = copy.copy(case.names)
     other.names.lines = {name: grown[id(line)] for name, line in case.names.lines.items()}
-    other.names.of = {id(line): name for name, line in other.names.lines.items()}
+    other.names.of = {id(line): name for name, line in reversed(other.names.lines.items())}  # the first name holds
     other.read = copy.copy(case.read)
     other.read.names = other.names
     other.tape, other.line = tape, grown[id(case.line)]
