@@ -179,6 +179,13 @@ def test_letters_on_the_left_are_the_axes(text: str, shape: tuple[int, ...], val
     assert made.shape == shape and np.allclose(made, value, rtol=1e-12)
 
 
+def test_a_long_chain_is_no_deep_nesting() -> None:
+    assert Formula("+".join(["a"] * 1500))({"a": 2.0}) == 3000
+    assert Formula(f"sum(i < 3, {'+'.join(['i'] * 1000)})")({}) == 3000
+    made = Formula("s[i] = " + "+".join(["x[i, 0]"] * 1500))({"x": X}, (5,))
+    assert made.tolist() == (1500 * X[:, 0]).tolist()
+
+
 def test_a_sum_that_does_not_fit_is_added_up_in_pieces() -> None:
     x = np.arange(1500.0)
     assert Formula("sum(i, j, x[i] * y[j])")({"x": x, "y": x}) == x.sum() ** 2

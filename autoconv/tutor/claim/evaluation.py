@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .functions import FUNCTIONS
-from .letters import Binding, Head, binding, factors_of, names_of
+from .letters import Binding, Head, binding, chain, factors_of, names_of
 from .words import FormulaError
 
 if TYPE_CHECKING:
@@ -307,14 +307,6 @@ class Evaluation:
         if value.ndim or not np.isfinite(value) or value != np.floor(value):
             raise self.formula.wrong(node, "a limit of a sum is a whole number")
         return int(value)
-
-
-def chain(node: ast.BinOp) -> list[ast.BinOp]:
-    """a + b - c ... as its operators, the last first: a long sum is no deep nesting."""
-    found = [node]
-    while isinstance(found[-1].left, ast.BinOp):
-        found.append(found[-1].left)
-    return found
 
 
 def _along(axis: int, low: int, high: int) -> np.ndarray:

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from .evaluation import OPERATORS, Evaluation, chain
+from .evaluation import OPERATORS, Evaluation
 from .functions import FUNCTIONS
-from .letters import binding, left_side, names_of
+from .letters import binding, chain, left_side, names_of
 from .words import OTHER_OPERATORS, OTHER_PARTS, SIGNS, FormulaError, advice, located
 
 LONGEST, PARTS, DEEPEST = 20_000, 20_000, 60

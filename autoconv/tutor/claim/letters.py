@@ -12,7 +12,7 @@ import ast
 import re
 from typing import NamedTuple
 
-__all__ = ["Binding", "Head", "binding", "factors_of", "left_side", "names_of"]
+__all__ = ["Binding", "Head", "binding", "chain", "factors_of", "left_side", "names_of"]
 
 REDUCING = ("sum", "mean", "max", "min")
 _LEFT = re.compile(r"^\s*([^\W\d][\w./∂ ]*)\[\s*([^\[\]]*)\]\s*$")
@@ -92,6 +92,14 @@ def _indexing(node: ast.expr) -> set[str]:
     }
 
 
+def chain(node: ast.BinOp) -> list[ast.BinOp]:
+    """a + b - c ... as its operators, the last first: a long sum is no deep nesting."""
+    found = [node]
+    while isinstance(found[-1].left, ast.BinOp):
+        found.append(found[-1].left)
+    return found
+
+
 def names_of(node: ast.AST, bound: frozenset[str] = frozenset()) -> set[str]:
     """The names in an expression that are no letters of a sum around them: tensors, numbers, and free letters."""
     if isinstance(node, ast.Name):
@@ -99,6 +107,9 @@ def names_of(node: ast.AST, bound: frozenset[str] = frozenset()) -> set[str]:
     if isinstance(node, ast.Subscript):
         base = {node.value.id} if isinstance(node.value, ast.Name) else names_of(node.value, bound)
         return base | names_of(node.slice, bound)
+    if isinstance(node, ast.BinOp):
+        terms = chain(node)
+        return names_of(terms[-1].left, bound).union(*[names_of(term.right, bound) for term in terms])
     if isinstance(node, ast.Call):
         found = binding(node)
         if found is not None:
