@@ -182,11 +182,13 @@ def zeros():
     x = ac.tensor(np.arange(1.0, 17).reshape(4, 4), name="x")
     one, w = ac.tensor(np.ones((1, 1)), name="one"), ac.tensor(np.ones((3, 3)), name="w")
     v = ac.tensor([-1.0, 30.0, 800.0, 2.0], name="v")
+    r = ac.relu(x)
     return {
         "stride": (x[0, 1], ac.conv2d(x, np.ones((1, 1)), stride=2).sum(), "never read: the stride skips it"),
         "index": (x[0, 1], x[2:].sum(), "never read: no index"),
         "padding": (w[0, 0], ac.conv2d(one, w, padding=1).sum(), "meets only padding"),
         "max": (x[0, 0], ac.max_pool2d(x, 2).sum(), "lost every max"),
+        "max of a relu": (r[0, 0], ac.max_pool2d(r, 2).sum(), "lost every max: another element won in max_pool2d"),
         "relu": (v[0], ac.relu(v).sum(), "inactive relu"),
         "maximum": (v[0], ac.maximum(v, 0).sum(), "inactive maximum"),
         "tanh": (v[1], ac.tanh(v).sum(), "saturated"),

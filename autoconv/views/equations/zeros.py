@@ -105,7 +105,8 @@ def cause(whole: Sum, term: Term) -> str:
     scope = context.analysis.calls.get(id(context.symbols.block(term.scalar).line))
     name = scope.name if scope else context.symbols.block(term.scalar).operation.name
     way = _between(whole, term)
-    opened = [(block.opened, i - block.first, block.last) for i in way if (block := context.symbols.block(i)).opened]
+    steps = [(i, context.symbols.block(i)) for i in way if i != whole.scalar]  # which may be a maximum itself
+    opened = [(block.opened, i - block.first, block.last) for i, block in steps if block.opened]
     for definition, place, last in opened:
         rivals = (
             [int(names[place]) for names in definition.operands if int(names[place]) not in way] if definition else []
