@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import proxy
 
 import numpy as np
 
@@ -53,7 +54,8 @@ class _Lines:
     """The lines of one call: its input ``x`` (the varying one of most elements), and its result."""
 
     def __init__(self, symbols: Symbols, scope: Scope) -> None:
-        self.symbols, self.scope = symbols, scope
+        self.symbols: Symbols = proxy(symbols)  # which keep this: nothing refers back to what owns it
+        self.scope = scope
         calls = symbols.analysis.calls
         self.lines = [x for x in symbols.analysis.tape if calls.get(id(x)) is scope]
         inside = {id(x) for x in self.lines}
