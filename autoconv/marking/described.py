@@ -40,7 +40,7 @@ def described(backward: Any, forward: Any, like: Any, inputs: Any, call: Any) ->
         layer = find(like)
         if inputs is not None:
             layer = replace(layer, tries=lambda: given(inputs, layer.tries()[0]))
-        elif forward is None and not layer.loss and not layer.call.back and not layer.call.cached:
+        elif forward is None and not layer.loss and not layer.call.cached:
             raise ValueError(
                 f"check_backward: the cache of {like} is what your own forward makes; give it too, "
                 f"forward={layer.functions[0]}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ..layer import Layer
-from . import cs231n, deeplearning
+from . import cmu11785, cs231n, deeplearning, minitorch, needle, npfl138, tinytorch
 
-LAYERS: dict[str, Layer] = {layer.name: layer for room in (cs231n, deeplearning) for layer in room.LAYERS}
+ROOMS = (cs231n, deeplearning, needle, cmu11785, minitorch, tinytorch, npfl138)
+LAYERS: dict[str, Layer] = {layer.name: layer for room in ROOMS for layer in room.LAYERS}
 
 
 class Courses(dict[str, str]):
