@@ -12,9 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..tape import Tape, Tensor
 from ..tutor.bank import BANK
 from ..tutor.claim.compare import Tolerance
-from ..tutor.search.search import REARRANGED, Mutation, Search, groups_of, pairs
+from ..tutor.conventions.epsilon import epsilon_of, other_epsilon, with_epsilon
+from ..tutor.run.replay import Run
+from ..tutor.search.search import CANCELLING, REARRANGED, Mutation, Search, groups_of, pairs
 from .layer import Layer
 from .truth import Truth, close
 
@@ -24,6 +27,8 @@ ASSIGNED = (
     "bias not summed over positions", "not summed over filters", "not summed over channels", "not summed over batch",
     "loop left too early",
 )  # fmt: skip
+ROUNDING = 1e-10  # of the terms: what is left where they cancel
+MOSTLY = 0.6  # of the geometries: a mistake that explains so many is named, and that it does not explain all
 SEARCHED = 3  # wrong geometries at which the whole bank is planted
 
 
@@ -57,7 +62,21 @@ def name_of(layer: Layer, gradient: str, seen: list[Evidence]) -> Named | None:
         return None
     if all(not e.claimed.any() for e in plain):
         return Named("zero everywhere", "all its elements are zero", "Is anything ever written into this array?")
+    if all(np.abs(e.claimed).max() <= ROUNDING * e.truth.size(gradient) for e in plain):
+        return _cancelled(gradient, plain)
     return _planted(gradient, seen, plain) or _exchanged(layer, gradient, plain)
+
+
+def _cancelled(gradient: str, plain: list[Evidence]) -> Named:
+    """Zero up to rounding: something was added up of which all terms cancel."""
+    names: dict[str, int] = {}
+    for e in plain[:SEARCHED]:
+        for name in {d.mutations[0].name for d in searched(e, gradient).cancelling(CANCELLING)}:
+            names[name] = names.get(name, 0) + 1
+    fitting = [name for name in CANCELLING if names.get(name) == len(plain[:SEARCHED])]
+    if fitting:
+        return _of_bank(fitting[0], ": nothing is left of it, for its terms cancel")
+    return Named("zero everywhere", "all its elements are zero, up to rounding", "Which terms cancel each other here?")
 
 
 def _of_bank(name: str, more: str = "") -> Named:
@@ -112,7 +131,9 @@ def _counted(gradient: str, seen: list[Evidence]) -> Named | None:
     if factors is None:
         return None
     shapes = [e.truth.dout.shape or e.truth.gradient(gradient).shape for e in plain]
-    if len({len(shape) for shape in shapes}) != 1:
+    if len({len(shape) for shape in shapes}) != 1:  # examples, what lies between, and the last axis
+        shapes = [(*shape[:1], int(np.prod(shape[1:-1])), *shape[-1:]) for shape in shapes if len(shape) > 1]
+    if len(shapes) != len(plain):
         return None
     axes = range(len(shapes[0]))
     subsets = [chosen for n in range(len(axes) + 1) for chosen in combinations(axes, n)]
@@ -135,26 +156,79 @@ def _counted(gradient: str, seen: list[Evidence]) -> Named | None:
 
 
 def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Named | None:
-    """The bank, planted at the geometries where the claim is wrong; then a constant factor; then two at once."""
+    """The bank, planted at the geometries where the claim is wrong; then a constant factor; then two at once.
+
+    A name that explains the claim at most geometries, but not at all, comes after what explains it at all of them.
+    """
     telling = sorted(wrong, key=lambda e: -e.claimed.size)[:SEARCHED]
     telling = [e for e in telling if 3 * e.claimed.size >= telling[0].claimed.size]
     searches = {id(e): searched(e, gradient) for e in telling}
-    names: Explained | None = None
-    for e in telling:
-        found = singly(searches[id(e)])
-        names = found if names is None else {k: names[k] + v for k, v in found.items() if k in names}
-        if not names:
-            break
-    for (name, *_), _ in sorted((names or {}).items(), key=lambda pair: pair[1]):
-        rest = [e for e in seen if not e.truth.case.kink and all(e is not t for t in telling)]
-        variants = explaining(name, searches, telling)
-        if all(holds(name, variants, e, gradient) for e in rest):
+    found = [singly(searches[id(e)]) for e in telling]
+    names = {k: sum(f[k] for f in found if k in f) for k in dict.fromkeys(k for f in found for k in f)}
+    rest = [e for e in seen if not e.truth.case.kink and all(e is not t for t in telling)]
+    partly: list[tuple[float, Named]] = []
+    for (name, *_), _ in sorted(names.items(), key=lambda pair: pair[1]):
+        there = [e for e, f in zip(telling, found, strict=True) if (name,) in f]
+        if len(there) < len(telling) and (len(telling) < SEARCHED or len(there) < SEARCHED - 1):
+            continue
+        variants = explaining(name, searches, there)
+        held = [holds(name, variants, e, gradient) for e in rest]
+        if len(there) == len(telling) and all(held):
             return _told(name, variants)
+        if share := _mostly([*there, *[e for e, h in zip(rest, held, strict=True) if h]], wrong, seen):
+            partly.append((share, _told(name, variants, share)))
     if constant := _constant(gradient, wrong) or _counted(gradient, seen):
         return constant
-    if assigned := _assigned(gradient, wrong) or _left(gradient, wrong):
-        return assigned
+    if named := _another_eps(gradient, wrong) or _assigned(gradient, wrong) or _left(gradient, wrong):
+        return named
+    if partly:
+        return max(partly, key=lambda pair: pair[0])[1]
     return _together(gradient, seen, telling, searches)
+
+
+def _mostly(fitting: list[Evidence], wrong: list[Evidence], seen: list[Evidence]) -> float:
+    """The share of the wrong geometries that a mistake explains, if it is most of them; else 0.
+
+    A rest may remain: an index beyond the edge is cut off by a slice, so that a mistake shows otherwise at an edge.
+    """
+    right = [e for e in seen if e.right and not e.truth.case.kink]
+    explained = sum(any(e is f for f in fitting) for e in wrong)
+    agrees = sum(any(e is f for f in fitting) for e in right)
+    enough = explained >= MOSTLY * len(wrong) and explained > 1 and agrees >= MOSTLY * len(right)
+    return explained / len(wrong) if enough else 0.0
+
+
+class _Asked(NamedTuple):
+    """The whole gradient of one line (see ``conventions.epsilon``)."""
+
+    tape: Tape
+    line: Tensor
+
+    def chosen(self, run: Run) -> np.ndarray:
+        return np.asarray(run.gradient, dtype=float).ravel()
+
+
+def _another_eps(gradient: str, wrong: list[Evidence]) -> Named | None:
+    """The gradient of the same normalisation with another eps, at all geometries the same one."""
+
+    def with_eps(e: Evidence, eps: float) -> np.ndarray:
+        truth = e.truth
+        run = truth.runs[gradient]
+        return with_epsilon(_Asked(run.tape, truth.leaves[truth.layer.outputs[gradient]]), run, eps, recorded).gradient
+
+    off = lambda e: float(np.abs(e.claimed - e.truth.gradient(gradient)).max() / e.truth.size(gradient))
+    e = max(wrong, key=off)
+    run = e.truth.runs[gradient]
+    found = epsilon_of(run)
+    if found is None:
+        return None
+    recorded = float(f"{found:.3g}")
+    asked = _Asked(run.tape, e.truth.leaves[e.truth.layer.outputs[gradient]])
+    eps = other_epsilon(asked, [run], [e.claimed.astype(float).ravel()], tolerance_of(e))
+    if eps is None or not all(close(o.claimed, with_eps(o, eps), o.truth.size(gradient)) for o in wrong):
+        return None
+    words = f"it is the gradient for eps = {eps:g}, where the forward has {recorded:g}"
+    return Named("another eps", words, "Do forward and backward add the same eps?")
 
 
 def _assigned(gradient: str, wrong: list[Evidence]) -> Named | None:
@@ -184,8 +258,11 @@ def _left(gradient: str, wrong: list[Evidence]) -> Named | None:
 
 def searched(e: Evidence, gradient: str) -> Search:
     claimed = e.claimed.astype(float).ravel()
-    relative = {"float16": 2e-2, "float32": 1e-4}.get(e.claimed.dtype.name, 1e-6)
-    return Search([e.truth.runs[gradient]], [claimed], np.arange(claimed.size), Tolerance(relative), slips=False)
+    return Search([e.truth.runs[gradient]], [claimed], np.arange(claimed.size), tolerance_of(e), slips=False)
+
+
+def tolerance_of(e: Evidence) -> Tolerance:
+    return Tolerance({"float16": 2e-2, "float32": 1e-4}.get(e.claimed.dtype.name, 1e-6))
 
 
 def singly(search: Search) -> Explained:
@@ -233,7 +310,11 @@ def _gradient(search: Search, mutation: Mutation) -> np.ndarray | None:
         return None
 
 
-def _told(name: str, variants: set[str]) -> Named:
+def _told(name: str, variants: set[str], share: float = 1.0) -> Named:
+    """share: of the wrong geometries that it explains."""
+    if share < 1:
+        named = _told(name, variants)
+        return named._replace(says=f"{named.says}. It explains {100 * share:.0f} % of the geometries, not the others")
     if name == REARRANGED:
         words = f"its numbers are those of the gradient after {min(variants, default='exchanging axes')}"
         return Named(name, words, "Your numbers are all there. Are they in the right places?")
@@ -249,7 +330,8 @@ def _together(
     for e in telling[:3]:
         if e.claimed.size < 2:
             continue
-        found = {tuple(sorted({m.name for m in d.mutations})): d.cost for d in pairs(searches[id(e)])}
+        both = [d for d in pairs(searches[id(e)]) if abs(d.match.factor - 1) < 1e-9]
+        found = {tuple(sorted({m.name for m in d.mutations})): d.cost for d in both}
         found = {k: v for k, v in found.items() if len(k) == 2}
         names = found if names is None else {k: v for k, v in names.items() if k in found}
         if not names:

@@ -15,7 +15,7 @@ from ..conventions.ties import all_to_each, tied_otherwise
 from ..evidence.differences import FiniteDifference, recognise
 from ..run.replay import Run, fresh_runs
 from ..search.describe import FACTOR_TWO, doubled, factor_two, findings
-from ..search.search import REARRANGED, SEARCHED, Diagnosis, Search, best, pairs
+from ..search.search import CANCELLING, REARRANGED, SEARCHED, Diagnosis, Search, best, pairs
 from ..verdict import Finding, Verdict
 from .places import grouped
 
@@ -177,7 +177,7 @@ def _nothing(case: Case, run: Run, claimed: np.ndarray, tolerance: Tolerance) ->
     example = case.counter_example(claimed, None if here else run)
     telling = [[cut]]
     search = Search([run], [claimed], case.places, tolerance)
-    cancelling = search.cancelling(_CANCELLING) if np.any(case.chosen(run)) else []
+    cancelling = search.cancelling(CANCELLING) if np.any(case.chosen(run)) else []
     told = [findings(d, case.tape, case.names, case.line.shape, case.places, run) for d in cancelling]
     telling = [*told[:1], [cut]] if np.any(claimed) else [[cut], *told[:1]]  # rounding is left where terms cancel
     return case.verdict(
@@ -188,10 +188,6 @@ def _nothing(case: Case, run: Run, claimed: np.ndarray, tolerance: Tolerance) ->
         evidence=evidence,
         counter_example=example,
     )
-
-
-# Mistakes after which a softmax or a normalisation lets nothing through.
-_CANCELLING = ("upstream gradient forgotten", "product of sums")
 
 
 def _explained(case: Case, search: Search, diagnoses: list[Diagnosis]) -> Verdict:

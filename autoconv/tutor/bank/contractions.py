@@ -267,12 +267,12 @@ def _summed_over_own(p: Site) -> Variants:
         return {f"over axis {i}": partial(pooled_sum, p, i) for i in outer_axes(p)}
     c = contraction(p)
     variants: Variants = {}
-    if p.operand.primitive is None and p.x.ndim <= 2 and not (c and c.convolution):
-        for axes in [(i,) for i in range(p.x.ndim)] + ([(0, 1)] if p.x.ndim == 2 else []):
-            if any(p.x.shape[i] > 1 for i in axes):
-                for what, add in (("", np.sum), ("averaged, ", np.mean)):
-                    axis = " and ".join(map(str, axes))
-                    variants[f"{what}over axis {axis} of the tensor"] = partial(_spread_sum, p, axes, add)
+    long = [i for i, n in enumerate(p.x.shape) if n > 1]
+    if p.operand.primitive is None and 0 < len(long) <= 2 and not (c and c.convolution):
+        for axes in [(i,) for i in long] + ([tuple(long)] if len(long) == 2 else []):
+            for what, add in (("", np.sum), ("averaged, ", np.mean)):
+                axis = " and ".join(map(str, axes))
+                variants[f"{what}over axis {axis} of the tensor"] = partial(_spread_sum, p, axes, add)
     if c is None or variants:
         return variants
     for i, letter in enumerate(c.own):

@@ -118,15 +118,16 @@ def _wrong_cell(p: Site) -> Variants:
             continue
         swapped = lambda s, a=a, b=b: winners(s).swapaxes(s.across[a], s.across[b])
         variants[f"the winner's row and column exchanged ({a}, {b})"] = partial(_shares, s, share=swapped)
-    variants["the winner of another channel or example"] = partial(_shares, s, share=_borrowed)
+    for axis in outer_axes(p):
+        what = "example" if axis == 0 and s.axes[0] > 0 else "channel"
+        variants[f"the winner of the first {what}"] = partial(_shares, s, share=partial(_borrowed, axis))
     return variants
 
 
-def _borrowed(s: Sliding) -> Any:
-    """The winners of the first channel, or without channels of the first example, for all of them."""
+def _borrowed(axis: int, s: Sliding) -> Any:
+    """The winners of the first channel (or example) for all of them."""
     won = winners(s)
-    rest = [a for a in (*range(1, s.axes[0]), *range(s.across[-1] + 1, won.ndim)) if won.shape[a] > 1] or [0]
-    return np.repeat(won.take([0], rest[-1]), won.shape[rest[-1]], rest[-1])
+    return np.repeat(won.take([0], axis), won.shape[axis], axis)
 
 
 @mistake(

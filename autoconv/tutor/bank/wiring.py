@@ -287,9 +287,9 @@ def _cropped(p: Site) -> Variants:
 )
 def _off_by_one(p: Site) -> Variants:
     width = _padded(p)
-    if not width:
-        return {}
     variants: Variants = {}
+    if not width:
+        return _off_without(p)
     axes = [i for i, pair in enumerate(width) if any(pair)]
     for d in (1, -1):
         for which in [axes, *[[a] for a in axes if len(axes) > 1]]:
@@ -297,6 +297,18 @@ def _off_by_one(p: Site) -> Variants:
             if p.row == "pad" and all(low + s == 0 for (low, _), s in zip(width, shift, strict=True)):
                 continue
             variants[f"{shift}"] = _shifted(p, shift)
+    return variants
+
+
+def _off_without(p: Site) -> Variants:
+    """The same where nothing was padded: the whole gradient of the image cropped one cell too late or too early."""
+    if p.row != "windows" or p.pooling or not p.inside("conv"):
+        return {}
+    s, variants = Sliding(p), {}
+    for d in (1, -1):
+        for which in [s.axes, *[(a,) for a in s.axes if len(s.axes) > 1]]:
+            label = tuple(d if i in which else 0 for i in range(p.x.ndim))
+            variants[f"{label}"] = s.moved(shift=tuple(-d if a in which else 0 for a in s.axes))
     return variants
 
 

@@ -37,6 +37,7 @@ MOST = 6  # explanations that are told
 SEARCHED = 2_000_000  # elements on a tape beyond which it is not searched: about 100 bytes each would be held
 LARGE = 30_000  # elements on a tape for which a sweep counts once more
 REARRANGED = "right numbers in the wrong places"
+CANCELLING = ("upstream gradient forgotten", "product of sums")  # after them a softmax or a norm lets nothing through
 _ALL = -1  # as a position: every line; as an operand: every operand of the line
 
 # of pairs: first mistakes, second ones put to the probes, pairs made everywhere

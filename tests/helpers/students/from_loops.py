@@ -7,19 +7,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import autoconv as ac
 from helpers import by_hand_bugs as bugs
 from helpers import by_hand_loops as loops
 
 
 class Student(NamedTuple):
-    """A pair of functions; like: the course's name; gradient: the one with the bug; names: what may be said of it."""
+    """A pair of functions; like: the course's name, or a function of Tensors; gradient: the one with the bug; names: what may be said of it."""
 
     label: str
-    like: str
+    like: Any
     forward: Callable[..., Any]
     backward: Callable[..., Any]
     gradient: str
     names: str
+
+
+PADDED = ("divided by the cells inside", "not cropped")  # bugs that show where there is padding
 
 
 def students() -> Iterator[Student]:
@@ -29,6 +33,11 @@ def students() -> Iterator[Student]:
     yield from _norm()
     yield from _affine()
     yield from _losses()
+    yield from _transposed()
+    yield from _padded_pool()
+    yield from _spatial()
+    yield from _softmax()
+    yield from _hidden()
 
 
 def _conv() -> Iterator[Student]:
@@ -66,6 +75,8 @@ def _pool() -> Iterator[Student]:
         ("avg", bugs.AVG_POOL, "deeplearning.avg_pool"),
     ):
         for bug, names in table.items():
+            if bug in PADDED:
+                continue
 
             def forward(x: Any, h: Any, _: Any, mode: str = mode) -> Any:
                 out = loops.pool_forward(x.transpose(0, 3, 1, 2), h["f"], h["stride"], mode)
@@ -118,3 +129,93 @@ def _losses() -> Iterator[Student]:
             return -np.log(p[np.arange(len(x)), y]).mean(), loops.cross_entropy_dx(x, y, bug)
 
         yield Student(f"cross entropy {bug}", "cs231n.softmax_loss", loss, loss, "dx", names)
+
+
+def _transposed() -> Iterator[Student]:
+    for stride, pad in ((1, 0), (2, 1)):
+        like = lambda x, w, b, s=stride, p=pad: ac.conv_transpose2d(x, w, b, stride=s, padding=p, layout="NCHW")
+
+        def forward(x: Any, w: Any, b: Any, s: int = stride, p: int = pad) -> Any:
+            return loops.transposed_forward(x, w, b, s, p), (x, w, b)
+
+        for (which, bug), names in bugs.TRANSPOSED_CONV.items():
+            if stride == 1 and ("stride" in bug):
+                continue
+
+            def backward(
+                dout: Any, cache: Any, which: str = which, bug: str = bug, s: int = stride, p: int = pad
+            ) -> Any:
+                of = lambda g: bug if g == which else ""
+                dx, dw = (getattr(loops, f"transposed_{g}")(dout, *cache, s, p, of(g)) for g in ("dx", "dw"))
+                return dx, dw, dout.sum(axis=(0, 2, 3))
+
+            yield Student(f"transposed, stride {stride}, {which}: {bug}", like, forward, backward, which, names)
+
+
+def _padded_pool() -> Iterator[Student]:
+    like = lambda x: ac.avg_pool2d(x, 3, stride=2, padding=1, layout="NCHW")
+    for bug, names in bugs.AVG_POOL.items():
+
+        def forward(x: Any) -> Any:
+            return loops.pool_forward(x, 3, 2, "avg", 1), x
+
+        def backward(dout: Any, x: Any, bug: str = bug) -> Any:
+            return loops.pool_dx(dout, x, 3, 2, "avg", 1, bug)
+
+        yield Student(f"padded avg pool: {bug}", like, forward, backward, "dx", names)
+
+
+def _spatial() -> Iterator[Student]:
+    """Batch norm over images, channels first as a course has it and channels last; layer norm of the last axis."""
+    to_last, to_first = (lambda x: x.transpose(0, 2, 3, 1)), (lambda x: x.transpose(0, 3, 1, 2))
+    last = lambda x, gamma, beta: ac.batch_norm(x, gamma, beta, layout="NHWC")
+    rows = lambda x, gamma, beta: ac.layer_norm(x, gamma, beta)
+    for (which, bug), names in bugs.NORM.items():
+        for like, axis in (("cs231n.spatial_batchnorm", 0), (last, 0), (rows, 1)):
+            first = isinstance(like, str)
+
+            def forward(x: Any, gamma: Any, beta: Any, *_: Any, first: bool = first, axis: int = axis) -> Any:
+                images = to_last(x) if first else x
+                d = images.reshape(-1, images.shape[-1])
+                d = d - d.mean(axis=axis, keepdims=True)
+                out = d / np.sqrt((d**2).mean(axis=axis, keepdims=True) + 1e-5) * gamma + beta
+                return to_first(out.reshape(images.shape)) if first else out.reshape(x.shape), (x, gamma, beta)
+
+            def backward(dout: Any, cache: Any, first: bool = first, axis: int = axis, bug: str = bug) -> Any:
+                x, gamma, beta = cache
+                x, dout = (to_last(x), to_last(dout)) if first else (x, dout)
+                flat = lambda a: a.reshape(-1, a.shape[-1])
+                dx, dgamma, dbeta = loops.norm_backward(flat(dout), flat(x), gamma, beta, axis, bug=bug)
+                dx = dx.reshape(x.shape)
+                return to_first(dx) if first else dx, dgamma, dbeta
+
+            words = "spatial" if first else "layer norm of" if axis else "NHWC"
+            yield Student(f"{words} images {which}: {bug}", like, forward, backward, which, names)
+
+
+def _softmax() -> Iterator[Student]:
+    for bug, names in bugs.SOFTMAX.items():
+
+        def forward(x: Any) -> Any:
+            e = np.exp(x - x.max(axis=1, keepdims=True))
+            return e / e.sum(axis=1, keepdims=True), x
+
+        def backward(dout: Any, x: Any, bug: str = bug) -> Any:
+            return loops.softmax_dx(dout, x, bug)
+
+        like = lambda x: ac.softmax(x, axis=1)
+        yield Student(f"softmax: {bug}", like, forward, backward, "dx", names)
+
+
+def _hidden() -> Iterator[Student]:
+    for (act, bug), names in bugs.HIDDEN.items():
+        like = lambda x, w, act=act: getattr(ac, act)(x @ w)
+
+        def forward(x: Any, w: Any, act: str = act) -> Any:
+            z = x @ w
+            return {"relu": np.maximum(z, 0), "tanh": np.tanh(z), "sigmoid": 1 / (1 + np.exp(-z))}[act], (x, w)
+
+        def backward(dout: Any, cache: Any, act: str = act, bug: str = bug) -> Any:
+            return loops.hidden_backward(dout, *cache, act, bug)
+
+        yield Student(f"hidden {act}: {bug}", like, forward, backward, "dx", names)
