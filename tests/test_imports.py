@@ -27,7 +27,7 @@ INSIDE = {
         "certificate", "breaking", "check", "__init__",
     ],
     "marking": [
-        "layer", "geometries", "variants", "courses", "families", "verdict", "truth", "naming", "asking", "judge", "described",
+        "layer", "geometries", "variants", "courses", "families", "verdict", "truth", "relations", "naming", "asking", "judge", "described",
         "check_backward", "check_op", "apart", "worker", "report", "__init__",
     ],
     "exercises": [

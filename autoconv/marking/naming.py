@@ -19,7 +19,8 @@ from ..tutor.conventions.epsilon import epsilon_of, other_epsilon, with_epsilon
 from ..tutor.run.replay import Run
 from ..tutor.search.search import CANCELLING, REARRANGED, Mutation, Search, groups_of, pairs
 from .layer import Layer
-from .truth import Truth, close
+from .relations import Evidence, Named, related, whole
+from .truth import close
 
 LAST_ONES: set[str] = set()  # no variant is known beforehand: all whose label says "last"
 ASSIGNED = (
@@ -30,22 +31,6 @@ ASSIGNED = (
 ROUNDING = 1e-10  # of the terms: what is left where they cancel
 MOSTLY = 0.6  # of the geometries: a mistake that explains so many is named, and that it does not explain all
 SEARCHED = 3  # wrong geometries at which the whole bank is planted
-
-
-class Named(NamedTuple):
-    """A mistake: its name, what was done, a question that leads there."""
-
-    name: str
-    says: str
-    hint: str
-
-
-class Evidence(NamedTuple):
-    """One geometry: the truth there, what was claimed, and whether that is right."""
-
-    truth: Truth
-    claimed: np.ndarray
-    right: bool
 
 
 Explained = dict[tuple[str, ...], float]  # {names of the mistakes: how unlikely together}
@@ -64,7 +49,7 @@ def name_of(layer: Layer, gradient: str, seen: list[Evidence]) -> Named | None:
         return Named("zero everywhere", "all its elements are zero", "Is anything ever written into this array?")
     if all(np.abs(e.claimed).max() <= ROUNDING * e.truth.size(gradient) for e in plain):
         return _cancelled(gradient, plain)
-    return _planted(gradient, seen, plain) or _exchanged(layer, gradient, plain)
+    return _exchanged(layer, gradient, plain) or _planted(gradient, seen, plain) or whole(gradient, plain)
 
 
 def _cancelled(gradient: str, plain: list[Evidence]) -> Named:
@@ -85,15 +70,22 @@ def _of_bank(name: str, more: str = "") -> Named:
 
 
 def _exchanged(layer: Layer, gradient: str, wrong: list[Evidence]) -> Named | None:
-    """Another gradient of the layer in the place of this one."""
+    """Another gradient of the layer in the place of this one, and this one in the place of some other."""
+
+    def stands(what: str, where: str) -> bool:
+        return all(_is(e.others.get(where), e.truth.gradient(what)) for e in wrong)
+
     for other in layer.outputs:
-        if other != gradient and all(
-            e.claimed.shape == e.truth.gradient(other).shape and close(e.claimed, e.truth.gradient(other))
-            for e in wrong
-        ):
+        if other == gradient or not all(_is(e.claimed, e.truth.gradient(other)) for e in wrong):
+            continue
+        if any(stands(gradient, where) for where in layer.outputs if where != gradient):
             words = f"this is {other}, in the place of {gradient}"
             return Named("gradients in another order", words, "In which order are the gradients returned?")
     return None
+
+
+def _is(claimed: np.ndarray | None, right: np.ndarray) -> bool:
+    return claimed is not None and claimed.shape == right.shape and close(claimed, right)
 
 
 def factor_of(gradient: str, wrong: list[Evidence]) -> list[float] | None:
@@ -167,18 +159,21 @@ def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Name
     names = {k: sum(f[k] for f in found if k in f) for k in dict.fromkeys(k for f in found for k in f)}
     rest = [e for e in seen if not e.truth.case.kink and all(e is not t for t in telling)]
     partly: list[tuple[float, Named]] = []
+    constant = _constant(gradient, wrong) or _counted(gradient, seen)
     for (name, *_), _ in sorted(names.items(), key=lambda pair: pair[1]):
         there = [e for e, f in zip(telling, found, strict=True) if (name,) in f]
         if len(there) < len(telling) and (len(telling) < SEARCHED or len(there) < SEARCHED - 1):
             continue
+        if constant and name.startswith("local derivative"):
+            continue  # a division made twice is a factor first, and a square only then
         variants = explaining(name, searches, there)
         held = [holds(name, variants, e, gradient) for e in rest]
         if len(there) == len(telling) and all(held):
             return _told(name, variants)
         if share := _mostly([*there, *[e for e, h in zip(rest, held, strict=True) if h]], wrong, seen):
             partly.append((share, _told(name, variants, share)))
-    if constant := _constant(gradient, wrong) or _counted(gradient, seen):
-        return constant
+    if constant or (named := related(gradient, seen)):
+        return constant or named
     if named := _another_eps(gradient, wrong) or _assigned(gradient, wrong) or _left(gradient, wrong):
         return named
     if partly:

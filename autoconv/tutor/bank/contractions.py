@@ -14,7 +14,7 @@ from ...functional.axes import BATCH, POSITION, WINDOW
 from ...tape import Tensor
 from ..run.site import Contraction, Site, counts_terms, stored
 from .mistake import Variants, mistake
-from .pooling import outer_axes, pooled_sum
+from .pooling import outer_axes, pooled_after
 
 _SUM = "the gradient of something used in many places is the sum over all of them"
 
@@ -264,7 +264,11 @@ def _added(p: Site) -> Variants:
 )
 def _summed_over_own(p: Site) -> Variants:
     if p.row == "windows" and p.pooling in ("max", "avg"):
-        return {f"over axis {i}": partial(pooled_sum, p, i) for i in outer_axes(p)}
+        ways = (("", np.sum), ("averaged, ", np.mean))
+        added = lambda add, i: lambda x: np.broadcast_to(add(x, axis=i, keepdims=True), x.shape)
+        return {
+            f"{what}over axis {i}": partial(pooled_after, p, added(add, i)) for i in outer_axes(p) for what, add in ways
+        }
     c = contraction(p)
     variants: Variants = {}
     long = [i for i, n in enumerate(p.x.shape) if n > 1]
@@ -302,6 +306,10 @@ def _neighbour(p: Site) -> Variants:
             if n > 1 and not (c and c.convolution and c.roles[c.own[i]] in ("window", "positions")):
                 for by in (1, -1) if n > 2 else (1,):
                     variants[f"axis {i} of the tensor, {by:+d}"] = partial(_rolled_after, p, by, i)
+    if p.row == "windows" and p.pooling in ("max", "avg"):
+        for i in outer_axes(p):
+            for by in (1, -1):
+                variants[f"axis {i}, {by:+d}"] = partial(pooled_after, p, partial(np.roll, shift=by, axis=i))
     if c is None:
         return variants
     for i, letter in enumerate(c.result):
@@ -405,7 +413,19 @@ def _turned(p: Site, turn: Callable[[Any, Any], Any]) -> Variants:
     rank=0,
 )
 def _not_rotated(p: Site) -> Variants:
-    return {k: f for k, f in _turned(p, np.flip).items() if k == "kernel"}
+    return _flipped(p, "kernel")
+
+
+def _flipped(p: Site, what: str) -> Variants:
+    """A kernel (or its gradient) reversed along all its spatial axes, or along one alone."""
+    variants = {k: f for k, f in _turned(p, np.flip).items() if k == what}
+    c = contraction(p)
+    axes = c.window(c.others if what == "kernel" else c.own) if c is not None and variants else ()
+    if len(axes) > 1:
+        for number in range(len(axes)):
+            one = lambda x, own, number=number: np.flip(x, own[number])
+            variants[f"along dimension {number} alone"] = _turned(p, one)[what]
+    return variants
 
 
 @mistake(
@@ -416,7 +436,7 @@ def _not_rotated(p: Site) -> Variants:
     rank=0,
 )
 def _reversed(p: Site) -> Variants:
-    return {k: f for k, f in _turned(p, np.flip).items() if k == "kernel gradient"}
+    return _flipped(p, "kernel gradient")
 
 
 @mistake(

@@ -66,12 +66,10 @@ def outer_axes(p: Site) -> list[int]:
     return [i for i in range(p.y.ndim) if i not in s.axes and i not in s.across and p.y.shape[i] > 1]
 
 
-def pooled_sum(p: Site, axis: int, g: Any) -> Any:
-    """A pooling layer's gradient with what arrives added up over examples or channels first."""
+def pooled_after(p: Site, change: Callable[[Any], Any], g: Any) -> Any:
+    """A pooling layer's gradient with what arrives at the windows changed first."""
     s = Sliding(p)
-    total = _total(s, g)
-    total = np.broadcast_to(total.sum(axis=axis, keepdims=True), total.shape)
-    return p.right(total * (winners(s) if p.pooling == "max" else _even(s)))
+    return p.right(change(_total(s, g)) * (winners(s) if p.pooling == "max" else _even(s)))
 
 
 @mistake(
@@ -121,6 +119,7 @@ def _wrong_cell(p: Site) -> Variants:
     for axis in outer_axes(p):
         what = "example" if axis == 0 and s.axes[0] > 0 else "channel"
         variants[f"the winner of the first {what}"] = partial(_shares, s, share=partial(_borrowed, axis))
+        variants[f"only where it is the largest of every {what}"] = partial(_shares, s, share=partial(_champions, axis))
     return variants
 
 
@@ -128,6 +127,12 @@ def _borrowed(axis: int, s: Sliding) -> Any:
     """The winners of the first channel (or example) for all of them."""
     won = winners(s)
     return np.repeat(won.take([0], axis), won.shape[axis], axis)
+
+
+def _champions(axis: int, s: Sliding) -> Any:
+    """The winners that are the largest of all channels (or examples) as well."""
+    y = s.site.y
+    return winners(s) * (y == y.max(axis=(axis, *s.across), keepdims=True))
 
 
 @mistake(
