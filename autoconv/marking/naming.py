@@ -7,7 +7,8 @@ kind could be seen.
 
 from __future__ import annotations
 
-from itertools import combinations
+from collections.abc import Iterator
+from itertools import combinations, product
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..tutor.conventions.epsilon import epsilon_of, other_epsilon, with_epsilon
 from ..tutor.run.replay import Run
 from ..tutor.search.search import CANCELLING, REARRANGED, Mutation, Search, groups_of, pairs
 from .layer import Layer
-from .relations import Evidence, Named, related, whole
+from .relations import Evidence, Named, related, unwritten, whole
 from .truth import close
 
 LAST_ONES: set[str] = set()  # no variant is known beforehand: all whose label says "last"
@@ -30,6 +31,7 @@ ASSIGNED = (
 )  # fmt: skip
 ROUNDING = 1e-10  # of the terms: what is left where they cancel
 MOSTLY = 0.6  # of the geometries: a mistake that explains so many is named, and that it does not explain all
+FEW = 4  # numbers that prove nothing
 SEARCHED = 3  # wrong geometries at which the whole bank is planted
 
 
@@ -106,6 +108,8 @@ def _constant(gradient: str, wrong: list[Evidence]) -> Named | None:
     factors = factor_of(gradient, wrong)
     if factors is None or np.ptp(factors) > 1e-5 * abs(factors[0]):
         return None
+    if sum(e.claimed.size for e in wrong) < FEW:
+        return None  # any one number is a multiple of another
     factor = factors[0]
     if abs(factor + 1) < 1e-5:
         return _of_bank("sign")
@@ -122,29 +126,54 @@ def _counted(gradient: str, seen: list[Evidence]) -> Named | None:
     factors = factor_of(gradient, plain)
     if factors is None:
         return None
+    for over, under in _counts(gradient, plain):
+        if np.allclose(factors, over / under, rtol=1e-5):
+            name = "divided by the wrong count"
+            if (under == 1).all():
+                name = "sum instead of mean"
+            elif (over == 1).all():
+                name = "mean instead of sum"
+            return _of_bank(name)
+    return None
+
+
+def _counts(gradient: str, plain: list[Evidence]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(numbers that something may be multiplied with, and divided by) at each geometry, that change with it.
+
+    Those of the output's axes in any product and quotient; of another array's axes, and of the settings, alone.
+    """
+    one = np.ones(len(plain))
     shapes = [e.truth.dout.shape or e.truth.gradient(gradient).shape for e in plain]
     if len({len(shape) for shape in shapes}) != 1:  # examples, what lies between, and the last axis
         shapes = [(*shape[:1], int(np.prod(shape[1:-1])), *shape[-1:]) for shape in shapes if len(shape) > 1]
-    if len(shapes) != len(plain):
-        return None
-    axes = range(len(shapes[0]))
-    subsets = [chosen for n in range(len(axes) + 1) for chosen in combinations(axes, n)]
-    counts = {chosen: [float(np.prod([shape[a] for a in chosen])) for shape in shapes] for chosen in subsets}
-    for over in subsets:
-        for under in subsets:
-            if set(over) & set(under) or not (over or under):
-                continue
-            expected = np.array(counts[over]) / np.array(counts[under])
-            if np.allclose(factors, expected, rtol=1e-5):
-                name = (
-                    "divided by the wrong count"
-                    if over and under
-                    else "sum instead of mean"
-                    if over
-                    else "mean instead of sum"
-                )
-                return _of_bank(name)
-    return None
+    if len(shapes) == len(plain):
+        counts = {chosen: _products(shapes, chosen) for chosen in _subsets(len(shapes[0]))}
+        for over, under in product(counts, counts):
+            if not set(over) & set(under) and (over or under):
+                yield counts[over], counts[under]
+    first = plain[0].truth.case
+    for name, array in first.arrays.items():
+        sizes = [e.truth.case.arrays[name].shape for e in plain]
+        if len({len(size) for size in sizes}) == 1:
+            for chosen in list(_subsets(array.ndim))[1:]:
+                number = _products(sizes, chosen)
+                yield one, number
+                yield number, one
+    for name, value in first.settings.items():
+        if isinstance(value, int) and all(e.truth.case.settings[name] for e in plain):
+            number = np.array([float(e.truth.case.settings[name]) for e in plain])
+            for power in (number, number**2):
+                yield one, power
+                yield power, one
+
+
+def _subsets(n: int) -> Iterator[tuple[int, ...]]:
+    for count in range(n + 1):
+        yield from combinations(range(n), count)
+
+
+def _products(shapes: list[tuple[int, ...]], chosen: tuple[int, ...]) -> np.ndarray:
+    return np.array([float(np.prod([shape[a] for a in chosen])) for shape in shapes])
 
 
 def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Named | None:
@@ -178,6 +207,8 @@ def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Name
         return named
     if partly:
         return max(partly, key=lambda pair: pair[0])[1]
+    if named := unwritten(gradient, wrong):
+        return named
     return _together(gradient, seen, telling, searches)
 
 

@@ -38,7 +38,7 @@ class Evidence(NamedTuple):
 def related(gradient: str, seen: list[Evidence]) -> Named | None:
     """The relation that holds at every geometry without a kink, the plainest first."""
     plain = [e for e in seen if not e.truth.case.kink]
-    for relation in (_factor, _slopes, _value, _reduced, _added):
+    for relation in (_factor, _slopes, _value, _reduced, _added, _clipped):
         with np.errstate(all="ignore"):
             if named := relation(gradient, plain):
                 return named
@@ -47,10 +47,12 @@ def related(gradient: str, seen: list[Evidence]) -> Named | None:
 
 def whole(gradient: str, wrong: list[Evidence]) -> Named | None:
     """All the elements are whole numbers, and those of the gradient are not."""
+    if max(float(np.abs(e.claimed).max()) for e in wrong) < 2:
+        return None  # masks and signs
     if all((e.claimed == np.round(e.claimed)).all() for e in wrong) and any(
         (np.abs(e.truth.gradient(gradient) - np.round(e.truth.gradient(gradient))) > 1e-6).any() for e in wrong
     ):
-        words = "all its elements are whole numbers: it was collected in an array of integers"
+        words = "all its elements are whole numbers, as in an array of integers"
         return Named("cut to whole numbers", words, "Which dtype has the array in which the gradient is collected?")
     return None
 
@@ -84,6 +86,7 @@ def _factor(gradient: str, plain: list[Evidence]) -> Named | None:
             yield f"it is the gradient times the square of {name}", right * a**2
             yield f"it is the gradient times the size of {name}", right * np.abs(a)
         yield "it is the square of the gradient", right**2
+        yield "it is the sign of the gradient, 1 or -1", np.sign(right)
         yield "it is the size of the gradient, without its sign", np.abs(right)
         yield "it is the gradient where that is above 0, and 0 elsewhere", right * (right > 0)
 
@@ -178,3 +181,29 @@ def _added(gradient: str, plain: list[Evidence]) -> Named | None:
             what = "weight decay added" if name == "its own value" else "added what does not belong here"
             return Named(what, words, "What is added to this gradient, and why?")
     return None
+
+
+def _clipped(gradient: str, plain: list[Evidence]) -> Named | None:
+    """The gradient cut off at one size, the same at every geometry where it reaches it."""
+    bound = max(float(np.abs(e.claimed).max()) for e in plain)
+    reached = [e for e in plain if not e.right]
+    if len(reached) < 2 or not all(np.isclose(np.abs(e.claimed).max(), bound) for e in reached):
+        return None
+    if all(close(e.claimed, np.clip(e.truth.gradient(gradient), -bound, bound), bound) for e in plain):
+        return Named("gradient clipped", f"it is cut off at {bound:.6g} and {-bound:.6g}", "Is there a clip too many?")
+    return None
+
+
+def unwritten(gradient: str, wrong: list[Evidence]) -> Named | None:
+    """Every element that is wrong is 0: no pass of the loops reached it."""
+    missing = total = 0
+    for e in wrong:
+        right = e.truth.gradient(gradient)
+        zero = e.claimed == 0
+        if not close(e.claimed, np.where(zero, 0, right), e.truth.size(gradient)):
+            return None
+        missing, total = missing + int((zero & (right != 0)).sum()), total + right.size
+    if not wrong or missing == total or all((e.claimed == 0).all() for e in wrong):
+        return None
+    words = f"every element that is wrong is 0 ({100 * missing / total:.0f} % of them), the others are right"
+    return Named("left at zero in places", words, "Which elements are 0, and which loop should reach them?")

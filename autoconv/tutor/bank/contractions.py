@@ -250,6 +250,8 @@ def _unweighted(p: Site) -> Variants:
 def _added(p: Site) -> Variants:
     if p.row == "mul":
         return {"": lambda g: g + p.other()} if np.shape(p.other()) == p.y.shape else {}
+    if p.elementwise and p.primitive.bends and p.x.shape == p.y.shape:
+        return {"": lambda g: g + p.slope}
     c = contraction(p)
     if c is None:
         return {}
@@ -499,6 +501,9 @@ def _transposed(p: Site) -> Variants:
     for i, j in combinations(c.window(names), 2):
         if shape[i] == shape[j]:
             variants |= {f"{k} {i} {j}": f for k, f in _turned(p, partial(_exchanged, i, j)).items()}
+            for turns in (1, 3):
+                quarter = lambda x, _, n=turns, axes=(i, j): np.rot90(x, n, axes)
+                variants |= {f"{k} {i} {j}, a quarter turn ({turns})": f for k, f in _turned(p, quarter).items()}
     return variants
 
 

@@ -189,6 +189,8 @@ def _spatial() -> Iterator[Student]:
                 dx = dx.reshape(x.shape)
                 return to_first(dx) if first else dx, dgamma, dbeta
 
+            if axis == 0 and bug.startswith("last row"):  # the last row of images is a position
+                names = f"{names}|sum over positions replaced by the last one|bias not summed over positions"
             words = "spatial" if first else "layer norm of" if axis else "NHWC"
             yield Student(f"{words} images {which}: {bug}", like, forward, backward, which, names)
 

@@ -48,7 +48,7 @@ def conv_backward(bug: str) -> Any:
             dw = np.broadcast_to(columns.sum(axis=0).reshape(1, c, kh, kw), w.shape)
         back = (d @ w.reshape(f, -1)).reshape(n, oh, ow, c, kh, kw)
         if bug == "dx with the last filter missing":
-            back = (d[:, :-1] @ w[:-1].reshape(f - 1, -1)).reshape(n, oh, ow, c, kh, kw)
+            back = (d[:, :-1] @ w.reshape(f, -1)[:-1]).reshape(n, oh, ow, c, kh, kw)
         if bug == "dx with the kernel turned":
             back = (d @ w[:, :, ::-1, ::-1].reshape(f, -1)).reshape(n, oh, ow, c, kh, kw)
         if bug == "dx with rows of the kernel reversed":
