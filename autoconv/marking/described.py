@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import functional as F
 from ..tape import Tensor
 from .courses import find
 from .families import families

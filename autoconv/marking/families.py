@@ -38,8 +38,14 @@ def families(like: Any, taken: int, required: list[str]) -> Iterator[Family]:
     if len(names) > 1:
         yield names, _alike(names)
     if len(names) == 1:
-        one = [("one row", (1, 3)), ("several rows", (4, 3)), ("square", (3, 3)), ("more", (2, 3, 4))]
-        yield names, [Try(words, {names[0]: seeded(i).normal(size=s)}) for i, (words, s) in enumerate(one)]
+        one = [("one row", (1, 3)), ("several rows", (4, 3)), ("square", (3, 3)), ("three axes", (2, 3, 4))]
+        yield (
+            names,
+            [
+                Try(words, {names[0]: seeded(i).normal(size=shape)}, rest=len(shape) > 2)  # it may be one for matrices
+                for i, (words, shape) in enumerate(one)
+            ],
+        )
         for last in (True, False):
             yield names, pool_tries(POOL, name=names[0], settings=lambda a, b, s: {}, last=last, ties=False)
 

@@ -36,7 +36,7 @@ def judge(layer: Layer, cases: list[Try], answers: list[Answer], differences: Di
     kept = [i for i, a in enumerate(answers) if not refuses[i] and _reached(a)]
     notes = []
     if any(refuses) and any(answers[i].trouble is None for i in kept):
-        notes.append("at geometries that not every course demands (a rest of the image, padding) they refuse; that is not counted")
+        notes.append("at geometries that not everybody demands (a rest of the image, padding, more axes) they refuse; that is not counted")
     if skipped := sum(not _reached(a) for a in answers):
         notes.append(f"{skipped} geometries were not reached in time")
     cases, answers, numbers = [cases[i] for i in kept], [answers[i] for i in kept], [numbers[i] for i in kept]

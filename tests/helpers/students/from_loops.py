@@ -26,21 +26,29 @@ class Student(NamedTuple):
 PADDED = ("divided by the cells inside", "not cropped")  # bugs that show where there is padding
 
 
-def students() -> Iterator[Student]:
-    """Every bug of every layer, as functions."""
-    yield from _conv()
-    yield from _pool()
-    yield from _norm()
-    yield from _affine()
-    yield from _losses()
-    yield from _transposed()
-    yield from _padded_pool()
-    yield from _spatial()
-    yield from _softmax()
-    yield from _hidden()
+def _rows(table: dict[Any, str], right: bool) -> list[tuple[Any, str]]:
+    """The bugs of a table with their names; or, in place of them, none for each gradient or activation."""
+    if not right:
+        return list(table.items())
+    keys = dict.fromkeys((k[0], "") if isinstance(k, tuple) else f"{k.partition(':')[0]}: " if ": " in k else "" for k in table)
+    return [(key, "") for key in keys]
 
 
-def _conv() -> Iterator[Student]:
+def students(right: bool = False) -> Iterator[Student]:
+    """Every bug of every layer, as functions; right: the same loops without a bug."""
+    yield from _conv(right)
+    yield from _pool(right)
+    yield from _norm(right)
+    yield from _affine(right)
+    yield from _losses(right)
+    yield from _transposed(right)
+    yield from _padded_pool(right)
+    yield from _spatial(right)
+    yield from _softmax(right)
+    yield from _hidden(right)
+
+
+def _conv(right: bool) -> Iterator[Student]:
     def forward(x: Any, w: Any, b: Any, p: Any) -> Any:
         return loops.conv_forward(x, w, b, p["stride"], p["pad"]), (x, w, b, p)
 
@@ -48,7 +56,7 @@ def _conv() -> Iterator[Student]:
         out, _ = forward(a_prev.transpose(0, 3, 1, 2), w.transpose(3, 2, 0, 1), b.ravel(), h)
         return out.transpose(0, 2, 3, 1), (a_prev, w, b, h)
 
-    for (which, bug), names in bugs.CONV.items():
+    for (which, bug), names in _rows(bugs.CONV, right):
 
         def backward(dout: Any, cache: Any, which: str = which, bug: str = bug) -> Any:
             x, w, b, p = cache
@@ -69,12 +77,12 @@ def _conv() -> Iterator[Student]:
         yield Student(f"NHWC conv {which}: {bug}", "deeplearning.conv", tall, wide, last, names)
 
 
-def _pool() -> Iterator[Student]:
+def _pool(right: bool) -> Iterator[Student]:
     for mode, table, like in (
         ("max", bugs.MAX_POOL, "deeplearning.pool"),
         ("avg", bugs.AVG_POOL, "deeplearning.avg_pool"),
     ):
-        for bug, names in table.items():
+        for bug, names in _rows(table, right):
             if bug in PADDED:
                 continue
 
@@ -90,7 +98,7 @@ def _pool() -> Iterator[Student]:
             yield Student(f"{mode} pool: {bug}", like, forward, backward, "dA_prev", names)
 
 
-def _norm() -> Iterator[Student]:
+def _norm(right: bool) -> Iterator[Student]:
     for like, axis in (("cs231n.batchnorm", 0), ("cs231n.layernorm", 1)):
 
         def forward(x: Any, gamma: Any, beta: Any, _: Any, axis: int = axis) -> Any:
@@ -98,7 +106,7 @@ def _norm() -> Iterator[Student]:
             out = d / np.sqrt((d**2).mean(axis=axis, keepdims=True) + 1e-5) * gamma + beta
             return out, (x, gamma, beta)
 
-        for (which, bug), names in bugs.NORM.items():
+        for (which, bug), names in _rows(bugs.NORM, right):
 
             def backward(dout: Any, cache: Any, axis: int = axis, bug: str = bug) -> Any:
                 return loops.norm_backward(dout, *cache, axis, bug=bug)
@@ -106,11 +114,11 @@ def _norm() -> Iterator[Student]:
             yield Student(f"{like} {which}: {bug}", like, forward, backward, which, names)
 
 
-def _affine() -> Iterator[Student]:
+def _affine(right: bool) -> Iterator[Student]:
     def forward(x: Any, w: Any, b: Any) -> Any:
         return x.reshape(len(x), -1) @ w + b, (x, w, b)
 
-    for bug, names in bugs.AFFINE.items():
+    for bug, names in _rows(bugs.AFFINE, right):
 
         def backward(dout: Any, cache: Any, bug: str = bug) -> Any:
             x, w, b = cache
@@ -120,8 +128,8 @@ def _affine() -> Iterator[Student]:
         yield Student(f"affine {bug}", "cs231n.affine", forward, backward, bug.partition(":")[0], names)
 
 
-def _losses() -> Iterator[Student]:
-    for bug, names in bugs.CROSS_ENTROPY.items():
+def _losses(right: bool) -> Iterator[Student]:
+    for bug, names in _rows(bugs.CROSS_ENTROPY, right):
 
         def loss(x: Any, y: Any, bug: str = bug) -> Any:
             e = np.exp(x - x.max(axis=1, keepdims=True))
@@ -131,14 +139,14 @@ def _losses() -> Iterator[Student]:
         yield Student(f"cross entropy {bug}", "cs231n.softmax_loss", loss, loss, "dx", names)
 
 
-def _transposed() -> Iterator[Student]:
+def _transposed(right: bool) -> Iterator[Student]:
     for stride, pad in ((1, 0), (2, 1)):
         like = lambda x, w, b, s=stride, p=pad: ac.conv_transpose2d(x, w, b, stride=s, padding=p, layout="NCHW")
 
         def forward(x: Any, w: Any, b: Any, s: int = stride, p: int = pad) -> Any:
             return loops.transposed_forward(x, w, b, s, p), (x, w, b)
 
-        for (which, bug), names in bugs.TRANSPOSED_CONV.items():
+        for (which, bug), names in _rows(bugs.TRANSPOSED_CONV, right):
             if stride == 1 and ("stride" in bug):
                 continue
 
@@ -152,9 +160,9 @@ def _transposed() -> Iterator[Student]:
             yield Student(f"transposed, stride {stride}, {which}: {bug}", like, forward, backward, which, names)
 
 
-def _padded_pool() -> Iterator[Student]:
+def _padded_pool(right: bool) -> Iterator[Student]:
     like = lambda x: ac.avg_pool2d(x, 3, stride=2, padding=1, layout="NCHW")
-    for bug, names in bugs.AVG_POOL.items():
+    for bug, names in _rows(bugs.AVG_POOL, right):
 
         def forward(x: Any) -> Any:
             return loops.pool_forward(x, 3, 2, "avg", 1), x
@@ -165,12 +173,12 @@ def _padded_pool() -> Iterator[Student]:
         yield Student(f"padded avg pool: {bug}", like, forward, backward, "dx", names)
 
 
-def _spatial() -> Iterator[Student]:
+def _spatial(right: bool) -> Iterator[Student]:
     """Batch norm over images, channels first as a course has it and channels last; layer norm of the last axis."""
     to_last, to_first = (lambda x: x.transpose(0, 2, 3, 1)), (lambda x: x.transpose(0, 3, 1, 2))
     last = lambda x, gamma, beta: ac.batch_norm(x, gamma, beta, layout="NHWC")
     rows = lambda x, gamma, beta: ac.layer_norm(x, gamma, beta)
-    for (which, bug), names in bugs.NORM.items():
+    for (which, bug), names in _rows(bugs.NORM, right):
         for like, axis in (("cs231n.spatial_batchnorm", 0), (last, 0), (rows, 1)):
             first = isinstance(like, str)
 
@@ -195,8 +203,8 @@ def _spatial() -> Iterator[Student]:
             yield Student(f"{words} images {which}: {bug}", like, forward, backward, which, names)
 
 
-def _softmax() -> Iterator[Student]:
-    for bug, names in bugs.SOFTMAX.items():
+def _softmax(right: bool) -> Iterator[Student]:
+    for bug, names in _rows(bugs.SOFTMAX, right):
 
         def forward(x: Any) -> Any:
             e = np.exp(x - x.max(axis=1, keepdims=True))
@@ -209,8 +217,8 @@ def _softmax() -> Iterator[Student]:
         yield Student(f"softmax: {bug}", like, forward, backward, "dx", names)
 
 
-def _hidden() -> Iterator[Student]:
-    for (act, bug), names in bugs.HIDDEN.items():
+def _hidden(right: bool) -> Iterator[Student]:
+    for (act, bug), names in _rows(bugs.HIDDEN, right):
         like = lambda x, w, act=act: getattr(ac, act)(x @ w)
 
         def forward(x: Any, w: Any, act: str = act) -> Any:
