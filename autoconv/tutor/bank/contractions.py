@@ -427,6 +427,11 @@ def _flipped(p: Site, what: str) -> Variants:
         for number in range(len(axes)):
             one = lambda x, own, number=number: np.flip(x, own[number])
             variants[f"along dimension {number} alone"] = _turned(p, one)[what]
+    shape = () if len(axes) != 2 else p.other().shape if what == "kernel" else p.x.shape
+    if shape and shape[axes[0]] == shape[axes[1]] > 1:
+        for turns in (1, 3):
+            quarter = lambda x, own, turns=turns: np.rot90(x, turns, own)
+            variants[f"by a quarter turn ({turns})"] = _turned(p, quarter)[what]
     return variants
 
 
@@ -501,9 +506,6 @@ def _transposed(p: Site) -> Variants:
     for i, j in combinations(c.window(names), 2):
         if shape[i] == shape[j]:
             variants |= {f"{k} {i} {j}": f for k, f in _turned(p, partial(_exchanged, i, j)).items()}
-            for turns in (1, 3):
-                quarter = lambda x, _, n=turns, axes=(i, j): np.rot90(x, n, axes)
-                variants |= {f"{k} {i} {j}, a quarter turn ({turns})": f for k, f in _turned(p, quarter).items()}
     return variants
 
 

@@ -308,6 +308,8 @@ def _off_without(p: Site) -> Variants:
     if p.row != "windows" or p.pooling or not p.inside("conv"):
         return {}
     s, variants = Sliding(p), {}
+    if s.image.primitive is not None and s.image.primitive.name == "pad":
+        return {}
     for d in (1, -1):
         for which in [s.axes, *[(a,) for a in s.axes if len(s.axes) > 1]]:
             label = tuple(d if i in which else 0 for i in range(p.x.ndim))
