@@ -91,7 +91,11 @@ def test_the_lines_for_gradescope_run(tmp_path):
 
 def test_the_cell_for_nbgrader_runs(capsys):
     cell = block("python", "nbgrader")
-    names = {"ac": ac, "conv_forward_naive": right.conv_forward_einsum, "conv_backward_naive": right.conv_backward_einsum}
+    names = {
+        "ac": ac,
+        "conv_forward_naive": right.conv_forward_einsum,
+        "conv_backward_naive": right.conv_backward_einsum,
+    }
     exec(compile(cell, "cell", "exec"), dict(names))
     assert "RIGHT" in capsys.readouterr().out
     halved = lambda dout, cache: tuple(g / 2 for g in right.conv_backward_einsum(dout, cache))

@@ -1,4 +1,4 @@
-"""Files that a marker gets and does not want: each ends in a clear row, and nothing outside of its folder is touched."""
+"""Files that a marker gets and does not want: each ends in a clear row, and nothing outside is touched."""
 
 import json
 import os
@@ -67,7 +67,7 @@ HARMLESS = {  # mischief that changes nothing: what is returned is right
     "fake results": "print('{\"right\": true}', flush=True); sys.stderr.write('0')",
     "its own folder removed": "for f in os.listdir('.'): os.remove(f)",
     "its folder made unreadable": "try: os.chmod('.', 0)\nexcept OSError: pass",
-    "a thread that never ends": "import threading\nthreading.Thread(target=lambda: time.sleep(1000), daemon=False).start()",
+    "a thread that never ends": "import threading\nthreading.Thread(target=time.sleep, args=(1000,)).start()",
     "a patched checker": "import autoconv.marking.judge as j\nj.judge = j._gradient = lambda *a: 1 / 0",
 }
 

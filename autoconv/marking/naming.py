@@ -106,7 +106,7 @@ def factor_of(gradient: str, wrong: list[Evidence]) -> list[float] | None:
 def _constant(gradient: str, wrong: list[Evidence]) -> Named | None:
     """A sign, or the same factor at every geometry."""
     factors = factor_of(gradient, wrong)
-    if factors is None or np.ptp(factors) > 1e-5 * abs(factors[0]):
+    if not factors or np.ptp(factors) > 1e-5 * abs(factors[0]):
         return None
     if sum(e.claimed.size for e in wrong) < FEW:
         return None  # any one number is a multiple of another
@@ -124,7 +124,7 @@ def _counted(gradient: str, seen: list[Evidence]) -> Named | None:
     """A factor that changes with the geometry as a count does: of the examples, positions, channels or classes."""
     plain = [e for e in seen if not e.truth.case.kink and e.truth.gradient(gradient).any()]
     factors = factor_of(gradient, plain)
-    if factors is None:
+    if not factors:
         return None
     for over, under in _counts(gradient, plain):
         if np.allclose(factors, over / under, rtol=1e-5):

@@ -161,7 +161,7 @@ def _reduced(gradient: str, plain: list[Evidence]) -> Named | None:
 
 def _added(gradient: str, plain: list[Evidence]) -> Named | None:
     """The gradient and a multiple of an array: the same multiple at every geometry."""
-    candidates = [k for k in _known(gradient, plain[0], plain[0].claimed.shape)] if plain else []
+    candidates = list(_known(gradient, plain[0], plain[0].claimed.shape)) if plain else []
     for name in [*candidates, "what arrives", "1"]:
         found: list[float] = []
         for e in plain:

@@ -90,7 +90,7 @@ class Protocol:
         remembered = getattr(run.out, "_grad_fn", None)
         for name in ("backward", "apply"):
             if hasattr(remembered, name):
-                return getattr(remembered, name)  # type: ignore[no-any-return]
+                return getattr(remembered, name)
         raise AttributeError(f"{type(run.object).__name__} has no method {self.backward}")
 
 
@@ -100,8 +100,8 @@ def called(protocol: Protocol, says: str, outputs: Mapping[str, str], arguments:
     says: the class and its methods in words.  outputs: {gradient: input}.
     """
     return Call(
-        forward=arguments, gradients=tuple(outputs), cached=arguments, ahead=protocol.ahead, back=protocol.back, classes=True,
-        says=says,
+        forward=arguments, gradients=tuple(outputs), cached=arguments, ahead=protocol.ahead,
+        back=protocol.back, classes=True, says=says,
     )  # fmt: skip
 
 
@@ -114,7 +114,7 @@ def _holder(made: Any, attribute: str) -> Any:
 
 def _set(made: Any, attribute: str, value: np.ndarray, kind: Callable[..., Any]) -> None:
     holder = _holder(made, attribute)
-    old = getattr(holder, attribute, None)
+    old: Any = getattr(holder, attribute, None)
     if kind is _plain:
         setattr(holder, attribute, value)
     elif hasattr(old, "data"):
@@ -146,7 +146,7 @@ def _tensors_of(made: Any, parameters: list[Any]) -> Callable[..., Any]:
     torch: Any = sys.modules.get("torch")
     if torch is not None and (any(map(torch.is_tensor, parameters)) or (not parameters and hasattr(own, "torch"))):
         return lambda value: torch.from_numpy(np.array(value))
-    wrapper = getattr(own, "Tensor", None)
+    wrapper: Any = getattr(own, "Tensor", None)
     held = isinstance(wrapper, type) and any(isinstance(p, wrapper) for p in parameters)
     if not held and not (isinstance(wrapper, type) and not parameters and callable(made)):
         return _plain

@@ -33,17 +33,18 @@ def conv2d(A: Any, W: Any, b: Any, stride: int = 1, padding: int = 0) -> Tensor:
 
 def spread(A: Any, factor: int) -> Tensor:
     """factor - 1 zeros between neighbours along every spatial axis, none after the last."""
-    for axis in range(2, A.ndim):
-        n = A.shape[axis]
-        lifted = F.pad(F.expand_dims(A, axis + 1), [(0, (factor - 1) * (i == axis + 1)) for i in range(A.ndim + 1)])
-        long = F.reshape(lifted, (*A.shape[:axis], n * factor, *A.shape[axis + 1 :]))
-        A = long[(*[slice(None)] * axis, slice(0, (n - 1) * factor + 1))]
-    return A * 1.0
+    x = A
+    for axis in range(2, x.ndim):
+        n = x.shape[axis]
+        lifted = F.pad(F.expand_dims(x, axis + 1), [(0, (factor - 1) * (i == axis + 1)) for i in range(x.ndim + 1)])
+        long = F.reshape(lifted, (*x.shape[:axis], n * factor, *x.shape[axis + 1 :]))
+        x = long[tuple([slice(None)] * axis + [slice(0, (n - 1) * factor + 1)])]
+    return x * 1.0
 
 
 def thinned(A: Any, factor: int) -> Tensor:
     """Every factor-th cell along every spatial axis."""
-    return A[(slice(None), slice(None), *[slice(None, None, factor)] * (A.ndim - 2))] * 1.0
+    return A[tuple([slice(None)] * 2 + [slice(None, None, factor)] * (A.ndim - 2))] * 1.0
 
 
 def transposed1d(A: Any, W: Any, b: Any, upsampling_factor: int) -> Tensor:
@@ -164,6 +165,11 @@ def _shaped(
     return Layer(f"cmu11785.{name}", (kind,), reference, outputs, tries, call, layout, variants or {})
 
 
+def _activation(kind: str, function: Callable[[Any], Tensor], kink: str = "") -> Layer:
+    return _shaped(kind.lower(), kind, lambda Z: function(Z), lambda: _rows("Z", kink), layout="(N, C)",
+                   arrays=("Z", "A"))  # fmt: skip
+
+
 def _two(resting: bool = False) -> list[Try]:
     return conv_tries([*CONV, *CONV_REST], square=True, names=("A", "W", "b"), resting=resting)
 
@@ -171,9 +177,8 @@ def _two(resting: bool = False) -> list[Try]:
 def _pools(strided: bool) -> list[Try]:
     table = [*POOL, *POOL_REST] if strided else POOL
     settings = lambda a, b, s: {"kernel": a, "stride": s} if strided else {"kernel": a}
-    made = pool_tries(table, name="A", square=True, settings=settings, resting=True,
-                      only=lambda **k: strided or k["stride"] == 1)  # fmt: skip
-    return made
+    only = lambda **k: strided or k["stride"] == 1
+    return pool_tries(table, name="A", square=True, settings=settings, resting=True, only=only)
 
 
 def _kinds(mode: str) -> dict[str, Any]:
@@ -214,7 +219,6 @@ LAYERS = [
     _shaped("mean_pool", "MeanPool2d", mean_pool, lambda: [t for t in _pools(True) if not t.kink], "kernel", "stride",
             variants=_kinds("mean")),
     _batchnorm,
-    *[_shaped(kind.lower(), kind, lambda Z, f=f: f(Z), lambda k=kink: _rows("Z", k), layout="(N, C)", arrays=("Z", "A"))
-      for kind, f, kink in (("ReLU", F.relu, "relu"), ("Sigmoid", F.sigmoid, ""), ("Tanh", F.tanh, ""),
-                            ("Softmax", F.softmax, ""))],
+    _activation("ReLU", F.relu, "relu"), _activation("Sigmoid", F.sigmoid), _activation("Tanh", F.tanh),
+    _activation("Softmax", F.softmax),
 ]  # fmt: skip

@@ -128,15 +128,11 @@ def _term_without(call: Call) -> Variants:
     if gamma is not None and np.size(gamma) == np.size(n.x) and np.all(gamma):
         scale = np.reshape(gamma, n.shape)
         bare = lambda h: h / scale
-        variants["gamma in the mean's"] = shaped(
-            lambda h: (h - n.mean(bare(h)) - n.hat * n.mean(h * n.hat)) / n.std
-        )
+        variants["gamma in the mean's"] = shaped(lambda h: (h - n.mean(bare(h)) - n.hat * n.mean(h * n.hat)) / n.std)
         variants["gamma in the variance's"] = shaped(
             lambda h: (h - n.mean(h) - n.hat * n.mean(bare(h) * n.hat)) / n.std
         )
-        variants["gamma in both"] = shaped(
-            lambda h: (h - n.mean(bare(h)) - n.hat * n.mean(bare(h) * n.hat)) / n.std
-        )
+        variants["gamma in both"] = shaped(lambda h: (h - n.mean(bare(h)) - n.hat * n.mean(bare(h) * n.hat)) / n.std)
     return variants
 
 

@@ -368,7 +368,7 @@ def _misread(p: Site, c: Contraction) -> Variants:
 
 
 def _reread(p: Site, there: list[int], read: list[int], g: Any) -> Any:
-    """The right rule on a gradient that lies in memory with its axes in the order ``there``, and is read as ``read``."""
+    """The right rule on a gradient whose axes lie in memory in the order ``there``, and are taken for ``read``."""
     laid = g.transpose(there).reshape([g.shape[i] for i in read])
     return p.right(laid.transpose(np.argsort(read)))
 

@@ -22,8 +22,11 @@ HALVINGS = 60
 class Asked(Protocol):
     """What is asked about: a tape, one of its lines, and which elements of that line's gradient in a run."""
 
-    tape: Tape
-    line: Tensor
+    @property
+    def tape(self) -> Tape: ...
+
+    @property
+    def line(self) -> Tensor: ...
 
     def chosen(self, run: Run) -> Any: ...
 

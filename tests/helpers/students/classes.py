@@ -37,9 +37,10 @@ class Conv1d_stride1:  # noqa: N801 (the course's name)
     def forward(self, A):
         self.A = A
         long = A.shape[2] - self.k + 1
-        return sum(
-            np.einsum("oc,ncl->nol", self.W[:, :, u], A[:, :, u : u + long]) for u in range(self.k)
-        ) + self.b[:, None]
+        return (
+            sum(np.einsum("oc,ncl->nol", self.W[:, :, u], A[:, :, u : u + long]) for u in range(self.k))
+            + self.b[:, None]
+        )
 
     def backward(self, dLdZ):
         long = dLdZ.shape[2]
@@ -134,7 +135,9 @@ class Conv1d:
 class ConvTranspose1d:
     inner = Conv1d_stride1
 
-    def __init__(self, in_channels, out_channels, kernel_size, upsampling_factor, weight_init_fn=None, bias_init_fn=None):
+    def __init__(
+        self, in_channels, out_channels, kernel_size, upsampling_factor, weight_init_fn=None, bias_init_fn=None
+    ):
         self.conv, self.upsample = self.inner(in_channels, out_channels, kernel_size), _Spread(upsampling_factor)
 
     def forward(self, A):
@@ -256,7 +259,9 @@ class NeedleConv:
         self.p = {"stride": stride, "pad": padding}
 
     def compute(self, A, B):
-        out, self.cache = r.conv_forward_einsum(A.transpose(0, 3, 1, 2), B.transpose(3, 2, 0, 1), np.zeros(B.shape[3]), self.p)
+        out, self.cache = r.conv_forward_einsum(
+            A.transpose(0, 3, 1, 2), B.transpose(3, 2, 0, 1), np.zeros(B.shape[3]), self.p
+        )
         return out.transpose(0, 2, 3, 1)
 
     def gradient(self, out_grad, node):
@@ -450,7 +455,6 @@ def tensor_conv2d(
     for i, j, u, q in product(range(y.shape[2]), range(y.shape[3]), range(kh), range(kw)):
         row, column = (i - u, j - q) if reverse else (i + u, j + q)
         y[:, :, i, j] += wide[:, :, row + kh - 1, column + kw - 1] @ w[:, :, u, q].T
-
 
 
 RIGHT = [

@@ -13,7 +13,9 @@ from helpers import by_hand_loops as loops
 
 
 class Student(NamedTuple):
-    """A pair of functions; like: the course's name, or a function of Tensors; gradient: the one with the bug; names: what may be said of it."""
+    """A pair of functions.  like: the course's name, or a function of Tensors; gradient: the one with the bug; names:
+    what may be said of it.
+    """
 
     label: str
     like: Any
@@ -30,7 +32,9 @@ def _rows(table: dict[Any, str], right: bool) -> list[tuple[Any, str]]:
     """The bugs of a table with their names; or, in place of them, none for each gradient or activation."""
     if not right:
         return list(table.items())
-    keys = dict.fromkeys((k[0], "") if isinstance(k, tuple) else f"{k.partition(':')[0]}: " if ": " in k else "" for k in table)
+    keys = dict.fromkeys(
+        (k[0], "") if isinstance(k, tuple) else f"{k.partition(':')[0]}: " if ": " in k else "" for k in table
+    )
     return [(key, "") for key in keys]
 
 

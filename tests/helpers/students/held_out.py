@@ -26,8 +26,8 @@ def _changed(kind: Any, **methods: Any) -> Any:
 def _conv_class(bug: str) -> Any:
     """The convolution of 11-785 with stride 1, its backward in the course's words."""
 
-    def backward(self: Any, dLdZ: Array) -> Array:  # noqa: N803
-        A, W, _, _ = self.cache  # noqa: N806
+    def backward(self: Any, dLdZ: Array) -> Array:
+        A, W, _, _ = self.cache
         k = W.shape[2]
         h, w = dLdZ.shape[2:]
         dLdZ = dLdZ[:, ::-1] if bug == "filters in reverse" else dLdZ
@@ -52,7 +52,7 @@ def _conv_class(bug: str) -> Any:
             turned = np.rot90(W, axes=(2, 3))
         if bug == "mirrored only":
             turned = W[:, :, :, ::-1]
-        dLdA = np.zeros(A.shape)  # noqa: N806
+        dLdA = np.zeros(A.shape)
         for i, j in product(range(A.shape[2]), range(A.shape[3])):
             block = wide[:, :, i : i + k, j : j + k]
             dLdA[:, :, i, j] = np.einsum("nouv,ocuv->nc", block, turned)
@@ -89,37 +89,85 @@ def _classes() -> Iterator[Student]:
     for bug, (g, names) in CONV_CLASS.items():
         yield student(f"class conv: {bug}", "cmu11785.conv2d_stride1", _conv_class(bug), g, names)
     thin = {
-        "repeated instead of spread": (lambda self, d: np.repeat(np.repeat(d, self.factor, 2), self.factor, 3)[:, :, : self.shape[2], : self.shape[3]], "", 0),
-        "in the first cells": (lambda self, d: np.pad(d, [(0, 0), (0, 0), *[(0, a - b) for a, b in zip(self.shape[2:], d.shape[2:], strict=True)]]), "stride not dilated|gradient put at the wrong index", 0),
+        "repeated instead of spread": (
+            lambda self, d: np.repeat(np.repeat(d, self.factor, 2), self.factor, 3)[
+                :, :, : self.shape[2], : self.shape[3]
+            ],
+            "",
+            0,
+        ),
+        "in the first cells": (
+            lambda self, d: np.pad(
+                d, [(0, 0), (0, 0), *[(0, a - b) for a, b in zip(self.shape[2:], d.shape[2:], strict=True)]]
+            ),
+            "stride not dilated|gradient put at the wrong index",
+            0,
+        ),
     }
     for bug, (back, names, _) in thin.items():
         yield student(f"downsample: {bug}", "cmu11785.downsample2d", _changed(c._Thin, backward=back), "dLdA", names)
     mean = {
-        "not divided": (lambda self, d: c.MeanPool2d_stride1.backward(self, d) * self.k**2, "pooling gradient copied to every cell"),
-        "divided by the side": (lambda self, d: c.MeanPool2d_stride1.backward(self, d) * self.k, "divided by the wrong count"),
+        "not divided": (
+            lambda self, d: c.MeanPool2d_stride1.backward(self, d) * self.k**2,
+            "pooling gradient copied to every cell",
+        ),
+        "divided by the side": (
+            lambda self, d: c.MeanPool2d_stride1.backward(self, d) * self.k,
+            "divided by the wrong count",
+        ),
         "negative": (lambda self, d: -c.MeanPool2d_stride1.backward(self, d), "sign"),
-        "divided by the cells of the image": (lambda self, d: c.MeanPool2d_stride1.backward(self, d) * self.k**2 / (self.shape[2] * self.shape[3]), "divided by the wrong count"),
-    }  # fmt: skip
+        "divided by the cells of the image": (
+            lambda self, d: c.MeanPool2d_stride1.backward(self, d) * self.k**2 / (self.shape[2] * self.shape[3]),
+            "divided by the wrong count",
+        ),
+    }
     for bug, (back, names) in mean.items():
         kind = _changed(c.MeanPool2d_stride1, backward=back)
         yield student(f"class mean pool: {bug}", "cmu11785.mean_pool_stride1", kind, "dLdA", names)
     soft = {
-        "Jacobian without the diagonal": (lambda self, d: -self.A * (self.A * d).sum(1, keepdims=True), "a factor of the softmax's Jacobian forgotten"),
-        "times A (1 - A)": (lambda self, d: d * self.A * (1 - self.A), "only the diagonal of a Jacobian|a value instead of the derivative"),
-        "times A": (lambda self, d: d * self.A, "statistics held constant|a factor of the softmax's Jacobian forgotten|a value instead of the derivative"),
-        "first row for all": (lambda self, d: np.array([(np.diag(self.A[0]) - np.outer(self.A[0], self.A[0])) @ g for g in d]), ""),
+        "Jacobian without the diagonal": (
+            lambda self, d: -self.A * (self.A * d).sum(1, keepdims=True),
+            "a factor of the softmax's Jacobian forgotten",
+        ),
+        "times A (1 - A)": (
+            lambda self, d: d * self.A * (1 - self.A),
+            "only the diagonal of a Jacobian|a value instead of the derivative",
+        ),
+        "times A": (
+            lambda self, d: d * self.A,
+            "statistics held constant|a factor of the softmax's Jacobian forgotten|a value instead of the derivative",
+        ),
+        "first row for all": (
+            lambda self, d: np.array([(np.diag(self.A[0]) - np.outer(self.A[0], self.A[0])) @ g for g in d]),
+            "",
+        ),
         "d - A": (lambda self, d: d - self.A, ""),
-    }  # fmt: skip
+    }
     for bug, (back, names) in soft.items():
         yield student(f"class softmax: {bug}", "cmu11785.softmax", _changed(c.Softmax, backward=back), "dLdZ", names)
     bent = {
-        "sigmoid of A again": (c.Sigmoid, "sigmoid", lambda self, d: d * (1 / (1 + np.exp(-self.A))) * (1 - 1 / (1 + np.exp(-self.A))), "derivative of a call taken at its output"),
-        "plus for minus": (c.Sigmoid, "sigmoid", lambda self, d: d * self.A * (1 + self.A), "a value instead of the derivative"),
+        "sigmoid of A again": (
+            c.Sigmoid,
+            "sigmoid",
+            lambda self, d: d * (1 / (1 + np.exp(-self.A))) * (1 - 1 / (1 + np.exp(-self.A))),
+            "derivative of a call taken at its output",
+        ),
+        "plus for minus": (
+            c.Sigmoid,
+            "sigmoid",
+            lambda self, d: d * self.A * (1 + self.A),
+            "a value instead of the derivative",
+        ),
         "no upstream": (c.Tanh, "tanh", lambda self, d: 1 - self.A**2, "upstream gradient forgotten"),
-        "without the square": (c.Tanh, "tanh", lambda self, d: d * (1 - self.A), "square in the derivative forgotten|a value instead of the derivative"),
+        "without the square": (
+            c.Tanh,
+            "tanh",
+            lambda self, d: d * (1 - self.A),
+            "square in the derivative forgotten|a value instead of the derivative",
+        ),
         "added": (c.Tanh, "tanh", lambda self, d: d + 1 - self.A**2, "added instead of multiplied"),
         "root": (c.Tanh, "tanh", lambda self, d: d * np.sqrt(1 - self.A**2), ""),
-    }  # fmt: skip
+    }
     for bug, (kind, name, back, names) in bent.items():
         yield student(f"class {name}: {bug}", f"cmu11785.{name}", _changed(kind, backward=back), "dLdZ", names)
 
@@ -146,12 +194,12 @@ def _classes() -> Iterator[Student]:
 
     def needle(bug: str) -> Any:
         def gradient(self: Any, d: Array, node: Any) -> Any:
-            A, B = node.inputs  # noqa: N806
+            A, B = node.inputs
             if bug == "stride ignored in the gradient":
                 cache = (A.transpose(0, 3, 1, 2), B.transpose(3, 2, 0, 1), None, {"stride": 1, "pad": self.p["pad"]})
-                return tuple(g.transpose(0, 2, 3, 1) if i == 0 else g.transpose(2, 3, 1, 0)
-                             for i, g in enumerate(r.conv_backward_einsum(d.transpose(0, 3, 1, 2), cache)[:2]))  # fmt: skip
-            dA, dB = c.NeedleConv.gradient(self, d, node)  # noqa: N806
+                dx, dw, _ = r.conv_backward_einsum(d.transpose(0, 3, 1, 2), cache)
+                return dx.transpose(0, 2, 3, 1), dw.transpose(2, 3, 1, 0)
+            dA, dB = c.NeedleConv.gradient(self, d, node)
             made = {
                 "dB in reverse": (dA, dB[::-1, ::-1].copy()),
                 "dB exchanged": (dA, dB.transpose(1, 0, 2, 3).copy()),
@@ -207,7 +255,10 @@ def _functions() -> Iterator[Student]:
         return out, (x, w)
 
     for bug, (g, names) in {
-        "kernel turned again": ("dx", "kernel not rotated|true convolution mistaken for cross-correlation|reversal forgotten"),
+        "kernel turned again": (
+            "dx",
+            "kernel not rotated|true convolution mistaken for cross-correlation|reversal forgotten",
+        ),
         "kernel's gradient not turned": ("dw", "kernel gradient reversed|reversal forgotten"),
     }.items():
 

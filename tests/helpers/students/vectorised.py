@@ -141,7 +141,9 @@ def pool_backward(bug: str) -> Any:
         flat = views.reshape(*views.shape[:4], -1)
         winner = flat.argmax(-1)
         if bug == "winner of the upstream":
-            winner = np.broadcast_to(dout.reshape(*dout.shape[:2], -1).argmax(-1)[..., None, None] % flat.shape[-1], winner.shape)
+            winner = np.broadcast_to(
+                dout.reshape(*dout.shape[:2], -1).argmax(-1)[..., None, None] % flat.shape[-1], winner.shape
+            )
         won = np.eye(flat.shape[-1])[winner].reshape(views.shape)
         if bug == "largest of all channels":
             won = won * (views == views.max(axis=(1, 4, 5), keepdims=True))
@@ -210,7 +212,7 @@ def norm_forward(axis: int) -> Any:
 
 def norm_backward(axis: int, bug: str) -> Any:
     def backward(dout: Array, cache: Any) -> Any:
-        x, gamma, beta, mean, var, hat = cache
+        x, gamma, beta, _, var, hat = cache
         sum_ = lambda a: a.sum(axis=axis, keepdims=True)
         n = x.shape[axis]
         if bug == "divided by the other axis":
