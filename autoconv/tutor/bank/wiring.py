@@ -276,7 +276,7 @@ def _cropped(p: Site) -> Variants:
         return {}
     sign = -1 if p.row == "pad" else 1
     variants: Variants = {"": _shifted(p, tuple(sign * low for low, _ in width))}
-    if any(high for _, high in width):
+    if any(high > 1 for _, high in width):  # a border of one: told as shifted by one
         variants["cropped at the far end alone"] = _shifted(p, tuple(-sign * high for _, high in width))
     return variants
 
@@ -313,7 +313,7 @@ def _off_without(p: Site) -> Variants:
     for d in (1, -1):
         for which in [s.axes, *[(a,) for a in s.axes if len(s.axes) > 1]]:
             label = tuple(d if i in which else 0 for i in range(p.x.ndim))
-            variants[f"{label}"] = s.moved(shift=tuple(-d if a in which else 0 for a in s.axes))
+            variants[f"{label}, without a border"] = s.moved(shift=tuple(-d if a in which else 0 for a in s.axes))
     return variants
 
 

@@ -119,7 +119,7 @@ CONV = {
     "dx without the last row of taps": ("dx", "a pass of a loop left out"),
     "dx without the stride": ("dx", "stride not dilated"),
     "dx assigned tap by tap": ("dx", "windows overwritten instead of overlap-added"),
-    "dx cropped at the end": ("dx", "padding not cropped"),
+    "dx cropped at the end": ("dx", "padding not cropped|padding shifted by one"),
     "dx with a relu": ("dx", "a mask that does not belong here"),
     "dx twice": ("dx", "factor 2 or 1/2 of the loss"),
     "dx times x": ("dx", "multiplied by its own value"),
