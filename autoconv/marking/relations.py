@@ -151,6 +151,8 @@ def _reduced(gradient: str, plain: list[Evidence]) -> Named | None:
                 yield f"it is the sum of what arrives times {name}", total
                 yield f"it is the mean of what arrives times {name}", total * e.claimed.size / dout.size
                 yield f"it is the sum of {name}", a.sum(axis=over).reshape(e.claimed.shape)
+            yield "it is the sum of the sizes of what arrives", np.abs(dout).sum(axis=over).reshape(e.claimed.shape)
+            yield "it is the sum of the squares of what arrives", (dout**2).sum(axis=over).reshape(e.claimed.shape)
 
     if any(e.claimed.size != max(e.claimed.shape, default=0) or e.truth.dout.ndim < 2 for e in plain):
         return None

@@ -100,6 +100,9 @@ def _term_factors(call: Call) -> Variants:
     for what, factor in (("half", 0.5), ("twice", 2.0), ("minus twice", -2.0), ("minus half", -0.5)):
         variants[f"{what} of the variance's"] = partial(n.gradient, second=factor)
         variants[f"{what} of the mean's"] = partial(n.gradient, first=factor)
+    if n.count > 2:
+        less = n.count / (n.count - 1)
+        variants["both divided by n - 1"] = partial(n.gradient, first=less, second=less)
     for axis, size in enumerate(n.shape):
         if size != n.count:
             ratio = n.count / size
