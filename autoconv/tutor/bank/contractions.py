@@ -330,6 +330,50 @@ def _rolled_before(p: Site, by: int, axis: int, g: Any) -> Any:
 
 
 @mistake(
+    "an index left at its first value",
+    "one index stayed at 0: the first filter, channel or example was used for all of them, or received what belongs to "
+    "all",
+    "Which of your loop variables stand in both arrays, and is there one that stands in neither?",
+    "filter o goes with y_bar[.., o], channel c with w[.., c, ..], example n with x[n]",
+    rank=2,
+)
+def _first_for_all(p: Site) -> Variants:
+    """The other factor, or what arrives, at index 0 for every filter, channel or example; or all put into index 0."""
+    variants: Variants = {}
+    if p.row == "windows" and p.pooling in ("max", "avg"):
+        for i in outer_axes(p):
+            variants[f"of what arrives, axis {i}"] = partial(pooled_after, p, partial(_repeated_first, axis=i))
+            own = i if i < p.line.params["axes"][0] else i - len(p.line.params["axes"])  # the frames have more axes
+            variants[f"of the result, axis {i}"] = partial(_into_first, p, own)
+        return variants
+    c = contraction(p)
+    if c is None or not c.convolution:
+        return variants
+    fixed = lambda letter: c.roles[letter] in ("window", "positions")
+    for i, letter in enumerate(c.others):
+        if p.other().shape[i] > 1 and not fixed(letter):
+            variants[f"of the factor, {c.roles[letter]}"] = partial(_product_with, c, _repeated_first(p.other(), i))
+    for i, letter in enumerate(c.result):
+        if p.y.shape[i] > 1 and not fixed(letter):
+            variants[f"of what arrives, {c.roles[letter]}"] = lambda g, i=i: p.right(_repeated_first(g, i))
+    for i, letter in enumerate(c.own):
+        if p.x.shape[i] > 1 and not fixed(letter):
+            variants[f"of the result, {c.roles[letter]}"] = partial(_into_first, p, i)
+    return variants
+
+
+def _repeated_first(x: Any, axis: int) -> Any:
+    return np.repeat(x.take([0], axis), x.shape[axis], axis)
+
+
+def _into_first(p: Site, axis: int, g: Any) -> Any:
+    right = p.right(g)
+    made = np.zeros(right.shape)
+    made[(slice(None),) * axis + (slice(0, 1),)] = right.sum(axis=axis, keepdims=True)
+    return made
+
+
+@mistake(
     "an earlier value instead of the factor",
     "the factor was taken from an earlier step: the input of an activation or of a normalisation, not its output",
     "Which array met this parameter in the forward pass: before or after the step above it?",
