@@ -355,7 +355,7 @@ def _first_for_all(p: Site) -> Variants:
             variants[f"of the factor, {c.roles[letter]}"] = partial(_product_with, c, _repeated_first(p.other(), i))
     for i, letter in enumerate(c.result):
         if p.y.shape[i] > 1 and not fixed(letter):
-            variants[f"of what arrives, {c.roles[letter]}"] = lambda g, i=i: p.right(_repeated_first(g, i))
+            variants[f"of what arrives, {c.roles[letter]}"] = partial(_after_first, p, i)
     for i, letter in enumerate(c.own):
         if p.x.shape[i] > 1 and not fixed(letter):
             variants[f"of the result, {c.roles[letter]}"] = partial(_into_first, p, i)
@@ -364,6 +364,10 @@ def _first_for_all(p: Site) -> Variants:
 
 def _repeated_first(x: Any, axis: int) -> Any:
     return np.repeat(x.take([0], axis), x.shape[axis], axis)
+
+
+def _after_first(p: Site, axis: int, g: Any) -> Any:
+    return p.right(_repeated_first(g, axis))
 
 
 def _into_first(p: Site, axis: int, g: Any) -> Any:
