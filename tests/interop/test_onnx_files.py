@@ -254,27 +254,41 @@ FILES = sorted(Path(os.environ.get("AUTOCONV_ONNX_FILES", "nowhere")).rglob("*.o
 def test_a_file_gives_onnxruntimes_output(path):
     onnxruntime = pytest.importorskip("onnxruntime")
     settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = 2
+    settings.intra_op_num_threads, settings.log_severity_level = 2, 4
     session = onnxruntime.InferenceSession(str(path), settings)
     model = ac.onnx.load(path)
-    for free in (48, 96):
+    sizes = [
+        (1, 48, 192),
+        (3, 48, 320),
+        (1, 64, 96),
+        (1, 320, 320),
+    ]  # a file takes some of them: heights are often fixed
+    taken = 0
+    for batch, height, width in sizes:
         inputs = {}
         for known in model.graph.inputs:
-            shape = [1 if i == 0 else free if n is None else n for i, n in enumerate(known.shape)]
-            shape[1] = 3 if known.shape[1] is None else shape[1]
+            free = iter([batch, 3, height, width])
+            shape = [next(free, 3) if n is None else (next(free, n), n)[1] for n in known.shape]
             inputs[known.name] = np.random.default_rng(0).normal(size=shape).astype(known.dtype)
-        expected = session.run(None, inputs)[0]
-        y = model(*inputs.values())
-        y = y[0] if isinstance(y, tuple) else y
-        np.testing.assert_allclose(y.value, expected, atol=1e-4)
+        try:
+            expected = session.run(None, inputs)
+        except Exception:
+            continue
+        taken += 1
+        results = model(*inputs.values())
+        for y, wanted in zip(results if isinstance(results, tuple) else (results,), expected, strict=True):
+            np.testing.assert_allclose(y.value, wanted, atol=1e-4)
         compiled = ac.compile(lambda *xs: model(*xs))
         compiled(*inputs.values())
         ours, theirs = [], []
-        for _ in range(3):
-            start = time.perf_counter()
-            compiled(*inputs.values())
-            ours.append(time.perf_counter() - start)
-            start = time.perf_counter()
-            session.run(None, inputs)
-            theirs.append(time.perf_counter() - start)
-        print(f"{path.name} {expected.shape}: {min(ours) * 1e3:.1f} ms, onnxruntime {min(theirs) * 1e3:.1f} ms")
+        for _ in range(5):
+            for times, call in (
+                (ours, lambda: compiled(*inputs.values())),
+                (theirs, lambda: session.run(None, inputs)),
+            ):
+                start = time.perf_counter()
+                call()
+                times.append(time.perf_counter() - start)
+        shapes = ", ".join(str(x.shape) for x in inputs.values())
+        print(f"{path.name} {shapes}: {min(ours) * 1e3:.1f} ms, onnxruntime {min(theirs) * 1e3:.1f} ms")
+    assert taken, "onnxruntime takes none of the sizes"
