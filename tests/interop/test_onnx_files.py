@@ -250,6 +250,16 @@ def test_an_if_whose_condition_follows_from_a_shape(folder):
 FILES = sorted(Path(os.environ.get("AUTOCONV_ONNX_FILES", "nowhere")).rglob("*.onnx"))
 
 
+def fastest(call, *args):
+    """Seconds of the fastest of five calls."""
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        call(*args)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_a_file_gives_onnxruntimes_output(path):
     onnxruntime = pytest.importorskip("onnxruntime")
@@ -280,15 +290,7 @@ def test_a_file_gives_onnxruntimes_output(path):
             np.testing.assert_allclose(y.value, wanted, atol=1e-4)
         compiled = ac.compile(lambda *xs: model(*xs))
         compiled(*inputs.values())
-        ours, theirs = [], []
-        for _ in range(5):
-            for times, call in (
-                (ours, lambda: compiled(*inputs.values())),
-                (theirs, lambda: session.run(None, inputs)),
-            ):
-                start = time.perf_counter()
-                call()
-                times.append(time.perf_counter() - start)
         shapes = ", ".join(str(x.shape) for x in inputs.values())
-        print(f"{path.name} {shapes}: {min(ours) * 1e3:.1f} ms, onnxruntime {min(theirs) * 1e3:.1f} ms")
+        ours, theirs = fastest(compiled, *inputs.values()), fastest(session.run, None, inputs)
+        print(f"{path.name} {shapes}: {ours * 1e3:.1f} ms, onnxruntime {theirs * 1e3:.1f} ms")
     assert taken, "onnxruntime takes none of the sizes"

@@ -2,8 +2,8 @@
 
 A line's shape and params are whole numbers that either stay as they are or grow evenly with the batch (``Size``); a
 constant is an array, one number repeated (1 / N of a mean), an array that repeats itself along the batch (a mask), or
-an arithmetic progression along one axis (the places of labels).  Two recordings decide what the numbers are, the third proves it.  Whatever depends on the batch in another way
-is refused, with the line named.
+an arithmetic progression along one axis (the places of labels).  Two recordings decide what the numbers are, the third
+proves it.  Whatever depends on the batch in another way is refused, with the line named.
 """
 
 from __future__ import annotations
