@@ -40,7 +40,7 @@ INSIDE = {
         "__init__",
     ],
     "data": ["dataset", "scaled", "idx", "npz", "cifar", "table", "pictures", "load", "batches", "__init__"],
-    "interop": ["graph", "storage", "imported", "aten", "torch_export", "onnx", "__init__"],
+    "interop": ["graph", "storage", "imported", "places", "aten", "torch_export", "onnx", "__init__"],
     "comparing": [
         "saved", "side", "matching", "site", "numbers", "contractions", "pooling", "functions", "conventions",
         "result", "slopes", "statistics", "compare", "__init__",

@@ -11,7 +11,7 @@ import numpy as np
 from ... import functional as f
 from ... import primitives as p
 from ...tape import Tensor
-from .elementwise import true
+from .elementwise import sub, true
 from .shape import axis_of, gather, slice_
 from .types import cast, floating
 
@@ -190,6 +190,11 @@ def norm(x: Any, p: Any = 2, dim: Any = None, keepdim: bool = False, dtype: Any 
     return vector_norm(x, 2 if p is None else p, dim, keepdim, dtype)
 
 
+def cdist(x: Any, y: Any, p: float = 2, compute_mode: Any = None) -> Any:
+    """d[.., i, j] = |x[.., i, :] - y[.., j, :]|, the p-norm."""
+    return vector_norm(sub(f.expand_dims(x, -2), f.expand_dims(y, -3)), p, -1)
+
+
 def linalg_norm(x: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
     """The 2-norm of vectors, the Frobenius norm of matrices; other norms of matrices are not covered."""
     axes = axes_of(x, dim)
@@ -277,6 +282,8 @@ OPERATIONS: dict[str, Operation] = {
     "linalg_vector_norm": vector_norm,
     "linalg_norm": linalg_norm,
     "norm": norm,
+    "cdist": cdist,
+    "_cdist_forward": cdist,
     "frobenius_norm": lambda x, dim=None, keepdim=False: vector_norm(x, 2, dim, keepdim),
     "softmax": softmax,
     "_softmax": softmax,

@@ -464,7 +464,14 @@ def arange(start: Any, end: Any = None, step: Any = 1, dtype: Any = None) -> Any
 
 
 def linspace(start: float, end: float, steps: int, dtype: Any = None) -> Any:
-    return np.linspace(start, end, steps).astype(dtype or DEFAULT)
+    """start .. end; each half is counted from its own end, and rounded as PyTorch does: the step, then the result."""
+    kind = np.dtype(dtype or DEFAULT)
+    rounded = kind if kind.kind == "f" else np.dtype(np.float64)
+    a, b = [np.asarray(_places(x), rounded) for x in (start, end)]
+    step = (b - a) / np.asarray(max(steps - 1, 1), rounded)
+    k = np.arange(steps)
+    wide = [x.astype(np.float64) for x in (a, b, step)]  # what is added is rounded once
+    return np.where(k < max(steps // 2, 1), wide[0] + wide[2] * k, wide[1] - wide[2] * (steps - 1 - k)).astype(kind)
 
 
 def eye(n: int, m: int | None = None, dtype: Any = None) -> Any:

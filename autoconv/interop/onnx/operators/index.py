@@ -11,14 +11,10 @@ import numpy as np
 from .... import functional as f
 from .... import primitives as p
 from ....tape import Array, Tensor
+from ...places import numbers
 from .known import axis_of, integer, known
 
 Operation = Callable[..., Any]
-
-
-def numbers(x: Any) -> Array:
-    """The numbers of an index array, whether computed or given."""
-    return x.value if isinstance(x, Tensor) else np.asarray(x)
 
 
 def gather(x: Any, indices: Any, *, axis: int = 0) -> Any:
