@@ -32,7 +32,7 @@ def draw(arguments: argparse.Namespace) -> None:
     """autoconv graph: the tensor that a function returns, as a picture in a file."""
     output = arguments.output or f"{title(arguments.function)}.svg"
     check_writable(output)
-    y, names, model = looked_at(arguments, one_number=False)
+    y, names, model = looked_at(arguments, one_number=arguments.backward)
     focus = [_element(y, at, names) for at in arguments.focus or []]
     drawing = graph(
         y,

@@ -57,8 +57,12 @@ def load_function(reference: str) -> Callable[..., Any]:
         sys.path.pop(0)
     function = getattr(module, name, None)
     if not callable(function):
-        there = [k for k, v in vars(module).items() if inspect.isfunction(v) and v.__module__ == module.__name__]
-        raise UserError(f"{file} has no function {name!r}; it has {', '.join(there) or 'none'}")
+        there = [
+            k
+            for k, v in vars(module).items()
+            if (inspect.isfunction(v) and v.__module__ == module.__name__) or isinstance(v, nn.Module)
+        ]
+        raise UserError(f"{file} has no function {name!r}, nor a model; it has {', '.join(there) or 'none'}")
     return function
 
 
