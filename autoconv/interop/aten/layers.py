@@ -298,7 +298,8 @@ def _dropped(model: Imported, x: Any, rate: float, train: bool, shape: tuple[int
         return p.mul(x, np.zeros((), x.dtype))
     dtype = x.dtype
     mask = model.draw(lambda rng: ((rng.random(shape) >= rate).astype(dtype) / (1 - rate)).astype(dtype))
-    return p.mul(x, mask)
+    with scope("dropout"):
+        return p.mul(x, mask)
 
 
 @on_model
