@@ -20,7 +20,7 @@ from ...tape import scope
 from ..graph import State
 from ..imported import Imported, on_model
 from .reduce import softmax, vector_norm
-from .shape import axis_of, expand, transpose, tril
+from .shape import axis_of, expand, transpose
 from .types import FIRST, cast, each_axis, matched
 
 Operation = Callable[..., Any]
@@ -223,11 +223,7 @@ def weight_norm(v: Any, g: Any, dim: int = 0) -> Any:
 
 def embedding(weight: Any, indices: Any, padding_idx: int = -1, *_: Any) -> Any:
     """The rows of ``weight`` at the indices; the row of ``padding_idx`` gets no gradient."""
-    y = f.take(weight, indices, 0)
-    if padding_idx < 0:
-        return y
-    padding = expand(f.reshape(p.equal(indices, padding_idx), (*indices.shape, 1)), y.shape)
-    return p.where(padding, p.stop_gradient(y), y)
+    return f.embedding(indices, weight, None if padding_idx < 0 else padding_idx)
 
 
 @on_model
@@ -247,7 +243,7 @@ def attention(
         scores = p.mul(f.matmul(query, transpose(key, -1, -2)), factor)
         seen: Any = None
         if is_causal:
-            seen = tril(np.ones(scores.shape[-2:], bool))
+            seen = np.tri(*scores.shape[-2:], dtype=bool)
         elif mask is not None and mask.dtype == bool:
             seen = mask
         elif mask is not None:

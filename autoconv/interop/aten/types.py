@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ... import functional as f
 from ... import primitives as p
 from ...operands import numbers
 from ...tape import Tensor
@@ -88,11 +87,6 @@ def matched(*xs: Any) -> list[Any]:
         else:
             matched.append(np.array(x, dtype))
     return matched
-
-
-def numpy_array(x: Any) -> Any:
-    """The numbers of an array that must be known, as indices are."""
-    return f.zeros_like(x) if x is None else x.value if isinstance(x, Tensor) else np.asarray(x)
 
 
 def each_axis(x: Any, dims: int) -> Any:
