@@ -62,7 +62,7 @@ def resize(
         if region is None:
             place = _coordinates(coordinate_transformation_mode, n, m, scale)
         else:
-            place = np.linspace(*region, m) * (n - 1) if m > 1 else np.array([sum(region) / 2 * (n - 1)])
+            place = np.linspace(region[0], region[1], m) * (n - 1) if m > 1 else np.array([sum(region) / 2 * (n - 1)])
             beyond = (place < 0) | (place > n - 1)
             outside = outside | beyond.reshape(-1, *(1,) * (x.ndim - axis - 1))
         if mode == "nearest":
