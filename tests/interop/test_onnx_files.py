@@ -294,3 +294,32 @@ def test_a_file_gives_onnxruntimes_output(path):
         ours, theirs = fastest(compiled, *inputs.values()), fastest(session.run, None, inputs)
         print(f"{path.name} {shapes}: {ours * 1e3:.1f} ms, onnxruntime {theirs * 1e3:.1f} ms")
     assert taken, "onnxruntime takes none of the sizes"
+
+
+@pytest.mark.parametrize("path", sorted(FILES, key=lambda path: path.stat().st_size)[:1], ids=lambda path: path.name)
+def test_the_gradient_of_a_file_is_the_sweeps(path, tmp_path):
+    """Of the smallest, as plain ONNX, run by onnxruntime on another batch than it was written for."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    model = ac.onnx.load(path).eval()
+    draw = lambda batch: np.random.default_rng(batch).normal(size=(batch, 3, 48, 192)).astype(np.float32)
+    (name,) = [known.name for known in model.graph.inputs]
+
+    def loss(x):
+        y = model(x)
+        return ac.mean((y[0] if isinstance(y, tuple) else y) ** 2)
+
+    ac.onnx.save_gradient(loss, tmp_path / "gradient.onnx", inputs={name: draw(2)}, wrt=model)
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4
+    session = onnxruntime.InferenceSession(str(tmp_path / "gradient.onnx"), settings)
+    held = {key: parameter.value for key, parameter in model.named_parameters()}
+    results = session.run(None, {x.name: held.get(x.name, draw(3)) for x in session.get_inputs()})
+    found = dict(zip([x.name for x in session.get_outputs()], results, strict=True))
+    model.zero_grad()
+    expected = loss(draw(3))
+    expected.backward()
+    assert found["loss"] == pytest.approx(expected.value, rel=1e-4)
+    largest = max(np.abs(parameter.grad).max() for parameter in model.parameters())
+    for key, parameter in model.named_parameters():
+        bound = 1e-4 * max(np.abs(parameter.grad).max(), 1e-2 * largest)
+        np.testing.assert_allclose(found[f"grad.{key}"], parameter.grad, atol=bound, rtol=0, err_msg=key)
