@@ -31,6 +31,9 @@ class Watcher:
     def assigned(self, x: Any) -> None:
         """``x`` was given a new value."""
 
+    def later(self, primitive: Any, operands: tuple[Any, ...], params: dict[str, Any], around: Any) -> Any:
+        """The line of a primitive whose numbers are computed when somebody reads them; None: they are computed now."""
+
     def checked(self, test: Callable[[np.ndarray], None], x: Any) -> None:
         """``test`` has passed the numbers of ``x``."""
 

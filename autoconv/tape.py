@@ -247,11 +247,15 @@ def record(primitive: Primitive, operands: tuple[Any, ...], params: dict[str, An
     lines = operands
     if not all(taped):
         lines = tuple([x if isinstance(x, Tensor) else constant(x, primitive.name) for x in operands])
+    around = _scope.get()
+    watching = watcher.get()
+    if watching is not None and (late := watching.later(primitive, lines, params, around)) is not None:
+        line: Tensor = late
+        return line
     try:
         value = np.asarray(primitive.forward(*[x._value for x in lines], **params))
     except REFUSALS as error:
         _refuse(primitive, lines, params, error)
-    around = _scope.get()
     if around is not None and not around.records:
         return Tensor(value, constant=True)
     still = not primitive.differentiable or value.dtype.kind not in "fO" or all([x.constant for x in lines])

@@ -167,6 +167,7 @@ class Compiled:
         if not isinstance(loss, Tensor):
             call.lift()
             again = record(self._traced(call, None), call.lines, [], outcome.sources)
+            again.late.settle()
             loss = _loss(again.result[0])
         return _plain(call, outcome), loss
 
@@ -251,9 +252,13 @@ class Compiled:
             recorded.reason = recorded.reason or "something it reads besides its arguments changes from call to call"
         entry = entry_for(recorded, call, Guards(self.function, call.statics), asked)
         entry.recordings = recordings
+        late = recorded.late
         if entry.run is not None:
             run, sources = entry.run, [s.line.value for s in recorded.sources]
+            del recorded
+            late.settle()  # what f has kept for itself, before a step moves what it depends on
             return entry, lambda step: run(call, step, sources)
+        late.settle()
         for o in recorded.observers:
             o.told(*[x.value for x in o.lines])
         result, wrt, gradients = recorded.result
