@@ -171,7 +171,10 @@ def absent(shape: Shape, dtype: np.dtype, step: OptimizerStep | None) -> np.ndar
 def _planned(program: Program, arrays: list[np.ndarray]) -> tuple[NumpyRun | NativeRun, str]:
     """The program for the native machine if that can run it, else for NumPy; and what there is to say about it."""
     try:
-        return native_run.plan(program, arrays) or NumpyRun(program), ""
+        planned = native_run.plan(program, arrays)
+        if planned is not None:
+            planned.native.settle()
+        return planned or NumpyRun(program), ""
     except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError) as error:
         if os.environ.get("AUTOCONV_STRICT") == "1":  # in tests: a fault of the planner is a fault
             raise

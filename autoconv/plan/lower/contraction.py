@@ -19,13 +19,12 @@ import numpy as np
 
 from ...program.program import Line
 from ...shapes import Shape
-from ..contractions import Dot, Gemm, Outer
+from ..contractions import Dot, Gemm, Outer, Spaced, beside
 from ..instructions import Registers
 from ..kernel import Input, Result
+from ..spacing import offsets, positive, spaced, spacing
 from .lowering import Lowering
 
-Steps = tuple[np.ndarray, np.ndarray]
-"""Positions [i, k] that are base[i] + step[k]."""
 _FEW = 8  # terms for each example below which lanes are summed by transposition rather than one result at a time
 
 
@@ -51,22 +50,14 @@ class Pending:
         """out[g, i, j] = bias[g, i] + sum_k w[g, i, k] x[g, j, k], one instruction for each g."""
         g, free, j, k = self.letters()
         x = registers_of(low, self, g, j, k)
-        w = by_groups(
-            np.arange(prod([self.sizes[c] for c in self.in_w])).reshape([self.sizes[c] for c in self.in_w]),
-            self.in_w,
-            "",
-            g,
-            free,
-            k,
-            sizes=self.sizes,
-        )
+        w = in_groups(in_order(self.in_w, self.sizes), self.in_w, g, free, k)
         letters = [self.n, *j, *g, *free]
         shape = tuple(1 if c == self.n else self.sizes[c] for c in letters)
         out = low.fresh(shape, self.kernel, None, len(g) + len(free), prod([self.sizes[c] for c in free]))
         out = out.transpose([letters.index(c) for c in self.result])
         table = by_groups(out, self.result, self.n, g, free, j, sizes=self.sizes)
         for part in range(len(x)):
-            gemm(low, self, table[part], _steps(w[part]), _steps(x[part]), part)
+            gemm(low, self, table[part], w[part], x[part], part)
         low.place(self.line, out.reshape(low.one(self.shape, self.axis)), self.axis, self.kernel)
 
     def letters(self) -> tuple[str, str, str, str]:
@@ -157,35 +148,72 @@ def by_groups(table: np.ndarray, letters: str, n: str, *groups: str, sizes: dict
     return table.reshape([prod([sizes[c] for c in group]) for group in groups])
 
 
-def registers_of(low: Lowering, p: Pending, *groups: str) -> Registers:
-    """The registers of x by groups of letters, of one value and evenly enough spaced to be base[j] + step[k] for each
-    g."""
+def in_order(letters: str, sizes: dict[str, int]) -> np.ndarray:
+    """The positions in an array with an axis for each letter."""
+    shape = tuple([sizes[c] for c in letters])
+    return spaced(0, shape, [prod(shape[d + 1 :]) for d in range(len(shape))])
+
+
+def in_groups(table: np.ndarray, letters: str, g: str, i: str, k: str) -> list[Spaced]:
+    """Evenly spaced numbers, an axis for each letter, for each place of the letters g: [i, k] as base and step."""
+    found = spacing(table)
+    assert found is not None
+    size, step = dict(zip(letters, table.shape, strict=True)), dict(zip(letters, found.steps, strict=True))
+    outer, base, steps = (offsets([size[c] for c in x], [step[c] for c in x]) for x in (g, i, k))
+    return [Spaced(found.first + start + base, steps) for start in outer.tolist()]
+
+
+def split(table: np.ndarray, letters: str, n: str, g: str, i: str, k: str, sizes: dict[str, int]) -> list[Spaced] | None:
+    """Registers, an axis for each letter, for each place of the letters g: [i, k] as base and step; None if they are
+    not spaced so, or the zero register is among them."""
+    if spacing(table) is not None:
+        return in_groups(table, letters, g, i, k) if positive(table) else None
+    whole = by_groups(table, letters, n, g, i, k, sizes=sizes)
+    if not whole.all() or not all(_even(part) for part in whole):
+        return None
+    return [Spaced(part[:, 0], part[0] - part[0, 0]) for part in whole]
+
+
+def _one_value(low: Lowering, kernel: int, registers: Registers) -> bool:
+    return len(list(low.kernels[kernel].values(registers))) == 1
+
+
+def registers_of(low: Lowering, p: Pending, g: str, j: str, k: str) -> list[Spaced]:
+    """The registers of x by groups of letters, for each place of the letters g, all of one value."""
     found = low.registers(p.x, p.in_x.index(p.n), p.kernel)
     assert found is not None, "x was in a kernel when the contraction was lowered"
-    registers = by_groups(found, p.in_x, p.n, *groups, sizes=p.sizes)
-    at = low.kernels[p.kernel]
-    if len(list(at.values(registers))) > 1 or not registers.all() or not all(_even(part) for part in registers):
-        registers = by_groups(
-            low.copy(p.line, np.ascontiguousarray(found), p.kernel), p.in_x, p.n, *groups, sizes=p.sizes
-        )
-    return registers
+    return spaced_registers(low, p.line, p.kernel, found, p.in_x, p.n, g, j, k, p.sizes)
 
 
-def _steps(positions: np.ndarray) -> Steps:
-    """Positions [i, k] that are evenly spaced, as base and step."""
-    return positions[:, 0], positions[0] - positions[0, 0]
+def copied(low: Lowering, p: Pending, g: str, j: str, k: str) -> list[Spaced]:
+    """The same of a copy, whose registers are evenly spaced along each letter."""
+    found = low.registers(p.x, p.in_x.index(p.n), p.kernel)
+    assert found is not None
+    return in_groups(low.copy(p.line, found, p.kernel), p.in_x, g, j, k)
+
+
+def spaced_registers(
+    low: Lowering, i: int, kernel: int, found: Registers, letters: str, n: str, g: str, j: str, k: str,
+    sizes: dict[str, int],
+) -> list[Spaced]:  # fmt: skip
+    """Registers by groups of letters; copied where they are not spaced so."""
+    made = split(found, letters, n, g, j, k, sizes) if _one_value(low, kernel, found) else None
+    if made is None:
+        made = split(low.copy(i, found, kernel), letters, n, g, j, k, sizes)
+        assert made is not None, "a copy's registers are numbered in order"
+    return made
 
 
 def _even(part: Registers) -> bool:
     return bool(np.array_equal(part, part[:, :1] + part[:1] - part[:1, :1]))
 
 
-def gemm(low: Lowering, p: Pending, out: Registers, weights: Steps, x: Steps, part: int) -> None:
+def gemm(low: Lowering, p: Pending, out: Registers, weights: Spaced, x: Spaced, part: int) -> None:
     """One Gemm of group number ``part``: its results, and the positions of its weights and registers."""
     at = low.kernels[p.kernel]
     bias = None if p.bias is None else (at.input(Input(p.bias[0], None)), p.bias[1][part])
     (weight_base, weight_step), (x_base, x_step), array = weights, x, at.input(Input(p.w, None))
-    reads = [(x_base[:, None] + x_step).ravel()] if x_base.size * x_step.size < 1 << 16 else [np.unique(x_base)]
+    reads = [x_base[:1]]  # all of them are of one value
     at.instructions.append(
         Gemm(
             p.line,
@@ -226,30 +254,32 @@ def _over_examples(
         return _rows_of_vectors(low, i, line, sides, (n, g, k, result), sizes, kernel)
     terms = prod([sizes[c] for c in k])
     outer = terms < _FEW and not g and result == rows + columns
-    tables = []
-    for found, letters, free in ((registers[0], in_a, rows), (registers[1], in_b, columns)):
-        low.clear(i, found, kernel)
-        table = by_groups(found, letters, n, g, free, k, sizes=sizes)
-        one = len(list(low.kernels[kernel].values(table))) == 1
-        if not (one and table.all() and all(_even(part) for part in table)) and not (outer and free == columns):
-            table = by_groups(low.copy(i, np.ascontiguousarray(found), kernel), letters, n, g, free, k, sizes=sizes)
-        tables.append(table)
     at = low.kernels[kernel]
     height, width = (prod([sizes[c] for c in part]) for part in (rows, columns))
-    at.results.append(
-        Result(i, height, width, True, line.shape) if outer else Result(i, 1, prod(line.shape), False, line.shape)
-    )
-    number = len(at.results) - 1
-    low.ready[i], low.axis[i] = kernel + 1, None
+    made = Result(i, height, width, True, line.shape) if outer else Result(i, 1, prod(line.shape), False, line.shape)
+    sides = ((registers[0], in_a, rows), (registers[1], in_b, columns))
     if outer:
-        reads = [tables[0].ravel(), tables[1].ravel()]
-        at.instructions.append(Outer(i, [], reads, number, a=tables[0][0], b=tables[1][0].T))
-        return True
-    places = np.arange(prod(line.shape)).reshape(line.shape)
-    o = by_groups(places, result, "", g, rows, columns, sizes=sizes)
-    for part in range(len(o)):
-        left, right = tables[0][part], tables[1][part]
-        at.instructions.append(Dot(i, [], [np.unique(left), np.unique(right)], number, a=left, b=right, places=o[part]))
+        tables = []
+        for found, letters, free in sides:
+            low.clear(i, found, kernel)
+            table = by_groups(found, letters, n, g, free, k, sizes=sizes)
+            one = _one_value(low, kernel, table)
+            if free == rows and not (one and table.all() and all(_even(part) for part in table)):
+                table = by_groups(low.copy(i, found, kernel), letters, n, g, free, k, sizes=sizes)
+            tables.append(table)
+        reads = [table.reshape(-1) for table in tables]
+        at.instructions.append(Outer(i, [], reads, len(at.results), a=tables[0][0], b=tables[1][0].T))
+    else:
+        spaced_sides = []
+        for found, letters, free in sides:
+            low.clear(i, found, kernel)
+            spaced_sides.append(spaced_registers(low, i, kernel, found, letters, n, g, free, k, sizes))
+        places = in_groups(in_order(result, sizes), result, g, rows, columns)
+        for left, right, place in zip(*spaced_sides, places, strict=True):
+            reads = [left.base[:1], right.base[:1]]
+            at.instructions.append(Dot(i, [], reads, len(at.results), a=left, b=right, places=place))
+    at.results.append(made)
+    low.ready[i], low.axis[i] = kernel + 1, None
     return True
 
 
@@ -265,7 +295,9 @@ def _rows_of_vectors(
     """The same with channels in the lanes: numbers of one side times vectors of the other, whose registers are numbered
     in order."""
     n, g, k, result = letters
-    tables = [by_groups(found, mine, n, g, free, k, sizes=sizes) for found, mine, free in sides]
+    tables = [
+        split(found, mine, n, g, free, k, sizes) if _one_value(low, kernel, found) else None for found, mine, free in sides
+    ]
 
     def vectors(side: int) -> float:
         """How many vector products it takes with this side in vectors; infinite if its registers are not numbered in
@@ -275,35 +307,34 @@ def _rows_of_vectors(
         """
         terms, height, width = (prod([sizes[c] for c in x]) for x in (k, sides[1 - side][2], sides[side][2]))
         in_order = result == g + sides[1 - side][2] + sides[side][2]
-        beside = bool((np.diff(tables[side], axis=1) == 1).all()) and bool(tables[side].all())
-        beside = beside and len(list(low.kernels[kernel].values(tables[side]))) == 1
+        table = tables[side]
         products = terms * height * -(-width // low.channel_lanes) + (
             0 if in_order else prod(line.shape) / low.examples
         )
-        return products if beside else float("inf")
+        return products if table is not None and all(beside(part.base) for part in table) else float("inf")
 
     side = 0 if vectors(0) < vectors(1) else 1
     if vectors(side) == float("inf"):
         found, mine, free = sides[side]
         outside = [d for d, c in enumerate(mine) if c not in free]
         order = [*outside, *[d for d in range(len(mine)) if d not in outside]]
-        moved = np.ascontiguousarray(found.transpose(order))
+        moved = found.transpose(order)
         moved = low.copy(
             i, moved, kernel, low.fresh(moved.shape, kernel, None, len(free), prod(moved.shape[len(outside) :]))
         )
-        tables[side] = by_groups(moved, "".join(mine[d] for d in order), n, g, free, k, sizes=sizes)
+        tables[side] = in_groups(moved, "".join(mine[d] for d in order), g, free, k)
     found, mine, free = sides[1 - side]
-    table = tables[1 - side]
-    at = low.kernels[kernel]
-    if not (len(list(at.values(table))) == 1 and table.all() and all(_even(part) for part in table)):
-        tables[1 - side] = by_groups(low.copy(i, np.ascontiguousarray(found), kernel), mine, n, g, free, k, sizes=sizes)
-    a, b = tables[1 - side], tables[side]
-    places = np.arange(prod(line.shape)).reshape(line.shape)
-    o = by_groups(places, result, "", g, sides[1 - side][2], sides[side][2], sizes=sizes)
-    o = o.reshape(-1, o.shape[2])
-    at.results.append(Result(i, *o.shape, True, line.shape, None if (np.diff(o.ravel()) == 1).all() else o))
+    numbers = tables[1 - side] or spaced_registers(low, i, kernel, found, mine, n, g, free, k, sizes)
+    at, (height, width) = low.kernels[kernel], (prod([sizes[c] for c in x]) for x in (free, sides[side][2]))
+    places = None
+    if result != g + free + sides[side][2]:
+        o = by_groups(np.arange(prod(line.shape)).reshape(line.shape), result, "", g, free, sides[side][2], sizes=sizes)
+        places = None if beside(o.reshape(-1)) else o.reshape(-1, width)
+    in_vectors = tables[side]
+    assert in_vectors is not None
+    at.results.append(Result(i, len(in_vectors) * height, width, True, line.shape, places))
     low.ready[i], low.axis[i] = kernel + 1, None
-    for part in range(len(a)):
-        reads, row = [np.unique(a[part]), np.unique(b[part])], part * a.shape[1]
-        at.instructions.append(Dot(i, [], reads, len(at.results) - 1, a=a[part], b=b[part], row=row))
+    for part, (a, b) in enumerate(zip(numbers, in_vectors, strict=True)):
+        reads = [a.base[:1], b.base[:1]]
+        at.instructions.append(Dot(i, [], reads, len(at.results) - 1, a=a, b=b, row=part * height))
     return True

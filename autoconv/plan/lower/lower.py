@@ -184,7 +184,7 @@ def _sum(low: Lowering, i: int, line: Line) -> bool:
     kept = keepdims_shape(shape, axes)
     left = _axis_after_sum(line, shape, axes, axis)
     out = low.fresh(low.one(kept, axis), kernel)
-    at.instructions.append(Gather(i, [out.ravel()], [table]))
+    at.instructions.append(Gather(i, [out.reshape(-1)], [table]))
     return low.place(i, out.reshape(low.one(line.shape, left)), left, kernel)
 
 

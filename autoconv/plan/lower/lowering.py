@@ -21,6 +21,7 @@ from ...shapes import Shape
 from ..instructions import Clear, Gather, Instruction, Load, Map, Registers, Store
 from ..kernel import Input, Kernel, Output
 from ..native.instruction_set import OPERATIONS
+from ..spacing import ascending, bounds, distinct, in_a_row, positive, spaced
 from .movement import for_one_example, in_memory, steps
 
 # Line i in a kernel, with the examples along an axis: (lowering, i, axis, kernel) -> its registers, None if it cannot
@@ -91,7 +92,7 @@ class Lowering:
             kernel = self.kernels[lane.kernel]
             self._stored.add(i)
             kernel.outputs.append(Output(i, lane.axis))
-            order = np.moveaxis(lane.registers, lane.axis, 0).ravel()
+            order = np.moveaxis(lane.registers, lane.axis, 0).reshape(-1)
             kernel.instructions.append(Store(i, [], [order], len(kernel.outputs) - 1))
             self.ready[i] = lane.kernel + 1
             self.axis[i] = lane.axis
@@ -182,7 +183,7 @@ class Lowering:
         line, at = self.program.lines[i], self.kernels[kernel]
         count = prod(line.shape) // max(1, self.examples)
         first = at.new_value(count)
-        registers = np.arange(first, first + count, dtype=np.int32)
+        registers = in_a_row(first, count)
         at.instructions.append(Load(i, [registers], [], at.input(Input(i, axis))))
         rest = tuple(n for d, n in enumerate(line.shape) if d != axis)
         return np.expand_dims(registers.reshape(rest), axis)
@@ -218,24 +219,26 @@ class Lowering:
         step = inside | 1 if inside > 1 else 1
         count = sizes[outside] if sizes else 1
         first = self.kernels[kernel].new_value(step * count)
-        inner = np.arange(inside, dtype=np.int32)
-        return first + (np.arange(count, dtype=np.int32)[:, None] * step + inner).reshape(sizes)
+        inner = [prod(sizes[d + 1 :]) for d in range(outside + 1, len(sizes))]
+        return spaced(first, tuple(sizes), [*[0] * outside, step, *inner] if sizes else [])
 
     def _rows(self, sizes: list[int], kernel: int, like: Registers | None, channels: int, free: int) -> Registers:
         """Rows of numbers, each with gaps up to a whole vector if it is shorter (or its last group is)."""
         at = self.kernels[kernel]
-        dense = (
-            like is not None and prod(sizes) >= self.channel_lanes and int(np.ptp(like)) + 1 == like.size and like.all()
-        )
+        dense = like is not None and prod(sizes) >= self.channel_lanes and _dense(like)
         inside = channels or next((len(sizes) - d for d in range(len(sizes) - 1, -1, -1) if sizes[d] > 1), 0)
         length = prod(sizes) if dense else 1 if free and not channels else prod(sizes[len(sizes) - inside :])
         count = prod(sizes) // length
         gap = max(0, self.channel_lanes - (free or length))
         first = at.new_value(count * (length + gap))
-        table = first + np.arange(count * (length + gap), dtype=np.int32).reshape(count, -1)
         if gap:
-            at.gaps.append(table[:, length:].ravel())
-        return table[:, :length].reshape(sizes)
+            at.gaps.append(spaced(first + length, (count, gap), (length + gap, 1)))
+        steps, step = [0] * len(sizes), 1
+        for d in reversed(range(len(sizes))):
+            if step == length:
+                step += gap
+            steps[d], step = step, step * sizes[d]
+        return spaced(first, tuple(sizes), steps)
 
     def one(self, shape: Shape, axis: int) -> Shape:
         return (*shape[:axis], 1, *shape[axis + 1 :])
@@ -251,13 +254,17 @@ class Lowering:
         self, i: int, name: str, out: Registers, reads: list[Registers], params: Mapping[str, Any]
     ) -> Instruction:
         """One instruction for all registers, in the order in which the results stand in memory."""
-        order = np.argsort(out, axis=None)
         numbers = (0.0, float(params.get("at_zero", 0)), 0.0)
         if name == "slope":
             numbers = (params["less"], params["tie"], params["more"])
             name = "slope" if params["nan"] == "more" else "slope_below"
-        ordered = [x.ravel()[order] for x in reads]
-        return Map(i, [out.ravel()[order]], ordered, operation=OPERATIONS[name], numbers=numbers)
+        axes = ascending(out)
+        if axes is not None:
+            ordered = [x.transpose(axes) for x in (out, *[np.broadcast_to(x, out.shape) for x in reads])]
+        else:
+            order = np.argsort(out, axis=None)
+            ordered = [x.reshape(-1)[order] for x in (out, *reads)]
+        return Map(i, ordered[:1], ordered[1:], operation=OPERATIONS[name], numbers=numbers)
 
     def operand(self, i: int, line: Line) -> tuple[Registers, int, int] | None:
         """The registers of a line's first operand, the axis of its examples, and the kernel."""
@@ -277,8 +284,9 @@ class Lowering:
             return
         at.cleared.update(todo)
         ends = [*at.starts[1:], at.end]
-        cleared = np.concatenate([np.arange(at.starts[v], ends[v], dtype=np.int32) for v in todo])
-        at.instructions.append(Clear(i, [cleared], [cleared]))
+        for v in todo:
+            cleared = in_a_row(at.starts[v], ends[v] - at.starts[v])
+            at.instructions.append(Clear(i, [cleared], [cleared]))
 
     def collect(self, i: int, target: Registers, source: Registers, shape: Shape, axis: int, kernel: int) -> bool:
         """Line i, of which register number ``target[e]`` is the sum of all ``source[e]``; if each has one, it is that
@@ -291,7 +299,7 @@ class Lowering:
         if table.shape[1] == 1:
             return self.place(i, table.reshape(shape), axis, kernel)
         out = self.fresh(shape, kernel)
-        self.kernels[kernel].instructions.append(Gather(i, [out.ravel()], [table]))
+        self.kernels[kernel].instructions.append(Gather(i, [out.reshape(-1)], [table]))
         return self.place(i, out, axis, kernel)
 
     # ---- lines that are derived from others, in their own kernel or in a later one
@@ -306,9 +314,9 @@ class Lowering:
         reads: list[Registers] = [x for x in found if x is not None]
         if name == "add":
             a, b = reads
-            if not ((a != 0) & (b != 0)).any():  # each register of one meets the zero of the other: nothing to add
+            if not (positive(a) and positive(b)) and not ((a != 0) & (b != 0)).any():  # each register of one meets the zero of the other: nothing to add
                 return np.where(a != 0, a, b)
-        out = self.fresh(self.one(line.shape, axis), kernel, like=max(reads, key=lambda x: len(np.unique(x))))
+        out = self.fresh(self.one(line.shape, axis), kernel, like=max(reads, key=distinct))
         self.kernels[kernel].instructions.append(self.elementwise(i, name, out, reads, line.params))
         return out
 
@@ -342,3 +350,9 @@ class Lowering:
     def in_registers(self) -> set[int]:
         """The lines that have registers in some kernel."""
         return {*self.lanes, *[i for i, _ in self.whole], *[i for i, *_ in self._loaded]}
+
+
+def _dense(registers: Registers) -> bool:
+    """Whether there is no other register between these, and none is the zero register."""
+    least, most = bounds(registers)
+    return most - least + 1 == registers.size and positive(registers)

@@ -36,7 +36,8 @@ class NativeProgram:
     """
 
     def __init__(self, lowering: Lowering, layout: VectorLayout, parts: int) -> None:
-        self.lowering, self.layout, self.parts = lowering, layout, parts
+        self.lowering: Lowering | None = lowering
+        self.layout, self.parts = layout, parts
         self.program: Program = lowering.program
         self.examples, self.dtype = lowering.examples, lowering.dtype
         self.kernels = sorted((k for k in lowering.kernels.values() if k.instructions), key=lambda k: k.number)
@@ -44,8 +45,9 @@ class NativeProgram:
             for kernel in self.kernels:
                 kernel.instructions = [one for one in kernel.instructions if not isinstance(one, Clear)]
         outputs = [*self.program.outputs, *self.program.checks]
+        self._numpy = lowering.numpy
         needed = self.needed(outputs)
-        self.by_numpy = sorted(i for i in lowering.numpy if i in needed)
+        self.by_numpy = sorted(i for i in self._numpy if i in needed)
         self.asked = {*outputs, *[x for i in self.by_numpy for x in self.program.lines[i].operands]}
         self.persistent = Persistent(self.program, self.kernels, self.asked)
         assemble = ByChannels if layout.channels else ByExamples
@@ -62,6 +64,18 @@ class NativeProgram:
         self.guard = self.program.checks[0] if self.program.checks else -1
         self._gradient_lines: dict[int, list[int]] = {}  # by how many gradients there are
         self._only_for_gradients: dict[int, frozenset[int]] = {}
+        self._said: tuple[str, list[list[str]]] | None = None
+
+    def settle(self) -> None:
+        """Let go of what only making the program needed: a run reads nothing of it, and the plan in words is kept."""
+        self._said = self.said()
+        self.lowering, self.assembled = None, []
+        for kernel in self.kernels:
+            kernel.instructions, kernel.gaps, kernel.starts = [], [], [0]
+
+    def said(self) -> tuple[str, list[list[str]]]:
+        """The plan in words: its head line, and notes on each line."""
+        return self._said or (_head(self), _notes(self))
 
     @cached_property
     def whole_blocks(self) -> int:
@@ -72,7 +86,7 @@ class NativeProgram:
     def needed(self, outputs: list[int]) -> set[int]:
         """The lines that have to be arrays for the kernels and these outputs, and what NumPy computes them from."""
         needed = {*outputs, *[x.line for kernel in self.kernels for x in kernel.inputs]}
-        for i in sorted(self.lowering.numpy, reverse=True):
+        for i in sorted(self._numpy, reverse=True):
             if i in needed:
                 needed.update(self.program.lines[i].operands)
         return needed
@@ -233,7 +247,7 @@ class Persistent:
 
 def describe(native: NativeProgram) -> str:
     """The plan of a program, line by line."""
-    return report(native.program, _head(native), _notes(native))
+    return report(native.program, *native.said())
 
 
 def _head(native: NativeProgram) -> str:
@@ -262,6 +276,7 @@ def _head(native: NativeProgram) -> str:
 
 def _notes(native: NativeProgram) -> list[list[str]]:
     """What became of each line."""
+    assert native.lowering is not None
     program, in_registers = native.program, native.lowering.in_registers()
     written = {one.line for kernel in native.kernels for one in kernel.instructions}
     notes: list[list[str]] = [[] for _ in program.lines]

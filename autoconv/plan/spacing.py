@@ -1,0 +1,158 @@
+"""Evenly spaced numbers as strided views: virtual registers and addresses of whole arrays, without listing them.
+
+Most registers of a kernel are named in a row, and movement ops only look at them in other orders.  So they are views of
+one array that holds 0, 1, 2, ...: NumPy moves such a view without touching a number, and its first number and its steps
+are seen from where it lies (``spacing``).  What is no longer evenly spaced (padding, joined parts) is an ordinary array,
+of which everything here is true as well, only by looking at all numbers.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from ..shapes import Shape
+
+_FIRST = 1 << 16  # numbers of the first array
+_TYPE = np.dtype(np.int32)
+
+
+class Spacing(NamedTuple):
+    """Number ``first`` + the sum over the axes of index times step stands at an index."""
+
+    first: int
+    steps: tuple[int, ...]
+
+
+class _Numbers:
+    """The arrays 0, 1, 2, ... that views lie in: the longest, and shorter ones that views still hold."""
+
+    def __init__(self) -> None:
+        self._longest: weakref.ref[np.ndarray] | None = None
+        self._known: dict[int, tuple[int, weakref.ref[np.ndarray]]] = {}  # by address: the end, and the array
+
+    def upto(self, count: int) -> np.ndarray:
+        """An array with at least so many numbers; it is there as long as somebody looks at it."""
+        longest = self._longest() if self._longest is not None else None
+        if longest is None or len(longest) < count:
+            longest = np.arange(1 << max(count - 1, _FIRST - 1).bit_length(), dtype=_TYPE)
+            longest.flags.writeable = False
+            begin = _address(longest)
+            known = {at: (end, ref) for at, (end, ref) in self._known.items() if ref() is not None}
+            self._known = {**known, begin: (begin + longest.nbytes, weakref.ref(longest))}
+            self._longest = weakref.ref(longest)
+        return longest
+
+    def place(self, x: np.ndarray) -> int | None:
+        """The number that x begins with if it is a view of one of them."""
+        at = _address(x)
+        for begin, (end, ref) in self._known.items():
+            if begin <= at < end and ref() is not None:
+                return (at - begin) // _TYPE.itemsize
+        return None
+
+
+_numbers = _Numbers()
+
+
+def _address(x: np.ndarray) -> int:
+    address: int = x.__array_interface__["data"][0]
+    return address
+
+
+def spaced(first: int, shape: Shape, steps: Sequence[int]) -> np.ndarray:
+    """The numbers first + sum of i_d * steps[d], none negative."""
+    if 0 in shape:
+        return np.empty(shape, _TYPE)
+    end = first + 1 + sum([(n - 1) * step for n, step in zip(shape, steps, strict=True) if step > 0])
+    numbers = _numbers.upto(end)
+    strides = [step * _TYPE.itemsize for step in steps]
+    return np.ndarray(shape, _TYPE, numbers, first * _TYPE.itemsize, strides)
+
+
+def in_a_row(first: int, count: int) -> np.ndarray:
+    """The numbers first, first + 1, ..."""
+    return spaced(first, (count,), (1,))
+
+
+def spacing(x: np.ndarray) -> Spacing | None:
+    """First number and steps of evenly spaced numbers; None unless x is a view that is known to be so."""
+    if x.dtype != _TYPE or not x.size:
+        return None
+    first = _numbers.place(x)
+    if first is None:
+        return None
+    size = _TYPE.itemsize
+    return Spacing(first, tuple([0 if n == 1 else s // size for n, s in zip(x.shape, x.strides, strict=True)]))
+
+
+def bounds(x: np.ndarray) -> tuple[int, int]:
+    """The least and the greatest of these numbers."""
+    found = spacing(x)
+    if found is None:
+        return int(x.min()), int(x.max())
+    reach = [(n - 1) * step for n, step in zip(x.shape, found.steps, strict=True)]
+    return found.first + sum([r for r in reach if r < 0]), found.first + sum([r for r in reach if r > 0])
+
+
+def positive(x: np.ndarray) -> bool:
+    """Whether no number is 0."""
+    return bounds(x)[0] > 0 if spacing(x) is not None else bool(x.all())
+
+
+def offsets(sizes: Sequence[int], steps: Sequence[int]) -> np.ndarray:
+    """sum of i_d * steps[d] for each index, the last axis running fastest."""
+    found = np.zeros(1, np.int64)
+    for n, step in zip(sizes, steps, strict=True):
+        found = (found[:, None] + np.arange(n) * step).ravel()
+    return found
+
+
+def at(x: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The numbers at these places of x, which are counted along its axes, the last one running fastest."""
+    found = spacing(x)
+    if found is None:
+        return np.asarray(x.reshape(-1)[places])
+    numbers, rest = np.full(len(places), found.first, np.int64), np.asarray(places)
+    for n, step in zip(reversed(x.shape), reversed(found.steps), strict=True):
+        if step:
+            numbers += rest % n * step
+        rest = rest // n
+    return numbers
+
+
+def ascending(x: np.ndarray) -> list[int] | None:
+    """The order of its axes in which these numbers, read along them, ascend; None if there is none, or nobody knows."""
+    found = spacing(x)
+    if found is None:
+        return None
+    order = sorted(range(x.ndim), key=lambda d: (x.shape[d] > 1, -found.steps[d]))
+    reach = 0
+    for d in reversed(order):
+        if x.shape[d] > 1 and found.steps[d] <= reach:
+            return None
+        reach += (x.shape[d] - 1) * found.steps[d]
+    return order
+
+
+def run(x: np.ndarray) -> slice | None:
+    """The numbers as a slice, where they are one after the other, in whatever order; None if nobody knows."""
+    if ascending(x) is None:
+        return None
+    least, most = bounds(x)
+    return slice(least, most + 1) if most - least + 1 == x.size else None
+
+
+def distinct(x: np.ndarray) -> int:
+    """How many different numbers there are."""
+    found = spacing(x)
+    if found is not None:
+        kept = [d for d in range(x.ndim) if found.steps[d]]
+        one = x[tuple([slice(None) if d in kept else 0 for d in range(x.ndim)])]
+        if one.ndim == 0 or ascending(one) is not None:
+            return prod(one.shape)
+    return len(np.unique(x))
