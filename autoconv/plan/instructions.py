@@ -103,11 +103,12 @@ class Map(Instruction):
 
     def by_channels(self, at: ByChannels, number: int) -> Rows:
         vectors, singles = at.rows_of_cells(self.writes[0], self.reads, grows=False)
-        tables = {}
+        tables, known = {}, {}
         for word, each in zip(("out", "x", "y", "z"), self._operands(), strict=True):
-            addresses = at.addresses_of(each)
-            tables[word], tables[word + "_at"] = at.relative(chosen(addresses, vectors))
-            tables["single_" + word] = at.table(chosen(addresses, singles))
+            if id(each) not in known:
+                addresses = at.addresses_of(each)
+                known[id(each)] = (*at.relative(chosen(addresses, vectors)), at.table(chosen(addresses, singles)))
+            tables[word], tables[word + "_at"], tables["single_" + word] = known[id(each)]
         counts = {"count": len(vectors), "singles": len(singles)}
         return [isa.MAP.row(operation=self.operation, **counts, **tables, **doubles(self.numbers))]
 

@@ -33,7 +33,7 @@ class _Numbers:
 
     def __init__(self) -> None:
         self._longest: weakref.ref[np.ndarray] | None = None
-        self._known: dict[int, tuple[int, weakref.ref[np.ndarray]]] = {}  # by address: the end, and the array
+        self._known: dict[int, weakref.ref[np.ndarray]] = {}  # by id
 
     def upto(self, count: int) -> np.ndarray:
         """An array with at least so many numbers; it is there as long as somebody looks at it."""
@@ -41,27 +41,19 @@ class _Numbers:
         if longest is None or len(longest) < count:
             longest = np.arange(1 << max(count - 1, _FIRST - 1).bit_length(), dtype=_TYPE)
             longest.flags.writeable = False
-            begin = _address(longest)
-            known = {at: (end, ref) for at, (end, ref) in self._known.items() if ref() is not None}
-            self._known = {**known, begin: (begin + longest.nbytes, weakref.ref(longest))}
-            self._longest = weakref.ref(longest)
+            self._longest = ref = weakref.ref(longest)
+            self._known = {id(longest): ref, **{n: old for n, old in self._known.items() if old() is not None}}
         return longest
 
-    def place(self, x: np.ndarray) -> int | None:
-        """The number that x begins with if it is a view of one of them."""
-        at = _address(x)
-        for begin, (end, ref) in self._known.items():
-            if begin <= at < end and ref() is not None:
-                return (at - begin) // _TYPE.itemsize
-        return None
+    def hold(self, x: np.ndarray) -> bool:
+        """Whether x is a view of one of them."""
+        known, base = self._known, x.base
+        while base is not None and id(base) not in known:  # views of views, by ``as_strided``
+            base = getattr(base, "base", None)
+        return base is not None and known[id(base)]() is base
 
 
 _numbers = _Numbers()
-
-
-def _address(x: np.ndarray) -> int:
-    address: int = x.__array_interface__["data"][0]
-    return address
 
 
 def spaced(first: int, shape: Shape, steps: Sequence[int]) -> np.ndarray:
@@ -81,22 +73,27 @@ def in_a_row(first: int, count: int) -> np.ndarray:
 
 def spacing(x: np.ndarray) -> Spacing | None:
     """First number and steps of evenly spaced numbers; None unless x is a view that is known to be so."""
-    if x.dtype != _TYPE or not x.size:
-        return None
-    first = _numbers.place(x)
-    if first is None:
+    if not _numbers.hold(x) or not x.size:
         return None
     size = _TYPE.itemsize
-    return Spacing(first, tuple([0 if n == 1 else s // size for n, s in zip(x.shape, x.strides, strict=True)]))
+    return Spacing(x.item(0), tuple([0 if n == 1 else s // size for n, s in zip(x.shape, x.strides, strict=True)]))
 
 
 def bounds(x: np.ndarray) -> tuple[int, int]:
     """The least and the greatest of these numbers."""
     found = spacing(x)
-    if found is None:
-        return int(x.min()), int(x.max())
-    reach = [(n - 1) * step for n, step in zip(x.shape, found.steps, strict=True)]
-    return found.first + sum([r for r in reach if r < 0]), found.first + sum([r for r in reach if r > 0])
+    return (int(x.min()), int(x.max())) if found is None else reach(found, x.shape)
+
+
+def reach(found: Spacing, shape: Shape) -> tuple[int, int]:
+    """The least and the greatest number of a spacing."""
+    least = most = found.first
+    for n, step in zip(shape, found.steps, strict=True):
+        if step > 0:
+            most += (n - 1) * step
+        else:
+            least += (n - 1) * step
+    return least, most
 
 
 def positive(x: np.ndarray) -> bool:
@@ -114,9 +111,13 @@ def offsets(sizes: Sequence[int], steps: Sequence[int]) -> np.ndarray:
 
 def at(x: np.ndarray, places: np.ndarray) -> np.ndarray:
     """The numbers at these places of x, which are counted along its axes, the last one running fastest."""
+    if not len(places):
+        return np.empty(0, _TYPE)
     found = spacing(x)
     if found is None:
         return np.asarray(x.reshape(-1)[places])
+    if x.flags.c_contiguous:
+        return np.asarray(found.first + places)
     numbers, rest = np.full(len(places), found.first, np.int64), np.asarray(places)
     for n, step in zip(reversed(x.shape), reversed(found.steps), strict=True):
         if step:
@@ -131,11 +132,11 @@ def ascending(x: np.ndarray) -> list[int] | None:
     if found is None:
         return None
     order = sorted(range(x.ndim), key=lambda d: (x.shape[d] > 1, -found.steps[d]))
-    reach = 0
+    inside = 0
     for d in reversed(order):
-        if x.shape[d] > 1 and found.steps[d] <= reach:
+        if x.shape[d] > 1 and found.steps[d] <= inside:
             return None
-        reach += (x.shape[d] - 1) * found.steps[d]
+        inside += (x.shape[d] - 1) * found.steps[d]
     return order
 
 

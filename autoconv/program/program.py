@@ -36,6 +36,12 @@ class Line:
     def nbytes(self) -> int:
         return prod(self.shape) * self.dtype.itemsize
 
+    def reading(self, operands: tuple[int, ...]) -> Line:
+        """The line with other operands."""
+        return self if operands == self.operands else Line(
+            self.shape, self.dtype, self.primitive, operands, self.params, self.argument, self.tensor, self.value,
+            self.scope)  # fmt: skip
+
 
 @dataclass(slots=True)
 class Program:
@@ -125,7 +131,7 @@ def keep(program: Program, instead: dict[int, int] | None = None) -> Program:
     order = {old: new for new, old in enumerate(sorted(needed))}
     lines = [program.lines[old] for old in sorted(needed)]
     return Program(
-        [replace(x, operands=tuple([order[at(o)] for o in x.operands])) for x in lines],
+        [x.reading(tuple([order[at(o)] for o in x.operands])) for x in lines],
         [order[y] for y in outputs],
         [order[y] for y in checks],
     )

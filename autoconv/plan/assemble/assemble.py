@@ -17,7 +17,7 @@ import numpy as np
 from ..instructions import Instruction, Registers, Rows
 from ..kernel import Kernel
 from ..native import instruction_set as isa
-from ..spacing import bounds, run, spaced, spacing
+from ..spacing import bounds, reach, run, spaced, spacing
 from .cooperative import phases_of
 from .tiling import tiles
 from .vector_layout import VectorLayout
@@ -78,14 +78,14 @@ class Assembled:
         """The address of each of these registers' cells: evenly spaced where the registers are, and of one value."""
         if not registers.size:
             return registers
-        least, most = bounds(registers)
+        found = spacing(registers)
+        least, most = bounds(registers) if found is None else reach(found, registers.shape)
         value = self.kernel.value(most)
         if self.kernel.value(least) != value:
             return np.asarray(self.where[registers])
         if not value:
             return spaced(0, registers.shape, [0] * registers.ndim)
         at = self.memory[value][0] - self.kernel.starts[value] * self.cell
-        found = spacing(registers)
         if found is None:
             return np.asarray(at + registers * self.cell)
         return spaced(at + found.first * self.cell, registers.shape, [step * self.cell for step in found.steps])

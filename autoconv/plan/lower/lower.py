@@ -88,7 +88,7 @@ def _lower(low: Lowering, i: int, line: Line) -> bool:
     name = line.primitive.name
     if line.dtype not in (low.dtype, np.dtype(bool)) or 0 in line.shape:
         return False
-    if any(kernel.end > _MOST_REGISTERS for kernel in low.kernels.values()):
+    if low.most > _MOST_REGISTERS:
         return False
     if name == "contract":
         return contraction.lower(low, i, line)

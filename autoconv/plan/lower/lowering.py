@@ -50,7 +50,7 @@ class Lowering:
     (``Pending``, contraction.py).  ``merged``: reshapes that merge the examples with another axis, and what they
     reshape.  ``ready``: of each array the turn from which on it is there, ``axis`` which of its axes counts examples.
     ``whole``, ``parts``: registers of arrays in a kernel, and ``derived`` the vectors that a kernel computes to have
-    them (batch_invariant.py).
+    them (batch_invariant.py).  ``most``: the registers of the kernel that has most of them.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Lowering:
         self.whole: dict[tuple[int, int], Registers] = {}
         self.parts: dict[tuple[int, Any, int], Registers] = {}
         self.derived: dict[int, int] = {}
+        self.most = 0
         self._loaded: dict[tuple[int, int, int], Registers] = {}
         self._stored: set[int] = set()
         self.readers: list[list[int]] = [[] for _ in program.lines]
@@ -184,6 +185,7 @@ class Lowering:
         count = prod(line.shape) // max(1, self.examples)
         first = at.new_value(count)
         registers = in_a_row(first, count)
+        self.most = max(self.most, at.end)
         at.instructions.append(Load(i, [registers], [], at.input(Input(i, axis))))
         rest = tuple(n for d, n in enumerate(line.shape) if d != axis)
         return np.expand_dims(registers.reshape(rest), axis)
@@ -211,6 +213,7 @@ class Lowering:
         registers = (
             self._rows(sizes, kernel, like, channels, free) if self.channel_lanes else self._planes(sizes, kernel)
         )
+        self.most = max(self.most, self.kernels[kernel].end)
         return registers.transpose(np.argsort(order)) if sizes else registers
 
     def _planes(self, sizes: list[int], kernel: int) -> Registers:

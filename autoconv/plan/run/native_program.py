@@ -172,28 +172,30 @@ def schedule(
     steps = [(lowering.ready[i], False, i) for i in by_numpy if i in waited]
     steps += [(kernel.number, True, k) for k, kernel in enumerate(kernels)]
     order: list[int | tuple[int, ...]] = []
+    call: list[int] = []
+    made: dict[int, list[Output | Result]] = {}  # by the kernels of the last call
     for _, native, k in sorted(steps):
-        last = order[-1] if order else None
+        if not native or not all(_at_hand(lowering, made.get(x.line, ()), x) for x in kernels[k].inputs):
+            order += [tuple(call)] if call else []
+            call, made = [], {}
         if not native:
             order.append(k)
-        elif isinstance(last, tuple) and all(
-            _at_hand(lowering, [kernels[j] for j in last], x) for x in kernels[k].inputs
-        ):
-            order[-1] = (*last, k)
-        else:
-            order.append((k,))
+            continue
+        call.append(k)
+        for one in (*kernels[k].outputs, *kernels[k].results):
+            made.setdefault(one.line, []).append(one)
+    order += [tuple(call)] if call else []
     return [*order, *[i for i in by_numpy if i not in waited]]
 
 
-def _at_hand(lowering: Lowering, before: Sequence[Kernel], wanted: Input) -> bool:
-    """Whether an input can be read where one of these kernels writes it, if one does."""
-    for kernel in before:
-        for out in kernel.outputs:
-            if out.line == wanted.line and not out.persistent:
-                whole = out.axis == wanted.axis and wanted.part is None and not wanted.places
-                return whole and lowering.program.lines[out.line].dtype == lowering.dtype
-        if wanted.line in [result.line for result in kernel.results]:
+def _at_hand(lowering: Lowering, made: Sequence[Output | Result], wanted: Input) -> bool:
+    """Whether an input can be read where the kernels before have written it, if they did (``made``)."""
+    for one in made:
+        if isinstance(one, Result):
             return wanted.axis is None and wanted.part in (None, "first") and not wanted.places
+        if not one.persistent:
+            whole = one.axis == wanted.axis and wanted.part is None and not wanted.places
+            return whole and lowering.program.lines[one.line].dtype == lowering.dtype
     return True
 
 
