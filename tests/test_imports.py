@@ -36,7 +36,7 @@ INSIDE = {
     ],
     "program": ["program", "record", "rewrite", "slope_of_result", "numpy_run", "__init__"],
     "plan": [
-        "native", "extension", "instructions", "contractions", "kernel", "rewrite", "lower", "assemble", "run",
+        "native", "extension", "spacing", "instructions", "contractions", "kernel", "rewrite", "lower", "assemble", "run",
         "__init__",
     ],
     "data": ["dataset", "scaled", "idx", "npz", "cifar", "table", "pictures", "load", "batches", "__init__"],

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .instructions import Instruction, Registers
-from .spacing import bounds
+from .spacing import bounds, least_of_others
 
 
 @dataclass
@@ -97,8 +97,10 @@ class Kernel:
         least, most = bounds(registers)
         if (one := self.value(least)) == self.value(most):
             return iter([one])
-        found = np.searchsorted(self.starts, np.unique(registers), side="right") - 1
-        return iter(np.unique(found).tolist())
+        if not least and self.value(least_of_others(registers)) == self.value(most):
+            return iter([0, self.value(most)])
+        found = np.searchsorted(self.starts, registers.reshape(-1), side="right") - 1
+        return iter(np.flatnonzero(np.bincount(found)).tolist())
 
     def value(self, register: int) -> int:
         """The number of the value that a register belongs to."""

@@ -9,7 +9,8 @@ of which everything here is true as well, only by looking at all numbers.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
 from typing import NamedTuple
 
@@ -33,17 +34,28 @@ class _Numbers:
 
     def __init__(self) -> None:
         self._longest: weakref.ref[np.ndarray] | None = None
+        self._kept: list[np.ndarray | None] = []
         self._known: dict[int, weakref.ref[np.ndarray]] = {}  # by id
 
     def upto(self, count: int) -> np.ndarray:
         """An array with at least so many numbers; it is there as long as somebody looks at it."""
         longest = self._longest() if self._longest is not None else None
         if longest is None or len(longest) < count:
-            longest = np.arange(1 << max(count - 1, _FIRST - 1).bit_length(), dtype=_TYPE)
+            longest = np.arange(max(_FIRST, 3 * count), dtype=_TYPE)
             longest.flags.writeable = False
             self._longest = ref = weakref.ref(longest)
             self._known = {id(longest): ref, **{n: old for n, old in self._known.items() if old() is not None}}
+            self._kept = [longest for _ in self._kept]
         return longest
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """What one plan needs is made once."""
+        self._kept.append(self._longest() if self._longest is not None else None)
+        try:
+            yield
+        finally:
+            self._kept.pop()
 
     def hold(self, x: np.ndarray) -> bool:
         """Whether x is a view of one of them."""
@@ -54,6 +66,7 @@ class _Numbers:
 
 
 _numbers = _Numbers()
+kept = _numbers.kept
 
 
 def spaced(first: int, shape: Shape, steps: Sequence[int]) -> np.ndarray:
@@ -83,6 +96,11 @@ def bounds(x: np.ndarray) -> tuple[int, int]:
     """The least and the greatest of these numbers."""
     found = spacing(x)
     return (int(x.min()), int(x.max())) if found is None else reach(found, x.shape)
+
+
+def least_of_others(x: np.ndarray) -> int:
+    """The least of the numbers that are not 0, of which there is one."""
+    return int(np.min(x, where=x != 0, initial=np.iinfo(_TYPE).max))
 
 
 def reach(found: Spacing, shape: Shape) -> tuple[int, int]:
@@ -156,4 +174,7 @@ def distinct(x: np.ndarray) -> int:
         one = x[tuple([slice(None) if d in kept else 0 for d in range(x.ndim)])]
         if one.ndim == 0 or ascending(one) is not None:
             return prod(one.shape)
-    return len(np.unique(x))
+    least, most = bounds(x)
+    seen = np.zeros(most - least + 1, bool)
+    seen[x - least] = True
+    return int(np.count_nonzero(seen))

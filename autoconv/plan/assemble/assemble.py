@@ -17,7 +17,7 @@ import numpy as np
 from ..instructions import Instruction, Registers, Rows
 from ..kernel import Kernel
 from ..native import instruction_set as isa
-from ..spacing import bounds, reach, run, spaced, spacing
+from ..spacing import bounds, least_of_others, reach, run, spaced, spacing
 from .cooperative import phases_of
 from .tiling import tiles
 from .vector_layout import VectorLayout
@@ -81,11 +81,13 @@ class Assembled:
         found = spacing(registers)
         least, most = bounds(registers) if found is None else reach(found, registers.shape)
         value = self.kernel.value(most)
-        if self.kernel.value(least) != value:
-            return np.asarray(self.where[registers])
         if not value:
             return spaced(0, registers.shape, [0] * registers.ndim)
         at = self.memory[value][0] - self.kernel.starts[value] * self.cell
+        if not least and self.kernel.value(least_of_others(registers)) == value:
+            return np.where(registers, at + registers * self.cell, 0)
+        if self.kernel.value(least) != value:
+            return np.asarray(self.where[registers])
         if found is None:
             return np.asarray(at + registers * self.cell)
         return spaced(at + found.first * self.cell, registers.shape, [step * self.cell for step in found.steps])

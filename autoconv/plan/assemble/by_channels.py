@@ -137,15 +137,23 @@ class ByChannels(Assembled):
         """Whether ``wanted`` registers after each of these are gaps."""
         if not self.kernel.gaps:
             return np.zeros(len(last), bool)
-        return self._gaps[last + 1 + wanted] - self._gaps[last + 1] == wanted
+        first, pitch, count, gap = self._gaps
+        value = np.maximum(np.searchsorted(first, last + 1, side="right") - 1, 0)
+        inside = last + 1 - first[value]
+        row, place = np.divmod(inside, pitch[value])
+        return (inside >= 0) & (row < count[value]) & (place + wanted <= gap[value])
 
     @cached_property
     def _gaps(self) -> np.ndarray:
-        """How many gaps there are before each register."""
-        gaps = np.zeros(self.kernel.end + self.lanes, bool)
+        """Of each value with gaps: the first of them, from one row's to the next one's, how many rows, how many in a
+        row."""
+        found = []
         for registers in self.kernel.gaps:
-            gaps[registers] = True
-        return np.concatenate([np.zeros(1, np.int32), np.cumsum(gaps, dtype=np.int32)])
+            spaced = spacing(registers)
+            assert spaced is not None
+            count, gap = registers.shape
+            found.append((spaced.first, spaced.steps[0] or gap, count, gap))
+        return np.array(sorted(found)).T
 
     def run_or_table(self, registers: Registers) -> tuple[int, int]:
         """(address, 1) of registers (count,) that stand side by side, in order; else (their table of addresses, 0)."""

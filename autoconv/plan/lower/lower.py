@@ -4,8 +4,9 @@ Lines are taken in order.  A line goes to the first kernel in which its operands
 kernel as they are, what is cheap computed again there (``rematerialise``, ``batch_invariant``), everything else through
 its array.
 
-A plan names every number of an example, which takes about a microsecond for each; so lines with very large examples
-are left to NumPy, and that is seen from their shapes, before anything is named (``_too_large``).
+A plan names the numbers of an example in ranges, but looks at every row of a convolution, which takes a part of a
+microsecond for each; so lines with very large examples are left to NumPy, and that is seen from their shapes, before
+anything is named (``_too_large``).
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from .movement import for_one_example
 from .rematerialise import rematerialise
 
 _MOST_REGISTERS = 1 << 25  # a larger plan would take longer to make than NumPy takes to run
-_LARGEST_EXAMPLE = 1 << 18  # numbers that a line may have for each example; vectors would not gain what planning takes
+_LARGEST_EXAMPLE = 1 << 20  # rows that a line may have for each example; vectors would not gain what planning takes
+_ROW = 16  # numbers of a row, on average, above which these count and not the rows
 
 
 def lower(
@@ -55,7 +57,7 @@ def lower(
 
 
 def _too_large(program: Program, examples: int) -> set[int]:
-    """The lines whose examples have more numbers than a plan should name: they and what reads them are left to NumPy.
+    """The lines whose examples have more rows (along their last axis) than a plan should name: they and what reads them are left to NumPy.
 
     A movement op names nothing: its result may be larger (windows overlap), unless it moves what is too large already.
     So may that of a contraction, sixteen times: the gradient of windows is no array, but part of the sum it goes into.
@@ -68,7 +70,8 @@ def _larger(program: Program, examples: int, most: int) -> set[int]:
     large: set[int] = set()
     for i, line in enumerate(program.lines):
         sums = line.primitive is not None and line.primitive.name == "contract"
-        if prod(line.shape) <= (most << 4 if sums else most) * examples or examples not in line.shape:
+        row = min(line.shape[-1], _ROW) if line.shape[:1] == (examples,) and line.shape[1:] else 1
+        if prod(line.shape) <= (most << 4 if sums else most) * row * examples or examples not in line.shape:
             continue
         moves = line.primitive is not None and line.primitive.group == "wiring" and line.primitive.moves
         if line.value is None and (not moves or not large.isdisjoint(line.operands)):

@@ -17,6 +17,7 @@ from ..kernel import Input, Output, Result
 from ..lower.lower import lower
 from ..lower.lowering import Lowering
 from ..rewrite.factor_sums import factor_sums
+from ..spacing import kept
 from .native_program import NativeProgram, describe
 from .optimizer_step import OptimizerStep
 from .repeated_step import ONE_HOLDER, RepeatedStep, holders
@@ -41,6 +42,11 @@ def plan(program: Program, arguments: Sequence[np.ndarray]) -> NativeRun | None:
     if examples < 1 or not work:
         return None
     dtype = max(work, key=lambda d: work[d])
+    with kept():
+        return _made(program, examples, dtype)
+
+
+def _made(program: Program, examples: int, dtype: np.dtype) -> NativeRun | None:
     written = hoist(slope_of_result(program))
     made = _planned(program, simplify(factor_sums(written)), examples, dtype)
     if made is not None and not made.native.guarded():
