@@ -24,6 +24,8 @@ from ..native.instruction_set import OPERATIONS
 from ..spacing import ascending, bounds, distinct, in_a_row, positive, spaced
 from .movement import for_one_example, in_memory, steps
 
+_FULL = 1 << 23  # registers: a kernel that has more of them ends, since what it writes is in no cache any more
+
 # Line i in a kernel, with the examples along an axis: (lowering, i, axis, kernel) -> its registers, None if it cannot
 # be had so.
 Way = Callable[["Lowering", int, int, int], Registers | None]
@@ -128,7 +130,7 @@ class Lowering:
         return found[1] if found else None
 
     def kernel_for(self, *operands: int) -> int:
-        """The first kernel in which these lines can be had."""
+        """The first kernel in which these lines can be had, and that is not full: then the next one loads them."""
         least = 1
         for x in operands:
             if x in self.lanes:
@@ -138,6 +140,8 @@ class Lowering:
             else:
                 first = self.array(x) + 1
             least = max(least, first)
+        while least in self.kernels and self.kernels[least].end > _FULL:
+            least += 2
         return self.open(least)
 
     def open(self, number: int) -> int:
