@@ -30,6 +30,7 @@ _NARROW = (
     1.0  # what a vector of weights' products costs besides where weights meet one vector of examples, and not four
 )
 _PACKING = 4  # numbers packed while a product of vectors is made
+_OF_NUMPY = 4  # products that NumPy makes while one of vectors is made
 _SUM = 4  # products of vectors that take as long as the sum over a vector's lanes
 
 
@@ -243,6 +244,51 @@ class Dot(Instruction):
             flags=isa.GROWS,
         )
         return [at.tiled(row, len(a), len(vectors))]
+
+
+@dataclass(kw_only=True)
+class Product(Instruction):
+    """writes[0][i, j] = sum over k of a[i, k] * b[j, k], both of the same example; with channels in the lanes alone.
+
+    a [i, k] is register ``a.base[i] + a.step[k]``, b likewise; b's of one k stand side by side.
+    """
+
+    a: Spaced
+    b: Spaced
+
+    words: ClassVar[str] = "contract each example"
+
+    def products(self) -> int:
+        return self.writes[0].size * len(self.a.step)
+
+    def vectors(self, layout: VectorLayout) -> float:
+        if not layout.channels:  # left to NumPy
+            return self.products() * layout.lanes / _OF_NUMPY
+        return len(self.a.base) * _rows(len(self.b.base), layout) * len(self.a.step) * 1.0
+
+    def described(self, alike: Sequence[Instruction]) -> str:
+        cells = sum(x.writes[0].size for x in alike)
+        return f"contract each example: {cells:,} cells of {len(self.a.step):,} products of cells"
+
+    def by_examples(self, at: ByExamples, number: int) -> Rows:
+        raise NotImplementedError("with examples in the lanes a contraction of each example is left to NumPy")
+
+    def written_by_channels(self, at: ByChannels) -> np.ndarray:
+        first = at.addresses_of(self.writes[0][:, 0])
+        return (first[:, None] + at.vector_starts(len(self.b.base)))[..., None] + np.arange(at.lanes)
+
+    def by_channels(self, at: ByChannels, number: int) -> Rows:
+        """Numbers of a times vectors of b."""
+        starts = at.vector_starts(len(self.b.base))
+        row = at.contraction(
+            isa.GEMM,
+            terms=len(self.a.step),
+            places=(isa.IN_MEMORY, isa.IN_MEMORY, isa.IN_MEMORY),
+            left=(at.addresses_of(self.a.base), self.a.step),
+            right=(at.addresses_of(self.b.base[:1]) + starts, self.b.step),
+            out=(at.addresses_of(self.writes[0][:, 0]), starts),
+        )
+        return [at.tiled(row, len(self.a.base), len(starts))]
 
 
 @dataclass(kw_only=True)

@@ -6,7 +6,8 @@ k (both), free i of w and free j of x:
     out[g, i, j] = sum_k w[g, i, k] * x[g, j, k]            instruction Gemm, one for each g
 
 When n is summed and both have it, the result is one array for all examples (Dot, or Outer when few terms are summed for
-each example).  A contraction waits for its reader, which may be a bias, a relu or an ``overlap_add`` that becomes part
+each example).  When both have it and the result as well, as in attention, each example has a product of its own
+(Product), with channels in the lanes.  A contraction waits for its reader, which may be a bias, a relu or an ``overlap_add`` that becomes part
 of it.
 """
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from ...program.program import Line
 from ...shapes import Shape
-from ..contractions import Dot, Gemm, Outer, Spaced, beside
+from ..contractions import Dot, Gemm, Outer, Product, Spaced, beside
 from ..instructions import Registers
 from ..kernel import Input, Result
 from ..spacing import offsets, positive, spaced, spacing
@@ -80,6 +81,8 @@ def lower(low: Lowering, i: int, line: Line) -> bool:
     of_a, of_b = [None if at is None else letters[at] for at, letters in zip(axes, (in_a, in_b), strict=True)]
     if of_a is not None and of_a == of_b and of_a not in result:
         return _over_examples(low, i, line, in_a, in_b, result, of_a, sizes)
+    if of_a is not None and of_a == of_b:
+        return low.each_alone and _of_each_example(low, i, line, in_a, in_b, result, of_a, sizes)
     for x, w, in_x, in_w, n in ((a, b, in_a, in_b, of_a), (b, a, in_b, in_a, of_b)):
         if n is None or n in in_w or n not in result:
             continue
@@ -283,6 +286,50 @@ def _over_examples(
     return True
 
 
+def _rows_of(
+    low: Lowering, i: int, kernel: int, found: Registers, letters: str, g: str, free: str, k: str
+) -> list[Spaced]:
+    """A copy of registers in which those of the letters ``free`` stand side by side."""
+    outside = [d for d, c in enumerate(letters) if c not in free]
+    order = [*outside, *[d for d in range(len(letters)) if d not in outside]]
+    moved = found.transpose(order)
+    row = prod(moved.shape[len(outside) :])
+    moved = low.copy(i, moved, kernel, low.fresh(moved.shape, kernel, None, len(free), row))
+    return in_groups(moved, "".join(letters[d] for d in order), g, free, k)
+
+
+def _of_each_example(
+    low: Lowering, i: int, line: Line, in_a: str, in_b: str, result: str, n: str, sizes: dict[str, int]
+) -> bool:
+    """out[n, g, i, j] = sum_k a[n, g, i, k] * b[n, g, j, k]: each example has both operands, and a result, of its own."""
+    a, b = line.operands
+    if result and result[-1] in in_a and result[-1] not in in_b:
+        a, b, in_a, in_b = b, a, in_b, in_a
+    letters = [c for c in result if c != n]
+    g = "".join(c for c in letters if c in in_a and c in in_b)
+    rows, columns = ["".join(c for c in letters if c in mine and c not in g) for mine in (in_a, in_b)]
+    k = "".join(c for c in in_a if c in in_b and c not in result)
+    if sorted(n + g + rows + k) != sorted(in_a) or sorted(n + g + columns + k) != sorted(in_b):
+        return False
+    kernel = low.kernel_for(a, b)
+    of_a, of_b = [low.registers(x, mine.index(n), kernel) for x, mine in ((a, in_a), (b, in_b))]
+    if of_a is None or of_b is None:
+        return False
+    left = spaced_registers(low, i, kernel, of_a, in_a, n, g, rows, k, sizes)
+    right = split(of_b, in_b, n, g, columns, k, sizes) if _one_value(low, kernel, of_b) else None
+    if right is None or not all(beside(part.base) for part in right):
+        right = _rows_of(low, i, kernel, of_b, in_b, g, columns, k)
+    order = n + g + rows + columns
+    width = prod([sizes[c] for c in columns])
+    out = low.fresh(tuple([1 if c == n else sizes[c] for c in order]), kernel, None, len(columns), width)
+    out = out.transpose([order.index(c) for c in result])
+    table = by_groups(out, result, n, g, rows, columns, sizes=sizes)
+    for part, (x, y) in enumerate(zip(left, right, strict=True)):
+        reads = [x.base[:1], y.base[:1]]
+        low.kernels[kernel].instructions.append(Product(i, [table[part]], reads, a=x, b=y))
+    return low.place(i, out, result.index(n), kernel)
+
+
 def _rows_of_vectors(
     low: Lowering,
     i: int,
@@ -316,13 +363,7 @@ def _rows_of_vectors(
     side = 0 if vectors(0) < vectors(1) else 1
     if vectors(side) == float("inf"):
         found, mine, free = sides[side]
-        outside = [d for d, c in enumerate(mine) if c not in free]
-        order = [*outside, *[d for d in range(len(mine)) if d not in outside]]
-        moved = found.transpose(order)
-        moved = low.copy(
-            i, moved, kernel, low.fresh(moved.shape, kernel, None, len(free), prod(moved.shape[len(outside) :]))
-        )
-        tables[side] = in_groups(moved, "".join(mine[d] for d in order), g, free, k)
+        tables[side] = _rows_of(low, i, kernel, found, mine, g, free, k)
     found, mine, free = sides[1 - side]
     numbers = tables[1 - side] or spaced_registers(low, i, kernel, found, mine, n, g, free, k, sizes)
     at, (height, width) = low.kernels[kernel], (prod([sizes[c] for c in x]) for x in (free, sides[side][2]))

@@ -32,17 +32,23 @@ _ROW = 16  # numbers of a row, on average, above which these count and not the r
 
 
 def lower(
-    program: Program, examples: int, dtype: np.dtype, channel_lanes: int = 0, before: Lowering | None = None
+    program: Program,
+    examples: int,
+    dtype: np.dtype,
+    channel_lanes: int = 0,
+    before: Lowering | None = None,
+    each_alone: bool = True,
 ) -> Lowering:
     """The kernels of a program for batches of ``examples``; the lines that no kernel holds are left to NumPy.
 
     ``channel_lanes``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill.  ``before``: the
-    program lowered without knowing what its kernels load and how much they do.
+    program lowered without knowing what its kernels load and how much they do.  ``each_alone``: see ``Lowering``.
     """
     wanted = before.loads() if before else set()
     low = Lowering(
-        program, examples, dtype, channel_lanes, wanted, _work(before) if before else 0, (share, rematerialise)
-    )
+        program, examples, dtype, channel_lanes, wanted, _work(before) if before else 0, (share, rematerialise),
+        each_alone,
+    )  # fmt: skip
     large = _too_large(program, examples)
     for i, line in enumerate(program.lines):
         if line.primitive is None:

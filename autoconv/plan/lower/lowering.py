@@ -46,7 +46,8 @@ class Lowering:
     ``channel_lanes``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill.  ``wanted``:
     (line, kernel) of what kernels load, and ``work``: the products that one makes for each example on average, both of
     an earlier lowering of the same program.  ``ways``: how a line comes into another kernel, other than by being
-    loaded; the first that can is taken.
+    loaded; the first that can is taken.  ``each_alone``: whether there is an instruction for products of two operands
+    of each example (with channels in the lanes).
 
     ``lanes``: laned lines.  ``pending``: contractions that wait for their reader, of which they may become a part
     (``Pending``, contraction.py).  ``merged``: reshapes that merge the examples with another axis, and what they
@@ -64,9 +65,10 @@ class Lowering:
         wanted: Set[tuple[int, int]] = frozenset(),
         work: int = 0,
         ways: tuple[Way, ...] = (),
+        each_alone: bool = True,
     ) -> None:
         self.program, self.examples, self.dtype, self.channel_lanes = program, examples, dtype, channel_lanes
-        self.wanted, self.work, self._ways = wanted, work, ways
+        self.wanted, self.work, self._ways, self.each_alone = wanted, work, ways, each_alone
         self.lanes: dict[int, Laned] = {}
         self.pending: dict[int, Any] = {}
         self.merged: dict[int, int] = {}

@@ -181,6 +181,7 @@ OPERATIONS = {
             "erf",
             "erfc",
             "softsign",
+            "logaddexp",
             "power",
         ],
         start=1,

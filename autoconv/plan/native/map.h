@@ -51,6 +51,7 @@ static void NAME(map)(const int64_t *w, const int *tables, T *m, long begin, lon
   case COS: LOOP(NAME(cos_)(x, x));
   case ERF: LOOP(NAME(erf_)(x, x));
   case ERFC: LOOP(NAME(erfc_)(x, x));
+  case LOGADDEXP: LOOP(NAME(logaddexp_)(x, y));
   case SOFTSIGN: LOOP(NAME(softsign_)(x));
   case POWER: LOOP(NAME(pow_)(x, y));
   }

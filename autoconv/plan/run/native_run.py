@@ -12,6 +12,7 @@ from ...program.program import Program
 from ...program.rewrite import hoist, simplify
 from ...program.slope_of_result import slope_of_result
 from ..assemble.vector_layout import VectorLayout, choose
+from ..contractions import Product
 from ..extension import available, threads
 from ..kernel import Input, Output, Result
 from ..lower.lower import lower
@@ -61,9 +62,14 @@ def _planned(original: Program, rewritten: Program, examples: int, dtype: np.dty
     flops = sum(rewritten.flops(i) for i in range(len(rewritten.lines)))
     parts = threads() if flops > _WORTH_A_THREAD else 1
     chosen = choose(lowering, parts)
+    alone = any(isinstance(one, Product) for kernel in lowering.kernels.values() for one in kernel.instructions)
+    if alone and not chosen.channels:
+        lowering = lower(rewritten, examples, dtype, each_alone=False)
+        if not any(kernel.instructions for kernel in lowering.kernels.values()):
+            return None
     if chosen.channels or len(lowering.kernels) > 1:
         channel_lanes = chosen.lanes if chosen.channels else 0
-        lowering = lower(rewritten, examples, dtype, channel_lanes, lowering)
+        lowering = lower(rewritten, examples, dtype, channel_lanes, lowering, chosen.channels)
     return NativeRun(original, lowering, chosen, parts)
 
 
