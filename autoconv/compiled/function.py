@@ -250,7 +250,7 @@ class Compiled:
         recorded.reason = recorded.reason or before.unfit()
         if recordings > _KEPT:
             recorded.reason = recorded.reason or "something it reads besides its arguments changes from call to call"
-        entry = entry_for(recorded, call, Guards(self.function, call.statics), asked)
+        entry = entry_for(recorded, call, Guards(self.function, call.statics), asked, list(self._entries.values()))
         entry.recordings = recordings
         late = recorded.late
         if entry.run is not None:

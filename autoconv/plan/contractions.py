@@ -76,6 +76,9 @@ class Gemm(Instruction):
     def products(self) -> int:
         return self.writes[0].size * len(self.weight_step)
 
+    def streams(self) -> int:
+        return len(self.weight_base) * len(self.weight_step)
+
     def vectors(self, layout: VectorLayout) -> float:
         height, width = self.writes[0].shape
         return _rows(height, layout) * width * len(self.weight_step) * _waits(width, layout)
@@ -206,6 +209,9 @@ class Dot(Instruction):
     def products(self) -> int:
         return len(self.a.base) * len(self.b.base) * len(self.a.step)
 
+    def streams(self) -> int:
+        return 2 * len(self.a.base) * len(self.b.base)
+
     def vectors(self, layout: VectorLayout) -> float:
         return len(self.a.base) * _rows(len(self.b.base), layout) * len(self.a.step) * 1.0
 
@@ -307,6 +313,9 @@ class Outer(Instruction):
 
     def products(self) -> int:
         return self.a.size * self.b.shape[1]
+
+    def streams(self) -> int:
+        return 2 * len(self.a) * self.b.shape[1]
 
     def vectors(self, layout: VectorLayout) -> float:
         return len(self.a) * _rows(self.b.shape[1], layout) * self.a.shape[1] * _waits(1, layout)

@@ -54,6 +54,11 @@ class Instruction:
             return 0
         return 1 + self.writes[0].size // 4 if layout.channels else self.writes[0].size
 
+    def streams(self) -> int:
+        """How many numbers of weights, and of sums over examples, a block of examples moves: read, or read and
+        written."""
+        return 0
+
     def by_examples(self, at: ByExamples, number: int) -> Rows:
         """The machine's rows of words, with examples in the lanes; ``number``: its place in the kernel."""
         raise NotImplementedError

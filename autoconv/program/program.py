@@ -95,9 +95,11 @@ def from_tape(outputs: list[Tensor], arguments: list[Tensor], start: int) -> Pro
     number: dict[int, int] = {}
     lines: list[Line] = []
     places = {id(x): i for i, x in enumerate(arguments)}
+    scopes: dict[str, str] = {}  # each text once
     for x in Tape(*outputs):
         number[id(x)] = len(lines)
-        line = Line(x.shape, x.dtype, scope=" > ".join(s.name for s in x.scope.path) if x.scope else "")
+        scope = " > ".join(s.name for s in x.scope.path) if x.scope else ""
+        line = Line(x.shape, x.dtype, scope=scopes.setdefault(scope, scope))
         if id(x) in places:
             line.argument = places[id(x)]
         elif x.serial < start:
