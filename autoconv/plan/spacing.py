@@ -41,7 +41,7 @@ class _Numbers:
         """An array with at least so many numbers; it is there as long as somebody looks at it."""
         longest = self._longest() if self._longest is not None else None
         if longest is None or len(longest) < count:
-            longest = np.arange(max(_FIRST, 3 * count), dtype=_TYPE)
+            longest = np.arange(max(_FIRST, count + count // 2), dtype=_TYPE)
             longest.flags.writeable = False
             self._longest = ref = weakref.ref(longest)
             self._known = {id(longest): ref, **{n: old for n, old in self._known.items() if old() is not None}}

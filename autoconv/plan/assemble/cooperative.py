@@ -93,9 +93,10 @@ def phases_of(
 
 
 def _different(numbers: np.ndarray) -> set[int]:
+    """The different numbers, of which none is less than -1."""
     if not numbers.size or (numbers == numbers.flat[0]).all():
         return set(numbers.flat[:1].tolist())
-    return set(np.unique(numbers).tolist())
+    return set((np.flatnonzero(np.bincount(numbers.reshape(-1) + 1)) - 1).tolist())
 
 
 def _overlaps(memory: Memory) -> dict[int, list[int]]:
