@@ -36,8 +36,8 @@ INSIDE = {
     ],
     "program": ["program", "record", "rewrite", "slope_of_result", "numpy_run", "__init__"],
     "plan": [
-        "native", "extension", "spacing", "instructions", "contractions", "kernel", "rewrite", "lower", "assemble", "run",
-        "__init__",
+        "native", "extension", "spacing", "instructions", "contractions", "kernel", "rewrite", "lower", "assemble",
+        "run", "__init__",
     ],
     "data": ["dataset", "scaled", "idx", "npz", "cifar", "table", "pictures", "load", "batches", "__init__"],
     "interop": ["graph", "storage", "imported", "aten", "torch_export", "onnx", "__init__"],

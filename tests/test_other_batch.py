@@ -114,7 +114,10 @@ SAME = {
 
 
 @pytest.mark.parametrize("name", SAME)
-@pytest.mark.parametrize(("before", "after", "shared"), [(7, 9, True), (7, 3, True), (3, 7, False), (1, 7, False), (7, 1, False), (7, 7, False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("before", "after", "shared"),
+    [(7, 9, True), (7, 3, True), (3, 7, False), (1, 7, False), (7, 1, False), (7, 7, False)],
+)
 def test_sizes_that_are_told_apart_are_shared(name, before, after, shared):
     """3 is the size of another axis: as the planned number of examples it could not be told from it."""
     one, other = program_of(SAME[name], before), program_of(SAME[name], after)

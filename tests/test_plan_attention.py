@@ -1,5 +1,7 @@
 """Products of two operands of each example, as in attention: one call of the machine, the numbers of NumPy."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from helpers.random_nets import native
@@ -81,10 +83,7 @@ def test_attention_is_one_call_without_numpy(monkeypatch):
 
 def net(*widths, side=1, kernel=1, batch=8):
     """Convolutions and the loss; (function, arguments)."""
-    weights = [
-        ac.tensor(RNG.normal(size=(kernel, kernel, a, b)).astype(np.float32) * 0.1)
-        for a, b in zip(widths, widths[1:], strict=False)
-    ]
+    weights = [ac.tensor(RNG.normal(size=(kernel, kernel, a, b)).astype(np.float32) * 0.1) for a, b in pairwise(widths)]
     x = RNG.normal(size=(batch, side, side, widths[0])).astype(np.float32)
 
     def f(x):

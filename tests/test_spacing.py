@@ -20,7 +20,11 @@ MOVES = {
     "padded": lambda x: np.pad(x, ((0, 0), (1, 1), (0, 0))),
     "joined": lambda x: np.concatenate([x, x[:1] + 100], axis=0),
 }
-ROWS = {"in order": (7, (3, 4, 6), (24, 6, 1)), "with gaps": (1, (3, 4, 6), (64, 16, 1)), "planes": (9, (3, 4, 6), (1, 3, 12))}
+ROWS = {
+    "in order": (7, (3, 4, 6), (24, 6, 1)),
+    "with gaps": (1, (3, 4, 6), (64, 16, 1)),
+    "planes": (9, (3, 4, 6), (1, 3, 12)),
+}
 
 
 @pytest.mark.parametrize("row", ROWS)

@@ -151,9 +151,7 @@ class Replay:
         self._guards.settle()
 
 
-def entry_for(
-    recorded: Recorded, call: Arguments, guards: Guards, asked: Any, others: Iterable[Entry] = ()
-) -> Entry:
+def entry_for(recorded: Recorded, call: Arguments, guards: Guards, asked: Any, others: Iterable[Entry] = ()) -> Entry:
     """The entry for a recording; ``others`` of the same function, whose plans may serve another size of the batch."""
     result, wrt, gradients = recorded.result
     entry = Entry(guards, (call.statics, asked), recorded.reason, wrt=tuple(wrt))
@@ -175,7 +173,9 @@ def absent(shape: Shape, dtype: np.dtype, step: OptimizerStep | None) -> np.ndar
     return None if step is not None else np.zeros(shape, dtype)
 
 
-def _planned(program: Program, arrays: list[np.ndarray], known: Iterable[NativeRun] = ()) -> tuple[NumpyRun | NativeRun, str]:
+def _planned(
+    program: Program, arrays: list[np.ndarray], known: Iterable[NativeRun] = ()
+) -> tuple[NumpyRun | NativeRun, str]:
     """The program for the native machine if that can run it, else for NumPy; and what there is to say about it."""
     try:
         planned = native_run.plan(program, arrays, known)

@@ -163,7 +163,9 @@ class Total(Gather):
 
     def by_channels(self, at: ByChannels, number: int) -> Rows:
         count = len(self.reads[0])
-        return [gather_by_channels(at, in_a_row(0, count), in_a_row(at.sums[self.array], count), self.reads[0], isa.IN_SUMS)]
+        return [
+            gather_by_channels(at, in_a_row(0, count), in_a_row(at.sums[self.array], count), self.reads[0], isa.IN_SUMS)
+        ]
 
 
 def gather_by_channels(at: ByChannels, out: np.ndarray, to: np.ndarray, reads: Registers, place: int) -> list[int]:

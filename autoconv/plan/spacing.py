@@ -2,7 +2,7 @@
 
 Most registers of a kernel are named in a row, and movement ops only look at them in other orders.  So they are views of
 one array that holds 0, 1, 2, ...: NumPy moves such a view without touching a number, and its first number and its steps
-are seen from where it lies (``spacing``).  What is no longer evenly spaced (padding, joined parts) is an ordinary array,
+are seen from its strides (``spacing``).  What is no longer evenly spaced (padding, joined parts) is an ordinary array,
 of which everything here is true as well, only by looking at all numbers.
 """
 

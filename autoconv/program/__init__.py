@@ -1,7 +1,7 @@
 """The waist: a tape as plain data, however it was recorded and wherever it runs.
 
-- ``record``: the lines of a function (watch), what it asks outside (outside), and what else it reads (guards, reach,
-  owners; effects: what it only writes);
+- ``record``: the lines of a function (watch), without the numbers that nobody reads (late), what it asks outside
+  (outside), and what else it reads (guards, reach, owners; effects: what it only writes);
 - ``program``: numbered lines that name their operands by number; the lines in words;
 - ``rewrite``: passes from program to program that are exact: every number keeps its bits, so all exits may share them
   (slope_of_result is one);

@@ -16,8 +16,8 @@ from ..contractions import Gemm, beside
 from ..instructions import Instruction, Registers, Rows
 from ..kernel import Kernel
 from ..native import instruction_set as isa
-from ..spacing import spacing
 from ..spacing import at as chosen
+from ..spacing import spacing
 from .assemble import Assembled
 from .vector_layout import VectorLayout
 

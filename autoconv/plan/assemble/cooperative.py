@@ -96,7 +96,9 @@ def _different(numbers: np.ndarray) -> set[int]:
     """The different numbers, of which none is less than -1."""
     if not numbers.size or (numbers == numbers.flat[0]).all():
         return set(numbers.flat[:1].tolist())
-    return set((np.flatnonzero(np.bincount(numbers.reshape(-1) + 1)) - 1).tolist())
+    least, most = int(numbers.min()), int(numbers.max())
+    return {n for n in range(least, most + 1) if (numbers == n).any()} if most - least < 8 else set(
+        (np.flatnonzero(np.bincount(numbers.reshape(-1) + 1)) - 1).tolist())  # fmt: skip
 
 
 def _overlaps(memory: Memory) -> dict[int, list[int]]:

@@ -80,9 +80,7 @@ def _sizes(height: int, width: int, tallest: int, widest: int, vector_registers:
     for j in range(1, min(widest, width) + 1):
         wide = _count(width, j)
         for i in range(1, max(1, min(tallest, height, (vector_registers - j - loads) // j)) + 1):
-            cost = sum(
-                n * m * (max(h * v, 4) + 0.3 * v + 0.15 * h + 1) for h, n in _count(height, i) for v, m in wide
-            )
+            cost = sum(n * m * (max(h * v, 4) + 0.3 * v + 0.15 * h + 1) for h, n in _count(height, i) for v, m in wide)
             if best is None or cost < best[0]:
                 best = (cost, i, j)
     assert best is not None

@@ -51,8 +51,8 @@ class VectorLayout:
 class Estimate:
     """What a program costs in each layout, but for the number of its examples.
 
-    ``costs``: (layout, products of vectors for a block of examples, numbers in the largest value of a block); ``bytes_``
-    of a number.
+    ``costs``: (layout, products of vectors for a block of examples, numbers in the largest value of a block);
+    ``bytes_`` of a number.
     """
 
     examples: int
@@ -110,7 +110,7 @@ def _products(lowering: Lowering, layout: VectorLayout) -> float:
 
 
 def _streamed(lowering: Lowering, bytes_: int) -> float:
-    """What it costs that a block reads all weights, and reads and writes all sums over examples, in products of vectors;
-    0 if they stay in the cache that a processor has to itself."""
+    """What it costs that a block reads all weights, and reads and writes all sums over examples, in products of
+    vectors; 0 if they stay in the cache that a processor has to itself."""
     moved = bytes_ * sum(one.streams() for kernel in lowering.kernels.values() for one in kernel.instructions)
     return 0.0 if moved <= _CACHE else moved / (_FROM_CACHE if moved <= _SHARED_CACHE else _FROM_MEMORY)

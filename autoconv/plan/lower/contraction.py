@@ -7,7 +7,8 @@ k (both), free i of w and free j of x:
 
 When n is summed and both have it, the result is one array for all examples (Dot, or Outer when few terms are summed for
 each example).  When both have it and the result as well, as in attention, each example has a product of its own
-(Product), with channels in the lanes.  A contraction waits for its reader, which may be a bias, a relu or an ``overlap_add`` that becomes part
+(Product), with channels in the lanes.
+  A contraction waits for its reader, which may be a bias, a relu or an ``overlap_add`` that becomes part
 of it.
 """
 
@@ -166,7 +167,9 @@ def in_groups(table: np.ndarray, letters: str, g: str, i: str, k: str) -> list[S
     return [Spaced(found.first + start + base, steps) for start in outer.tolist()]
 
 
-def split(table: np.ndarray, letters: str, n: str, g: str, i: str, k: str, sizes: dict[str, int]) -> list[Spaced] | None:
+def split(
+    table: np.ndarray, letters: str, n: str, g: str, i: str, k: str, sizes: dict[str, int]
+) -> list[Spaced] | None:
     """Registers, an axis for each letter, for each place of the letters g: [i, k] as base and step; None if they are
     not spaced so, or the zero register is among them."""
     if spacing(table) is not None:
@@ -301,7 +304,7 @@ def _rows_of(
 def _of_each_example(
     low: Lowering, i: int, line: Line, in_a: str, in_b: str, result: str, n: str, sizes: dict[str, int]
 ) -> bool:
-    """out[n, g, i, j] = sum_k a[n, g, i, k] * b[n, g, j, k]: each example has both operands, and a result, of its own."""
+    """out[n, g, i, j] = sum_k a[n, g, i, k] * b[n, g, j, k]: each example has operands and a result of its own."""
     a, b = line.operands
     if result and result[-1] in in_a and result[-1] not in in_b:
         a, b, in_a, in_b = b, a, in_b, in_a
@@ -343,7 +346,8 @@ def _rows_of_vectors(
     in order."""
     n, g, k, result = letters
     tables = [
-        split(found, mine, n, g, free, k, sizes) if _one_value(low, kernel, found) else None for found, mine, free in sides
+        split(found, mine, n, g, free, k, sizes) if _one_value(low, kernel, found) else None
+        for found, mine, free in sides
     ]
 
     def vectors(side: int) -> float:

@@ -63,7 +63,8 @@ def lower(
 
 
 def _too_large(program: Program, examples: int) -> set[int]:
-    """The lines whose examples have more rows (along their last axis) than a plan should name: they and what reads them are left to NumPy.
+    """The lines whose examples have more rows (along their last axis) than a plan should name: they and what reads them
+    are left to NumPy.
 
     A movement op names nothing: its result may be larger (windows overlap), unless it moves what is too large already.
     So may that of a contraction, sixteen times: the gradient of windows is no array, but part of the sum it goes into.

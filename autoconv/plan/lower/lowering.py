@@ -323,9 +323,11 @@ class Lowering:
         reads: list[Registers] = [x for x in found if x is not None]
         if name == "add":
             a, b = reads
-            if not (positive(a) and positive(b)) and not ((a != 0) & (b != 0)).any():  # each register of one meets the zero of the other: nothing to add
+            apart = not (positive(a) and positive(b)) and not ((a != 0) & (b != 0)).any()
+            if apart:  # each register of one meets the zero of the other: nothing to add
                 return np.where(a != 0, a, b)
-        out = self.fresh(self.one(line.shape, axis), kernel, like=reads[0] if len(reads) == 1 else max(reads, key=distinct))
+        like = reads[0] if len(reads) == 1 else max(reads, key=distinct)
+        out = self.fresh(self.one(line.shape, axis), kernel, like)
         self.kernels[kernel].instructions.append(self.elementwise(i, name, out, reads, line.params))
         return out
 

@@ -125,17 +125,17 @@ def _as_contraction(low: Lowering, i: int, line: Line, p: Pending, axis: int) ->
     )
     whole = whole.transpose([letters.index(c) for c in spelt])
     cells = by_groups(whole, spelt, p.n, g, channels, "".join(positions), sizes=sizes)
-    moves = [_Moves(n, *each) for n, *each in zip(
-        size, counts, [p.sizes[c] for c in taps], line.params["stride"], line.params["dilation"], strict=True)]  # fmt: skip
+    window, stride, dilation = [p.sizes[c] for c in taps], line.params["stride"], line.params["dilation"]
+    moves = [_Moves(*each) for each in zip(size, counts, window, stride, dilation, strict=True)]
     reached = np.zeros(prod(size), bool)
     for part, (base, step) in enumerate(x):
         weights, of_k = w[part]
         for places, used, first, distance in _classes(moves, base.reshape(counts), kept):
             reached[places] = True
             out = cells[part][:, places]
-            gemm(low, p, out, Spaced(weights + by_tap[used[0]], (
-                (by_tap[used] - by_tap[used[0]])[:, None] + of_k).ravel()),
-                Spaced(first, (distance[:, None] + step).ravel()), part)  # fmt: skip
+            taken = (by_tap[used] - by_tap[used[0]])[:, None] + of_k
+            moved = distance[:, None] + step
+            gemm(low, p, out, Spaced(weights + by_tap[used[0]], taken.ravel()), Spaced(first, moved.ravel()), part)
     if not reached[kept].all():  # nothing comes to some places
         there = reached.reshape(*size, *[1] * (whole.ndim - dims))
         axes = [spelt.index(c) for c in positions]
@@ -184,8 +184,10 @@ def _classes(
         taps = [np.flatnonzero(m.frame[x[0]] >= 0) for m, x in zip(moves, alike, strict=True)]
         begin = [m.frame[x, t[0]] for m, x, t in zip(moves, alike, taps, strict=True)]
         first = int(base.flat[0]) + together([x * step for x, step in zip(begin, apart, strict=True)])
-        further = [(m.frame[x[0], t] - m.frame[x[0], t[0]]) * step for m, x, t, step in zip(
-            moves, alike, taps, apart, strict=True)]  # fmt: skip
+        further = [
+            (m.frame[x[0], t] - m.frame[x[0], t[0]]) * step
+            for m, x, t, step in zip(moves, alike, taps, apart, strict=True)
+        ]
         used = together([t * step for t, step in zip(taps, tap_strides, strict=True)])
         wanted = kept[places]
         if wanted.any():

@@ -32,9 +32,10 @@ _PLACES = np.dtype(np.int64)
 class NativeProgram:
     """The kernels of a program in the machine's terms, and the order in which these and NumPy's lines run.
 
-    ``parts``: the most threads.  ``left``: the lines that are left to NumPy.  ``schedule``:  NumPy's lines (numbers) and native calls (tuples of numbers of
-    kernels), in order.  ``by_numpy``: the lines that NumPy computes; ``asked``: those that somebody besides the machine
-    reads.  ``constants``: arrays that never change, by the id of the ``Input`` that reads them.
+    ``parts``: the most threads.  ``left``: the lines that are left to NumPy.  ``schedule``:  NumPy's lines (numbers)
+    and native calls (tuples of numbers of kernels), in order.  ``by_numpy``: the lines that NumPy computes; ``asked``:
+    those that somebody besides the machine reads.  ``constants``: arrays that never change, by the id of the ``Input``
+    that reads them.
     """
 
     def __init__(self, lowering: Lowering, layout: VectorLayout, parts: int) -> None:

@@ -30,12 +30,11 @@ _NOTHING: frozenset[int] = frozenset()
 _WRONG: frozenset[int] = frozenset([-1])  # in place of lines: a label was out of range, or a guard did not hold
 
 
-def plan(
-    program: Program, arguments: Sequence[np.ndarray], known: Iterable[NativeRun] = ()
-) -> NativeRun | None:
+def plan(program: Program, arguments: Sequence[np.ndarray], known: Iterable[NativeRun] = ()) -> NativeRun | None:
     """The program for the machine; None if there is no machine, no batch, or nothing for it to do.
 
-    ``known``: plans of the same function, of which one may be for another number of examples.  The first argument that is an array and not empty says how many examples there are.
+    ``known``: plans of the same function, of which one may be for another number of examples.  The first argument that
+    is an array and not empty says how many examples there are.
     """
     if not available():
         return None
@@ -102,6 +101,9 @@ class NativeRun:
     @cached_property
     def _plain(self) -> NumpyRun:
         return NumpyRun(self._original)
+
+    def _run_plainly(self, arguments: Sequence[np.ndarray]) -> list[Any]:
+        return self._plain.run(arguments)
 
     def for_batch(
         self, original: Program, rewritten: Program, examples: int, dtype: np.dtype, parts: int
@@ -210,7 +212,7 @@ class NativeRun:
         if step is not None and updates:
             step.done = True
             if RepeatedStep.possible(native, step) and not (self._repeated and self._repeated.fits(step)):
-                self._repeated = RepeatedStep(native, lambda arguments: self._plain.run(arguments), step, updates, unread)
+                self._repeated = RepeatedStep(native, self._run_plainly, step, updates, unread)
         for x in places:
             if isinstance(x, Output) and lines[x.line].dtype == bool and not x.persistent:
                 values[x.line] = values[x.line].astype(bool)

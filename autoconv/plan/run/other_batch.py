@@ -53,18 +53,16 @@ class Batches:
             return False
         if (one.value is None) != (other.value is None):
             return False
-        if planned and one.value is not None and other.value is not None:
-            if not self._constants(one.value, other.value):
-                return False
+        constant = one.value is not None and other.value is not None
+        if planned and constant and not self._constants(one.value, other.value):  # type: ignore[arg-type]
+            return False
         return one.params.keys() == other.params.keys() and all(
             self._settings(x, other.params[name]) for name, x in one.params.items()
         )
 
     def _settings(self, one: Any, other: Any) -> bool:
         if isinstance(one, tuple | list):
-            return (
-                isinstance(other, type(one)) and len(one) == len(other) and all(map(self._settings, one, other))
-            )
+            return isinstance(other, type(one)) and len(one) == len(other) and all(map(self._settings, one, other))
         if isinstance(one, slice):
             return isinstance(other, slice) and all(
                 map(self._settings, (one.start, one.stop, one.step), (other.start, other.stop, other.step))
@@ -81,8 +79,8 @@ class Batches:
         return one * self.after == other * self.before
 
     def _constants(self, one: np.ndarray, other: np.ndarray) -> bool:
-        """A number that is repeated may be another one (a mean divides by the number of examples), unless one of them is
-        0; all others are the same."""
+        """A number that is repeated may be another one (a mean divides by the number of examples), unless one of them
+        is 0; all others are the same."""
         if one.strides != other.strides:
             return False
         if one.dtype.kind == "f" and all(x.size and (x == x.flat[0]).all() for x in (one, other)):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from math import prod
 from typing import Any
 
 import numpy as np
