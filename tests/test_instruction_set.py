@@ -102,7 +102,7 @@ def test_exact_rewrites_are_shared_and_others_are_not():
         assert x.exact or not x.run.__module__.startswith("autoconv.program.")
 
 
-def faulty(program, arguments):
+def faulty(program, arguments, known):
     raise IndexError("a fault of the planner")
 
 

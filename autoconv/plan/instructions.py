@@ -138,7 +138,7 @@ class Gather(Instruction):
         return [isa.GATHER.row(count=out.size, **tables, terms=terms, place=isa.IN_MEMORY)]
 
     def by_channels(self, at: ByChannels, number: int) -> Rows:
-        out = self.writes[0].reshape(-1)
+        out: Registers = self.writes[0].reshape(-1)
         if ascending(out) is not None:
             return [gather_by_channels(at, out, at.addresses_of(out), self.reads[0], isa.IN_MEMORY)]
         order = np.argsort(out)

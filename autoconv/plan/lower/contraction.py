@@ -255,15 +255,14 @@ def _over_examples(
     rows, columns = [
         "".join(c for c in result if c in mine and c not in other) for mine, other in ((in_a, in_b), (in_b, in_a))
     ]
+    sides = [(registers[0], in_a, rows), (registers[1], in_b, columns)]
     if low.channel_lanes:
-        sides = [(registers[0], in_a, rows), (registers[1], in_b, columns)]
         return _rows_of_vectors(low, i, line, sides, (n, g, k, result), sizes, kernel)
     terms = prod([sizes[c] for c in k])
     outer = terms < _FEW and not g and result == rows + columns
     at = low.kernels[kernel]
     height, width = (prod([sizes[c] for c in part]) for part in (rows, columns))
     made = Result(i, height, width, True, line.shape) if outer else Result(i, 1, prod(line.shape), False, line.shape)
-    sides = ((registers[0], in_a, rows), (registers[1], in_b, columns))
     if outer:
         tables = []
         for found, letters, free in sides:

@@ -28,6 +28,7 @@ from .rematerialise import rematerialise
 
 _MOST_REGISTERS = 1 << 25  # a larger plan would take longer to make than NumPy takes to run
 _LARGEST_EXAMPLE = 1 << 20  # rows that a line may have for each example; vectors would not gain what planning takes
+_MOST_TERMS = 1 << 18  # of each example in one sum, which the machine adds one after the other, and NumPy in pairs
 _ROW = 16  # numbers of a row, on average, above which these count and not the rows
 
 
@@ -176,6 +177,8 @@ def _sum(low: Lowering, i: int, line: Line) -> bool:
     shape = low.program.lines[x].shape
     summed = line.primitive.name == "sum"
     axes = tuple(line.params["axis"]) if summed else broadcast_axes(line.shape, shape)
+    if prod([shape[d] for d in axes if d != low.example_axis(x)]) > _MOST_TERMS:
+        return False
     found = low.operand(i, line)
     if found is None:
         return False

@@ -203,7 +203,8 @@ def schedule(
             order.append(k)
             continue
         call.append(k)
-        for one in (*kernels[k].outputs, *kernels[k].results):
+        written: list[Output | Result] = [*kernels[k].outputs, *kernels[k].results]
+        for one in written:
             made.setdefault(one.line, []).append(one)
     order += [tuple(call)] if call else []
     return [*order, *[i for i in by_numpy if i not in waited]]
