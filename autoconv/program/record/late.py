@@ -27,8 +27,8 @@ class Late(Tensor):
 
     __slots__ = ("_like", "_numbers")
 
-    @property  # type: ignore[misc]
-    def _value(self) -> np.ndarray:  # type: ignore[override]
+    @property
+    def _value(self) -> np.ndarray:
         if self._numbers is None:
             for x in Tape(self):
                 if isinstance(x, Late) and x._numbers is None:
