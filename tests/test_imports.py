@@ -15,13 +15,13 @@ PACKAGE = ROOT / "autoconv"
 # from the ground up; a folder is one floor, and has floors of its own where it is listed below
 FLOORS = [
     "renamed", "shapes", "files", "npy", "weights", "arrays", "operands", "hooks", "tape", "tree", "rows", "primitives",
-    "row_pages", "backward", "transforms", "functional", "gradcheck", "scalar", "render", "views", "tutor", "marking",
-    "exercises", "program", "plan", "compiled", "nn", "optim", "models", "datasets", "data", "checkpoint",
+    "row_pages", "backward", "transforms", "functional", "gradcheck", "scalar", "program", "render", "views", "tutor", "marking",
+    "exercises", "plan", "compiled", "nn", "optim", "models", "datasets", "data", "checkpoint",
     "train", "interop", "comparing", "demo", "__init__", "cli", "__main__",
 ]  # fmt: skip
 INSIDE = {
     "weights": ["unpickling", "torch_file", "safetensors_file", "source", "matching", "__init__"],
-    "views": ["lines", "layers", "element", "window_geometry", "graph", "stepper", "equations", "__init__"],
+    "views": ["lines", "layers", "element", "window_geometry", "graph", "live", "stepper", "equations", "__init__"],
     "tutor": [
         "verdict", "run", "claim", "bank", "search", "conventions", "evidence", "answers",
         "certificate", "breaking", "check", "__init__",

@@ -26,7 +26,7 @@ import numpy as np
 from ...render.latex import formula
 from ...render.layout import layered
 from ...render.mathml import mathml
-from ...render.page import html_page
+from ...render.page import html_page, inert, planes
 from ...render.svg import coordinate, element_colours, text_width
 from ...render.text import clean, cut, number, numbers, uniform
 from ...tape import Tensor
@@ -282,12 +282,6 @@ def _static(*names: str) -> str:
     return "\n".join(line.strip() for text in read for line in text.splitlines())
 
 
-def inert(data: Any) -> str:
-    """JSON that can stand in a <script> element: no <, > or & in it, and no line separator of JavaScript."""
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
 def html(data: dict[str, Any], title: str) -> str:
     """A whole page for a trace."""
     body = f'{_static("page.html")}<script type="application/json" id="trace">{inert(data)}</script>'
@@ -407,7 +401,7 @@ def _listed(array: np.ndarray) -> bool:
 def _encode(array: np.ndarray, digits: int) -> tuple[str, bytes]:
     """("f4" or "f8" or "i4", bytes plane by plane) of a numeric array; nothing for others."""
     if array.dtype.kind in "iub":
-        return "f8", _planes(array.astype("<f8")) if array.size > LISTED else b""
+        return "f8", planes(array.astype("<f8")) if array.size > LISTED else b""
     if array.dtype.kind != "f":
         return "f8", b""
     flat = array.astype("<f8").reshape(-1)
@@ -415,11 +409,11 @@ def _encode(array: np.ndarray, digits: int) -> tuple[str, bytes]:
         flat = rounded(flat, digits)
         finite = np.abs(flat[np.isfinite(flat) & (flat != 0)])
         if not finite.size or (finite.max() < 3e38 and finite.min() > 1e-37):
-            return "f4", _planes(_trim(flat.astype("<f4")))
-        return "f8", _planes(flat)
+            return "f4", planes(_trim(flat.astype("<f4")))
+        return "f8", planes(flat)
     if array.dtype == np.float32:
-        return "f4", _planes(flat.astype("<f4"))
-    return "f8", _planes(flat)
+        return "f4", planes(flat.astype("<f4"))
+    return "f8", planes(flat)
 
 
 def rounded(flat: np.ndarray, digits: int) -> np.ndarray:
@@ -432,8 +426,3 @@ def _trim(flat: np.ndarray) -> np.ndarray:
     bits = flat.view("<u4")
     finite = np.isfinite(flat)
     return np.where(finite, (bits + 0x100) & 0xFFFFFE00, bits).astype("<u4").view("<f4")
-
-
-def _planes(flat: np.ndarray) -> bytes:
-    size = flat.dtype.itemsize
-    return flat.reshape(-1).view(np.uint8).reshape(-1, size).T.tobytes()

@@ -24,7 +24,7 @@ from ...render.mathml import mathml
 from ...render.text import number, numbers
 from ...shapes import listed
 from ...tape import Tape, Tensor, describe
-from ..layers import layer_names
+from ..layers import line_names
 from ..lines import is_parameter, variables
 from .condition import condition as parsed
 from .condition import locate
@@ -208,10 +208,7 @@ def as_read(tape: Tape) -> Iterator[Tensor]:
 def labels(tape: Tape, variables: Mapping[int, str]) -> dict[int, str]:
     """id(line) -> its own name, its variable's, one by its layer, or its place on the tape;
     OUTPUT -> that of the tape's output."""
-    layers = layer_names(tape)
-    found = {
-        id(line): line.name or variables.get(id(line)) or layers.get(id(line)) or f"%{i}" for i, line in enumerate(tape)
-    }
+    found = line_names(tape, variables)
     return {**found, OUTPUT: found[id(tape.outputs[0])]}
 
 
