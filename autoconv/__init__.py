@@ -90,6 +90,7 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from .views.equations.paths import paths as paths
     from .views.equations.uses import uses as uses
     from .views.graph.graph import graph as graph
+    from .views.live.live import live as live
     from .views.stepper.stepper import step as step
     from .views.stepper.training import record_training as record_training
 
@@ -112,6 +113,7 @@ _LAZY = {
     "explain": ".views.equations.explain",
     "from_torch": ".interop.torch_export",
     "graph": ".views.graph.graph",
+    "live": ".views.live.live",
     "matrix_view": ".views.equations.matrix",
     "mistakes": ".tutor.breaking",
     "onnx": ".interop",

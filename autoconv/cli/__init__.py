@@ -1,4 +1,4 @@
-"""The command line: ``autoconv demo | train | evaluate | predict | graph | step | explain | check | exercise`` and
+"""The command line: ``autoconv demo | train | evaluate | predict | graph | step | live | explain | check | exercise`` and
 ``convert | info``.
 
 Errors are one clear line and exit status 2.  Code is only ever run from files that the user names on the command line,
@@ -173,6 +173,19 @@ def parser() -> argparse.ArgumentParser:
     )
     _function(step)
     step.add_argument("--output", metavar="FILE", help="write the interactive page (.html) instead")
+
+    live = command(
+        "live",
+        looking.live,
+        "write a page in which the calculation runs: change a weight or a pixel, and all follows",
+        "net.py:loss",
+        "net.py:loss -o net.html",
+        "model.onnx --shape 1,3,32,32",
+    )
+    _function(live)
+    live.add_argument(
+        "-o", "--output", metavar="FILE", help=".html (default: the function's name with .html)"
+    )
 
     explain = command(
         "explain",

@@ -1,4 +1,4 @@
-"""The commands that look inside what a function of the user computes: graph, step, explain, check."""
+"""The commands that look inside what a function of the user computes: graph, step, live, explain, check."""
 
 from __future__ import annotations
 
@@ -60,6 +60,17 @@ def walk(arguments: argparse.Namespace) -> None:
         print(f"written to {stepper.save(arguments.output)}")
     else:
         run(stepper)
+
+
+def live(arguments: argparse.Namespace) -> None:
+    """autoconv live: a page in which the calculation of a function or model runs, and follows what is changed."""
+    from ..views.live.live import live as page
+
+    output = arguments.output or f"{title(arguments.function)}.html"
+    check_writable(output)
+    y, names, _ = looked_at(arguments)
+    made = page(y, names=names, title=title(arguments.function))
+    print(f"{made!r}\nwritten to {made.save(output)}")
 
 
 LARGEST_CLAIM = 2**28  # bytes

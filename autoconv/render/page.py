@@ -70,10 +70,10 @@ def planes(flat: np.ndarray) -> bytes:
     return flat.reshape(-1).view(np.uint8).reshape(-1, flat.dtype.itemsize).T.tobytes()
 
 
-def iframe(page: str, height: int = 760) -> str:
+def iframe(page: str, height: int = 760, title: str = "step through the tape") -> str:
     """A page inside a notebook's output: a sandbox that runs its script and can reach nothing around it."""
     quoted = page.replace("&", "&amp;").replace("'", "&#39;")  # a page is full of double quotes
     return (
-        f'<iframe sandbox="allow-scripts" width="100%" height="{height}" title="step through the tape" '
+        f'<iframe sandbox="allow-scripts" width="100%" height="{height}" title="{escape(clean(title))}" '
         f"srcdoc='{quoted}'></iframe>"
     )

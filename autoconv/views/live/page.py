@@ -33,7 +33,7 @@ def data(recorded: Recorded, title: str, **more: Any) -> dict[str, Any]:
     work = sum(program.flops(i) for i in range(len(program.lines)))
     lines = encoded(program, numbers)
     inputs = [_input(x, numbers) for x in recorded.arguments]
-    train = more.pop("train", None)
+    train, examples = more.pop("train", None), more.pop("examples", None)
     made = {
         "title": clean(title),
         "lines": lines,
@@ -43,6 +43,7 @@ def data(recorded: Recorded, title: str, **more: Any) -> dict[str, Any]:
         "templates": templates(program),
         "heavy": work > HEAVY,
         "train": train(numbers) if train else None,
+        "examples": {"feeds": examples.feeds(recorded, numbers), "count": examples.count} if examples else None,
         **more,
     }
     check_size(numbers.nbytes, memory(program), work)
@@ -82,9 +83,25 @@ def _node(node: Node, recorded: Recorded) -> dict[str, Any]:
         "input": node.input,
         "call": clean(node.call),
         "settings": clean(node.settings),
+        "tile": tile(node.line.shape, node.role == "parameter"),
         "reads": [at[name] for name in node.reads],
         "flat": node.flat,
     }
+
+
+def tile(shape: Sequence[int], parameter: bool) -> list[int]:
+    """The two axes that make a picture, rows and columns; all others count pictures beside each other.
+
+    The first two neighbouring axes of one size (the image of a channel; a kernel's window), else an image's height and
+    width, else the last two.
+    """
+    dims = len(shape)
+    if dims < 3:
+        return list(range(dims))
+    first = 0 if parameter or dims == 3 else 1
+    square = next((k for k in range(first, dims - 1) if shape[k] == shape[k + 1] > 1), None)
+    k = square if square is not None else first if dims > 3 else dims - 2
+    return [k, k + 1]
 
 
 def templates(program: Any) -> dict[str, Any]:
@@ -107,9 +124,11 @@ def script() -> str:
     return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
-def html(made: dict[str, Any]) -> str:
-    """A whole page for ``data``."""
-    body = f'{_static(("page.html",))}<script type="application/json" id="net">{inert(made)}</script>'
+def html(made: dict[str, Any], report: str = "") -> str:
+    """A whole page for ``data``; report: HTML that a button shows in place of the calculation."""
+    body = f'{_static(("page.html",))}<script type="application/json" id="calculation">{inert(made)}</script>'
+    if report:
+        body += f'<section id="report" hidden>{report}</section>'
     return html_page(
-        made["title"], body, css=_static(("page.css",)), script=script(), inline_styles=False, workers=True
+        made["title"], body, css=_static(("page.css",)), script=script(), inline_styles=bool(report), workers=True
     )

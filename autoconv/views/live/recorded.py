@@ -16,6 +16,7 @@ from ...backward import check_cotangent, steps
 from ...program.program import Program, from_tape
 from ...program.rewrite import hoist, simplify
 from ...program.slope_of_result import slope_of_result
+from ...render.latex import formula
 from ...render.text import clean
 from ...tape import Tape, Tensor, describe, outside, tensor
 from ..graph.zoom import calls, owners
@@ -153,6 +154,8 @@ def _nodes(
         if line.primitive is not None:
             node.call = layer_title(group.scope) if group.scope else line.primitive.name
             node.settings, node.reads = settings(group.lines), reads(line)
+            if group.scope is None and line.primitive.elementwise:
+                node.settings = formula(line.primitive, [names[id(x)] for x in line.operands])
         found.append(node)
     return found
 

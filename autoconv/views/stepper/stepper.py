@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -22,10 +22,12 @@ from ...files import save_as
 from ...renamed import renamed
 from ...render.mathml import mathml
 from ...render.text import number, numbers
-from ...shapes import listed
+from ...shapes import flag, listed
 from ...tape import Tape, Tensor, describe
 from ..layers import line_names
 from ..lines import is_parameter, variables
+from ..live.live import Live
+from ..live.live import live as live_page
 from .condition import condition as parsed
 from .condition import locate
 from .contributions import OUTPUT, contribution_latex, derivative_latex, forward_latex, gradient_symbol, running
@@ -223,19 +225,31 @@ def _known(array: np.ndarray | None) -> np.ndarray:
     return np.zeros(()) if array is None else array
 
 
+@overload
+def step(
+    y: Tensor,
+    wrt: Tensor | Sequence[Tensor] | None = ...,
+    names: Mapping[str, Any] | None = ...,
+    cotangent: Any = ...,
+    live: Literal[False] = ...,
+) -> Stepper: ...
+@overload
+def step(y: Tensor, *, names: Mapping[str, Any] | None = ..., live: Literal[True]) -> Live: ...
 @renamed(seed="cotangent")
 def step(
     y: Tensor,
     wrt: Tensor | Sequence[Tensor] | None = None,
     names: Mapping[str, Any] | None = None,
     cotangent: Any = None,
-) -> Stepper:
+    live: bool = False,
+) -> Stepper | Live:
     """A Stepper over the calculation of ``y`` and the sweep back from it.
 
     wrt: the Tensors whose gradients are asked for (None: everything y was computed from).  names: variables that name
     Tensors without a name, as in ``ac.step(loss, names=locals())``.  cotangent: what the sweep starts from, of y's
-    shape (default 1 for a scalar). Raises TypeError for something that cannot be differentiated, ValueError without a
-    cotangent for a y that is not a scalar.
+    shape (default 1 for a scalar).  live: no recording of the walk, but the page of ``ac.live``, which computes it.
+    Raises TypeError for something that cannot be differentiated, ValueError without a cotangent for a y that is not a
+    scalar.
 
         gradient of x += (gradient of line) d line / d x, for each line that reads x, the last line first
 
@@ -250,6 +264,10 @@ def step(
         raise TypeError(
             f"step: expected a Tensor, found {type(y).__name__}; give what was computed, as in ac.step(loss)"
         )
+    if flag(live, "step: live"):
+        if wrt is not None or cotangent is not None:
+            raise ValueError("step: a live page has every gradient, from a cotangent of 1; leave wrt and cotangent out")
+        return live_page(y, names=names)
     named = variables(names, "step")
     asked = None if wrt is None else [wrt] if isinstance(wrt, Tensor) else list(listed(wrt))
     for x in asked or ():

@@ -20,7 +20,7 @@ class Engine {
   edit(edits) {
     for (const [node, index, value] of edits) {
       const k = this.page.nodes[node].input, x = this.inputs[k];
-      if (index === null) x.set(value); else x[x.length === 1 ? 0 : index] = value;
+      if (index === null) x.set(x.length < value.length ? [value[0]] : value); else x[x.length === 1 ? 0 : index] = value;
       if (this.lineOf[k] !== undefined) this.program.touch(this.lineOf[k]);
     }
   }
@@ -33,8 +33,8 @@ class Engine {
   // What has changed since it was last asked: [[node, value or null, gradient or null], ...]
   news() {
     const { changed } = this.program, found = [];
-    this.page.nodes.forEach(({ value, grad, input }, node) => {
-      const v = value >= 0 && (changed[value] || input >= 0), g = grad >= 0 && changed[grad];
+    this.page.nodes.forEach(({ value, grad }, node) => {
+      const v = value >= 0 && changed[value], g = grad >= 0 && changed[grad];
       if (v || g) found.push([node, v ? this.value(node) : null, g ? this.grad(node) : null]);
     });
     changed.fill(0);
@@ -46,11 +46,10 @@ class Engine {
   equations() {
     if (this.known) return this.known;
     const names = new Map(), loss = this.page.nodes[this.page.loss].name;
-    const element = (node, e) => elementName(node, e);
     this.page.nodes.forEach(node => {
       const { value, grad } = node;
-      if (grad >= 0 && !names.has(grad)) names.set(grad, e => `d${loss}/d${element(node, e)}`);
-      if (value >= 0) names.set(value, e => element(node, e));
+      if (grad >= 0 && !names.has(grad)) names.set(grad, { of: e => `d${loss}/d${elementName(node, e)}`, cotangent: true });
+      if (value >= 0) names.set(value, { of: e => elementName(node, e), cotangent: false });
     });
     this.known = new Equations(new Reading(this.program), names, this.page.templates);
     return this.known;
@@ -82,14 +81,7 @@ class Engine {
     const runs = train.batch / train.each;
     let total = 0;
     for (let r = 0; r < runs; r++) {
-      for (const { node, array, row } of train.feeds) {
-        const k = page.nodes[node].input, x = this.inputs[k], data = this.arrays[array];
-        for (let i = 0; i < train.each; i++) {
-          const at = ((this.cursor + i) % train.count) * row;
-          for (let j = 0; j < row; j++) x[i * row + j] = data[at + j];
-        }
-        program.touch(this.lineOf[k]);
-      }
+      this.feed(train.feeds, train.count, this.cursor, train.each);
       this.cursor = (this.cursor + train.each) % train.count;
       program.run(this.wanted);
       total += listed(program.values[loss])[0];
@@ -103,12 +95,44 @@ class Engine {
       if (wide !== x) wide.forEach((v, j) => { x[j] = half(v); });
       program.touch(this.lineOf[k]);
     });
-    train.feeds.forEach(({ node }, i) => {
-      const k = page.nodes[node].input;
-      this.inputs[k].set(kept[i]);
-      program.touch(this.lineOf[k]);
-    });
+    this.back(train.feeds, kept);
     return total / runs;
+  }
+  // How many of the page's examples have their label as the largest logit.
+  test() {
+    const { page, program } = this, { examples } = page, logits = page.nodes[page.logits].value;
+    const mask = program.needed([logits]), kept = examples.feeds.map(({ node }) => this.inputs[page.nodes[node].input].slice());
+    const is = role => examples.feeds.find(({ node }) => (page.nodes[node].role === 'constant') === role), labels = is(true);
+    const each = page.nodes[is(false).node].shape[0];
+    let right = 0, count = 0;
+    for (let at = 0; labels && at + each <= examples.count; at += each) {
+      this.feed(examples.feeds, examples.count, at, each);
+      program.run(mask);
+      const scores = listed(program.values[logits]), n = scores.length / each;
+      for (let i = 0; i < each; i++, count++) {
+        const own = scores.slice(i * n, (i + 1) * n);
+        right += own.indexOf(Math.max(...own)) === this.arrays[labels.array][at + i] ? 1 : 0;
+      }
+    }
+    this.back(examples.feeds, kept);
+    return { right, count };
+  }
+  feed(feeds, count, start, each) { // examples from start on into the inputs
+    for (const { node, array, row } of feeds) {
+      const k = this.page.nodes[node].input, x = this.inputs[k], data = this.arrays[array];
+      for (let i = 0; i < each; i++) {
+        const at = ((start + i) % count) * row;
+        for (let j = 0; j < row; j++) x[i * row + j] = data[at + j];
+      }
+      this.program.touch(this.lineOf[k]);
+    }
+  }
+  back(feeds, kept) {
+    feeds.forEach(({ node }, i) => {
+      const k = this.page.nodes[node].input;
+      this.inputs[k].set(kept[i]);
+      this.program.touch(this.lineOf[k]);
+    });
   }
   restart() { // the optimiser forgets; the inputs are the page's to put back
     this.state = this.state.map(() => ({}));

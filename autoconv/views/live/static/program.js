@@ -15,7 +15,7 @@ class Program {
     this.stamps = new Float64Array(lines.length).fill(-1); // the age of what a line was computed from
     const copies = new Map();
     lines.forEach((line, i) => this.values.push(this.prepared(line, i, arrays, copies)));
-    this.changed = new Uint8Array(lines.length);
+    this.changed = new Uint8Array(lines.length).fill(1); // since the reader asked last
   }
 
   prepared([row, operands, dtype, shape, params], i, arrays, copies) {
@@ -55,7 +55,10 @@ class Program {
   }
 
   // Mark an argument as new; the lines that read it are computed again at the next run.
-  touch(line) { this.stamps[line] = ++this.clock; }
+  touch(line) {
+    this.stamps[line] = ++this.clock;
+    this.changed[line] = 1;
+  }
   clock = 0;
 
   // Compute what is out of date (of the lines in mask, where one is given), in order; told(done, all) now and then.

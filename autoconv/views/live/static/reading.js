@@ -143,7 +143,7 @@ function short(x) { // four significant digits, as pages write numbers
 const within = (text, binds, least) => binds >= least ? text : `(${text})`;
 
 class Equations {
-  // names: Map from a line to a function of an element that gives its name; templates: of rows, [text, binds, needs]
+  // names: Map from a line to {of: element -> its name, cotangent}; templates: of rows, [text, binds, needs]
   constructor(reading, names, templates) {
     Object.assign(this, { reading, names, templates });
   }
@@ -187,13 +187,17 @@ class Equations {
   }
   times(a, b) {
     if (a.zero || b.zero) return { zero: true };
+    if (a.cotangent && !b.cotangent) return this.times(b, a); // i dC/do, as it is written by hand
     return { text: `${within(a.text, a.binds, PRODUCT)}·${within(b.text, b.binds, PRODUCT)}`, binds: PRODUCT,
       num: `${within(a.num, a.numBinds, PRODUCT)}·${within(b.num, b.numBinds, PRODUCT)}`, numBinds: PRODUCT, value: a.value * b.value };
   }
 
   expression(line, e, depth, start) {
     const { reading } = this, [row, operands] = reading.program.lines[line], value = reading.value(line, e);
-    if (!start && this.names.has(line)) return this.leaf(this.names.get(line)(e), value);
+    if (!start && this.names.has(line)) {
+      const { of, cotangent } = this.names.get(line);
+      return { ...this.leaf(of(e), value), cotangent };
+    }
     if (!ROWS[row]) return this.leaf(short(value), value);
     if (WIRING.has(row) || row === 'concat') {
       const from = reading.source(line, e);
