@@ -158,9 +158,7 @@ def confusion_text(table: np.ndarray) -> str:
     return "\n".join([head, *rows])
 
 
-def report_html(
-    model: Module, pictures: dict[str, str], accuracy: float, seconds: float, history: History
-) -> str:
+def report_html(model: Module, pictures: dict[str, str], accuracy: float, seconds: float, history: History) -> str:
     """How it was trained, with all pictures: HTML for the page."""
     sections = {
         "training-loss": "The loss after each epoch. The optimiser (Adam, its step following a cosine to zero) "

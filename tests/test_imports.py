@@ -15,8 +15,8 @@ PACKAGE = ROOT / "autoconv"
 # from the ground up; a folder is one floor, and has floors of its own where it is listed below
 FLOORS = [
     "renamed", "shapes", "files", "npy", "weights", "arrays", "operands", "hooks", "tape", "tree", "rows", "primitives",
-    "row_pages", "backward", "transforms", "functional", "gradcheck", "scalar", "program", "render", "views", "tutor", "marking",
-    "exercises", "plan", "compiled", "nn", "optim", "models", "datasets", "data", "checkpoint",
+    "row_pages", "backward", "transforms", "functional", "gradcheck", "scalar", "program", "render", "views", "tutor",
+    "marking", "exercises", "plan", "compiled", "nn", "optim", "models", "datasets", "data", "checkpoint",
     "train", "interop", "comparing", "demo", "__init__", "cli", "__main__",
 ]  # fmt: skip
 INSIDE = {

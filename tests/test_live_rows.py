@@ -2,16 +2,17 @@
 
 import numpy as np
 import pytest
+from helpers.in_node import MISSING, NODE, Node
 
 import autoconv as ac
 from autoconv.primitives import TABLE
 from autoconv.program.program import from_tape
 from autoconv.views.live import column
 from autoconv.views.live.encode import keys
-from helpers.in_node import MISSING, NODE, Node
 
 each = pytest.mark.parametrize("row", TABLE.values(), ids=lambda row: row.name)
-SPECIAL = [-np.inf, -1e20, -2.5, -1.0, -0.5, -1e-300, -0.0, 0.0, 1e-300, 0.5, 1.0, 2.0, 3.5, 100.0, 1e20, np.inf, np.nan]
+SIZES = [0.0, 1e-300, 0.5, 1.0, 2.0, 3.5, 100.0, 1e20, np.inf]
+SPECIAL = [*SIZES, *[-x for x in SIZES], np.nan]
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +119,8 @@ def test_whole_numbers(node, dtype):
     x = ac.tensor(np.array([0, 1, 1, 3, 100, 127]).astype(dtype))
     y = ac.tensor(np.array([1, 1, 0, 2, 7, 1]).astype(dtype))
     with np.errstate(all="ignore"):
-        made = [x + y, x * y, x > y, x == y, ac.maximum(x, y), ac.astype(x, float) / 2, ac.astype(ac.astype(x, float) - 2.5, "int32"), x.sum()]
+        made = [x + y, x * y, x > y, x == y, ac.maximum(x, y), x.sum()]
+        made += [ac.astype(x, float) / 2, ac.astype(ac.astype(x, float) - 2.5, "int32")]
         made += [] if dtype == "bool" else [x - y, TABLE["remainder"](x, y)]
     found = node.run(from_tape(made, [x, y], 0), [x.value, y.value])
     for got, line in zip(found, made, strict=True):

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from helpers.in_node import MISSING, NODE
 
 ORACLES = Path(__file__).parent / "oracles"

@@ -1,5 +1,5 @@
-"""The command line: ``autoconv demo | train | evaluate | predict | graph | step | live | explain | check | exercise`` and
-``convert | info``.
+"""The command line: ``autoconv demo | train | evaluate | predict | graph | step | live | explain | check | exercise``,
+``convert`` and ``info``.
 
 Errors are one clear line and exit status 2.  Code is only ever run from files that the user names on the command line,
 never because a checkpoint names them.  named and modelled (what the user names), training, looking, exercising and
@@ -183,9 +183,7 @@ def parser() -> argparse.ArgumentParser:
         "model.onnx --shape 1,3,32,32",
     )
     _function(live)
-    live.add_argument(
-        "-o", "--output", metavar="FILE", help=".html (default: the function's name with .html)"
-    )
+    live.add_argument("-o", "--output", metavar="FILE", help=".html (default: the function's name with .html)")
 
     explain = command(
         "explain",

@@ -65,7 +65,8 @@ class Node:
         """(the tape's one output, the gradients of ``wrt`` (None: not reached), the values of the lines ``also``)."""
         arguments = [x for x in tape if x.primitive is None and not x.constant]
         program, value, grad = with_sweep(tape, arguments)
-        asked = [value[id(tape.outputs[0])], *[value[id(x)] for x in also], *[grad[id(x)] for x in wrt if id(x) in grad]]
+        first = [tape.outputs[0], *also]
+        asked = [*[value[id(x)] for x in first], *[grad[id(x)] for x in wrt if id(x) in grad]]
         y, *rest = self.run(program, [x.value for x in arguments], asked)
         found = iter(rest[len(also) :])
         return y, [next(found) if id(x) in grad else None for x in wrt], rest[: len(also)]

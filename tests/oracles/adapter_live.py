@@ -15,7 +15,7 @@ import autoconv as ac
 from autoconv.program.program import from_tape
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from helpers.in_node import Node  # noqa: E402 (tests/ is no package, and this file is run by name)
+from helpers.in_node import Node
 
 
 class Adapter(adapter_autoconv.Adapter):

@@ -56,6 +56,7 @@ FUNCTIONS = (  # of static/rows.js
 )
 # fmt: on
 
+ENGINE = ("numbers", "arrays", "rows", "contract", "program", "optimisers", "reading", "engine")  # in their order
 _LETTERS = "abc"
 
 
@@ -81,6 +82,5 @@ def rows() -> str:
 
 def engine() -> str:
     """The interpreter as JavaScript: it knows no page, so that node and a Web Worker run it as a window does."""
-    files = ("numbers.js", "arrays.js", "rows.js", "contract.js", "program.js", "optimisers.js", "reading.js", "engine.js")
-    texts = {name: (STATIC / name).read_text(encoding="utf-8") for name in files}
-    return "\n".join(text + (rows() if name == "rows.js" else "") for name, text in texts.items())
+    texts = {name: (STATIC / f"{name}.js").read_text(encoding="utf-8") for name in ENGINE}
+    return "\n".join(text + (rows() if name == "rows" else "") for name, text in texts.items())

@@ -95,8 +95,11 @@ def _line(line: Line, lines: Sequence[Line], numbers: Numbers) -> list[Any]:
 
 
 def _uniform(value: np.ndarray) -> bool:
+    if value.size == 1 or not any(value.strides):
+        return True
     first = value.flat[0]
-    return value.size == 1 or not any(value.strides) or bool((value == first).all() and not (first == 0 and np.signbit(value).any()))
+    zeros_of_two_signs = first == 0 and value.dtype.kind == "f" and np.signbit(value).any()
+    return bool((value == first).all() and not zeros_of_two_signs)
 
 
 def _params(line: Line, operand: Shape) -> dict[str, Any]:
@@ -113,7 +116,8 @@ def keys(key: Any, shape: Shape) -> dict[str, Any]:
     Where it is more than whole numbers and slices, ``cells``: the places of the elements it names, in C order.
     """
     parts = key if isinstance(key, tuple) else (key,)
-    if any(not (x is None or x is Ellipsis or isinstance(x, slice | int | np.integer)) or isinstance(x, bool) for x in parts):
+    plain = lambda x: x is None or x is Ellipsis or isinstance(x, slice | int | np.integer)
+    if not all(plain(x) and not isinstance(x, bool) for x in parts):
         return {"cells": np.arange(int(np.prod(shape))).reshape(shape)[key].reshape(-1)}
     rest = len(shape) - sum(x is not None and x is not Ellipsis for x in parts)
     whole = [slice(None)] * rest

@@ -59,8 +59,8 @@ def check_size(stored: int, held: int, work: int) -> None:
     ):
         if found > most:
             raise ValueError(
-                f"live: {size(found, unit)} of {what}; a page has at most {size(most, unit)}: record a smaller batch or "
-                "a part of the model, or look at it with ac.graph and ac.step"
+                f"live: {size(found, unit)} of {what}; a page has at most {size(most, unit)}: record a smaller batch "
+                "or a part of the model, or look at it with ac.graph and ac.step"
             )
 
 

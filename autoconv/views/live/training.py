@@ -33,8 +33,7 @@ class Rows:
     def feeds(self, recorded: Recorded, numbers: Numbers) -> list[dict[str, int]]:
         """Which node takes which array of the page, and how many of its numbers make one example."""
         return [
-            {"node": node, "array": numbers.add(x), "row": int(np.prod(x.shape[1:]))}
-            for node, x in self.arrays.items()
+            {"node": node, "array": numbers.add(x), "row": int(np.prod(x.shape[1:]))} for node, x in self.arrays.items()
         ]
 
 
