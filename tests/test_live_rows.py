@@ -148,12 +148,3 @@ def test_an_index_out_of_range_is_said(node):
     assert node.run(program, [x.value, np.array([-2])])[0].tolist() == [1.0]
     with pytest.raises(RuntimeError, match="no place 2 among 2"):
         node.run(program, [x.value, np.array([2])])
-
-
-def test_what_a_page_cannot_hold_is_refused():
-    from fractions import Fraction
-
-    with pytest.raises(TypeError, match="exact fractions"):
-        ac.live(ac.sum(ac.tensor([Fraction(1, 2)])))
-    with pytest.raises(ValueError, match="beyond 2\\^53"):
-        ac.live(ac.sum(ac.tensor([1.0]) * ac.tensor(np.array([2**60]), name="n")))

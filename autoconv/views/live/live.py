@@ -54,9 +54,10 @@ def live(
     for a page.
 
     >>> w = ac.tensor([[1.0, -1.0], [0.5, 2.0]], name="w")
-    >>> page = ac.live(ac.sum(ac.conv2d(np.ones((3, 3)), w)), names=locals())
+    >>> loss = ac.sum(ac.conv2d(np.ones((3, 3)), w))
+    >>> page = ac.live(loss, names={"loss": loss})
     >>> page
-    <Live page of %2 = 10: w can be changed>
+    <Live page of loss = 10: w can be changed>
     >>> page.save("net.html")  # doctest: +SKIP
     """
     if not isinstance(y, Tensor):
