@@ -281,6 +281,18 @@ def test_training_steps_are_python_s(load, kind):
             np.testing.assert_allclose(found, node.line.value.reshape(-1), atol=1e-4, rtol=0)
 
 
+def test_training_beside_the_page(load, monkeypatch):
+    """In a worker the same steps are taken."""
+    monkeypatch.setattr(live_page, "HEAVY", 0)
+    model, digits = models.mlp((8, 8, 1), 10, RNG(3)), data.digits("train")
+    page = load(trained_page(model, optim.Adam(model.parameters(), lr=1e-3), digits, 8).page)
+    losses = page.evaluate("autoconv.train(10)")
+    expected = python_training(model, optim.Adam(model.parameters(), lr=1e-3), digits, 8, 10)
+    np.testing.assert_allclose(losses, expected, rtol=1e-4)
+    page.click("#undo")
+    page.wait_for_function("document.querySelector('#redo').disabled === false")
+
+
 def trained_page(model, optimizer, digits, batch):
     image, label = ac.tensor(digits.x[:1], name="image"), ac.tensor(digits.y[:1], name="label")
     loss = ac.losses.cross_entropy(model(image), label)

@@ -69,6 +69,8 @@ def record(y: Tensor, variables: Mapping[int, str], inputs: Sequence[Tensor] | N
     chosen = _offered(tape, variables) if inputs is None else list(inputs)
     for k, x in enumerate(x for x in chosen if x.constant and is_number(x) and not (x.name or id(x) in variables)):
         names[id(x)] = free(f"c{k + 1}", names)
+    if names[id(y)].startswith("%"):
+        names[id(y)] = free("loss", names)
     program, value, grad = with_sweep(tape, chosen)
     return Recorded(program, chosen, _nodes(tape, names, variables, chosen, value, grad))
 
@@ -151,13 +153,22 @@ def _nodes(
         node = Node(names[id(line)], line, _role(line), value[id(line)], grad.get(id(line), -1))
         node.input, node.flat = arguments.get(id(line), -1), id(line) in flat
         node.layer = ".".join(layer_path(line.scope)) if line.scope else ""
+        if node.role == "number":
+            reader = next(x for x in tape if any(o is line for o in x.operands))
+            node.settings = _written(reader, names)
         if line.primitive is not None:
             node.call = layer_title(group.scope) if group.scope else line.primitive.name
             node.settings, node.reads = settings(group.lines), reads(line)
             if group.scope is None and line.primitive.elementwise:
-                node.settings = formula(line.primitive, [names[id(x)] for x in line.operands])
+                node.settings = _written(line, names)
         found.append(node)
     return found
+
+
+def _written(line: Tensor, names: Mapping[int, str]) -> str:
+    """The formula of a line in the names of its operands."""
+    assert line.primitive is not None
+    return formula(line.primitive, [names[id(x)] for x in line.operands])
 
 
 def _role(line: Tensor) -> str:

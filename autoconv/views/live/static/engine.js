@@ -102,7 +102,7 @@ class Engine {
   test() {
     const { page, program } = this, { examples } = page, logits = page.nodes[page.logits].value;
     const mask = program.needed([logits]), kept = examples.feeds.map(({ node }) => this.inputs[page.nodes[node].input].slice());
-    const is = role => examples.feeds.find(({ node }) => (page.nodes[node].role === 'constant') === role), labels = is(true);
+    const is = whole => examples.feeds.find(({ node }) => 'iu'.includes(page.nodes[node].dtype[0]) === whole), labels = is(true);
     const each = page.nodes[is(false).node].shape[0];
     let right = 0, count = 0;
     for (let at = 0; labels && at + each <= examples.count; at += each) {

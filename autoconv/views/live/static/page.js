@@ -253,6 +253,7 @@ class Controls {
     const v = view.values[k][e], whole = view.whole(k), most = Math.max(Math.abs(v) * 2, whole ? (page.classes || []).length - 1 || 9 : 2);
     Object.assign(number, { type: 'number', step: whole ? 1 : 'any', id: `number${k}-${e}` });
     label.htmlFor = number.id;
+    if (node.settings) label.append(make('span', ` in ${node.settings}`, 'note'));
     Object.assign(range, { type: 'range', min: whole ? 0 : -most, max: most, step: whole ? 1 : most / 200 });
     range.setAttribute('aria-label', `slide ${name}`);
     const put = text => { const x = Number(text); if (text !== '' && isFinite(x)) view.edit(k, e, x, false); };
