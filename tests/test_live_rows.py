@@ -1,5 +1,8 @@
 """The table's column for JavaScript, run by node: every row has a cell, and each computes what NumPy does."""
 
+import base64
+import zlib
+
 import numpy as np
 import pytest
 from helpers.in_node import MISSING, NODE, Node
@@ -148,3 +151,31 @@ def test_an_index_out_of_range_is_said(node):
     assert node.run(program, [x.value, np.array([-2])])[0].tolist() == [1.0]
     with pytest.raises(RuntimeError, match="no place 2 among 2"):
         node.run(program, [x.value, np.array([2])])
+
+
+STREAMS = {
+    "nothing": b"",
+    "one byte": b"a",
+    "a text": b"so much depends upon a red wheel barrow " * 3,
+    "one byte again and again": bytes(100_000),
+    "noise": np.random.default_rng(0).bytes(70_000),
+    "numbers": np.random.default_rng(1).normal(size=20_000).round(2).tobytes(),
+}
+
+
+@pytest.mark.parametrize("data", STREAMS)
+def test_streams_are_unpacked(node, data):
+    """As zlib packs them: stored, with fixed codes, with codes of their own."""
+    data = STREAMS[data]
+    for level, strategy in (
+        (0, zlib.Z_DEFAULT_STRATEGY),
+        (9, zlib.Z_FIXED),
+        (9, zlib.Z_DEFAULT_STRATEGY),
+        (1, zlib.Z_RLE),
+    ):
+        packing = zlib.compressobj(level, strategy=strategy)
+        packed = base64.b64encode(packing.compress(data) + packing.flush()).decode()
+        job = {"lines": [["array", 0, "u1", [len(data)]]], "inputs": [], "outputs": [0], "arrays": [["u1", len(data)]]}
+        ((shape, found),) = node.ask({**job, "packed": packed})
+        assert shape == [len(data)]
+        assert np.frombuffer(base64.b64decode(found), "<f8").astype("u1").tobytes() == data

@@ -21,7 +21,7 @@ const base64 = x => Buffer.from(Float64Array.from(x).buffer).toString('base64');
     const job = JSON.parse(text);
     let answer;
     try {
-      const arrays = await unpacked(job.packed, job.arrays);
+      const arrays = unpacked(job.packed, job.arrays);
       const inputs = job.inputs.map(([dtype, k]) => MEMORY[dtype].from(arrays[k]));
       const program = new Program(job.lines, arrays, inputs);
       job.lines.forEach(([row], i) => { if (row === 'argument') program.touch(i); });

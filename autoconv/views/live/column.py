@@ -56,7 +56,17 @@ FUNCTIONS = (  # of static/rows.js
 )
 # fmt: on
 
-ENGINE = ("numbers", "arrays", "rows", "contract", "program", "optimisers", "reading", "engine")  # in their order
+ENGINE = (
+    "numbers",
+    "arrays",
+    "rows",
+    "contract",
+    "inflate",
+    "program",
+    "optimisers",
+    "reading",
+    "engine",
+)  # in their order
 _LETTERS = "abc"
 
 

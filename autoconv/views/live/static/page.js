@@ -1,15 +1,15 @@
 // The page: the engine here or in a worker, what it knows of each node, edits with undo, and the interface for others,
 // window.autoconv: set(name, index, value), value(name), grad(name), on('change', f), names(), pick(name, index),
-// explain(name, index, 'value' or 'grad'), undo(), redo(), reset(), train(steps), state(), load(state).
+// explain(name, index, 'value' or 'grad'), undo(), redo(), reset(), train(steps), state(), load(state), ready.
 
 const inWorker = typeof document === 'undefined';
 let running = null; // the worker's engine
 
-async function work(event) { // in the worker: {id, what, given} -> {id, result} or {id, error}
+function work(event) { // in the worker: {id, what, given} -> {id, result} or {id, error}
   const { id, what, given } = event.data;
   try {
     if (what === 'start') {
-      running = new Engine(given[0], await unpacked(given[0].packed, given[0].arrays));
+      running = new Engine(given[0], unpacked(given[0].packed, given[0].arrays));
       postMessage({ id, result: null });
       return;
     }
@@ -17,10 +17,7 @@ async function work(event) { // in the worker: {id, what, given} -> {id, result}
     postMessage({ id, result: what === 'run' ? running.run(told) : running[what](...given) });
   } catch (error) { postMessage({ id, error: String(error.message || error) }); }
 }
-if (inWorker) {
-  let before = Promise.resolve(); // one after the other, although the first takes its time
-  onmessage = event => { before = before.then(() => work(event)); };
-}
+if (inWorker) onmessage = work;
 const SOURCE = inWorker ? '' : document.currentScript.textContent;
 
 class View {
@@ -275,9 +272,9 @@ class Controls {
   }
 }
 
-async function start() {
+function start() { // all is done when it comes back, but for heavy nets: window.autoconv.ready is a promise
   const page = JSON.parse(document.getElementById('calculation').textContent);
-  const arrays = await unpacked(page.packed, page.arrays), view = new View(page, arrays);
+  const arrays = unpacked(page.packed, page.arrays), view = new View(page, arrays);
   document.getElementById('title').textContent = page.title;
   if (page.report) { // what stands behind the page, in its place
     const turn = document.getElementById('turn'), report = document.getElementById('report'), main = document.querySelector('main');
@@ -330,7 +327,10 @@ async function start() {
     view.finish();
     return done;
   };
-  await view.refresh();
+  const computed = view.refresh();
+  window.autoconv.ready = view.worker ? computed.then(() => show(page, view, load)) : show(page, view, load);
+}
+function show(page, view, load) { // the page around the first numbers
   view.first = [...view.values];
   const told = k => ({
     hover: (node, e) => view.hover(node, e),
@@ -393,8 +393,8 @@ async function start() {
   };
   addEventListener('hashchange', fromLink);
   view.panel.show(null);
-  await fromLink();
-  view.draw();
-  document.body.dataset.ready = 'yes';
+  const changed = fromLink(), done = () => { view.draw(); document.body.dataset.ready = 'yes'; };
+  if (view.worker) return Promise.resolve(changed).then(done);
+  return Promise.resolve(done());
 }
 if (!inWorker) start();

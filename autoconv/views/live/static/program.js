@@ -88,10 +88,9 @@ function restored(x) { // a number as JSON has it
 
 // ---- the numbers of a page: one zlib stream in base64, each array plane by plane (all first bytes, all second, ...)
 
-async function unpacked(text, described) {
-  const packed = Uint8Array.from(atob(text), c => c.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate'));
-  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+function unpacked(text, described) {
+  const all = described.reduce((sum, [dtype, count]) => sum + count * MEMORY[dtype].BYTES_PER_ELEMENT, 0);
+  const bytes = inflated(Uint8Array.from(atob(text), c => c.charCodeAt(0)), all);
   let at = 0;
   return described.map(([dtype, count]) => {
     const size = MEMORY[dtype].BYTES_PER_ELEMENT, together = new Uint8Array(count * size);
