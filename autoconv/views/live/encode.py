@@ -20,6 +20,7 @@ from ...shapes import Shape
 # kind and size of a dtype -> its name in a page; there is no float128, and no object
 _DTYPES = {"f8", "f4", "f2", "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"}
 _WHOLE = ("u1", "i1", "u2", "i2", "i4")
+_PATIENT = 2_000_000  # bytes: of more, the last few percent of compression would take many seconds
 _EXACT = 2**53  # whole numbers up to this one are floating-point numbers
 
 
@@ -55,7 +56,8 @@ class Numbers:
 
     def packed(self) -> str:
         """One zlib stream in base64."""
-        return b64encode(zlib.compress(b"".join(self._stream), 9)).decode()
+        level = 9 if self.nbytes <= _PATIENT else 1
+        return b64encode(zlib.compress(b"".join(self._stream), level)).decode()
 
 
 def _smallest(flat: np.ndarray) -> tuple[str, np.ndarray]:

@@ -14,19 +14,23 @@ function work(event) { // in the worker: {id, what, given} -> {id, result} or {i
       return;
     }
     const told = (done, all) => postMessage({ progress: done / all });
-    postMessage({ id, result: what === 'run' ? running.run(told) : running[what](...given) });
+    const result = what === 'run' ? running.run(told) : running[what](...given);
+    // what is new are copies, which can be handed over without another
+    const handed = what === 'news' ? result.flatMap(([, value, grad]) => [value, grad]).filter(Boolean).map(x => x.buffer) : [];
+    postMessage({ id, result }, handed);
   } catch (error) { postMessage({ id, error: String(error.message || error) }); }
 }
 if (inWorker) onmessage = work;
 const SOURCE = inWorker ? '' : document.currentScript.textContent;
 
 class View {
-  constructor(page, arrays) {
-    Object.assign(this, { page, arrays, values: [], grads: [], before: [], first: [], masks: new Map(), reached: [], picked: null });
+  constructor(page) {
+    Object.assign(this, { page, values: [], grads: [], before: [], first: [], masks: new Map(), reached: [], picked: null });
     Object.assign(this, { past: [], future: [], gesture: null, listeners: [], side: 'value', worker: null, waiting: new Map(), calls: 0 });
     if (page.heavy) this.startWorker();
-    if (!this.worker) this.engine = new Engine(page, arrays);
+    if (!this.worker) this.engine = new Engine(page, this.arrays);
   }
+  get arrays() { return (this.unpacked ||= unpacked(this.page.packed, this.page.arrays)); }
 
   // ---- the engine, here or in a worker
 
@@ -146,7 +150,6 @@ class View {
     if (this.gesture) return;
     this.gesture = new Map(this.inputs().map(k => [k, this.values[k]]));
     this.before = [...this.values];
-    this.beforeGrads = [...this.grads];
   }
   finish() {
     if (!this.gesture) return;
@@ -274,7 +277,7 @@ class Controls {
 
 function start() { // all is done when it comes back, but for heavy nets: window.autoconv.ready is a promise
   const page = JSON.parse(document.getElementById('calculation').textContent);
-  const arrays = unpacked(page.packed, page.arrays), view = new View(page, arrays);
+  const view = new View(page);
   document.getElementById('title').textContent = page.title;
   if (page.report) { // what stands behind the page, in its place
     const turn = document.getElementById('turn'), report = document.getElementById('report'), main = document.querySelector('main');

@@ -15,21 +15,21 @@ function editsOf(page, state) { // the edits that make it, or an Error that says
   if (typeof state !== 'object' || state === null || Array.isArray(state)) throw new Error('this is no state of a page');
   return Object.entries(state).flatMap(([name, changed]) => {
     const k = page.nodes.findIndex(node => node.name === name && node.input >= 0);
-    if (k < 0) throw new Error(`this page has no input ${short2(name)}`);
+    if (k < 0) throw new Error(`this page has no input ${named(name)}`);
     const count = page.inputs[page.nodes[k].input].count, good = v => typeof v === 'number' && isFinite(v);
     if (changed && Array.isArray(changed.all)) {
-      if (changed.all.length !== count || !changed.all.every(good)) throw new Error(`${short2(name)} needs ${count} numbers`);
+      if (changed.all.length !== count || !changed.all.every(good)) throw new Error(`${named(name)} needs ${count} numbers`);
       return [[k, null, changed.all]];
     }
-    if (!Array.isArray(changed)) throw new Error(`${short2(name)} needs a list of [index, value]`);
+    if (!Array.isArray(changed)) throw new Error(`${named(name)} needs a list of [index, value]`);
     return changed.map(entry => {
       const [i, v] = Array.isArray(entry) ? entry : [];
-      if (!Number.isInteger(i) || i < 0 || i >= count || !good(v)) throw new Error(`${short2(name)} has ${count} numbers, and each is finite`);
+      if (!Number.isInteger(i) || i < 0 || i >= count || !good(v)) throw new Error(`${named(name)} has ${count} numbers, and each is finite`);
       return [k, i, v];
     });
   });
 }
-const short2 = text => String(text).slice(0, 40);
+const named = text => String(text).slice(0, 40);
 const toText = state => btoa(encodeURIComponent(JSON.stringify(state))).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
 const fromText = text => JSON.parse(decodeURIComponent(atob(text.replaceAll('-', '+').replaceAll('_', '/'))));
 const LONGEST = 20000; // characters of a link

@@ -28,7 +28,7 @@ class Tiles {
     const inner = others.length ? shape[others[others.length - 1]] : 1; // tiles of the last axis stand beside each other
     const small = Math.max(rows, columns);
     const numbered = product(shape) <= 36 && small <= 8;
-    const room = starts.length < 2 ? 220 : small <= 7 ? Math.max(24, Math.min(84, WIDEST / inner - 4)) : starts.length > 6 ? 63 : 84;
+    const room = starts.length < 2 ? 220 : small <= 7 ? Math.max(24, Math.min(84, WIDEST / inner - 9)) : starts.length > 6 ? 63 : 84;
     const cell = numbered ? 46 : Math.max(1, Math.min(22, Math.floor(room / small)));
     const gap = starts.length > 1 ? Math.max(3, Math.min(8, cell)) : 0;
     const wide = columns * cell + gap, fits = Math.max(1, Math.floor(WIDEST / wide));
