@@ -10,6 +10,7 @@ from autoconv import data, demo, models, nn, optim
 from autoconv.views.live import page as live_page
 
 RNG = np.random.default_rng
+pytestmark = pytest.mark.quick(1)
 
 
 def readme():
@@ -421,6 +422,21 @@ def test_names_are_never_html(load):
     page.evaluate("name => autoconv.pick(name, 0)", name)
     page.wait_for_selector("#panel .equation")
     assert page.locator("img").count() == 0
+
+
+def test_a_long_calculation(load):
+    """Of hundreds of lines the first and the last are drawn, and all are there; one array has no numbers at all."""
+    w, x = ac.tensor([0.9, 0.8], name="w"), ac.tensor([0.5, 0.1], name="x")
+    y = x
+    for _ in range(250):
+        y = ac.tanh(y * w)
+    nothing = ac.tensor(np.zeros((0, 3)), name="nothing")
+    live = ac.live(ac.sum(y * y) + ac.sum(nothing * 2), names={"y": y})
+    page = load(live.page)
+    assert page.locator("text=lines more").count() == 1 and page.locator("article").count() == 300
+    compare(page, python_after(live, []))
+    page.evaluate("autoconv.pick('w', 1)")
+    page.wait_for_selector("text=of 250")
 
 
 def test_what_is_wrong_is_said(load):

@@ -6,7 +6,7 @@ and allows that script to run once more beside the page, in a Web Worker, for ne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -33,12 +33,13 @@ def data(recorded: Recorded, title: str, **more: Any) -> dict[str, Any]:
     work = sum(program.flops(i) for i in range(len(program.lines)))
     lines = encoded(program, numbers)
     inputs = [_input(x, numbers) for x in recorded.arguments]
+    at = {node.name: k for k, node in enumerate(recorded.nodes)}
     train, examples = more.pop("train", None), more.pop("examples", None)
     made = {
         "title": clean(title),
         "lines": lines,
         "inputs": inputs,
-        "nodes": [_node(node, recorded) for node in recorded.nodes],
+        "nodes": [_node(node, at) for node in recorded.nodes],
         "loss": len(recorded.nodes) - 1,
         "templates": templates(program),
         "heavy": work > HEAVY,
@@ -71,8 +72,8 @@ def _input(x: Any, numbers: Numbers) -> dict[str, Any]:
     return {"dtype": dtype_name(x.dtype), "count": count, "start": start}
 
 
-def _node(node: Node, recorded: Recorded) -> dict[str, Any]:
-    at = {n.name: k for k, n in enumerate(recorded.nodes)}
+def _node(node: Node, at: Mapping[str, int]) -> dict[str, Any]:
+    """A node as the page has it; ``at``: the number of each by name."""
     return {
         "name": node.name,
         "role": node.role,

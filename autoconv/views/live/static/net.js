@@ -7,6 +7,8 @@ const make = (tag, text, name) => {
   return element;
 };
 
+const CARDS = 300; // of a long calculation the first and the last of these are shown
+
 class Net {
   // told(node): the callbacks of its tiles
   constructor(page, view, told) {
@@ -18,6 +20,7 @@ class Net {
       placed.add(k);
       const node = nodes[k], box = make('div', undefined, 'part'), caption = make('div', undefined, 'caption');
       caption.append(make('b', node.name), ` ${node.shape.join('×') || 'one number'}`);
+      if (!product(node.shape)) { card.append(caption); return; }
       const tiles = new Tiles(node, k, () => view.numbers(k), told(k)), scroll = make('div', undefined, 'scroll');
       scroll.append(tiles.canvas);
       box.append(caption, scroll);
@@ -36,8 +39,12 @@ class Net {
       root.append(box);
       this.cards.set(k, box);
     };
-    nodes.forEach((node, k) => {
-      if (node.role !== 'line') return;
+    const made = nodes.map((_, k) => k).filter(k => nodes[k].role === 'line');
+    const left = Math.max(0, made.length - CARDS);
+    made.forEach((k, i) => {
+      const node = nodes[k];
+      if (left && i === CARDS / 2) root.append(make('p', `${left} lines more; autoconv.pick(name, index) explains them.`, 'note'));
+      if (left && i >= CARDS / 2 && i < CARDS / 2 + left) return;
       const parts = node.reads.filter(r => shown(r) && !placed.has(r));
       const from = node.reads.map(r => nodes[r]).filter(r => r.role === 'line' || r.role === 'input').map(r => r.name);
       const what = [node.settings, from.length ? 'of ' + from.join(', ') : ''].filter(Boolean).join(' · ');
