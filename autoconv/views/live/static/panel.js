@@ -72,7 +72,8 @@ class Panel {
     const order = [...terms].sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
     const inline = count > 6 ? 3 : 6;
     const joined = key => (terms.slice(0, inline).map(t => t[key]).join(' + ') + (count > inline ? ' + …' : '')).replaceAll('+ -', '- ') || '0';
-    for (const text of [`${name} = ${joined('text')}`, `= ${joined('num')}`, `= ${short(value)}`]) box.append(factors('div', text));
+    const lines = [`${name} = ${joined('text')}`, `= ${joined('num')}`, `= ${short(value)}`];
+    for (const text of new Set(lines)) box.append(factors('div', text));
     if (count > 6) {
       const table = make('table'), head = make('tr'), shown = this.all[side] ? order : order.slice(0, FIRST);
       for (const text of ['the largest terms', `of ${count}`]) head.append(make('th', text));

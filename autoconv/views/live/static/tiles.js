@@ -23,12 +23,14 @@ class Tiles {
       this.length = columns;
       [rows, columns, down, right] = [Math.ceil(columns / 32), 32, 32, 1];
     }
+    const lying = tile.length === 2 && shape.length === 2 && Math.max(rows, columns) > 32; // a matrix, along its longer axis
+    if (lying && rows > columns) [rows, columns, down, right] = [columns, rows, right, down];
     const others = all.filter(a => tile.length === 2 && !tile.includes(a));
     const starts = offsets(others.map(a => shape[a]), others.map(a => steps[a]));
     const inner = others.length ? shape[others[others.length - 1]] : 1; // tiles of the last axis stand beside each other
     const small = Math.max(rows, columns);
     const numbered = product(shape) <= 36 && small <= 8;
-    const room = starts.length < 2 ? 220 : small <= 7 ? Math.max(24, Math.min(84, WIDEST / inner - 9)) : starts.length > 6 ? 63 : 84;
+    const room = lying ? WIDEST : starts.length < 2 ? 220 : small <= 7 ? Math.max(24, Math.min(84, WIDEST / inner - 9)) : starts.length > 6 ? 63 : 84;
     const cell = numbered ? 46 : Math.max(1, Math.min(22, Math.floor(room / small)));
     const gap = starts.length > 1 ? Math.max(3, Math.min(8, cell)) : 0;
     const wide = columns * cell + gap, fits = Math.max(1, Math.floor(WIDEST / wide));

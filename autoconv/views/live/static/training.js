@@ -92,7 +92,7 @@ class Training {
       g.stroke();
     };
     let mean = losses[0];
-    const smooth = losses.map(v => (mean = mean * 0.92 + v * 0.08));
+    const smooth = losses.map(v => (mean = mean * 0.85 + v * 0.15));
     path(mix(p.plus, p.page, 0.6), 1, k => losses[k]);
     path(p.plus, 2, k => smooth[k]);
     g.fillStyle = css(p.soft);
