@@ -23,7 +23,10 @@ LARGEST = 64_000_000  # bytes of numbers in a page
 MEMORY = 1_500_000_000  # bytes of the lines that it computes
 WORK = 20_000_000_000  # floating-point operations of one run
 HEAVY = 60_000_000  # operations from which a run would be felt: it is made in a Web Worker
-VIEW = ("colours.js", "tiles.js", "net.js", "panel.js", "draw.js", "training.js", "state.js", "page.js")
+VIEW = tuple(
+    f"{name}.js"
+    for name in ("colours", "tiles", "net", "panel", "controls", "draw", "training", "state", "view", "page")
+)
 
 
 def data(recorded: Recorded, title: str, **more: Any) -> dict[str, Any]:
