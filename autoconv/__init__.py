@@ -26,9 +26,26 @@ import builtins as _builtins
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
+from numpy import bool_ as bool_
+from numpy import e as e
+from numpy import float16 as float16
+from numpy import float32 as float32
+from numpy import float64 as float64
+from numpy import inf as inf
+from numpy import int8 as int8
+from numpy import int16 as int16
+from numpy import int32 as int32
+from numpy import int64 as int64
+from numpy import nan as nan
+from numpy import newaxis as newaxis
+from numpy import pi as pi
+from numpy import uint8 as uint8
+
+from . import array_api as array_api
 from . import functional as functional
 from .backward import backward as backward
 from .backward import sweep as sweep
+from .dlpack import from_dlpack as from_dlpack
 from .functional import *
 from .functional import abs as abs
 from .functional import all as all
@@ -36,8 +53,10 @@ from .functional import any as any
 from .functional import loss as losses
 from .functional import max as max
 from .functional import min as min
+from .functional import pow as pow
 from .functional import round as round
 from .functional import sum as sum
+from .operands import manual_seed as manual_seed
 from .primitives import TABLE as TABLE
 from .tape import Primitive as Primitive
 from .tape import Scope as Scope
@@ -49,10 +68,13 @@ from .tape import tensor as tensor
 from .transforms import grad as grad
 from .transforms import hessian as hessian
 from .transforms import hvp as hvp
+from .transforms import jacfwd as jacfwd
 from .transforms import jacobian as jacobian
+from .transforms import jacrev as jacrev
 from .transforms import jvp as jvp
 from .transforms import value_and_grad as value_and_grad
 from .transforms import vjp as vjp
+from .transforms import vmap as vmap
 
 if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from . import checkpoint as checkpoint
@@ -60,6 +82,7 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from . import data as data
     from . import gradcheck as gradcheck
     from . import interop as interop
+    from . import linalg as linalg
     from . import models as models
     from . import nn as nn
     from . import optim as optim
@@ -79,6 +102,8 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from .marking.check_op import check_op as check_op
     from .marking.courses import courses as courses
     from .nn.torch_weights import to_torch_state_dict as to_torch_state_dict
+    from .saving import load as load
+    from .saving import save as save
     from .scalar import Scalar as Scalar
     from .scalar.expand import expand as expand
     from .tutor.breaking import break_it as break_it
@@ -90,6 +115,7 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from .views.equations.paths import paths as paths
     from .views.equations.uses import uses as uses
     from .views.graph.graph import graph as graph
+    from .views.live.live import live as live
     from .views.stepper.stepper import step as step
     from .views.stepper.training import record_training as record_training
 
@@ -112,24 +138,33 @@ _LAZY = {
     "explain": ".views.equations.explain",
     "from_torch": ".interop.torch_export",
     "graph": ".views.graph.graph",
+    "live": ".views.live.live",
+    "load": ".saving",
     "matrix_view": ".views.equations.matrix",
     "mistakes": ".tutor.breaking",
     "onnx": ".interop",
     "paths": ".views.equations.paths",
     "record_training": ".views.stepper.training",
+    "save": ".saving",
     "save_run": ".comparing.saved",
     "step": ".views.stepper.stepper",
     "to_torch_state_dict": ".nn.torch_weights",
     "uses": ".views.equations.uses",
 }
 _LAZY_MODULES = (
-    "checkpoint", "cli", "data", "gradcheck", "interop", "models", "nn", "optim", "render", "scalar", "train", "views",
+    "checkpoint", "cli", "data", "gradcheck", "interop", "linalg", "models", "nn", "optim", "render",
+    "scalar", "train", "views",
+)  # fmt: skip
+_VALUES = (  # dtypes and constants, NumPy's own
+    "bool_", "e", "float16", "float32", "float64", "inf", "int16", "int32", "int64", "int8", "nan", "newaxis", "pi",
+    "uint8",
 )  # fmt: skip
 _EAGER = (
-    "Primitive", "Scope", "TABLE", "Tape", "Tensor", "backward", "functional", "grad", "hessian", "hvp", "jacobian",
-    "jvp", "losses", "no_grad", "scope", "sweep", "tensor", "value_and_grad", "vjp",
+    "Primitive", "Scope", "TABLE", "Tape", "Tensor", "array_api", "backward", "from_dlpack", "functional", "grad",
+    "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp", "losses", "manual_seed", "no_grad", "scope", "sweep",
+    "tensor", "value_and_grad", "vjp", "vmap",
 )  # fmt: skip
-_NAMES = sorted({*_EAGER, *functional._NAMES, *_LAZY, *_LAZY_MODULES})
+_NAMES = sorted({*_EAGER, *_VALUES, *functional._NAMES, *_LAZY, *_LAZY_MODULES})
 
 if not TYPE_CHECKING:  # a type checker knows the real names, and refuses others
     __all__ = [name for name in _NAMES if not hasattr(_builtins, name)]  # `import *` shadows no `sum` or `max`

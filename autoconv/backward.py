@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import arrays
+from .hooks import watcher
 from .operands import found, numbers
 from .primitives import slope
 from .renamed import renamed
@@ -87,8 +88,11 @@ def pull(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[
     primitive = line.primitive
     if primitive is None or not wanted:
         return []
-    y = line if recorded else line.value
-    operands: tuple[Any, ...] = line.operands if recorded else tuple([x.value for x in line.operands])
+    y: Any = line
+    operands: tuple[Any, ...] = line.operands
+    if not recorded:
+        values = [x._value if watcher.get() is None else x.value for x in (line, *operands)]
+        y, operands = values[0], tuple(values[1:])
     if primitive.definition is not None:
         rule = derive(primitive, len(operands), wanted, tuple(line.params.items()))
         contributions: list[Any]
@@ -213,19 +217,24 @@ def own(g: Any) -> Any:
 
 
 @renamed(seed="cotangent")
-def backward(y: Tensor, cotangent: Any = None) -> None:
+def backward(y: Tensor, cotangent: Any = None, *, gradient: Any = None, retain_graph: bool = True) -> None:
     """Add the gradient of ``y`` to ``.grad`` of everything it was computed from (inputs, parameters, and lines
     between).
 
     Also ``y.backward()``.  ``cotangent`` (default 1 for a scalar) is that of y, of y's shape.  A second call adds
-    again, as in PyTorch; one that is interrupted has added nothing.  Raises TypeError if nothing under y can be
-    differentiated, ValueError without a cotangent for a y that is not a scalar.
+    again, as in PyTorch; one that is interrupted has added nothing.  gradient: PyTorch's name of cotangent;
+    retain_graph: PyTorch's, a tape is always kept.  Raises TypeError if nothing under y can be differentiated,
+    ValueError without a cotangent for a y that is not a scalar.
 
     >>> w = ac.tensor([1.0, 2.0])
     >>> ac.backward(ac.sum(w * w))
     >>> w.grad
     array([2., 4.])
     """
+    if gradient is not None:
+        if cotangent is not None:
+            raise TypeError("backward: gradient= is another name of cotangent=; give one of them")
+        cotangent = gradient
     start = check_cotangent(y, cotangent.value if isinstance(cotangent, Tensor) else cotangent)
     if y.constant:
         raise TypeError(

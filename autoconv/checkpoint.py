@@ -24,15 +24,13 @@ from .files import LARGEST, check_writable, open_regular, replace_file
 from .nn import Module
 from .optim import Optimizer, Schedule
 from .shapes import whole_number
+from .weights import safetensors_file
+from .weights.safetensors_file import beginning, header_of
 
 VERSION = "2"
 WITHOUT_CHECKSUM = "1"
-LARGEST_HEADER = 2**26  # bytes of names, shapes and metadata
 DEEPEST = 100  # lists and dicts inside each other in ``extra``
-DTYPES = {
-    "F64": "f8", "F32": "f4", "F16": "f2", "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1",
-    "U64": "u8", "U32": "u4", "U16": "u2", "U8": "u1", "BOOL": "b1",
-}  # fmt: skip
+DTYPES = {name: dtype.lstrip("<") for name, dtype in safetensors_file.DTYPES.items() if name != "BF16"}
 _FIELD = b'"checksum":"'  # cannot stand inside a JSON string, where quotes are escaped
 _UNSIGNED = b"0" * 64
 
@@ -407,29 +405,21 @@ def _read(path: str | os.PathLike[str]) -> bytes:
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
-            begin = file.read(8)
-            header = file.read(min(int.from_bytes(begin, "little"), LARGEST_HEADER))
-            _check_sizes(path, begin + header, size)
+            _check_sizes(path, beginning(file), size)
             file.seek(0)
             return file.read(size)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def _header(begin: bytes) -> Any:
-    """The JSON between the first eight bytes, which have its length, and the data."""
-    return json.loads(begin[8 : 8 + int.from_bytes(begin[:8], "little")])
-
-
 def _check_sizes(path: str | os.PathLike[str], begin: bytes, size: int) -> None:
     """CheckpointError unless the header that a file of ``size`` bytes begins with is complete and fits the size."""
-    length = int.from_bytes(begin[:8], "little")
-    if size < 8 or length > min(size - 8, len(begin) - 8) or begin[8:9] != b"{":
-        raise CheckpointError(
-            f"{path}: not a checkpoint, or truncated: {size:,} bytes without a complete safetensors header"
-        )
     try:
-        tensors = {name: entry for name, entry in _header(begin).items() if name != "__metadata__"}
+        length, header = header_of(begin, size)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: not a checkpoint, or truncated: {error}") from None
+    try:
+        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
         dtypes = {str(entry["dtype"]) for entry in tensors.values()}
         need = 8 + length + max((int(entry["data_offsets"][1]) for entry in tensors.values()), default=0)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -449,7 +439,7 @@ def _unpacked(path: str | os.PathLike[str], content: bytes) -> tuple[dict[str, n
     safetensors = _safetensors()
     try:
         tensors = safetensors.numpy.load(content)
-        metadata = _header(content).get("__metadata__", {})
+        metadata = header_of(content, len(content))[1].get("__metadata__", {})
     except (safetensors.SafetensorError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path}: not a checkpoint, or truncated: {error}") from None
     if metadata.get("format") != "autoconv":

@@ -1,7 +1,8 @@
 """The demo: a small convolutional network learns handwritten digits, and a folder of pictures shows what it did.
 
-Everything it writes comes from the run: the checkpoint, the training curve, the graph of the model, the kernels of the
-first layer, digits it gets wrong, and a page that shows them all offline.
+Everything it writes comes from the run: a page in which the trained network reads what is drawn in it, and goes on
+learning; the checkpoint, the training curve, the graph of the model, the kernels of the first layer, digits it gets
+wrong, and a report that shows them all offline.
 """
 
 from __future__ import annotations
@@ -20,19 +21,12 @@ from .files import check_writable, replace_file
 from .functional.loss import cross_entropy
 from .nn import Module
 from .render import chart
-from .render.page import html_page
 from .tape import Tape, constant, tensor
 from .train import Evaluation, History, evaluate, fit
 from .views.graph.graph import graph
+from .views.live.live import Live, live
 
-EPOCHS, BATCH_SIZE, SEED = 15, 32, 0
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-svg { max-width: 100%; height: auto; }
-section { margin: 2.5rem 0; overflow-x: auto; }
-pre { overflow-x: auto; padding: 1rem; border: 1px solid #8886; border-radius: 6px; font-size: 13px;
-  line-height: 1.35; }
-"""
+EPOCHS, BATCH_SIZE, SEED, LEARNING_RATE = 15, 32, 0, 3e-3
 
 
 def run(folder: str | Path = "autoconv-demo", progress: bool = True) -> float:
@@ -43,7 +37,7 @@ def run(folder: str | Path = "autoconv-demo", progress: bool = True) -> float:
     train, test = data.digits("train", SEED), data.digits("test", SEED)
     rng = np.random.default_rng(SEED)
     model = models.cnn(train.x.shape[1:], 10, rng)
-    optimizer = optim.Adam(model.parameters(), lr=3e-3)
+    optimizer = optim.Adam(model.parameters(), lr=LEARNING_RATE)
     schedule = optim.CosineLR(optimizer, EPOCHS)
     print(f"Training on {len(train.x):,} handwritten digits of 8x8 pixels, {EPOCHS} epochs:\n")
     start = time.perf_counter()
@@ -74,13 +68,15 @@ def run(folder: str | Path = "autoconv-demo", progress: bool = True) -> float:
     pictures = draw(model, history, test, result)
     for name, svg in pictures.items():
         replace_file(folder / f"{name}.svg", svg.encode())
-    replace_file(folder / "index.html", page(model, pictures, accuracy, seconds, history).encode())
+    shown = live_page(model, optimizer, train, test)
+    report = report_html(model, pictures, accuracy, seconds, history)
+    replace_file(folder / "index.html", shown.page_with(report, "How it was trained").encode())
 
     print(f"\n{model!r}\n")
     print(f"Accuracy on the {len(test.x)} digits it never saw: {accuracy:.1%}, after {seconds:.0f} s of training.\n")
     print(confusion_text(result.confusion if result.confusion is not None else np.zeros((10, 10), int)))
-    print(f"\nWritten to {folder}/: index.html (open it in a browser; it shows all the rest), model.safetensors,")
-    print(f"{', '.join(f'{name}.svg' for name in pictures)}.\n")
+    print(f"\nWritten to {folder}/: index.html (open it in a browser and draw a digit; it shows all the rest),")
+    print(f"model.safetensors, {', '.join(f'{name}.svg' for name in pictures)}.\n")
     autoconv = command()
     print("Try next:")
     print(f"  {autoconv} evaluate {folder / 'model.safetensors'} --data digits")
@@ -127,6 +123,25 @@ def draw(model: Module, history: History, test: data.Dataset, result: Evaluation
     }
 
 
+def live_page(model: Module, optimizer: optim.Optimizer, train: data.Dataset, test: data.Dataset) -> Live:
+    """The page in which the model reads a digit that is drawn, and learns on with the optimiser from the start."""
+    image, label = tensor(test.x[:1], name="image"), constant(test.y[:1])
+    scores = model(image)
+    loss = cross_entropy(scores, label)
+    return live(
+        loss,
+        names={"label": label, "scores": scores, "loss": loss},
+        title="Draw a digit",
+        draw=image,
+        logits=scores,
+        classes=train.classes,
+        optimizer=type(optimizer)(model.parameters(), lr=LEARNING_RATE),
+        data={image: train.x, label: train.y},
+        examples={image: test.x, label: test.y},
+        batch_size=BATCH_SIZE,
+    )
+
+
 def command() -> str:
     """How to call autoconv from here: by its name where the shell finds it,
     else by the path of this environment's program."""
@@ -143,8 +158,8 @@ def confusion_text(table: np.ndarray) -> str:
     return "\n".join([head, *rows])
 
 
-def page(model: Module, pictures: dict[str, str], accuracy: float, seconds: float, history: History) -> str:
-    """One HTML file that holds everything: no script, no network."""
+def report_html(model: Module, pictures: dict[str, str], accuracy: float, seconds: float, history: History) -> str:
+    """How it was trained, with all pictures: HTML for the page."""
     sections = {
         "training-loss": "The loss after each epoch. The optimiser (Adam, its step following a cosine to zero) "
         "lowers the training loss; the held-out digits show whether that carries over.",
@@ -160,18 +175,14 @@ def page(model: Module, pictures: dict[str, str], accuracy: float, seconds: floa
     lines = len(Tape(model(np.zeros((1, 8, 8, 1), np.float32))))
     title = {name: escape(name.replace("-", " ").capitalize()) for name in sections}
     body = "\n".join(
-        f"<section><h2>{title[name]}</h2><p>{escape(text)}</p>{pictures[name]}</section>"
+        f"<section><h3>{title[name]}</h3><p>{escape(text)}</p>{pictures[name]}</section>"
         for name, text in sections.items()
     )
-    return html_page(
-        "autoconv demo",
-        f"""
-<h1>A convolutional network that reads digits</h1>
+    return f"""
+<h2>A convolutional network that reads digits</h2>
 <p>{accuracy:.1%} of 360 handwritten digits it never saw, after {len(history)} epochs and
 {seconds:.0f} seconds of training. The forward pass of one image is {lines} recorded
 lines; every gradient follows from them by the chain rule.</p>
 <pre>{escape(repr(model))}</pre>
 {body}
-""",
-        css=STYLE,
-    )
+"""

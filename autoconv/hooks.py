@@ -22,6 +22,10 @@ class Recorded:
     _value: np.ndarray
 
 
+# Inside a derivative the serial of its first line, outside of any 0: what is younger is being differentiated.
+differentiating: ContextVar[int] = ContextVar("autoconv_differentiating", default=0)
+
+
 class Watcher:
     """Is told what happens to Tensors while a function is recorded; this one lets everything happen."""
 
@@ -30,6 +34,9 @@ class Watcher:
 
     def assigned(self, x: Any) -> None:
         """``x`` was given a new value."""
+
+    def later(self, primitive: Any, operands: tuple[Any, ...], params: dict[str, Any], around: Any) -> Any:
+        """The line of a primitive whose numbers are computed when somebody reads them; None: they are computed now."""
 
     def checked(self, test: Callable[[np.ndarray], None], x: Any) -> None:
         """``test`` has passed the numbers of ``x``."""

@@ -17,6 +17,27 @@ from .arrays import exact
 Array = np.ndarray[Any, Any]
 
 ARRAYS = (np.ndarray, np.generic)
+
+
+class Size(int):
+    """How many elements a Tensor has: a whole number, as ``x.size`` is in NumPy, that can be called as in PyTorch.
+
+    >>> x = ac.zeros(2, 3)
+    >>> x.size, x.size(), x.size(0), x.size // 2
+    (6, (2, 3), 2, 3)
+    """
+
+    shape: tuple[int, ...]
+
+    def __call__(self, dim: int | None = None) -> Any:
+        """The shape, or one size of it."""
+        return self.shape if dim is None else self.shape[dim]
+
+    def __reduce__(self) -> Any:
+        return int, (int(self),)
+
+
+PYTHONS = (int, float, Size)  # numbers of Python's own, which never widen an array
 KINDS = "fiub"  # of the dtypes with arithmetic: floating point, integers, unsigned integers, booleans
 NUMBERS = "floating-point numbers, integers, booleans or fractions.Fraction"
 
@@ -55,10 +76,11 @@ def numbers(x: Any, what: str, exactly: bool = False) -> Array:
     """
     if isinstance(x, ARRAYS) and x.dtype.kind in KINDS:
         return np.asarray(x)
-    if type(x) is int and not exactly and not -(2**63) <= x < 2**64:
+    if type(x) in (int, Size) and not exactly and not -(2**63) <= x < 2**64:
         raise OverflowError(f"{what}: {_whole(x)} is beyond the range of int64; fractions.Fraction holds any number")
+    dtype = object if exactly else None
     try:
-        array = np.asarray(x, object if exactly else None)
+        array = np.asarray(x, dtype)
     except Exception as error:  # whatever the elements' own conversion raises
         raise TypeError(f"{what}: this is not a regular array of numbers: {error}; use {NUMBERS}") from None
     if array.dtype.kind == "O":
@@ -71,8 +93,13 @@ def numbers(x: Any, what: str, exactly: bool = False) -> Array:
 def _fractions(array: Array, x: Any, what: str) -> Array:
     """An object array with an exact Fraction for every number; TypeError if anything in it is no number."""
     for element in array.ravel().tolist():
-        if array.ndim and type(element).__module__.startswith("autoconv.scalar"):
-            continue  # an array of Scalars goes through the same functions, element by element
+        if type(element).__module__.startswith("autoconv.scalar"):
+            if array.ndim:
+                continue  # an array of Scalars goes through the same functions, element by element
+            raise TypeError(
+                f"{what}: a Scalar has its functions as methods, as in x.exp() or np.exp(x), and records them on a "
+                "tape of its own; for arrays make a Tensor, with ac.tensor"
+            )
         if not isinstance(element, Rational | float | np.floating | np.bool_):
             raise TypeError(f"{what}: {found(x)} holds {found(element)}, which is no number; use {NUMBERS}")
     try:
@@ -95,7 +122,7 @@ def as_dtype(dtype: Any, what: str) -> Any:
 def number_as(x: Any, dtype: Any, name: str) -> Array:
     """A Python number in ``dtype`` (it never widens an array); OverflowError for a whole number beyond its range."""
     try:
-        if type(x) is int and dtype.kind in "iu":
+        if type(x) in (int, Size) and dtype.kind in "iu":
             return np.array(x, dtype)
         value = np.asarray(x)
         return exact(value) if dtype == object else value.astype(dtype)
@@ -126,8 +153,30 @@ def _is_real(value: Any) -> bool:
     return isinstance(value, Real)
 
 
+_seeded: np.random.Generator | None = None  # by ``manual_seed``: drawn from where no generator and no seed is given
+
+
+def manual_seed(seed: int) -> np.random.Generator:
+    """Seed the generator that everything draws from that is given none: initial weights, dropout, ``ac.randn``.
+
+    Returns it.  Without a call of this function each of them is seeded by the system.  Raises TypeError for what is no
+    seed.
+
+    >>> made = ac.manual_seed(0)
+    >>> first = ac.rand(2)
+    >>> made = ac.manual_seed(0)
+    >>> bool(ac.all(ac.rand(2) == first))
+    True
+    """
+    global _seeded
+    _seeded = generator(seed, "manual_seed: seed") if seed is not None else None
+    return generator(_seeded, "manual_seed: seed")
+
+
 def generator(rng: Any, what: str) -> np.random.Generator:
     """A generator as it is; of a seed (a whole number, several, or None) a new one.  TypeError for anything else."""
+    if rng is None and _seeded is not None:
+        return _seeded
     if isinstance(rng, np.random.Generator):
         return rng
     try:

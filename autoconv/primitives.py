@@ -52,7 +52,9 @@ from .rows import row as _row
 from .rows import select as _select
 from .rows import wiring as _wiring
 from .shapes import keepdims_shape as _keepdims_shape
+from .tape import Primitive as _Primitive
 from .tape import Tensor as _Tensor
+from .tape import elsewhere as _elsewhere
 
 # fmt: off
 #            name     forward       one vjp per operand                                                        latex, traits
@@ -72,15 +74,15 @@ cos = _arithmetic("cos", _np.cos,         (lambda g, y, a: -g * sin(a),),       
 erf = _arithmetic("erf", _arrays.erf,     (lambda g, y, a: g * exp(-a * a) * (2 / _sqrt(_pi)),),                  r"\operatorname{{erf}} {0}", "irrational")
 erfc = _arithmetic("erfc", _arrays.erfc,  (lambda g, y, a: -g * exp(-a * a) * (2 / _sqrt(_pi)),),                r"\operatorname{{erfc}} {0}", "irrational")
 softsign = _arithmetic("softsign", _arrays.softsign, (lambda g, y, a: g / (1 + abs_(a)) / (1 + abs_(a)),),     r"\operatorname{{softsign}} {0}", low=0.5)
-atan2 = _arithmetic("atan2", _arrays.atan2, (lambda g, y, a, b: g * (b / _square_sum(a, b)),
-                                         lambda g, y, a, b: -(g * (a / _square_sum(a, b)))),                  r"\operatorname{{atan2}}({0}, {1})", "irrational", ufunc=_np.arctan2, low=0.5)
+atan2 = _arithmetic("atan2", _arrays.atan2, (lambda g, y, a, b: g * _turned(b, a, b),
+                                         lambda g, y, a, b: -(g * _turned(a, a, b))),                  r"\operatorname{{atan2}}({0}, {1})", "irrational", ufunc=_np.arctan2, low=0.5)
 floor = _arithmetic("floor", _np.floor,   (None,),                                                               r"\lfloor {0} \rfloor")
 remainder = _arithmetic("remainder", _np.remainder, (lambda g, y, a, b: g,
                                          lambda g, y, a, b: -(g * ((a - y) / b))),                             r"{0} \bmod {1}", low=0.5)
 power = _arithmetic("power", _np.power,   (lambda g, y, a, b: multiply_no_nan(multiply_no_nan(power(a, b - 1), b), g),
                                          lambda g, y, a, b: g * y * log(where(_begins(a, b), 1, a))),         r"{0}^{{{1}}}", "irrational selects", low=0.5)
-xlogy = _arithmetic("xlogy", _arrays.xlogy, (lambda g, y, a, b: g * log(where(where(equal(a, 0), less_equal(b, 0), False), 1, b)),
-                                         lambda g, y, a, b: multiply_no_nan(g, a / where(equal(a, 0), 1, b))),                        r"{0} \, \ln {1}", "irrational selects", low=0.5)
+xlogy = _arithmetic("xlogy", _arrays.xlogy, (lambda g, y, a, b: g * log(where(_nothing(a, b), 1, b)),
+                                         lambda g, y, a, b: multiply_no_nan(g, where(_nothing(a, b), 0, a / where(_nothing(a, b), 1, b)))), r"{0} \, \ln {1}", "irrational selects", low=0.5)
 multiply_no_nan = _arithmetic("multiply_no_nan", _arrays.multiply_no_nan, (lambda g, y, a, b: multiply_no_nan(g, b),
                                          lambda g, y, a, b: multiply_no_nan(a, g)),                            r"{0} \cdot {1}", "selects")
 logaddexp = _arithmetic("logaddexp", _np.logaddexp, (lambda g, y, a, b: g * _logistic(_ahead(a, b)),
@@ -132,10 +134,17 @@ def _begins(a: _Any, b: _Any) -> _Any:
     """Where a is 0 and b is not negative: there 0 to the b, and b log 0, are chosen not to change with b."""
     return where(equal(a, 0), greater_equal(b, 0), False)
 
-def _square_sum(a: _Any, b: _Any) -> _Any:
-    """a^2 + b^2, but 1 where both are 0: an angle without a direction does not change with either."""
-    r = a * a + b * b
-    return where(equal(r, 0), 1, r)
+def _nothing(a: _Any, b: _Any) -> _Any:
+    """Where a is 0 and b has no logarithm: there a log b = 0 is chosen not to change with either."""
+    return where(equal(a, 0), less_equal(b, 0), False)
+
+def _turned(x: _Any, a: _Any, b: _Any) -> _Any:
+    """x / (a^2 + b^2), with squares that stay in the range; 0 at the origin (no direction) and at infinity."""
+    size = stop_gradient(maximum(abs_(a), abs_(b)))
+    size = where(where(less(size, _np.inf), greater(size, 0), False), size, 1)
+    square = (a / size) * (a / size) + (b / size) * (b / size)
+    still = where(equal(square, 0), True, equal(square, _np.inf))
+    return where(still, 0, x / size / where(still, 1, square)) / size
 
 # ---- wiring: no arithmetic, only who reads whom; linear, adjoints side by side
 
@@ -194,16 +203,27 @@ def _bind_operators() -> None:
     """Tensor's operators are rows of the table; the reflected form swaps the operands."""
     binary = {"add": add, "sub": sub, "mul": mul, "truediv": div, "pow": power}
     comparisons = {"gt": greater, "lt": less, "ge": greater_equal, "le": less_equal, "eq": equal, "ne": not_equal}
-    for name, primitive in (binary | comparisons).items():
+    for name, primitive in comparisons.items():
         setattr(_Tensor, f"__{name}__", lambda a, b, op=primitive: op(a, b) if _is_operand(b) else NotImplemented)
     for name, primitive in binary.items():
-        setattr(_Tensor, f"__r{name}__", lambda a, b, op=primitive: op(b, a) if _is_operand(b) else NotImplemented)
+        setattr(_Tensor, f"__{name}__", lambda a, b, op=primitive: op(a, b) if _is_operand(b) else _refused(op, b))
+        setattr(_Tensor, f"__r{name}__", lambda a, b, op=primitive: op(b, a) if _is_operand(b) else _refused(op, b))
     for name, unary in {"neg": neg, "abs": abs_, "pos": lambda a: a}.items():
         setattr(_Tensor, f"__{name}__", lambda a, op=unary: op(a))
 
 
 def _is_operand(x: _Any) -> bool:
     return isinstance(x, _Tensor | _np.ndarray | _np.generic | _Number | list | tuple)
+
+
+def _refused(primitive: _Primitive, x: _Any) -> _Any:
+    """What is no operand: Python asks the other operand next, but what is recorded elsewhere (a Scalar) is refused."""
+    if any(isinstance(x, kinds) for kinds, _ in _elsewhere):
+        raise TypeError(
+            f"{primitive.name}: a Tensor and a Scalar do not mix, for each records on a tape of its own; make both of "
+            "Scalars (ac.Scalar), or both of Tensors (ac.tensor), or take the number alone, as in x.data"
+        )
+    return NotImplemented
 
 
 _bind_operators()

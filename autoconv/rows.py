@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import arrays
-from .operands import ARRAYS, KINDS, as_array, number_as, numbers
+from .operands import ARRAYS, KINDS, PYTHONS, Size, as_array, number_as, numbers
 from .shapes import broadcast_shapes
 from .tape import Primitive, Tensor
 
@@ -53,9 +53,9 @@ def agree(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(lines) == len(operands):
         if all([x.shape == first.shape and x.dtype == first.dtype for x in lines]):
             return operands
-    elif first.dtype.kind == "f" and all([x is first or type(x) in (int, float) for x in operands]):
+    elif first.dtype.kind == "f" and all([x is first or type(x) in PYTHONS for x in operands]):
         return tuple([x if x is first else number(x, first.shape, first.dtype, name) for x in operands])
-    known = [x if isinstance(x, Tensor) or type(x) in (int, float) else as_array(x, what=name) for x in operands]
+    known = [x if isinstance(x, Tensor) or type(x) in PYTHONS else as_array(x, what=name) for x in operands]
     dtype = common_dtype(known)
     shape = broadcast_shapes(*[() if isinstance(x, int | float) else x.shape for x in known], operation=name)
     return tuple([fit(x, shape, dtype, name) for x in known])
@@ -63,14 +63,14 @@ def agree(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _plain(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:
     """Plain operands that are not all arrays or numbers: lists become arrays, and with one exact fraction all are."""
-    known = [x if type(x) in (int, float) else numbers(x, name) for x in operands]
+    known = [x if type(x) in PYTHONS else numbers(x, name) for x in operands]
     some_exact = any([getattr(x, "dtype", None) == object for x in known])
     return tuple(arrays.exact(x) for x in known) if some_exact else tuple(known)
 
 
 def common_dtype(xs: Sequence[Any]) -> Any:
     """NumPy's rule, by which a Python number is of the arrays' kind where it can be: it never widens them."""
-    return np.result_type(*[(0 if isinstance(x, int) else 0.0) if type(x) in (int, float) else x.dtype for x in xs])
+    return np.result_type(*[(0 if isinstance(x, int) else 0.0) if type(x) in PYTHONS else x.dtype for x in xs])
 
 
 def comparable(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -78,8 +78,8 @@ def comparable(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:
 
     It is as good as an infinity of its sign, so both are brought to float64 (to int64 where that holds both).
     """
-    if len(operands) == 2 and (type(operands[0]) is int or type(operands[1]) is int):
-        first = type(operands[0]) is int
+    if len(operands) == 2 and (type(operands[0]) in (int, Size) or type(operands[1]) in (int, Size)):
+        first = type(operands[0]) in (int, Size)
         c, x = operands if first else operands[::-1]
         if not isinstance(x, Tensor | int | float):
             x = numbers(x, name)
@@ -130,8 +130,8 @@ def select(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:
         condition = numbers(condition, f"{name}: condition")
     if not any(isinstance(x, Tensor) for x in operands):
         return (condition, *agree(name, tuple(choices)))
-    known = [x if isinstance(x, Tensor) or type(x) in (int, float) else as_array(x, what=name) for x in choices]
-    shape = broadcast_shapes(*[() if type(x) in (int, float) else x.shape for x in (condition, *known)], operation=name)
+    known = [x if isinstance(x, Tensor) or type(x) in PYTHONS else as_array(x, what=name) for x in choices]
+    shape = broadcast_shapes(*[() if type(x) in PYTHONS else x.shape for x in (condition, *known)], operation=name)
     dtype = common_dtype(known)
     return (fit(condition, shape, np.dtype(bool), name), *[fit(x, shape, dtype, name) for x in known])
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar, copy_context
@@ -18,10 +19,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import numpy as np
 
 from .arrays import exact as exact
+from .asking import HeldValue, changes_in_place
 from .hooks import Recorded, Watcher, watcher
-from .operands import ARRAYS, KINDS, OutOfRangeError, found, numbers
+from .operands import ARRAYS, KINDS, PYTHONS, OutOfRangeError, Size, found, numbers
 from .operands import as_array as as_array
-from .shapes import shown
+from .shapes import flag, shown
 
 if TYPE_CHECKING:
     from .shapes import Ints
@@ -105,6 +107,12 @@ def no_grad() -> AbstractContextManager[Scope]:
     (True, ())
     """
     return scope("no_grad", records=False)
+
+
+def recording() -> bool:
+    """Whether lines are recorded: False inside ``no_grad``."""
+    around = _scope.get()
+    return around is None or around.records
 
 
 def outside(f: Callable[[], Any], watching: Watcher | None = None) -> Any:
@@ -237,7 +245,7 @@ def record(primitive: Primitive, operands: tuple[Any, ...], params: dict[str, An
     if not any(taped):
         for x in operands:
             if not (isinstance(x, ARRAYS) and x.dtype.kind in KINDS):
-                operands = tuple([x if type(x) in (int, float) else numbers(x, primitive.name) for x in operands])
+                operands = tuple([x if type(x) in PYTHONS else numbers(x, primitive.name) for x in operands])
                 break
         try:
             plain: Tensor = primitive.forward(*operands, **params)  # an array: see the package's first rule
@@ -247,11 +255,15 @@ def record(primitive: Primitive, operands: tuple[Any, ...], params: dict[str, An
     lines = operands
     if not all(taped):
         lines = tuple([x if isinstance(x, Tensor) else constant(x, primitive.name) for x in operands])
+    around = _scope.get()
+    watching = watcher.get()
+    if watching is not None and (late := watching.later(primitive, lines, params, around)) is not None:
+        line: Tensor = late
+        return line
     try:
         value = np.asarray(primitive.forward(*[x._value for x in lines], **params))
     except REFUSALS as error:
         _refuse(primitive, lines, params, error)
-    around = _scope.get()
     if around is not None and not around.records:
         return Tensor(value, constant=True)
     still = not primitive.differentiable or value.dtype.kind not in "fO" or all([x.constant for x in lines])
@@ -284,7 +296,15 @@ def _refuse(primitive: Primitive, operands: tuple[Any, ...], params: Mapping[str
     raise kind(f"{asked} is not defined: {error}") from error
 
 
-class Tensor(Recorded):
+if TYPE_CHECKING:
+    from .declared import Declared
+
+    class _Base(Declared, Recorded): ...
+else:
+    _Base = Recorded
+
+
+class Tensor(_Base):
     """A value (ndarray, read-only) that remembers its line; without a primitive it is an input, parameter or constant.
 
     Make one with ``ac.tensor``.  ``value`` is the array; ``grad`` is None until ``backward()`` of something computed
@@ -347,6 +367,8 @@ class Tensor(Recorded):
         watching = watcher.get()
         if watching is not None:
             watching.read(self)
+        if self.primitive is None and not self.constant and changes_in_place(sys._getframe(1)):
+            return self._value.view(HeldValue)
         return self._value
 
     @value.setter
@@ -362,12 +384,34 @@ class Tensor(Recorded):
         return self._value.ndim
 
     @property
-    def size(self) -> int:
-        return self._value.size
+    def size(self) -> Size:
+        size = Size(self._value.size)
+        size.shape = self._value.shape
+        return size
 
     @property
     def dtype(self) -> np.dtype:
         return self._value.dtype
+
+    @property
+    def device(self) -> str:
+        """Where the numbers are: in the memory of the "cpu"."""
+        return "cpu"
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Tensor:
+        """The Tensor itself, which is in the memory of the "cpu"; ValueError for another device, or a stream of one."""
+        if device != "cpu" or stream is not None:
+            raise ValueError(
+                f"to_device: {found(device)}; a Tensor is in the memory of the 'cpu', which has no streams"
+            )
+        return self
+
+    @property
+    def mT(self) -> Tensor:  # noqa: N802 (the array API's name)
+        """The last two axes exchanged: a batch of matrices, each transposed."""
+        if self.ndim < 2:
+            raise ValueError(f"mT: shape {self.shape} has fewer than two axes")
+        return self.swapaxes(-1, -2)
 
     @property
     def source(self) -> str:
@@ -414,7 +458,7 @@ class Tensor(Recorded):
             watching.assigned(self)
         self._value, self.serial = new, _next_serial()
 
-    if TYPE_CHECKING:  # bound to the table by primitives.py, backward.py and functional/methods.py; a test compares
+    if TYPE_CHECKING:  # bound by leaving, dlpack, primitives, backward, functional, array_api; a test compares
 
         def __add__(self, other: Any) -> Tensor: ...
         def __radd__(self, other: Any) -> Tensor: ...
@@ -428,6 +472,35 @@ class Tensor(Recorded):
         def __rpow__(self, other: Any) -> Tensor: ...
         def __matmul__(self, other: Any) -> Tensor: ...
         def __rmatmul__(self, other: Any) -> Tensor: ...
+        def __floordiv__(self, other: Any) -> Tensor: ...
+        def __rfloordiv__(self, other: Any) -> Tensor: ...
+        def __mod__(self, other: Any) -> Tensor: ...
+        def __rmod__(self, other: Any) -> Tensor: ...
+        def __and__(self, other: Any) -> Tensor: ...
+        def __rand__(self, other: Any) -> Tensor: ...
+        def __or__(self, other: Any) -> Tensor: ...
+        def __ror__(self, other: Any) -> Tensor: ...
+        def __xor__(self, other: Any) -> Tensor: ...
+        def __rxor__(self, other: Any) -> Tensor: ...
+        def __lshift__(self, other: Any) -> Tensor: ...
+        def __rlshift__(self, other: Any) -> Tensor: ...
+        def __rshift__(self, other: Any) -> Tensor: ...
+        def __rrshift__(self, other: Any) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+        def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray: ...
+        def __float__(self) -> float: ...
+        def __int__(self) -> int: ...
+        def __array_namespace__(self, /, *, api_version: str | None = None) -> Any: ...
+        def __dlpack__(
+            self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
+        ) -> Any: ...
+        def __dlpack_device__(self) -> tuple[int, int]: ...
+        def __iadd__(self, other: Any) -> Tensor: ...
+        def __isub__(self, other: Any) -> Tensor: ...
+        def __imul__(self, other: Any) -> Tensor: ...
+        def __itruediv__(self, other: Any) -> Tensor: ...
+        def __ipow__(self, other: Any) -> Tensor: ...
+        def __imatmul__(self, other: Any) -> Tensor: ...
         def __neg__(self) -> Tensor: ...
         def __pos__(self) -> Tensor: ...
         def __abs__(self) -> Tensor: ...
@@ -439,7 +512,7 @@ class Tensor(Recorded):
         def __ne__(self, other: Any) -> Tensor: ...  # type: ignore[override]
         def __getitem__(self, key: Any) -> Tensor: ...
         def __iter__(self) -> Iterator[Tensor]: ...
-        def backward(self, cotangent: Any = None) -> None: ...
+        def backward(self, cotangent: Any = None, *, gradient: Any = None, retain_graph: bool = True) -> None: ...
         def sum(self, axis: Ints | None = None, keepdims: bool = False) -> Tensor: ...
         def mean(self, axis: Ints | None = None, keepdims: bool = False) -> Tensor: ...
         def var(
@@ -452,19 +525,19 @@ class Tensor(Recorded):
         def min(self, axis: Ints | None = None, keepdims: bool = False) -> Tensor: ...
         def prod(self, axis: Ints | None = None, keepdims: bool = False) -> Tensor: ...
         def logsumexp(self, axis: Ints | None = None, keepdims: bool = False) -> Tensor: ...
-        def argmax(self, axis: int | None = None) -> Any: ...
-        def argmin(self, axis: int | None = None) -> Any: ...
+        def argmax(self, axis: int | None = None, keepdims: bool = False) -> Any: ...
+        def argmin(self, axis: int | None = None, keepdims: bool = False) -> Any: ...
         def reshape(self, shape: Ints, *more: int) -> Tensor: ...
-        def transpose(self, *axes: Any) -> Tensor: ...
+        def transpose(self, *axes: Any, **named: Any) -> Tensor: ...
         @property
         def T(self) -> Tensor: ...  # noqa: N802 (NumPy's name)
         def swapaxes(self, axis1: int, axis2: int) -> Tensor: ...
-        def squeeze(self, axis: Ints | None = None) -> Tensor: ...
+        def squeeze(self, *axis: Any, **named: Any) -> Tensor: ...
         def ravel(self) -> Tensor: ...
-        def flatten(self, start_axis: int = 0) -> Tensor: ...
+        def flatten(self, start_axis: int = 0, end_axis: int = -1) -> Tensor: ...
         def astype(self, dtype: Any) -> Tensor: ...
         def clip(self, low: Any = None, high: Any = None) -> Tensor: ...
-        def repeat(self, repeats: int, axis: int) -> Tensor: ...
+        def repeat(self, repeats: Any, *axis: Any, **named: Any) -> Tensor: ...
         def take(self, indices: Any, axis: int | None = None) -> Tensor: ...
         def dot(self, y: Any) -> Tensor: ...
         def exp(self) -> Tensor: ...
@@ -498,18 +571,17 @@ class Tensor(Recorded):
     def __bool__(self) -> bool:
         return bool(self.item())
 
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
+    def __index__(self) -> int:
+        if self.ndim or self.dtype.kind not in "iu":
+            raise TypeError(f"index: {found(self)} is no whole number; only a Tensor of shape () of integers is one")
+        return int(self.value)
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else repr(self)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """np.asarray(t): the value, asked for in so many words (read-only, and off the tape)."""
-        return np.array(self.value, dtype=dtype, copy=copy)
+    def to_numpy(self) -> np.ndarray:
+        """The same as ``numpy``, under pandas' name: what matplotlib asks for before it draws."""
+        return self.numpy()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         """The same with arrays of its own, its gradient among them, as PyTorch copies a parameter."""
@@ -518,14 +590,16 @@ class Tensor(Recorded):
         return leaf
 
     def __copy__(self) -> Tensor:
-        return self._leaf_copy()
+        """Of an input or parameter one with a value of its own; a computed line, which never changes, is its own
+        copy."""
+        return self._leaf_copy() if self.primitive is None else self
 
     def __reduce__(self) -> Any:
         leaf = self._leaf_copy()
         return _rebuild, (type(self), leaf.value, leaf.name, leaf.constant, leaf.subscripts)
 
     def _leaf_copy(self) -> Tensor:
-        if self.primitive is not None:
+        if self.primitive is not None and not self.constant:
             raise TypeError(
                 f"copy: {describe(self)} was computed by {self.primitive.name} and stands on a tape; copy its t.value "
                 "instead"
@@ -545,12 +619,15 @@ def describe(x: Tensor) -> str:
     return f"{what} of shape {x.shape}"
 
 
-def tensor(data: Any, dtype: Any = None, name: str | None = None, subscripts: str = "matrix") -> Tensor:
+def tensor(
+    data: Any, dtype: Any = None, name: str | None = None, subscripts: str = "matrix", *, requires_grad: bool = True
+) -> Tensor:
     """A Tensor that owns a copy of ``data`` (array, nested lists, number or Tensor), of any shape.
 
     Floating-point data and exact fractions (dtype object) can be differentiated; integers and booleans cannot.
     subscripts: how equations write its elements: "matrix" as w_{0,1}, "flat" counted from 1, as w_2; what is computed
     from flat tensors alone is flat.
+    requires_grad=False makes a constant, which has no gradient.
     Raises TypeError for text, complex numbers and ragged lists, ValueError for other subscripts.
 
     >>> ac.tensor([[1.0, 2.0]], name="w")
@@ -559,7 +636,8 @@ def tensor(data: Any, dtype: Any = None, name: str | None = None, subscripts: st
     if not isinstance(subscripts, str) or subscripts not in ("matrix", "flat"):
         raise ValueError(f"tensor: subscripts={shown(subscripts)}; use 'matrix' (w[0,1]) or 'flat' (w_2)")
     array = as_array(data.value if isinstance(data, Tensor) else data, dtype)
-    made = Tensor(array, name=name, constant=array.dtype.kind not in "fO")
+    still = not flag(requires_grad, "tensor: requires_grad") or array.dtype.kind not in "fO"
+    made = Tensor(array, name=name, constant=still)
     made.subscripts = subscripts
     return made
 
@@ -570,9 +648,16 @@ def constant(data: Any, what: str = "tensor") -> Tensor:
     return Tensor(as_array(data, what=what), constant=True)
 
 
+# What is recorded elsewhere and can be asked for its tape all the same: its kinds, and what makes its line (with all
+# that it was computed from, and a function that finds the lines of others of its kind).
+Lines = Callable[[Any], list[Tensor]]
+elsewhere: list[tuple[tuple[type, ...], Callable[[Any], tuple[Tensor, Lines]]]] = []
+
+
 class Tape:
     """The lines that ``outputs`` depend on, inputs and constants included, in recording order.
 
+    Of an ``ac.Scalar`` each scalar is a line without axes, with the value it was recorded with.
     Raises RuntimeError if an input was given a new value (``assign``, an optimiser's step) after a line had read it.
 
     >>> x = ac.tensor([1.0, 2.0], name="x")
@@ -584,11 +669,10 @@ class Tape:
     %2    (2,)               mul(%1, %0)
     """
 
-    def __init__(self, *outputs: Tensor) -> None:
-        for y in outputs:
-            if not isinstance(y, Tensor):
-                raise TypeError(f"Tape: an output must be a Tensor, found {found(y)}; what was it computed from?")
-        self.outputs = outputs
+    def __init__(self, *outputs: Any) -> None:
+        self.elsewhere: list[Lines] = []
+        self.outputs: tuple[Tensor, ...] = tuple([self._line(y) for y in outputs])
+        outputs = self.outputs
         lines, waiting = {id(y): y for y in outputs}, list(outputs)
         while waiting:
             line = waiting.pop()
@@ -602,6 +686,25 @@ class Tape:
                     lines[id(x)] = x
                     waiting.append(x)
         self.lines: list[Tensor] = sorted(lines.values(), key=lambda line: line.serial)
+
+    def _line(self, y: Any) -> Tensor:
+        if isinstance(y, Tensor):
+            return y
+        for kinds, linked in elsewhere:
+            if isinstance(y, kinds):
+                line, lines_of = linked(y)
+                self.elsewhere.append(lines_of)
+                return line
+        raise TypeError(f"Tape: an output must be a Tensor, found {found(y)}; what was it computed from?")
+
+    @property
+    def of_scalars(self) -> bool:
+        """Whether it is the tape of something recorded elsewhere, an ``ac.Scalar``."""
+        return bool(self.elsewhere)
+
+    def lines_of(self, x: Any) -> list[Tensor]:
+        """The lines of ``x``, a Scalar: one, none if it is not on this tape, several if it was given new values."""
+        return [line for lines_of in self.elsewhere for line in lines_of(x)]
 
     @property
     def inputs(self) -> list[Tensor]:

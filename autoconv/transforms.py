@@ -1,4 +1,4 @@
-"""Derivatives of functions, made of the sweep: grad, value_and_grad, vjp, jvp, jacobian, hessian, hvp.
+"""Derivatives of functions, made of the sweep: grad, value_and_grad, vjp, jvp, jacobian, hessian, hvp; and vmap.
 
 Each calls the function on fresh lines of the tape and sweeps back from its output.  For plain arrays the results are
 plain arrays; for Tensors, and inside another derivative, they are recorded and can be differentiated again.
@@ -15,9 +15,10 @@ import numpy as np
 
 from . import arrays, operands
 from .backward import check_cotangent, own, sweep
+from .hooks import differentiating
 from .operands import found
-from .primitives import concat, contract, identity, reshape
-from .shapes import flag, whole_number, whole_numbers
+from .primitives import TABLE, concat, contract, identity, reshape
+from .shapes import flag, normalize_axis, whole_number, whole_numbers
 from .tape import Tensor, describe, tensor
 from .tree import flatten
 
@@ -101,13 +102,17 @@ def run(
     leaves, unflatten = flatten(tuple(args[i] for i in numbers) if several else args[numbers[0]])
     outer = _inside.get()
     token = _inside.set(True)
+    start = differentiating.get()
     try:
         lines = [fresh(x) for x in leaves]
+        if not start and lines:
+            differentiating.set(lines[0].serial)
         placed = unflatten(lines)
         chosen = dict(zip((i % len(args) for i in numbers), placed if several else (placed,), strict=True))
         out = f(*[chosen.get(i, x) for i, x in enumerate(args)], **kwargs)
     finally:
         _inside.reset(token)
+        differentiating.set(start)
     if flag(has_aux, "gradient: has_aux") and not (isinstance(out, tuple | list) and len(out) == 2):
         raise TypeError(f"gradient: with has_aux the function must return (value, anything), found {found(out)}")
     y, aux = out if has_aux else (out, None)
@@ -247,6 +252,103 @@ def jacobian(f: Callable[P, Any], argnums: int = 0) -> Callable[P, Tensor]:
         return reshape(joined, shape=(*recording.y.shape, *x.shape))
 
     return call
+
+
+def jacrev(f: Callable[P, Any], argnums: int = 0) -> Callable[P, Tensor]:
+    """``jacobian`` under the name that says how: row by row, one sweep back for each element of y.
+
+    >>> ac.jacrev(lambda x: x * x)(np.array([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+    return jacobian(f, argnums)
+
+
+def jacfwd(f: Callable[P, Any], argnums: int = 0) -> Callable[P, Tensor]:
+    """``jacobian`` column by column: one directional derivative (``jvp``) for each element of x.
+
+    The numbers are those of ``jacrev``; it takes fewer steps where y has more elements than x.
+
+    >>> ac.jacfwd(lambda x: x * x)(np.array([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+
+    def call(*args: Any, **kwargs: Any) -> Tensor:
+        if not callable(f):
+            raise TypeError(f"jacfwd: the function must be callable, found {found(f)}")
+        number = whole_number(argnums, "jacfwd: argnums")
+        if not -len(args) <= number < len(args):
+            raise ValueError(
+                f"jacfwd: argnums={argnums} but the function was called with {len(args)} positional arguments"
+            )
+        x = args[number] if isinstance(args[number], Tensor) else operands.numbers(args[number], "jacfwd: argument")
+        rest = list(args)
+
+        def along(value: Any) -> Any:
+            rest[number] = value
+            return f(*rest, **kwargs)
+
+        shape, dtype = x.shape, x.dtype
+        basis = np.eye(int(x.size), dtype=dtype).reshape(int(x.size), *shape)
+        columns = [jvp(along, x, unit)[1] for unit in basis]
+        if not columns:
+            return jacobian(f, argnums)(*args, **kwargs)
+        rows = concat(*[reshape(g, shape=(1, int(g.size))) for g in columns], axis=0)
+        turned = TABLE["permute_dims"](rows, axes=(1, 0))
+        return reshape(turned, shape=(*columns[0].shape, *shape))
+
+    return call
+
+
+def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable[..., Any]:
+    """A function that calls f for each slice of its arguments, and stacks the results.
+
+    in_axes: along which axis the arguments are taken apart, one for all or a tuple with one for each; None: the
+    argument is the same for every call.  out_axes: along which axis the results stand.  f is called as many times as
+    there are slices, and each call is recorded: right for every f, with nothing gained in speed.  Raises ValueError for
+    sizes that differ, or if nothing is mapped.
+
+    >>> ac.vmap(ac.dot)(np.ones((3, 2)), np.ones((3, 2)))
+    array([2., 2., 2.])
+    >>> ac.vmap(ac.grad(lambda w, x: ac.sum(w * x)), in_axes=(None, 0))(np.ones(2), np.eye(2))
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    if not callable(f):
+        raise TypeError(f"vmap: the function must be callable, found {found(f)}")
+    place = whole_number(out_axes, "vmap: out_axes")
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        axes = list(in_axes) if isinstance(in_axes, tuple | list) else [in_axes] * len(args)
+        if len(axes) != len(args):
+            raise ValueError(f"vmap: in_axes={in_axes} for {len(args)} arguments; give one for each")
+        given = [x if isinstance(x, Tensor) or a is None else operands.numbers(x, "vmap: argument")
+                 for x, a in zip(args, axes, strict=True)]  # fmt: skip
+        mapped = {i: normalize_axis(a, given[i].ndim, "vmap") for i, a in enumerate(axes) if a is not None}
+        sizes = {given[i].shape[a] for i, a in mapped.items()}
+        if len(sizes) != 1 or sizes == {0}:
+            raise ValueError(f"vmap: the mapped arguments have sizes {sorted(sizes)}; they must be equal, and above 0")
+
+        def part(i: int, k: int) -> Any:
+            return TABLE["index"](given[i], key=(*(slice(None),) * mapped[i], k)) if i in mapped else given[i]
+
+        results = [f(*[part(i, k) for i in range(len(given))], **kwargs) for k in range(sizes.pop())]
+        leaves, unflatten = zip(*[flatten(y) for y in results], strict=True)
+        return unflatten[0]([_stacked(ys, place) for ys in zip(*leaves, strict=True)])
+
+    return call
+
+
+def _stacked(parts: Sequence[Any], place: int) -> Any:
+    """Results along a new axis."""
+    known = [y if isinstance(y, Tensor) else operands.numbers(y, "vmap: result") for y in parts]
+    ndim = known[0].ndim + 1
+    axis = normalize_axis(place, ndim, "vmap")
+    if len({y.shape for y in known}) > 1:
+        raise ValueError(f"vmap: the results have shapes {sorted({y.shape for y in known})}; they must be equal")
+    shape = known[0].shape
+    return concat(*[reshape(y, shape=(*shape[:axis], 1, *shape[axis:])) for y in known], axis=axis)
 
 
 def hessian(f: Callable[P, Any], argnums: int = 0) -> Callable[P, Tensor]:

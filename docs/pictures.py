@@ -1,7 +1,7 @@
 """Make the README's pictures: python docs/pictures.py [folder]
 
 The learner's example, seen in several ways.  tests/test_readme.py compares the committed pictures with what this draws.
-(stepper.png is a screenshot of the page that ``ac.step(C).save("walk.html")`` writes.)
+(stepper.png is a screenshot of the page that ``ac.step(C).save("walk.html")`` writes, live.png of the demo's.)
 """
 
 import sys

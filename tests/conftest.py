@@ -5,6 +5,7 @@
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -58,3 +59,55 @@ def run_python():
         return done.stdout
 
     return run
+
+
+# ---- pages in a real browser: chromium, driven by Playwright, on local files
+
+BROWSER = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="the browser tests need Playwright: pip install playwright"
+    )
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("the browser tests need chromium, as in apt install chromium")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=BROWSER)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def load(browser, tmp_path):
+    """Opens a page in a window that reports every console message, error and request: there must be none.
+
+    The script of a Web Worker is a blob of the page itself, no request to anybody.
+    """
+    opened = []
+
+    def go(html, dark=False, width=1280, height=860, fragment=""):
+        path = tmp_path / f"page{len(opened)}.html"
+        path.write_text(html, encoding="utf-8")
+        page = browser.new_page(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            reduced_motion="reduce",
+        )
+        told, requests = [], []
+        page.on("console", lambda message: told.append(message.text))
+        page.on("pageerror", lambda error: told.append(str(error)))
+        page.on("dialog", lambda dialog: told.append(dialog.message))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(path.as_uri() + fragment)
+        page.wait_for_selector("body[data-ready]", timeout=15_000)
+        opened.append((page, told, requests, path.as_uri()))
+        return page
+
+    yield go
+    for page, told, requests, uri in opened:
+        page.close()
+        assert told == []
+        assert [url.partition("#")[0] for url in requests if not url.startswith("blob:")] == [uri]

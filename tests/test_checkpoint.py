@@ -384,7 +384,7 @@ def test_values_that_are_not_finite_are_named(tmp_path, bad):
 
 def spoiled_optimizer(**settings):
     def spoil(run):
-        vars(run.optimizer).update(settings)
+        run.optimizer.param_groups[0].update(settings)
 
     return spoil
 

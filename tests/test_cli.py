@@ -157,6 +157,14 @@ def test_step_walks_in_the_terminal_and_saves_a_page(folder, capsys, monkeypatch
     assert "<script" in (folder / "walk.html").read_text()
 
 
+def test_live_writes_a_page_that_computes(folder, capsys):
+    assert cli.main(["live", "net.py:loss", "-o", "net.html"]) == 0
+    assert "can be changed>\nwritten to net.html" in capsys.readouterr().out
+    assert 'id="calculation"' in (folder / "net.html").read_text()
+    assert cli.main(["live", "net.py:loss"]) == 0
+    assert (folder / "loss.html").exists()
+
+
 def test_check_answers_with_an_exit_status(folder, capsys):
     """The gradient of a sum of relu(x * k) over ones: each weight of k meets four ones, with slope 1."""
     np.save(folder / "right.npy", np.full((2, 2), 4.0))
@@ -196,6 +204,7 @@ ERRORS = {
     "a formula that is code": (["check", "net.py:loss", "--wrt", "k", "--formula", "open('x')"], ["open", "function"]),
     "no such claim": (["check", "net.py:loss", "--wrt", "k", "--claim", "none.npy"], ["none.npy"]),
     "no index": (["explain", "net.py:loss", "--at", "k[a,0]"], ["whole numbers"]),
+    "a live page with another ending": (["live", "net.py:loss", "-o", "walk.txt"], [".html"]),
     "a page with another ending": (["step", "net.py:loss", "--output", "walk.txt"], [".html"]),
     "no such ending": (["graph", "net.py:loss", "--output", "x.jpg"], [".svg"]),
     "no epochs": (["train", "--model", "net.py:strange", "--epochs", "0"], ["--epochs", "at least 1, found 0"]),
@@ -235,7 +244,7 @@ def test_unknown_options_have_status_2_too():
     assert left.value.code == 2
 
 
-@pytest.mark.parametrize("command", ["demo", "train", "evaluate", "graph", "step", "explain", "check", "info"])
+@pytest.mark.parametrize("command", ["demo", "train", "evaluate", "graph", "step", "live", "explain", "check", "info"])
 def test_help_shows_examples(command, capsys):
     with pytest.raises(SystemExit) as left:
         cli.main([command, "--help"])

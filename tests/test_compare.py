@@ -14,6 +14,7 @@ from autoconv.comparing.saved import RunFileError
 
 IMAGES, TOKENS, SOUND, NOISE = nets.IMAGES, nets.TOKENS, nets.SOUND, nets.NOISE
 V = np.array([[-2.0, -1, 0, 1, 2, 3], [0, 0, 1, 1, -1, 5]])
+MIXED = np.random.default_rng(7).normal(size=(18, 4))
 
 
 def average(include):
@@ -97,6 +98,18 @@ PLANTED = {
         lambda x: ac.log_softmax(x, axis=0), lambda x: ac.log_softmax(x, axis=1), V,
         "axis of softmax", "log_softmax", "over axis 1",
     ),
+    "joined": (
+        lambda x: ac.concat([x, ac.sin(x), ac.tanh(x)], 1) @ MIXED,
+        lambda x: ac.concat([ac.tanh(x), x, ac.sin(x)], 1) @ MIXED, V, "order of concatenation", "", "(axis 1)",
+    ),
+    "masked": (
+        lambda x: ac.softmax(ac.where(np.tri(2, dtype=bool), x @ x.T, -np.inf)) @ x,
+        lambda x: ac.softmax(x @ x.T) @ x, V, "mask left out", "", "b does not",
+    ),
+    "least epsilon": (
+        lambda x: ac.layer_norm(x), lambda x: ac.layer_norm(x, eps=1e-12), V, "epsilon", "layer_norm", "1e-12",
+    ),
+    "alpha": (lambda x: ac.elu(x), lambda x: ac.elu(x, 0.7), V, "scale factor", "elu", "0.7"),
     "power": (lambda x: ac.sum(x**2), lambda x: ac.sum(x**3), V, "constant", "", "a has 2, b 3"),
 }  # fmt: skip
 

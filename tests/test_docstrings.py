@@ -8,9 +8,10 @@ import pytest
 
 import autoconv as ac
 from autoconv import checkpoint, data, functional, models, nn, optim, render, row_pages, train
+from autoconv.functional import methods
 from autoconv.renamed import renamed
 
-MODULES = [nn, nn.init, optim, data, train, checkpoint, models, render]
+MODULES = [nn, nn.init, nn.utils, optim, optim.lr_scheduler, ac.linalg, data, train, checkpoint, models, render]
 
 
 # Examples still to be written: functions of the rooms above the front door.
@@ -18,15 +19,19 @@ def public():
     """(path, thing) of every public function, class and row, and of the methods that stand in for one."""
     for name in dir(ac):
         thing = getattr(ac, name)
-        if name[0] != "_" and not inspect.ismodule(thing) and name != "TABLE":
+        if name[0] != "_" and not inspect.ismodule(thing) and name not in ("TABLE", *ac._VALUES):
             yield f"ac.{name}", thing
     for name in ("half_squared_error", "mse", "cross_entropy", "nll", "bce_with_logits"):
         yield f"ac.losses.{name}", getattr(ac.losses, name)
     for module in MODULES:
         for name, thing in vars(module).items():
-            here = getattr(thing, "__module__", "").startswith(module.__name__.removesuffix(".init"))
+            room = module.__name__.removesuffix(".init").removesuffix(".utils").removesuffix(".lr_scheduler")
+            here = getattr(thing, "__module__", "").startswith(room)
             if name[0] != "_" and here and (inspect.isclass(thing) or inspect.isfunction(thing)):
                 yield f"{module.__name__.removeprefix('autoconv.')}.{name}", thing
+    for name in sorted(set(" ".join(methods.METHODS.values()).split())):
+        if (method := getattr(methods.own, name, None)) is not None:
+            yield f"Tensor.{name}", method
     yield "ac.check_grads", ac.check_grads
     yield "row_pages.page", row_pages.page
     yield "renamed.renamed", renamed

@@ -141,9 +141,9 @@ def test_error_says_what_was_found_and_nothing_is_recorded(case, monkeypatch):
 
 
 NUMPY_WITHOUT_A_ROW = {
-    "np.linalg.norm": (lambda t: np.linalg.norm(t), "ac.sqrt(ac.sum(t * t))"),
-    "np.median": (lambda t: np.median(t), "ac.sort"),
-    "np.diff": (lambda t: np.diff(t), "t[1:]"),
+    "np.linalg.svd": (lambda t: np.linalg.svd(t), "t.value"),
+    "np.convolve": (lambda t: np.convolve(t, t), "ac.conv1d"),
+    "np.interp": (lambda t: np.interp(t, [0.0, 1.0], [0.0, 1.0]), "t.value"),
     "np.spacing": (lambda t: np.spacing(t), "t.value"),
     "np.add.reduce": (lambda t: np.add.reduce(t), "ac.sum"),
     "out=": (lambda t: np.add(t, 1, out=np.zeros(3)), "out="),

@@ -182,11 +182,13 @@ def zeros():
     x = ac.tensor(np.arange(1.0, 17).reshape(4, 4), name="x")
     one, w = ac.tensor(np.ones((1, 1)), name="one"), ac.tensor(np.ones((3, 3)), name="w")
     v = ac.tensor([-1.0, 30.0, 800.0, 2.0], name="v")
+    r = ac.relu(x)
     return {
         "stride": (x[0, 1], ac.conv2d(x, np.ones((1, 1)), stride=2).sum(), "never read: the stride skips it"),
         "index": (x[0, 1], x[2:].sum(), "never read: no index"),
         "padding": (w[0, 0], ac.conv2d(one, w, padding=1).sum(), "meets only padding"),
         "max": (x[0, 0], ac.max_pool2d(x, 2).sum(), "lost every max"),
+        "max of a relu": (r[0, 0], ac.max_pool2d(r, 2).sum(), "lost every max: another element won in max_pool2d"),
         "relu": (v[0], ac.relu(v).sum(), "inactive relu"),
         "maximum": (v[0], ac.maximum(v, 0).sum(), "inactive maximum"),
         "tanh": (v[1], ac.tanh(v).sum(), "saturated"),
@@ -389,3 +391,42 @@ def test_a_maximum_opens_into_its_definition():
     for definition in term.definitions:
         ElementTree.fromstring(explain(tied[0], of=tied.sum()).mathml)
         assert definition.latex.count("{") == definition.latex.count("}")
+
+
+def test_a_long_sum_shows_its_largest_terms_and_why_others_are_zero():
+    x = ac.tensor([1.0, 2.0], name="x")
+    weights = np.array([0.5, -8.0, 1.0, 2.0, 7.0, -3.0, 0.25, 6.0, 1.0, 1.0, 1.0, -5.0, 4.0, 1.5, 0.0, -2.0])
+    loss = ac.sum(x[0] * weights)
+    made = explain(x[0], of=loss, names={"v": weights})
+    assert made.text.splitlines()[:3] == [
+        "dL/dx[0] = Σ(i=0..15) d[i] v[i]   (16 terms)",
+        "         = v[1] d[1] + v[4] d[4] + v[7] d[7] + v[11] d[11] + ...",
+        "         = (-8)·1 + 7·1 + 6·1 + (-5)·1 + ...",
+    ]
+    assert "  1 of 16 terms is 0: multiplied by 0 in mul" in made.text.splitlines()
+    assert [t.product for t in made.terms] == weights.tolist() and "1 of 16 terms is 0" in made.html
+    assert r"d_{1} + " in made.latex.replace(r"\delta", "d") and r"\cdots" in made.latex
+
+
+@pytest.mark.parametrize(("dead", "said"), [
+    (0, None), (1, None), (2, None), (3, "3 of 6 terms are 0: inactive relu: its operand lies on the flat side"),
+    (5, "5 of 6 terms are 0: inactive relu: its operand lies on the flat side"),
+])  # fmt: skip
+def test_a_few_zeros_stand_among_the_terms_and_more_are_folded(dead, said):
+    x = ac.tensor(1.0, name="x")
+    signs = np.array([-1.0] * dead + [1.0 + k for k in range(6 - dead)])
+    lines = explain(x, of=ac.relu(x * signs).sum()).text.splitlines()
+    folded = [line.strip() for line in lines if line.startswith("  ") and " terms " in line]
+    assert lines[0].count(" + ") == (5 if said is None else 5 - dead)
+    assert folded == ([said] if said else [])
+
+
+def test_a_padded_image_of_plain_numbers_is_read_like_a_tensor():
+    rng = np.random.default_rng(4)
+    image, w = rng.normal(size=(1, 6, 7, 2)), ac.tensor(rng.normal(size=(3, 3, 2, 1)), name="w")
+    texts = []
+    for x in (image, ac.tensor(image, name="image")):
+        y = ac.conv2d(x, w, padding=1, stride=2)
+        y.name = "y"
+        texts.append(explain(w[0, 1, 1, 0], of=ac.sum(y), names={"image": image}).pattern)
+    assert texts == ["Σ(i=1..2, j=0..3) d[0,i,j,0] image[0,2i-1,2j,1]"] * 2

@@ -274,6 +274,10 @@ def test_frames_and_their_adjoint():
     np.testing.assert_array_equal(frames, np.lib.stride_tricks.sliding_window_view(x, (2, 3)))
     uses = ac.overlap_add(np.ones_like(frames), (4, 5))
     np.testing.assert_array_equal(uses, np.outer([1, 2, 2, 1], [1, 2, 3, 2, 1]))
+    thrice = np.stack([np.ones_like(frames)] * 3, -1)  # channels, without a batch
+    np.testing.assert_array_equal(ac.overlap_add(thrice, (4, 5)), np.stack([uses] * 3, -1))
+    twice = np.stack([np.ones_like(frames)] * 2)[..., None]
+    np.testing.assert_array_equal(ac.overlap_add(twice, (4, 5)), np.stack([uses] * 2)[..., None])
     batch = RNG.integers(-3, 4, (2, 6, 5, 3)).astype(float)
     settings = {"stride": (2, 1), "padding": ((1, 0), (2, 1)), "dilation": (1, 2)}
     for layout in ("channels_last", "channels_first"):
@@ -363,3 +367,46 @@ def test_a_number_among_tensors_takes_their_dtype():
     assert y.value.tolist() == [[4.5, 4.5], [4.5, 4.5]]
     assert y.dtype == np.float32
     assert [part.value.tolist() for part in ac.split(t, np.int64(2))] == [[1.0], [2.0]]
+
+
+def cross_entropy_by_definition(x, target, weight, smooth, ignored, axis, reduction):
+    """One example after the other: -sum_c w_c q_c log p_c, q the label's distribution, dealt out by ``smooth``."""
+    x, classes = np.moveaxis(x, axis, -1), x.shape[axis]
+    w = np.ones(classes) if weight is None else weight
+    soft = target.dtype.kind == "f"
+    target = np.moveaxis(target, axis, -1) if soft else target
+    losses, shares = np.zeros(x.shape[:-1]), np.zeros(x.shape[:-1])
+    for i in np.ndindex(*x.shape[:-1]):
+        if not soft and target[i] == ignored:
+            continue
+        q = target[i] if soft else np.eye(classes)[target[i]]
+        q = q * (1 - smooth) + smooth / classes
+        logs = x[i] - np.log(np.exp(x[i]).sum())
+        losses[i] = -sum(w[c] * q[c] * logs[c] for c in range(classes))
+        shares[i] = 1 if soft else w[target[i]]
+    if reduction == "none":
+        return losses
+    return losses.sum() / (shares.sum() if reduction == "mean" else 1)
+
+
+@pytest.mark.parametrize("axis", [1, -1])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("smooth", [0.0, 0.25])
+@pytest.mark.parametrize("kind", ["labels", "some ignored", "probabilities"])
+@pytest.mark.parametrize("shape", [(5, 3), (2, 3, 4), (2, 3, 2, 2)])
+def test_cross_entropy_by_its_definition(shape, kind, smooth, weighted, axis):
+    rng = np.random.default_rng(len(shape))
+    x = rng.normal(size=shape)
+    classes = shape[axis]
+    rest = [n for i, n in enumerate(shape) if i != axis % len(shape)]
+    target = rng.integers(0, classes, rest)
+    if kind == "probabilities":
+        target = np.exp(rng.normal(size=shape))
+        target /= target.sum(axis, keepdims=True)
+    ignored = 1 if kind == "some ignored" else None
+    weight = rng.uniform(0.5, 2, classes) if weighted else None
+    for reduction in ("mean", "sum", "none"):
+        settings = {"axis": axis, "label_smoothing": smooth, "ignore_index": ignored, "reduction": reduction}
+        found = ac.losses.cross_entropy(x, target, weight, **settings)
+        expected = cross_entropy_by_definition(x, target, weight, smooth, ignored, axis, reduction)
+        np.testing.assert_allclose(found, expected, rtol=1e-12)

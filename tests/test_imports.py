@@ -14,21 +14,22 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "autoconv"
 # from the ground up; a folder is one floor, and has floors of its own where it is listed below
 FLOORS = [
-    "renamed", "shapes", "files", "npy", "weights", "arrays", "operands", "hooks", "tape", "tree", "rows", "primitives",
-    "row_pages", "backward", "transforms", "functional", "gradcheck", "scalar", "render", "views", "tutor", "marking",
-    "exercises", "program", "plan", "compiled", "nn", "optim", "models", "datasets", "data", "checkpoint",
-    "train", "interop", "comparing", "demo", "__init__", "cli", "__main__",
+    "renamed", "shapes", "files", "npy", "weights", "arrays", "operands", "hooks", "asking", "declared", "tape",
+    "leaving", "dlpack", "tree", "rows", "primitives", "row_pages", "backward", "transforms", "functional", "linalg",
+    "array_api", "gradcheck", "scalar", "program", "render", "views", "tutor", "marking", "exercises", "plan",
+    "compiled", "nn", "optim", "saving", "models", "datasets", "data", "checkpoint", "train", "interop", "comparing",
+    "demo", "__init__", "cli", "__main__",
 ]  # fmt: skip
 INSIDE = {
     "weights": ["unpickling", "torch_file", "safetensors_file", "source", "matching", "__init__"],
-    "views": ["lines", "layers", "element", "window_geometry", "graph", "stepper", "equations", "__init__"],
+    "views": ["lines", "layers", "element", "window_geometry", "graph", "live", "stepper", "equations", "__init__"],
     "tutor": [
         "verdict", "run", "claim", "bank", "search", "conventions", "evidence", "answers",
         "certificate", "breaking", "check", "__init__",
     ],
     "marking": [
-        "layer", "geometries", "variants", "courses", "verdict", "truth", "naming", "asking", "judge", "described",
-        "check_backward", "check_op", "apart", "worker", "report", "__init__",
+        "layer", "geometries", "variants", "courses", "families", "verdict", "truth", "relations", "naming", "asking",
+        "judge", "described", "check_backward", "check_op", "apart", "worker", "report", "__init__",
     ],
     "exercises": [
         "sheet", "run", "nice", "given", "equations", "gradients", "picture", "marking", "key", "paper", "page",
@@ -36,14 +37,18 @@ INSIDE = {
     ],
     "program": ["program", "record", "rewrite", "slope_of_result", "numpy_run", "__init__"],
     "plan": [
-        "native", "extension", "instructions", "contractions", "kernel", "rewrite", "lower", "assemble", "run",
-        "__init__",
+        "native", "extension", "spacing", "instructions", "contractions", "kernel", "rewrite", "lower", "assemble",
+        "run", "__init__",
     ],
     "data": ["dataset", "scaled", "idx", "npz", "cifar", "table", "pictures", "load", "batches", "__init__"],
-    "interop": ["graph", "storage", "imported", "aten", "torch_export", "onnx", "__init__"],
+    "interop": ["graph", "storage", "imported", "places", "aten", "torch_export", "onnx", "__init__"],
     "comparing": [
         "saved", "side", "matching", "site", "numbers", "contractions", "pooling", "functions", "conventions",
         "result", "slopes", "statistics", "compare", "__init__",
+    ],
+    "array_api": [
+        "common", "dtypes", "elementwise", "creation", "manipulation", "elements", "reductions", "namespace",
+        "__init__",
     ],
     "compiled": ["arguments", "replay", "scalars", "function", "__init__"],
 }  # fmt: skip

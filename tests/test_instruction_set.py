@@ -83,7 +83,7 @@ def test_every_instruction_says_what_it_is():
         and issubclass(kind, instructions.Instruction)
         and kind is not instructions.Instruction
     ]
-    assert len(set(kinds)) == 12
+    assert len(set(kinds)) == 13
     for kind in kinds:
         assert kind.words
         assert kind.by_examples is not instructions.Instruction.by_examples
@@ -102,7 +102,7 @@ def test_exact_rewrites_are_shared_and_others_are_not():
         assert x.exact or not x.run.__module__.startswith("autoconv.program.")
 
 
-def faulty(program, arguments):
+def faulty(program, arguments, known):
     raise IndexError("a fault of the planner")
 
 

@@ -115,8 +115,6 @@ CALLS = {
             "square",
             "reciprocal",
             "ravel",
-            "zeros_like",
-            "ones_like",
         ),
         unary,
     ),
@@ -180,6 +178,42 @@ CALLS = {
     "flip": lambda: {"x": t(2, 3), "axis": 1},
     "rot180": lambda: {"kernel": t(2, 3)},
     "roll": lambda: {"x": t(2, 3), "shift": 1, "axis": 1},
+    **dict.fromkeys(
+        ("asinh", "atanh", "deg2rad", "rad2deg", "frac", "atleast_1d", "atleast_2d", "atleast_3d", "fliplr", "flipud"),
+        unary,
+    ),
+    **{
+        name: lambda: {"x": t(2, 3), "y": t(2, 3)} for name in ("fmax", "fmin", "floor_divide", "kron", "inner", "vdot")
+    },
+    "acosh": lambda: {"x": t(2, 3) + 1.5},
+    "lerp": lambda: {"x": t(2, 3), "y": t(2, 3), "weight": t(3)},
+    "cross": lambda: {"x": t(2, 3), "y": t(2, 3), "axis": 1},
+    **{name: lambda: {"x": t(2, 3), "axis": 1, "keepdims": False} for name in ("median", "ptp", "count_nonzero")},
+    "average": lambda: {"x": t(2, 3), "axis": 1, "weights": np.ones(3), "keepdims": False},
+    **{name: lambda: {"xs": [t(2, 3), t(2, 3)]} for name in ("vstack", "hstack", "dstack", "column_stack")},
+    "append": lambda: {"x": t(2, 3), "values": t(1, 3), "axis": 0},
+    **{name: lambda: {"x": t(2, 4), "sections": 2} for name in ("hsplit", "vsplit")},
+    "array_split": lambda: {"x": t(2, 4), "sections": 3, "axis": 1},
+    "rot90": lambda: {"x": t(2, 3), "k": 1, "axes": (0, 1)},
+    "diff": lambda: {"x": t(2, 3), "n": 1, "axis": 1},
+    "unsqueeze": lambda: {"x": t(2, 3), "axis": 1},
+    "unflatten": lambda: {"x": t(2, 6), "axis": 1, "sizes": (2, -1)},
+    **{name: lambda: {"x": t(2, 2) + np.eye(2)} for name in ("det", "inv")},
+    "solve": lambda: {"a": t(2, 2) + np.eye(2), "b": t(2)},
+    "matrix_power": lambda: {"x": t(2, 2), "n": 2},
+    **{name: lambda: {"*": [2, 3], "dtype": f32, "requires_grad": True} for name in ("zeros", "ones", "empty")},
+    **{name: lambda: {"*": [2, 3], "dtype": f32, "requires_grad": True, "rng": 0} for name in ("rand", "randn")},
+    "full": lambda: {"shape": (2, 3), "fill_value": 1.0, "dtype": f32},
+    "eye": lambda: {"n": 2, "m": 3, "k": 1, "dtype": f32},
+    "arange": lambda: {"start": 0, "stop": 3, "step": 1, "dtype": f32},
+    "linspace": lambda: {"start": 0.0, "stop": 1.0, "num": 5, "dtype": f32},
+    **{name: lambda: {"x": t(2, 3), "dtype": f32} for name in ("zeros_like", "ones_like", "empty_like")},
+    "full_like": lambda: {"x": t(2, 3), "fill_value": 2.0, "dtype": f32},
+    **{name: lambda: {"x": t(2, 3), "dtype": f32, "rng": 0} for name in ("rand_like", "randn_like")},
+    "randint": lambda: {"low": 0, "high": 9, "size": (2,), "rng": 0},
+    "randperm": lambda: {"n": 5, "rng": 0},
+    "asarray": lambda: {"data": [1.0], "dtype": f32},
+    "from_numpy": lambda: {"array": np.ones(2)},
     "tile": lambda: {"x": t(2, 3), "repetitions": 2},
     "repeat": lambda: {"x": t(2, 3), "repeats": 2, "axis": 1},
     "concat": lambda: {"xs": [t(2, 3), t(2, 3)], "axis": 1},
@@ -361,6 +395,9 @@ INNER = (
 GRADIENT = ("gradient", "tensor", *INNER)
 ALIASES = {
     "permute_dims": ("transpose",),
+    **dict.fromkeys(("vstack", "hstack", "dstack", "column_stack", "append"), ("concat", "stack", "append")),
+    **dict.fromkeys(("array_split", "hsplit", "vsplit"), ("split",)),
+    "transpose": ("transpose", "swapaxes"),
     "concatenate": ("concat",),
     "sweep": ("sweep", "gradient"),
     "backward": ("backward", "gradient"),
@@ -379,6 +416,12 @@ ALIASES = {
     "jvp": ("jvp", *GRADIENT),
     "hvp": ("hvp", *GRADIENT),
     "check_grads": ("check_grads", "finite", *GRADIENT),
+    "vmap": ("vmap", *GRADIENT),
+    "jacfwd": ("jacfwd", "jacobian", "jvp", *GRADIENT),
+    "kaiming_normal_": ("kaiming_normal_", "fans", "calculate_gain", "assign"),
+    "xavier_uniform_": ("xavier_uniform_", "fans", "assign"),
+    "clip_grad_norm_": ("clip_grad_norm_", "norm_type"),
+    **dict.fromkeys(("ConstantLR", "LinearLR"), ("ConstantLR", "LinearLR")),
     "compile": ("compile", *INNER),
     "fit": ("fit", *INNER),
     "graph": ("graph", "focus"),
@@ -587,6 +630,11 @@ LAYERS = {
     ),
     "Embedding": (nn.Embedding, lambda: {"num_embeddings": 9, "embedding_dim": 2, "padding_idx": 1, "rng": 0}),
     "PReLU": (nn.PReLU, lambda: {"num_parameters": 1, "init": 0.25}),
+    "MultiheadAttention": (
+        nn.MultiheadAttention,
+        lambda: {"embed_dim": 4, "num_heads": 2, "dropout": 0.1, "bias": True, "batch_first": True, "rng": 0},
+    ),
+    "LPPool2d": (nn.LPPool2d, lambda: {"norm_type": 2, "kernel_size": 2, "stride": 1, "ceil_mode": False}),
     "AdaptiveAvgPool2d": (nn.AdaptiveAvgPool2d, lambda: {"output_size": 2, "layout": "channels_last"}),
     "Upsample": (nn.Upsample, lambda: {"scale_factor": 2, "mode": "nearest"}),
     "PixelShuffle": (nn.PixelShuffle, lambda: {"upscale_factor": 2, "layout": "channels_last"}),
@@ -706,7 +754,78 @@ VIEWS = {
     "evaluate": (train.evaluate, lambda: {"model": nn.Linear(4, 2, rng=0), "x": x, "y": y, "batch_size": 3}),
 }  # fmt: skip
 
+
+def plain_sgd():
+    return optim.SGD([nn.Parameter([1.0])], lr=0.1, momentum=0.9)
+
+
+def seeded(seed):
+    try:
+        return ac.manual_seed(seed)
+    finally:
+        ac.operands._seeded = None
+
+
+rates = optim.lr_scheduler
 DOORS = {
+    "MultiStepLR": (rates.MultiStepLR, lambda: {"optimizer": plain_sgd(), "milestones": [1, 2], "gamma": 0.1}),
+    "ExponentialLR": (rates.ExponentialLR, lambda: {"optimizer": plain_sgd(), "gamma": 0.1}),
+    "ConstantLR": (rates.ConstantLR, lambda: {"optimizer": plain_sgd(), "factor": 0.1, "total_iters": 2}),
+    "LinearLR": (
+        rates.LinearLR,
+        lambda: {"optimizer": plain_sgd(), "start_factor": 0.1, "end_factor": 1.0, "total_iters": 2},
+    ),
+    "PolynomialLR": (rates.PolynomialLR, lambda: {"optimizer": plain_sgd(), "total_iters": 2, "power": 2.0}),
+    "CosineAnnealingWarmRestarts": (
+        rates.CosineAnnealingWarmRestarts,
+        lambda: {"optimizer": plain_sgd(), "T_0": 2, "T_mult": 1, "eta_min": 0.0},
+    ),
+    "OneCycleLR": (
+        rates.OneCycleLR,
+        lambda: {
+            "optimizer": plain_sgd(),
+            "max_lr": 1.0,
+            "total_steps": 9,
+            "pct_start": 0.3,
+            "anneal_strategy": "cos",
+            "cycle_momentum": True,
+            "div_factor": 5.0,
+            "three_phase": False,
+        },
+    ),
+    "LambdaLR": (rates.LambdaLR, lambda: {"optimizer": plain_sgd(), "lr_lambda": lambda epochs: 1.0}),
+    "ReduceLROnPlateau": (
+        rates.ReduceLROnPlateau,
+        lambda: {
+            "optimizer": plain_sgd(),
+            "mode": "min",
+            "factor": 0.1,
+            "patience": 1,
+            "threshold": 0.1,
+            "threshold_mode": "rel",
+            "cooldown": 0,
+            "min_lr": 0.0,
+            "eps": 1e-8,
+        },
+    ),
+    "clip_grad_norm_": (nn.utils.clip_grad_norm_, lambda: {"parameters": [nn.Parameter([1.0])], "max_norm": 1.0}),
+    "clip_grad_value_": (nn.utils.clip_grad_value_, lambda: {"parameters": [nn.Parameter([1.0])], "clip_value": 1.0}),
+    **{
+        f"{name}_": (getattr(nn.init, f"{name}_"), lambda more=more: {"tensor": nn.Parameter(np.ones((2, 2))), **more})
+        for name, more in {
+            "uniform": {"a": 0.0, "b": 1.0},
+            "normal": {"mean": 0.0, "std": 1.0},
+            "constant": {"val": 1.0},
+            "xavier_uniform": {"gain": 1.0},
+            "kaiming_normal": {"a": 0.0, "mode": "fan_in", "nonlinearity": "relu"},
+            "trunc_normal": {"mean": 0.0, "std": 1.0, "a": -1.0, "b": 1.0},
+            "orthogonal": {"gain": 1.0},
+            "eye": {},
+        }.items()
+    },
+    "manual_seed": (seeded, lambda: {"seed": 1}),
+    "vmap": (lambda f, x, **k: ac.vmap(f, **k)(x), lambda: {"f": ac.exp, "x": np.ones(2), "in_axes": 0, "out_axes": 0}),
+    "jacfwd": (lambda f, x, **k: ac.jacfwd(f, **k)(x), lambda: {"f": ac.exp, "x": np.ones(2), "argnums": 0}),
     "StepLR": (optim.StepLR, lambda: {"optimizer": optim.SGD([nn.Parameter([1.0])]), "step_size": 1, "gamma": 0.1}),
     "CosineLR": (optim.CosineLR, lambda: {"optimizer": optim.SGD([nn.Parameter([1.0])]), "T_max": 5, "eta_min": 0.1}),
     "step": (lambda grads: optim.SGD([nn.Parameter([1.0, 2.0])]).step(grads), lambda: {"grads": [np.ones(2)]}),

@@ -179,12 +179,15 @@ def test_numbers_that_follow_the_batch():
         ac.mean(x), ac.var(x, axis=0, ddof=1), ac.sum(x) * (1 / x.shape[0]) + x.shape[0] ** 1,
         x + np.zeros((x.shape[0], 3)), x + np.arange(x.shape[0])[:, None] * 2.0,
         ac.concat([x, np.ones((2, 3))], axis=0).reshape(-1),
+        ac.where(np.tile([True, False, True], (2 * x.shape[0], 1)), ac.concat([x, x]), 5.0),
+        ac.take(x, np.tile([2, 0], (x.shape[0], 1)), axis=1),
     )  # fmt: skip
     graph = model_graph(f, (np.ones((4, 3)),))
-    assert [str(n) for n in graph.outputs[-1].shape] == ["3*batch + 6"]
+    assert [str(n) for n in graph.outputs[5].shape] == ["3*batch + 6"]
     x = np.random.default_rng(0).normal(size=(9, 3))
     wanted = [x.mean(), x.var(axis=0, ddof=1), x.sum() / 9 + 9, x, x + 2 * np.arange(9)[:, None],
-              np.concatenate([x, np.ones((2, 3))]).ravel()]  # fmt: skip
+              np.concatenate([x, np.ones((2, 3))]).ravel(), np.concatenate([x, x]) * [1, 0, 1] + [0, 5, 0],
+              np.stack([x[:, [2, 0]]] * 9, axis=1)]  # fmt: skip
     for made, right in zip(outputs(graph, {"x": x}), wanted, strict=True):
         close(made, right, np.float64)
 

@@ -113,7 +113,7 @@ REFUSED = [
     ("Pad", (np.ones(1), np.array([0, 2**45])), {}, "bytes"),
     ("Resize", (IMAGE, None, np.array([1, 1, 1, 2.0**40])), {}, "bytes"),
     ("Resize", (IMAGE, None, None, np.array([1, 1, 1, 2])),
-     {"coordinate_transformation_mode": "tf_crop_and_resize"}, "roi"),
+     {"coordinate_transformation_mode": "tf_crop_and_resize"}, "needs a region of 8 numbers"),
     ("Gather", (ROW, np.array([4])), {}, "size 4"),
     ("Slice", (ROW, np.array([0]), np.array([4]), None, np.array([0])), {}, "step of 0"),
     ("Split", (ROW, np.array([1, 1])), {"outputs": 2}, "do not make 4"),

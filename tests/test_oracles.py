@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.in_node import MISSING, NODE
 
 ORACLES = Path(__file__).parent / "oracles"
 
@@ -17,10 +18,25 @@ RUNS = {
 }
 
 
+IN_JAVASCRIPT = {"open": ["open.npz"], "onnx": ["onnx_node.npz", "--onnx"]}
+
+
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("run", RUNS)
 def test_oracle(run):
-    command = [sys.executable, *RUNS[run], "--adapter", "adapter_autoconv:Adapter"]
+    judged([*RUNS[run], "--adapter", "adapter_autoconv:Adapter"])
+
+
+@pytest.mark.quick(1)
+@pytest.mark.skipif(NODE is None, reason=MISSING)
+@pytest.mark.parametrize("run", IN_JAVASCRIPT)
+def test_oracle_in_javascript(run):
+    """Forward and sweep of every case as programs of the live page, run by node."""
+    judged(["check_pack.py", *IN_JAVASCRIPT[run], "--adapter", "adapter_live:Adapter"])
+
+
+def judged(arguments):
+    command = [sys.executable, *arguments]
     done = subprocess.run(command, cwd=ORACLES, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     closing = done.stdout.strip().splitlines()[-1]

@@ -1,7 +1,5 @@
 """The page in a real browser: chromium, driven by Playwright, on a local file."""
 
-import shutil
-
 import numpy as np
 import pytest
 
@@ -9,52 +7,6 @@ import autoconv as ac
 from autoconv.render.page import iframe
 from autoconv.views.stepper.stepper import step
 from autoconv.views.stepper.training import record_training
-
-sync_api = pytest.importorskip(
-    "playwright.sync_api", reason="the browser tests need Playwright: pip install playwright"
-)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-if CHROMIUM is None:
-    pytest.skip("the browser tests need chromium, as in apt install chromium", allow_module_level=True)
-
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def load(browser, tmp_path):
-    """Opens a page in a window that reports every console message, error and request."""
-    opened = []
-
-    def go(html, dark=False, width=1280, height=860):
-        path = tmp_path / f"page{len(opened)}.html"
-        path.write_text(html, encoding="utf-8")
-        page = browser.new_page(
-            viewport={"width": width, "height": height},
-            color_scheme="dark" if dark else "light",
-            reduced_motion="reduce",
-        )
-        told, requests = [], []
-        page.on("console", lambda message: told.append(message.text))
-        page.on("pageerror", lambda error: told.append(str(error)))
-        page.on("dialog", lambda dialog: told.append(dialog.message))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(path.as_uri())
-        page.wait_for_selector("body[data-ready]", timeout=15_000)
-        opened.append((page, told, requests, path.as_uri()))
-        return page
-
-    yield go
-    for page, told, requests, uri in opened:
-        page.close()
-        assert told == [] and requests == [uri]
 
 
 def program():

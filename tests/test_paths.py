@@ -195,3 +195,105 @@ def test_matrix_view_refuses_with_the_remedy():
             matrix_view(wrong)
     with pytest.raises(ValueError, match="cannot be told apart"):
         matrix_view(ac.conv_matrix(ac.tensor(np.ones((3, 3))), (20, 20)))
+
+
+TRANSPOSED = [
+    ((4,), (3,), {}),
+    ((3, 4), (2, 3), {"stride": 2, "padding": 1, "output_padding": 1}),
+    ((3, 2, 4), (2, 2, 3, 4), {"stride": (2, 1), "dilation": (1, 2)}),
+    ((4, 3, 2), (4, 1, 3, 2), {"groups": 2, "stride": 3, "padding": ((0, 1), (1, 0)), "layout": "channels_first"}),
+    ((2, 3, 2, 1), (2, 2, 2, 2, 1), {"dilation": 3, "output_padding": 2}),
+]
+
+
+@pytest.mark.parametrize(("shape", "kernel", "settings"), TRANSPOSED, ids=str)
+def test_the_matrix_of_a_transposed_convolution(shape, kernel, settings):
+    rng = np.random.default_rng(3)
+    x, w = (ac.tensor(rng.integers(-4, 5, n), dtype=float) for n in (shape, kernel))
+    dims = len(kernel) if len(kernel) == len(shape) and len(shape) < 3 else len(shape) - 1
+    y = getattr(ac, f"conv_transpose{dims}d")(x, w, **settings)
+    matrix = ac.conv_matrix(w, shape, transpose=True, **settings)
+    assert matrix.shape == (y.size, x.size)
+    np.testing.assert_array_equal(matrix.value @ x.value.ravel(), y.value.ravel())
+    delta = rng.integers(-4, 5, y.shape).astype(float)
+    (through,) = ac.sweep(matrix @ x.reshape((x.size,)), [w], delta.ravel())
+    np.testing.assert_array_equal(through, ac.sweep(y, [w], delta)[0])
+    view = matrix_view(matrix)
+    np.testing.assert_array_equal(view.kernel_gradient(delta, x.value), through)
+
+
+def test_transposed_matrices_show_what_they_are():
+    w = ac.tensor([[1.0, 2], [3, 4]], name="w")
+    back = matrix_view(ac.conv_matrix(w, (2, 2), transpose=True))
+    there = ac.conv_matrix(w, (3, 3))
+    np.testing.assert_array_equal(back.places, matrix_view(there.T).places)
+    np.testing.assert_array_equal(back.places, matrix_view(there).T.places)
+    as_it_stands, rotated = "read a row, it is the kernel as it stands", "read a row, it is the kernel rotated"
+    assert as_it_stands in matrix_view(there).html and rotated in back.html
+    assert rotated in matrix_view(ac.conv_matrix(w, (3, 3), flip=True)).html
+    with pytest.raises(ValueError, match="transpose=True"):
+        ac.conv_matrix(w, (3, 3), output_padding=1)
+    with pytest.raises(ValueError, match="output_padding"):
+        ac.conv_matrix(w, (3, 3), output_padding=1, transpose=True)
+
+
+def ones_added(shape, window, **settings):
+    frames = ac.windows(np.ones(shape), window, **settings)
+    return ac.overlap_add(np.ones(frames.shape), shape[2:] if "layout" in settings else shape, **settings)
+
+
+@pytest.mark.parametrize("settings", [{}, {"stride": 2}, {"padding": 1, "stride": (2, 3)}, {"dilation": 2}], ids=str)
+@pytest.mark.parametrize("shape", [(6, 7), (2, 3, 6, 7)], ids=str)
+def test_uses_of_windows_alone_and_with_channels_first(shape, settings):
+    settings = settings | ({"layout": "channels_first"} if len(shape) == 4 else {})
+    x = ac.tensor(np.ones(shape), name="x")
+    expected = ones_added(shape, (3, 2), **settings)
+    frames = ac.windows(x, (3, 2), **settings)
+    for y in (frames, frames.reshape((-1,)), ac.sum(frames * 2.0), ac.exp(frames)):
+        np.testing.assert_array_equal(uses(x, of=y).counts, expected)
+    of_frames = uses(frames, of=ac.sum(frames * 2.0))
+    assert of_frames.counts.shape == frames.shape and (of_frames.counts == 1).all()
+    written = [" ".join(map(str, row)) for row in expected.reshape((-1, 6, 7))[0].astype(int).tolist()]
+    assert repr(uses(x, of=frames)).splitlines()[-7:-1] == written
+
+
+@pytest.mark.parametrize(
+    ("made", "grid"),
+    [
+        (lambda x, w: ac.conv2d(x, w, layout="channels_first"), (5, 6)),
+        (lambda x, w: ac.max_pool2d(x, 2, layout="channels_first"), (5, 6)),
+        (lambda x, w: ac.conv_transpose2d(x, ac.tensor(np.ones((3, 2, 3, 3))), layout="channels_first"), (5, 6)),
+    ],
+)
+def test_grids_are_the_images_whatever_the_layout(made, grid):
+    x, w = ac.tensor(np.ones((2, 3, 5, 6)), name="x"), ac.tensor(np.ones((4, 3, 3, 2)), name="w")
+    y = made(x, w)
+    assert all(plane.shape == grid for _, plane in uses(x, of=y).planes)
+    if any(line is w for line in ac.Tape(y)):
+        assert all(plane.shape == (3, 2) for _, plane in uses(w, of=y).planes)
+
+
+def test_shares_where_paths_cancel_or_nearly_do():
+    a = ac.tensor(1.5, name="a")
+    z = ac.tensor(np.random.default_rng(2).normal(size=(5, 2)), name="z")
+    gone = paths(z[0, 0], of=ac.sum(ac.batch_norm(z)))
+    assert gone.cancels and "is 0: the paths cancel" in repr(gone) and "of all sizes" in repr(gone)
+    assert all(np.isnan(p.share) for p in gone) and 0 < sum(p.size for p in gone) < 1
+    assert sum(p.size for p in paths(z[0, 0], of=ac.sum(ac.batch_norm(z)), limit=1000)) == pytest.approx(1)
+    exact = paths(a, of=a * 3.0 - a * 3.0)
+    assert exact.cancels and [p.size for p in exact] == [0.5, 0.5]
+    near = paths(a, of=a * 1000.0 - a * 999.0)
+    assert not near.cancels and [p.part for p in near] == ["1,000 times the gradient", "-999 times the gradient"]
+    plain = paths(a, of=a * 3.0 + a)
+    assert [p.part for p in plain] == ["75.0%", "25.0%"]
+    assert not paths(a, of=(a + a * 2.0) * 0.0).cancels
+
+
+def test_a_volume_is_shown_plane_by_plane_and_a_signal_as_a_row():
+    volume = ac.tensor(np.ones((1, 2, 3, 4, 5)), name="v")
+    shown = uses(volume, of=ac.max_pool3d(volume, (2, 1, 2), stride=1, layout="channels_first"))
+    edge, middle = [1, 2, 2, 2, 1], [2, 4, 4, 4, 2]
+    assert [plane[0].tolist() for _, plane in shown.planes] == [edge, middle, edge, edge]  # the first four of six
+    signal = ac.tensor(np.ones((2, 3, 6)), name="s")
+    y = ac.conv1d(signal, np.ones((1, 3, 3)), layout="channels_first")
+    assert [plane.tolist() for _, plane in uses(signal, of=y).planes] == [[[1, 2, 3, 3, 2, 1]]]

@@ -57,13 +57,14 @@ class Reader:
         share = slice(w.count * part // parts, w.count * (part + 1) // parts)
         last = share.stop == w.count
         if kind is isa.MAP:
-            out, *reads = (self.wide(self.table(at, w.count)[share]) for at in (w.out, w.x, w.y, w.z))
+            vectors = ((w.out, w.out_at), (w.x, w.x_at), (w.y, w.y_at), (w.z, w.z_at))
+            out, *reads = (self.wide(first + self.table(at, w.count)[share]) for at, first in vectors)
             at_singles = (w.single_out, w.single_x, w.single_y, w.single_z)
             singles = [self.table(at, w.singles if last else 0) for at in at_singles]
             return [*reads, *singles[1:]], [out, singles[0]]
         if kind is isa.GATHER:
             place = {isa.IN_MEMORY: 0, isa.IN_SUMS: SUMS}[w.place]
-            of = self.table(w.x, w.count * w.terms).reshape(-1, w.terms)[share]
+            of = w.x_at + self.table(w.x, w.count * w.terms).reshape(-1, w.terms)[share]
             count = w.singles if last else 0
             out, single = self.table(w.out, w.count)[share], self.table(w.single_out, count)
             return [self.of_results(of, out, w.place), self.table(w.single_x, count * w.terms)], [
@@ -79,6 +80,9 @@ class Reader:
             return [self.wide(of)], [self.wide(w.out + rows * self.lanes * w.pitch, self.lanes * w.pitch)]
         if kind is isa.SPLAT:
             return [], [self.wide(self.table(w.out, w.count), w.width)]
+        if kind in (isa.LOAD, isa.STORE) and w.beside:  # a run of numbers, without a table
+            run = [(w.out if kind is isa.LOAD else w.x) + np.arange(w.count)]
+            return ([], run) if kind is isa.LOAD else (run, [])
         one = 1 if kind in (isa.CHOOSE, isa.PLACE) else w.count  # of the side that is a single cell
         x = self.wide(self.table(w.x, one if kind is isa.PLACE else w.count), self.cell) if hasattr(w, "x") else []
         out = (

@@ -166,7 +166,7 @@ def test_programs_with_empty_arrays_are_planned(shapes, monkeypatch):
 
 
 def test_a_lack_of_memory_while_planning_is_said(monkeypatch):
-    def plan(program, arguments):
+    def plan(program, arguments, known):
         raise MemoryError("so many registers")
 
     monkeypatch.setattr(native_run, "plan", plan)

@@ -56,7 +56,7 @@ def test_planning_for_large_examples_takes_no_time(name, elements, monkeypatch):
     f = LARGE[name]
     program = ac.compile(f)
     y = program(x)
-    np.testing.assert_allclose(y, f(x), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(y, f(x), rtol=1e-4, atol=1e-5)  # a chain makes a rounding 1.5**10 times as large
     if elements == 1 << 20:
         ac.compile(lambda x: ac.sum(f(x))).value_and_grad(x, wrt=0)
     assert spent and max(spent) < 1, spent

@@ -269,3 +269,19 @@ def test_a_certificate_at_kinks_and_ties_and_of_padded_pooling() -> None:
     assert made and made.kinks == 2 and "kink or a tie" in made.text
     with pytest.raises(ValueError, match="certificate: wrt"):
         certificate(ac.sum(x), tied)
+
+
+@pytest.mark.parametrize(
+    ("dims", "shape", "said"),
+    [
+        (2, (4, 5), "valid"), (2, (6, 7), "shape of the output"), (2, (10, 11), "padded image"), (1, (5,), "valid"),
+        (3, (2, 2, 2), "shape of the output"),
+    ],
+)  # fmt: skip
+def test_a_plain_image_gets_the_geometry_of_a_wrong_shape(dims: int, shape: tuple[int, ...], said: str) -> None:
+    size, window, pad = {1: ((9,), (3,), 0), 2: ((8, 9), (3, 3), 0), 3: ((3, 3, 3), (2, 2, 2), 0)}[dims]
+    pad = 1 if said == "padded image" else pad
+    x, w = ac.tensor(np.ones(size), name="x"), ac.tensor(np.ones(window), name="w")
+    y = getattr(ac, f"conv{dims}d")(x, w, padding=pad)
+    verdict = ac.check(np.arange(np.prod(shape), dtype=float).reshape(shape), of=ac.sum(y * y), wrt=x)
+    assert verdict.kind == "wrong" and said in verdict.text, verdict.text

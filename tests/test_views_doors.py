@@ -76,7 +76,7 @@ def test_the_output_comes_first_or_by_name(ask):
     with pytest.raises(TypeError, match="given twice"):
         ask(loss, w[1], of=loss)
     with pytest.raises(TypeError, match="give the output and what is asked about"):
-        ask(loss)
+        ask() if ask is ac.explain else ask(loss)  # explain(loss) says where a value comes from
 
 
 def test_uses_takes_the_output_first():

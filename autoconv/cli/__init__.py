@@ -1,5 +1,5 @@
-"""The command line: ``autoconv demo | train | evaluate | predict | graph | step | explain | check | exercise`` and
-``convert | info``.
+"""The command line: ``autoconv demo | train | evaluate | predict | graph | step | live | explain | check | exercise``,
+``convert`` and ``info``.
 
 Errors are one clear line and exit status 2.  Code is only ever run from files that the user names on the command line,
 never because a checkpoint names them.  named and modelled (what the user names), training, looking, exercising and
@@ -174,6 +174,17 @@ def parser() -> argparse.ArgumentParser:
     _function(step)
     step.add_argument("--output", metavar="FILE", help="write the interactive page (.html) instead")
 
+    live = command(
+        "live",
+        looking.live,
+        "write a page in which the calculation runs: change a weight or a pixel, and all follows",
+        "net.py:loss",
+        "net.py:loss -o net.html",
+        "model.onnx --shape 1,3,32,32",
+    )
+    _function(live)
+    live.add_argument("-o", "--output", metavar="FILE", help=".html (default: the function's name with .html)")
+
     explain = command(
         "explain",
         looking.explain,
@@ -261,8 +272,8 @@ def _data_options(command: argparse.ArgumentParser) -> None:
 def _function(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "function",
-        help="file.py:function, called without arguments; it returns a Tensor, or (Tensor, locals()) to name the "
-        "lines.  Or a model: model.onnx, or file.py:module (of autoconv or PyTorch); gradients are of the sum of its "
-        "output",
+        help="file.py:function, called without arguments; it returns a Tensor or a Scalar, or that and locals() to "
+        "name the lines.  Or a model: model.onnx, or file.py:module (of autoconv or PyTorch); gradients are of the sum "
+        "of its output",
     )
     modelled.options(command)

@@ -1,4 +1,4 @@
-"""The commands that look inside what a function of the user computes: graph, step, explain, check."""
+"""The commands that look inside what a function of the user computes: graph, step, live, explain, check."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 
 from .. import npy
 from ..files import check_writable, replace_file
-from ..tape import Tape, Tensor
+from ..scalar import Scalar
+from ..tape import Tensor
 from ..views.graph.graph import graph
 from .modelled import is_model, read, run, title
 from .named import UserError, called, recorded_as
 
 
-def looked_at(arguments: argparse.Namespace, one_number: bool = True) -> tuple[Tensor, dict[str, Any], bool]:
+def looked_at(arguments: argparse.Namespace, one_number: bool = True) -> tuple[Tensor | Scalar, dict[str, Any], bool]:
     """(the Tensor that a function or a model makes, what its lines are called, whether it is a model).
 
     one_number: of a model the sum of its output, for what is about a gradient.
@@ -32,7 +33,7 @@ def draw(arguments: argparse.Namespace) -> None:
     """autoconv graph: the tensor that a function returns, as a picture in a file."""
     output = arguments.output or f"{title(arguments.function)}.svg"
     check_writable(output)
-    y, names, model = looked_at(arguments, one_number=False)
+    y, names, model = looked_at(arguments, one_number=arguments.backward)
     focus = [_element(y, at, names) for at in arguments.focus or []]
     drawing = graph(
         y,
@@ -60,6 +61,17 @@ def walk(arguments: argparse.Namespace) -> None:
         print(f"written to {stepper.save(arguments.output)}")
     else:
         run(stepper)
+
+
+def live(arguments: argparse.Namespace) -> None:
+    """autoconv live: a page in which the calculation of a function or model runs, and follows what is changed."""
+    from ..views.live.live import live as page
+
+    output = arguments.output or f"{title(arguments.function)}.html"
+    check_writable(output)
+    y, names, _ = looked_at(arguments)
+    made = page(y, names=names, title=title(arguments.function))
+    print(f"{made!r}\nwritten to {made.save(output)}")
 
 
 LARGEST_CLAIM = 2**28  # bytes
@@ -104,8 +116,8 @@ def _claimed(file: str) -> Any:
         raise UserError(f"{error}; write your gradient with numpy.save({file!r}, gradient)") from None
 
 
-def _element(y: Tensor, at: str, names: dict[str, Any]) -> Any:
+def _element(y: Tensor | Scalar, at: str, names: dict[str, Any]) -> Any:
     """The element of y's tape that a text as "w1[0,0]" means."""
-    from ..views.element import parse_at
+    from ..views.element import element_at
 
-    return parse_at(at, Tape(y), names)
+    return element_at(at, y, names)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import models, nn
+from ..scalar import KINDS, Scalar
 from ..tape import Tensor
 
 
@@ -57,8 +58,12 @@ def load_function(reference: str) -> Callable[..., Any]:
         sys.path.pop(0)
     function = getattr(module, name, None)
     if not callable(function):
-        there = [k for k, v in vars(module).items() if inspect.isfunction(v) and v.__module__ == module.__name__]
-        raise UserError(f"{file} has no function {name!r}; it has {', '.join(there) or 'none'}")
+        there = [
+            k
+            for k, v in vars(module).items()
+            if (inspect.isfunction(v) and v.__module__ == module.__name__) or isinstance(v, nn.Module)
+        ]
+        raise UserError(f"{file} has no function {name!r}, nor a model; it has {', '.join(there) or 'none'}")
     return function
 
 
@@ -78,15 +83,18 @@ def called(name: str, function: Callable[..., Any], **kwargs: Any) -> Any:
         raise UserError(f"{name} raised {type(error).__name__}: {error}{line}") from error
 
 
-def recorded(reference: str) -> tuple[Tensor, dict[str, Any]]:
+def recorded(reference: str) -> tuple[Tensor | Scalar, dict[str, Any]]:
     """The Tensor that file.py:function returns, called without arguments,
     and the variables it names (if it returns both)."""
     return recorded_as(reference, called(reference, load_function(reference)))
 
 
-def recorded_as(reference: str, made: Any) -> tuple[Tensor, dict[str, Any]]:
-    """What a function has returned as a Tensor and the variables that it names."""
+def recorded_as(reference: str, made: Any) -> tuple[Tensor | Scalar, dict[str, Any]]:
+    """What a function has returned as a Tensor (or Scalar) and the variables that it names."""
+    kinds: Any = (Tensor, *KINDS)
     y, names = made if isinstance(made, tuple) and len(made) == 2 else (made, {})
-    if not isinstance(y, Tensor) or not isinstance(names, dict):
-        raise UserError(f"{reference} returned {type(made).__name__}; it must return a Tensor, or (Tensor, locals())")
+    if not isinstance(y, kinds) or not isinstance(names, dict):
+        raise UserError(
+            f"{reference} returned {type(made).__name__}; it must return a Tensor or Scalar, or (Tensor, locals())"
+        )
     return y, names

@@ -162,6 +162,21 @@ def channels(site: Site) -> Iterator[Try]:
                 yield Try("swapped channels", words, with_source(site, k, moves, np.take(x, order, axis)))
 
 
+def joined(site: Site) -> Iterator[Try]:
+    """What is read was joined from the same parts in another order."""
+    for k in range(len(site.reads)):
+        source, moves = site.moved_from(k)
+        if site.side.row(source) != "concat":
+            continue
+        axis = site.side.lines[source].params["axis"]
+        parts = site.side.operands[source]
+        places = range(len(parts))
+        for order in list(permutations(places))[1:] if len(parts) < 5 else [tuple(places)[::-1]]:
+            words = f"{site.you} joins {', '.join(_said(site, parts[p]) for p in order)} in this order (axis {axis})"
+            other = np.concatenate([site.value(parts[p]) for p in order], axis)
+            yield Try("order of concatenation", words, with_source(site, k, moves, other))
+
+
 def _said(site: Site, i: int) -> str:
     return site.side.lines[i].name or f"line %{i}"
 

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .contractions import channels, flattening, geometry, other_weights, padding, transposed_kernels, weight_orders
+from .contractions import (
+    channels,
+    flattening,
+    geometry,
+    joined,
+    other_weights,
+    padding,
+    transposed_kernels,
+    weight_orders,
+)
 from .functions import activations, normalising, reduction, resizing
 from .numbers import constants, counts, epsilon_outside, is_scale, settings
 from .pooling import average_pooling, max_pooling, pooling_kind
@@ -64,8 +73,10 @@ def _named_step(site: Site, k: int) -> tuple[str, str]:
             if counts(site, number) or counts(site, factor and 1 / factor):
                 return "reduction", f"{site.me} averages (it divides by {1 / factor:g}), {site.you} sums"
             root = 1 / factor if factor < 1 else factor
-            word = f"1/sqrt({root * root:g})" if factor < 1 and is_scale(site, root) else f"{factor:g}"
+            word = f"{factor:g}" + (f" = 1/sqrt({root * root:g})" if factor < 1 and is_scale(site, root) else "")
             return "scale factor", here % f"the factor {word}"
+    if site.row == "where":
+        return "mask left out", f"{site.me} masks ({site.side.step(site.i)}), {site.you} does not"
     if site.row in ("maximum", "minimum", "tanh"):
         return "activation left out", here % site.side.step(site.i)
     step = site.side.step(site.i)
@@ -85,6 +96,7 @@ TABLE: dict[str, Rule] = {
     "interpolation": resizing,
     "weights": other_weights,
     "order of flattening": flattening,
+    "order of concatenation": joined,
     "channels": channels,
     "order of weights": weight_orders,
     "kernels of transposed convolutions": transposed_kernels,

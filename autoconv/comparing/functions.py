@@ -122,6 +122,12 @@ def normalising(site: Site) -> Iterator[Try]:
     size = site.value(divisions[-1]).size
     reads = dict.fromkeys(i for k in inside for i in site.side.operands[k] if (norm and i not in own) or not norm)
     counted = any(site.side.row(k) == "sum" for k in inside)
+    sums = [site.side.lines[k] for k in inside if site.side.row(k) == "sum"]
+    axes = {tuple(np.atleast_1d(line.params["axis"]).tolist()) for line in sums if line.params["axis"] is not None}
+    own_eps = [
+        n for k in inside if site.side.row(k) in ("add", "mul")
+        for j in site.side.operands[k] if (n := number_of(site.side, j)) is not None and 0 < n < 0.1
+    ]  # fmt: skip
     small = {c for c in (*site.constants_there, 1e-5) if 0 <= c < 0.1}
     for i in reads:
         x = site.value(i)
@@ -133,7 +139,9 @@ def normalising(site: Site) -> Iterator[Try]:
             for eps in small:
                 with np.errstate(all="ignore"):
                     value = (deviation / np.sqrt(variance + eps)).reshape(site.value(divisions[-1]).shape)
-                if counted:
+                if counted and own_eps and some in axes:  # too small a difference for a line of its own
+                    yield Try("epsilon", f"{site.me} has {own_eps[0]:g}, {site.you} {eps:g}", value, divisions[-1])
+                elif counted:
                     words = f"{site.you} normalises over {axes_said(some)} of shape {x.shape}"
                     yield Try("axes of the norm", words, value, divisions[-1])
                 else:

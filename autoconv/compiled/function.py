@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..backward import check_cotangent, reached
-from ..hooks import watcher
+from ..hooks import differentiating, watcher
 from ..plan.run.optimizer_step import OptimizerStep
 from ..program.record.guards import Guards
 from ..program.record.watch import apart, record
@@ -167,6 +167,7 @@ class Compiled:
         if not isinstance(loss, Tensor):
             call.lift()
             again = record(self._traced(call, None), call.lines, [], outcome.sources)
+            again.late.settle()
             loss = _loss(again.result[0])
         return _plain(call, outcome), loss
 
@@ -216,11 +217,19 @@ class Compiled:
         self._recent = key, entry
         return apart(lambda: self._eager(call, asked, entry, step)) if entry.run is None else entry.run(call, step)
 
+    def _applied(self, call: Arguments, asked: Any) -> Any:
+        """f of the lines of ``call``; where a gradient is asked for, all that f reads is being differentiated."""
+        token = differentiating.set(0 if asked is None else 1)
+        try:
+            return self.function(*call.placed[0], **call.placed[1])
+        finally:
+            differentiating.reset(token)
+
     def _traced(self, call: Arguments, asked: Any) -> Callable[[], Any]:
         """A function that runs f on lines and returns (result, lines asked for, their recorded gradients)."""
 
         def traced() -> Any:
-            result = self.function(*call.placed[0], **call.placed[1])
+            result = self._applied(call, asked)
             if asked is None:
                 return result, [], []
             _returned(result)
@@ -249,11 +258,15 @@ class Compiled:
         recorded.reason = recorded.reason or before.unfit()
         if recordings > _KEPT:
             recorded.reason = recorded.reason or "something it reads besides its arguments changes from call to call"
-        entry = entry_for(recorded, call, Guards(self.function, call.statics), asked)
+        entry = entry_for(recorded, call, Guards(self.function, call.statics), asked, list(self._entries.values()))
         entry.recordings = recordings
+        late = recorded.late
         if entry.run is not None:
             run, sources = entry.run, [s.line.value for s in recorded.sources]
+            del recorded
+            late.settle()  # what f has kept for itself, before a step moves what it depends on
             return entry, lambda step: run(call, step, sources)
+        late.settle()
         for o in recorded.observers:
             o.told(*[x.value for x in o.lines])
         result, wrt, gradients = recorded.result
@@ -264,7 +277,7 @@ class Compiled:
         if entry.plain:
             return Outcome(_returned(self.function(*call.args, **call.kwargs)))
         call.lift()
-        result = _returned(self.function(*call.placed[0], **call.placed[1]))
+        result = _returned(self._applied(call, asked))
         if asked is None:
             return Outcome(result)
         y = _loss(result)

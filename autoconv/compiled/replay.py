@@ -8,7 +8,7 @@ parameters.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -28,6 +28,7 @@ from ..tape import Tape, Tensor
 from ..tree import flatten
 from .arguments import Arguments
 
+_TRIED = 8  # plans of other signatures that are looked at
 _HOLE = object()  # where an output that is computed stands among those that are not
 
 
@@ -81,7 +82,10 @@ class Outcome:
 class Replay:
     """A recording that can be replayed: its plan, and what is done before and after the plan runs."""
 
-    def __init__(self, recorded: Recorded, call: Arguments, asked: Any, guards: Guards) -> None:
+    def __init__(
+        self, recorded: Recorded, call: Arguments, asked: Any, guards: Guards, known: Iterable[NativeRun] = ()
+    ) -> None:
+        """``known``: plans of the same function."""
         result, wrt, gradients = recorded.result
         leaves, self._rebuild = flatten(result)
         outputs = [x for x in leaves if isinstance(x, Tensor)]
@@ -101,7 +105,7 @@ class Replay:
         self._absent = [(x.shape, x.dtype) if g is None else None for x, g in zip(wrt, gradients, strict=True)]
         lines = [*[c.x for c in late], *observed, *outputs, *[gradients[k] for k in self._reached]]
         self.program = simplify(from_tape(lines, arguments, recorded.start))
-        self.planned, self.note = _planned(self.program, [x.value for x in arguments])
+        self.planned, self.note = _planned(self.program, [x.value for x in arguments], known)
 
     def __call__(
         self, call: Arguments, step: OptimizerStep | None = None, sources: list[np.ndarray] | None = None
@@ -147,8 +151,8 @@ class Replay:
         self._guards.settle()
 
 
-def entry_for(recorded: Recorded, call: Arguments, guards: Guards, asked: Any) -> Entry:
-    """The entry for a recording."""
+def entry_for(recorded: Recorded, call: Arguments, guards: Guards, asked: Any, others: Iterable[Entry] = ()) -> Entry:
+    """The entry for a recording; ``others`` of the same function, whose plans may serve another size of the batch."""
     result, wrt, gradients = recorded.result
     entry = Entry(guards, (call.statics, asked), recorded.reason, wrt=tuple(wrt))
     outputs = [x for x in flatten(result)[0] if isinstance(x, Tensor)]
@@ -159,7 +163,8 @@ def entry_for(recorded: Recorded, call: Arguments, guards: Guards, asked: Any) -
     if entry.reason is None:
         owned = {(id(vars(s.holder)), s.name) for s in recorded.sources if s.name}
         guards.release(lambda place, name, value: (id(place), name) in owned)
-        entry.run = Replay(recorded, call, asked, guards)
+        plans = [x.run.planned for x in others if x.run is not None]
+        entry.run = Replay(recorded, call, asked, guards, [x for x in plans if isinstance(x, NativeRun)][-_TRIED:])
     return entry
 
 
@@ -168,10 +173,15 @@ def absent(shape: Shape, dtype: np.dtype, step: OptimizerStep | None) -> np.ndar
     return None if step is not None else np.zeros(shape, dtype)
 
 
-def _planned(program: Program, arrays: list[np.ndarray]) -> tuple[NumpyRun | NativeRun, str]:
+def _planned(
+    program: Program, arrays: list[np.ndarray], known: Iterable[NativeRun] = ()
+) -> tuple[NumpyRun | NativeRun, str]:
     """The program for the native machine if that can run it, else for NumPy; and what there is to say about it."""
     try:
-        return native_run.plan(program, arrays) or NumpyRun(program), ""
+        planned = native_run.plan(program, arrays, known)
+        if planned is not None:
+            planned.native.settle()  # a plan of another size's has let go of it already
+        return planned or NumpyRun(program), ""
     except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError) as error:
         if os.environ.get("AUTOCONV_STRICT") == "1":  # in tests: a fault of the planner is a fault
             raise

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 
 from ..files import read_regular
 from ..npy import reason
+from ..weights.unpickling import Built, UnpicklingError, unpickled
 from .dataset import DataError, Dataset
 from .scaled import scaled
 
@@ -99,77 +98,61 @@ def _bytes(path: Path) -> bytes:
 # ---- a pickle of arrays and plain things
 
 
-class _Empty:
+class _Array(Built):
     """Stands for a NumPy array while its state is read; nothing of NumPy's is called on a pickle's word."""
 
-    def __init__(self) -> None:
+    def __init__(self, *_: Any) -> None:
         self.array: np.ndarray | None = None
 
-    def __setstate__(self, state: Any) -> None:
+    def built(self, state: Any) -> None:
         _, shape, dtype, fortran, data = state
         if not isinstance(dtype, _Dtype) or dtype.text not in ("u1", "|u1", "i8", "<i8", "f4", "<f4", "f8", "<f8"):
-            raise pickle.UnpicklingError("arrays must be of bytes, int64 or floating-point numbers")
+            raise UnpicklingError("arrays must be of bytes, int64 or floating-point numbers")
         data = data.encode("latin1") if isinstance(data, str) else data
         made = np.frombuffer(data, dtype.text)
         self.array = made.reshape(shape, order="F" if fortran else "C")
 
 
-class _Dtype:
-    def __init__(self, text: Any, *rest: Any) -> None:
+class _Dtype(Built):
+    def __init__(self, text: Any, *_: Any) -> None:
         self.text = text if isinstance(text, str) else text.decode("latin1") if isinstance(text, bytes) else ""
 
-    def __setstate__(self, state: Any) -> None:
+    def built(self, state: Any) -> None:
         if isinstance(state, tuple) and len(state) > 1 and state[1] in (">", b">"):
-            raise pickle.UnpicklingError("arrays must be little-endian")
-
-
-def _reconstruct(*arguments: Any) -> _Empty:
-    return _Empty()
+            raise UnpicklingError("arrays must be little-endian")
 
 
 def _encoded(text: str, encoding: str) -> bytes:
     if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
-        raise pickle.UnpicklingError("bytes must be latin1")
+        raise UnpicklingError("bytes must be latin1")
     return text.encode("latin1")
 
 
-class _NdArray:
-    """The name of NumPy's class, an argument of ``_reconstruct``."""
-
-
 _KNOWN = {
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): _reconstruct for core in ("core", "_core")},
-    ("numpy", "ndarray"): _NdArray,
-    ("numpy", "dtype"): _Dtype,
-    ("_codecs", "encode"): _encoded,
+    **{f"numpy.{core}.multiarray _reconstruct": _Array for core in ("core", "_core")},
+    "numpy ndarray": "an argument of _reconstruct",
+    "numpy dtype": _Dtype,
+    "_codecs encode": _encoded,
+    "__builtin__ bytes": lambda *_: b"",  # how the first protocols write bytes that are empty
 }
 
 
-class _Plain(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _KNOWN:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no array")
-        return _KNOWN[module, name]
-
-    def persistent_load(self, pid: Any) -> Any:
-        raise pickle.UnpicklingError("it refers to things outside the file")
+def _outside(_: Any) -> Any:
+    raise UnpicklingError("it refers to things outside the file")
 
 
 def plain_pickle(content: bytes, path: str | Path) -> Any:
-    """What a pickle of lists, dicts, numbers, texts and NumPy arrays holds; DataError for one that asks for more.
-
-    Only four names are known to it, and each is a function of this file: nothing else is ever called.
-    """
+    """What a pickle of lists, dicts, numbers, texts and NumPy arrays holds; DataError for one that asks for more."""
     try:
-        return _arrays(_Plain(io.BytesIO(content), encoding="bytes").load())
-    except Exception as error:  # a pickle of foreign bytes raises whatever it comes upon
-        raise DataError(f"{path}: not a pickle of arrays and plain things: {reason(error)}") from None
+        return _arrays(unpickled(content, _KNOWN, _outside, "which is no array, and is not executed"))
+    except UnpicklingError as error:
+        raise DataError(f"{path}: not a pickle of arrays and plain things: {error}") from None
 
 
 def _arrays(x: Any, depth: int = 0) -> Any:
     if depth > 20:
-        raise pickle.UnpicklingError("it is nested too deeply")
-    if isinstance(x, _Empty):
+        raise UnpicklingError("it is nested too deeply")
+    if isinstance(x, _Array):
         return x.array
     if isinstance(x, dict):
         return {k: _arrays(v, depth + 1) for k, v in x.items()}

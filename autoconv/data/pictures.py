@@ -27,8 +27,8 @@ def load_folder(
     A folder that holds the folders "train" and "test" (or "val", "valid", "validation") has that split; any other is
     split by ``seed``.  size: (H, W), or one number for both: each image is scaled until it covers that and cut around
     its middle; without it all images must have one size.  Grey images give (N, H, W, 1), colour (N, H, W, 3), grey ones
-    among colour are repeated; 8 and 16 bits a pixel are scaled to 0 .. 1 by their range, pixels that are fractions must
-    lie there.  Needs Pillow: pip install "autoconv[images]".
+    among colour are repeated; 8 and 16 bits a pixel (of 16-bit colour the upper 8) are scaled to 0 .. 1 by their range,
+    pixels that are fractions must lie there.  Needs Pillow: pip install "autoconv[images]".
 
     Raises DataError, with path and reason, for a folder without classes, a file that is no image or sizes that differ.
 

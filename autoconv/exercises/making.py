@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from ..files import check_writable, content_as, replace_file
-from ..scalar import Scalar, expand
+from ..scalar import KINDS as SCALARS
+from ..scalar import Scalar, called, expand
 from ..shapes import choice
 from ..tape import Tape, Tensor, describe
-from ..views.element import parse_at, resolve
+from ..views.element import one_line, parse_at, resolve
 from .equations import equations
 from .gradients import gradients
 from .key import Key
@@ -25,7 +26,7 @@ from .nice import nice_runs
 from .page import page
 from .paper import markdown, notebook, picture_of
 from .picture import pictured
-from .run import ScalarRun, as_tensor, rerun
+from .run import ScalarRun, rerun
 from .sheet import Blanked, Sheet
 
 Wanted = tuple[Tensor, np.ndarray]
@@ -82,10 +83,9 @@ def exercise(
         kind = of
     whole, lines = _checked(loss, blanks, seed, kind, names)
     known = dict(names or {})
-    if isinstance(loss, Scalar):
-        whole, known, scalars = as_tensor(loss, known)
-        wrt = _as_tensors(wrt, scalars)
-        lines = Tape(whole)
+    if lines.of_scalars:
+        known = dict(reversed(list(called(known, lines.lines_of))))  # the first of equal names
+        wrt = _as_tensors(wrt, lines)
     chosen = _wanted(wrt, lines, known)
     runs = _runs(whole, lines, known, nice_numbers, np.random.default_rng([seed, 1]))
     best, there = _best(runs, chosen, kind, wrt is None, blanks, seed)
@@ -203,7 +203,7 @@ def _best(
 
 def _checked(loss: Any, blanks: Any, seed: Any, kind: Any, names: Any) -> tuple[Any, Any]:
     """The loss and its tape, once every argument has been found good."""
-    if not isinstance(loss, Tensor | Scalar):
+    if not isinstance(loss, (Tensor, *SCALARS)):
         raise TypeError(f"exercise: expected the loss, a Tensor, found {type(loss).__name__}")
     choice(kind, "exercise", "kind", KINDS)
     if isinstance(blanks, bool) or not isinstance(blanks, int | np.integer) or not 1 <= blanks <= MOST:
@@ -212,8 +212,10 @@ def _checked(loss: Any, blanks: Any, seed: Any, kind: Any, names: Any) -> tuple[
         raise ValueError(f"exercise: seed={seed!r}; use a whole number from 0")
     if names is not None and not isinstance(names, Mapping):
         raise TypeError(f"exercise: names must map names to Tensors, as locals() does; found {type(names).__name__}")
-    if isinstance(loss, Scalar):
-        return loss, None
+    if isinstance(loss, SCALARS):
+        tape = Tape(loss)
+        return tape.outputs[0], tape
+    assert isinstance(loss, Tensor)
     if loss.size != 1:
         raise ValueError(
             f"exercise: the loss has shape {loss.shape}; a gradient needs one number: reduce it, as in ac.sum(y)"
@@ -225,12 +227,11 @@ def _checked(loss: Any, blanks: Any, seed: Any, kind: Any, names: Any) -> tuple[
     return loss, Tape(loss)
 
 
-def _as_tensors(wrt: Any, scalars: Mapping[int, Tensor]) -> Any:
+def _as_tensors(wrt: Any, tape: Tape) -> Any:
+    """The lines of Scalars that gradients were asked of."""
     if isinstance(wrt, list | tuple):
-        return [_as_tensors(x, scalars) for x in wrt]
-    if isinstance(wrt, Scalar) and id(wrt) not in scalars:
-        raise ValueError(f"exercise: {wrt!r} is not an input of this loss")
-    return scalars.get(id(wrt), wrt)
+        return [_as_tensors(x, tape) for x in wrt]
+    return wrt if wrt is None or isinstance(wrt, str) else one_line(wrt, tape, "exercise: wrt")
 
 
 def _wanted(wrt: Any, tape: Tape, names: Mapping[str, Any]) -> list[tuple[int, np.ndarray]]:

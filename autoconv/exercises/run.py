@@ -1,7 +1,7 @@
 """One run of a loss as an exercise sees it: all its scalars with value, local derivatives and gradient.
 
-In exact fractions where the arithmetic allows it.  A loss recorded in Scalars becomes a tape of Tensors first
-(``as_tensor``), so that one kind of tape is enough.
+In exact fractions where the arithmetic allows it.  A loss recorded in Scalars is asked for its tape
+(``Tape``) first, so that one kind of tape is enough.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from .. import arrays
-from ..scalar import FlatTape, Scalar, expand
+from ..scalar import FlatTape, expand
 from ..scalar.blocks import CONSTANT, INPUT, SUM
-from ..tape import Tape, Tensor, constant, tensor
+from ..tape import Tape, Tensor
 from ..tutor.run.replay import replay
 from ..views.equations.analysis import Analysis
 from ..views.equations.terms import Context
@@ -39,7 +39,7 @@ class ScalarRun:
         self.flat = flat or expand(loss)
         self.exact = self.flat.value.dtype == object
         known = Analysis(self.flat)
-        self.context = Context(known, variables(names, "exercise"))
+        self.context = Context(known, variables(names, "exercise", known.tape))
         self.symbols = self.context.symbols
         self.gradient: np.ndarray = known.cotangent
 
@@ -169,28 +169,3 @@ def fractions(array: np.ndarray) -> np.ndarray | None:
             return None
         exact[k] = f
     return exact.reshape(array.shape)
-
-
-# ---- a loss recorded in Scalars
-
-
-def as_tensor(y: Scalar, names: Mapping[str, Any]) -> tuple[Tensor, dict[str, Any], dict[int, Tensor]]:
-    """The same calculation on Tensors, with names for its lines, and id(input Scalar) -> its Tensor."""
-    flat = expand(y)
-    lines: list[Tensor] = []
-    inputs: dict[int, Tensor] = {}
-    called = {id(x): name for name, x in reversed(list(names.items())) if isinstance(x, Scalar)}
-    for i in range(len(flat)):
-        row = flat[i]
-        primitive = flat.operations[int(flat.operation[i])].primitive
-        leaf = flat.leaves.get(i)
-        if primitive is not None:
-            line = primitive(*[lines[k] for k in row.operands], **row.params)
-            line.name = flat.names.get(i)
-        elif leaf is not None:
-            line = tensor(float(row.value), name=getattr(leaf, "name", None) or called.get(id(leaf)))
-            inputs[id(leaf)] = line
-        else:
-            line = constant(float(row.value))
-        lines.append(line)
-    return lines[int(flat.output)], {}, inputs

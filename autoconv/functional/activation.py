@@ -16,6 +16,7 @@ from .composed import composed, operand
 from .geometry import reshaped
 from .normalisation import channel_axis
 from .reduce import largest, nonempty, sum
+from .spelling import spelled
 
 __all__ = [
     "celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_sigmoid",
@@ -383,6 +384,7 @@ def log_softmax(x: Any, axis: int = -1) -> Tensor:
     return result
 
 
+@spelled
 def square(x: Any) -> Tensor:
     """x * x.
 
@@ -393,6 +395,7 @@ def square(x: Any) -> Tensor:
     return p.mul(x, x)
 
 
+@spelled
 def reciprocal(x: Any) -> Tensor:
     """1 / x; infinite at 0, as IEEE arithmetic has it.
 

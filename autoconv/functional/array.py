@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import primitives as p
 from ..hooks import check
-from ..operands import OutOfRangeError, as_dtype, found, number_as, numbers, real
+from ..operands import PYTHONS, OutOfRangeError, as_dtype, found, number_as, numbers, real
 from ..rows import common_dtype
 from ..shapes import (
     Ints,
@@ -30,12 +30,13 @@ from ..shapes import (
     whole_numbers,
 )
 from ..tape import Array, Tensor, constant
-from .composed import composed, operand, plain
+from .composed import composed, operand
+from .spelling import spelled
 
 __all__ = [
     "astype", "broadcast_to", "clip", "concat", "concatenate", "expand_dims", "flatten", "flip", "moveaxis",
-    "ones_like", "pad", "permute_dims", "ravel", "repeat", "reshape", "roll", "rot180", "split", "squeeze",
-    "stack", "swapaxes", "take", "take_along_axis", "tile", "transpose", "zeros_like",
+    "pad", "permute_dims", "ravel", "repeat", "reshape", "roll", "rot180", "split", "squeeze",
+    "stack", "swapaxes", "take", "take_along_axis", "tile", "transpose",
 ]  # fmt: skip
 
 
@@ -47,6 +48,7 @@ def as_indices(x: Any) -> Any:
 # ---- shape
 
 
+@spelled
 def reshape(x: Any, shape: Ints, *more: int) -> Tensor:
     """The same elements in C order under a new shape; one size may be -1, and then follows from the others.
 
@@ -61,16 +63,24 @@ def reshape(x: Any, shape: Ints, *more: int) -> Tensor:
     return p.reshape(x, shape=resolve_reshape(x.shape, (*listed(shape), *more)))
 
 
-def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
+@spelled
+def transpose(x: Any, axes: Sequence[int] | None = None, *more: int) -> Tensor:
     """y[i_axes[0], i_axes[1], ...] = x[i_0, i_1, ...]; without ``axes`` the order is reversed.  Also called
     ``permute_dims``.
 
+    With two numbers, ``transpose(x, 0, 1)``, which NumPy does not have, it exchanges these axes, as PyTorch does.
     Raises ValueError unless ``axes`` names every axis of x once.
 
     >>> ac.transpose(np.ones((2, 3, 4)), (2, 0, 1)).shape
     (4, 2, 3)
     """
     x = operand(x, "transpose")
+    if more:
+        if len(more) > 1 or axes is None:
+            raise TypeError(
+                f"transpose: {(axes, *more)} are neither two axes nor a tuple of all; write transpose(x, axes)"
+            )
+        return swapaxes(x, axes, more[0])  # type: ignore[arg-type]
     order = tuple(reversed(range(x.ndim))) if axes is None else normalize_axes(axes, x.ndim, "transpose")
     if len(order) != x.ndim:
         raise ValueError(f"transpose: axes {listed(axes)} must name each of the {x.ndim} axes of shape {x.shape} once")
@@ -80,6 +90,7 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
 permute_dims = transpose
 
 
+@spelled
 def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
     """x with two axes exchanged: y[.., i, .., j, ..] = x[.., j, .., i, ..].  Raises ValueError for an axis that x does
     not have.
@@ -94,6 +105,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
     return p.permute_dims(x, axes=tuple(order))
 
 
+@spelled
 def moveaxis(x: Any, source: Ints, destination: Ints) -> Tensor:
     """x with the axes ``source`` moved to ``destination``, the others kept in order.
 
@@ -112,6 +124,7 @@ def moveaxis(x: Any, source: Ints, destination: Ints) -> Tensor:
     return p.permute_dims(x, axes=tuple(order))
 
 
+@spelled
 def expand_dims(x: Any, axis: Ints) -> Tensor:
     """x with new axes of size 1 at the positions ``axis`` of the result.  Raises ValueError for a position out of
     range.
@@ -126,6 +139,7 @@ def expand_dims(x: Any, axis: Ints) -> Tensor:
     return p.reshape(x, shape=tuple(1 if i in new else next(old) for i in range(ndim)))
 
 
+@spelled
 def squeeze(x: Any, axis: Ints | None = None) -> Tensor:
     """x without the axes of size 1, or without those named.  Raises ValueError if a named axis has another size.
 
@@ -141,6 +155,7 @@ def squeeze(x: Any, axis: Ints | None = None) -> Tensor:
     return p.reshape(x, shape=tuple(n for i, n in enumerate(x.shape) if i not in gone))
 
 
+@spelled
 def ravel(x: Any) -> Tensor:
     """All elements in C order, in one dimension.
 
@@ -151,8 +166,9 @@ def ravel(x: Any) -> Tensor:
     return p.reshape(x, shape=(x.size,))
 
 
-def flatten(x: Any, start_axis: int = 0) -> Tensor:
-    """The axes from ``start_axis`` on merged into one: flatten(images, 1) is (N, H * W * C).
+@spelled
+def flatten(x: Any, start_axis: int = 0, end_axis: int = -1) -> Tensor:
+    """The axes from ``start_axis`` to ``end_axis`` merged into one: flatten(images, 1) is (N, H * W * C).
 
     Raises ValueError for an axis that x does not have.
 
@@ -160,10 +176,13 @@ def flatten(x: Any, start_axis: int = 0) -> Tensor:
     (8, 75)
     """
     x = operand(x, "flatten")
-    start = normalize_axis(start_axis, max(x.ndim, 1), "flatten")
-    return p.reshape(x, shape=(*x.shape[:start], int(np.prod(x.shape[start:], dtype=int))))
+    start, end = [normalize_axis(i, max(x.ndim, 1), "flatten") + k for k, i in enumerate((start_axis, end_axis))]
+    if start >= end:
+        raise ValueError(f"flatten: start_axis={start_axis} lies behind end_axis={end_axis} (shape {x.shape})")
+    return p.reshape(x, shape=(*x.shape[:start], int(np.prod(x.shape[start:end], dtype=int)), *x.shape[end:]))
 
 
+@spelled
 def broadcast_to(x: Any, shape: Sequence[int]) -> Tensor:
     """x repeated along new leading axes and axes of size 1 up to ``shape``; its adjoint adds the copies up again.
 
@@ -184,6 +203,7 @@ def broadcast_to(x: Any, shape: Sequence[int]) -> Tensor:
     return x if x.shape == shape else p.broadcast_to(x, shape=shape)
 
 
+@spelled
 def flip(x: Any, axis: Ints | None = None) -> Tensor:
     """x in reverse order along ``axis`` (None: every axis): y[i] = x[n - 1 - i].  Raises ValueError for an axis out of
     range.
@@ -195,6 +215,7 @@ def flip(x: Any, axis: Ints | None = None) -> Tensor:
     return p.flip(x, axis=normalize_axes(axis, x.ndim, "flip"))
 
 
+@spelled
 def rot180(kernel: Any) -> Tensor:
     """A kernel rotated by 180 degrees in its first two axes: k'[i, j] = k[H - 1 - i, W - 1 - j].
 
@@ -208,21 +229,31 @@ def rot180(kernel: Any) -> Tensor:
     return p.flip(kernel, axis=normalize_axes((0, 1), kernel.ndim, "rot180"))
 
 
-def roll(x: Any, shift: int, axis: int = 0) -> Tensor:
+@spelled
+def roll(x: Any, shift: Ints, axis: Ints | None = None) -> Tensor:
     """x moved on by ``shift`` along ``axis``, what falls off the end coming in at the start:
     y[i] = x[(i - shift) mod n].
 
-    Raises ValueError for an axis that x does not have.
+    axis None: along the flattened x, whose shape comes back, as in NumPy and PyTorch; several axes are rolled one after
+    the other, by a shift each or all by one.  Raises ValueError for axes that x does not have, or other numbers of
+    shifts.
 
     >>> ac.roll([1, 2, 3, 4], 1)
     array([4, 1, 2, 3])
     """
     x = operand(x, "roll")
-    axis = normalize_axis(axis, x.ndim, "roll")
-    shift = whole_number(shift, "roll: shift")
-    return p.take(x, np.roll(np.arange(x.shape[axis]), shift), axis=axis)
+    if axis is None:
+        return reshape(roll(ravel(x), shift, 0), x.shape)
+    shifts, axes = whole_numbers(shift, "roll: shift"), [normalize_axis(i, x.ndim, "roll") for i in listed(axis)]
+    if len(shifts) not in (1, len(axes)):
+        raise ValueError(f"roll: {len(shifts)} shifts for {len(axes)} axes; give one for each, or one for all")
+    for i, by in zip(axes, shifts * len(axes) if len(shifts) == 1 else shifts, strict=True):
+        x = p.take(x, np.roll(np.arange(x.shape[i]), by), axis=i)
+    result: Tensor = x
+    return result
 
 
+@spelled
 def tile(x: Any, repetitions: Ints) -> Tensor:
     """Copies of x side by side, ``repetitions`` of them along each axis, counted from the last.
 
@@ -238,22 +269,29 @@ def tile(x: Any, repetitions: Ints) -> Tensor:
     return reshape(repeated, tuple(c * n for c, n in zip(counts, shape, strict=True)))
 
 
-def repeat(x: Any, repeats: int, axis: int) -> Tensor:
-    """Each slice of x along ``axis`` repeated ``repeats`` times in place.
+@spelled
+def repeat(x: Any, repeats: Ints, axis: int | None = None) -> Tensor:
+    """Each slice of x along ``axis`` repeated ``repeats`` times in place; None: of the flattened x.
 
-    Raises ValueError for an axis that x does not have or a negative number, TypeError for one that is not whole.
+    repeats: a number, or one for each slice.  This is np.repeat and torch.repeat_interleave; what PyTorch calls
+    x.repeat is ``tile``.  Raises ValueError for an axis that x does not have, a negative number or another number of
+    numbers, TypeError for one that is not whole.
 
     >>> ac.repeat([[1, 2]], 2, axis=1)
     array([[1, 1, 2, 2]])
     """
     x = operand(x, "repeat")
-    axis = normalize_axis(axis, x.ndim, "repeat")
-    return p.take(x, np.repeat(np.arange(x.shape[axis]), whole_number(repeats, "repeat: repeats", 0)), axis=axis)
+    x, axis = (ravel(x), 0) if axis is None else (x, normalize_axis(axis, x.ndim, "repeat"))
+    times, n = whole_numbers(repeats, "repeat: repeats", 0), x.shape[axis]
+    if len(times) not in (1, n):
+        raise ValueError(f"repeat: {len(times)} repeats for the {n} slices along axis {axis} of shape {x.shape}")
+    return p.take(x, np.repeat(np.arange(n), times[0] if len(times) == 1 else times), axis=axis)
 
 
 # ---- joining and parting
 
 
+@spelled
 def concat(xs: Sequence[Any], axis: int = 0) -> Tensor:
     """The arrays ``xs`` one after the other along ``axis``; the other sizes must be equal.  Also called
     ``concatenate``.
@@ -264,7 +302,7 @@ def concat(xs: Sequence[Any], axis: int = 0) -> Tensor:
     array([[1, 2],
            [3, 4]])
     """
-    parts = _several(xs, "concat")
+    parts = several(xs, "concat")
     if not parts:
         raise ValueError("concat: there is nothing to join; give at least one array")
     axis = normalize_axis(axis, parts[0].ndim, "concat")
@@ -282,6 +320,7 @@ def concat(xs: Sequence[Any], axis: int = 0) -> Tensor:
 concatenate = concat
 
 
+@spelled
 def stack(xs: Sequence[Any], axis: int = 0) -> Tensor:
     """Arrays of one shape along a new axis: y[i] = xs[i] for axis 0.  Raises ValueError for shapes that differ.
 
@@ -289,7 +328,7 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Tensor:
     array([[1, 3],
            [2, 4]])
     """
-    parts = _several(xs, "stack")
+    parts = several(xs, "stack")
     if not parts:
         raise ValueError("stack: there is nothing to join; give at least one array")
     if len({x.shape for x in parts}) > 1:
@@ -298,7 +337,7 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Tensor:
     return concat([expand_dims(x, axis) for x in parts], axis)
 
 
-def _several(xs: Any, name: str) -> list[Any]:
+def several(xs: Any, name: str) -> list[Any]:
     """The arrays to be joined: a sequence of them, or an array, whose slices they are."""
     if isinstance(xs, Tensor | np.ndarray) and xs.ndim:
         return [operand(x, f"{name}: xs") for x in xs]
@@ -307,6 +346,7 @@ def _several(xs: Any, name: str) -> list[Any]:
     return [operand(x, f"{name}: xs[{i}]") for i, x in enumerate(xs)]
 
 
+@spelled
 def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     """x cut along ``axis`` into ``sections`` equal parts, or before each of the indices given.
 
@@ -335,6 +375,7 @@ PAD_MODES = {
 }  # fmt: skip
 
 
+@spelled
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Tensor:
     """x with (before, after) cells added on each axis: a constant, or cells repeated as np.pad's "edge", "reflect",
     "symmetric" and "wrap" have it (PyTorch's "replicate" and "circular" are "edge" and "wrap").
@@ -416,6 +457,7 @@ def getitem(x: Any, key: Any) -> Tensor:
     return p.take(reshape(x, -1), names, axis=0)
 
 
+@spelled
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     """The slices of x at ``indices`` (whole numbers, any shape) along ``axis``; None: of the flattened x.
 
@@ -433,6 +475,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     return p.take(x, as_indices(indices), axis=axis)
 
 
+@spelled
 def take_along_axis(x: Any, indices: Any, axis: int) -> Tensor:
     """y[.., i, ..] = x[.., indices[.., i, ..], ..]: one choice of index along ``axis`` for each place.
 
@@ -498,32 +541,13 @@ def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
 
 
 def _bound(x: Any, bound: Any, what: str) -> Any:
-    if type(bound) in (int, float):
+    if type(bound) in PYTHONS:
         number_as(bound, common_dtype((x, bound)), what)
         return bound
     return None if bound is None else operand(bound, what)
 
 
-def zeros_like(x: Any) -> Array:
-    """A plain array of zeros of x's shape and dtype; a constant, so nothing is recorded.
-
-    >>> ac.zeros_like(ac.tensor([1.0, 2.0]))
-    array([0., 0.])
-    """
-    x = plain(x, "zeros_like")
-    return np.zeros(x.shape, x.dtype)
-
-
-def ones_like(x: Any) -> Array:
-    """A plain array of ones of x's shape and dtype; a constant, so nothing is recorded.
-
-    >>> ac.ones_like(ac.tensor([1.0, 2.0]))
-    array([1., 1.])
-    """
-    x = plain(x, "ones_like")
-    return np.ones(x.shape, x.dtype)
-
-
+@spelled
 def astype(x: Any, dtype: Any) -> Tensor:
     """x in another dtype, by a recorded line; the gradient comes back in x's own.  Raises TypeError for an unknown
     dtype.

@@ -67,10 +67,10 @@ def scaled_dot_product_attention(
         mask = np.tri(rows, columns, dtype=bool)
     if mask is not None:
         scores = p.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
-    return matmul(_shares(scores), value)
+    return matmul(attention_shares(scores), value)
 
 
-def _shares(scores: Any) -> Any:
+def attention_shares(scores: Any) -> Any:
     """softmax along the last axis, but 0 throughout where every score is -inf."""
     if not scores.shape[-1]:
         return scores

@@ -11,10 +11,11 @@ import numpy as np
 
 from .. import primitives as p
 from ..arrays import wide
-from ..operands import number_as, numbers
+from ..operands import PYTHONS, number_as, numbers
 from ..rows import common_dtype
 from ..shapes import flag
 from ..tape import Array, Tensor, constant, scope
+from .spelling import asked_otherwise, own_keywords
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,7 +29,8 @@ def composed(*operands: str, statistics: bool = False) -> Callable[[Callable[P, 
     If any of them is a Tensor, plain arrays among them become constants of the tape, so that the whole calculation can
     be drawn and replayed; if none is, everything stays a plain array and nothing is recorded.  A Python number becomes
     one of the Tensor's dtype.  None is left where it is the default.  Signature, types and docstring are those of the
-    function.  Raises TypeError for an operand that is no array of numbers (``operands.numbers``).
+    function, which also takes the other spellings of its keywords (``spelling``).  Raises TypeError for an operand that
+    is no array of numbers (``operands.numbers``).
 
     ``statistics``: the function adds up, counts or squares.  Its float16 operands are cast to float32, and its result
     back to float16 if that is the operands' common dtype: a sum, a count, a square or an eps may lie outside
@@ -40,6 +42,7 @@ def composed(*operands: str, statistics: bool = False) -> Callable[[Callable[P, 
         names, defaults = _parameters(f)
         optional = {k for k in operands if defaults.get(k, ...) is None}
         leading, positional = names[:count] == list(operands), f.__code__.co_argcount
+        known, here = tuple(names), frozenset(names)
         flags = [(i, k) for i, k in enumerate(names) if isinstance(defaults.get(k), bool)]
 
         def lift(x: Any, k: str, first: Tensor | None) -> Any:
@@ -47,12 +50,16 @@ def composed(*operands: str, statistics: bool = False) -> Callable[[Callable[P, 
                 return x
             if first is None:
                 return numbers(x, f"{name}: {k}")
-            if type(x) in (int, float) and k not in COUNTS:
+            if type(x) in PYTHONS and k not in COUNTS:
                 return constant(number_as(x, common_dtype((first, x)), f"{name}: {k}"))
             return constant(x, f"{name}: {k}")
 
         @wraps(f)
         def call(*args: Any, **kwargs: Any) -> R:
+            if kwargs and not here >= kwargs.keys():
+                if (other := asked_otherwise(name, kwargs)) is not None:
+                    return other(*args, **kwargs)  # type: ignore[no-any-return]
+                kwargs = own_keywords(name, known, kwargs)
             if not leading:  # a setting stands between the operands: everything by its name
                 if len(args) > positional or not kwargs.keys().isdisjoint(names[: len(args)]):
                     return f(*args, **kwargs)  # raises TypeError, as Python words it

@@ -286,10 +286,10 @@ def _conv_transpose(
     w = Kernel(kernel.shape, images)
     if 0 in images.spatial:
         raise ValueError(f"{operation}: the input has no cell along a spatial dimension (shape {x.shape})")
-    groups = _check_transposed(images, w, groups, x.shape, kernel.shape)
+    groups = check_transposed(images, w, groups, x.shape, kernel.shape)
     channels = w.inner * groups
     _check_bias(operation, bias, channels)
-    canvas, move, pairs, extra = _canvas(images, w, stride, padding, output_padding, dilation)
+    canvas, move, pairs, extra = canvas_of(images, w, stride, padding, output_padding, dilation)
 
     x, kernel = same_dtype(x, kernel)
     frames = _spread(images.batch(x), reshaped(kernel, w.grouped(groups)), images, w, channels, groups)
@@ -334,7 +334,7 @@ def _add_bias(y: Any, bias: Any, layout: Layout) -> Any:
     return y + p.reshape(bias, shape=(bias.size,) if layout.channels_last else (bias.size,) + (1,) * layout.dims)
 
 
-def _canvas(
+def canvas_of(
     images: Images, w: Kernel, stride: Ints, padding: Padding, output_padding: Ints, dilation: Ints
 ) -> tuple[Shape, Slide, tuple[tuple[int, int], ...], Shape]:
     """(size on which the frames are added up, their slide over it, padding to crop, output padding), all checked."""
@@ -366,7 +366,7 @@ def _canvas(
 # ---- checks
 
 
-def _check_transposed(images: Images, w: Kernel, groups: Any, x: Shape, kernel: Shape) -> int:
+def check_transposed(images: Images, w: Kernel, groups: Any, x: Shape, kernel: Shape) -> int:
     """groups, if input and kernel fit for a transposed convolution; ValueError with the shapes otherwise."""
     number = check_groups(images, groups, w.outer, f"input {x}, kernel {kernel}")
     if images.channels != w.outer:

@@ -6,7 +6,7 @@ Truth values are arrays of bool; made from a Tensor they are lines of its tape, 
 
 from __future__ import annotations
 
-from math import log
+from math import log, pi
 from typing import Any
 
 import numpy as np
@@ -19,16 +19,25 @@ from .composed import composed
 
 __all__ = [
     "acos",
+    "acosh",
     "asin",
+    "asinh",
     "atan",
+    "atanh",
     "ceil",
     "cosh",
+    "deg2rad",
     "exp2",
+    "floor_divide",
+    "fmax",
+    "fmin",
     "fmod",
+    "frac",
     "hypot",
     "isfinite",
     "isinf",
     "isnan",
+    "lerp",
     "log2",
     "log10",
     "logical_and",
@@ -37,6 +46,7 @@ __all__ = [
     "logical_xor",
     "masked_fill",
     "nan_to_num",
+    "rad2deg",
     "round",
     "rsqrt",
     "sinh",
@@ -144,6 +154,71 @@ def cosh(x: Any) -> Tensor:
     return p.where(far, p.multiply_no_nan(np.inf, p.abs_(x)), 1 + s * s / 2)
 
 
+@composed("x", statistics=True)
+def asinh(x: Any) -> Tensor:
+    """The number whose sinh is x: sign x log1p(|x| + x^2 / (1 + sqrt(1 + x^2))); the slope is 1 / sqrt(1 + x^2).
+
+    >>> ac.asinh([0.0, 1.0]).round(4)
+    array([0.    , 0.8814])
+    """
+    x = _floats(x, "asinh")
+    size = p.abs_(x)
+    large = p.greater(size, 1e8 if x.dtype == np.float64 else 1e4)  # where 1 is lost beside x^2
+    near = p.where(large, 1, x)
+    size = p.where(large, 0, size)
+    small = p.log1p(size + near * near / (1 + p.sqrt(1 + near * near)))
+    far = p.log(p.where(large, p.abs_(x), 1)) + log(2)
+    # sign x times the size, but with the slope of the size at 0, where |x| has none
+    return p.where(large, p.sign(x) * far, p.where(p.equal(x, 0), x, p.sign(x) * small))
+
+
+@composed("x", statistics=True)
+def acosh(x: Any) -> Tensor:
+    """The number of at least 0 whose cosh is x: log1p(t + sqrt(t) sqrt(t + 2)), t = x - 1; NaN below 1.
+
+    The slope at 1 is infinite.
+
+    >>> ac.acosh([1.0, 2.0]).round(4)
+    array([0.   , 1.317])
+    """
+    x = _floats(x, "acosh")
+    large = p.greater(x, 1e8 if x.dtype == np.float64 else 1e4)  # where 1 is lost beside x^2
+    t = p.where(large, 1, x) - 1
+    return p.where(large, p.log(p.where(large, x, 1)) + log(2), p.log1p(t + p.sqrt(t) * p.sqrt(t + 2)))
+
+
+@composed("x")
+def atanh(x: Any) -> Tensor:
+    """The number whose tanh is x: (log1p(x) - log1p(-x)) / 2, infinite at -1 and 1, NaN beyond.
+
+    >>> ac.atanh([0.0, 0.5]).round(4)
+    array([0.    , 0.5493])
+    """
+    x = _floats(x, "atanh")
+    result: Tensor = (p.log1p(x) - p.log1p(-x)) / 2
+    return result
+
+
+@composed("x")
+def deg2rad(x: Any) -> Tensor:
+    """Degrees as radians: x pi / 180.
+
+    >>> ac.deg2rad([0.0, 180.0]).round(4)
+    array([0.    , 3.1416])
+    """
+    return p.mul(_floats(x, "deg2rad"), pi / 180)
+
+
+@composed("x")
+def rad2deg(x: Any) -> Tensor:
+    """Radians as degrees: x 180 / pi.
+
+    >>> ac.rad2deg([0.0, np.pi])
+    array([  0., 180.])
+    """
+    return p.mul(_floats(x, "rad2deg"), 180 / pi)
+
+
 @composed("x", "y", statistics=True)
 def hypot(x: Any, y: Any) -> Tensor:
     """sqrt(x^2 + y^2), also where the squares are out of range; the slope at (0, 0) is chosen as 0.
@@ -156,7 +231,8 @@ def hypot(x: Any, y: Any) -> Tensor:
         _floats(x if x.dtype == object else y, "hypot")
     x, y = _floats(x, "hypot"), _floats(y, "hypot")
     size = p.stop_gradient(p.maximum(p.abs_(x), p.abs_(y)))
-    size = p.where(p.less(size, np.inf), p.where(p.equal(size, 0), 1, size), 1)
+    smallest = np.finfo(size.dtype).smallest_normal  # less than it has too few digits to carry a gradient
+    size = p.where(p.less(size, np.inf), p.maximum(size, smallest), 1)
     a, b = x / size, y / size
     square = a * a + b * b
     none = p.equal(square, 0)
@@ -265,7 +341,72 @@ def fmod(x: Any, y: Any) -> Tensor:
     """
     _meet(x, y, "fmod")
     x, size = _whole(x), p.abs_(_whole(y))
-    return p.where(p.less(x, 0), -p.remainder(-x, size), p.remainder(x, size))
+    side = p.where(p.less(x, 0), x.dtype.type(-1), x.dtype.type(1))
+    return side * p.remainder(side * x, size)
+
+
+@composed("x", "y")
+def floor_divide(x: Any, y: Any) -> Tensor:
+    """The largest whole number that is not above x / y: floor((x - (x mod y)) / y); the slope is 0 everywhere.
+
+    >>> ac.floor_divide([5.5, -5.5], 2.0)
+    array([ 2., -3.])
+    """
+    _meet(x, y, "floor_divide")
+    x, y = p.stop_gradient(_whole(x)), p.stop_gradient(_whole(y))
+    quotient = (x - p.remainder(x, y)) / y
+    below = p.floor(quotient)
+    whole = below + p.greater(quotient - below, 0.5)  # rounding may have left it a little below a whole number
+    kind = np.result_type(x.dtype, y.dtype)
+    return whole if kind.kind in "fO" else p.cast(whole, dtype=kind)
+
+
+@composed("x")
+def frac(x: Any) -> Tensor:
+    """x without its whole part, with the sign of x: x - trunc x; the slope is 1.
+
+    >>> ac.frac([1.5, -1.25])
+    array([ 0.5 , -0.25])
+    """
+    result: Tensor = x - trunc(x)
+    return result
+
+
+@composed("x", "y")
+def fmax(x: Any, y: Any) -> Tensor:
+    """The larger of two numbers, and the number beside a NaN; a tie is split evenly.
+
+    >>> ac.fmax([1.0, np.nan], 2.0)
+    array([2., 2.])
+    """
+    return _beside_nan(p.maximum, x, y, "fmax")
+
+
+@composed("x", "y")
+def fmin(x: Any, y: Any) -> Tensor:
+    """The smaller of two numbers, and the number beside a NaN; a tie is split evenly.
+
+    >>> ac.fmin([1.0, np.nan], 2.0)
+    array([1., 2.])
+    """
+    return _beside_nan(p.minimum, x, y, "fmin")
+
+
+def _beside_nan(choose: Any, x: Any, y: Any, name: str) -> Tensor:
+    _meet(x, y, name)
+    return p.where(p.not_equal(x, x), y, p.where(p.not_equal(y, y), x, choose(x, y)))
+
+
+@composed("x", "y", "weight")
+def lerp(x: Any, y: Any, weight: Any) -> Tensor:
+    """The point on the way from x to y: x + weight (y - x).
+
+    >>> ac.lerp([0.0, 10.0], [10.0, 20.0], 0.5)
+    array([ 5., 15.])
+    """
+    broadcast_shapes(x.shape, y.shape, weight.shape, operation="lerp")
+    result: Tensor = x + weight * (y - x)
+    return result
 
 
 # ---- truth values

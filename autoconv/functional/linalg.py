@@ -10,11 +10,12 @@ import numpy as np
 
 from .. import primitives as p
 from ..operands import found
-from ..shapes import listed, normalize_axes, shown, whole_number
+from ..shapes import broadcast_shapes, listed, normalize_axes, normalize_axis, shown, whole_number
 from ..tape import Tensor, constant, scope
 from .composed import composed, operand
+from .spelling import spelled
 
-__all__ = ["dot", "einsum", "matmul", "outer", "tensordot"]
+__all__ = ["cross", "dot", "einsum", "inner", "kron", "matmul", "outer", "tensordot", "vdot"]
 
 
 def same_dtype(*xs: Any) -> list[Any]:
@@ -42,15 +43,21 @@ def matmul(x: Any, y: Any) -> Tensor:
     return _contracted(equation, [f"{left}{rows}b", f"{right}b{columns}"], batch + rows + columns, x, y)
 
 
+@spelled
 def dot(x: Any, y: Any) -> Tensor:
-    """np.dot for vectors and matrices: their matrix product.  Raises ValueError as ``matmul`` does.
+    """np.dot: the matrix product of vectors and matrices; with a number x * y; of more axes the sum over the last of x
+    and the last but one of y, z[i.., k.., l] = sum_j x[i.., j] y[k.., j, l].
+
+    Raises ValueError for sizes of j that differ.
 
     >>> float(ac.dot([1.0, 2.0], [3.0, 4.0]))
     11.0
     """
     x, y = operand(x, "dot: x"), operand(y, "dot: y")
+    if not x.ndim or not y.ndim:
+        return p.mul(x, y)
     _check_product(x, y, "dot")
-    return matmul(x, y)
+    return tensordot(x, y, ((-1,), (-2,))) if y.ndim > 2 or (y.ndim > 1 and x.ndim > 2) else matmul(x, y)
 
 
 def _check_product(x: Any, y: Any, name: str) -> None:
@@ -193,3 +200,72 @@ def _lone(letters: str, x: Any, needed: set[str]) -> tuple[str, Any]:
     if not lone:
         return letters, x
     return "".join(c for c in letters if c in needed), p.sum_(x, axis=lone)
+
+
+# ---- further products
+
+
+@composed("x", "y", statistics=True)
+def inner(x: Any, y: Any) -> Tensor:
+    """z[i.., k..] = sum_j x[i.., j] y[k.., j], over the last axes; with a number x * y.
+
+    >>> ac.inner([[1.0, 2.0], [3.0, 4.0]], [1.0, -1.0])
+    array([-1., -1.])
+    """
+    if not x.ndim or not y.ndim:
+        return p.mul(x, y)
+    if x.shape[-1] != y.shape[-1]:
+        raise ValueError(f"inner: shapes {x.shape} and {y.shape} have last axes of different sizes")
+    return tensordot(x, y, ((-1,), (-1,)))
+
+
+@composed("x", "y", statistics=True)
+def vdot(x: Any, y: Any) -> Tensor:
+    """The sum of the products of all elements, both flattened.  Raises ValueError for other numbers of elements.
+
+    >>> float(ac.vdot([[1.0, 2.0]], [[3.0], [4.0]]))
+    11.0
+    """
+    if x.size != y.size:
+        raise ValueError(f"vdot: shapes {x.shape} and {y.shape} have {x.size} and {y.size} elements")
+    return matmul(p.reshape(x, shape=(x.size,)), p.reshape(y, shape=(y.size,)))
+
+
+@composed("x", "y")
+def kron(x: Any, y: Any) -> Tensor:
+    """Kronecker's product: each element of x times the whole of y, block by block.
+
+    >>> ac.kron([1.0, 10.0], [1.0, 2.0])
+    array([ 1.,  2., 10., 20.])
+    """
+    ndim = max(x.ndim, y.ndim)
+    left, right = [(1,) * (ndim - z.ndim) + z.shape for z in (x, y)]
+    product = p.mul(
+        p.reshape(x, shape=tuple(k for n in left for k in (n, 1))),
+        p.reshape(y, shape=tuple(k for n in right for k in (1, n))),
+    )
+    return p.reshape(product, shape=tuple(n * m for n, m in zip(left, right, strict=True)))
+
+
+@composed("x", "y")
+def cross(x: Any, y: Any, axis: int = -1) -> Tensor:
+    """The vector product along ``axis``, of size 3: (x1 y2 - x2 y1, x2 y0 - x0 y2, x0 y1 - x1 y0).
+
+    Raises ValueError for another size.
+
+    >>> ac.cross([1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
+    array([0., 0., 1.])
+    """
+    if not x.ndim or not y.ndim:
+        raise ValueError(f"cross: shapes {x.shape} and {y.shape}; vectors of three elements are needed")
+    at = [normalize_axis(axis, z.ndim, "cross") for z in (x, y)]
+    if x.shape[at[0]] != 3 or y.shape[at[1]] != 3:
+        raise ValueError(
+            f"cross: shapes {x.shape} and {y.shape} along axis {axis}; vectors of three elements are needed"
+        )
+    broadcast_shapes(x.shape, y.shape, operation="cross")
+    turned = [
+        p.take(z, np.array(order), axis=i)
+        for z, i, order in ((x, at[0], (1, 2, 0)), (y, at[1], (2, 0, 1)), (x, at[0], (2, 0, 1)), (y, at[1], (1, 2, 0)))
+    ]
+    return p.sub(p.mul(turned[0], turned[1]), p.mul(turned[2], turned[3]))

@@ -9,9 +9,10 @@ import numpy as np
 
 from .. import arrays
 from .. import primitives as p
-from ..shapes import Ints, Padding, slide, whole_numbers
+from ..shapes import Ints, Padding, Slide, slide, whole_numbers
 from ..tape import Array, Tensor
 from .composed import composed
+from .conv import canvas_of, check_transposed
 from .geometry import Images, Kernel, check_channels
 
 __all__ = ["conv_matrix"]
@@ -28,29 +29,62 @@ def conv_matrix(
     groups: int = 1,
     flip: bool = False,
     layout: str = "channels_last",
+    transpose: bool = False,
+    output_padding: Ints = 0,
 ) -> Tensor:
     """The matrix C with conv(x, kernel).ravel() = C @ x.ravel() for one image x of ``input_shape``.
+
+        C[r, c] = kernel[u]   where output r reads input c through the cell u of the kernel, else 0
 
     kernel: (*window, C_in / groups, C_out) with input_shape (*spatial, C_in), or plain (*window) with plain (*spatial),
     in one to three dimensions.  C: (output elements, input elements); every entry is one element of the kernel or 0, so
     the kernel's gradient flows through it, summed over equal entries.  Settings are those of ``conv2d``.
+    transpose=True: the matrix of ``conv_transpose2d`` (with its output_padding) for its input x: the transposed matrix
+    of the convolution that leads from its output's shape to ``input_shape``.
     Raises ValueError where the convolution would.
 
     >>> ac.conv_matrix([1.0, 2.0], (4,))
     array([[1., 2., 0., 0.],
            [0., 1., 2., 0.],
            [0., 0., 1., 2.]])
+    >>> ac.conv_matrix([1.0, 2.0], (3,), transpose=True)  # takes (3,) to (4,)
+    array([[1., 0., 0.],
+           [2., 1., 0.],
+           [0., 2., 1.],
+           [0., 0., 2.]])
     """
     shape = whole_numbers(input_shape, "conv_matrix: input_shape", 0)
     dims = len(kernel.shape) if len(kernel.shape) == len(shape) and len(shape) < 3 else len(shape) - 1
     images = Images(shape, dims, layout, "conv_matrix")
     w = Kernel(kernel.shape, images)
-    groups = check_channels(images, w, groups, shape, kernel.shape)
-    move = slide(images.spatial, w.window, stride, padding, dilation, operation="conv_matrix")
+    if transpose:
+        groups = check_transposed(images, w, groups, shape, kernel.shape)
+        whole, move = _read_back(images, w, groups, stride, padding, output_padding, dilation)
+        places = weight_places(whole, w, move, groups, flip).T
+    else:
+        if output_padding != 0:
+            raise ValueError("conv_matrix: output_padding belongs to a transposed convolution; add transpose=True")
+        groups = check_channels(images, w, groups, shape, kernel.shape)
+        move = slide(images.spatial, w.window, stride, padding, dilation, operation="conv_matrix")
+        places = weight_places(images, w, move, groups, flip)
 
     flat = p.reshape(kernel, shape=(kernel.size,))
     entries = p.concat(flat, arrays.zeros((1,), kernel.dtype), axis=0)
-    return p.take(entries, weight_places(images, w, move, groups, flip), axis=0)
+    return p.take(entries, places, axis=0)
+
+
+def _read_back(
+    images: Images, w: Kernel, groups: int, stride: Ints, padding: Padding, output_padding: Ints, dilation: Ints
+) -> tuple[Images, Slide]:
+    """The images that a transposed convolution makes of ``images``, and how the convolution slides back over them."""
+    dims, channels = images.layout.dims, w.inner * groups
+    canvas, move, pairs, extra = canvas_of(images, w, stride, padding, output_padding, dilation)
+    size = tuple(n - low - high + e for n, (low, high), e in zip(canvas, pairs, extra, strict=True))
+    made = size if images.plain and channels == 1 else images.shape(size, channels)[1:]
+    whole = Images(made, dims, "channels_last" if images.layout.channels_last else "channels_first", "conv_matrix")
+    # as much behind as the last window reads
+    padded = tuple((low, max(0, n - low - s)) for n, (low, _), s in zip(canvas, pairs, size, strict=True))
+    return whole, move._replace(padding=padded, output=images.spatial)
 
 
 def weight_places(images: Images, w: Kernel, move: Any, groups: int, flip: bool) -> Array:
@@ -67,6 +101,7 @@ def weight_places(images: Images, w: Kernel, move: Any, groups: int, flip: bool)
     pixels = pixels if layout.channels_last else np.moveaxis(pixels, 0, -1)
     pixels = np.pad(pixels, (*move.padding, (0, 0)), constant_values=-1)
     frames = arrays.windows(pixels, tuple(range(dims)), move.window, move.stride, move.dilation)
+    frames = frames[tuple(slice(n) for n in move.output)]
     outputs = np.arange(np.prod(move.output) * w.outer).reshape(images.shape(move.output, w.outer)[1:])
     outputs = outputs if layout.channels_last else np.moveaxis(outputs, 0, -1)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import primitives as p
 from ..hooks import draw
-from ..operands import found, real
+from ..operands import found, generator, real
 from ..shapes import Ints, Shape, normalize_axes, parse_layout, whole_number
 from ..tape import Tensor
 from .composed import composed, in_float32, operand
@@ -248,10 +248,11 @@ def local_response_norm(
 
 
 @composed("x")
-def dropout(x: Any, p: float = 0.5, *, rng: np.random.Generator, training: bool = True) -> Tensor:
+def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: np.random.Generator | None = None) -> Tensor:
     """x with each element zero with probability ``p`` and the others divided by 1 - p, drawn from ``rng``; x itself
-    when not
-    training (Srivastava et al., 2014).  Raises ValueError for p outside [0, 1).
+    when not training (Srivastava et al., 2014).
+
+    rng None: the generator of ``ac.manual_seed``, or an unseeded one.  Raises ValueError for p outside [0, 1).
 
     >>> ac.dropout(np.ones(6), 0.5, rng=np.random.default_rng(0))
     array([2., 0., 0., 0., 2., 2.])
@@ -260,7 +261,8 @@ def dropout(x: Any, p: float = 0.5, *, rng: np.random.Generator, training: bool 
         raise ValueError(f"dropout: p={p} must be at least 0 and below 1")
     if not training or p == 0:
         return x  # type: ignore[no-any-return]
-    if not isinstance(rng, np.random.Generator):
+    source = generator(None, "dropout: rng") if rng is None else rng
+    if not isinstance(source, np.random.Generator):
         raise TypeError(
             f"dropout: rng must be a generator of random numbers, found {found(rng)}; make one with "
             "np.random.default_rng(seed)"
@@ -268,5 +270,5 @@ def dropout(x: Any, p: float = 0.5, *, rng: np.random.Generator, training: bool 
     shape, dtype = x.shape, x.dtype
     if dtype == object:
         raise TypeError("dropout: not defined for exact fractions (dtype object); use floating-point numbers")
-    result: Tensor = x * draw(rng, lambda: ((rng.random(shape) >= p).astype(dtype) / (1 - p)).astype(dtype))
+    result: Tensor = x * draw(source, lambda: ((source.random(shape) >= p).astype(dtype) / (1 - p)).astype(dtype))
     return result

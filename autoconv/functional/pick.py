@@ -15,6 +15,7 @@ from ..tape import Array, Tensor
 from .array import as_indices, in_axis, reshape, take_along_axis
 from .composed import composed, operand, plain
 from .linalg import matmul
+from .spelling import spelled
 
 __all__ = [
     "bmm", "chunk", "diag", "embedding", "gather", "mm", "narrow", "one_hot", "put_along_axis", "select", "trace",
@@ -29,6 +30,7 @@ def _slices(x: Any, axis: int, start: int, end: int) -> Any:
     return p.index(x, key=(*(slice(None),) * axis, slice(start, end)))
 
 
+@spelled
 def chunk(x: Any, chunks: int, axis: int = 0) -> list[Tensor]:
     """x cut into ``chunks`` parts along ``axis`` of size ceil(n / chunks), the last one smaller, perhaps fewer parts.
 
@@ -46,6 +48,7 @@ def chunk(x: Any, chunks: int, axis: int = 0) -> list[Tensor]:
     return [_slices(x, axis, start, min(start + size, n)) for start in range(0, n, size)]
 
 
+@spelled
 def unbind(x: Any, axis: int = 0) -> list[Tensor]:
     """The slices of x along ``axis``, each without that axis.  Raises ValueError for an axis that x does not have.
 
@@ -57,6 +60,7 @@ def unbind(x: Any, axis: int = 0) -> list[Tensor]:
     return [p.index(x, key=(*(slice(None),) * axis, i)) for i in range(x.shape[axis])]
 
 
+@spelled
 def narrow(x: Any, axis: int, start: int, length: int) -> Tensor:
     """x[start : start + length] along ``axis``.  Raises ValueError for cells that the axis does not have.
 
@@ -73,6 +77,7 @@ def narrow(x: Any, axis: int, start: int, length: int) -> Tensor:
     return result
 
 
+@spelled
 def select(x: Any, axis: int, index: int) -> Tensor:
     """x[index] along ``axis``, which goes.  Raises ValueError (an IndexError) for a cell that the axis does not have.
 
@@ -90,6 +95,7 @@ def select(x: Any, axis: int, index: int) -> Tensor:
 # ---- choices for each place
 
 
+@spelled
 def gather(x: Any, axis: int, indices: Any) -> Tensor:
     """y[.., i, ..] = x[.., indices[.., i, ..], ..] along ``axis``, in PyTorch's order of operands.
 
@@ -127,6 +133,7 @@ def _cut(x: Any, shape: Shape, axis: int) -> Any:
     return x if whole else p.index(x, key=key)
 
 
+@spelled
 def put_along_axis(x: Any, indices: Any, values: Any, axis: int, mode: str = "set") -> Tensor:
     """x with y[.., indices[.., i, ..], ..] = values[.., i, ..] along ``axis`` (PyTorch's ``scatter``), or added to it.
 
@@ -224,20 +231,21 @@ def diag(x: Any, diagonal: int = 0) -> Tensor:
 
 
 @composed("x", statistics=True)
-def trace(x: Any) -> Tensor:
-    """The sum of the diagonal of a matrix.  Raises ValueError for another number of dimensions.
+def trace(x: Any, diagonal: int = 0) -> Tensor:
+    """The sum of a diagonal of a matrix, x[i, i + diagonal].  Raises ValueError for another number of dimensions.
 
     >>> ac.trace([[1.0, 2.0], [3.0, 4.0]])
     np.float64(5.0)
     """
     if x.ndim != 2:
         raise ValueError(f"trace: the input has shape {x.shape}; use a matrix")
-    return p.sum_(diag(x), axis=(0,))
+    return p.sum_(diag(x, diagonal), axis=(0,))
 
 
 # ---- products of matrices, with the number of axes checked
 
 
+@spelled
 def mm(x: Any, y: Any) -> Tensor:
     """The product of two matrices: ``matmul`` for two dimensions alone.  Raises ValueError for other shapes.
 
@@ -247,6 +255,7 @@ def mm(x: Any, y: Any) -> Tensor:
     return _product("mm", 2, x, y)
 
 
+@spelled
 def bmm(x: Any, y: Any) -> Tensor:
     """The products of a batch of matrices: z[b] = x[b] y[b], (B, n, m) and (B, m, k).  Raises ValueError for other
     shapes.

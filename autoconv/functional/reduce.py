@@ -16,17 +16,19 @@ from .. import primitives
 from .. import primitives as p
 from ..operands import real
 from ..shapes import Ints, Shape, flag, keepdims_shape, normalize_axes, normalize_axis, softmax_axes, whole_number
-from ..tape import Tensor
+from ..tape import Tensor, constant
 from .composed import composed, operand, plain
+from .spelling import spelled
 
 __all__ = [
-    "all", "amax", "amin", "any", "argmax", "argmin", "logsumexp", "max", "mean", "min", "norm", "prod", "std", "sum",
-    "var",
+    "all", "amax", "amin", "any", "argmax", "argmin", "average", "count_nonzero", "logsumexp", "max", "mean", "min",
+    "norm", "prod", "ptp", "std", "sum", "var",
 ]  # fmt: skip
 
 Axis = Ints | None
 
 
+@spelled
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """y = sum of x over ``axis``; every element gets the gradient of its sum.
 
@@ -319,31 +321,84 @@ def _count(x: Any, axes: Shape, keepdims: bool) -> Any:
     return p.sum_(p.cast(p.not_equal(x, 0), dtype=np.dtype(int)), axis=axes, keepdims=keepdims)
 
 
-def argmax(x: Any, axis: int | None = None) -> Any:
-    """The index of the largest element, a plain integer array; not differentiable, so not recorded.
+@spelled
+def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """How many elements along ``axis`` are not 0; whole numbers, without a gradient.
+
+    axis, keepdims: as for ``sum``.
+
+    >>> ac.count_nonzero([[0, 1], [2, 1]], axis=0)
+    array([1, 2])
+    """
+    x = operand(x, "count_nonzero")
+    return _count(x, normalize_axes(axis, x.ndim, "count_nonzero"), flag(keepdims, "count_nonzero: keepdims"))
+
+
+@composed("x")
+def ptp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest element along ``axis`` less the smallest.
+
+    axis, keepdims: as for ``sum``.  Raises ValueError for no elements.
+
+    >>> ac.ptp([1.0, 5.0, 2.0])
+    np.float64(4.0)
+    """
+    axes = normalize_axes(axis, x.ndim, "ptp")
+    nonempty(x, axes, "ptp")
+    result: Tensor = max(x, axes, keepdims) - min(x, axes, keepdims)
+    return result
+
+
+@composed("x", "weights", statistics=True)
+def average(x: Any, axis: Axis = None, weights: Any = None, keepdims: bool = False) -> Tensor:
+    """y = sum weights x / sum weights over ``axis``; without weights the mean.
+
+    weights: of x's shape, or of the size of one ``axis``.  Raises ValueError for another shape.
+
+    >>> ac.average([1.0, 3.0], weights=[3.0, 1.0])
+    np.float64(1.5)
+    """
+    if weights is None:
+        return mean(x, axis, keepdims)
+    axes = normalize_axes(axis, x.ndim, "average")
+    if weights.shape != x.shape:
+        if len(axes) != 1 or weights.shape != (x.shape[axes[0]],):
+            raise ValueError(f"average: weights of shape {weights.shape} for shape {x.shape} and axis {axis}")
+        weights = p.reshape(weights, shape=tuple(n if i in axes else 1 for i, n in enumerate(x.shape)))
+        weights = p.broadcast_to(weights, shape=x.shape)
+    total = p.sum_(x * weights, axis=axes, keepdims=keepdims)
+    result: Tensor = total / p.sum_(weights, axis=axes, keepdims=keepdims)
+    return result
+
+
+@spelled
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """The index of the largest element, whole numbers; not differentiable, so of a Tensor it is a constant.
 
     axis: None for all (an index into the flattened x), or a number.  Raises ValueError for no elements.
 
-    >>> ac.argmax(ac.tensor([[1.0, 3.0], [4.0, 2.0]]), axis=1)
+    >>> ac.argmax([[1.0, 3.0], [4.0, 2.0]], axis=1)
     array([1, 0])
     """
-    return np.argmax(*_chosen(x, axis, "argmax"))
+    return _chosen(np.argmax, x, axis, keepdims, "argmax")
 
 
-def argmin(x: Any, axis: int | None = None) -> Any:
-    """The index of the smallest element, a plain integer array; not differentiable, so not recorded.
+@spelled
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """The index of the smallest element, whole numbers; not differentiable, so of a Tensor it is a constant.
 
     axis: None for all (an index into the flattened x), or a number.  Raises ValueError for no elements.
 
-    >>> ac.argmin(ac.tensor([[1.0, 3.0], [4.0, 2.0]]), axis=1)
+    >>> ac.argmin([[1.0, 3.0], [4.0, 2.0]], axis=1)
     array([0, 1])
     """
-    return np.argmin(*_chosen(x, axis, "argmin"))
+    return _chosen(np.argmin, x, axis, keepdims, "argmin")
 
 
-def _chosen(x: Any, axis: int | None, name: str) -> tuple[Any, int | None]:
-    """The array and the axis of a choice among its elements, of which there has to be one."""
-    x = plain(x, name)
-    axis = None if axis is None else normalize_axis(axis, x.ndim, name)
-    nonempty(x, normalize_axes(axis, x.ndim, name), name)
-    return x, axis
+def _chosen(choose: Callable[..., Any], x: Any, axis: int | None, keepdims: bool, name: str) -> Any:
+    """The choice among the elements of an array, of which there has to be one."""
+    array = plain(x, name)
+    axis = None if axis is None else normalize_axis(axis, array.ndim, name)
+    nonempty(array, normalize_axes(axis, array.ndim, name), name)
+    places = choose(array, axis, keepdims=flag(keepdims, f"{name}: keepdims"))
+    return constant(places, name) if isinstance(x, Tensor) else places

@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 
 from .. import primitives as p
-from ..shapes import flag, normalize_axis, whole_number
+from ..shapes import flag, keepdims_shape, normalize_axes, normalize_axis, whole_number
 from ..tape import Tensor
 from .array import flat_places, ravel
 from .composed import composed
+from .reduce import mean
 
-__all__ = ["argsort", "cumprod", "cumsum", "sort", "topk"]
+__all__ = ["argsort", "cumprod", "cumsum", "median", "sort", "topk"]
 
 
 @composed("x")
-def argsort(x: Any, axis: int = -1, descending: bool = False) -> Any:
-    """The indices that sort x along ``axis``: whole numbers, without a gradient.
+def argsort(x: Any, axis: int | None = -1, descending: bool = False) -> Any:
+    """The indices that sort x along ``axis`` (None: the flattened x): whole numbers, without a gradient.
 
     Equal elements stay in their order (the sort is stable); NaN counts as larger than every number.  Raises ValueError
     for an axis that x does not have.
@@ -33,7 +34,8 @@ def argsort(x: Any, axis: int = -1, descending: bool = False) -> Any:
     >>> ac.argsort([2.0, 1.0, 2.0], descending=True)
     array([0, 2, 1])
     """
-    return _order(x, normalize_axis(axis, x.ndim, "argsort"), descending)
+    x, axis = (ravel(x), 0) if axis is None else (x, normalize_axis(axis, x.ndim, "argsort"))
+    return _order(x, axis, descending)
 
 
 def _order(x: Any, axis: int, descending: bool) -> Any:
@@ -49,8 +51,8 @@ def _read(x: Any, order: Any, axis: int) -> Any:
 
 
 @composed("x")
-def sort(x: Any, axis: int = -1, descending: bool = False) -> Tensor:
-    """x in order along ``axis``; the gradient of each element goes back to where it stood.
+def sort(x: Any, axis: int | None = -1, descending: bool = False) -> Tensor:
+    """x in order along ``axis`` (None: the flattened x); the gradient of each element goes back to where it stood.
 
     Equal elements stay in their order; NaN counts as larger than every number.  Raises ValueError for an axis that x
     does not have.
@@ -63,9 +65,34 @@ def sort(x: Any, axis: int = -1, descending: bool = False) -> Tensor:
     >>> x.grad
     array([100.,   1.,  10.])
     """
-    axis = normalize_axis(axis, x.ndim, "sort")
+    x, axis = (ravel(x), 0) if axis is None else (x, normalize_axis(axis, x.ndim, "sort"))
     result: Tensor = _read(x, _order(x, axis, descending), axis)
     return result
+
+
+@composed("x")
+def median(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The middle element along ``axis`` (None: of all) in order, of an even number the mean of the two in the middle.
+
+    (PyTorch takes the lower of the two, and so does ``median(x, dim=1)``, which is its call.)  Raises ValueError for no
+    elements.
+
+    >>> float(ac.median([3.0, 1.0, 2.0, 10.0]))
+    2.5
+    """
+    shape = keepdims_shape(x.shape, normalize_axes(axis, x.ndim, "median"))
+    flat, at = (ravel(x), 0) if axis is None else (x, normalize_axis(axis, x.ndim, "median"))
+    n = flat.shape[at]
+    if not n:
+        raise ValueError(f"median: shape {x.shape} has no element along axis {axis}, and there is no median of nothing")
+    order = sort(flat, at)
+    middle = p.index(order, key=(*(slice(None),) * at, slice((n - 1) // 2, n // 2 + 1)))
+    y = mean(middle, at, keepdims)
+    # a NaN stands last, and is the median wherever there is one
+    last = p.index(order, key=(*(slice(None),) * at, slice(n - 1, n)))
+    last = last if keepdims else p.reshape(last, shape=y.shape)
+    y = p.where(p.not_equal(last, last), last, y)
+    return p.reshape(y, shape=shape) if keepdims else y
 
 
 @composed("x")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -36,7 +36,8 @@ class Imported(Module):
 
     title: the original's class; training_graph, evaluation_graph: what runs in each mode (they may be the same);
     parameters, buffers: name -> array; tied: further names of parameters; operations: the table of the graphs'
-    dialect; rng: the generator, or a seed, of what the model draws (dropout).
+    dialect; order: names in the order that ``state_dict()`` has, others come after them; rng: the generator, or a seed,
+    of what the model draws (dropout).
     Raises UnsupportedError for operations that are not in the table, before anything is built.
 
     >>> from autoconv.interop import Graph, Imported, Input, Node, State, Value
@@ -58,6 +59,7 @@ class Imported(Module):
         operations: Mapping[str, Operation],
         *,
         tied: Mapping[str, str] | None = None,
+        order: Iterable[str] = (),
         rng: Rng = None,
     ) -> None:
         check_operations((training_graph, evaluation_graph), operations, title)
@@ -74,6 +76,7 @@ class Imported(Module):
             vars(self)[name] = vars(self)[first]
         for name, value in buffers.items():
             self.register_buffer(name, np.array(value))
+        self._order = tuple(order)
         self._rng = generator(rng, f"{title}: rng")
         dtypes = [np.dtype(x.dtype) for x in training_graph.inputs[:1] if x.dtype]
         self.input_dtype = dtypes[0] if dtypes else None
@@ -96,6 +99,11 @@ class Imported(Module):
         if not name.startswith("_") and any(key.startswith(f"{name}.") for key in self._names()):
             return Part(self, name)
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def state_dict(self) -> dict[str, Array]:
+        """Name -> a copy of the array, for every parameter and buffer, as the original names and orders them."""
+        state = super().state_dict()
+        return {name: state[name] for name in dict.fromkeys((*self._order, *state)) if name in state}
 
     def _names(self) -> list[str]:
         return [*[k for k, x in vars(self).items() if isinstance(x, Parameter)], *self._buffers]

@@ -11,7 +11,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import PurePath
 from typing import Any
 
@@ -73,6 +73,7 @@ def from_torch(module: Any, *example_inputs: Any, rng: Rng = None, **example_key
         reader.buffers,
         OPERATIONS,
         tied=reader.tied,
+        order=module.state_dict(),
         rng=rng,
     )
     return imported.train(module.training)
@@ -192,14 +193,34 @@ def _exported(module: Any, args: Any, keywords: Any) -> Any:
         for x in torch.utils._pytree.tree_leaves(given):
             if isinstance(x, torch.Tensor) and x.ndim and free:
                 shapes[x] = {0: torch.export.Dim.AUTO}
-        try:
+
+        def read(strict: bool, given: Any = given, shapes: Any = shapes if free else None) -> Any:
             with _quietly():
-                return torch.export.export(
-                    module, given[0], given[1] or None, dynamic_shapes=shapes if free else None, strict=False
-                )
+                return torch.export.export(module, given[0], given[1] or None, dynamic_shapes=shapes, strict=strict)
+
+        try:
+            program = read(strict=False)
         except Exception as error:
             failures.append(error)
+            continue
+        if free and _any_fixed(program):  # a Python number was made of the batch, as len(x) does: read the source
+            with suppress(Exception):
+                symbolic = read(strict=True)
+                return program if _any_fixed(symbolic) else symbolic
+        return program
     raise _why(failures[-1]) from failures[-1]
+
+
+def _any_fixed(program: Any) -> bool:
+    """Whether the first axis of an input has a fixed size."""
+    torch = _torch()
+    kinds = torch.export.graph_signature.InputKind
+    placeholders = [node for node in program.graph.nodes if node.op == "placeholder"]
+    return any(
+        isinstance(node.meta.get("val"), torch.Tensor) and node.meta["val"].ndim and _size(node.meta["val"].shape[0])
+        for node, spec in zip(placeholders, program.graph_signature.input_specs, strict=True)
+        if spec.kind == kinds.USER_INPUT
+    )
 
 
 def _batched(inputs: Any, batch: int | None) -> Any:
@@ -568,6 +589,8 @@ def _levels(node: Any) -> tuple[Level, ...]:
     levels: list[Level] = []
     around = ""
     for key, (path, kind) in (node.meta.get("nn_module_stack") or {}).items():
+        if str(key).startswith("_empty_nn_module_stack"):  # what torch.export puts in itself
+            continue
         path, _, call = str(path).partition("@")
         call = call or str(key).partition("@")[2]
         kind = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"

@@ -2,6 +2,7 @@
 
 layer, geometries, variants   what a layer of a course is; the shapes to try; other forwards than the course's
 courses                       the layers of each course: facts of layout, signature and names
+families, described           the geometries of a function that is no course's; what ``like`` and ``call`` describe
 asking                        the functions called, in this process or, by ``apart``, in another with limits
 truth, naming, judge          the right numbers, the mistake that explains the wrong ones, the verdict
 """

@@ -40,6 +40,8 @@ HEADER = 4_000_000  # bytes of them that are JSON
 MEMORY = 2 << 30  # bytes of address space
 BESIDE = 50  # further .py files of the same folder that are copied with it
 START = 10.0  # seconds for the start of the interpreter, beyond the time limit
+GRACE, STEP = 2.0, 0.25  # seconds to send an answer, and between two looks whether the process still runs
+STARTED = b"\x01"  # the first byte of what comes back
 _KINDS = {"f2": np.float16, "f4": np.float32, "f8": np.float64}
 _CHILD = "import sys; sys.path[:0] = sys.argv[1:-1]; from autoconv.marking.worker import main; main(int(sys.argv[-1]))"
 
@@ -166,20 +168,32 @@ class _Cleared:
 
 
 def _read(reading: int, process: subprocess.Popen[bytes], end: float, seconds: float) -> bytes:
-    """All that comes through the pipe until it is closed."""
-    parts, size = [], 0
+    """All that comes through the pipe until it is closed, or the process has ended and no more comes.
+
+    The first byte says that the interpreter has started; from then on the file has its time, and GRACE to answer.
+    """
+    parts: list[bytes] = []
+    size = 0
     while True:
         left = end - time.monotonic()
-        if left <= 0 or not select.select([reading], [], [], left)[0]:
+        if left <= 0:
             raise EndedError("too slow", f"the file was stopped after {seconds - START:g} s")
+        if not select.select([reading], [], [], min(left, STEP))[0]:
+            if process.poll() is not None and not select.select([reading], [], [], 0)[0]:
+                break  # what it started may hold the pipe open
+            continue
         part = os.read(reading, 1 << 20)
         if not part:
             break
+        if not size:
+            end = min(end, time.monotonic() + seconds - START + GRACE)
         parts.append(part)
         size += len(part)
         if size > LARGEST_ANSWER:
             raise EndedError("too large", f"more than {LARGEST_ANSWER:,} bytes came back")
-    if not size:
+    size -= 1
+    sent = b"".join(parts)[1:]
+    if size <= 0:
         with suppress(subprocess.TimeoutExpired):
             process.wait(2.0)
         code = process.returncode
@@ -187,7 +201,7 @@ def _read(reading: int, process: subprocess.Popen[bytes], end: float, seconds: f
             raise EndedError("too slow", "the file was stopped: it used up its processor time or its memory")
         what = f"by signal {-code}" if code is not None and code < 0 else f"with status {code}"
         raise EndedError("ends the program", f"the process ended {what}, without an answer")
-    return b"".join(parts)
+    return sent
 
 
 def _stop(process: subprocess.Popen[bytes], token: str) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from .layer import Call, Layer, Try, seeded
+from .layer import Call, Layer, Try, plain, seeded
 
 LARGEST = 4_000_000  # elements of one returned array
 _DEEP = 6  # levels of lists and dicts in which arrays of a cache are looked for
@@ -126,8 +126,9 @@ def _one(
 def forward(call: Call, functions: Mapping[str, Any], values: dict[str, Any]) -> tuple[Any, Any]:
     """(output, cache) of the student's forward."""
     values = _as_torch(values) if call.torch else values
-    if call.ahead:
-        return call.ahead(functions, values)
+    if call.ahead and call.alone(functions):
+        made, cache = call.ahead(functions, values)
+        return made, cache
     made = functions["forward"](*[values[name] for name in call.forward])
     if call.result == ("out",):
         return made, None
@@ -145,7 +146,7 @@ def forward(call: Call, functions: Mapping[str, Any], values: dict[str, Any]) ->
 def backward(call: Call, functions: Mapping[str, Any], values: dict[str, Any]) -> Any:
     """What the student's backward returns."""
     values = _as_torch(values) if call.torch else values
-    if call.back:
+    if call.back and call.alone(functions):
         return call.back(functions, values)
     arrives = {name: values["dout"] for name in ("dZ", "dA") if name not in values}  # as courses call it
     return functions["backward"](*[(arrives | values)[name] for name in call.backward])
@@ -190,6 +191,7 @@ def array(value: Any, what: str, notes: list[str]) -> np.ndarray:
         value = value.numpy()
     if type(value).__module__.split(".")[0] == "autoconv":
         value = value.value
+    value = plain(value)
     try:
         made = np.asarray(value)
     except ValueError:
@@ -296,7 +298,7 @@ def _loss(layer: Layer, case: Try, functions: Mapping[str, Any], answer: Answer)
 def _given_cache(layer: Layer, values: dict[str, Any]) -> Any:
     """The course's own cache, for a backward that was given alone."""
     call = layer.call
-    if "cache" not in call.backward or call.back:
+    if "cache" not in call.backward:
         return None
     if not call.cached:
         raise TroubleError(

@@ -8,9 +8,19 @@ from typing import Any
 from .asking import ask, differences, upstream
 from .described import described
 from .judge import judge, outputs_of
+from .layer import Layer
 from .verdict import BackwardVerdict
 
 LIMIT = 30.0  # seconds for all geometries
+
+
+def standing(layer: Layer, backward: Any, forward: Any) -> dict[str, Any]:
+    """{"backward", "forward"}: the functions as given; of a course of classes the one class, for both."""
+    owners = [getattr(f, "__self__", None) for f in (backward, forward) if f is not None]
+    if layer.call.classes and owners[0] is not None and all(o is owners[0] for o in owners):
+        backward, forward = type(owners[0]), None  # the methods of an object: other geometries need others like it
+    alone = isinstance(backward, type) if layer.call.classes else layer.call.ahead is not None
+    return {"backward": backward, "forward": backward if forward is None and alone else forward}
 
 
 def check_backward(
@@ -57,7 +67,7 @@ def check_backward(
     if not time_limit > 0:
         raise ValueError(f"check_backward: time_limit={time_limit} must be above 0 seconds")
     layer = described(backward, forward, like, inputs, call)
-    functions = {"backward": backward, "forward": forward}
+    functions = standing(layer, backward, forward)
     cases = layer.tries()
     shapes = outputs_of(layer, cases)
     answers = ask(layer, cases, functions, time_limit, shapes)

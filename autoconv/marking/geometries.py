@@ -30,6 +30,19 @@ CONV_DILATED = [
     ("dilation 2", 1, 2, 5, 6, 3, 2, 2, 1, 0, 2),
     ("dilation 2, stride 2 and padding 1", 2, 2, 6, 8, 3, 2, 2, 2, 1, 2),
 ]
+# words, examples, channels, length, filters, kernel length, stride, padding
+CONV_1D = [
+    ("one window", 1, 1, 3, 1, 3, 1, 0),
+    ("windows side by side", 1, 1, 4, 1, 2, 2, 0),
+    ("overlapping windows", 1, 1, 5, 1, 3, 1, 0),
+    ("several examples", 3, 1, 4, 1, 2, 1, 0),
+    ("several channels", 1, 3, 4, 1, 2, 1, 0),
+    ("several filters", 1, 1, 4, 3, 2, 1, 0),
+    ("several of everything", 2, 3, 6, 4, 3, 1, 0),
+    ("padding 1", 1, 2, 4, 2, 3, 1, 1),
+    ("stride 2 and padding 1", 2, 3, 7, 2, 3, 2, 1),
+    ("a stride larger than the kernel", 2, 2, 8, 3, 2, 3, 0),
+]
 # words, examples, channels, height, width, window height and width, stride
 POOL = [
     ("one window", 1, 1, 2, 2, 2, 2, 2),
@@ -74,7 +87,8 @@ def conv_tries(
         if bias:
             arrays[names[2]] = rng.normal(size=bias(f))
         given = {"stride": stride, "pad": pad, "dilation": dilation}
-        uncovered = any((size + 2 * pad - (k - 1) * dilation - 1) % stride for size, k in ((h, a), (w, b)))
+        wide = a if square else b
+        uncovered = any((size + 2 * pad - (k - 1) * dilation - 1) % stride for size, k in ((h, a), (w, wide)))
         return Try(words, arrays, {k: v for k, v in given.items() if k in settings}, rest=uncovered and resting)
 
     chosen = [
@@ -83,6 +97,21 @@ def conv_tries(
         and (("dilation" in settings) or row[10] == 1)
     ]  # fmt: skip
     return rows(chosen, make)
+
+
+def conv1d_tries(
+    table: list[tuple[Any, ...]],
+    *,
+    names: tuple[str, ...] = ("A", "W", "b"),
+) -> list[Try]:
+    """A table of convolutions of signals (N, C, L) with kernels (out, in, k); without a bias for two names."""
+
+    def make(rng: Any, words: str, n: int, c: int, length: int, f: int, k: int, stride: int, pad: int) -> Try:
+        shapes = [(n, c, length), (f, c, k), (f,)]
+        arrays = {name: rng.normal(size=shape) for name, shape in zip(names, shapes, strict=False)}
+        return Try(words, arrays, {"stride": stride, "pad": pad})
+
+    return rows(table, make)
 
 
 def pool_tries(

@@ -10,7 +10,8 @@ import numpy as np
 
 from .asking import Answer, upstream
 from .layer import Layer, Try
-from .naming import Evidence, Named, describe, name_of
+from .naming import describe, name_of
+from .relations import Evidence, Named
 from .truth import Reference, Truth, close
 from .variants import Variant, eps_variant, variants_of
 from .verdict import FORWARD, BackwardVerdict, Part
@@ -35,7 +36,10 @@ def judge(layer: Layer, cases: list[Try], answers: list[Answer], differences: Di
     kept = [i for i, a in enumerate(answers) if not refuses[i] and _reached(a)]
     notes = []
     if any(refuses) and any(answers[i].trouble is None for i in kept):
-        notes.append("where windows leave a rest of the image, the functions refuse; that is not counted")
+        notes.append(
+            "at geometries that not everybody demands (a rest of the image, padding, more axes) they refuse; "
+            "that is not counted"
+        )
     if skipped := sum(not _reached(a) for a in answers):
         notes.append(f"{skipped} geometries were not reached in time")
     cases, answers, numbers = [cases[i] for i in kept], [answers[i] for i in kept], [numbers[i] for i in kept]
@@ -225,7 +229,9 @@ def _gradient(layer: Layer, name: str, cases: list[Try], answers: list[Answer], 
     part.geometry = f"{case.words}: {case.text}"
     words = [c.words for c, *_, right in seen if right]
     part.where = f"{', '.join(words[:4])}{', ..' if len(words) > 4 else ''}" if words else ""
-    evidence = [Evidence(t, c, r) for _, _, t, c, r in seen if c is not None and c.shape == t.gradient(name).shape]
+    evidence = [
+        Evidence(t, c, r, a.gradients) for _, a, t, c, r in seen if c is not None and c.shape == t.gradient(name).shape
+    ]
     unusable = _unusable(name, answer, truth, claimed)
     usable = [e for e in evidence if np.isfinite(e.claimed).all()]
     named = name_of(layer, name, usable) if unusable is None or any(not e.right for e in usable) else None

@@ -54,7 +54,8 @@ class Call:
     backward returns.  fixed: arguments that are always the same.  cached: what the course's forward keeps, for a
     backward that is given alone.  torch:
     whether the arrays are handed over as torch tensors.  ahead, back: replace all of this for courses of classes:
-    ahead(functions, values) -> (out, cache), back(functions, values) -> gradients.
+    ahead(functions, values) -> (out, cache), back(functions, values) -> gradients, where one function or class stands
+    for both; classes: it is a class; says: its signature in words.
     """
 
     forward: tuple[str, ...] = ()
@@ -67,6 +68,12 @@ class Call:
     torch: bool = False
     ahead: Callable[..., Any] | None = None
     back: Callable[..., Any] | None = None
+    classes: bool = False
+    says: str = ""
+
+    def alone(self, functions: Mapping[str, Any]) -> bool:
+        """Whether one function or class stands for both, so that ``ahead`` and ``back`` know how to use it."""
+        return self.ahead is not None and functions.get("forward") is functions.get("backward")
 
     def values(self, case: Try) -> dict[str, Any]:
         """Every argument that can be asked for, as fresh copies."""
@@ -104,11 +111,12 @@ class Layer:
     @property
     def signature(self) -> str:
         """The course's own calls in a line."""
-        if self.call.ahead:
-            return ", ".join(self.functions)
         made = ", ".join(self.outputs)
         if self.loss:
             return f"{self.functions[0]}({', '.join(self.call.forward)}) -> loss, {made}"
+        if self.call.says:
+            pair = f"forward({', '.join(self.call.forward)}) -> out, cache; backward(dout, cache) -> {made}"
+            return f"{self.call.says}; or functions {pair}"
         forward = f"{self.functions[0]}({', '.join(self.call.forward)}) -> {', '.join(self.call.result)}"
         return f"{forward}; {self.functions[1]}({', '.join(self.call.backward)}) -> {made}"
 
@@ -119,6 +127,16 @@ class Layer:
             leaves[name] = Tensor(array.astype(float), name=name) if array.dtype.kind == "f" else array
         made = (reference or self.reference)(**leaves, **case.settings)
         return made, {name: leaf for name, leaf in leaves.items() if isinstance(leaf, Tensor)}
+
+
+def plain(value: Any) -> Any:
+    """The array in a Tensor of somebody's own, which hands it out as ``numpy()`` or holds it as ``data``."""
+    if isinstance(value, (np.ndarray, np.generic, int, float, list, tuple)):
+        return value
+    if callable(getattr(value, "numpy", None)):
+        return value.numpy()
+    held = getattr(value, "data", None)
+    return held if isinstance(held, np.ndarray) else value
 
 
 def seeded(*numbers: int) -> np.random.Generator:

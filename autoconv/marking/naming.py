@@ -7,16 +7,21 @@ kind could be seen.
 
 from __future__ import annotations
 
-from itertools import combinations
+from collections.abc import Iterator
+from itertools import combinations, product
 from typing import NamedTuple
 
 import numpy as np
 
+from ..tape import Tape, Tensor
 from ..tutor.bank import BANK
 from ..tutor.claim.compare import Tolerance
-from ..tutor.search.search import REARRANGED, Mutation, Search, groups_of, pairs
+from ..tutor.conventions.epsilon import epsilon_of, other_epsilon, with_epsilon
+from ..tutor.run.replay import Run
+from ..tutor.search.search import CANCELLING, REARRANGED, Mutation, Search, groups_of, pairs
 from .layer import Layer
-from .truth import Truth, close
+from .relations import Evidence, Named, related, unwritten, whole
+from .truth import close
 
 LAST_ONES: set[str] = set()  # no variant is known beforehand: all whose label says "last"
 ASSIGNED = (
@@ -24,23 +29,10 @@ ASSIGNED = (
     "bias not summed over positions", "not summed over filters", "not summed over channels", "not summed over batch",
     "loop left too early",
 )  # fmt: skip
+ROUNDING = 1e-10  # of the terms: what is left where they cancel
+MOSTLY = 0.6  # of the geometries: a mistake that explains so many is named, and that it does not explain all
+FEW = 4  # numbers that prove nothing
 SEARCHED = 3  # wrong geometries at which the whole bank is planted
-
-
-class Named(NamedTuple):
-    """A mistake: its name, what was done, a question that leads there."""
-
-    name: str
-    says: str
-    hint: str
-
-
-class Evidence(NamedTuple):
-    """One geometry: the truth there, what was claimed, and whether that is right."""
-
-    truth: Truth
-    claimed: np.ndarray
-    right: bool
 
 
 Explained = dict[tuple[str, ...], float]  # {names of the mistakes: how unlikely together}
@@ -57,7 +49,21 @@ def name_of(layer: Layer, gradient: str, seen: list[Evidence]) -> Named | None:
         return None
     if all(not e.claimed.any() for e in plain):
         return Named("zero everywhere", "all its elements are zero", "Is anything ever written into this array?")
-    return _planted(gradient, seen, plain) or _exchanged(layer, gradient, plain)
+    if all(np.abs(e.claimed).max() <= ROUNDING * e.truth.size(gradient) for e in plain):
+        return _cancelled(gradient, plain)
+    return _exchanged(layer, gradient, plain) or _planted(gradient, seen, plain) or whole(gradient, plain)
+
+
+def _cancelled(gradient: str, plain: list[Evidence]) -> Named:
+    """Zero up to rounding: something was added up of which all terms cancel."""
+    names: dict[str, int] = {}
+    for e in plain[:SEARCHED]:
+        for name in {d.mutations[0].name for d in searched(e, gradient).cancelling(CANCELLING)}:
+            names[name] = names.get(name, 0) + 1
+    fitting = [name for name in CANCELLING if names.get(name) == len(plain[:SEARCHED])]
+    if fitting:
+        return _of_bank(fitting[0], ": nothing is left of it, for its terms cancel")
+    return Named("zero everywhere", "all its elements are zero, up to rounding", "Which terms cancel each other here?")
 
 
 def _of_bank(name: str, more: str = "") -> Named:
@@ -66,15 +72,22 @@ def _of_bank(name: str, more: str = "") -> Named:
 
 
 def _exchanged(layer: Layer, gradient: str, wrong: list[Evidence]) -> Named | None:
-    """Another gradient of the layer in the place of this one."""
+    """Another gradient of the layer in the place of this one, and this one in the place of some other."""
+
+    def stands(what: str, where: str) -> bool:
+        return all(_is(e.others.get(where), e.truth.gradient(what)) for e in wrong)
+
     for other in layer.outputs:
-        if other != gradient and all(
-            e.claimed.shape == e.truth.gradient(other).shape and close(e.claimed, e.truth.gradient(other))
-            for e in wrong
-        ):
+        if other == gradient or not all(_is(e.claimed, e.truth.gradient(other)) for e in wrong):
+            continue
+        if any(stands(gradient, where) for where in layer.outputs if where != gradient):
             words = f"this is {other}, in the place of {gradient}"
             return Named("gradients in another order", words, "In which order are the gradients returned?")
     return None
+
+
+def _is(claimed: np.ndarray | None, right: np.ndarray) -> bool:
+    return claimed is not None and claimed.shape == right.shape and close(claimed, right)
 
 
 def factor_of(gradient: str, wrong: list[Evidence]) -> list[float] | None:
@@ -93,8 +106,10 @@ def factor_of(gradient: str, wrong: list[Evidence]) -> list[float] | None:
 def _constant(gradient: str, wrong: list[Evidence]) -> Named | None:
     """A sign, or the same factor at every geometry."""
     factors = factor_of(gradient, wrong)
-    if factors is None or np.ptp(factors) > 1e-5 * abs(factors[0]):
+    if not factors or np.ptp(factors) > 1e-5 * abs(factors[0]):
         return None
+    if sum(e.claimed.size for e in wrong) < FEW:
+        return None  # any one number is a multiple of another
     factor = factors[0]
     if abs(factor + 1) < 1e-5:
         return _of_bank("sign")
@@ -109,52 +124,137 @@ def _counted(gradient: str, seen: list[Evidence]) -> Named | None:
     """A factor that changes with the geometry as a count does: of the examples, positions, channels or classes."""
     plain = [e for e in seen if not e.truth.case.kink and e.truth.gradient(gradient).any()]
     factors = factor_of(gradient, plain)
-    if factors is None:
+    if not factors:
         return None
-    shapes = [e.truth.dout.shape or e.truth.gradient(gradient).shape for e in plain]
-    if len({len(shape) for shape in shapes}) != 1:
-        return None
-    axes = range(len(shapes[0]))
-    subsets = [chosen for n in range(len(axes) + 1) for chosen in combinations(axes, n)]
-    counts = {chosen: [float(np.prod([shape[a] for a in chosen])) for shape in shapes] for chosen in subsets}
-    for over in subsets:
-        for under in subsets:
-            if set(over) & set(under) or not (over or under):
-                continue
-            expected = np.array(counts[over]) / np.array(counts[under])
-            if np.allclose(factors, expected, rtol=1e-5):
-                name = (
-                    "divided by the wrong count"
-                    if over and under
-                    else "sum instead of mean"
-                    if over
-                    else "mean instead of sum"
-                )
-                return _of_bank(name)
+    for over, under in _counts(gradient, plain):
+        if np.allclose(factors, over / under, rtol=1e-5):
+            name = "divided by the wrong count"
+            if (under == 1).all():
+                name = "sum instead of mean"
+            elif (over == 1).all():
+                name = "mean instead of sum"
+            return _of_bank(name)
     return None
 
 
+def _counts(gradient: str, plain: list[Evidence]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(numbers that something may be multiplied with, and divided by) at each geometry, that change with it.
+
+    Those of the output's axes in any product and quotient; of another array's axes, and of the settings, alone.
+    """
+    one = np.ones(len(plain))
+    shapes = [e.truth.dout.shape or e.truth.gradient(gradient).shape for e in plain]
+    if len({len(shape) for shape in shapes}) != 1:  # examples, what lies between, and the last axis
+        shapes = [(*shape[:1], int(np.prod(shape[1:-1])), *shape[-1:]) for shape in shapes if len(shape) > 1]
+    if len(shapes) == len(plain):
+        counts = {chosen: _products(shapes, chosen) for chosen in _subsets(len(shapes[0]))}
+        for over, under in product(counts, counts):
+            if not set(over) & set(under) and (over or under):
+                yield counts[over], counts[under]
+    first = plain[0].truth.case
+    for name, array in first.arrays.items():
+        sizes = [e.truth.case.arrays[name].shape for e in plain]
+        if len({len(size) for size in sizes}) == 1:
+            for chosen in list(_subsets(array.ndim))[1:]:
+                number = _products(sizes, chosen)
+                yield one, number
+                yield number, one
+    for name, value in first.settings.items():
+        if isinstance(value, int) and all(e.truth.case.settings[name] for e in plain):
+            number = np.array([float(e.truth.case.settings[name]) for e in plain])
+            for power in (number, number**2):
+                yield one, power
+                yield power, one
+
+
+def _subsets(n: int) -> Iterator[tuple[int, ...]]:
+    for count in range(n + 1):
+        yield from combinations(range(n), count)
+
+
+def _products(shapes: list[tuple[int, ...]], chosen: tuple[int, ...]) -> np.ndarray:
+    return np.array([float(np.prod([shape[a] for a in chosen])) for shape in shapes])
+
+
 def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Named | None:
-    """The bank, planted at the geometries where the claim is wrong; then a constant factor; then two at once."""
+    """The bank, planted at the geometries where the claim is wrong; then a constant factor; then two at once.
+
+    A name that explains the claim at most geometries, but not at all, comes after what explains it at all of them.
+    """
     telling = sorted(wrong, key=lambda e: -e.claimed.size)[:SEARCHED]
     telling = [e for e in telling if 3 * e.claimed.size >= telling[0].claimed.size]
     searches = {id(e): searched(e, gradient) for e in telling}
-    names: Explained | None = None
-    for e in telling:
-        found = singly(searches[id(e)])
-        names = found if names is None else {k: names[k] + v for k, v in found.items() if k in names}
-        if not names:
-            break
-    for (name, *_), _ in sorted((names or {}).items(), key=lambda pair: pair[1]):
-        rest = [e for e in seen if not e.truth.case.kink and all(e is not t for t in telling)]
-        variants = explaining(name, searches, telling)
-        if all(holds(name, variants, e, gradient) for e in rest):
+    found = [singly(searches[id(e)]) for e in telling]
+    names = {k: sum(f[k] for f in found if k in f) for k in dict.fromkeys(k for f in found for k in f)}
+    rest = [e for e in seen if not e.truth.case.kink and all(e is not t for t in telling)]
+    partly: list[tuple[float, Named]] = []
+    constant = _constant(gradient, wrong) or _counted(gradient, seen)
+    for (name, *_), _ in sorted(names.items(), key=lambda pair: pair[1]):
+        there = [e for e, f in zip(telling, found, strict=True) if (name,) in f]
+        if len(there) < len(telling) and (len(telling) < SEARCHED or len(there) < SEARCHED - 1):
+            continue
+        if constant and name.startswith("local derivative"):
+            continue  # a division made twice is a factor first, and a square only then
+        variants = explaining(name, searches, there)
+        held = [holds(name, variants, e, gradient) for e in rest]
+        if len(there) == len(telling) and all(held):
             return _told(name, variants)
-    if constant := _constant(gradient, wrong) or _counted(gradient, seen):
-        return constant
-    if assigned := _assigned(gradient, wrong) or _left(gradient, wrong):
-        return assigned
+        if share := _mostly([*there, *[e for e, h in zip(rest, held, strict=True) if h]], wrong, seen):
+            partly.append((share, _told(name, variants, share)))
+    if constant or (named := related(gradient, seen)):
+        return constant or named
+    if named := _another_eps(gradient, wrong) or _assigned(gradient, wrong) or _left(gradient, wrong):
+        return named
+    if partly:
+        return max(partly, key=lambda pair: pair[0])[1]
+    if named := unwritten(gradient, wrong):
+        return named
     return _together(gradient, seen, telling, searches)
+
+
+def _mostly(fitting: list[Evidence], wrong: list[Evidence], seen: list[Evidence]) -> float:
+    """The share of the wrong geometries that a mistake explains, if it is most of them; else 0.
+
+    A rest may remain: an index beyond the edge is cut off by a slice, so that a mistake shows otherwise at an edge.
+    """
+    right = [e for e in seen if e.right and not e.truth.case.kink]
+    explained = sum(any(e is f for f in fitting) for e in wrong)
+    agrees = sum(any(e is f for f in fitting) for e in right)
+    enough = explained >= MOSTLY * len(wrong) and explained > 1 and agrees >= MOSTLY * len(right)
+    return explained / len(wrong) if enough else 0.0
+
+
+class _Asked(NamedTuple):
+    """The whole gradient of one line (see ``conventions.epsilon``)."""
+
+    tape: Tape
+    line: Tensor
+
+    def chosen(self, run: Run) -> np.ndarray:
+        return np.asarray(run.gradient, dtype=float).ravel()
+
+
+def _another_eps(gradient: str, wrong: list[Evidence]) -> Named | None:
+    """The gradient of the same normalisation with another eps, at all geometries the same one."""
+
+    def with_eps(e: Evidence, eps: float) -> np.ndarray:
+        truth = e.truth
+        run = truth.runs[gradient]
+        return with_epsilon(_Asked(run.tape, truth.leaves[truth.layer.outputs[gradient]]), run, eps, recorded).gradient
+
+    off = lambda e: float(np.abs(e.claimed - e.truth.gradient(gradient)).max() / e.truth.size(gradient))
+    e = max(wrong, key=off)
+    run = e.truth.runs[gradient]
+    found = epsilon_of(run)
+    if found is None:
+        return None
+    recorded = float(f"{found:.3g}")
+    asked = _Asked(run.tape, e.truth.leaves[e.truth.layer.outputs[gradient]])
+    eps = other_epsilon(asked, [run], [e.claimed.astype(float).ravel()], tolerance_of(e))
+    if eps is None or not all(close(o.claimed, with_eps(o, eps), o.truth.size(gradient)) for o in wrong):
+        return None
+    words = f"it is the gradient for eps = {eps:g}, where the forward has {recorded:g}"
+    return Named("another eps", words, "Do forward and backward add the same eps?")
 
 
 def _assigned(gradient: str, wrong: list[Evidence]) -> Named | None:
@@ -184,8 +284,11 @@ def _left(gradient: str, wrong: list[Evidence]) -> Named | None:
 
 def searched(e: Evidence, gradient: str) -> Search:
     claimed = e.claimed.astype(float).ravel()
-    relative = {"float16": 2e-2, "float32": 1e-4}.get(e.claimed.dtype.name, 1e-6)
-    return Search([e.truth.runs[gradient]], [claimed], np.arange(claimed.size), Tolerance(relative), slips=False)
+    return Search([e.truth.runs[gradient]], [claimed], np.arange(claimed.size), tolerance_of(e), slips=False)
+
+
+def tolerance_of(e: Evidence) -> Tolerance:
+    return Tolerance({"float16": 2e-2, "float32": 1e-4}.get(e.claimed.dtype.name, 1e-6))
 
 
 def singly(search: Search) -> Explained:
@@ -233,7 +336,11 @@ def _gradient(search: Search, mutation: Mutation) -> np.ndarray | None:
         return None
 
 
-def _told(name: str, variants: set[str]) -> Named:
+def _told(name: str, variants: set[str], share: float = 1.0) -> Named:
+    """share: of the wrong geometries that it explains."""
+    if share < 1:
+        named = _told(name, variants)
+        return named._replace(says=f"{named.says}. It explains {100 * share:.0f} % of the geometries, not the others")
     if name == REARRANGED:
         words = f"its numbers are those of the gradient after {min(variants, default='exchanging axes')}"
         return Named(name, words, "Your numbers are all there. Are they in the right places?")
@@ -249,7 +356,8 @@ def _together(
     for e in telling[:3]:
         if e.claimed.size < 2:
             continue
-        found = {tuple(sorted({m.name for m in d.mutations})): d.cost for d in pairs(searches[id(e)])}
+        both = [d for d in pairs(searches[id(e)]) if abs(d.match.factor - 1) < 1e-9]
+        found = {tuple(sorted({m.name for m in d.mutations})): d.cost for d in both}
         found = {k: v for k, v in found.items() if len(k) == 2}
         names = found if names is None else {k: v for k, v in names.items() if k in found}
         if not names:

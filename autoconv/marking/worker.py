@@ -17,7 +17,7 @@ _NEW_USER, _NEW_NET = 0x10000000, 0x40000000  # clone(2)
 def main(pipe: int) -> None:
     """Answer one request from the standard input through ``pipe``, and end."""
     request = json.loads(sys.stdin.buffer.read())
-    from .apart import packed
+    from .apart import STARTED, packed
     from .asking import Answer, ask, deadline, differences, quiet, told, upstream
     from .courses import find
     from .judge import outputs_of
@@ -27,6 +27,7 @@ def main(pipe: int) -> None:
     shapes = outputs_of(layer, cases)
     limit = float(request["limit"])
     confine(limit, int(request["memory"]))
+    os.write(pipe, STARTED)
 
     def send(content: bytes) -> None:
         while content:

@@ -1,13 +1,15 @@
 """Layers: state and shapes only; all mathematics is in ``functional``.
 
 module (Module and Parameter), init (initial weights), then the layers: linear, embedding, conv, pool, adaptive
-(pooling to a given size), resize, normalisation, activation, loss, container (Sequential, ModuleList,
-Flatten), and torch_weights (weights from and to PyTorch).
+(pooling to a given size), resize, normalisation, activation, attention, loss, container (Sequential, ModuleList,
+Flatten), torch_weights (weights from and to PyTorch), and spelling (**the table of PyTorch's settings**).
 Weights follow the data's layout: Linear (in, out), convolutions (kH, kW, C_in / groups, C_out) for channels-last
-images.  Settings come in PyTorch's order.  ``nn.functional`` is ``autoconv.functional``.
+images.  Settings come in PyTorch's order, and may have its names (``dim=``, ``inplace=``).  ``nn.functional`` is
+``autoconv.functional``, ``nn.init`` has its initialisers (``xavier_uniform_``), ``nn.utils`` clips gradients.
 """
 
-from . import functional, init
+from . import functional, init, utils
+from . import spelling as _spelling
 from .activation import (
     CELU,
     ELU,
@@ -44,6 +46,7 @@ from .adaptive import (
     AdaptiveMaxPool2d,
     AdaptiveMaxPool3d,
 )
+from .attention import MultiheadAttention
 from .container import Flatten, Identity, ModuleDict, ModuleList, Sequential, Unflatten
 from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .embedding import Embedding
@@ -73,7 +76,18 @@ from .normalisation import (
     LayerNorm,
     LocalResponseNorm,
 )
-from .pool import AvgPool1d, AvgPool2d, AvgPool3d, GlobalAvgPool, MaxPool1d, MaxPool2d, MaxPool3d
+from .pool import (
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    GlobalAvgPool,
+    LPPool1d,
+    LPPool2d,
+    LPPool3d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+)
 from .resize import (
     CircularPad2d,
     ConstantPad2d,
@@ -132,6 +146,9 @@ __all__ = [
     "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
@@ -147,6 +164,7 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",
@@ -173,4 +191,10 @@ __all__ = [
     "ZeroPad2d",
     "functional",
     "init",
+    "utils",
 ]
+
+for _name in __all__:  # every layer takes PyTorch's settings under its names as well
+    _kind = globals()[_name]
+    if isinstance(_kind, type) and issubclass(_kind, Module) and "__init__" in vars(_kind):
+        setattr(_kind, "__init__", _spelling.spelled(_kind.__init__, _name))  # noqa: B010 (a method for a method)

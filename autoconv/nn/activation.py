@@ -1,4 +1,7 @@
-"""Activations as layers, for Sequential."""
+"""Activations as layers, for Sequential.
+
+``inplace`` is PyTorch's: a Tensor keeps its value, so it changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,19 @@ from ..functional import activation as functional
 from ..functional.composed import operand
 from ..operands import real
 from ..primitives import softsign, tanh
-from ..shapes import whole_number
+from ..shapes import flag, whole_number
 from ..tape import Tensor
 from .module import Layer, Parameter
 
 
-class ReLU(Layer):
+class _InPlace(Layer):
+    """An activation without settings but PyTorch's ``inplace``, which changes nothing: a Tensor keeps its value."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        flag(inplace, f"{type(self).__name__}: inplace")
+
+
+class ReLU(_InPlace):
     """max(0, x), element by element; the slope at 0 is 0: ``ac.relu``.
 
     >>> nn.ReLU()([-1.0, 2.0])
@@ -33,7 +43,7 @@ class LeakyReLU(Layer):
     array([-0.1,  2. ])
     """
 
-    def __init__(self, negative_slope: float = 0.01) -> None:
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         self.negative_slope = negative_slope
 
     def forward(self, x: Any) -> Tensor:
@@ -124,7 +134,7 @@ class Softmax(Layer):
         return f"axis={self.axis}"
 
 
-class ReLU6(Layer):
+class ReLU6(_InPlace):
     """min(max(0, x), 6), with slope 0 at 0 and at 6: ``ac.relu6``.
 
     >>> nn.ReLU6()([-1.0, 3.0, 7.0])
@@ -135,7 +145,7 @@ class ReLU6(Layer):
         return functional.relu6(x)
 
 
-class SiLU(Layer):
+class SiLU(_InPlace):
     """x * sigmoid(x), also called swish: ``ac.silu``.
 
     >>> nn.SiLU()([0.0, 1.0]).round(4)
@@ -146,7 +156,7 @@ class SiLU(Layer):
         return functional.silu(x)
 
 
-class Hardswish(Layer):
+class Hardswish(_InPlace):
     """x * min(max(0, x + 3), 6) / 6: ``ac.hardswish``.
 
     >>> nn.Hardswish()([0.0, 1.0, 4.0]).round(4)
@@ -157,7 +167,7 @@ class Hardswish(Layer):
         return functional.hardswish(x)
 
 
-class Hardsigmoid(Layer):
+class Hardsigmoid(_InPlace):
     """min(max(0, x + 3), 6) / 6: ``ac.hardsigmoid``.
 
     >>> nn.Hardsigmoid()([-3.0, 0.0, 4.0])
@@ -168,7 +178,7 @@ class Hardsigmoid(Layer):
         return functional.hardsigmoid(x)
 
 
-class Mish(Layer):
+class Mish(_InPlace):
     """x * tanh(softplus(x)): ``ac.mish``.
 
     >>> nn.Mish()([0.0, 1.0]).round(4)
@@ -179,7 +189,7 @@ class Mish(Layer):
         return functional.mish(x)
 
 
-class SELU(Layer):
+class SELU(_InPlace):
     """The self-normalising exponential unit: ``ac.selu``.
 
     >>> nn.SELU()([-1.0, 2.0]).round(4)
@@ -219,7 +229,7 @@ class ELU(Layer):
     array([-0.6321,  2.    ])
     """
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         self.alpha = alpha
 
     def forward(self, x: Any) -> Tensor:
@@ -236,7 +246,7 @@ class CELU(Layer):
     array([-0.7869,  2.    ])
     """
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         self.alpha = alpha
 
     def forward(self, x: Any) -> Tensor:
@@ -349,7 +359,7 @@ class Hardtanh(Layer):
     array([-1. ,  0.5,  1. ])
     """
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         self.min_val, self.max_val = min_val, max_val
 
     def forward(self, x: Any) -> Tensor:
@@ -366,7 +376,7 @@ class Threshold(Layer):
     array([-1., -1.,  2.])
     """
 
-    def __init__(self, threshold: float, value: float) -> None:
+    def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         self.threshold, self.value = threshold, value
 
     def forward(self, x: Any) -> Tensor:

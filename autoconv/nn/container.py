@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, overload
 
-from ..functional.array import flatten, reshape
+from ..functional.array import flatten
 from ..functional.composed import operand
-from ..shapes import Ints, listed, normalize_axis, whole_number
+from ..functional.stacking import unflatten
+from ..shapes import Ints, listed, whole_number
 from ..tape import Tensor
 from .module import Layer, Module
 
@@ -41,6 +42,17 @@ class Sequential(Layer):
             x = module(x)
         result: Tensor = x
         return result
+
+    def append(self, module: Module) -> Sequential:
+        """Hold one module more, behind the others; returns this model."""
+        _hold(self, str(len(self)), module)
+        return self
+
+    def extend(self, modules: Iterable[Any]) -> Sequential:
+        """Hold more modules, behind the others; returns this model."""
+        for module in modules:
+            self.append(module)
+        return self
 
     def __iter__(self) -> Iterator[Module]:
         return (module for _, module in self.named_children())
@@ -197,32 +209,25 @@ class Unflatten(Layer):
         self.sizes = tuple(whole_number(n, "Unflatten: sizes", -1) for n in listed(sizes))
 
     def forward(self, x: Any) -> Tensor:
-        x = operand(x, "Unflatten")
-        axis = normalize_axis(self.axis, x.ndim, "Unflatten")
-        n, known = x.shape[axis], 1
-        for size in self.sizes:
-            known *= size if size != -1 else 1
-        sizes = tuple(n // max(known, 1) if size == -1 else size for size in self.sizes)
-        if self.sizes.count(-1) > 1 or (known * (sizes[self.sizes.index(-1)] if -1 in self.sizes else 1)) != n:
-            raise ValueError(f"Unflatten: axis {axis} of shape {x.shape} has {n} elements, not those of {self.sizes}")
-        return reshape(x, (*x.shape[:axis], *sizes, *x.shape[axis + 1 :]))
+        return unflatten(x, self.axis, self.sizes)
 
     def extra_repr(self) -> str:
         return f"{self.axis}, {self.sizes}"
 
 
 class Flatten(Layer):
-    """The axes from ``start_axis`` on merged into one: (N, H, W, C) -> (N, H * W * C).
+    """The axes from ``start_axis`` to ``end_axis`` merged into one: (N, H, W, C) -> (N, H * W * C).
 
     >>> nn.Flatten()(np.zeros((2, 3, 3, 4))).shape
     (2, 36)
     """
 
-    def __init__(self, start_axis: int = 1) -> None:
-        self.start_axis = start_axis
+    def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
+        self.start_axis, self.end_axis = start_axis, end_axis
 
     def forward(self, x: Any) -> Tensor:
-        return flatten(x, self.start_axis)
+        return flatten(x, self.start_axis, self.end_axis)
 
     def extra_repr(self) -> str:
-        return "" if self.start_axis == 1 else f"start_axis={self.start_axis}"
+        usual = {"start_axis": 1, "end_axis": -1}
+        return ", ".join(f"{k}={getattr(self, k)}" for k, v in usual.items() if getattr(self, k) != v)

@@ -7,11 +7,16 @@ from typing import Any
 import numpy as np
 
 from ..functional import conv as functional
+from ..functional.array import pad
+from ..functional.composed import operand
+from ..functional.geometry import Images
 from ..operands import generator
-from ..shapes import Ints, Padding, Shape, flag, parse_layout, per_dimension, resolve_padding, whole_number
+from ..shapes import Ints, Padding, Shape, choice, flag, parse_layout, per_dimension, resolve_padding, whole_number
 from ..tape import Tensor
 from .init import Initializer, Rng, fans, he_uniform
 from .module import Layer, Parameter
+
+PADDING_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
 class _Conv(Layer):
@@ -34,6 +39,7 @@ class _Conv(Layer):
         rng: Rng,
         init: Initializer,
         dtype: Any,
+        padding_mode: str = "zeros",
     ) -> None:
         name, dims = type(self).__name__, self.dims
         self.in_channels = whole_number(in_channels, f"{name}: in_channels", 1)
@@ -48,11 +54,12 @@ class _Conv(Layer):
             )
         resolve_padding(padding, (1,) * dims, self.kernel_size, self.stride, self.dilation, name)
         self.padding = padding
+        self.padding_mode = choice(padding_mode, name, "padding_mode", PADDING_MODES)
         self.layout = layout
         last = parse_layout(layout, dims, name).channels_last
         shape, fan = self._kernel(last)
         with_bias = flag(bias, f"{name}: bias")
-        self.weight = Parameter(init(shape, generator(rng, f"{name}: rng"), fan), dtype=dtype)
+        self.weight = Parameter(init(shape, generator(rng, f"{name}: rng"), fan), dtype=dtype, fans=fan)
         self.bias = Parameter(np.zeros(self.out_channels), dtype=dtype) if with_bias else None
 
     def _kernel(self, channels_last: bool) -> tuple[Shape, tuple[int, int]]:
@@ -73,11 +80,24 @@ class _Conv(Layer):
             "layout": self.layout,
         }
 
+    def _padded(self, x: Any) -> tuple[Any, dict[str, Any]]:
+        """The input, padded unless with zeros, and the settings of the convolution that is left."""
+        if self.padding_mode == "zeros":
+            return x, self._settings()
+        x = operand(x, type(self).__name__)
+        images = Images(x.shape, self.dims, self.layout, type(self).__name__)
+        pairs = resolve_padding(
+            self.padding, images.spatial, self.kernel_size, self.stride, self.dilation, type(self).__name__
+        )
+        padded = pad(images.batch(x), images.pad_width(pairs), PADDING_MODES[self.padding_mode])
+        return images.restore(padded), self._settings() | {"padding": 0}
+
     def extra_repr(self) -> str:
         ones = (1,) * self.dims
         usual = {"stride": ones, "padding": 0, "dilation": ones, "groups": 1, "layout": "channels_last"}
-        settings = self._settings() | {"bias": self.bias is not None}
-        changed = [f", {k}={v!r}" for k, v in settings.items() if v != (usual | {"output_padding": 0, "bias": True})[k]]
+        settings = self._settings() | {"bias": self.bias is not None, "padding_mode": self.padding_mode}
+        usual |= {"output_padding": 0, "bias": True, "padding_mode": "zeros"}
+        changed = [f", {k}={v!r}" for k, v in settings.items() if v != usual[k]]
         return f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}" + "".join(changed)
 
 
@@ -99,7 +119,8 @@ class Conv1d(_Conv):
     x: (N, W, C_in), or (N, C_in, W) with layout="channels_first".  weight, in the same layout:
     (kW, C_in / groups, C_out), channels first (C_out, C_in / groups, kW); bias: (C_out,), zero at first.
     kernel_size, stride, padding, dilation, groups: as for ``ac.conv1d``, in PyTorch's order; rng: a generator or seed
-    for the initial weights, drawn by ``init``.  Raises ValueError and TypeError for settings that make no sense.
+    for the initial weights, drawn by ``init``.  padding_mode: "zeros", or cells of
+    the input: "reflect", "replicate", "circular".  Raises ValueError and TypeError for settings that make no sense.
 
     >>> nn.Conv1d(2, 8, 5, 2)(np.zeros((4, 100, 2), np.float32)).shape
     (4, 48, 8)
@@ -117,6 +138,7 @@ class Conv1d(_Conv):
         dilation: Ints = 1,
         groups: int = 1,
         bias: bool = True,
+        padding_mode: str = "zeros",
         *,
         layout: str = "channels_last",
         rng: Rng = None,
@@ -124,11 +146,24 @@ class Conv1d(_Conv):
         dtype: Any = np.float32,
     ) -> None:
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, layout, rng, init, dtype
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            layout,
+            rng,
+            init,
+            dtype,
+            padding_mode,
         )
 
     def forward(self, x: Any) -> Tensor:
-        return functional.conv1d(x, self.weight, self.bias, **self._settings())
+        x, settings = self._padded(x)
+        return functional.conv1d(x, self.weight, self.bias, **settings)
 
 
 class Conv2d(_Conv):
@@ -138,7 +173,8 @@ class Conv2d(_Conv):
     x: (N, H, W, C_in), or (N, C_in, H, W) with layout="channels_first".  weight, in the same layout:
     (kH, kW, C_in / groups, C_out), channels first (C_out, C_in / groups, kH, kW); bias: (C_out,), zero at first.
     kernel_size, stride, padding, dilation, groups: as for ``ac.conv2d``, in PyTorch's order; rng: a generator or seed
-    for the initial weights, drawn by ``init``.  Raises ValueError and TypeError for settings that make no sense.
+    for the initial weights, drawn by ``init``.  padding_mode: "zeros", or cells of
+    the input: "reflect", "replicate", "circular".  Raises ValueError and TypeError for settings that make no sense.
 
     >>> nn.Conv2d(1, 8, 3, 2, 1)(np.zeros((4, 28, 28, 1), np.float32)).shape
     (4, 14, 14, 8)
@@ -156,6 +192,7 @@ class Conv2d(_Conv):
         dilation: Ints = 1,
         groups: int = 1,
         bias: bool = True,
+        padding_mode: str = "zeros",
         *,
         layout: str = "channels_last",
         rng: Rng = None,
@@ -163,11 +200,24 @@ class Conv2d(_Conv):
         dtype: Any = np.float32,
     ) -> None:
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, layout, rng, init, dtype
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            layout,
+            rng,
+            init,
+            dtype,
+            padding_mode,
         )
 
     def forward(self, x: Any) -> Tensor:
-        return functional.conv2d(x, self.weight, self.bias, **self._settings())
+        x, settings = self._padded(x)
+        return functional.conv2d(x, self.weight, self.bias, **settings)
 
 
 class Conv3d(_Conv):
@@ -177,7 +227,8 @@ class Conv3d(_Conv):
     x: (N, D, H, W, C_in), or (N, C_in, D, H, W) with layout="channels_first".  weight, in the same layout:
     (kD, kH, kW, C_in / groups, C_out), channels first (C_out, C_in / groups, kD, kH, kW); bias: (C_out,), zero at
     first. kernel_size, stride, padding, dilation, groups: as for ``ac.conv3d``, in PyTorch's order; rng: a generator or
-    seed for the initial weights, drawn by ``init``.  Raises ValueError and TypeError for settings that make no sense.
+    seed for the initial weights, drawn by ``init``.  padding_mode: "zeros", or cells of
+    the input: "reflect", "replicate", "circular".  Raises ValueError and TypeError for settings that make no sense.
 
     >>> nn.Conv3d(1, 2, 3, padding=1)(np.zeros((1, 4, 8, 8, 1), np.float32)).shape
     (1, 4, 8, 8, 2)
@@ -195,6 +246,7 @@ class Conv3d(_Conv):
         dilation: Ints = 1,
         groups: int = 1,
         bias: bool = True,
+        padding_mode: str = "zeros",
         *,
         layout: str = "channels_last",
         rng: Rng = None,
@@ -202,11 +254,24 @@ class Conv3d(_Conv):
         dtype: Any = np.float32,
     ) -> None:
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, layout, rng, init, dtype
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            layout,
+            rng,
+            init,
+            dtype,
+            padding_mode,
         )
 
     def forward(self, x: Any) -> Tensor:
-        return functional.conv3d(x, self.weight, self.bias, **self._settings())
+        x, settings = self._padded(x)
+        return functional.conv3d(x, self.weight, self.bias, **settings)
 
 
 class ConvTranspose1d(_ConvTranspose):

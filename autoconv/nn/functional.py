@@ -15,6 +15,7 @@ from ..functional import all as all
 from ..functional import any as any
 from ..functional import max as max
 from ..functional import min as min
+from ..functional import pow as pow
 from ..functional import round as round
 from ..functional import sum as sum
 

@@ -42,7 +42,7 @@ class Linear(Layer):
         self.out_features = whole_number(out_features, "Linear: out_features", 1)
         shape = (self.in_features, self.out_features)
         with_bias = flag(bias, "Linear: bias")
-        self.weight = Parameter(init(shape, generator(rng, "Linear: rng"), fans(shape)), dtype=dtype)
+        self.weight = Parameter(init(shape, generator(rng, "Linear: rng"), fans(shape)), dtype=dtype, fans=fans(shape))
         self.bias = Parameter(np.zeros(self.out_features), dtype=dtype) if with_bias else None
 
     def forward(self, x: Any) -> Tensor:

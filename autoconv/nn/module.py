@@ -6,15 +6,16 @@ is one).  Calling it runs ``forward`` inside a scope of its name, so that graphs
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ..operands import numbers
-from ..shapes import whole_number
-from ..tape import Array, Tensor, as_array, constant, no_grad, scope
+from ..arrays import wide
+from ..operands import as_dtype, found, numbers
+from ..shapes import flag, shown, whole_number
+from ..tape import Array, Tensor, as_array, constant, describe, no_grad, scope
 
 if TYPE_CHECKING:
     from ..weights.matching import WeightsReport
@@ -27,25 +28,34 @@ class Parameter(Tensor):
     otherwise.
 
     ``name`` is shown in graphs; a Module that takes the parameter up names it by its path, as in "conv1.weight".
+    requires_grad=False makes one that is not trained.
     Raises TypeError for a dtype that cannot be differentiated.
 
     >>> nn.Parameter([[1.0, 2.0]], name="weight")
     tensor([[1., 2.]], name='weight', dtype=float32)
     """
 
-    __slots__ = ()
+    __slots__ = ("fans",)
 
-    def __init__(self, data: Any, name: str | None = None, dtype: Any = np.float32) -> None:
+    def __init__(
+        self,
+        data: Any,
+        name: str | None = None,
+        dtype: Any = np.float32,
+        requires_grad: bool = True,
+        fans: tuple[int, int] | None = None,
+    ) -> None:
         value = as_array(data.value if isinstance(data, Tensor) else data, dtype, "Parameter")
         if value.dtype.kind not in "fO":
             raise TypeError(f"Parameter: dtype {value.dtype} cannot be differentiated; use a floating-point dtype")
-        super().__init__(value, name=name)
+        super().__init__(value, name=name, constant=not flag(requires_grad, "Parameter: requires_grad"))
+        self.fans = fans  # (fan_in, fan_out) of a layer's weight, which its shape alone does not say; for nn.init
 
     def _leaf_copy(self) -> Tensor:
-        return Parameter(self.value, self.name, self.dtype)
+        return Parameter(self.value, self.name, self.dtype, not self.constant, self.fans)
 
     def __reduce__(self) -> Any:
-        return Parameter, (self.value, self.name, self.dtype)
+        return Parameter, (self.value, self.name, self.dtype, not self.constant, self.fans)
 
 
 class Module:
@@ -85,6 +95,15 @@ class Module:
         return f"{self._name}: {kind}" if self._name.isdigit() else self._name or kind
 
     def __setattr__(self, name: str, value: Any) -> None:
+        """Keep ``value``; a parameter takes over the numbers of an array, and is never dropped for something else.
+
+        Raises ValueError for an array of another shape, TypeError for what holds no parameter in place of one or of a
+        module with some, and for a computed Tensor, whose gradient would be lost.
+        """
+        old = vars(self).get(name)
+        if old is not None and old is not value and _trained(name, old) and not any(_held(name, value)):
+            _take_over(f"{type(self).__name__}.{name}", old, value)
+            return
         object.__setattr__(self, name, value)
         for path, held in _held(name, value):
             if isinstance(held, Parameter):
@@ -100,7 +119,33 @@ class Module:
         self._buffers = (*self._buffers, name)
         setattr(self, name, value)
 
+    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+        """Hold a parameter under a name: the same as assigning it to the attribute."""
+        setattr(self, name, parameter)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Hold a module under a name: the same as assigning it to the attribute."""
+        setattr(self, name, module)
+
     # ---- what it holds
+
+    def children(self) -> Iterator[Module]:
+        """The modules held directly, each once."""
+        return iter({id(m): m for _, m in self.named_children()}.values())
+
+    def get_submodule(self, target: str) -> Module:
+        """The module at a dotted path, "" for this one.  AttributeError if there is none."""
+        for path, module in self.named_modules():
+            if path == target:
+                return module
+        raise AttributeError(f"{type(self).__name__} has no module {target!r}; there are {_several(self)}")
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter at a dotted path.  AttributeError if there is none."""
+        for path, parameter in self._all_parameters():
+            if path == target:
+                return parameter
+        raise AttributeError(f"{type(self).__name__} has no parameter {target!r}")
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """(attribute, module) for each module held directly, in the order of assignment."""
@@ -131,6 +176,10 @@ class Module:
     def parameters(self) -> Iterator[Parameter]:
         """Each parameter once, in the order of ``named_parameters``."""
         return (parameter for _, parameter in self.named_parameters())
+
+    def buffers(self) -> Iterator[Array]:
+        """Each array of the state that is not trained."""
+        return (buffer for _, buffer in self.named_buffers())
 
     def named_buffers(self) -> Iterator[tuple[str, Array]]:
         """(dotted path, array) of the state that is not trained."""
@@ -238,10 +287,86 @@ class Module:
             parts = [self(x[i : i + size].astype(dtype, copy=False)) for i in range(0, len(x), size)]
         return np.concatenate([np.asarray(getattr(part, "value", part)) for part in parts])
 
-    def zero_grad(self) -> None:
-        """Forget the gradients: ``.grad`` of every parameter becomes None."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients: ``.grad`` of every parameter becomes None, or 0 where there is one (set_to_none=False).
+
+        An optimiser leaves alone what has no gradient, and moves what has one of 0 by its momentum and decay.
+        """
+        keep = not flag(set_to_none, "zero_grad: set_to_none")
         for parameter in self.parameters():
-            parameter.grad = None
+            parameter.grad = np.zeros_like(parameter.grad) if keep and parameter.grad is not None else None
+
+    # ---- all of it at once
+
+    def apply(self: M, f: Callable[[Module], Any]) -> M:
+        """``f(module)`` for every module below this one, then for this one, as PyTorch does; returns this module."""
+        for child in self.children():
+            child.apply(f)
+        f(self)
+        return self
+
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        """Whether the parameters are trained: without it they are constants, which get no gradient.
+
+        An optimiser is given those that are trained: ``[p for p in model.parameters() if p.requires_grad]``.
+        """
+        frozen = not flag(requires_grad, "requires_grad_: requires_grad")
+        for parameter in self.parameters():
+            parameter.constant = frozen
+        return self
+
+    def to(self: M, *wanted: Any, **named: Any) -> M:
+        """Parameters and buffers of floating point in another dtype, ``model.to(np.float64)``; "cpu" changes nothing.
+
+        An optimiser made before keeps its slots in the old dtype: make it afterwards.  Raises ValueError for another
+        device, TypeError for a dtype that is not of floating point.
+        """
+        asked = [*wanted, *[named.pop(k) for k in ("device", "dtype") if k in named]]
+        named.pop("non_blocking", None)
+        if named:
+            raise TypeError(f"to() got an unexpected keyword argument {next(iter(named))!r}")
+        for x in asked:
+            if x is None or (isinstance(x, str) and x.split(":")[0] == "cpu"):
+                continue
+            if isinstance(x, str) and x.split(":")[0] in ("cuda", "mps", "xpu", "meta"):
+                raise ValueError(f"to: {x!r}: autoconv computes on the processor; leave it out, or write 'cpu'")
+            dtype = x.dtype if isinstance(x, Tensor) else as_dtype(x, "to:")
+            if dtype.kind != "f":
+                raise TypeError(f"to: dtype {shown(dtype)} cannot be differentiated; use a floating-point dtype")
+            self._cast(dtype)
+        return self
+
+    def _cast(self, dtype: Any) -> None:
+        for parameter in self.parameters():
+            parameter._value = parameter.value.astype(dtype)
+            parameter._value.flags.writeable = False
+            parameter.grad = None if parameter.grad is None else np.asarray(parameter.grad).astype(dtype)
+            parameter.assign(parameter._value)  # it is younger than every line that read it in the old dtype
+        for module in self.modules():
+            for name in module._buffers:
+                value = getattr(module, name)
+                if value.dtype.kind == "f":
+                    setattr(module, name, value.astype(wide(dtype)))
+
+    def float(self: M) -> M:
+        """``to(np.float32)``."""
+        return self.to(np.float32)
+
+    def double(self: M) -> M:
+        """``to(np.float64)``."""
+        return self.to(np.float64)
+
+    def half(self: M) -> M:
+        """``to(np.float16)``."""
+        return self.to(np.float16)
+
+    def cpu(self: M) -> M:
+        """This module: everything is computed on the processor."""
+        return self
+
+    def cuda(self: M, device: Any = None) -> M:
+        """Raises ValueError: there is no other device than the processor."""
+        return self.to("cuda")
 
     # ---- what a reader sees
 
@@ -291,6 +416,12 @@ def evaluating(model: Module) -> Iterator[None]:
             module.training = mode
 
 
+def _several(module: Module) -> str:
+    """The paths of the modules below one, for an error message."""
+    paths = [repr(path) for path, _ in module.named_modules() if path][:12]
+    return ", ".join(paths) or "none"
+
+
 def _join(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
 
@@ -301,6 +432,33 @@ def _held(name: str, value: Any) -> Iterator[tuple[str, Parameter | Module]]:
         yield name, value
     elif isinstance(value, list | tuple):
         yield from ((f"{name}.{i}", x) for i, x in enumerate(value) if isinstance(x, Parameter | Module))
+
+
+def _trained(name: str, value: Any) -> bool:
+    """Whether an attribute holds parameters, itself or in its modules."""
+    return any(isinstance(x, Parameter) or next(x.parameters(), None) is not None for _, x in _held(name, value))
+
+
+def _take_over(what: str, old: Any, value: Any) -> None:
+    """Give the parameter ``old`` the numbers of ``value``; TypeError where that cannot be meant."""
+    if isinstance(value, Tensor) and value.primitive is not None and not value.constant:
+        raise TypeError(
+            f"{what} is a parameter, and {describe(value)} is a computed line, whose gradient it would not have; for a "
+            "step of training write 'with ac.no_grad():' around it, or give the numbers: t.value"
+        )
+    if not isinstance(old, Parameter) or value is None or isinstance(value, str | bytes | dict) or callable(value):
+        kind = "a parameter" if isinstance(old, Parameter) else f"a {type(old).__name__} with parameters"
+        raise TypeError(
+            f"{what} is {kind}, which {found(value)} would drop; assign an array of its shape, a Parameter or a "
+            f"Module, or take it away first with del"
+        )
+    array = value.value if isinstance(value, Tensor) else numbers(value, what)
+    if array.shape != old.shape:
+        raise ValueError(
+            f"{what} is a parameter of shape {old.shape}, found {found(array)}; assign an array of that shape, or an "
+            "nn.Parameter to put another in its place"
+        )
+    old.assign(array)
 
 
 def _rows(module: Module, label: str, first: str, rest: str) -> Iterator[tuple[str, str, str]]:

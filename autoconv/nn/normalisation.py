@@ -388,7 +388,9 @@ class Dropout2d(Layer):
            [2., 0., 0.]])
     """
 
-    def __init__(self, p: float = 0.5, *, rng: Rng = None, layout: str = "channels_last") -> None:
+    def __init__(
+        self, p: float = 0.5, inplace: bool = False, *, rng: Rng = None, layout: str = "channels_last"
+    ) -> None:
         if not 0 <= real(p, "Dropout2d: p") < 1:
             raise ValueError(f"Dropout2d: p={p} must be at least 0 and below 1")
         axis = parse_layout(layout, 2, "Dropout2d").channel_axis
@@ -423,7 +425,7 @@ class Dropout(Layer):
     array([1., 1., 1., 1., 1., 1.])
     """
 
-    def __init__(self, p: float = 0.5, *, rng: Rng = None) -> None:
+    def __init__(self, p: float = 0.5, inplace: bool = False, *, rng: Rng = None) -> None:
         if not 0 <= real(p, "Dropout: p") < 1:
             raise ValueError(f"Dropout: p={p} must be at least 0 and below 1")
         self.p = p

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..functional import pool as functional
+from ..operands import real
 from ..renamed import renamed
 from ..shapes import Ints, Padding, parse_layout, per_dimension, resolve_padding
 from ..tape import Tensor
@@ -219,6 +220,73 @@ class AvgPool3d(_Pool):
 
     def forward(self, x: Any) -> Tensor:
         return functional.avg_pool3d(x, self.kernel_size, self.stride, **self.settings)
+
+
+class _LPPool(_Pool):
+    """What the layers of one to three dimensions share."""
+
+    def __init__(
+        self,
+        norm_type: float,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        ceil_mode: bool = False,
+        *,
+        layout: str = "channels_last",
+    ) -> None:
+        self.norm_type = real(norm_type, f"{type(self).__name__}: norm_type", above=0)
+        super().__init__(kernel_size, stride, 0, layout, ceil_mode=ceil_mode)
+
+    def extra_repr(self) -> str:
+        return f"norm_type={self.norm_type}, {super().extra_repr()}"
+
+
+class LPPool1d(_LPPool):
+    """The p-norm of each window of (N, W, C), each channel on its own: ``ac.lp_pool1d``.
+
+    Settings in PyTorch's order; norm_type: p; the others as for ``ac.lp_pool1d``, stride None being kernel_size.
+    Raises ValueError and TypeError for settings that make no sense.
+
+    >>> nn.LPPool1d(2, 2)(np.zeros((1, 6, 2))).shape
+    (1, 3, 2)
+    """
+
+    dims = 1
+
+    def forward(self, x: Any) -> Tensor:
+        return functional.lp_pool1d(x, self.kernel_size, self.norm_type, self.stride, **self.settings)
+
+
+class LPPool2d(_LPPool):
+    """The p-norm of each window of (N, H, W, C), each channel on its own: ``ac.lp_pool2d``.
+
+    Settings in PyTorch's order; norm_type: p; the others as for ``ac.lp_pool2d``, stride None being kernel_size.
+    Raises ValueError and TypeError for settings that make no sense.
+
+    >>> nn.LPPool2d(2, 2)(np.zeros((1, 6, 6, 2))).shape
+    (1, 3, 3, 2)
+    """
+
+    dims = 2
+
+    def forward(self, x: Any) -> Tensor:
+        return functional.lp_pool2d(x, self.kernel_size, self.norm_type, self.stride, **self.settings)
+
+
+class LPPool3d(_LPPool):
+    """The p-norm of each window of (N, D, H, W, C), each channel on its own: ``ac.lp_pool3d``.
+
+    Settings in PyTorch's order; norm_type: p; the others as for ``ac.lp_pool3d``, stride None being kernel_size.
+    Raises ValueError and TypeError for settings that make no sense.
+
+    >>> nn.LPPool3d(2, 2)(np.zeros((1, 4, 6, 6, 2))).shape
+    (1, 2, 3, 3, 2)
+    """
+
+    dims = 3
+
+    def forward(self, x: Any) -> Tensor:
+        return functional.lp_pool3d(x, self.kernel_size, self.norm_type, self.stride, **self.settings)
 
 
 class GlobalAvgPool(Layer):

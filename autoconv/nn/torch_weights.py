@@ -21,6 +21,7 @@ from ..shapes import listed, parse_layout, whole_numbers
 from ..tape import Array, Tensor, tensor
 from ..weights.matching import COUNTER, Target, WeightsReport, matched
 from ..weights.source import weights_of
+from .attention import MultiheadAttention
 from .container import Flatten, Sequential
 from .conv import _Conv
 from .linear import Linear
@@ -115,6 +116,8 @@ setattr(Module, "load_torch", load_torch)  # noqa: B010 (the class declares it f
 
 def _axes(module: Module, name: str, ndim: int) -> tuple[int, ...] | None:
     """The order of our axes in torch's array: (out, in) matrices, (out, in, *window) kernels; None: the same."""
+    if name == "in_proj_weight" and isinstance(module, MultiheadAttention):
+        return (1, 0)
     if name != "weight":
         return None
     if isinstance(module, Linear):

@@ -5,6 +5,9 @@ numbers of its update in step t as plain data (``update``), and the change they 
 results are PyTorch's; but a float16 parameter's slots and update are float32, and only its new value is rounded (Adam's
 eps of 1e-8 is 0 in float16).  Values are exchanged through ``Tensor.assign``, so that a sweep over lines recorded
 before the step is refused.
+
+Settings stand in ``param_groups``, a dict for each group of parameters, as PyTorch has it; ``optimizer.lr`` is that of
+the first group, or of the group whose step is being made, and setting it sets it for all.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import numpy as np
 
 from ..arrays import wide
 from ..operands import found, numbers
-from ..shapes import shown
+from ..shapes import flag, shown
 from ..tape import Tensor, describe
 
 Slots = dict[str, np.ndarray]
@@ -41,8 +44,27 @@ class Update(NamedTuple):
     slots: tuple[str, ...] = ()
 
 
+class _Setting:
+    """A setting as an attribute: read from the group whose step is being made (else the first), and set in all."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, optimizer: Optimizer | None, kind: type) -> Any:
+        return self if optimizer is None else optimizer._group[self.name]
+
+    def __set__(self, optimizer: Optimizer, value: Any) -> None:
+        for group in optimizer.param_groups:
+            group[self.name] = value
+            if self.name == "lr":
+                group.pop("initial_lr", None)  # a schedule that is made from now on begins here
+        optimizer.defaults[self.name] = value
+
+
 class Optimizer:
-    """The base: ``params`` (Tensors, or (name, Tensor) pairs), checked settings, and one dict of state per parameter.
+    """The base: ``params``, checked settings, and one dict of state per parameter.
+
+    params: Tensors, (name, Tensor) pairs, or groups with settings of their own, {"params": [...], "lr": 0.01}.
 
     >>> model = nn.Linear(2, 1, rng=0)
     >>> optimizer = optim.SGD(model.parameters(), lr=0.1)
@@ -56,21 +78,52 @@ class Optimizer:
     """
 
     settings: tuple[str, ...] = ("lr",)
+    lr: float
+
+    def __init_subclass__(cls) -> None:
+        for name in cls.settings:
+            setattr(cls, name, _Setting(name))
 
     def __init__(self, params: Iterable[Any], **settings: Any) -> None:
-        if not isinstance(params, Iterable) or isinstance(params, str | bytes | Tensor | np.ndarray):
+        name = type(self).__name__
+        if not isinstance(params, Iterable) or isinstance(params, str | bytes | Tensor | np.ndarray | Mapping):
             raise TypeError(
-                f"{type(self).__name__}: params must be parameters, or (name, parameter) pairs, found {found(params)}; "
+                f"{name}: params must be parameters, (name, parameter) pairs or groups of them, found {found(params)}; "
                 "pass model.parameters()"
             )
-        self.params = [p[1] if isinstance(p, tuple) and len(p) == 2 else p for p in params]
-        self._check_params()
-        for name, value in settings.items():
-            _check_setting(type(self).__name__, name, value)
-            setattr(self, name, value)
-        self.state: list[dict[str, Any]] = [{} for _ in self.params]
+        given = list(params)
+        groups = given if given and all(isinstance(g, Mapping) for g in given) else [{"params": given}]
+        for k, value in settings.items():
+            _check_setting(name, k, value)
+        self.defaults = settings
+        self.param_groups: list[dict[str, Any]] = []
+        self.params: list[Tensor] = []
+        self.state: list[dict[str, Any]] = []
+        for group in groups:
+            self.add_param_group(group)
+        self._group = self.param_groups[0]
 
-    lr: float
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """More parameters, with settings of their own where ``group`` has them: {"params": [...], "lr": 0.01}."""
+        name = type(self).__name__
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise TypeError(f"{name}: a group must be a dict with params, found {found(group)}")
+        own = {k: value for k, value in group.items() if k not in ("params", "name", "initial_lr")}
+        for k, value in own.items():
+            if k not in self.settings:
+                raise TypeError(f"{name}: a group has the setting {k!r}; there are {', '.join(self.settings)}")
+            _check_setting(name, k, value)
+        several = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
+        several = [p[1] if isinstance(p, tuple) and len(p) == 2 else p for p in several]
+        self._check_params(several)
+        self.params += several
+        self.state += [{} for _ in several]
+        self.param_groups.append({**self.defaults, **own, "params": several})
+
+    def _alike(self) -> bool:
+        """Whether all groups have the same settings."""
+        first = self.param_groups[0]
+        return all(all(group[k] == first[k] for k in self.settings) for group in self.param_groups[1:])
 
     def slots(self, p: Tensor) -> Slots:
         """The arrays kept for a parameter, as they are before the first step."""
@@ -81,8 +134,9 @@ class Optimizer:
         return None
 
     def described(self, step: int) -> Update | None:
-        """``update(step)``, or None where a subclass (or this object) has replaced what that describes."""
-        if not _DESCRIBED.isdisjoint(vars(self)):
+        """``update(step)``, or None where a subclass (or this object) has replaced what that describes, or groups of
+        parameters have settings of their own."""
+        if not _DESCRIBED.isdisjoint(vars(self)) or not self._alike():
             return None
         for kind in type(self).__mro__:
             if "update" in vars(kind):
@@ -115,24 +169,33 @@ class Optimizer:
         for p, g in zip(self.params, given, strict=True):
             if g is not None and g.shape != p.shape:
                 raise ValueError(f"step: a gradient of shape {g.shape} for {describe(p)}; the shapes must be equal")
-        for p, g, state in zip(self.params, given, self.state, strict=True):
-            if g is None:
-                continue
-            if not state:
-                state.update(self.slots(p), step=0)
-            state["step"] += 1
-            array, dtype = g.value if isinstance(g, Tensor) else np.asarray(g), wide(p.dtype)
-            value = p.value.astype(dtype, copy=False)
-            p.assign(self.updated(value, array.astype(dtype, copy=False), state, state["step"]))
+        groups = [group for group in self.param_groups for _ in group["params"]]
+        try:
+            for group, p, g, state in zip(groups, self.params, given, self.state, strict=True):
+                if g is None:
+                    continue
+                self._group = group
+                if not state:
+                    state.update(self.slots(p), step=0)
+                state["step"] += 1
+                array, dtype = g.value if isinstance(g, Tensor) else np.asarray(g), wide(p.dtype)
+                value = p.value.astype(dtype, copy=False)
+                p.assign(self.updated(value, array.astype(dtype, copy=False), state, state["step"]))
+        finally:
+            self._group = self.param_groups[0]
 
-    def zero_grad(self) -> None:
-        """Forget the gradients: ``.grad`` of every parameter becomes None."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients: ``.grad`` of every parameter becomes None, or 0 where there is one (set_to_none=False).
+
+        What has no gradient is left alone by a step; what has one of 0 moves by its momentum and decay.
+        """
+        keep = not flag(set_to_none, "zero_grad: set_to_none")
         for p in self.params:
-            p.grad = None
+            p.grad = np.zeros_like(p.grad) if keep and p.grad is not None else None
 
     def state_dict(self) -> dict[str, Any]:
         """{"name", "settings", "state": one dict for each parameter with its arrays (copies) and its number of
-        steps}."""
+        steps}; several groups of parameters have a list of settings, each with its number of parameters, "count"."""
         copied = [{k: np.array(v) if isinstance(v, np.ndarray) else v for k, v in s.items()} for s in self.state]
         return {"name": type(self).__name__, "settings": self._settings(), "state": copied}
 
@@ -143,12 +206,16 @@ class Optimizer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over settings and state.  ValueError if they do not fit; the optimiser is then unchanged."""
         restored = self._restored(state)
-        for name in self.settings:
-            setattr(self, name, getattr(restored, name))
-        self.state = restored.state
+        for group, other in zip(self.param_groups, restored.param_groups, strict=True):
+            group.update({name: other[name] for name in self.settings})
+        self.defaults, self.state = dict(restored.defaults), restored.state
 
-    def _settings(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.settings}
+    def _settings(self) -> Any:
+        """The settings of all parameters, or a list of those of each group."""
+        each = [{name: group[name] for name in self.settings} for group in self.param_groups]
+        if len(each) == 1:
+            return each[0]
+        return [{**one, "count": len(g["params"])} for one, g in zip(each, self.param_groups, strict=True)]
 
     def _restored(self, state: Mapping[str, Any]) -> Optimizer:
         """A new optimiser of the same parameters in that state."""
@@ -157,36 +224,60 @@ class Optimizer:
             other = state.get("name") if isinstance(state, Mapping) else state
             raise ValueError(f"load_state_dict: this is the state of {shown(other)}, the optimiser is {mine}")
         settings, saved = state.get("settings"), state.get("state")
-        if not isinstance(settings, Mapping) or set(settings) != set(self.settings):
+        several: list[Any] = settings if isinstance(settings, list) else [settings]
+        counts = [len(group["params"]) for group in self.param_groups]
+        for one in several:
+            if not isinstance(one, Mapping) or set(one) - {"count"} != set(self.settings):
+                raise ValueError(
+                    f"load_state_dict: the settings of {mine} are {', '.join(self.settings)}; found {shown(one)}"
+                )
+        if [one.get("count", len(self.params)) for one in several] != counts:
             raise ValueError(
-                f"load_state_dict: the settings of {mine} are {', '.join(self.settings)}; found {shown(settings)}"
+                f"load_state_dict: the state is for groups of {[one.get('count') for one in several]} parameters, "
+                f"{mine} has {counts}"
             )
         if not isinstance(saved, Sequence) or len(saved) != len(self.params):
             count = len(saved) if isinstance(saved, Sequence) else saved
             raise ValueError(f"load_state_dict: the state is for {count} parameters, {mine} has {len(self.params)}")
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-        made = type(self)(self.params, **values)
+        values = [
+            {k: tuple(v) if isinstance(v, list) else v for k, v in one.items() if k != "count"} for one in several
+        ]
+        made = type(self)(self.param_groups[0]["params"], **values[0])
+        for group, one in zip(self.param_groups[1:], values[1:], strict=True):
+            type(self)(group["params"], **one)  # checks what stands between settings, as nesterov without momentum
+            made.add_param_group({**one, "params": group["params"]})
         made.state = [_slots(made.slots(p), p, entry) for p, entry in zip(self.params, saved, strict=True)]
         return made
 
-    def _check_params(self) -> None:
+    def _check_params(self, several: list[Any]) -> None:
         name = type(self).__name__
-        if not self.params:
+        if not several:
             raise ValueError(
                 f"{name}: there are no parameters; pass model.parameters() (an iterator can be used only once)"
             )
-        for p in self.params:
+        for p in several:
+            if isinstance(p, Tensor) and p.primitive is None and p.constant and p.dtype.kind == "f":
+                raise TypeError(
+                    f"{name}: {describe(p)} has requires_grad=False; pass those that are trained: "
+                    "[p for p in model.parameters() if p.requires_grad]"
+                )
             if not isinstance(p, Tensor) or p.primitive is not None or p.constant:
                 what = describe(p) if isinstance(p, Tensor) else found(p)
                 raise TypeError(
                     f"{name}: {what} is not a parameter; pass nn.Parameter or ac.tensor of floating-point numbers"
                 )
-        if len({id(p) for p in self.params}) < len(self.params):
+        if len({id(p) for p in (*self.params, *several)}) < len(self.params) + len(several):
             raise ValueError(f"{name}: a parameter was given twice; its step would be made twice")
 
     def __repr__(self) -> str:
-        listed = ", ".join(f"{k}={v}" for k, v in self._settings().items())
-        return f"{type(self).__name__}({len(self.params)} parameters, {listed})"
+        listed = [
+            f"{len(g['params'])} parameters, {', '.join(f'{k}={g[k]}' for k in self.settings)}"
+            for g in self.param_groups
+        ]
+        return f"{type(self).__name__}({'; '.join(listed)})"
+
+
+setattr(Optimizer, "lr", _Setting("lr"))  # noqa: B010 (the class declares a number for the type checker)
 
 
 # What a number among the settings must be, where that is more than "not negative".

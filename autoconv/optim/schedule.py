@@ -30,10 +30,14 @@ class Schedule:
                 f"{type(self).__name__}: {shown(optimizer)} is not an optimiser; pass the one whose lr shall change"
             )
         self.optimizer = optimizer
-        self.base_lr = float(optimizer.lr)
+        for group in optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])  # a further schedule begins where the first did, as in PyTorch
+        self.base_lrs = [float(group["initial_lr"]) for group in optimizer.param_groups]
+        self._number = 0  # of the group whose rate is asked for
         self.epochs = 0
         for name, value in settings.items():
             setattr(self, name, value)
+        self._set(0)
 
     def rate(self, epochs: int) -> float:
         """The learning rate after that many epochs."""
@@ -42,12 +46,36 @@ class Schedule:
     def step(self) -> None:
         """One more epoch is done: the optimiser gets the next rate."""
         self.epochs += 1
-        self.optimizer.lr = self.rate(self.epochs)
+        self._set(self.epochs)
+
+    @property
+    def base_lr(self) -> float:
+        """The first rate, of the first group of parameters, or of the one whose rate is being worked out."""
+        return self.base_lrs[self._number]
+
+    @property
+    def last_epoch(self) -> int:
+        """The number of epochs done, under PyTorch's name."""
+        return self.epochs
+
+    def get_last_lr(self) -> list[float]:
+        """The rate of each group of parameters."""
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def _set(self, epochs: int) -> None:
+        """Give each group its rate."""
+        try:
+            for number, group in enumerate(self.optimizer.param_groups):
+                self._number = number
+                group["lr"] = self.rate(epochs)
+        finally:
+            self._number = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """{"name", "settings", "base_lr", "epochs"}, plain numbers."""
+        """{"name", "settings", "base_lr", "epochs"}, plain numbers; a list of rates for several groups."""
         settings = {name: getattr(self, name) for name in self.settings}
-        return {"name": type(self).__name__, "settings": settings, "base_lr": self.base_lr, "epochs": self.epochs}
+        base = self.base_lr if len(self.base_lrs) == 1 else list(self.base_lrs)
+        return {"name": type(self).__name__, "settings": settings, "base_lr": base, "epochs": self.epochs}
 
     def check_state_dict(self, state: Mapping[str, Any]) -> None:
         """ValueError if ``state`` is not that of this kind of schedule."""
@@ -60,19 +88,27 @@ class Schedule:
             raise ValueError(
                 f"load_state_dict: the settings of {mine} are {', '.join(self.settings)}; found {settings}"
             )
-        if not isinstance(rate, float) or not (isfinite(rate) and rate >= 0) or type(epochs) is not int or epochs < 0:
+        rates = rate if isinstance(rate, list) and len(self.base_lrs) > 1 else [rate]
+        fits = len(rates) == len(self.base_lrs) and all(isinstance(r, float) and isfinite(r) and r >= 0 for r in rates)
+        if not fits or type(epochs) is not int or epochs < 0:
             raise ValueError(f"load_state_dict: base_lr={rate!r}, epochs={epochs!r} of {mine} cannot be right")
-        try:
-            type(self)(self.optimizer, **settings)
-        except TypeError as error:
-            raise ValueError(f"load_state_dict: {error}") from None
+        if settings:
+            groups = [dict(group) for group in self.optimizer.param_groups]  # a trial must not move the rates
+            try:
+                type(self)(self.optimizer, **settings)
+            except TypeError as error:
+                raise ValueError(f"load_state_dict: {error}") from None
+            finally:
+                for group, before in zip(self.optimizer.param_groups, groups, strict=True):
+                    group.update(before)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over settings and count of epochs.  ValueError if they do not fit; the schedule is then unchanged."""
         self.check_state_dict(state)
         for name, value in state["settings"].items():
             setattr(self, name, value)
-        self.base_lr, self.epochs = state["base_lr"], state["epochs"]
+        rate, self.epochs = state["base_lr"], state["epochs"]
+        self.base_lrs = list(rate) if isinstance(rate, list) else [rate]
 
     def __repr__(self) -> str:
         listed = ", ".join(f"{name}={getattr(self, name)}" for name in self.settings)

@@ -3,6 +3,7 @@
 The way of a program, file by file:
 
 - ``rewrite``: a rewrite for this machine alone, guarded by bounds at which the machine looks (factor_sums);
+- ``spacing``: registers and addresses in ranges, so that nothing large is listed number by number;
 - ``lower``: lines to ``instructions`` and ``contractions`` on virtual registers, in fused ``kernel``s: movement ops by
   tables (movement), matrix products and convolutions (contraction, overlap), labels; what a later kernel computes again
   instead of loading it (rematerialise), what is the same for all examples (batch_invariant);
@@ -10,8 +11,8 @@ The way of a program, file by file:
   (assemble; by_examples or by_channels), tiles and strips (tiling), and tasks for threads that share a block
   (cooperative);
 - ``run``: the assembled program, its order, the buffers that stay between kernels and the plan in words
-  (native_program), a run (native_run), an optimiser's step in the same call (optimizer_step), and a step like the last
-  one (repeated_step);
+  (native_program), a run (native_run), the same plan for another size of the batch (other_batch), an optimiser's step
+  in the same call (optimizer_step), and a step like the last one (repeated_step);
 - ``native``: the machine in C, and its instruction set; ``extension``: whether it is there.
 
 Nothing about speed leaks into the maths: the plain tape stays the oracle.

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -30,7 +30,15 @@ _NARROW = (
     1.0  # what a vector of weights' products costs besides where weights meet one vector of examples, and not four
 )
 _PACKING = 4  # numbers packed while a product of vectors is made
+_OF_NUMPY = 4  # products that NumPy makes while one of vectors is made
 _SUM = 4  # products of vectors that take as long as the sum over a vector's lanes
+
+
+class Spaced(NamedTuple):
+    """Positions [i, k] that are base[i] + step[k]."""
+
+    base: np.ndarray
+    step: np.ndarray
 
 
 def _rows(count: int, layout: VectorLayout) -> int:
@@ -68,6 +76,9 @@ class Gemm(Instruction):
     def products(self) -> int:
         return self.writes[0].size * len(self.weight_step)
 
+    def streams(self) -> int:
+        return len(self.weight_base) * len(self.weight_step)
+
     def vectors(self, layout: VectorLayout) -> float:
         height, width = self.writes[0].shape
         return _rows(height, layout) * width * len(self.weight_step) * _waits(width, layout)
@@ -80,8 +91,8 @@ class Gemm(Instruction):
         return f"contract: {cells:,} cells of {len(self.weight_step):,} products{classes}{bias}{relu}"
 
     def by_examples(self, at: ByExamples, number: int) -> Rows:
-        out = at.where[self.writes[0]]
-        x_base = at.vectors(at.where[self.x_base])
+        out = at.addresses_of(self.writes[0])
+        x_base = at.vectors(at.addresses_of(self.x_base))
         row = at.contraction(
             isa.GEMM,
             terms=len(self.weight_step),
@@ -124,7 +135,7 @@ class Gemm(Instruction):
         """Whole vectors: the cells of the channels that follow get their numbers afterwards."""
         if self.as_dots(at.lanes):
             return super().written_by_channels(at)
-        first = at.where[self.writes[0]][0]
+        first = at.addresses_of(self.writes[0][0])
         return (first[:, None] + at.vector_starts(len(self.writes[0])))[..., None] + np.arange(at.lanes)
 
     def scratch_by_channels(self, at: ByChannels) -> int:
@@ -135,7 +146,8 @@ class Gemm(Instruction):
 
     def _gemm(self, at: ByChannels) -> list[int]:
         registers = self.writes[0]
-        out, x_base, starts = at.where[registers].T, at.where[self.x_base], at.vector_starts(len(registers))
+        out, x_base = (at.addresses_of(x) for x in (registers[0], self.x_base))
+        starts = at.vector_starts(len(registers))
         place, base, step = at.weights_in_rows(self.array, self.weight_base, self.weight_step)
         bias, flags = (isa.NOWHERE, starts), isa.ROWS_OUTSIDE
         if self.bias is not None:
@@ -147,14 +159,14 @@ class Gemm(Instruction):
             places=(isa.IN_MEMORY, place, isa.IN_MEMORY),
             left=(x_base, self.x_step),
             right=(base + starts, step),
-            out=(out[:, 0], starts),
+            out=(out, starts),
             bias=bias,
             flags=flags | (isa.POSITIVE_PART if self.relu else 0),
         )
         return at.tiled(row, len(x_base), len(starts))
 
     def _dots(self, at: ByChannels, number: int) -> Rows:
-        lanes, out, x_base = at.lanes, at.where[self.writes[0]], at.where[self.x_base]
+        lanes, out, x_base = at.lanes, at.addresses_of(self.writes[0]), at.addresses_of(self.x_base)
         weight_step, x_step, count = self.weight_step, self.x_step, len(self.x_step)
         rows: Rows = []
         starts, whole = at.vector_starts(count), count // lanes
@@ -182,59 +194,107 @@ class Gemm(Instruction):
 class Dot(Instruction):
     """result[i, j] = sum over examples and k of a[i, k] * b[j, k], added to result ``array``.
 
+    a [i, k] is register ``a.base[i] + a.step[k]``, b likewise.
     ``places``: where in the result each [i, j] stands; with channels in the lanes they are rows from ``row`` on.
     """
 
-    a: Registers
-    b: Registers
-    places: np.ndarray | None = None
+    a: Spaced
+    b: Spaced
+    places: Spaced | None = None
     row: int = 0
 
     words: ClassVar[str] = "contract over examples"
     over_examples: ClassVar[bool] = True
 
     def products(self) -> int:
-        return self.a.size * len(self.b)
+        return len(self.a.base) * len(self.b.base) * len(self.a.step)
+
+    def streams(self) -> int:
+        return 2 * len(self.a.base) * len(self.b.base)
 
     def vectors(self, layout: VectorLayout) -> float:
-        return len(self.a) * _rows(len(self.b), layout) * self.a.shape[1] * 1.0
+        return len(self.a.base) * _rows(len(self.b.base), layout) * len(self.a.step) * 1.0
 
     def described(self, alike: Sequence[Instruction]) -> str:
-        numbers = sum(len(x.a) * len(x.b) for x in alike if isinstance(x, Dot))
-        return f"contract and sum over examples: {numbers:,} numbers of {self.a.shape[1]:,} products of cells"
+        numbers = sum(len(x.a.base) * len(x.b.base) for x in alike if isinstance(x, Dot))
+        return f"contract and sum over examples: {numbers:,} numbers of {len(self.a.step):,} products of cells"
 
     def by_examples(self, at: ByExamples, number: int) -> Rows:
-        a, b = at.where[self.a[:, 0]], at.where[self.b[:, 0]]
-        a_step, b_step = (at.vectors((x[0] - x[0, 0]) * at.cell) for x in (self.a, self.b))
+        (a, a_step), (b, b_step) = self.a, self.b
+        a_step, b_step = (at.vectors(x * at.cell) for x in (a_step, b_step))
         assert self.places is not None
-        out = at.sums[self.array] + self.places
         row = at.contraction(
             isa.DOT,
             terms=len(a_step),
             places=(isa.IN_MEMORY, isa.IN_MEMORY, isa.IN_SUMS),
-            left=(a, a_step),
-            right=(b, b_step),
-            out=(out[:, 0], out[0] - out[0, 0]),
+            left=(at.addresses_of(a), a_step),
+            right=(at.addresses_of(b), b_step),
+            out=(at.sums[self.array] + self.places.base, self.places.step),
             flags=isa.GROWS,
         )
         return [at.tiled(row, len(a), len(b))]
 
     def by_channels(self, at: ByChannels, number: int) -> Rows:
         """Numbers of a times vectors of b, whose cells stand side by side."""
-        where, a, b = at.where, self.a, self.b
+        (a, a_step), (b, b_step) = self.a, self.b
         pitch = at.pitch(at.kernel.results[self.array].columns)
         vectors = np.arange(0, len(b), at.lanes)
         rows = at.sums[self.array] + (self.row + np.arange(len(a))) * pitch
         row = at.contraction(
             isa.GEMM,
-            terms=a.shape[1],
+            terms=len(a_step),
             places=(isa.IN_MEMORY, isa.IN_MEMORY, isa.IN_SUMS),
-            left=(where[a[:, 0]], where[a[0]] - where[a[0, 0]]),
-            right=(where[b[0, 0]] + vectors, where[b[0]] - where[b[0, 0]]),
+            left=(at.addresses_of(a), a_step),
+            right=(at.addresses_of(b[:1]) + vectors, b_step),
             out=(rows, vectors),
             flags=isa.GROWS,
         )
         return [at.tiled(row, len(a), len(vectors))]
+
+
+@dataclass(kw_only=True)
+class Product(Instruction):
+    """writes[0][i, j] = sum over k of a[i, k] * b[j, k], both of the same example; with channels in the lanes alone.
+
+    a [i, k] is register ``a.base[i] + a.step[k]``, b likewise; b's of one k stand side by side.
+    """
+
+    a: Spaced
+    b: Spaced
+
+    words: ClassVar[str] = "contract each example"
+
+    def products(self) -> int:
+        return self.writes[0].size * len(self.a.step)
+
+    def vectors(self, layout: VectorLayout) -> float:
+        if not layout.channels:  # left to NumPy
+            return self.products() * layout.lanes / _OF_NUMPY
+        return len(self.a.base) * _rows(len(self.b.base), layout) * len(self.a.step) * 1.0
+
+    def described(self, alike: Sequence[Instruction]) -> str:
+        cells = sum(x.writes[0].size for x in alike)
+        return f"contract each example: {cells:,} cells of {len(self.a.step):,} products of cells"
+
+    def by_examples(self, at: ByExamples, number: int) -> Rows:
+        raise NotImplementedError("with examples in the lanes a contraction of each example is left to NumPy")
+
+    def written_by_channels(self, at: ByChannels) -> np.ndarray:
+        first = at.addresses_of(self.writes[0][:, 0])
+        return (first[:, None] + at.vector_starts(len(self.b.base)))[..., None] + np.arange(at.lanes)
+
+    def by_channels(self, at: ByChannels, number: int) -> Rows:
+        """Numbers of a times vectors of b."""
+        starts = at.vector_starts(len(self.b.base))
+        row = at.contraction(
+            isa.GEMM,
+            terms=len(self.a.step),
+            places=(isa.IN_MEMORY, isa.IN_MEMORY, isa.IN_MEMORY),
+            left=(at.addresses_of(self.a.base), self.a.step),
+            right=(at.addresses_of(self.b.base[:1]) + starts, self.b.step),
+            out=(at.addresses_of(self.writes[0][:, 0]), starts),
+        )
+        return [at.tiled(row, len(self.a.base), len(starts))]
 
 
 @dataclass(kw_only=True)
@@ -254,6 +314,9 @@ class Outer(Instruction):
     def products(self) -> int:
         return self.a.size * self.b.shape[1]
 
+    def streams(self) -> int:
+        return 2 * len(self.a) * self.b.shape[1]
+
     def vectors(self, layout: VectorLayout) -> float:
         return len(self.a) * _rows(self.b.shape[1], layout) * self.a.shape[1] * _waits(1, layout)
 
@@ -268,7 +331,7 @@ class Outer(Instruction):
         a, b, cell = self.a, self.b, at.cell
         columns, scratch, sums = b.shape[1], at.scratch(number), at.sums[self.array]
         pitch = at.pitch(columns)
-        vectors_of_b = at.where[b][:, None, :] + at.beside[:, None]  # (terms, vectors of a cell, columns)
+        vectors_of_b = at.addresses_of(b)[:, None, :] + at.beside[:, None]  # (terms, vectors of a cell, columns)
         transpose = isa.TRANSPOSE.row(
             count=vectors_of_b.size // columns, columns=columns, x=at.table(vectors_of_b), pitch=pitch, out=scratch
         )
@@ -277,7 +340,7 @@ class Outer(Instruction):
             isa.GEMM,
             terms=terms,
             places=(isa.IN_MEMORY, isa.IN_MEMORY, isa.IN_SUMS),
-            left=(at.where[a[:, 0]], ((a[0] - a[0, 0]) * cell)[:, None] + np.arange(cell)),
+            left=(at.addresses_of(a[:, 0]), ((a[0] - a[0, 0]) * cell)[:, None] + np.arange(cell)),
             right=(scratch + vectors, np.arange(terms) * pitch),
             out=(sums + np.arange(len(a)) * pitch, vectors),
             bias=(isa.NOWHERE, [0]),

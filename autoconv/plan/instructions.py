@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .native import instruction_set as isa
+from .spacing import ascending, in_a_row
+from .spacing import at as chosen
 
 if TYPE_CHECKING:
     from .assemble.by_channels import ByChannels
@@ -51,6 +53,11 @@ class Instruction:
         if not self.writes:
             return 0
         return 1 + self.writes[0].size // 4 if layout.channels else self.writes[0].size
+
+    def streams(self) -> int:
+        """How many numbers of weights, and of sums over examples, a block of examples moves: read, or read and
+        written."""
+        return 0
 
     def by_examples(self, at: ByExamples, number: int) -> Rows:
         """The machine's rows of words, with examples in the lanes; ``number``: its place in the kernel."""
@@ -94,17 +101,19 @@ class Map(Instruction):
     words: ClassVar[str] = "elementwise"
 
     def by_examples(self, at: ByExamples, number: int) -> Rows:
-        out, *operands = (at.vectors(at.where[each]) for each in self._operands())
+        out, *operands = (at.vectors(at.addresses_of(each).reshape(-1)) for each in self._operands())
         tables = {word: at.table(each) for word, each in zip("xyz", operands, strict=True)}
         tables["out"] = at.table(out)
         return [isa.MAP.row(operation=self.operation, count=out.size, **tables, **doubles(self.numbers))]
 
     def by_channels(self, at: ByChannels, number: int) -> Rows:
         vectors, singles = at.rows_of_cells(self.writes[0], self.reads, grows=False)
-        tables = {}
-        for prefix, chosen in (("", vectors), ("single_", singles)):
-            for word, each in zip(("out", "x", "y", "z"), self._operands(), strict=True):
-                tables[prefix + word] = at.table(at.where[each[chosen]])
+        tables, known = {}, {}
+        for word, each in zip(("out", "x", "y", "z"), self._operands(), strict=True):
+            if id(each) not in known:
+                addresses = at.addresses_of(each)
+                known[id(each)] = (*at.relative(chosen(addresses, vectors)), at.table(chosen(addresses, singles)))
+            tables[word], tables[word + "_at"], tables["single_" + word] = known[id(each)]
         counts = {"count": len(vectors), "singles": len(singles)}
         return [isa.MAP.row(operation=self.operation, **counts, **tables, **doubles(self.numbers))]
 
@@ -123,14 +132,18 @@ class Gather(Instruction):
     words: ClassVar[str] = "add up cells"
 
     def by_examples(self, at: ByExamples, number: int) -> Rows:
-        out = at.vectors(at.where[self.writes[0]])
+        out = at.vectors(at.addresses_of(self.writes[0]))
         tables = {"out": at.table(out), "x": at.table(at.terms(self.reads[0]))}
         terms = self.reads[0].shape[1]
         return [isa.GATHER.row(count=out.size, **tables, terms=terms, place=isa.IN_MEMORY)]
 
     def by_channels(self, at: ByChannels, number: int) -> Rows:
-        out = self.writes[0].ravel()
-        return [gather_by_channels(at, out, at.where[np.sort(out)], self.reads[0], isa.IN_MEMORY)]
+        out: Registers = self.writes[0].reshape(-1)
+        if ascending(out) is not None:
+            return [gather_by_channels(at, out, at.addresses_of(out), self.reads[0], isa.IN_MEMORY)]
+        order = np.argsort(out)
+        out = out[order]
+        return [gather_by_channels(at, out, at.addresses_of(out), self.reads[0][order], isa.IN_MEMORY)]
 
     def described(self, alike: Sequence[Instruction]) -> str:
         rows, terms = self.reads[0].shape
@@ -145,28 +158,31 @@ class Total(Gather):
     over_examples: ClassVar[bool] = True
 
     def by_examples(self, at: ByExamples, number: int) -> Rows:
-        x = at.vectors(at.where[self.reads[0]])
+        x = at.vectors(at.addresses_of(self.reads[0]))
         return [isa.TOTAL.row(count=len(x), out=at.sums[self.array], x=at.table(x), terms=x.shape[1])]
 
     def by_channels(self, at: ByChannels, number: int) -> Rows:
-        out = np.arange(len(self.reads[0]))
-        return [gather_by_channels(at, out, at.sums[self.array] + out, self.reads[0], isa.IN_SUMS)]
+        count = len(self.reads[0])
+        return [
+            gather_by_channels(at, in_a_row(0, count), in_a_row(at.sums[self.array], count), self.reads[0], isa.IN_SUMS)
+        ]
 
 
 def gather_by_channels(at: ByChannels, out: np.ndarray, to: np.ndarray, reads: Registers, place: int) -> list[int]:
-    """GATHER of rows of cells; ``to``: the addresses of the results, in the order of the sorted ``out``."""
-    order = np.argsort(out)
-    out, reads = out[order], reads[order]
-    vectors, singles = at.rows_of_cells(out, list(reads.T), grows=place == isa.IN_SUMS)
+    """GATHER of rows of cells; ``to``: the addresses of the results ``out``, which ascend."""
+    vectors, singles = at.rows_of_cells(out, [reads], grows=place == isa.IN_SUMS)
+    x = at.addresses_of(reads)
+    table, first = at.relative(x[vectors])
     return isa.GATHER.row(
         count=len(vectors),
         out=at.table(to[vectors]),
-        x=at.table(at.where[reads[vectors]]),
+        x=table,
+        x_at=first,
         terms=reads.shape[1],
         place=place,
         singles=len(singles),
         single_out=at.table(to[singles]),
-        single_x=at.table(at.where[reads[singles]]),
+        single_x=at.table(x[singles]),
     )
 
 
@@ -177,12 +193,12 @@ class Load(Instruction):
     words: ClassVar[str] = "load examples"
 
     def by_examples(self, at: ByExamples, number: int) -> Rows:
-        out, whole = at.where[self.writes[0]], int(at.kernel.inputs[self.array].persistent)
+        out, whole = at.addresses_of(self.writes[0]), int(at.kernel.inputs[self.array].persistent)
         return [isa.LOAD.row(count=out.size, out=at.table(out), array=self.array, whole=whole)]
 
     def by_channels(self, at: ByChannels, number: int) -> Rows:
-        out = at.where[self.writes[0]]  # a cell is one number, which is the same whole or not
-        return [isa.LOAD.row(count=out.size, out=at.table(out), array=self.array)]
+        out, beside = at.run_or_table(self.writes[0])  # a cell is one number, which is the same whole or not
+        return [isa.LOAD.row(count=self.writes[0].size, out=out, array=self.array, beside=beside)]
 
 
 @dataclass
@@ -192,14 +208,15 @@ class Store(Instruction):
     words: ClassVar[str] = "store examples"
 
     def by_examples(self, at: ByExamples, number: int) -> Rows:
-        return [self._row(at, int(at.kernel.outputs[self.array].persistent))]
+        x, whole = at.addresses_of(self.reads[0]), int(at.kernel.outputs[self.array].persistent)
+        return [isa.STORE.row(count=x.size, x=at.table(x), array=self._array(at), whole=whole)]
 
     def by_channels(self, at: ByChannels, number: int) -> Rows:
-        return [self._row(at, 0)]
+        x, beside = at.run_or_table(self.reads[0])
+        return [isa.STORE.row(count=self.reads[0].size, x=x, array=self._array(at), beside=beside)]
 
-    def _row(self, at: Any, whole: int) -> list[int]:
-        x, array = at.where[self.reads[0]], len(at.kernel.inputs) + self.array
-        return isa.STORE.row(count=x.size, x=at.table(x), array=array, whole=whole)
+    def _array(self, at: Any) -> int:
+        return len(at.kernel.inputs) + self.array
 
 
 @dataclass
@@ -216,7 +233,7 @@ class Splat(Instruction):
         return [self._row(at, at.lanes if repeated else 1)]
 
     def _row(self, at: Any, width: int) -> list[int]:
-        out = at.where[self.writes[0]]
+        out = at.addresses_of(self.writes[0])
         return isa.SPLAT.row(count=out.size, out=at.table(out), array=self.array, width=width)
 
 
@@ -227,7 +244,7 @@ class Choose(Instruction):
     words: ClassVar[str] = "choose by label"
 
     def by_examples(self, at: ByExamples, number: int) -> Rows:
-        x, out = at.where[self.reads[0]], at.where[self.writes[0]]
+        x, out = at.addresses_of(self.reads[0]), at.addresses_of(self.writes[0])
         return [isa.CHOOSE.row(count=x.size, x=at.table(x), array=self.array, out=at.table(out))]
 
 
@@ -239,7 +256,7 @@ class Place(Instruction):
     words: ClassVar[str] = "place by label"
 
     def by_examples(self, at: ByExamples, number: int) -> Rows:
-        x, out = at.where[self.reads[0]], at.where[self.writes[0]]
+        x, out = at.addresses_of(self.reads[0]), at.addresses_of(self.writes[0])
         return [isa.PLACE.row(count=out.size, out=at.table(out), array=self.array, x=at.table(x))]
 
 
@@ -250,7 +267,7 @@ class Clear(Instruction):
     words: ClassVar[str] = "clear unused lanes"
 
     def by_examples(self, at: ByExamples, number: int) -> Rows:
-        cells = at.where[self.writes[0]]
+        cells = at.addresses_of(self.writes[0])
         return [isa.CLEAR.row(count=cells.size, out=at.table(cells))]
 
     def by_channels(self, at: ByChannels, number: int) -> Rows:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .instructions import Instruction, Registers
+from .spacing import bounds, least_of_others
 
 
 @dataclass
@@ -91,12 +92,18 @@ class Kernel:
 
     def values(self, registers: Registers) -> Iterator[int]:
         """The numbers of the values that these registers belong to (0: the zero register alone)."""
-        if registers.size and (one := self._value(registers.min())) == self._value(registers.max()):
+        if not registers.size:
+            return iter(())
+        least, most = bounds(registers)
+        if (one := self.value(least)) == self.value(most):
             return iter([one])
-        found = np.searchsorted(self.starts, np.unique(registers), side="right") - 1
-        return iter(np.unique(found).tolist())
+        if not least and self.value(least_of_others(registers)) == self.value(most):
+            return iter([0, self.value(most)])
+        found = np.searchsorted(self.starts, registers.reshape(-1), side="right") - 1
+        return iter(np.flatnonzero(np.bincount(found)).tolist())
 
-    def _value(self, register: int) -> int:
+    def value(self, register: int) -> int:
+        """The number of the value that a register belongs to."""
         return bisect(self.starts, register) - 1
 
     def input(self, wanted: Input) -> int:

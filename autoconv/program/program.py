@@ -7,7 +7,7 @@ a calculation (a row of the table with operands and params).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -35,6 +35,12 @@ class Line:
     @property
     def nbytes(self) -> int:
         return prod(self.shape) * self.dtype.itemsize
+
+    def reading(self, operands: tuple[int, ...]) -> Line:
+        """The line with other operands."""
+        return self if operands == self.operands else Line(
+            self.shape, self.dtype, self.primitive, operands, self.params, self.argument, self.tensor, self.value,
+            self.scope)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -89,9 +95,11 @@ def from_tape(outputs: list[Tensor], arguments: list[Tensor], start: int) -> Pro
     number: dict[int, int] = {}
     lines: list[Line] = []
     places = {id(x): i for i, x in enumerate(arguments)}
+    scopes: dict[str, str] = {}  # each text once
     for x in Tape(*outputs):
         number[id(x)] = len(lines)
-        line = Line(x.shape, x.dtype, scope=" > ".join(s.name for s in x.scope.path) if x.scope else "")
+        scope = " > ".join(s.name for s in x.scope.path) if x.scope else ""
+        line = Line(x.shape, x.dtype, scope=scopes.setdefault(scope, scope))
         if id(x) in places:
             line.argument = places[id(x)]
         elif x.serial < start:
@@ -125,7 +133,7 @@ def keep(program: Program, instead: dict[int, int] | None = None) -> Program:
     order = {old: new for new, old in enumerate(sorted(needed))}
     lines = [program.lines[old] for old in sorted(needed)]
     return Program(
-        [replace(x, operands=tuple([order[at(o)] for o in x.operands])) for x in lines],
+        [x.reading(tuple([order[at(o)] for o in x.operands])) for x in lines],
         [order[y] for y in outputs],
         [order[y] for y in checks],
     )

@@ -117,7 +117,7 @@ def share(program: Program) -> Program:
     instead: dict[int, int] = {}
     for i, line in enumerate(program.lines):
         operands = tuple(instead.get(x, x) for x in line.operands)
-        key = _identity(replace(line, operands=operands))
+        key = _identity(line.reading(operands))
         if key in first:
             instead[i] = first[key]
         else:
@@ -165,7 +165,7 @@ def hoist(program: Program) -> Program:
     lines: list[Line] = []
     at: list[int] = []
     for old in program.lines:
-        line = replace(old, operands=tuple([at[x] for x in old.operands]))
+        line = old.reading(tuple([at[x] for x in old.operands]))
         shape = _before(lines, line)
         if shape is not None:
             operands = tuple([_narrow(lines, x, shape) for x in line.operands])

@@ -24,7 +24,7 @@ def slope_of_result(program: Program) -> Program:
             results[a, b] = results[b, a] = i
     lines = list(program.lines)
     for i, line in enumerate(lines):
-        if line.primitive is slope and line.operands[1:] in results and line.params["nan"] == "more":
+        if line.primitive is slope and line.operands[1:] in results and line.params.get("nan", "more") == "more":
             g, a, b = line.operands
             y = results[a, b]
             if y < i and line.params["tie"] == line.params["more"]:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 _SLICE = re.compile(r"(-?\d{1,9})?\s*:\s*(-?\d{1,9})?(?:\s*:\s*(-?\d{1,9})?)?")
+INDEXED = re.compile(r"(.+)\[(\d+(?:,\d+)*)\]")  # a name that ends in an index, as that of a Scalar in a list
 NAMED = 12  # names that an error lists
 
 
@@ -44,8 +45,8 @@ def read_element(
     fit.
     """
     written = text.strip()
-    if written in known:
-        return written, None
+    if (name := re.sub(r"\s*([,\[\]])\s*", r"\1", written)) in known:
+        return name, None
     before, bracket, inside = written.removesuffix("]").rpartition("[")
     name = before.rstrip() if bracket else written
     if not name or ("[" in written) != written.endswith("]") or "]" in inside:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .element import element_name
+from .element import INDEXED, element_name
 from .notation import ATOM, FACTOR, GREEK, OPEN, PRODUCT, SLOT, SUM, template
 from .text import clean
 from .text import number as short_number
@@ -129,8 +129,13 @@ def parenthesised(operand: str) -> str:
 
 
 def symbol(name: str) -> Expression:
-    """A name as a symbol: one letter, or a Greek one, in italics, all else upright, special characters escaped."""
+    """A name as a symbol: one letter, or a Greek one, in italics, all else upright, special characters escaped.
+
+    A name that ends in an index, as that of a Scalar in a list does, has it below: w[0,1] is w_{0,1}.
+    """
     shown = clean(name)
+    if indexed := INDEXED.fullmatch(shown):
+        return Expression(rf"{symbol(indexed[1]).latex.strip()}_{{{indexed[2]}}}", shown)
     if shown in GREEK:
         return Expression(rf"\{shown} ", shown)
     if len(shown) == 1 and shown.isalpha():

@@ -6,9 +6,13 @@ Its content policy forbids every request, and allows only the one script, whose 
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from hashlib import sha256
 from html import escape
+from typing import Any
+
+import numpy as np
 
 from .svg import COLOURS
 from .text import clean
@@ -27,16 +31,21 @@ def style() -> str:
     )
 
 
-def html_page(title: str, body: str, *, css: str = "", script: str = "", inline_styles: bool = True) -> str:
+def html_page(
+    title: str, body: str, *, css: str = "", script: str = "", inline_styles: bool = True, workers: bool = False
+) -> str:
     """A whole page: ``body`` is HTML, ``title`` plain text, ``css`` comes after the style that all pages share.
 
     inline_styles: whether elements of the body may carry a style of their own (pictures, formulas); without, the policy
-    allows the one style sheet alone.
+    allows the one style sheet alone.  workers: whether the script may run itself once more beside the page.
     """
     sheet = style() + css
     styles = "'unsafe-inline'" if inline_styles else _hash(sheet)
     scripts = f" script-src {_hash(script)};" if script else ""
-    policy = f"default-src 'none';{scripts} style-src {styles}; img-src data:; base-uri 'none'; form-action 'none'"
+    beside = " worker-src blob:;" if workers else ""
+    policy = (
+        f"default-src 'none';{scripts}{beside} style-src {styles}; img-src data:; base-uri 'none'; form-action 'none'"
+    )
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
@@ -50,10 +59,21 @@ def _hash(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-def iframe(page: str, height: int = 760) -> str:
+def inert(data: Any) -> str:
+    """JSON that can stand in a <script> element: no <, > or & in it, and no line separator of JavaScript."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def planes(flat: np.ndarray) -> bytes:
+    """The bytes of an array plane by plane (all first bytes, all second bytes, ...), which compresses well."""
+    return flat.reshape(-1).view(np.uint8).reshape(-1, flat.dtype.itemsize).T.tobytes()
+
+
+def iframe(page: str, height: int = 760, title: str = "step through the tape") -> str:
     """A page inside a notebook's output: a sandbox that runs its script and can reach nothing around it."""
     quoted = page.replace("&", "&amp;").replace("'", "&#39;")  # a page is full of double quotes
     return (
-        f'<iframe sandbox="allow-scripts" width="100%" height="{height}" title="step through the tape" '
+        f'<iframe sandbox="allow-scripts" width="100%" height="{height}" title="{escape(clean(title))}" '
         f"srcdoc='{quoted}'></iframe>"
     )

@@ -56,6 +56,16 @@ def cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+def cut_path(text: str, length: int) -> str:
+    """A name of at most ``length`` characters; of a dotted one, as model.layers[0].w[1], the end is what tells it from
+    others, so the ellipsis stands first."""
+    if len(text) <= length or "." not in text:
+        return cut(text, length)
+    end = text[len(text) - length + 1 :]
+    whole = end[end.find(".") + 1 :]
+    return "…" + (whole if 2 * len(whole) > length else end)
+
+
 def short(text: str) -> str:
     """``text`` as a label: clean, and not too long."""
     return cut(clean(text), LONGEST)

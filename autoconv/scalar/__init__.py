@@ -3,7 +3,24 @@
 
 from .blocks import Block, FlatScalar, Operation, Origin
 from .expand import expand
-from .floors import Scalar, floor
+from .floors import KINDS, Scalar, floor
+from .lines import ScalarLines, called, part_of, with_names
+from .named import named_scalars
 from .tape import FlatTape
 
-__all__ = ["Block", "FlatScalar", "FlatTape", "Operation", "Origin", "Scalar", "expand", "floor"]
+__all__ = [
+    "KINDS",
+    "Block",
+    "FlatScalar",
+    "FlatTape",
+    "Operation",
+    "Origin",
+    "Scalar",
+    "ScalarLines",
+    "called",
+    "expand",
+    "floor",
+    "named_scalars",
+    "part_of",
+    "with_names",
+]

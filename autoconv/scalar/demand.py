@@ -469,8 +469,8 @@ class ScalarGraph:
         return (count if full is None else count * full).ravel()
 
     def uses(self, scalars: Array, framed: set[int]) -> tuple[Array, Array]:
-        """How often elements are read: by scalar operations, and by the operands with ids ``framed``,
-        place by place."""
+        """How often elements are read: by scalar operations (or held by the output, if it only moves them), and by the
+        operands with ids ``framed``, place by place."""
         known, back = np.unique(scalars, return_inverse=True)
         lines = {id(block.line) for block in (self.blocks[k] for k in np.unique(self.blocks_of(known)).tolist())}
         operations, places = np.zeros(len(known), np.int64), np.zeros(len(known), np.int64)
@@ -502,6 +502,11 @@ class ScalarGraph:
                     template = self._template(line)
                     leaves = {b.first for b in template.blocks if self._operand(template, b) == k}
                     add(operations, names, sum(o in leaves for o in template.operands.tolist()))
+        for y in self.tape.outputs:
+            if not self._own[id(y)] and id(y) in lines:  # moved alone: the result holds the elements themselves
+                names = self.names(y, np.arange(y.size))
+                for total in (operations, places) if id(y) in framed else (operations,):
+                    add(total, names, 1)
         return operations[back].reshape(scalars.shape), places[back].reshape(scalars.shape)
 
     # ---- a walk

@@ -121,6 +121,7 @@ class _Gathered:
             slope=np.concatenate(self.slopes),
             value=np.concatenate(self.values),
             output=np.array(self.count - 1),
+            places=self.places,
             leaves=self.leaves,
             names=self.names,
         )

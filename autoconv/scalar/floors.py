@@ -9,7 +9,7 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import rules, scalar
+from . import children, rules, scalar
 
 _native: Any = None
 if os.environ.get("AUTOCONV_NATIVE") == "0":
@@ -33,8 +33,10 @@ if _native:  # the rows that it has no rules for
     _native.extend(
         rules.apply,
         tuple((rules.OPERATIONS[code].name, rules.OPERATIONS[code].arity) for code in _codes),
-        scalar.methods(_codes, _native.record),
+        {**scalar.methods(_codes, _native.record), **children.PROPERTIES},
     )
+for _name, _property in children.PROPERTIES.items():
+    setattr(scalar.Scalar, _name, _property)
 
 KINDS: tuple[type[Scalar], ...] = (scalar.Scalar, _native.Scalar) if _native else (scalar.Scalar,)
 

@@ -286,6 +286,31 @@ class FlatTape:
             )
         return self.places[id(x)]
 
+    def numbers_of(self, x: Any) -> list[int]:
+        """The numbers of a Scalar: none if it is not on this tape; several for an input that was given new values."""
+        if x._place is None:
+            return self._inputs.get(id(x), [])
+        segment, row = x._place
+        places = self.places.get(segment.serial, ())
+        found = int(places[row]) if row < len(places) else 0
+        return [found] if found else []
+
+    @cached_property
+    def _inputs(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        for i, leaf in self.leaves.items():
+            found.setdefault(id(leaf), []).append(i)
+        return found
+
+    def given(self, i: int) -> str | None:
+        """The name that scalar ``i`` of a Scalar's tape was given."""
+        return self.names.get(i) or getattr(self.leaves.get(i), "name", None)
+
+    def renamed(self, names: Mapping[int, str]) -> FlatTape:
+        """The same tape; what has no name of its own is called as ``names`` say."""
+        own = {i: name for i in [*self.leaves, *self.names] if (name := self.given(i))}
+        return replace(self, names={**names, **own})
+
     def origin(self, i: int) -> Origin:
         """Where scalar ``i`` came from."""
         if not self.blocks or not i:
@@ -310,7 +335,7 @@ class FlatTape:
             return "0"
         at = self.origin(i)
         if not self.blocks:
-            return (at.line.name if at.line is not None else self.names.get(i)) or f"%{i}"
+            return self.given(i) or f"%{i}"
         if at.line.name is None and id(at.line) not in self._numbers:  # a number that stands in a definition
             return f"{self.value[i]}"
         label = at.line.name or f"%{self._numbers[id(at.line)]}"

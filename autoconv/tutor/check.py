@@ -8,16 +8,16 @@ from typing import Any, Protocol, TypeVar, overload
 
 import numpy as np
 
-from ..operands import real
+from ..scalar import KINDS, Scalar, expand
 from ..tape import Tape, Tensor, describe
-from .answers import right, simple
+from .answers import right, simple, values
 from .answers.wrong import without_search, wrong
 from .claim.case import Case, target
-from .claim.claim import Claim, Names, finite, rounding
+from .claim.claim import Claim, Names, finite, tolerance_of
 from .claim.compare import Tolerance, equal, scale_of
 from .run.replay import Recorded, Run
 from .run.terms import rounding_of, term_sizes
-from .search.search import SEARCHED
+from .search.search import SCALARS, SEARCHED
 from .verdict import Verdict
 
 Marks = TypeVar("Marks", covariant=True)
@@ -42,7 +42,7 @@ def check(
     claim: Any,
     /,
     *,
-    of: Tensor,
+    of: Tensor | Scalar,
     wrt: Any = None,
     names: Mapping[str, Any] | None = None,
     rtol: float | None = None,
@@ -51,14 +51,20 @@ def check(
 
 @overload
 def check(
-    y: Tensor, claim: Any, /, wrt: Any = None, names: Mapping[str, Any] | None = None, rtol: float | None = None
+    y: Tensor | Scalar,
+    claim: Any,
+    /,
+    wrt: Any = None,
+    names: Mapping[str, Any] | None = None,
+    rtol: float | None = None,
 ) -> Verdict: ...
 
 
 def check(
     y: Any = None, claim: Any = None, wrt: Any = None, names: Any = None, rtol: Any = None, of: Any = None
 ) -> Any:
-    """Compare a claimed gradient dy/dwrt with the true one, element by element, and find what went wrong.
+    """Compare a claimed gradient dy/dwrt with the true one, element by element, and find what went wrong; without
+    ``wrt``, a claimed value of y itself.
 
         dy/dwrt[i, ..] = sum over every path from wrt[i, ..] to y of the product of the local derivatives along it
 
@@ -69,18 +75,28 @@ def check(
       a shape, as in (3, 3);
       a rule in a word: "sum", "mean", "same for all";
       a function of the tensors, by their names, that returns an array;
-      a formula as text, as in "(i[0,0] + i[0,1]) * 2*(o2 - y)": names, indices, + - * / **, abs exp log tanh max min
-      sum sigmoid, conv, rot180, full;
+      a formula as text, as in "(i[0,0] + i[0,1]) * 2*(o2 - y)", "full(d, rot180(w))" or
+      "dw[p,q] = sum(i, j, x[2*i+p, 2*j+q] * d[i,j])" (see below);
       a dict {tensor: array} of several cotangents, checked from the loss down.
     y: the loss, one number.  wrt: a Tensor on its tape, of any shape, an element or part of one, or its name, as in
-    "w[0, 0]".  names: names for tensors without one, as in names=locals().  rtol: how closely numbers must agree,
-    relative, from 0 to 1 (default 1e-6, 1e-4 for float32, and the last digit of numbers written by hand).
+    "w[0, 0]"; None: the claim is about the value of y, of any shape, as in ``check(8.5, of=y[0, 1])``.
+    names: names for tensors without one, and for plain arrays, as in names=locals().  rtol: how closely numbers must
+    agree, relative, from 0 to 1 (default 1e-6, 1e-4 for float32, and the last digit of numbers written by hand).
+
+    A formula has names, numbers, + - * / ** // %, indices and slices; elementwise functions (exp, log, tanh, sigmoid,
+    relu, max, min, ...); sum, mean, max, min over an axis; softmax, matmul, transpose; conv, full, conv_transpose with
+    the settings of ``ac.conv2d``, rot180, dilate(d, 2), pad(x, 1).  sum(i, j, ...) is a sum over letters: each runs
+    over the axis that it is the whole index of, or as sum(0 <= i < 3, ...) says; outside an array there is 0;
+    delta(i, j) is 1 where i = j.  Letters on the left, dw[p, q] = ..., are the axes of the gradient.  It is read by a
+    grammar of its own, never executed as Python, and refused with numbers where it would compute too many.
 
     A function or a formula is tried at fresh inputs as well, and on a larger geometry.  A wrong claim is explained by
     the mistakes of ``ac.mistakes()``, planted in the sweep one and two at a time until it gives the very same numbers.
 
-    A tape of more than 2 million elements is neither run again nor searched: there only a sign, a constant factor and
-    another order of the elements are told.
+    y may be a Scalar, wrt one, and a formula speaks of Scalars by their names.
+
+    A tape of more than 2 million elements (or 1,000 Scalars) is neither run again nor searched: there only a sign, a
+    constant factor and another order of the elements are told.
 
     Returns a Verdict, which is true if the claim is right.  With a worksheet or its key for y, the claim is the answers
     {number: value}, and what ``sheet.mark(answers)`` returns comes back.
@@ -96,12 +112,18 @@ def check(
     this is the gradient.
     >>> print(ac.check(y, [1.0, 2.0], wrt=w).mistakes[0].name)
     factor 2 or 1/2 of the loss
+    >>> print(ac.check(5, of=y).summary)
+    this is the value.
     """
     y, claim = _output_and_claim(y, claim, of)
     if not isinstance(y, Tensor) and callable(getattr(y, "mark", None)):
         return y.mark(claim)
-    if not isinstance(y, Tensor):
-        raise TypeError(f"check: of must be the loss, a Tensor; found {type(y).__name__}")
+    if not isinstance(y, (Tensor, *KINDS)):
+        raise TypeError(f"check: of must be the loss, a Tensor or Scalar; found {type(y).__name__}")
+    if wrt is None and not isinstance(claim, Mapping):
+        return values.of_value(y, claim, names, rtol)
+    given, tape = y, Tape(y)
+    y = tape.outputs[0]
     if y.size != 1:
         raise ValueError(f"check: of has shape {y.shape}; a gradient needs one number: reduce it, as in of=ac.sum(y)")
     if y.constant:
@@ -109,25 +131,27 @@ def check(
             f"check: {describe(y)} depends on no floating-point tensor (whole numbers have no gradient); make one with "
             "ac.tensor(data, dtype=float)"
         )
-    tape = Tape(y)
     known = Names(tape, names)
     if isinstance(claim, Mapping):
-        return simple.several_cotangents(claim, tape, known, lambda c, w: check(c, of=y, wrt=w, names=names, rtol=rtol))
-    if wrt is None:
-        raise TypeError("check: with respect to what? Give wrt=w, a Tensor, or wrt=w[0, 0], one element")
-    line, places, shape = target(known.tensor(wrt) if isinstance(wrt, str) else wrt, tape)
+        return simple.several_cotangents(claim, tape, known, lambda c, w: _compared(c, given, tape, known, w, rtol))
+    return _compared(claim, given, tape, known, known.tensor(wrt) if isinstance(wrt, str) else wrt, rtol)
+
+
+def _compared(claim: Any, given: Any, tape: Tape, known: Names, wrt: Any, rtol: float | None) -> Verdict:
+    """The verdict about one claim; ``given`` is the output as it was given, ``tape`` its tape."""
+    line, places, shape = target(wrt, tape)
     read = Claim(claim, known, shape, places.size == 1)
-    large = sum(x.size for x in tape) > SEARCHED
-    run = Recorded(tape, line) if large else Run(tape, line)
+    large = sum(x.size for x in tape) > SEARCHED or (len(tape) > SCALARS and not any(x.ndim for x in tape))
+    run = Recorded(tape, line, _swept(given, tape, line)) if large else Run(tape, line)
     if not run.finite:
         raise ValueError("check: the loss or its gradient is infinite or nan at these inputs; choose others")
-    case = Case(tape, line, places, shape, known, read, run)
+    case = Case(tape, line, places, shape, known, read, run, output=given)
     if read.kind == "shape":
         return simple.shape(case)
     if read.kind == "rule":
         return simple.rule(case)
     first = finite(read.evaluate(run), f"the {read.kind}")
-    tolerance = _tolerance(read, first, line, rtol, case.gradient)
+    tolerance = tolerance_of(read, first, line.dtype, rtol, case.gradient)
     if first.shape != shape and not (first.size == places.size == 1):
         return simple.other_shape(case, first, tolerance)
     case.claimed = first.reshape(shape)
@@ -143,6 +167,14 @@ def check(
     if read.replayable:
         return right.everywhere(case, tolerance, right_here)
     return right.right(case, tolerance) if right_here else wrong(case, tolerance)
+
+
+def _swept(y: Any, tape: Tape, line: Tensor) -> np.ndarray | None:
+    """The gradient of a line of a Scalar's tape, from its flat form: a line each would be slow. None of a Tensor y."""
+    if not isinstance(y, KINDS):
+        return None
+    place = next(i for i, x in enumerate(tape) if x is line)
+    return np.asarray(expand(y).sweep()[place + 1])
 
 
 def _within_rounding(case: Case, run: Run, tolerance: Tolerance, precision: str) -> tuple[bool, Tolerance]:
@@ -184,16 +216,6 @@ def _is_output(x: Any) -> bool:
     """Whether x can be what a gradient is of, or a worksheet."""
     if isinstance(x, Tensor):
         return x.size == 1 and not x.constant
+    if isinstance(x, KINDS):
+        return True
     return callable(getattr(x, "mark", None))
-
-
-def _tolerance(read: Claim, first: np.ndarray, line: Tensor, rtol: float | None, truth: np.ndarray) -> Tolerance:
-    if rtol is not None:
-        real(rtol, "check: rtol")
-        if not 0 <= rtol < 1:
-            raise ValueError(f"check: rtol={rtol} must be at least 0 and below 1")
-        return Tolerance(rtol)
-    narrow = {"float16": 5e-3, "float32": 1e-4}
-    relative = max(narrow.get(read.dtype, 1e-6), narrow.get(line.dtype.name, 1e-6))
-    written = "" if read.formula is None else read.formula.text
-    return Tolerance(relative, 0.0 if read.replayable or not first.size else rounding(first, truth, written, relative))

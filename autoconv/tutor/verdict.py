@@ -47,7 +47,8 @@ class Verdict:
     mistakes: the Findings of the best explanation, all of which were made; alternatives: other explanations that fit as
     well, each a list of Findings; telling_input: values of the inputs at which they would differ, {name: array}, or
     None. evidence: sentences with counts and numbers; counter_example: one element with both numbers and its equation,
-    or None. hints: {"nudge", "locate", "show"}; gradient: the true gradient, of wrt's shape; claim: what was claimed.
+    or None. hints: {"nudge", "locate", "show"}; gradient: the true gradient, of wrt's shape (the true value, where a
+    value was claimed); claim: what was claimed.
     text, latex, status: all of it in words, the equation, and the exit status of the command line.
 
     >>> verdict = Verdict("right", "this is the gradient.")
@@ -164,17 +165,21 @@ class Verdict:
 
 
 class CounterExample(NamedTuple):
-    """One element at which claim and gradient differ, and the gradient's equation there ("" where there is none)."""
+    """One element at which claim and gradient differ, and the gradient's equation there ("" where there is none).
+
+    what: "gradient", or "value" where the claim is about a value.
+    """
 
     element: str
     claimed: float
     gradient: float
     equation: str = ""
     latex: str = ""
+    what: str = "gradient"
 
     @property
     def sentence(self) -> str:
-        return f"Look at {self.element}: you have {self.claimed:.6g}, the gradient is {self.gradient:.6g}."
+        return f"Look at {self.element}: you have {self.claimed:.6g}, the {self.what} is {self.gradient:.6g}."
 
     @property
     def text(self) -> str:

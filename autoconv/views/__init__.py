@@ -2,11 +2,14 @@
 
 In the order in which data passes through:
 
-    lines            what a line is to a reader: its role, its name, its formula element          which element of which
-    tape is meant by ``w[0, 0]``, or by its text window_geometry  where the windows of a convolution or pooling lie,
-    told from its recorded lines graph            ``ac.graph``: select, fold, describe, draw stepper
-    ``ac.step``: events, and a walk through them; its terminal, pages and pictures; ``ac.record_training`` equations
-    ``ac.explain``, ``ac.paths``, ``ac.uses``, and the matrix of a convolution
+    lines            what a line is to a reader: its role, its name, its formula
+    element          which element of which tape is meant by ``w[0, 0]``, or by its text
+    window_geometry  where the windows of a convolution or pooling lie, told from its recorded lines
+    graph            ``ac.graph``: select, fold, describe, draw
+    live             ``ac.live``: the page in which the calculation runs
+    stepper          ``ac.step``: events, and a walk through them; its terminal, pages and pictures;
+                     ``ac.record_training``
+    equations        ``ac.explain``, ``ac.paths``, ``ac.uses``, and the matrix of a convolution
 
 How things look (formulas, SVG, layouts, pages) stands below, in ``render``.
 """

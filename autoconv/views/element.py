@@ -8,14 +8,15 @@ numbers of its elements.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..primitives import TABLE
 from ..render.element import read_element
-from ..scalar import FlatTape
+from ..scalar import KINDS as SCALARS
+from ..scalar import FlatTape, called, expand, named_scalars
 from ..tape import Tape, Tensor, describe
 
 Output = Tensor | FlatTape
@@ -31,33 +32,91 @@ def resolve(thing: Any, tape: Tape) -> tuple[Tensor, np.ndarray]:
     key: Any = ()
     if isinstance(thing, tuple) and len(thing) == 2 and isinstance(thing[0], Tensor):
         thing, key = thing
+    if tape.of_scalars or isinstance(thing, SCALARS):
+        return one_line(thing, tape, "focus"), np.zeros(1, int)
     if not isinstance(thing, Tensor):
         raise TypeError(
             f"focus: expected a Tensor, an element as w[0, 0], or (tensor, index); found {type(thing).__name__}"
         )
     on_tape = {id(line) for line in tape}
-    line, chain = thing, list[Tensor]()
-    while id(line) not in on_tape:
-        if line.primitive is None or not line.primitive.moves:
-            outputs = ", ".join(describe(y) for y in tape.outputs)
-            raise ValueError(
-                f"focus: {describe(thing)} is not on the tape of {outputs}: nothing there was computed from it. "
-                "Give a Tensor "
-                f"that was read, or an element of one, as in w[0, 0]"
-            )
-        chain.append(line)
-        line = line.operands[0]
-    # Number 0 is what padding and scattering put in, so elements count from 1 here.
-    numbers = np.arange(1, line.size + 1).reshape(line.shape)
-    for move in reversed(chain):
-        if move.primitive is not TABLE["cast"]:
-            others = [x.value for x in move.operands[1:]]
-            numbers = move.primitive.forward(numbers, *others, **move.params)  # type: ignore[union-attr]
+    known = followed(thing, lambda x: id(x) in on_tape)
+    if known is None:
+        outputs = ", ".join(describe(y) for y in tape.outputs)
+        raise ValueError(
+            f"focus: {describe(thing)} is not on the tape of {outputs}: nothing there was computed from it. "
+            "Give a Tensor "
+            f"that was read, or an element of one, as in w[0, 0]"
+        )
+    line, numbers = known
     try:
         found = np.asarray(numbers[key])
     except IndexError as error:
         raise ValueError(f"focus: {describe(thing)} has no element {key}: {error}") from None
     return line, found[found > 0].ravel() - 1
+
+
+def one_line(thing: Any, tape: Tape, operation: str) -> Tensor:
+    """The line of a Scalar on the tape of one (or that line itself).
+
+    Raises TypeError where one of the two is a Scalar and the other is not, ValueError for a Scalar that is not there,
+    or that is there with several values.
+    """
+    if isinstance(thing, Tensor) and any(thing is line for line in tape):
+        return thing
+    if not tape.of_scalars:
+        raise TypeError(
+            f"{operation}: a Scalar was asked for, but {describe(tape.outputs[0])} is a Tensor, and neither is "
+            "computed from the other; make both of Scalars, or both of Tensors (ac.tensor)"
+        )
+    if not isinstance(thing, SCALARS):
+        raise TypeError(
+            f"{operation}: the output is a Scalar, so a Scalar is needed here, found {type(thing).__name__}; give one "
+            "that it was computed from"
+        )
+    found = tape.lines_of(thing)
+    if not found:
+        raise ValueError(
+            f"{operation}: {thing!r} is not on the tape of this output: it was not computed from it (a copy is "
+            "another Scalar)"
+        )
+    if len(found) > 1:
+        raise ValueError(
+            f"{operation}: {thing!r} was given {len(found)} values while the output was computed, and is an input for "
+            "each of them; compute the output again without changing data in between"
+        )
+    return found[0]
+
+
+def element_at(at: str, y: Any, names: Mapping[str, Any] | None = None, operation: str = "at") -> Any:
+    """What a text as "w1[0,0]" means on the tape of ``y``: (tensor, index), or of a Scalar y the Scalar of that name.
+
+    Raises ValueError as ``parse_at`` does.
+    """
+    if not isinstance(y, SCALARS):
+        return parse_at(at, Tape(y), names, operation)
+    flat = expand(y)
+    found: dict[str, Any] = {name: leaf for i, leaf in flat.leaves.items() if (name := flat.given(i))}
+    found |= {name: x for name, x in reversed(list(named_scalars(names or {}))) if flat.numbers_of(x)}
+    name, _ = read_element(at, dict.fromkeys(found, np.zeros(())), operation)
+    return found[name]
+
+
+def followed(line: Tensor, there: Callable[[Tensor], bool]) -> tuple[Tensor, np.ndarray] | None:
+    """The nearest tensor that is ``there`` and that ``line`` only moves the elements of; and the number of the element
+    at each place of ``line``, counted from 1: number 0 is what padding and scattering put in.  None: there is none.
+    """
+    chain: list[Tensor] = []
+    while not there(line):
+        if line.primitive is None or not line.primitive.moves:
+            return None
+        chain.append(line)
+        line = line.operands[0]
+    numbers = np.arange(1, line.size + 1).reshape(line.shape)
+    for move in reversed(chain):
+        if move.primitive is not TABLE["cast"]:
+            others = [x.value for x in move.operands[1:]]
+            numbers = move.primitive.forward(numbers, *others, **move.params)  # type: ignore[union-attr]
+    return line, numbers
 
 
 def parse_at(
@@ -71,6 +130,7 @@ def parse_at(
     """
     known: dict[str, Tensor] = {f"%{i}": line for i, line in enumerate(tape)}
     known |= {k: x for k, x in (names or {}).items() if isinstance(x, Tensor)}
+    known |= {name: line for name, line in called(names or {}, tape.lines_of) if tape.of_scalars}
     known |= {x.name: x for x in reversed(tape) if x.name}
     bare = at.strip()
     if bare in known or bare.removesuffix("[]") in known:  # the tensor itself: its one element

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import prod
 
 from ..scalar.expand import CONTRACT
@@ -57,6 +57,14 @@ def layer_names(tape: Tape) -> dict[int, str]:
         taken.add(name)
         found[id(line)] = name
     return found
+
+
+def line_names(tape: Tape, variables: Mapping[int, str]) -> dict[int, str]:
+    """id(line) -> its own name, its variable's, one by its layer, or its place on the tape."""
+    layers = layer_names(tape)
+    return {
+        id(line): line.name or variables.get(id(line)) or layers.get(id(line)) or f"%{i}" for i, line in enumerate(tape)
+    }
 
 
 def settings(lines: Iterable[Tensor]) -> str:

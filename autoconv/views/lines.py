@@ -6,13 +6,16 @@ The formulas are those of ``render.latex``, which knows rows and texts; here the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
+
+import numpy as np
 
 from ..render import latex
 from ..render.latex import Expression, matrix, symbol, value
 from ..render.text import number, uniform
+from ..scalar import called
 from ..tape import Tape, Tensor, setting
 
 ENTRIES = 16  # arrays of up to so many numbers are written out as a matrix
@@ -46,9 +49,11 @@ def weights(tape: Tape) -> set[int]:
     return {id(x) for x in tape.inputs if x.size > 1 and (id(x) in found or is_parameter(x))}
 
 
-def variables(names: Mapping[str, Any] | None, what: str) -> dict[int, str]:
+def variables(names: Mapping[str, Any] | None, what: str, lines: Iterable[Tensor] = ()) -> dict[int, str]:
     """id(tensor) -> the first variable that holds it; names with a leading underscore (a notebook's history) do not
-    count.  TypeError, in the name of ``what``, for names that are no mapping.
+    count.  Of ``lines`` (a tape), inputs and constants have the name of the plain array that they were made of, and of
+    a Scalar's tape the lines of the Scalars, which may be in lists, dictionaries and objects as well.
+    TypeError, in the name of ``what``, for names that are no mapping.
     """
     if names is None:
         return {}
@@ -58,7 +63,49 @@ def variables(names: Mapping[str, Any] | None, what: str) -> dict[int, str]:
     for name, x in names.items():
         if isinstance(x, Tensor) and isinstance(name, str) and not name.startswith("_"):
             found.setdefault(id(x), name)
+    if isinstance(lines, Tape) and lines.of_scalars:
+        for name, line in called(names, lines.lines_of):
+            found.setdefault(id(line), name)
+    for name, line in recorded_arrays(names, lines):
+        found.setdefault(id(line), name)
     return found
+
+
+def variable_of(x: Any, names: Mapping[str, Any] | None) -> str | None:
+    """The first variable that holds ``x`` itself."""
+    return next((n for n, y in (names or {}).items() if y is x and isinstance(n, str) and not n.startswith("_")), None)
+
+
+def recorded_arrays(names: Mapping[str, Any], lines: Iterable[Tensor]) -> list[tuple[str, Tensor]]:
+    """(name of a plain array, input or constant among ``lines`` that was made of it), in the order of the lines.
+
+    A recording keeps a copy, so shape and numbers are what is compared: an array that was changed since, or is not the
+    only one with these numbers, has no line; nor has one of equal numbers, which are written as that number.
+    """
+    arrays: dict[tuple[int, ...], list[tuple[str, Any]]] = {}
+    for name, x in names.items():
+        if isinstance(x, np.ndarray) and x.size > 1 and isinstance(name, str) and not name.startswith("_"):
+            arrays.setdefault(x.shape, []).append((name, x))
+    found: list[tuple[str, Tensor]] = []
+    for line in lines if arrays else ():
+        if line.primitive is not None or line.shape not in arrays:
+            continue
+        if uniform(line.value) is not None:
+            continue
+        same = [(name, x) for name, x in arrays[line.shape] if _same(x, line.value)]
+        if same and len({id(x) for _, x in same}) == 1:
+            found.append((same[0][0], line))
+    return found
+
+
+def _same(x: np.ndarray, value: np.ndarray) -> bool:
+    """Whether an array holds the numbers of a recorded one; that may have been rounded to a narrower type."""
+    if x.dtype.kind not in "fiubO":
+        return False
+    try:
+        return bool(np.array_equal(x, value) or np.array_equal(x.astype(value.dtype), value))
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 # ---- names

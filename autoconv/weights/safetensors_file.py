@@ -10,7 +10,7 @@ import json
 import os
 from itertools import pairwise
 from math import prod
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -29,10 +29,11 @@ def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     try:
         with open_regular(path, LARGEST) as file:
             size = os.fstat(file.fileno()).st_size
-            length = int.from_bytes(file.read(8), "little")
-            if size < 8 or length > min(size - 8, LARGEST_HEADER):
-                raise WeightsError(f"{path}: not a safetensors file, or truncated: {size:,} bytes without its header")
-            header = _header(path, file.read(length))
+            try:
+                length, header = header_of(beginning(file), size)
+            except ValueError as error:
+                raise WeightsError(f"{path}: not a safetensors file, or truncated: {error}") from None
+            header.pop("__metadata__", None)
             data = size - 8 - length
             places = {name: _place(path, name, entry, data) for name, entry in header.items()}
             spans = sorted((begin, end) for begin, end, _, _ in places.values() if end > begin)
@@ -52,13 +53,28 @@ def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def _header(path: Any, text: bytes) -> dict[str, Any]:
+def beginning(file: IO[bytes]) -> bytes:
+    """The bytes of an open file up to its data: the header's length, and as much of the header as may be read."""
+    begin = file.read(8)
+    return begin + file.read(min(int.from_bytes(begin, "little"), LARGEST_HEADER))
+
+
+def header_of(begin: bytes, size: int) -> tuple[int, dict[str, Any]]:
+    """(bytes of the header, its JSON with "__metadata__") of a file of ``size`` bytes that begins with ``begin``.
+
+    Raises ValueError for a header that is not complete, or no JSON object.
+
+    >>> from autoconv.weights.safetensors_file import header_of
+    >>> header_of(b"\\x02\\0\\0\\0\\0\\0\\0\\0{}", 10)
+    (2, {})
+    """
+    length = int.from_bytes(begin[:8], "little")
+    if size < 8 or length > min(size - 8, len(begin) - 8) or begin[8:9] != b"{":
+        raise ValueError(f"{size:,} bytes without a complete safetensors header")
     try:
-        header = json.loads(text)
-        header.pop("__metadata__", None)
-        return dict(header)
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise WeightsError(f"{path}: not a safetensors file: its header cannot be read: {error}") from None
+        return length, dict(json.loads(begin[8 : 8 + length]))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"its header cannot be read: {error}") from None
 
 
 def _place(path: Any, name: str, entry: Any, data: int) -> tuple[int, int, str, tuple[int, ...]]:

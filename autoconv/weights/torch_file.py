@@ -113,7 +113,7 @@ def _archive(path: str | os.PathLike[str], file: IO[bytes], size: int) -> Any:
         order = member("byteorder", 16) if f"{root}byteorder" in members else b"little"
         if order not in (b"little", b"big"):
             raise WeightsError(f"{path}: damaged: its byte order is {order!r}")
-        data = unpickled(member("data.pkl", LARGEST_PICKLE), _NAMES, _storage)
+        data = unpickled(member("data.pkl", LARGEST_PICKLE), _NAMES, _storage, _REFUSAL)
         reader = _Reader(path, lambda key: member(f"data/{key}", LARGEST), "<" if order == b"little" else ">", size)
         return reader.filled(data)
 
@@ -162,6 +162,10 @@ def _device(*text: Any) -> str:
     return ":".join(map(str, text))
 
 
+_REFUSAL = (
+    "which is neither a tensor nor plain data, and is not executed; save model.state_dict() instead, as in "
+    "torch.save(model.state_dict(), path)"
+)
 _NAMES: dict[str, Callable[..., Any] | _Dtype] = {
     "collections OrderedDict": _ordered,
     "torch._utils _rebuild_tensor_v2": _tensor,

@@ -1,8 +1,8 @@
 """A pickle of plain data, read by an interpreter that knows nothing else: nothing of a file is ever called.
 
-Python's own unpickler calls what a file names.  This one walks through the operations that ``torch.save`` writes for a
-state_dict and builds dicts, lists, tuples, numbers and text; of all names that a pickle can mention it knows those in
-``Names``, and their "calls" are functions given by who reads the file.
+Python's own unpickler calls what a file names.  This one walks through the operations that plain data need, in any
+protocol, and builds dicts, lists, tuples, numbers, bytes and text; of all names that a pickle can mention it knows
+those in ``Names``, and their "calls" are functions given by who reads the file: of a state_dict, of NumPy arrays.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ _PLAIN = {
     "EMPTY_DICT": lambda arg: {}, "EMPTY_LIST": lambda arg: [], "EMPTY_TUPLE": lambda arg: (),
 }  # fmt: skip
 _NUMBERS_AND_TEXT = {
-    "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "SHORT_BINSTRING",
-    "BINSTRING",
+    "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8",
+    "SHORT_BINSTRING", "BINSTRING", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8",
+    "INT", "LONG", "FLOAT", "STRING", "UNICODE",  # protocol 0
 }  # fmt: skip
 
 
@@ -30,23 +31,32 @@ class UnpicklingError(ValueError):
     """A pickle that is damaged, or holds more than plain data."""
 
 
-def unpickled(content: bytes, names: Names, persistent: Callable[[Any], Any]) -> Any:
-    """The data of a pickle.
+class Built:
+    """What a function in ``Names`` may return for an object that the file then gives a state."""
+
+    def built(self, state: Any) -> None:
+        """Take the state over; it must not be trusted."""
+        raise NotImplementedError
+
+
+def unpickled(content: bytes, names: Names, persistent: Callable[[Any], Any], refusal: str) -> Any:
+    """The data of a pickle; what Python 2 wrote as str is text, byte for byte (latin1).
 
     names: what stands for a global: callables among them are called with the tuple that the file gives, and must trust
-    none of it; persistent: what stands for a persistent id.  Raises UnpicklingError for everything else.
+    none of it; persistent: what stands for a persistent id; refusal: what is said of another name, after it.
+    Raises UnpicklingError for everything else.
     """
     try:
         with warnings.catch_warnings():  # of escapes in a damaged file's text
             warnings.simplefilter("ignore", DeprecationWarning)
-            return _run(content, names, persistent)
+            return _run(content, names, persistent, refusal)
     except UnpicklingError:
         raise
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, MemoryError) as error:
         raise UnpicklingError(f"the pickle is damaged: {error or type(error).__name__}") from None
 
 
-def _run(content: bytes, names: Names, persistent: Callable[[Any], Any]) -> Any:
+def _run(content: bytes, names: Names, persistent: Callable[[Any], Any], refusal: str) -> Any:
     stack: list[Any] = []
     memo: dict[Any, Any] = {}
 
@@ -68,17 +78,17 @@ def _run(content: bytes, names: Names, persistent: Callable[[Any], Any]) -> Any:
             stack.append(arg)
         elif name in _PLAIN:
             stack.append(_PLAIN[name](arg))
-        elif name in ("BINGET", "LONG_BINGET"):
+        elif name in ("GET", "BINGET", "LONG_BINGET"):
             stack.append(memo[arg])
-        elif name in ("BINPUT", "LONG_BINPUT"):
+        elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
             memo[arg] = stack[-1]
         elif name == "MEMOIZE":
             memo[len(memo)] = stack[-1]
         elif name == "GLOBAL":
-            stack.append(_known(names, arg))
+            stack.append(_known(names, arg, refusal))
         elif name == "STACK_GLOBAL":
             second, first = stack.pop(), stack.pop()
-            stack.append(_known(names, f"{first} {second}"))
+            stack.append(_known(names, f"{first} {second}", refusal))
         elif name == "REDUCE":
             arguments, function = stack.pop(), stack.pop()
             if not callable(function) or not isinstance(arguments, tuple):
@@ -87,8 +97,10 @@ def _run(content: bytes, names: Names, persistent: Callable[[Any], Any]) -> Any:
         elif name == "BINPERSID":
             stack.append(persistent(stack.pop()))
         elif name == "BUILD":  # attributes of an OrderedDict, such as a state_dict's _metadata: they are left out
-            stack.pop()
-            if not isinstance(stack[-1], dict):
+            state = stack.pop()
+            if isinstance(stack[-1], Built):
+                stack[-1].built(state)
+            elif not isinstance(stack[-1], dict):
                 raise UnpicklingError("the pickle sets attributes of an object")
         elif name == "APPEND":
             item = stack.pop()
@@ -102,9 +114,12 @@ def _run(content: bytes, names: Names, persistent: Callable[[Any], Any]) -> Any:
         elif name == "SETITEMS":
             items = after_mark()
             _of(stack, dict).update(zip(items[::2], items[1::2], strict=True))
-        elif name == "TUPLE":
+        elif name in ("TUPLE", "LIST"):
             items = after_mark()
-            stack.append(tuple(items))
+            stack.append(tuple(items) if name == "TUPLE" else items)
+        elif name == "DICT":
+            items = after_mark()
+            stack.append(dict(zip(items[::2], items[1::2], strict=True)))
         elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
             n = int(name[-1])
             if len(stack) < n:
@@ -125,10 +140,7 @@ def _of(stack: list[Any], kind: type) -> Any:
     return stack[-1]
 
 
-def _known(names: Names, name: Any) -> Any:
+def _known(names: Names, name: Any, refusal: str) -> Any:
     if name not in names:
-        raise UnpicklingError(
-            f"it holds {name.replace(' ', '.')}, which is neither a tensor nor plain data, and is not executed; save "
-            "model.state_dict() instead, as in torch.save(model.state_dict(), path)"
-        )
+        raise UnpicklingError(f"it holds {name.replace(' ', '.')}, {refusal}")
     return names[name]

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .generate import program
+from .generate import EDITION, program
 from .known import accepted, reason
 from .oracles import ORACLES, Eager, Mismatch, check
 from .program import Program
@@ -33,10 +33,11 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=None, help="how many seeds")
     parser.add_argument("--start", type=int, default=None, help="the first seed (default: a fresh one)")
     parser.add_argument("--show", type=int, default=None, help="print the program of a seed and what is said of it")
+    parser.add_argument("--edition", type=int, default=EDITION, help="of --show: the operations that are drawn")
     settings = parser.parse_args()
     warnings.simplefilter("ignore")
     if settings.show is not None:
-        return show(settings.show)
+        return show(settings.show, settings.edition)
     start = secrets.randbelow(2**40) if settings.start is None else settings.start
     minutes = settings.minutes or (1.0 if settings.count is None else float("inf"))
     print(f"seeds from {start}: repeat with python -m fuzz --start {start}", flush=True)
@@ -92,8 +93,8 @@ def tally(p: Program, asked: Counter[str]) -> None:
             asked["raises"] += 1
 
 
-def show(seed: int) -> int:
-    p = program(seed)
+def show(seed: int, edition: int) -> int:
+    p = program(seed, edition)
     print(p.reproducer())
     found = check(p)
     for mismatch in found:

@@ -13,14 +13,14 @@ import numpy as np
 from . import values
 from .generate import Builder, RefusedError
 
-OPERATIONS: list[tuple[Callable[[Builder], str], int]] = []
+OPERATIONS: list[tuple[Callable[[Builder], str], int, int]] = []
 
 
-def draw(weight: int) -> Callable[[Callable[[Builder], str]], Callable[[Builder], str]]:
-    """Enter the function into the list; ``weight``: how often it is drawn."""
+def draw(weight: int, edition: int = 1) -> Callable[[Callable[[Builder], str]], Callable[[Builder], str]]:
+    """Enter the function into the list; ``weight``: how often it is drawn, by the seeds of ``edition`` and later."""
 
     def enter(f: Callable[[Builder], str]) -> Callable[[Builder], str]:
-        OPERATIONS.append((f, weight))
+        OPERATIONS.append((f, weight, edition))
         return f
 
     return enter

@@ -30,6 +30,7 @@ import numpy as np
 import autoconv as ac
 
 from . import torch_oracle
+from .everyday import JUMPS
 from .program import Program
 from .rounding import FEW, MANY, differs, spread
 
@@ -93,10 +94,11 @@ class Eager:
         text = self.program.source()
         return self.finite and {x.dtype for x in arrays if x.dtype.kind == "f"} <= kinds and "astype" not in text
 
-    def compare(self, results: list[Any], scale: float = 1.0) -> str:
-        """How other results differ; "" if by no more than rounding."""
-        for name, y, expected, runs in zip(self.names, results, self.values, self.runs, strict=True):
-            if says := differs(plain(y), expected, runs, scale):
+    def compare(self, results: list[Any], scale: float = 1.0, more: list[Any] | None = None) -> str:
+        """How other results differ; "" if by no more than rounding (and ``more``, for each result)."""
+        more = more or [0.0] * len(results)
+        for name, y, expected, runs, m in zip(self.names, results, self.values, self.runs, more, strict=True):
+            if says := differs(plain(y), expected, runs, scale, m):
                 return f"{name}: {says}"
         return ""
 
@@ -206,15 +208,37 @@ def scalars(eager: Eager) -> str:
     y = eager.results[0]
     flat = ac.expand(y)
     slopes = flat.sweep()
-    values = [flat.value[flat.scalars(y)].astype(y.dtype)]
+    value = flat.value[flat.scalars(y)].astype(y.dtype)
+    n = len(eager.program.outputs)
+    results = [value, *eager.values[1:n], *of_lines(eager, flat, slopes)]
+    if not eager.compare(results):
+        return ""
+    # the paths of a scalar are added one by one, where eager adds them line by line: g + g - g - g, not 2 (g - g)
+    order = [8 * float(np.finfo(x.dtype).eps) * x for x in of_lines(eager, flat, magnitudes(flat))]
+    return eager.compare(results, more=[*[0.0] * n, *order])
+
+
+def of_lines(eager: Eager, flat: Any, numbers: np.ndarray) -> list[np.ndarray]:
+    """The numbers of the scalars of each input in ``wrt``; zeros where the result does not read them."""
     found = []
     for line in [eager.lines[i] for i in eager.program.places]:
         try:
-            found.append(slopes[flat.scalars(line)].astype(line.dtype))
-        except KeyError:  # not reached
+            found.append(numbers[flat.scalars(line)].astype(line.dtype))
+        except KeyError:
             found.append(np.zeros(line.shape, line.dtype))
-    n = len(eager.program.outputs)
-    return eager.compare([values[0], *eager.values[1:n], *found])
+    return found
+
+
+def magnitudes(flat: Any) -> np.ndarray:
+    """For every scalar the sum over its paths of the absolute product of slopes, infinite ones left out."""
+    sizes = np.zeros(len(flat))
+    sizes[flat.output] = 1
+    slopes = np.where(np.isfinite(flat.slope), np.abs(flat.slope), 0)
+    for i in reversed(range(len(flat))):
+        if sizes[i]:
+            read = slice(flat.start[i], flat.start[i + 1])
+            np.add.at(sizes, flat.operands[read], sizes[i] * slopes[read])
+    return sizes
 
 
 # ---- differentials
@@ -292,7 +316,9 @@ def continuous(eager: Eager) -> bool:
     source = eager.program.source()
     conditions = [s.operands[0] for s in eager.program.steps if s.operation == "ac.where"]
     compared = {s.result for s in eager.program.steps if s.operation in ("<", "<=", ">", ">=")}
-    return not any(w in source for w in ("stop_gradient", "ac.sign(")) and set(conditions) <= compared
+    held = any(w in source for w in ("stop_gradient", "ac.sign("))
+    jumps = {f"ac.{name}" for name in JUMPS.split()} & {s.operation for s in eager.program.steps}
+    return not held and not jumps and set(conditions) <= compared
 
 
 def flat_function(eager: Eager) -> tuple[Callable[[Any], Any], np.ndarray]:

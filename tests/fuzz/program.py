@@ -14,7 +14,7 @@ import numpy as np
 import autoconv as ac
 
 OPERATORS = {"+", "-", "*", "/", "**", "@", "<", "<=", ">", ">=", "==", "!="}
-TAKES_A_LIST = {"ac.concat", "ac.stack"}
+TAKES_A_LIST = {"ac.concat", "ac.stack", "ac.column_stack", "ac.dstack", "ac.hstack", "ac.vstack"}
 
 
 @dataclass(frozen=True)

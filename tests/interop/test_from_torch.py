@@ -77,11 +77,27 @@ def test_dropout_draws_in_training_alone():
     assert set(np.unique(channels)) == {0, 2} and set(np.unique(channels.sum((2, 3)))) == {0, 18}
 
 
-def test_an_example_of_one_reads_a_free_batch():
-    net = Net(lambda self, x: self.fc(x.view(x.size(0), -1)), fc=nn.Linear(12, 3))
-    model = ac.from_torch(net, torch.zeros(1, 3, 4))
-    for n in (1, 2, 5):
-        assert model(np.zeros((n, 3, 4), np.float32)).shape == (n, 3)
+@pytest.mark.parametrize("flat", [
+    lambda x: x.view(x.size(0), -1), lambda x: x.reshape(len(x), -1), lambda x: torch.cat([y.view(1, -1) for y in [x]]),
+], ids=["size", "len", "fixed"])  # fmt: skip
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_batch_is_free_where_the_module_allows_it(flat, batch):
+    fixed = flat(torch.zeros(2, 3, 4)).shape[0] == 1
+    net = Net(lambda self, x: self.fc(flat(x)), fc=nn.Linear(12 * batch if fixed else 12, 3))
+    model = ac.from_torch(net, torch.zeros(batch, 3, 4))
+    for n in (batch,) if fixed else (1, 2, 5):
+        x = torch.randn(n, 3, 4)
+        assert model(x.numpy()).value == pytest.approx(net(x).detach().numpy(), abs=1e-6)
+    assert model.graph.inputs[0].shape == (batch if fixed else None, 3, 4)
+    assert {level.kind for node in model.graph.nodes for level in node.scope} <= {"Net", "Linear"}
+
+
+def test_the_state_stands_in_the_modules_order():
+    net = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2, bias=False), nn.Linear(2, 2))
+    net[1].weight.requires_grad_(False)
+    model = ac.from_torch(net, torch.zeros(2, 3))
+    assert list(model.state_dict()) == list(net.state_dict())
+    assert net.load_state_dict(ac.to_torch_state_dict(model)) is not None
 
 
 def test_arrays_are_examples_too():

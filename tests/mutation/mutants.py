@@ -138,11 +138,16 @@ def operators(node: ast.AST) -> list[tuple[ast.AST, ast.expr, ast.expr]]:
 
 
 def arithmetic(tree: ast.AST) -> Iterator[ast.AST]:
-    """Nodes that compute: not annotations, texts, defaults of errors, nor the tests that raise them."""
+    """Nodes that compute: not annotations, texts, defaults of errors, nor the tests that raise them.
+
+    Left out too is what can be changed without a fault: a row's samples, how strict a zip is, a limit of the costs.
+    """
     for child in ast.iter_child_nodes(tree):
         if isinstance(child, ast.Raise | ast.JoinedStr | ast.ImportFrom | ast.Import | ast.Assert):
             continue
         if isinstance(child, ast.If) and any(isinstance(s, ast.Raise) for s in child.body):
+            continue
+        if sample(child) or (isinstance(child, ast.keyword) and child.arg in ("strict", "low")) or limit(child):
             continue
         if isinstance(child, ast.arg | ast.AnnAssign) or (
             isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
@@ -152,3 +157,18 @@ def arithmetic(tree: ast.AST) -> Iterator[ast.AST]:
             continue
         yield child
         yield from arithmetic(child)
+
+
+def sample(node: ast.AST) -> bool:
+    """Operands that a row is tried on: made by ``_on`` or ``_indexed``, or drawn from ``rng``."""
+    if isinstance(node, ast.Lambda):
+        return [a.arg for a in node.args.args] == ["rng"]
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("_on", "_indexed")
+
+
+def limit(node: ast.AST) -> bool:
+    """A comparison with a named number: _MOST_REGISTERS or one more, the result is the same."""
+    if not isinstance(node, ast.Compare):
+        return False
+    names = [x.id.lstrip("_") for x in [node.left, *node.comparators] if isinstance(x, ast.Name)]
+    return any(name[:1].isupper() for name in names)

@@ -98,6 +98,13 @@ def operation(op, at, t):
     raise NotImplementedError(op)
 
 
+def programme(prog, leaves):
+    """The result and the leaves of a random programme, recorded."""
+    ns = SimpleNamespace(**SAME_NAME, **REDUCTIONS, softmax=ac.softmax, transpose=ac.transpose, reshape=ac.reshape,
+                         getitem=lambda x, key: x[key], concatenate=ac.concat)  # fmt: skip
+    return run_program(prog, leaves, ns, wrap=ac.tensor)
+
+
 class Adapter:
     def call(self, op, attrs, arrays, wrt, g):
         """One operation on fresh leaves -> (out, {name: gradient of sum(out * g)})."""
@@ -110,9 +117,7 @@ class Adapter:
 
     def program(self, prog, leaves):
         """A random programme of elementwise, reducing and moving operations -> (value, gradients)."""
-        ns = SimpleNamespace(**SAME_NAME, **REDUCTIONS, softmax=ac.softmax, transpose=ac.transpose, reshape=ac.reshape,
-                             getitem=lambda x, key: x[key], concatenate=ac.concat)  # fmt: skip
-        result, tensors = run_program(prog, leaves, ns, wrap=ac.tensor)
+        result, tensors = programme(prog, leaves)
         gradients = ac.sweep(result, list(tensors.values()))
         return np.asarray(result), dict(zip(tensors, gradients, strict=True))
 

@@ -15,7 +15,10 @@ and the slopes chosen at kinks:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from mpmath import mp, mpf
@@ -253,6 +256,19 @@ ONE: dict[str, Row] = {
         lambda x: mpf(1) if x > 0 else mp.exp(max(x, mpf(-(10**6))) / 2),
         {0: (0, 1), inf: (inf, 1), -inf: (-2, 0)},
     ),
+    "asinh": (ac.asinh, mp.asinh, lambda x: 1 / mp.sqrt(1 + x * x), {inf: (inf, 0), -inf: (-inf, 0)}),
+    "acosh": (
+        ac.acosh,
+        lambda x: mp.acosh(x) if x >= 1 else nan,
+        lambda x: 1 / (mp.sqrt(x - 1) * mp.sqrt(x + 1)) if x > 1 else None,
+        {1: (0, inf), inf: (inf, 0), -inf: (nan, None)},
+    ),
+    "atanh": (
+        ac.atanh,
+        lambda x: mp.atanh(x) if abs(x) < 1 else nan,
+        lambda x: 1 / ((1 - x) * (1 + x)) if abs(x) < 1 else None,
+        {1: (inf, inf), -1: (-inf, inf), inf: (nan, None), -inf: (nan, None)},
+    ),
     "atan": (ac.atan, mp.atan, lambda x: 1 / (1 + x * x), {inf: (mp.pi / 2, 0), -inf: (-mp.pi / 2, 0)}),
     "sinh": (
         ac.sinh,
@@ -272,6 +288,68 @@ ONE: dict[str, Row] = {
         tail(lambda x: mpf(2) ** x * mp.log(2), zero, lambda x: inf),
         {inf: (inf, inf), -inf: (0, 0)},
     ),
+    "asin": (
+        ac.asin,
+        lambda x: mp.asin(x) if abs(x) <= 1 else nan,
+        lambda x: 1 / mp.sqrt((1 - x) * (1 + x)) if abs(x) < 1 else None,
+        {1: (mp.pi / 2, inf), -1: (-mp.pi / 2, inf), inf: (nan, None), -inf: (nan, None)},
+    ),
+    "acos": (
+        ac.acos,
+        lambda x: mp.acos(x) if abs(x) <= 1 else nan,
+        lambda x: -1 / mp.sqrt((1 - x) * (1 + x)) if abs(x) < 1 else None,
+        {1: (0, -inf), -1: (mp.pi, -inf), inf: (nan, None), -inf: (nan, None)},
+    ),
+    "tan": (ac.tan, mp.tan, lambda x: mp.sec(x) ** 2, {inf: (nan, nan), -inf: (nan, nan)}),
+    "log2": (
+        ac.log2,
+        lambda x: mp.log(x, 2) if x > 0 else nan,
+        lambda x: 1 / (x * mp.log(2)) if x > 0 else None,
+        {0: (-inf, inf), inf: (inf, 0), -inf: (nan, None)},
+    ),
+    "log10": (
+        ac.log10,
+        lambda x: mp.log(x, 10) if x > 0 else nan,
+        lambda x: 1 / (x * mp.log(10)) if x > 0 else None,
+        {0: (-inf, inf), inf: (inf, 0), -inf: (nan, None)},
+    ),
+    "rsqrt": (
+        ac.rsqrt,
+        lambda x: 1 / mp.sqrt(x) if x > 0 else nan,
+        lambda x: -1 / (2 * x * mp.sqrt(x)) if x > 0 else None,
+        {0: (inf, -inf), inf: (0, 0), -inf: (None, None)},
+    ),
+    "hardtanh": (
+        lambda x: ac.hardtanh(x, -0.5, 3.0),
+        lambda x: min(max(x, mpf(-0.5)), mpf(3)),
+        lambda x: mpf(-0.5 < x < 3),
+        {inf: (3, 0), -inf: (mpf(-0.5), 0)},
+    ),
+    "hardshrink": (
+        ac.hardshrink,
+        lambda x: x if abs(x) > 0.5 else mpf(0),
+        lambda x: mpf(abs(x) > 0.5),
+        {inf: (inf, 1), -inf: (-inf, 1)},
+    ),
+    "softshrink": (
+        ac.softshrink,
+        lambda x: max(x - 0.5, mpf(0)) + min(x + 0.5, mpf(0)),
+        lambda x: mpf(abs(x) > 0.5),
+        {inf: (inf, 1), -inf: (-inf, 1)},
+    ),
+    "threshold": (
+        lambda x: ac.threshold(x, 0.5, -2.0),
+        lambda x: x if x > 0.5 else mpf(-2),
+        lambda x: mpf(x > 0.5),
+        {inf: (inf, 1), -inf: (-2, 0)},
+    ),
+    "prelu": (
+        lambda x: ac.prelu(x[:, None], ac.stop_gradient(0 * ac.zeros_like(x[:1]) + 0.25))[:, 0],
+        lambda x: x if x > 0 else x / 4,
+        lambda x: mpf(1 if x > 0 else 0.25),
+        {inf: (inf, 1), -inf: (-inf, 0.25)},
+    ),
+    "trunc": (ac.trunc, lambda x: mp.sign(x) * mp.floor(abs(x)), zero, {inf: (inf, 0), -inf: (-inf, 0)}),
     "floor": (ac.floor, mp.floor, zero, {inf: (inf, 0), -inf: (-inf, 0)}),
     "ceil": (ac.ceil, mp.ceil, zero, {inf: (inf, 0), -inf: (-inf, 0)}),
     "round": (ac.round, mp.nint, zero, {inf: (inf, 0), -inf: (-inf, 0)}),
@@ -377,6 +455,66 @@ def xlogy(x: Any, y: Any) -> tuple[Any, ...]:
     return (nan if y == 1 and mp.isinf(x) else x * logarithm), logarithm, (None if y == 0 else quotient(x, y))
 
 
+def atan2(y: Any, x: Any) -> tuple[Any, ...]:
+    """The angle of (x, y), with slopes x / r^2 and -y / r^2, and none at the origin; the sign of a zero is not seen."""
+    if mp.isinf(x) or mp.isinf(y):
+        corner = mp.pi / 4 if x > 0 else 3 * mp.pi / 4
+        to_the_side = mp.sign(y) * (corner if mp.isinf(x) else mp.pi / 2)
+        along = (mpf(0) if x > 0 else None) if y == 0 else mp.sign(y) * (mpf(0) if x > 0 else mp.pi)
+        return (to_the_side if mp.isinf(y) else along), mpf(0), mpf(0)
+    if x == 0 and y == 0:
+        return None, mpf(0), mpf(0)
+    square = x * x + y * y
+    return (None if y == 0 and x < 0 else mp.atan2(y, x)), x / square, -y / square
+
+
+def hypot(x: Any, y: Any) -> tuple[Any, ...]:
+    """The length of (x, y), with slopes x / r and y / r."""
+    if mp.isinf(x) or mp.isinf(y):
+        return inf, None, None
+    r = mp.sqrt(x * x + y * y)
+    return (r, x / r, y / r) if r else (r, None, None)
+
+
+def whole_quotient(x: Any, y: Any, rounded: Callable[[Fraction], int]) -> Any:
+    """x / y to a whole number; as a fraction, since a quotient may have 600 digits."""
+    a, b = (Fraction(*number.as_integer_ratio()) if number else Fraction(0) for number in (x, y))
+    return rounded(a / b), a, b
+
+
+def rest(rounded: Callable[[Fraction], int]) -> Callable[..., tuple[Any, ...]]:
+    """x - n y with the whole number n = x / y, rounded; slopes 1 and -n."""
+
+    def f(x: Any, y: Any) -> tuple[Any, ...]:
+        if mp.isinf(y):
+            return None, None, None
+        if mp.isinf(x) or y == 0:
+            return nan, None, None
+        n, a, b = whole_quotient(float(x), float(y), rounded)
+        left = a - n * b
+        return mpf(left.numerator) / left.denominator, mpf(1), -mpf(n)
+
+    return f
+
+
+def no_nan(x: Any, y: Any) -> tuple[Any, ...]:
+    """x y, and 0 where y is 0, whatever x is; slopes y and x."""
+    if y == 0:
+        return mpf(0), mpf(0), x if not mp.isnan(x) else None
+    return (nan, None, None) if mp.isnan(x) or mp.isnan(y) else (x * y, y, None if mp.isinf(y) and x == 0 else x)
+
+
+def distance(f: Callable[[Any], Any], slope: Callable[[Any], Any]) -> Callable[..., tuple[Any, ...]]:
+    """A loss of x - y; of infinities that are equal nothing is asked."""
+
+    def g(x: Any, y: Any) -> tuple[Any, ...]:
+        if x == y and mp.isinf(x):
+            return None, None, None
+        return f(x - y), slope(x - y), -slope(x - y)
+
+    return g
+
+
 def undefined(f: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
     """NaN where an operand is NaN (its slopes are not asked there)."""
     return lambda x, y: (nan, None, None) if mp.isnan(x) or mp.isnan(y) else f(x, y)
@@ -393,6 +531,20 @@ TWO: dict[str, tuple[Callable[..., Any], Callable[..., tuple[Any, ...]]]] = {
     "logaddexp": (ac.logaddexp, undefined(logaddexp)),
     "xlogy": (ac.xlogy, xlogy),
     "power": (lambda x, y: x**y, power),
+    "atan2": (ac.atan2, undefined(atan2)),
+    "hypot": (ac.hypot, undefined(hypot)),
+    "remainder": (ac.remainder, undefined(rest(math.floor))),
+    "fmod": (ac.fmod, undefined(rest(math.trunc))),
+    "multiply_no_nan": (ac.multiply_no_nan, no_nan),
+    "l1": (partial(ac.losses.l1, reduction="none"), undefined(distance(abs, mp.sign))),
+    "huber": (
+        partial(ac.losses.huber, reduction="none"),
+        undefined(distance(lambda d: d * d / 2 if abs(d) < 1 else abs(d) - 0.5, lambda d: min(max(d, -1), 1))),
+    ),
+    "smooth_l1": (
+        partial(ac.losses.smooth_l1, beta=2.0, reduction="none"),
+        undefined(distance(lambda d: d * d / 4 if abs(d) < 2 else abs(d) - 1, lambda d: min(max(d / 2, -1), 1))),
+    ),
 }
 
 # A slope that is computed from the rounded result, as PyTorch and JAX do, has no more digits than 1 has: 1 - tanh(x)^2

@@ -165,6 +165,51 @@ def seen(x: Any) -> Any:
     return ac.reshape(x, (1, x.size, 1))
 
 
+def even(xs: Xs, y: Any) -> Xs:
+    """The gradient in equal parts to all cells that are the extreme."""
+    return [None] * len(xs) if bad(xs) else [mpf(x == y) / xs.count(y) for x in xs]
+
+
+def so_far(xs: Xs, w: Xs) -> Xs:
+    return [total(w[i:]) for i in range(len(xs))]
+
+
+def in_order(xs: Xs, w: Xs) -> Xs:
+    """Weight k goes to the cell that is k-th; equal cells keep their order."""
+    if bad(xs):
+        return [None] * len(xs)
+    order = sorted(range(len(xs)), key=lambda i: xs[i])
+    return [w[order.index(i)] for i in range(len(xs))]
+
+
+def norm(p: int) -> Row:
+    """(sum |x|^p)^(1/p), slope (|x| / norm)^(p - 1) sign x; 0 of nothing but zeros."""
+
+    def value(xs: Xs) -> Any:
+        return nan if bad(xs) else mp.root(total([abs(x) ** p for x in xs]), p) if not any(map(mp.isinf, xs)) else inf
+
+    def slopes(xs: Xs, w: Xs) -> Xs:
+        n = value(xs)
+        return [(abs(x) / n) ** (p - 1) * mp.sign(x) if n else mpf(0) for x in xs]
+
+    # the root is a power of 1/p, whose rounding counts as often as the sum has factors e
+    return (lambda x: ac.norm(x, p=p)), value, unknown_if_not_finite(slopes), nothing, lambda xs: mpf(p > 2) * p
+
+
+def grouped(x: Any) -> Any:
+    return ac.reshape(ac.group_norm(ac.reshape(x, (1, x.size)), 1), (x.size,))
+
+
+def negated(f: Callable[..., Any]) -> Callable[..., Any]:
+    """What f says of the negative numbers, with the slopes that follow."""
+
+    def g(xs: Xs, *w: Xs) -> Any:
+        found = f([-x for x in xs], *w)
+        return [None if y is None else -y for y in found] if w else found
+
+    return g
+
+
 Row = tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any], Callable[..., Any], Callable[..., Any]]
 
 # how it is spelled, value, slopes, digits lost in the value, digits lost in the slopes
@@ -268,13 +313,40 @@ ROWS: dict[str, Row] = {
     ),
 }
 
+ROWS |= {
+    "amax": (ac.amax, largest, lambda xs, w: even(xs, largest(xs)), nothing, nothing),
+    "amin": (
+        ac.amin,
+        lambda xs: nan if bad(xs) else min(xs),
+        lambda xs, w: even(xs, None if bad(xs) else min(xs)),
+        nothing,
+        nothing,
+    ),
+    "norm 1": norm(1),
+    "norm 2": norm(2),
+    "norm 3": norm(3),
+    "cumsum": (ac.cumsum, lambda xs: [total(xs[: i + 1]) for i in range(len(xs))], so_far, of_size, nothing),
+    "sort": (ac.sort, lambda xs: [None] * len(xs) if bad(xs) else sorted(xs), in_order, nothing, nothing),
+    "softmin": (ac.softmin, negated(softmax), negated(slopes_of_softmax), nothing, lambda xs: mpf(len(xs))),
+    "group_norm": (grouped, *ROWS["layer_norm"][1:]),
+    "adaptive_max_pool1d": (lambda x: ac.adaptive_max_pool1d(seen(x), 1), *ROWS["max_pool1d"][1:]),
+    "adaptive_avg_pool1d": (lambda x: ac.adaptive_avg_pool1d(seen(x), 1), *ROWS["mean"][1:]),
+}
+
 # asked of arrays of thousands; the others would say the same at length
 LONG = {"mean", "logsumexp", "softmax", "mse", "avg_pool1d"}
 
 # not asked, because NumPy and PyTorch leave the range here as well: a sum or product of the numbers overflows
 # on the way to a result inside the range, or the square of the smallest number is 0
-LEFT_RANGE = {(name, "largest") for name in ("mean", "prod", "avg_pool1d", "var", "std", "layer_norm", "lp_pool1d")}
-LEFT_RANGE |= {(name, "largest of both signs") for name in ("var", "std", "layer_norm", "lp_pool1d")}
+LEFT_RANGE = {(name, "largest") for name in ("mean", "prod", "avg_pool1d", "var", "std", "lp_pool1d")}
+LEFT_RANGE |= {(name, "largest of both signs") for name in ("var", "std", "lp_pool1d")}
+LEFT_RANGE |= {(name, place) for name in ("norm 2", "norm 3") for place in ("1e30s", "denormals")}
+LEFT_RANGE |= {("adaptive_avg_pool1d", "largest")}
+LEFT_RANGE |= {
+    (name, place)
+    for name in ("layer_norm", "group_norm", "norm 2", "norm 3")
+    for place in ("largest", "largest of both signs")
+}
 LEFT_RANGE |= {("std", "1e30s"), ("lp_pool1d", "1e30s"), ("lp_pool1d", "denormals")}
 
 

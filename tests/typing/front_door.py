@@ -41,6 +41,19 @@ assert_type(exp(reshape(t, -1)), Tensor)
 assert_type(F.relu(t), Tensor)
 assert_type(F.cross_entropy(x, [0]), Tensor)
 
+# second names
+assert_type(ac.cat([t, t]), Tensor)
+assert_type(ac.clamp(t, 0, 1), Tensor)
+assert_type(ac.pow(t, 2), Tensor)
+assert_type(F.mse_loss(t, t), Tensor)
+assert_type(ac.zeros(2, 3), Tensor)
+assert_type(ac.linalg.solve(t, t), Tensor)
+assert_type(t.view(2, 1).permute(1, 0).unsqueeze(0), Tensor)
+assert_type(t.add(t).eq(t).detach(), Tensor)
+assert_type(t.requires_grad, bool)
+assert_type(t.dim(), int)
+assert_type(nn.MultiheadAttention(4, 2), nn.MultiheadAttention)
+
 # Tensor
 assert_type(t.sum(), Tensor)
 assert_type(t.T.reshape(2, 1).exp(), Tensor)
@@ -81,6 +94,8 @@ assert_type(ac.expand(t), FlatTape)
 # refused
 ac.chekc(t)  # E: attr-defined
 t.smu()  # E: attr-defined
+t.unsqeeze(0)  # E: attr-defined
+ac.catt([t])  # E: attr-defined
 ac.conv2d(x, k, strid=2)  # E: call-arg
 ac.conv2d(x)  # E: call-arg
 ac.max_pool2d(x, window=2)  # E: call-arg

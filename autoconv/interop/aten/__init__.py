@@ -5,12 +5,12 @@ operation takes, in the same order.  They compose rows of the table; none has a 
 """
 
 from ..graph import Table
-from . import elementwise, layers, losses, recurrent, reduce, shape
+from . import elementwise, layers, losses, making, pooling, recurrent, reduce, shape, writing
 
 OPERATIONS = Table(
     f"{__name__}:OPERATIONS",
-    elementwise.OPERATIONS | shape.OPERATIONS | reduce.OPERATIONS | layers.OPERATIONS | losses.OPERATIONS
-    | recurrent.OPERATIONS,
+    elementwise.OPERATIONS | shape.OPERATIONS | writing.OPERATIONS | making.OPERATIONS | reduce.OPERATIONS
+    | layers.OPERATIONS | pooling.OPERATIONS | losses.OPERATIONS | recurrent.OPERATIONS,
 )  # fmt: skip
 
 __all__ = ["OPERATIONS"]

@@ -16,7 +16,8 @@ import numpy as np
 from ... import functional as f
 from ... import primitives as p
 from ...tape import Tensor
-from .types import array, cast, common, floating, matched
+from ..places import numbers
+from .types import FIRST, array, cast, common, floating, matched
 
 Operation = Callable[..., Any]
 
@@ -39,10 +40,19 @@ def _one(function: Operation) -> Operation:
     return operation
 
 
+def _logical(function: Operation) -> Operation:
+    """A function of two operands as truth values, which may be Python's."""
+
+    def operation(x: Any, y: Any) -> Any:
+        return function(true(x), true(y))
+
+    return operation
+
+
 def add(x: Any, y: Any, alpha: float = 1) -> Any:
     """x + alpha y; of truth values their disjunction."""
     if common((x, y)) == bool:
-        return logical_or(x, y)
+        return f.logical_or(x, y)
     a, b = matched(x, y if alpha == 1 else mul(y, alpha))
     return p.add(a, b)
 
@@ -61,7 +71,7 @@ def rsub(x: Any, y: Any, alpha: float = 1) -> Any:
 def mul(x: Any, y: Any) -> Any:
     """x y; of truth values their conjunction."""
     a, b = matched(x, y)
-    return logical_and(a, b) if a.dtype == bool else p.mul(a, b)
+    return f.logical_and(a, b) if a.dtype == bool else p.mul(a, b)
 
 
 def div(x: Any, y: Any, rounding_mode: str | None = None) -> Any:
@@ -70,11 +80,11 @@ def div(x: Any, y: Any, rounding_mode: str | None = None) -> Any:
     if rounding_mode is None:
         return p.div(floating(a), floating(b))
     if a.dtype.kind in "iu":
-        quotient = np.floor_divide(_value(a), _value(b))
+        quotient = np.floor_divide(numbers(a), numbers(b))
         if rounding_mode == "floor":
             return quotient
-        rest = _value(a) - quotient * _value(b)
-        return quotient + ((rest != 0) & ((_value(a) < 0) != (_value(b) < 0)))
+        rest = numbers(a) - quotient * numbers(b)
+        return quotient + ((rest != 0) & ((numbers(a) < 0) != (numbers(b) < 0)))
     return (f.floor if rounding_mode == "floor" else f.trunc)(p.div(a, b))
 
 
@@ -87,7 +97,7 @@ def remainder(x: Any, y: Any) -> Any:
     """x - floor(x / y) y: the rest with y's sign."""
     a, b = matched(x, y)
     if a.dtype.kind in "iu":
-        return np.remainder(_value(a), _value(b))
+        return np.remainder(numbers(a), numbers(b))
     return p.sub(a, p.mul(f.floor(p.div(a, b)), b))
 
 
@@ -113,30 +123,6 @@ def abs_(x: Any) -> Any:
     return p.abs_(x)
 
 
-def rsqrt(x: Any) -> Any:
-    return p.div(1, p.sqrt(floating(x)))
-
-
-def reciprocal(x: Any) -> Any:
-    return p.div(1, floating(x))
-
-
-def logical_and(x: Any, y: Any) -> Any:
-    return p.where(true(x), true(y), False)
-
-
-def logical_or(x: Any, y: Any) -> Any:
-    return p.where(true(x), True, true(y))
-
-
-def logical_xor(x: Any, y: Any) -> Any:
-    return p.not_equal(true(x), true(y))
-
-
-def logical_not(x: Any) -> Any:
-    return p.equal(x, 0)
-
-
 def true(x: Any) -> Any:
     """Truth values: what is not 0."""
     x = array(x)
@@ -148,33 +134,18 @@ def bitwise(on_bools: Operation, on_integers: Operation) -> Operation:
 
     def operation(x: Any, y: Any) -> Any:
         a, b = matched(x, y)
-        return on_bools(a, b) if a.dtype == bool else on_integers(_value(a), _value(b))
+        return on_bools(a, b) if a.dtype == bool else on_integers(numbers(a), numbers(b))
 
     return operation
 
 
 def bitwise_not(x: Any) -> Any:
-    return logical_not(x) if x.dtype == bool else np.invert(_value(x))
-
-
-def isnan(x: Any) -> Any:
-    return p.not_equal(x, x)
-
-
-def isinf(x: Any) -> Any:
-    return p.equal(p.abs_(x), np.inf)
-
-
-def isfinite(x: Any) -> Any:
-    return p.less(p.abs_(x), np.inf)
+    return f.logical_not(x) if x.dtype == bool else np.invert(numbers(x))
 
 
 def nan_to_num(x: Any, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Any:
-    """x with numbers in place of NaN and the infinities."""
-    limits = np.finfo(x.dtype)
-    x = p.where(isnan(x), 0.0 if nan is None else nan, x)
-    x = p.where(p.equal(x, np.inf), limits.max if posinf is None else posinf, x)
-    return p.where(p.equal(x, -np.inf), limits.min if neginf is None else neginf, x)
+    """x with numbers in place of NaN (0) and the infinities (the largest of the dtype)."""
+    return f.nan_to_num(x, 0.0 if nan is None else nan, posinf, neginf)
 
 
 def where(condition: Any, x: Any = None, y: Any = None) -> Any:
@@ -234,7 +205,11 @@ def elu(x: Any, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0
 
 def prelu(x: Any, weight: Any) -> Any:
     """max(0, x) + weight min(x, 0), one weight or one for each channel (axis 1)."""
-    weight = f.reshape(weight, (-1, *(1,) * (x.ndim - 2)) if weight.size > 1 else ())
+    return f.prelu(x, weight, layout=FIRST)
+
+
+def spread_prelu(x: Any, weight: Any) -> Any:
+    """prelu with a weight that stands beside x already."""
     return p.add(p.maximum(0, x, ties="first"), p.mul(weight, p.minimum(x, 0, ties="first")))
 
 
@@ -244,36 +219,8 @@ def rrelu(x: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = F
     return f.leaky_relu(x, (lower + upper) / 2)
 
 
-def softplus(x: Any, beta: float = 1, threshold: float = 20) -> Any:
-    """ln(1 + e^(beta x)) / beta; x itself where beta x is above the threshold."""
-    smooth = f.softplus(x) if beta == 1 else p.div(f.softplus(p.mul(x, beta)), beta)
-    return p.where(p.greater(p.mul(x, beta), threshold), x, smooth)
-
-
-def threshold(x: Any, threshold: float, value: float) -> Any:
-    """x above the threshold, else the value."""
-    return p.where(p.greater(x, threshold), x, value)
-
-
-def log_base(base: float) -> Operation:
-    def operation(x: Any) -> Any:
-        return p.div(p.log(floating(x)), math.log(base))
-
-    return operation
-
-
 def gelu(x: Any, approximate: str = "none") -> Any:
     return f.gelu(x, approximate)
-
-
-def glu(x: Any, dim: int = -1) -> Any:
-    """The first half along an axis times the sigmoid of the second."""
-    a, b = f.split(x, 2, dim)
-    return p.mul(a, f.sigmoid(b))
-
-
-def tan(x: Any) -> Any:
-    return p.div(p.sin(x), p.cos(x))
 
 
 def hard(word: str) -> Operation:
@@ -312,10 +259,6 @@ def detach(x: Any) -> Any:
     return p.stop_gradient(x) if isinstance(x, Tensor) else x
 
 
-def _value(x: Any) -> Any:
-    return x.value if isinstance(x, Tensor) else np.asarray(x)
-
-
 OPERATIONS: dict[str, Operation] = {
     # arithmetic
     "add": add,
@@ -334,8 +277,8 @@ OPERATIONS: dict[str, Operation] = {
     "negative": neg,
     "abs": abs_,
     "square": lambda x: p.mul(x, x),
-    "reciprocal": reciprocal,
-    "rsqrt": rsqrt,
+    "reciprocal": _one(f.reciprocal),
+    "rsqrt": _one(f.rsqrt),
     "lerp": lerp,
     "addcmul": addcmul,
     "addcdiv": addcdiv,
@@ -353,16 +296,16 @@ OPERATIONS: dict[str, Operation] = {
     "xlogy": _two(p.xlogy),
     # functions
     "exp": _one(p.exp),
-    "exp2": lambda x: p.exp(p.mul(floating(x), math.log(2))),
+    "exp2": _one(f.exp2),
     "expm1": _one(p.expm1),
     "log": _one(p.log),
     "log1p": _one(p.log1p),
-    "log2": log_base(2),
-    "log10": log_base(10),
+    "log2": _one(f.log2),
+    "log10": _one(f.log10),
     "sqrt": _one(p.sqrt),
     "sin": _one(p.sin),
     "cos": _one(p.cos),
-    "tan": tan,
+    "tan": _one(f.tan),
     "tanh": _one(p.tanh),
     "erf": _one(p.erf),
     "erfc": _one(p.erfc),
@@ -375,19 +318,19 @@ OPERATIONS: dict[str, Operation] = {
     "ge": _two(p.greater_equal),
     "lt": _two(p.less),
     "le": _two(p.less_equal),
-    "logical_and": logical_and,
-    "logical_or": logical_or,
-    "logical_xor": logical_xor,
-    "logical_not": logical_not,
-    "isnan": isnan,
-    "isinf": isinf,
-    "isfinite": isfinite,
-    "bitwise_and": bitwise(logical_and, np.bitwise_and),
-    "bitwise_or": bitwise(logical_or, np.bitwise_or),
-    "bitwise_xor": bitwise(logical_xor, np.bitwise_xor),
+    "logical_and": _logical(f.logical_and),
+    "logical_or": _logical(f.logical_or),
+    "logical_xor": _logical(f.logical_xor),
+    "logical_not": f.logical_not,
+    "isnan": f.isnan,
+    "isinf": f.isinf,
+    "isfinite": f.isfinite,
+    "bitwise_and": bitwise(f.logical_and, np.bitwise_and),
+    "bitwise_or": bitwise(f.logical_or, np.bitwise_or),
+    "bitwise_xor": bitwise(f.logical_xor, np.bitwise_xor),
     "bitwise_not": bitwise_not,
-    "__and__": bitwise(logical_and, np.bitwise_and),
-    "__or__": bitwise(logical_or, np.bitwise_or),
+    "__and__": bitwise(f.logical_and, np.bitwise_and),
+    "__or__": bitwise(f.logical_or, np.bitwise_or),
     "where": where,
     "masked_fill": masked_fill,
     # activations
@@ -398,19 +341,17 @@ OPERATIONS: dict[str, Operation] = {
     "celu": lambda x, alpha=1.0: f.celu(x, alpha),
     "prelu": prelu,
     "rrelu": rrelu,
-    "_prelu_kernel": lambda x, weight: p.add(
-        p.maximum(0, x, ties="first"), p.mul(weight, p.minimum(x, 0, ties="first"))
-    ),
+    "_prelu_kernel": spread_prelu,
     "sigmoid": lambda x: f.sigmoid(floating(x)),
     "log_sigmoid": lambda x: f.log_sigmoid(x),
-    "softplus": softplus,
+    "softplus": lambda x, beta=1, threshold=20: f.softplus(x, beta, threshold),
     "softsign": lambda x: p.softsign(x),
     "silu": lambda x: f.silu(x),
     "gelu": gelu,
-    "glu": glu,
-    "threshold": threshold,
+    "glu": lambda x, dim=-1: f.glu(x, dim),
+    "threshold": f.threshold,
     "hardsigmoid": hardsigmoid,
-    "tanhshrink": lambda x: p.sub(x, p.tanh(x)),
+    "tanhshrink": f.tanhshrink,
     "logit": lambda x, eps=None: _logit(x, eps),
     # dtypes and copies
     "to.dtype": to_dtype,

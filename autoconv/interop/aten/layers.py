@@ -1,4 +1,4 @@
-"""ATen's layers: convolution, products, pooling, resizing, normalisation, embedding, attention, dropout.
+"""ATen's layers: convolution, products, normalisation, embedding, attention, dropout.
 
 Images and kernels stand channels first, as PyTorch has them.  What draws random numbers or keeps running statistics
 gets the model that runs first (``on_model``).
@@ -19,14 +19,11 @@ from ...functional.normalisation import moments
 from ...tape import scope
 from ..graph import State
 from ..imported import Imported, on_model
-from .reduce import Later, softmax, vector_norm
-from .shape import axis_of, expand, transpose, tril
-from .types import cast, matched
+from .reduce import softmax, vector_norm
+from .shape import axis_of, expand, transpose
+from .types import FIRST, cast, each_axis, matched
 
 Operation = Callable[..., Any]
-
-FIRST = "channels_first"
-
 
 # ---- convolution
 
@@ -38,9 +35,9 @@ def conv(dims: int) -> Operation:
     def operation(
         x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
     ) -> Any:
-        padding = padding if isinstance(padding, str) else _ints(padding, dims)
-        return function(x, weight, bias, _ints(stride, dims), padding,
-                        _ints(dilation, dims), groups, layout=FIRST)  # fmt: skip
+        padding = padding if isinstance(padding, str) else each_axis(padding, dims)
+        return function(x, weight, bias, each_axis(stride, dims), padding,
+                        each_axis(dilation, dims), groups, layout=FIRST)  # fmt: skip
 
     return operation
 
@@ -52,8 +49,10 @@ def conv_transpose(dims: int) -> Operation:
         x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
         groups: int = 1, dilation: Any = 1,
     ) -> Any:  # fmt: skip
-        return function(x, weight, bias, _ints(stride, dims), _ints(padding, dims), _ints(output_padding, dims),
-                        groups, _ints(dilation, dims), layout=FIRST)  # fmt: skip
+        stride, padding, output_padding, dilation = [
+            each_axis(n, dims) for n in (stride, padding, output_padding, dilation)
+        ]
+        return function(x, weight, bias, stride, padding, output_padding, groups, dilation, layout=FIRST)
 
     return operation
 
@@ -67,13 +66,6 @@ def convolution(
     if transposed:
         return conv_transpose(dims)(x, weight, bias, stride, padding, output_padding, groups, dilation)
     return conv(dims)(x, weight, bias, stride, padding, dilation, groups)
-
-
-def _ints(x: Any, dims: int) -> Any:
-    """One number, or one for each dimension; PyTorch lets a list of one stand for all."""
-    if isinstance(x, int):
-        return x
-    return int(x[0]) if len(x) == 1 else tuple(x)
 
 
 # ---- products
@@ -111,74 +103,6 @@ def einsum(equation: str, operands: Sequence[Any], path: Any = None) -> Any:
 
 def outer(x: Any, y: Any) -> Any:
     return f.outer(*matched(x, y))
-
-
-# ---- pooling and resizing
-
-
-def max_pool(dims: int) -> Operation:
-    function = getattr(f, f"max_pool{dims}d")
-
-    def operation(
-        x: Any, kernel: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
-    ) -> Any:
-        stride = kernel if isinstance(stride, list | tuple) and not stride else stride
-        return function(x, _ints(kernel, dims), _ints(stride, dims), _ints(padding, dims), _ints(dilation, dims),
-                        ceil_mode=ceil_mode, layout=FIRST)  # fmt: skip
-
-    return operation
-
-
-def with_indices(pool: Operation) -> Operation:
-    def operation(*args: Any, **settings: Any) -> tuple[Any, Any]:
-        return pool(*args, **settings), Later(_no_indices)
-
-    return operation
-
-
-def _no_indices() -> Any:
-    raise NotImplementedError("the places of the largest cells (return_indices, for max_unpool) are not covered")
-
-
-def avg_pool(dims: int) -> Operation:
-    function = getattr(f, f"avg_pool{dims}d")
-
-    def operation(
-        x: Any, kernel: Any, stride: Any = (), padding: Any = 0, ceil_mode: bool = False,
-        count_include_pad: bool = True, divisor_override: int | None = None,
-    ) -> Any:  # fmt: skip
-        stride = kernel if isinstance(stride, list | tuple) and not stride else stride
-        return function(x, _ints(kernel, dims), _ints(stride, dims), _ints(padding, dims), ceil_mode=ceil_mode,
-                        count_include_pad=count_include_pad, divisor=divisor_override, layout=FIRST)  # fmt: skip
-
-    return operation
-
-
-def adaptive(word: str, dims: int) -> Operation:
-    function = getattr(f, f"{word}{dims}d")
-
-    def operation(x: Any, output_size: Any) -> Any:
-        size = (output_size,) * dims if isinstance(output_size, int) else tuple(output_size)
-        return function(x, size * dims if len(size) == 1 else size, layout=FIRST)
-
-    return operation
-
-
-def resize(mode: str, aligned: bool) -> Operation:
-    """upsample_*: to a size, or by factors; ``aligned``: whether the operation has an align_corners before them."""
-
-    def operation(x: Any, size: Any = None, *more: Any, **settings: Any) -> Any:
-        align, *rest = more if aligned and more else (settings.get("align_corners") if aligned else None, *more)
-        factors = settings.get("scale_factors", rest[0] if rest else None)
-        return _resized(x, mode, size, factors, align)
-
-    return operation
-
-
-def _resized(x: Any, mode: str, size: Any, factors: Any, align: bool | None) -> Any:
-    size = None if size is None else tuple(int(n) for n in size)
-    factors = None if size is not None or factors is None else tuple(float(s) for s in factors)
-    return f.interpolate(x, size, factors, mode, align, layout=FIRST)
 
 
 # ---- normalisation
@@ -299,11 +223,7 @@ def weight_norm(v: Any, g: Any, dim: int = 0) -> Any:
 
 def embedding(weight: Any, indices: Any, padding_idx: int = -1, *_: Any) -> Any:
     """The rows of ``weight`` at the indices; the row of ``padding_idx`` gets no gradient."""
-    y = f.take(weight, indices, 0)
-    if padding_idx < 0:
-        return y
-    padding = expand(f.reshape(p.equal(indices, padding_idx), (*indices.shape, 1)), y.shape)
-    return p.where(padding, p.stop_gradient(y), y)
+    return f.embedding(indices, weight, None if padding_idx < 0 else padding_idx)
 
 
 @on_model
@@ -323,7 +243,7 @@ def attention(
         scores = p.mul(f.matmul(query, transpose(key, -1, -2)), factor)
         seen: Any = None
         if is_causal:
-            seen = tril(np.ones(scores.shape[-2:], bool))
+            seen = np.tri(*scores.shape[-2:], dtype=bool)
         elif mask is not None and mask.dtype == bool:
             seen = mask
         elif mask is not None:
@@ -374,7 +294,8 @@ def _dropped(model: Imported, x: Any, rate: float, train: bool, shape: tuple[int
         return p.mul(x, np.zeros((), x.dtype))
     dtype = x.dtype
     mask = model.draw(lambda rng: ((rng.random(shape) >= rate).astype(dtype) / (1 - rate)).astype(dtype))
-    return p.mul(x, mask)
+    with scope("dropout"):
+        return p.mul(x, mask)
 
 
 @on_model
@@ -444,22 +365,6 @@ OPERATIONS: dict[str, Operation] = {
     "einsum": einsum,
     "outer": outer,
     "ger": outer,
-    **{f"max_pool{n}d": max_pool(n) for n in (1, 2, 3)},
-    **{f"max_pool{n}d_with_indices": with_indices(max_pool(n)) for n in (1, 2, 3)},
-    **{f"avg_pool{n}d": avg_pool(n) for n in (1, 2, 3)},
-    **{f"adaptive_avg_pool{n}d": adaptive("adaptive_avg_pool", n) for n in (1, 2, 3)},
-    **{f"_adaptive_avg_pool{n}d": adaptive("adaptive_avg_pool", n) for n in (2, 3)},
-    **{f"adaptive_max_pool{n}d": with_indices(adaptive("adaptive_max_pool", n)) for n in (1, 2, 3)},
-    "upsample_nearest1d": resize("nearest", False),
-    "upsample_nearest2d": resize("nearest", False),
-    "upsample_nearest3d": resize("nearest", False),
-    "_upsample_nearest_exact1d": resize("nearest-exact", False),
-    "_upsample_nearest_exact2d": resize("nearest-exact", False),
-    "_upsample_nearest_exact3d": resize("nearest-exact", False),
-    "upsample_linear1d": resize("linear", True),
-    "upsample_bilinear2d": resize("bilinear", True),
-    "upsample_trilinear3d": resize("trilinear", True),
-    "upsample_bicubic2d": resize("bicubic", True),
     "batch_norm": batch_norm,
     "_native_batch_norm_legit_functional": functional_batch_norm,
     "_native_batch_norm_legit_no_training": fixed_batch_norm,

@@ -11,8 +11,8 @@ import numpy as np
 from ... import functional as f
 from ... import primitives as p
 from ...tape import Tensor
-from .elementwise import true
-from .shape import axis_of, gather, slice_
+from .elementwise import sub, true
+from .shape import axis_of, gather
 from .types import cast, floating
 
 Operation = Callable[..., Any]
@@ -190,6 +190,11 @@ def norm(x: Any, p: Any = 2, dim: Any = None, keepdim: bool = False, dtype: Any 
     return vector_norm(x, 2 if p is None else p, dim, keepdim, dtype)
 
 
+def cdist(x: Any, y: Any, p: float = 2, compute_mode: Any = None) -> Any:
+    """d[.., i, j] = |x[.., i, :] - y[.., j, :]|, the p-norm."""
+    return vector_norm(sub(f.expand_dims(x, -2), f.expand_dims(y, -3)), p, -1)
+
+
 def linalg_norm(x: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
     """The 2-norm of vectors, the Frobenius norm of matrices; other norms of matrices are not covered."""
     axes = axes_of(x, dim)
@@ -220,7 +225,7 @@ def cumsum(x: Any, dim: int, dtype: Any = None) -> Any:
 def sort(x: Any, dim: int = -1, descending: bool = False, stable: bool = False) -> tuple[Any, Any]:
     """(values, places) along an axis; equal elements keep their order."""
     axis = axis_of(dim, x.ndim)
-    places = _order(x, axis, descending)
+    places = f.argsort(x, axis, descending)
     return gather(x, axis, places), places
 
 
@@ -228,25 +233,9 @@ def sort_stable(x: Any, stable: bool = False, dim: int = -1, descending: bool = 
     return sort(x, dim, descending)
 
 
-def _order(x: Any, axis: int, descending: bool) -> Any:
-    numbers = x.value if isinstance(x, Tensor) else x
-    if not descending:
-        return np.argsort(numbers, axis, kind="stable")
-    turned = np.flip(numbers, axis)  # so that equal elements keep their order
-    return numbers.shape[axis] - 1 - np.flip(np.argsort(turned, axis, kind="stable"), axis)
-
-
 def topk(x: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> tuple[Any, Any]:
     """(values, places) of the k largest along an axis, the largest first."""
-    axis = axis_of(dim, x.ndim)
-    places = slice_(_order(x, axis, largest), axis, 0, k)
-    return gather(x, axis, places), places
-
-
-def cosine_similarity(a: Any, b: Any, dim: int = 1, eps: float = 1e-8) -> Any:
-    """a . b / (max(|a|, eps) max(|b|, eps))."""
-    lengths = [p.maximum(vector_norm(x, 2, dim, True), eps, ties="first") for x in (a, b)]
-    return f.sum(p.mul(p.div(a, lengths[0]), p.div(b, lengths[1])), axis_of(dim, max(a.ndim, b.ndim)))
+    return f.topk(x, k, axis_of(dim, x.ndim), largest)
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -277,6 +266,8 @@ OPERATIONS: dict[str, Operation] = {
     "linalg_vector_norm": vector_norm,
     "linalg_norm": linalg_norm,
     "norm": norm,
+    "cdist": cdist,
+    "_cdist_forward": cdist,
     "frobenius_norm": lambda x, dim=None, keepdim=False: vector_norm(x, 2, dim, keepdim),
     "softmax": softmax,
     "_softmax": softmax,
@@ -287,6 +278,6 @@ OPERATIONS: dict[str, Operation] = {
     "sort": sort,
     "sort.stable": sort_stable,
     "topk": topk,
-    "argsort": lambda x, dim=-1, descending=False: _order(x, axis_of(dim, x.ndim), descending),
-    "cosine_similarity": cosine_similarity,
+    "argsort": lambda x, dim=-1, descending=False: f.argsort(x, axis_of(dim, x.ndim), descending),
+    "cosine_similarity": lambda x, y, dim=1, eps=1e-8: f.cosine_similarity(x, y, dim, eps),
 }

@@ -1,4 +1,4 @@
-"""ATen's operations on shapes: views, joining, cutting, indexing, and arrays made of nothing.
+"""ATen's operations on shapes: views, joining, cutting and indexing.
 
 Sizes may be numbers that were worked out from the inputs; views, copies and expansions are all the same here, since
 nothing is ever written into.  What says where (index arrays, masks to choose by) is read as numbers.
@@ -16,9 +16,8 @@ import numpy as np
 from ... import functional as f
 from ... import primitives as p
 from ...functional.array import getitem
-from ...tape import Tensor
-from .elementwise import true
-from .types import DEFAULT, array, cast, matched
+from ..places import numbers
+from .types import FIRST, array, matched
 
 Operation = Callable[..., Any]
 
@@ -184,7 +183,7 @@ def index(x: Any, indices: Sequence[Any]) -> Any:
     """x[i, j, ..] with index arrays or masks, None for a whole axis."""
     given = [k for k, i in enumerate(indices) if i is not None]
     if any(array(indices[k]).dtype == bool for k in given):
-        return getitem(x, tuple(slice(None) if i is None else _places(i) for i in indices))
+        return getitem(x, tuple(slice(None) if i is None else numbers(i) for i in indices))
     first, last = given[0], given[-1]
     if given != list(range(first, last + 1)):  # apart from each other: their axes come first
         x = permute(x, [*given, *[k for k in range(x.ndim) if k not in given]])
@@ -198,49 +197,22 @@ def index(x: Any, indices: Sequence[Any]) -> Any:
     return f.take(x, place, first)
 
 
-def _places(i: Any) -> Any:
-    """Index arrays stay on the tape as what is read; masks choose by their numbers."""
-    return i.value if isinstance(i, Tensor) else np.asarray(i)
-
-
 def index_select(x: Any, dim: int, index: Any) -> Any:
     return f.take(x, index, axis_of(dim, x.ndim))
 
 
 def gather(x: Any, dim: int, index: Any, sparse_grad: bool = False) -> Any:
     """y[.., i, ..] = x[.., index[.., i, ..], ..]; the other sizes of index may be smaller than x's."""
-    axis, places = axis_of(dim, x.ndim), _places(index)
-    for k, (n, m) in enumerate(zip(x.shape, places.shape, strict=True)):
-        if k != axis and m < n:
-            x = slice_(x, k, 0, m)
-    return f.take_along_axis(x, places, axis)
+    return f.gather(x, axis_of(dim, x.ndim), index)
 
 
 def roll(x: Any, shifts: Any, dims: Any = ()) -> Any:
     """Elements moved round along axes."""
-    shifts = [shifts] if isinstance(shifts, int) else list(shifts)
-    dims = [dims] if isinstance(dims, int) else list(dims)
-    if not dims:
-        return f.reshape(f.roll(f.reshape(x, (-1,)), shifts[0], 0), x.shape)
-    for shift, dim in zip(shifts, dims, strict=True):
-        x = f.roll(x, int(shift), axis_of(dim, x.ndim))
-    return x
+    return f.roll(x, shifts, dims if isinstance(dims, int) or len(dims) else None)
 
 
 def flip(x: Any, dims: Sequence[int]) -> Any:
     return f.flip(x, tuple(axis_of(d, x.ndim) for d in dims)) if dims else x
-
-
-def tril(x: Any, diagonal: int = 0) -> Any:
-    """0 above a diagonal."""
-    rows, columns = np.ogrid[: x.shape[-2], : x.shape[-1]]
-    return p.where(np.broadcast_to(columns - rows <= diagonal, x.shape[-2:]), x, 0)
-
-
-def triu(x: Any, diagonal: int = 0) -> Any:
-    """0 below a diagonal."""
-    rows, columns = np.ogrid[: x.shape[-2], : x.shape[-1]]
-    return p.where(np.broadcast_to(columns - rows >= diagonal, x.shape[-2:]), x, 0)
 
 
 def diagonal(x: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
@@ -296,22 +268,14 @@ def im2col(x: Any, kernel: Sequence[int], dilation: Any = 1, padding: Any = 0, s
     return f.reshape(seen, (x.shape[0], x.shape[1] * math.prod(kernel), -1))
 
 
-def pixel_shuffle(x: Any, factor: int) -> Any:
-    """(.., C r^2, H, W) to (.., C, H r, W r)."""
-    *batch, c, h, w = x.shape
-    k, r = len(batch), factor
-    x = f.reshape(x, (*batch, c // (r * r), r, r, h, w))
-    x = permute(x, [*range(k), k, k + 3, k + 1, k + 4, k + 2])
-    return f.reshape(x, (*batch, c // (r * r), h * r, w * r))
+def shuffled(function: Operation) -> Operation:
+    """pixel_shuffle and its inverse, of images with any leading axes."""
 
+    def operation(x: Any, factor: int) -> Any:
+        y = function(f.reshape(x, (-1, *x.shape[-3:])), factor, layout=FIRST)
+        return f.reshape(y, (*x.shape[:-3], *y.shape[1:]))
 
-def pixel_unshuffle(x: Any, factor: int) -> Any:
-    """(.., C, H r, W r) to (.., C r^2, H, W)."""
-    *batch, c, h, w = x.shape
-    k, r = len(batch), factor
-    x = f.reshape(x, (*batch, c, h // r, r, w // r, r))
-    x = permute(x, [*range(k), k, k + 2, k + 4, k + 1, k + 3])
-    return f.reshape(x, (*batch, c * r * r, h // r, w // r))
+    return operation
 
 
 def channel_shuffle(x: Any, groups: int) -> Any:
@@ -319,178 +283,6 @@ def channel_shuffle(x: Any, groups: int) -> Any:
     n, c, *rest = x.shape
     x = transpose(f.reshape(x, (n, groups, c // groups, *rest)), 1, 2)
     return f.reshape(x, (n, c, *rest))
-
-
-def meshgrid(tensors: Sequence[Any], indexing: str = "ij") -> list[Any]:
-    """Each vector spread over the axes of all."""
-    shape = [x.size for x in tensors]
-    spread = [f.reshape(x, [n if i == k else 1 for i, n in enumerate(shape)]) for k, x in enumerate(tensors)]
-    spread = [expand(x, shape) for x in spread]
-    return [transpose(x, 0, 1) for x in spread] if indexing == "xy" and len(shape) > 1 else spread
-
-
-# ---- what is written into a copy
-
-
-def slice_scatter(
-    x: Any, src: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
-) -> Any:
-    """x with ``src`` in place of a slice."""
-    axis = axis_of(dim, x.ndim)
-    n = x.shape[axis]
-    begin, stop, _ = slice(start, end, step).indices(n)
-    if (begin, stop, step) == (0, n, 1):
-        return expand(cast(src, x.dtype), x.shape)
-    key = (*(slice(None),) * axis, slice(begin, max(begin, stop), step))
-    return _written(x, src, key)
-
-
-def select_scatter(x: Any, src: Any, dim: int, index: int) -> Any:
-    """x with ``src`` at one place of an axis."""
-    axis = axis_of(dim, x.ndim)
-    return _written(x, src, (*(slice(None),) * axis, int(index) % x.shape[axis]))
-
-
-def _written(x: Any, src: Any, key: Any) -> Any:
-    there = np.zeros(x.shape, bool)
-    there[key] = True
-    shape = there[key].shape
-    src = expand(cast(src, x.dtype), shape)
-    return p.where(there, p.scatter(src, key=key, shape=tuple(x.shape)), x)
-
-
-def copy(x: Any, src: Any, non_blocking: bool = False) -> Any:
-    """What a copy into x gives: src at x's shape and dtype."""
-    return expand(cast(array(src), x.dtype), x.shape)
-
-
-def fill(x: Any, value: Any) -> Any:
-    """x's shape, filled with one value."""
-    return expand(cast(array(value), x.dtype), x.shape)
-
-
-def zero(x: Any) -> Any:
-    return np.zeros(x.shape, x.dtype)
-
-
-def index_put(x: Any, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Any:
-    """x with ``values`` at places, or added there."""
-    key = tuple(slice(None) if i is None else _places(i) for i in indices)
-    names = np.arange(x.size).reshape(x.shape)[key]
-    values = expand(cast(array(values), x.dtype), names.shape)
-    flat: Any = f.reshape(values, (-1,))
-    places: Any = names.ravel()
-    if not accumulate:  # the last one written stays
-        _, last = np.unique(places[::-1], return_index=True)
-        kept = places.size - 1 - last
-        flat, places = f.take(flat, kept, 0), places[kept]
-    spread = f.reshape(p.scatter_add(flat, places, axis=0, size=x.size), x.shape)
-    if accumulate:
-        return p.add(x, spread)
-    there: Any = np.zeros(x.size, bool)
-    there[places] = True
-    return p.where(there.reshape(x.shape), spread, x)
-
-
-def scatter(x: Any, dim: int, index: Any, src: Any, reduce: str | None = None) -> Any:
-    """x with src[..] at x[.., index[..], ..] (a number: everywhere there)."""
-    if reduce is not None:
-        raise NotImplementedError(f"scatter with reduce={reduce!r} is not covered; use scatter_add")
-    return index_put(x, _along(x, dim, index), src if isinstance(src, int | float) else _cut(src, index))
-
-
-def scatter_add(x: Any, dim: int, index: Any, src: Any) -> Any:
-    """x with src[..] added at x[.., index[..], ..]."""
-    return index_put(x, _along(x, dim, index), _cut(src, index), True)
-
-
-def _along(x: Any, dim: int, index: Any) -> list[Any]:
-    places = _places(index)
-    grid: list[Any] = list(np.indices(places.shape, sparse=True))
-    grid[axis_of(dim, x.ndim)] = places
-    return grid
-
-
-def _cut(src: Any, index: Any) -> Any:
-    for axis, n in enumerate(_places(index).shape):
-        src = slice_(src, axis, 0, n)
-    return src
-
-
-# ---- arrays made of nothing
-
-
-def full(size: Sequence[int], value: Any, dtype: Any = None) -> Any:
-    kind = dtype or (bool if isinstance(value, bool) else np.int64 if isinstance(value, int) else DEFAULT)
-    return np.full(tuple(size), _places(value), kind)
-
-
-def full_like(x: Any, value: Any, dtype: Any = None) -> Any:
-    return np.full(x.shape, _places(value), dtype or x.dtype)
-
-
-def made(value: float) -> Operation:
-    def operation(size: Sequence[int], dtype: Any = None) -> Any:
-        return np.full(tuple(size), value, dtype or DEFAULT)
-
-    return operation
-
-
-def like(value: float) -> Operation:
-    def operation(x: Any, dtype: Any = None) -> Any:
-        return np.full(x.shape, value, dtype or x.dtype)
-
-    return operation
-
-
-def new(value: float) -> Operation:
-    def operation(x: Any, size: Sequence[int], dtype: Any = None) -> Any:
-        return np.full(tuple(size), value, dtype or x.dtype)
-
-    return operation
-
-
-def new_full(x: Any, size: Sequence[int], value: Any, dtype: Any = None) -> Any:
-    return np.full(tuple(size), value, dtype or x.dtype)
-
-
-def arange(start: Any, end: Any = None, step: Any = 1, dtype: Any = None) -> Any:
-    """start, start + step, .. below end."""
-    start, end = (0, start) if end is None else (start, end)
-    whole = all(isinstance(n, int) for n in (start, end, step))
-    return np.arange(start, end, step, np.float64 if not whole else np.int64).astype(
-        dtype or (np.int64 if whole else DEFAULT)
-    )
-
-
-def linspace(start: float, end: float, steps: int, dtype: Any = None) -> Any:
-    return np.linspace(start, end, steps).astype(dtype or DEFAULT)
-
-
-def eye(n: int, m: int | None = None, dtype: Any = None) -> Any:
-    return np.eye(n, m, dtype=dtype or DEFAULT)
-
-
-def scalar_tensor(value: Any, dtype: Any = None) -> Any:
-    x = array(value)
-    return x.astype(dtype) if dtype is not None else x
-
-
-def one_hot(x: Any, num_classes: int = -1) -> Any:
-    """Whole numbers as rows of a unit matrix; the number of classes must be given."""
-    if num_classes < 0:
-        raise NotImplementedError("one_hot without num_classes gives a shape that depends on the numbers")
-    return p.cast(p.equal(unsqueeze(x, -1), np.arange(num_classes)), dtype=np.dtype(np.int64))
-
-
-def masked_select(*_: Any) -> Any:
-    raise NotImplementedError("masked_select gives a result whose shape depends on the numbers")
-
-
-def masked_scatter(x: Any, mask: Any, source: Any) -> Any:
-    """x with the elements of ``source``, in their order, where the mask holds."""
-    there = np.broadcast_to(_places(true(mask)), x.shape)
-    return index_put(x, list(np.nonzero(there)), slice_(f.reshape(source, (-1,)), 0, 0, int(there.sum())))
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -531,13 +323,12 @@ OPERATIONS: dict[str, Operation] = {
     "roll": roll,
     "flip": flip,
     "rot90": lambda x, k=1, dims=(0, 1): _turned(x, k, dims),
-    "pixel_shuffle": pixel_shuffle,
-    "pixel_unshuffle": pixel_unshuffle,
+    "pixel_shuffle": shuffled(f.pixel_shuffle),
+    "pixel_unshuffle": shuffled(f.pixel_unshuffle),
     "channel_shuffle": channel_shuffle,
     "native_channel_shuffle": channel_shuffle,
     "unfold": unfold,
     "im2col": im2col,
-    "meshgrid": meshgrid,
     # joined and cut
     "cat": cat,
     "concat": cat,
@@ -554,12 +345,13 @@ OPERATIONS: dict[str, Operation] = {
     "select": select,
     "select_copy": select,
     "index": index,
+    "_unsafe_index": index,
     "index_select": index_select,
     "gather": gather,
     "take_along_dim": lambda x, i, dim=None: gather(x, dim, i),
     "diagonal": diagonal,
-    "tril": tril,
-    "triu": triu,
+    "tril": lambda x, diagonal=0: f.tril(x, diagonal),
+    "triu": lambda x, diagonal=0: f.triu(x, diagonal),
     "pad": pad,
     "constant_pad_nd": constant_pad,
     **{
@@ -567,37 +359,6 @@ OPERATIONS: dict[str, Operation] = {
         for mode, word in (("reflection", "reflect"), ("replication", "replicate"))
         for n in (1, 2, 3)
     },
-    # written into a copy
-    "slice_scatter": slice_scatter,
-    "select_scatter": select_scatter,
-    "copy": copy,
-    "fill": fill,
-    "zero": zero,
-    "index_put": index_put,
-    "_unsafe_index_put": index_put,
-    "_unsafe_index": index,
-    "scatter": scatter,
-    "scatter_add": scatter_add,
-    "index_add": lambda x, dim, i, src, alpha=1: _index_add(x, dim, i, src, alpha),
-    "masked_scatter": masked_scatter,
-    # made of nothing
-    "full": full,
-    "full_like": full_like,
-    "new_full": new_full,
-    "zeros": made(0),
-    "ones": made(1),
-    "empty": made(0),
-    "zeros_like": like(0),
-    "ones_like": like(1),
-    "empty_like": like(0),
-    "new_zeros": new(0),
-    "new_ones": new(1),
-    "new_empty": new(0),
-    "arange": arange,
-    "linspace": linspace,
-    "eye": eye,
-    "scalar_tensor": scalar_tensor,
-    "one_hot": one_hot,
 }
 
 
@@ -609,9 +370,3 @@ def _turned(x: Any, k: int, dims: Sequence[int]) -> Any:
     if k == 2:
         return flip(x, [a, b])
     return transpose(flip(x, [b]), a, b) if k == 1 else flip(transpose(x, a, b), [b])
-
-
-def _index_add(x: Any, dim: int, index: Any, src: Any, alpha: float = 1) -> Any:
-    axis = axis_of(dim, x.ndim)
-    src = p.mul(src, alpha) if alpha != 1 else src
-    return index_put(x, [*(None,) * axis, index], src, True)

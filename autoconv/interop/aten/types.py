@@ -1,4 +1,5 @@
-"""Dtypes as PyTorch brings them together, which is not NumPy's way: integers meet floating point in its dtype."""
+"""What ATen's operations share: dtypes as PyTorch brings them together, which is not NumPy's way (integers meet
+floating point in its dtype), and settings that stand for every axis."""
 
 from __future__ import annotations
 
@@ -7,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ... import functional as f
 from ... import primitives as p
 from ...operands import numbers
 from ...tape import Tensor
 
+FIRST = "channels_first"
 DEFAULT = np.dtype(np.float32)  # what an integer becomes where a floating-point result is needed
 
 _ORDER = "bif"  # categories of dtypes; unsigned integers count as integers
@@ -88,6 +89,8 @@ def matched(*xs: Any) -> list[Any]:
     return matched
 
 
-def numpy_array(x: Any) -> Any:
-    """The numbers of an array that must be known, as indices are."""
-    return f.zeros_like(x) if x is None else x.value if isinstance(x, Tensor) else np.asarray(x)
+def each_axis(x: Any, dims: int) -> Any:
+    """One number, or one for each dimension; PyTorch lets a list of one stand for all."""
+    if isinstance(x, int):
+        return x
+    return int(x[0]) if len(x) == 1 else tuple(x)

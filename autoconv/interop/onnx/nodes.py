@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .sizes import Dim, Dims, Fill, Merged, Ramp, Row, Size
+from .sizes import Dim, Dims, Fill, Merged, Ramp, Repeated, Row, Size
 
 OPSET = 18  # the first in which every reduction takes its axes as an input; onnxruntime reads it from 1.14 (2023) on
 INT64_MAX = 2**63 - 1
@@ -87,6 +87,8 @@ class Emitter:
         value = self.rows[i].value
         if isinstance(value, Fill):
             return self.number(value, self.rows[i].dtype)
+        if isinstance(value, Repeated):
+            return self.constant(value.part)
         if isinstance(value, np.ndarray) and i not in self.names and value.size and value.ndim:
             return self.constant(_narrowed(value))
         return self.name(i)
@@ -96,6 +98,8 @@ class Emitter:
         value = self.rows[i].value
         if isinstance(value, Fill):
             return ()
+        if isinstance(value, Repeated):
+            return value.part.shape
         if isinstance(value, np.ndarray) and i not in self.names and value.size and value.ndim:
             return _narrowed(value).shape
         return self.rows[i].shape
@@ -209,6 +213,8 @@ class Emitter:
         """A constant written out in its shape."""
         if isinstance(row.value, Fill):
             return self.expand(self.number(row.value, row.dtype), row.shape)
+        if isinstance(row.value, Repeated):
+            return self.expand(self.constant(row.value.part), row.shape)
         if isinstance(row.value, Ramp):
             return self._ramp(row.value, row)
         assert isinstance(row.value, np.ndarray), f"row {row.name} is read before it is written"

@@ -1,9 +1,9 @@
 """A program for every size of the batch: three recordings with different batches, merged into one.
 
 A line's shape and params are whole numbers that either stay as they are or grow evenly with the batch (``Size``); a
-constant is an array, one number repeated (1 / N of a mean), or an arithmetic progression along one axis (the places of
-labels).  Two recordings decide what the numbers are, the third proves it.  Whatever depends on the batch in another way
-is refused, with the line named.
+constant is an array, one number repeated (1 / N of a mean), an array that repeats itself along the batch (a mask), or
+an arithmetic progression along one axis (the places of labels).  Two recordings decide what the numbers are, the third
+proves it.  Whatever depends on the batch in another way is refused, with the line named.
 """
 
 from __future__ import annotations
@@ -77,6 +77,13 @@ class Fill:
 
 
 @dataclass(frozen=True, eq=False)
+class Repeated:
+    """``part``, with size 1 along the axes that depend on the batch, repeated along these."""
+
+    part: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Ramp:
     """first + k * step for place k along ``axis``, the only one whose size depends on the batch."""
 
@@ -87,7 +94,7 @@ class Ramp:
 
 @dataclass
 class Row:
-    """A line of the merged program; ``value`` is an array, a ``Fill`` or a ``Ramp`` for a constant."""
+    """A line of the merged program; ``value`` is an array, a ``Fill``, ``Repeated`` or a ``Ramp`` for a constant."""
 
     shape: Dims
     line: Line
@@ -198,6 +205,9 @@ class _Merger:
         if all(x.size and _equal(x, np.broadcast_to(x.flat[0], x.shape)) for x in arrays):
             return self.fill([float(x.flat[0]) for x in arrays], first.dtype)
         axes = [i for i, n in enumerate(shape) if isinstance(n, Size)]
+        part = first[tuple(slice(0, 1) if i in axes else slice(None) for i in range(first.ndim))]
+        if axes and all(x.size and _equal(x, np.broadcast_to(part, x.shape)) for x in arrays):
+            return Repeated(np.array(part))
         if len(axes) == 1:
             found = [_ramp(x, axes[0]) for x in arrays]
             ramps = [x for x in found if x is not None]

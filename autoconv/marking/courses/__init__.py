@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from ..layer import Layer
-from . import cs231n, deeplearning
+from textwrap import wrap
 
-LAYERS: dict[str, Layer] = {layer.name: layer for room in (cs231n, deeplearning) for layer in room.LAYERS}
+from ..layer import Layer
+from . import cmu11785, cs231n, deeplearning, minitorch, needle, npfl138, tinytorch
+
+ROOMS = (cs231n, deeplearning, needle, cmu11785, minitorch, tinytorch, npfl138)
+LAYERS: dict[str, Layer] = {layer.name: layer for room in ROOMS for layer in room.LAYERS}
 
 
 class Courses(dict[str, str]):
-    """{name: signature and layout}; printed as a table."""
+    """{name: signature and layout}; printed as a table of at most 100 columns."""
 
     def __repr__(self) -> str:
-        width = max(map(len, self), default=0)
-        return "\n".join(f"{name:<{width}}  {text}" for name, text in self.items())
+        width = max(map(len, self), default=0) + 2
+        rows = []
+        for name, text in self.items():
+            first, *more = wrap(text, 100 - width)
+            rows += [f"{name:<{width}}{first}", *[" " * width + row for row in more]]
+        return "\n".join(rows)
 
 
 def courses() -> Courses:

@@ -9,6 +9,7 @@ vectors are rows of cells); each instruction says how (instructions.py, contract
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from ..instructions import Instruction, Registers, Rows
 from ..kernel import Kernel
 from ..native import instruction_set as isa
+from ..spacing import bounds, least_of_others, reach, run, spaced, spacing
 from .cooperative import phases_of
 from .tiling import tiles
 from .vector_layout import VectorLayout
@@ -44,7 +46,7 @@ class Assembled:
         self.packing = b""
         # (address, size) of each value, and of instruction i's scratch memory under the number -1 - i
         self.memory: dict[int, tuple[int, int]] = {}
-        self.where = self._place()
+        self._place()
         self.sums = self._results()
         self.prepare()
         rows, phases, tasks = self._cooperative() if self.threads > 1 else (list(self.written()), [], [])
@@ -63,12 +65,44 @@ class Assembled:
     def _cooperative(self) -> tuple[Rows, Rows, Rows]:
         """The rows sorted into phases, for threads that share a block."""
         rows = [self.rows(number, one) for number, one in enumerate(self.kernel.instructions)]
-        written = [self.written_to(one) for one in self.kernel.instructions]
+        written = [run(addresses := self.written_to(one)) or addresses for one in self.kernel.instructions]
         return phases_of(self.kernel, rows, written, self.memory, self.threads)
 
     def addresses(self, registers: Sequence[Registers]) -> np.ndarray:
         """The addresses of all these registers."""
-        return self.where[np.concatenate([np.empty(0, np.int32), *[x.ravel() for x in registers]])]
+        if len(registers) == 1:
+            return self.addresses_of(registers[0])
+        return np.concatenate([np.empty(0, np.int32), *[self.addresses_of(x).reshape(-1) for x in registers]])
+
+    def addresses_of(self, registers: Registers) -> np.ndarray:
+        """The address of each of these registers' cells: evenly spaced where the registers are, and of one value."""
+        if not registers.size:
+            return registers
+        found = spacing(registers)
+        least, most = bounds(registers) if found is None else reach(found, registers.shape)
+        value = self.kernel.value(most)
+        if not value:
+            return spaced(0, registers.shape, [0] * registers.ndim)
+        at = self.memory[value][0] - self.kernel.starts[value] * self.cell
+        if not least and self.kernel.value(least_of_others(registers)) == value:
+            return np.where(registers, at + registers * self.cell, 0)
+        if self.kernel.value(least) != value:
+            return np.asarray(self.where[registers])
+        if found is None:
+            return np.asarray(at + registers * self.cell)
+        return spaced(at + found.first * self.cell, registers.shape, [step * self.cell for step in found.steps])
+
+    @cached_property
+    def where(self) -> np.ndarray:
+        """The address of every register's cell, in numbers."""
+        kernel = self.kernel
+        where = np.zeros(kernel.end, np.int32)
+        ends = [*kernel.starts[1:], kernel.end]
+        for value, (at, _) in self.memory.items():
+            if value > 0:
+                start, stop = kernel.starts[value], ends[value]
+                where[start:stop] = at + np.arange(stop - start, dtype=np.int32) * self.cell
+        return where
 
     def written_to(self, one: Instruction) -> np.ndarray:
         """The addresses of the cells that an instruction writes, and of others that it passes over on the way."""
@@ -103,8 +137,8 @@ class Assembled:
 
     # ---- memory
 
-    def _place(self) -> np.ndarray:
-        """The address of every register's cell, in numbers."""
+    def _place(self) -> None:
+        """Find memory for all values, and for what instructions need for themselves."""
         kernel = self.kernel
         first: dict[int, int] = {}
         last: dict[int, int] = {}
@@ -123,7 +157,6 @@ class Assembled:
         for number, one in enumerate(kernel.instructions):
             if scratch := self.scratch_size(one):
                 wanted.append((number, number, scratch, -1 - number))
-        where = np.zeros(kernel.end, np.int32)
         taken: list[tuple[int, int, int]] = []  # (address, size, last use) of what lives, by address
         zero = max(self.lanes, self.cell)  # the cell of register 0 stands first
         self.cells = zero
@@ -137,10 +170,6 @@ class Assembled:
             taken = sorted([*taken, (at, length, end)])
             self.cells = max(self.cells, at + length)
             self.memory[value] = at, length
-            if value > 0:
-                start, stop = kernel.starts[value], ends[value]
-                where[start:stop] = at + np.arange(stop - start, dtype=np.int32) * self.cell
-        return where
 
     def pitch(self, columns: int) -> int:
         """So many numbers rounded up to whole vectors."""
@@ -173,6 +202,11 @@ class Assembled:
             self._tables.append(table)
             self._size += table.size
         return self._known[key]
+
+    def relative(self, values: np.ndarray) -> tuple[int, int]:
+        """Where in the pool a table of these numbers begins, counted from the first of them; and that one."""
+        first = int(values.flat[0]) if values.size else 0
+        return self.table(values - first), first
 
     def contraction(
         self,

@@ -8,6 +8,7 @@ Weights whose result channels do not stand side by side are packed into rows of 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from ..contractions import Gemm, beside
 from ..instructions import Instruction, Registers, Rows
 from ..kernel import Kernel
 from ..native import instruction_set as isa
+from ..spacing import at as chosen
+from ..spacing import spacing
 from .assemble import Assembled
 from .vector_layout import VectorLayout
 
@@ -35,12 +38,6 @@ class ByChannels(Assembled):
 
     def __init__(self, kernel: Kernel, layout: VectorLayout) -> None:
         self._packed: dict[tuple[int, bytes], _Packed] = {}
-        self._repeated = np.zeros(kernel.end, bool)
-        self._repeated[[0, *kernel.repeated]] = True
-        gaps = np.zeros(kernel.end + layout.lanes, bool)
-        for registers in kernel.gaps:
-            gaps[registers] = True
-        self._gaps = np.concatenate([[0], np.cumsum(gaps)])  # how many there are before each register
         super().__init__(kernel, layout)
 
     def rows(self, number: int, one: Instruction) -> Rows:
@@ -63,37 +60,106 @@ class ByChannels(Assembled):
     def rows_of_cells(self, out: np.ndarray, reads: list[Registers], grows: bool) -> tuple[np.ndarray, np.ndarray]:
         """Where vectors begin (places in ``out``, ascending), and the places that are left to be done one by one.
 
-        A row is a stretch in which results stand side by side, and each operand does so too or repeats one number.
-        Vectors may overlap at a row's end unless the results grow (they are sums, which have room up to a whole
-        vector); a short row is one vector if the registers after it are only gaps.
+        ``reads``: operands of the shape of ``out``, or with an axis of terms besides.  A row is a stretch in which
+        results stand side by side, and each operand (term) does so too or repeats one number.  Vectors may overlap at a
+        row's end unless the results grow (they are sums, which have room up to a whole vector); a short row is one
+        vector if the registers after it are only gaps.
         """
-        joined = np.diff(out) == 1
-        for registers in reads if len(out) > 1 else []:  # a sum may have a million terms and one result
-            repeats = (registers[1:] == registers[:-1]) & self._repeated[registers[1:]]
-            follows = np.diff(self.where[registers]) == 1
-            changes = (follows[1:] & repeats[:-1]) | (repeats[1:] & follows[:-1])
-            joined &= follows | repeats
-            joined[1:] &= ~changes
-            if not joined.any():
-                break
-        begins = np.flatnonzero(np.concatenate([[True], ~joined]))
+        begins = self._rows(out, reads)
+        out = out.reshape(-1)
         ends = np.append(begins[1:], len(out))
         length = ends - begins
         whole = length // self.lanes
         first = np.repeat(begins, whole)
         vectors = first + (np.arange(len(first)) - np.repeat(np.cumsum(whole) - whole, whole)) * self.lanes
         rest = length % self.lanes
+        if not rest.any():
+            return vectors, np.empty(0, int)
         last = (ends == len(out)) & ((ends - rest) % self.lanes == 0)
-        free = last if grows else self._free(out[ends - 1], self.lanes - rest)
+        free = last if grows else self._free(chosen(out, ends - 1), self.lanes - rest)
         with_gap, lapped = (rest > 0) & free, (rest > 0) & ~free & (whole > 0) & (not grows)
         vectors = np.concatenate([vectors, (ends - rest)[with_gap], (ends - self.lanes)[lapped]])
         single = (rest > 0) & ~free & ~lapped
-        singles = [np.arange(a, b) for a, b in zip((ends - rest)[single], ends[single], strict=True)]
-        return np.sort(vectors), np.concatenate([np.empty(0, int), *singles])
+        before = np.cumsum(rest[single]) - rest[single]
+        singles = np.repeat((ends - rest)[single] - before, rest[single])
+        return np.sort(vectors), singles + np.arange(len(singles))
+
+    def _rows(self, out: np.ndarray, reads: list[Registers]) -> np.ndarray:
+        """Where rows begin."""
+        sizes = self._evenly(out, reads)
+        if sizes is not None:
+            return np.arange(0, out.size, sizes)
+        out = out.reshape(-1)
+        joined = np.diff(out) == 1
+        for registers in reads if len(out) > 1 else []:
+            table = registers.reshape(len(out), -1)
+            repeats = (table[1:] == table[:-1]) & self._repeated[table[1:]]
+            follows = np.diff(self.addresses_of(table), axis=0) == 1
+            changes = (follows[1:] & repeats[:-1]) | (repeats[1:] & follows[:-1])
+            joined &= (follows | repeats).all(axis=1)
+            joined[1:] &= ~changes.any(axis=1)
+            if not joined.any():
+                break
+        return np.flatnonzero(np.concatenate([[True], ~joined]))
+
+    def _evenly(self, out: np.ndarray, reads: list[Registers]) -> int | None:
+        """The length of every row, where that is seen from how registers are spaced; else None."""
+        found = [(spacing(x), x.ndim > out.ndim) for x in (out, *reads)]
+        length = 1
+        rows = []
+        for one, terms in found:
+            if one is None:
+                return None
+            steps = one.steps[: out.ndim]
+            if any(steps):
+                rows.append(steps)
+            elif terms or not self._repeats(one.first):
+                return None
+        for d in reversed(range(out.ndim)):
+            n = out.shape[d]
+            if n > 1 and any([steps[d] != length for steps in rows]):
+                break
+            length *= n
+        return length
+
+    def _repeats(self, register: int) -> bool:
+        """Whether all registers of its vector hold its number."""
+        return register == 0 or register in self.kernel.repeated
+
+    @cached_property
+    def _repeated(self) -> np.ndarray:
+        """Of each register whether all of its vector hold its number."""
+        repeated = np.zeros(self.kernel.end, bool)
+        repeated[[0, *self.kernel.repeated]] = True
+        return repeated
 
     def _free(self, last: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """Whether ``wanted`` registers after each of these are gaps."""
-        return self._gaps[last + 1 + wanted] - self._gaps[last + 1] == wanted
+        if not self.kernel.gaps:
+            return np.zeros(len(last), bool)
+        first, pitch, count, gap = self._gaps
+        value = np.maximum(np.searchsorted(first, last + 1, side="right") - 1, 0)
+        inside = last + 1 - first[value]
+        row, place = np.divmod(inside, pitch[value])
+        return (inside >= 0) & (row < count[value]) & (place + wanted <= gap[value])
+
+    @cached_property
+    def _gaps(self) -> np.ndarray:
+        """Of each value with gaps: the first of them, from one row's to the next one's, how many rows, how many in a
+        row."""
+        found = []
+        for registers in self.kernel.gaps:
+            spaced = spacing(registers)
+            assert spaced is not None
+            count, gap = registers.shape
+            found.append((spaced.first, spaced.steps[0] or gap, count, gap))
+        return np.array(sorted(found)).T
+
+    def run_or_table(self, registers: Registers) -> tuple[int, int]:
+        """(address, 1) of registers (count,) that stand side by side, in order; else (their table of addresses, 0)."""
+        addresses = self.addresses_of(registers)
+        found = spacing(addresses)
+        return (found.first, 1) if found is not None and found.steps == (1,) else (self.table(addresses), 0)
 
     def vector_starts(self, count: int) -> np.ndarray:
         """Where the vectors of a row of numbers begin: the last one ends with the row, if there is room for one."""

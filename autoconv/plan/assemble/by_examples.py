@@ -33,7 +33,7 @@ class ByExamples(Assembled):
     def terms(self, registers: Registers) -> np.ndarray:
         """What is added up for each vector of a result, of which ``registers`` (results, terms) are the terms."""
         rows, terms = registers.shape
-        return (self.where[registers][:, None, :] + self.beside[:, None]).reshape(rows * len(self.beside), terms)
+        return (self.addresses_of(registers)[:, None, :] + self.beside[:, None]).reshape(rows * len(self.beside), terms)
 
     def rows(self, number: int, one: Instruction) -> Rows:
         return one.by_examples(self, number)

@@ -41,7 +41,7 @@ class _Task:
 
 
 def phases_of(
-    kernel: Kernel, rows: Sequence[Rows], written: Sequence[np.ndarray], memory: Memory, threads: int
+    kernel: Kernel, rows: Sequence[Rows], written: Sequence[np.ndarray | slice], memory: Memory, threads: int
 ) -> tuple[Rows, Rows, Rows]:
     """The rows of words in a new order, the phases and the tasks (as PHASE and TASK of the instruction set).
 
@@ -52,7 +52,7 @@ def phases_of(
     tasks: list[_Task] = []
     begins = [0]  # the first task of each phase
     end = max((at + size for at, size in memory.values()), default=1)
-    owner = np.full(end, -1)  # the task that wrote to an address
+    owner = np.full(end, -1, np.int32)  # the task that wrote to an address
     for number, one in enumerate(kernel.instructions):
         reads = {v for registers in one.reads for v in kernel.values(registers) if v}
         writes = {v for registers in one.writes for v in kernel.values(registers) if v}
@@ -62,7 +62,7 @@ def phases_of(
         over = {x for v in (*writes, *exclusive) for x in overlapping.get(v, ())}
         needed = {x for v in reads for x in overlapping[v]} | (over - writes)
         for row in rows[number]:
-            mine = set(np.unique(owner[written[number]]).tolist())
+            mine = _different(owner[written[number]])
             hits = [
                 k
                 for k, task in enumerate(tasks[begins[-1] :], begins[-1])
@@ -90,6 +90,15 @@ def phases_of(
             task.exclusive |= exclusive
             owner[written[number]] = at
     return _in_order(tasks, [*begins, len(tasks)])
+
+
+def _different(numbers: np.ndarray) -> set[int]:
+    """The different numbers, of which none is less than -1."""
+    if not numbers.size or (numbers == numbers.flat[0]).all():
+        return set(numbers.flat[:1].tolist())
+    least, most = int(numbers.min()), int(numbers.max())
+    return {n for n in range(least, most + 1) if (numbers == n).any()} if most - least < 8 else set(
+        (np.flatnonzero(np.bincount(numbers.reshape(-1) + 1)) - 1).tolist())  # fmt: skip
 
 
 def _overlaps(memory: Memory) -> dict[int, list[int]]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -61,38 +59,43 @@ def strips(kernel: Kernel, begin: int, end: int) -> tuple[list[Instruction], np.
     return group, np.array([np.searchsorted(strip, np.arange(count + 1)) for strip in numbers])
 
 
-@cache
 def tiles(
     height: int, width: int, tallest: int, widest: int, vector_registers: int, loads: int = 0
-) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
-    """How height x width results are cut into tiles that fit ``vector_registers``: ((start, size), ...) for either
-    side.
+) -> tuple[np.ndarray, np.ndarray]:
+    """How height x width results are cut into tiles that fit ``vector_registers``: (start, size) of each part of either
+    side."""
+    tall, wide = _sizes(height, width, tallest, widest, vector_registers, loads)
+    return _cut(height, tall), _cut(width, wide)
+
+
+@cache
+def _sizes(height: int, width: int, tallest: int, widest: int, vector_registers: int, loads: int) -> tuple[int, int]:
+    """The largest part of either side.
 
     A step of a tile of i x j costs i * j multiplications, at least 4 (partial sums hide most of their latency), and a
     little for each load.  Besides the results, j operands stay in registers, and one more (``loads``) unless the
     processor multiplies from memory.
     """
-    best: tuple[float, Any, Any] | None = None
+    best: tuple[float, int, int] | None = None
     for j in range(1, min(widest, width) + 1):
-        wide = _cut(width, j)
+        wide = _count(width, j)
         for i in range(1, max(1, min(tallest, height, (vector_registers - j - loads) // j)) + 1):
-            tall = _cut(height, i)
-            cost = sum(
-                n * m * (max(h * v, 4) + 0.3 * v + 0.15 * h + 1) for h, n in _count(tall) for v, m in _count(wide)
-            )
+            cost = sum(n * m * (max(h * v, 4) + 0.3 * v + 0.15 * h + 1) for h, n in _count(height, i) for v, m in wide)
             if best is None or cost < best[0]:
-                best = (cost, tall, wide)
+                best = (cost, i, j)
     assert best is not None
     return best[1], best[2]
 
 
-def _cut(length: int, size: int) -> tuple[tuple[int, int], ...]:
-    """Parts of about ``size``, none larger, as even as can be."""
+def _cut(length: int, size: int) -> np.ndarray:
+    """Parts of about ``size``, none larger, as even as can be: (start, size) of each."""
     count = -(-length // size)
-    ends = [length * k // count for k in range(count + 1)]
-    return tuple((a, b - a) for a, b in pairwise(ends))
+    ends = length * np.arange(count + 1, dtype=np.int64) // count
+    return np.stack([ends[:-1], np.diff(ends)], axis=1)
 
 
-def _count(parts: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
-    sizes = [size for _, size in parts]
-    return [(size, sizes.count(size)) for size in sorted(set(sizes))]
+def _count(length: int, size: int) -> list[tuple[int, int]]:
+    """The sizes of these parts, and how many there are of each."""
+    count = -(-length // size)
+    least, larger = divmod(length, count)
+    return [(least, count - larger), *[(least + 1, larger)] * (larger > 0)]

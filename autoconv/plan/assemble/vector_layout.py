@@ -14,12 +14,14 @@ from math import ceil
 from ..extension import machine
 from ..lower.lowering import Lowering
 
-_OF_CHANNELS = 1.2  # what channels in the lanes cost besides: weights are read for each example, rows have ragged ends
+_OF_CHANNELS = 1.2  # what channels in the lanes cost besides: rows have ragged ends
 _CROWDED = 1.5  # what it costs when the values of a block do not fit the cache that a processor has to itself
 _CACHE = 1 << 20
 _WAKING = 1.1  # what it costs to have more than one thread
 _SHARED = 0.75  # how much of a thread's time goes into work where threads share a block
 _WORTH_SHARING = 20_000  # products of vectors: for less, threads would meet more often than they work
+_SHARED_CACHE = 1 << 25  # that of all processors together
+_FROM_CACHE, _FROM_MEMORY = 16, 4  # bytes that come from there, and from memory, while a product of vectors is made
 _WALK = 512  # bytes: a vector of any width is one operation, and a wider one has more memory to walk through
 
 
@@ -45,37 +47,59 @@ class VectorLayout:
         return 1 if self.channels else self.lanes * self.vectors
 
 
-def choose(lowering: Lowering, parts: int) -> VectorLayout:
+@dataclass(frozen=True)
+class Estimate:
+    """What a program costs in each layout, but for the number of its examples.
+
+    ``costs``: (layout, products of vectors for a block of examples, numbers in the largest value of a block);
+    ``bytes_`` of a number.
+    """
+
+    examples: int
+    bytes_: int
+    costs: tuple[tuple[VectorLayout, float, int], ...]
+
+
+def estimate(lowering: Lowering) -> Estimate:
+    """The costs of a program that was lowered for examples in the lanes."""
+    bytes_ = lowering.dtype.itemsize
+    variants = [v for v in machine().variants() if v[1] == bytes_]
+    variants = [v for v in variants if v[0] == variants[0][0]]  # the best instruction set comes first
+    written = [one.writes[0].size for k in lowering.kernels.values() for one in k.instructions if one.writes]
+    largest = max(written, default=0)
+    costs = []
+    for set_, _, lanes, vector_registers in variants:
+        for channels, vectors in ((False, 1), (False, 2), (False, 4), (True, 1)):
+            layout = VectorLayout(channels, set_, lanes, vector_registers, vectors)
+            cost = _products(lowering, layout)
+            cost *= _OF_CHANNELS if channels else vectors * (1 + lanes * bytes_ / _WALK)
+            costs.append((layout, cost + _streamed(lowering, bytes_), largest * layout.examples))
+    return Estimate(lowering.examples, bytes_, tuple(costs))
+
+
+def choose(given: Estimate, parts: int) -> VectorLayout:
     """The layout with the least time for the busiest of ``parts`` threads, estimated by the products of vectors that it
     takes.
 
     Estimated, not measured: the layout decides how sums are rounded, and the same run must have the same bits again.
     """
-    bytes_ = lowering.dtype.itemsize
-    variants = [v for v in machine().variants() if v[1] == bytes_]
-    variants = [v for v in variants if v[0] == variants[0][0]]  # the best instruction set comes first
     forced = os.environ.get("AUTOCONV_LANES")
-    written = [one.writes[0].size for k in lowering.kernels.values() for one in k.instructions if one.writes]
-    largest = bytes_ * max(written, default=0)
     best: tuple[float, VectorLayout] | None = None
-    for set_, _, lanes, vector_registers in variants:
-        for channels, vectors in ((False, 1), (False, 2), (False, 4), (True, 1)):
-            if forced in ("examples", "channels") and channels != (forced == "channels"):
-                continue
-            layout = VectorLayout(channels, set_, lanes, vector_registers, vectors)
-            cost, blocks = _products(lowering, layout), ceil(lowering.examples / layout.examples)
-            cost *= _OF_CHANNELS if channels else vectors * (1 + lanes * bytes_ / _WALK)
-            if 3 * largest * layout.examples > _CACHE:
-                cost *= _CROWDED
-            if blocks < parts and cost * blocks > _WORTH_SHARING:
-                layout = replace(layout, threads=parts)
-                cost *= blocks / (parts * _SHARED)
-            else:
-                cost *= ceil(blocks / min(parts, blocks))
-            if min(parts, blocks) > 1 or layout.threads > 1:
-                cost *= _WAKING
-            if best is None or cost < best[0]:
-                best = (cost, layout)
+    for layout, of_block, largest in given.costs:
+        if forced in ("examples", "channels") and layout.channels != (forced == "channels"):
+            continue
+        cost, blocks = of_block, ceil(given.examples / layout.examples)
+        if 3 * largest * given.bytes_ > _CACHE:
+            cost *= _CROWDED
+        if blocks < parts and cost * blocks > _WORTH_SHARING:
+            layout = replace(layout, threads=parts)
+            cost *= blocks / (parts * _SHARED)
+        else:
+            cost *= ceil(blocks / min(parts, blocks))
+        if min(parts, blocks) > 1 or layout.threads > 1:
+            cost *= _WAKING
+        if best is None or cost < best[0]:
+            best = (cost, layout)
     assert best is not None
     return best[1]
 
@@ -83,3 +107,10 @@ def choose(lowering: Lowering, parts: int) -> VectorLayout:
 def _products(lowering: Lowering, layout: VectorLayout) -> float:
     """Products of vectors for a block of examples (as if a cell were one vector), or for one example."""
     return sum(one.vectors(layout) for kernel in lowering.kernels.values() for one in kernel.instructions)
+
+
+def _streamed(lowering: Lowering, bytes_: int) -> float:
+    """What it costs that a block reads all weights, and reads and writes all sums over examples, in products of
+    vectors; 0 if they stay in the cache that a processor has to itself."""
+    moved = bytes_ * sum(one.streams() for kernel in lowering.kernels.values() for one in kernel.instructions)
+    return 0.0 if moved <= _CACHE else moved / (_FROM_CACHE if moved <= _SHARED_CACHE else _FROM_MEMORY)

@@ -19,6 +19,7 @@ from ...shapes import broadcast_axes
 from ..instructions import Gather, Registers, Splat
 from ..kernel import Input
 from ..native.instruction_set import OPERATIONS
+from ..spacing import in_a_row
 from .lowering import Lowering
 
 _CALL = 4000  # vectors that the machine makes while NumPy is called for one line
@@ -84,7 +85,7 @@ def _spread(low: Lowering, i: int, kernel: int, part: Any = None) -> Registers:
             registers = _repeated(low, kernel)[:1]
         else:
             first = at.new_value(count)
-            registers = np.arange(first, first + count, dtype=np.int32)
+            registers = in_a_row(first, count)
         one = Splat(i, [registers], [], at.input(Input(i, None, part=part)))
         at.instructions.insert(0 if count == 1 else len(at.instructions), one)
         low.parts[i, part, kernel] = registers
@@ -96,7 +97,7 @@ def _repeated(low: Lowering, kernel: int) -> Registers:
     at = low.kernels[kernel]
     first = at.new_value(low.channel_lanes)
     at.repeated.add(first)
-    return np.arange(first, first + low.channel_lanes, dtype=np.int32)
+    return in_a_row(first, low.channel_lanes)
 
 
 # ---- whether it is worth while
@@ -178,7 +179,7 @@ def _elementwise(low: Lowering, i: int, line: Line, reads: list[Registers], kern
     assert line.primitive is not None
     if low.channel_lanes and prod(line.shape) == 1:
         out = _repeated(low, kernel)
-        registers, reads = out[:1].reshape(line.shape), [np.broadcast_to(x.ravel(), out.shape) for x in reads]
+        registers, reads = out[:1].reshape(line.shape), [np.broadcast_to(x.reshape(-1), out.shape) for x in reads]
     else:
         registers = out = low.fresh(line.shape, kernel)
     low.kernels[kernel].instructions.append(low.elementwise(i, line.primitive.name, out, reads, line.params))
@@ -193,9 +194,9 @@ def _summed(low: Lowering, i: int, line: Line, registers: Registers, kernel: int
     table = registers.transpose(*rest, *axes).reshape(prod(line.shape), -1)
     at = low.kernels[kernel]
     out = low.fresh(line.shape, kernel)
-    at.instructions.append(Gather(i, [out.ravel()], [table]))
+    at.instructions.append(Gather(i, [out.reshape(-1)], [table]))
     if not low.channel_lanes or out.size > 1:
         return out
     row = _repeated(low, kernel)
-    at.instructions.append(low.elementwise(i, "copy", row, [np.broadcast_to(out.ravel(), row.shape)], {}))
+    at.instructions.append(low.elementwise(i, "copy", row, [np.broadcast_to(out.reshape(-1), row.shape)], {}))
     return row[:1].reshape(line.shape)

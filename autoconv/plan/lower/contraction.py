@@ -6,7 +6,9 @@ k (both), free i of w and free j of x:
     out[g, i, j] = sum_k w[g, i, k] * x[g, j, k]            instruction Gemm, one for each g
 
 When n is summed and both have it, the result is one array for all examples (Dot, or Outer when few terms are summed for
-each example).  A contraction waits for its reader, which may be a bias, a relu or an ``overlap_add`` that becomes part
+each example).  When both have it and the result as well, as in attention, each example has a product of its own
+(Product), with channels in the lanes.
+  A contraction waits for its reader, which may be a bias, a relu or an ``overlap_add`` that becomes part
 of it.
 """
 
@@ -19,13 +21,12 @@ import numpy as np
 
 from ...program.program import Line
 from ...shapes import Shape
-from ..contractions import Dot, Gemm, Outer
+from ..contractions import Dot, Gemm, Outer, Product, Spaced, beside
 from ..instructions import Registers
 from ..kernel import Input, Result
+from ..spacing import offsets, positive, spaced, spacing
 from .lowering import Lowering
 
-Steps = tuple[np.ndarray, np.ndarray]
-"""Positions [i, k] that are base[i] + step[k]."""
 _FEW = 8  # terms for each example below which lanes are summed by transposition rather than one result at a time
 
 
@@ -51,22 +52,14 @@ class Pending:
         """out[g, i, j] = bias[g, i] + sum_k w[g, i, k] x[g, j, k], one instruction for each g."""
         g, free, j, k = self.letters()
         x = registers_of(low, self, g, j, k)
-        w = by_groups(
-            np.arange(prod([self.sizes[c] for c in self.in_w])).reshape([self.sizes[c] for c in self.in_w]),
-            self.in_w,
-            "",
-            g,
-            free,
-            k,
-            sizes=self.sizes,
-        )
+        w = in_groups(in_order(self.in_w, self.sizes), self.in_w, g, free, k)
         letters = [self.n, *j, *g, *free]
         shape = tuple(1 if c == self.n else self.sizes[c] for c in letters)
         out = low.fresh(shape, self.kernel, None, len(g) + len(free), prod([self.sizes[c] for c in free]))
         out = out.transpose([letters.index(c) for c in self.result])
         table = by_groups(out, self.result, self.n, g, free, j, sizes=self.sizes)
         for part in range(len(x)):
-            gemm(low, self, table[part], _steps(w[part]), _steps(x[part]), part)
+            gemm(low, self, table[part], w[part], x[part], part)
         low.place(self.line, out.reshape(low.one(self.shape, self.axis)), self.axis, self.kernel)
 
     def letters(self) -> tuple[str, str, str, str]:
@@ -89,6 +82,8 @@ def lower(low: Lowering, i: int, line: Line) -> bool:
     of_a, of_b = [None if at is None else letters[at] for at, letters in zip(axes, (in_a, in_b), strict=True)]
     if of_a is not None and of_a == of_b and of_a not in result:
         return _over_examples(low, i, line, in_a, in_b, result, of_a, sizes)
+    if of_a is not None and of_a == of_b:
+        return low.each_alone and _of_each_example(low, i, line, in_a, in_b, result, of_a, sizes)
     for x, w, in_x, in_w, n in ((a, b, in_a, in_b, of_a), (b, a, in_b, in_a, of_b)):
         if n is None or n in in_w or n not in result:
             continue
@@ -157,35 +152,74 @@ def by_groups(table: np.ndarray, letters: str, n: str, *groups: str, sizes: dict
     return table.reshape([prod([sizes[c] for c in group]) for group in groups])
 
 
-def registers_of(low: Lowering, p: Pending, *groups: str) -> Registers:
-    """The registers of x by groups of letters, of one value and evenly enough spaced to be base[j] + step[k] for each
-    g."""
+def in_order(letters: str, sizes: dict[str, int]) -> np.ndarray:
+    """The positions in an array with an axis for each letter."""
+    shape = tuple([sizes[c] for c in letters])
+    return spaced(0, shape, [prod(shape[d + 1 :]) for d in range(len(shape))])
+
+
+def in_groups(table: np.ndarray, letters: str, g: str, i: str, k: str) -> list[Spaced]:
+    """Evenly spaced numbers, an axis for each letter, for each place of the letters g: [i, k] as base and step."""
+    found = spacing(table)
+    assert found is not None
+    size, step = dict(zip(letters, table.shape, strict=True)), dict(zip(letters, found.steps, strict=True))
+    outer, base, steps = (offsets([size[c] for c in x], [step[c] for c in x]) for x in (g, i, k))
+    return [Spaced(found.first + start + base, steps) for start in outer.tolist()]
+
+
+def split(
+    table: np.ndarray, letters: str, n: str, g: str, i: str, k: str, sizes: dict[str, int]
+) -> list[Spaced] | None:
+    """Registers, an axis for each letter, for each place of the letters g: [i, k] as base and step; None if they are
+    not spaced so, or the zero register is among them."""
+    if spacing(table) is not None:
+        return in_groups(table, letters, g, i, k) if positive(table) else None
+    whole = by_groups(table, letters, n, g, i, k, sizes=sizes)
+    if not whole.all() or not all(_even(part) for part in whole):
+        return None
+    return [Spaced(part[:, 0], part[0] - part[0, 0]) for part in whole]
+
+
+def _one_value(low: Lowering, kernel: int, registers: Registers) -> bool:
+    return len(list(low.kernels[kernel].values(registers))) == 1
+
+
+def registers_of(low: Lowering, p: Pending, g: str, j: str, k: str) -> list[Spaced]:
+    """The registers of x by groups of letters, for each place of the letters g, all of one value."""
     found = low.registers(p.x, p.in_x.index(p.n), p.kernel)
     assert found is not None, "x was in a kernel when the contraction was lowered"
-    registers = by_groups(found, p.in_x, p.n, *groups, sizes=p.sizes)
-    at = low.kernels[p.kernel]
-    if len(list(at.values(registers))) > 1 or not registers.all() or not all(_even(part) for part in registers):
-        registers = by_groups(
-            low.copy(p.line, np.ascontiguousarray(found), p.kernel), p.in_x, p.n, *groups, sizes=p.sizes
-        )
-    return registers
+    return spaced_registers(low, p.line, p.kernel, found, p.in_x, p.n, g, j, k, p.sizes)
 
 
-def _steps(positions: np.ndarray) -> Steps:
-    """Positions [i, k] that are evenly spaced, as base and step."""
-    return positions[:, 0], positions[0] - positions[0, 0]
+def copied(low: Lowering, p: Pending, g: str, j: str, k: str) -> list[Spaced]:
+    """The same of a copy, whose registers are evenly spaced along each letter."""
+    found = low.registers(p.x, p.in_x.index(p.n), p.kernel)
+    assert found is not None
+    return in_groups(low.copy(p.line, found, p.kernel), p.in_x, g, j, k)
+
+
+def spaced_registers(
+    low: Lowering, i: int, kernel: int, found: Registers, letters: str, n: str, g: str, j: str, k: str,
+    sizes: dict[str, int],
+) -> list[Spaced]:  # fmt: skip
+    """Registers by groups of letters; copied where they are not spaced so."""
+    made = split(found, letters, n, g, j, k, sizes) if _one_value(low, kernel, found) else None
+    if made is None:
+        made = split(low.copy(i, found, kernel), letters, n, g, j, k, sizes)
+        assert made is not None, "a copy's registers are numbered in order"
+    return made
 
 
 def _even(part: Registers) -> bool:
     return bool(np.array_equal(part, part[:, :1] + part[:1] - part[:1, :1]))
 
 
-def gemm(low: Lowering, p: Pending, out: Registers, weights: Steps, x: Steps, part: int) -> None:
+def gemm(low: Lowering, p: Pending, out: Registers, weights: Spaced, x: Spaced, part: int) -> None:
     """One Gemm of group number ``part``: its results, and the positions of its weights and registers."""
     at = low.kernels[p.kernel]
     bias = None if p.bias is None else (at.input(Input(p.bias[0], None)), p.bias[1][part])
     (weight_base, weight_step), (x_base, x_step), array = weights, x, at.input(Input(p.w, None))
-    reads = [(x_base[:, None] + x_step).ravel()] if x_base.size * x_step.size < 1 << 16 else [np.unique(x_base)]
+    reads = [x_base[:1]]  # all of them are of one value
     at.instructions.append(
         Gemm(
             p.line,
@@ -221,36 +255,81 @@ def _over_examples(
     rows, columns = [
         "".join(c for c in result if c in mine and c not in other) for mine, other in ((in_a, in_b), (in_b, in_a))
     ]
+    sides = [(registers[0], in_a, rows), (registers[1], in_b, columns)]
     if low.channel_lanes:
-        sides = [(registers[0], in_a, rows), (registers[1], in_b, columns)]
         return _rows_of_vectors(low, i, line, sides, (n, g, k, result), sizes, kernel)
     terms = prod([sizes[c] for c in k])
     outer = terms < _FEW and not g and result == rows + columns
-    tables = []
-    for found, letters, free in ((registers[0], in_a, rows), (registers[1], in_b, columns)):
-        low.clear(i, found, kernel)
-        table = by_groups(found, letters, n, g, free, k, sizes=sizes)
-        one = len(list(low.kernels[kernel].values(table))) == 1
-        if not (one and table.all() and all(_even(part) for part in table)) and not (outer and free == columns):
-            table = by_groups(low.copy(i, np.ascontiguousarray(found), kernel), letters, n, g, free, k, sizes=sizes)
-        tables.append(table)
     at = low.kernels[kernel]
     height, width = (prod([sizes[c] for c in part]) for part in (rows, columns))
-    at.results.append(
-        Result(i, height, width, True, line.shape) if outer else Result(i, 1, prod(line.shape), False, line.shape)
-    )
-    number = len(at.results) - 1
-    low.ready[i], low.axis[i] = kernel + 1, None
+    made = Result(i, height, width, True, line.shape) if outer else Result(i, 1, prod(line.shape), False, line.shape)
     if outer:
-        reads = [tables[0].ravel(), tables[1].ravel()]
-        at.instructions.append(Outer(i, [], reads, number, a=tables[0][0], b=tables[1][0].T))
-        return True
-    places = np.arange(prod(line.shape)).reshape(line.shape)
-    o = by_groups(places, result, "", g, rows, columns, sizes=sizes)
-    for part in range(len(o)):
-        left, right = tables[0][part], tables[1][part]
-        at.instructions.append(Dot(i, [], [np.unique(left), np.unique(right)], number, a=left, b=right, places=o[part]))
+        tables = []
+        for found, letters, free in sides:
+            low.clear(i, found, kernel)
+            table = by_groups(found, letters, n, g, free, k, sizes=sizes)
+            one = _one_value(low, kernel, table)
+            if free == rows and not (one and table.all() and all(_even(part) for part in table)):
+                table = by_groups(low.copy(i, found, kernel), letters, n, g, free, k, sizes=sizes)
+            tables.append(table)
+        reads = [table.reshape(-1) for table in tables]
+        at.instructions.append(Outer(i, [], reads, len(at.results), a=tables[0][0], b=tables[1][0].T))
+    else:
+        spaced_sides = []
+        for found, letters, free in sides:
+            low.clear(i, found, kernel)
+            spaced_sides.append(spaced_registers(low, i, kernel, found, letters, n, g, free, k, sizes))
+        places = in_groups(in_order(result, sizes), result, g, rows, columns)
+        for left, right, place in zip(*spaced_sides, places, strict=True):
+            reads = [left.base[:1], right.base[:1]]
+            at.instructions.append(Dot(i, [], reads, len(at.results), a=left, b=right, places=place))
+    at.results.append(made)
+    low.ready[i], low.axis[i] = kernel + 1, None
     return True
+
+
+def _rows_of(
+    low: Lowering, i: int, kernel: int, found: Registers, letters: str, g: str, free: str, k: str
+) -> list[Spaced]:
+    """A copy of registers in which those of the letters ``free`` stand side by side."""
+    outside = [d for d, c in enumerate(letters) if c not in free]
+    order = [*outside, *[d for d in range(len(letters)) if d not in outside]]
+    moved = found.transpose(order)
+    row = prod(moved.shape[len(outside) :])
+    moved = low.copy(i, moved, kernel, low.fresh(moved.shape, kernel, None, len(free), row))
+    return in_groups(moved, "".join(letters[d] for d in order), g, free, k)
+
+
+def _of_each_example(
+    low: Lowering, i: int, line: Line, in_a: str, in_b: str, result: str, n: str, sizes: dict[str, int]
+) -> bool:
+    """out[n, g, i, j] = sum_k a[n, g, i, k] * b[n, g, j, k]: each example has operands and a result of its own."""
+    a, b = line.operands
+    if result and result[-1] in in_a and result[-1] not in in_b:
+        a, b, in_a, in_b = b, a, in_b, in_a
+    letters = [c for c in result if c != n]
+    g = "".join(c for c in letters if c in in_a and c in in_b)
+    rows, columns = ["".join(c for c in letters if c in mine and c not in g) for mine in (in_a, in_b)]
+    k = "".join(c for c in in_a if c in in_b and c not in result)
+    if sorted(n + g + rows + k) != sorted(in_a) or sorted(n + g + columns + k) != sorted(in_b):
+        return False
+    kernel = low.kernel_for(a, b)
+    of_a, of_b = [low.registers(x, mine.index(n), kernel) for x, mine in ((a, in_a), (b, in_b))]
+    if of_a is None or of_b is None:
+        return False
+    left = spaced_registers(low, i, kernel, of_a, in_a, n, g, rows, k, sizes)
+    right = split(of_b, in_b, n, g, columns, k, sizes) if _one_value(low, kernel, of_b) else None
+    if right is None or not all(beside(part.base) for part in right):
+        right = _rows_of(low, i, kernel, of_b, in_b, g, columns, k)
+    order = n + g + rows + columns
+    width = prod([sizes[c] for c in columns])
+    out = low.fresh(tuple([1 if c == n else sizes[c] for c in order]), kernel, None, len(columns), width)
+    out = out.transpose([order.index(c) for c in result])
+    table = by_groups(out, result, n, g, rows, columns, sizes=sizes)
+    for part, (x, y) in enumerate(zip(left, right, strict=True)):
+        reads = [x.base[:1], y.base[:1]]
+        low.kernels[kernel].instructions.append(Product(i, [table[part]], reads, a=x, b=y))
+    return low.place(i, out, result.index(n), kernel)
 
 
 def _rows_of_vectors(
@@ -265,7 +344,10 @@ def _rows_of_vectors(
     """The same with channels in the lanes: numbers of one side times vectors of the other, whose registers are numbered
     in order."""
     n, g, k, result = letters
-    tables = [by_groups(found, mine, n, g, free, k, sizes=sizes) for found, mine, free in sides]
+    tables = [
+        split(found, mine, n, g, free, k, sizes) if _one_value(low, kernel, found) else None
+        for found, mine, free in sides
+    ]
 
     def vectors(side: int) -> float:
         """How many vector products it takes with this side in vectors; infinite if its registers are not numbered in
@@ -275,35 +357,28 @@ def _rows_of_vectors(
         """
         terms, height, width = (prod([sizes[c] for c in x]) for x in (k, sides[1 - side][2], sides[side][2]))
         in_order = result == g + sides[1 - side][2] + sides[side][2]
-        beside = bool((np.diff(tables[side], axis=1) == 1).all()) and bool(tables[side].all())
-        beside = beside and len(list(low.kernels[kernel].values(tables[side]))) == 1
+        table = tables[side]
         products = terms * height * -(-width // low.channel_lanes) + (
             0 if in_order else prod(line.shape) / low.examples
         )
-        return products if beside else float("inf")
+        return products if table is not None and all(beside(part.base) for part in table) else float("inf")
 
     side = 0 if vectors(0) < vectors(1) else 1
     if vectors(side) == float("inf"):
         found, mine, free = sides[side]
-        outside = [d for d, c in enumerate(mine) if c not in free]
-        order = [*outside, *[d for d in range(len(mine)) if d not in outside]]
-        moved = np.ascontiguousarray(found.transpose(order))
-        moved = low.copy(
-            i, moved, kernel, low.fresh(moved.shape, kernel, None, len(free), prod(moved.shape[len(outside) :]))
-        )
-        tables[side] = by_groups(moved, "".join(mine[d] for d in order), n, g, free, k, sizes=sizes)
+        tables[side] = _rows_of(low, i, kernel, found, mine, g, free, k)
     found, mine, free = sides[1 - side]
-    table = tables[1 - side]
-    at = low.kernels[kernel]
-    if not (len(list(at.values(table))) == 1 and table.all() and all(_even(part) for part in table)):
-        tables[1 - side] = by_groups(low.copy(i, np.ascontiguousarray(found), kernel), mine, n, g, free, k, sizes=sizes)
-    a, b = tables[1 - side], tables[side]
-    places = np.arange(prod(line.shape)).reshape(line.shape)
-    o = by_groups(places, result, "", g, sides[1 - side][2], sides[side][2], sizes=sizes)
-    o = o.reshape(-1, o.shape[2])
-    at.results.append(Result(i, *o.shape, True, line.shape, None if (np.diff(o.ravel()) == 1).all() else o))
+    numbers = tables[1 - side] or spaced_registers(low, i, kernel, found, mine, n, g, free, k, sizes)
+    at, (height, width) = low.kernels[kernel], (prod([sizes[c] for c in x]) for x in (free, sides[side][2]))
+    places = None
+    if result != g + free + sides[side][2]:
+        o = by_groups(np.arange(prod(line.shape)).reshape(line.shape), result, "", g, free, sides[side][2], sizes=sizes)
+        places = None if beside(o.reshape(-1)) else o.reshape(-1, width)
+    in_vectors = tables[side]
+    assert in_vectors is not None
+    at.results.append(Result(i, len(in_vectors) * height, width, True, line.shape, places))
     low.ready[i], low.axis[i] = kernel + 1, None
-    for part in range(len(a)):
-        reads, row = [np.unique(a[part]), np.unique(b[part])], part * a.shape[1]
-        at.instructions.append(Dot(i, [], reads, len(at.results) - 1, a=a[part], b=b[part], row=row))
+    for part, (a, b) in enumerate(zip(numbers, in_vectors, strict=True)):
+        reads = [a.base[:1], b.base[:1]]
+        at.instructions.append(Dot(i, [], reads, len(at.results) - 1, a=a, b=b, row=part * height))
     return True

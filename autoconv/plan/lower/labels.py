@@ -47,7 +47,7 @@ def take(low: Lowering, i: int, line: Line) -> bool:
         return False
     out, at = low.fresh((1,), kernel), low.kernels[kernel]
     number = at.input(Input(places, 0, places=True))
-    at.instructions.append(Choose(i, [out], [of_flat.ravel()], number))
+    at.instructions.append(Choose(i, [out], [of_flat.reshape(-1)], number))
     return low.place(i, out, 0, kernel)
 
 
@@ -88,7 +88,7 @@ def scatter_add(low: Lowering, i: int, line: Line) -> bool:
         return False
     out, at = low.fresh((1, whole), kernel), low.kernels[kernel]
     number = at.input(Input(places, 0, places=True))
-    at.instructions.append(Place(i, [out.ravel()], [registers.ravel()], number))
+    at.instructions.append(Place(i, [out.reshape(-1)], [registers.reshape(-1)], number))
     for r in low.readers[i]:
         low.place(r, out.reshape(low.one(low.program.lines[r].shape, 0)), 0, kernel)
     low.merged[i] = i

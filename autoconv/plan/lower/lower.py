@@ -4,8 +4,9 @@ Lines are taken in order.  A line goes to the first kernel in which its operands
 kernel as they are, what is cheap computed again there (``rematerialise``, ``batch_invariant``), everything else through
 its array.
 
-A plan names every number of an example, which takes about a microsecond for each; so lines with very large examples
-are left to NumPy, and that is seen from their shapes, before anything is named (``_too_large``).
+A plan names the numbers of an example in ranges, but looks at every row of a convolution, which takes a part of a
+microsecond for each; so lines with very large examples are left to NumPy, and that is seen from their shapes, before
+anything is named (``_too_large``).
 """
 
 from __future__ import annotations
@@ -26,21 +27,29 @@ from .movement import for_one_example
 from .rematerialise import rematerialise
 
 _MOST_REGISTERS = 1 << 25  # a larger plan would take longer to make than NumPy takes to run
-_LARGEST_EXAMPLE = 1 << 18  # numbers that a line may have for each example; vectors would not gain what planning takes
+_LARGEST_EXAMPLE = 1 << 20  # rows that a line may have for each example; vectors would not gain what planning takes
+_MOST_TERMS = 1 << 18  # of each example in one sum, which the machine adds one after the other, and NumPy in pairs
+_ROW = 16  # numbers of a row, on average, above which these count and not the rows
 
 
 def lower(
-    program: Program, examples: int, dtype: np.dtype, channel_lanes: int = 0, before: Lowering | None = None
+    program: Program,
+    examples: int,
+    dtype: np.dtype,
+    channel_lanes: int = 0,
+    before: Lowering | None = None,
+    each_alone: bool = True,
 ) -> Lowering:
     """The kernels of a program for batches of ``examples``; the lines that no kernel holds are left to NumPy.
 
     ``channel_lanes``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill.  ``before``: the
-    program lowered without knowing what its kernels load and how much they do.
+    program lowered without knowing what its kernels load and how much they do.  ``each_alone``: see ``Lowering``.
     """
     wanted = before.loads() if before else set()
     low = Lowering(
-        program, examples, dtype, channel_lanes, wanted, _work(before) if before else 0, (share, rematerialise)
-    )
+        program, examples, dtype, channel_lanes, wanted, _work(before) if before else 0, (share, rematerialise),
+        each_alone,
+    )  # fmt: skip
     large = _too_large(program, examples)
     for i, line in enumerate(program.lines):
         if line.primitive is None:
@@ -55,7 +64,8 @@ def lower(
 
 
 def _too_large(program: Program, examples: int) -> set[int]:
-    """The lines whose examples have more numbers than a plan should name: they and what reads them are left to NumPy.
+    """The lines whose examples have more rows (along their last axis) than a plan should name: they and what reads them
+    are left to NumPy.
 
     A movement op names nothing: its result may be larger (windows overlap), unless it moves what is too large already.
     So may that of a contraction, sixteen times: the gradient of windows is no array, but part of the sum it goes into.
@@ -68,7 +78,8 @@ def _larger(program: Program, examples: int, most: int) -> set[int]:
     large: set[int] = set()
     for i, line in enumerate(program.lines):
         sums = line.primitive is not None and line.primitive.name == "contract"
-        if prod(line.shape) <= (most << 4 if sums else most) * examples or examples not in line.shape:
+        row = min(line.shape[-1], _ROW) if line.shape[:1] == (examples,) and line.shape[1:] else 1
+        if prod(line.shape) <= (most << 4 if sums else most) * row * examples or examples not in line.shape:
             continue
         moves = line.primitive is not None and line.primitive.group == "wiring" and line.primitive.moves
         if line.value is None and (not moves or not large.isdisjoint(line.operands)):
@@ -88,7 +99,7 @@ def _lower(low: Lowering, i: int, line: Line) -> bool:
     name = line.primitive.name
     if line.dtype not in (low.dtype, np.dtype(bool)) or 0 in line.shape:
         return False
-    if any(kernel.end > _MOST_REGISTERS for kernel in low.kernels.values()):
+    if low.most > _MOST_REGISTERS:
         return False
     if name == "contract":
         return contraction.lower(low, i, line)
@@ -166,6 +177,8 @@ def _sum(low: Lowering, i: int, line: Line) -> bool:
     shape = low.program.lines[x].shape
     summed = line.primitive.name == "sum"
     axes = tuple(line.params["axis"]) if summed else broadcast_axes(line.shape, shape)
+    if prod([shape[d] for d in axes if d != low.example_axis(x)]) > _MOST_TERMS:
+        return False
     found = low.operand(i, line)
     if found is None:
         return False
@@ -184,7 +197,7 @@ def _sum(low: Lowering, i: int, line: Line) -> bool:
     kept = keepdims_shape(shape, axes)
     left = _axis_after_sum(line, shape, axes, axis)
     out = low.fresh(low.one(kept, axis), kernel)
-    at.instructions.append(Gather(i, [out.ravel()], [table]))
+    at.instructions.append(Gather(i, [out.reshape(-1)], [table]))
     return low.place(i, out.reshape(low.one(line.shape, left)), left, kernel)
 
 

@@ -21,7 +21,10 @@ from ...shapes import Shape
 from ..instructions import Clear, Gather, Instruction, Load, Map, Registers, Store
 from ..kernel import Input, Kernel, Output
 from ..native.instruction_set import OPERATIONS
+from ..spacing import ascending, bounds, distinct, in_a_row, positive, spaced
 from .movement import for_one_example, in_memory, steps
+
+_FULL = 1 << 23  # registers: a kernel that has more of them ends, since what it writes is in no cache any more
 
 # Line i in a kernel, with the examples along an axis: (lowering, i, axis, kernel) -> its registers, None if it cannot
 # be had so.
@@ -43,13 +46,14 @@ class Lowering:
     ``channel_lanes``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill.  ``wanted``:
     (line, kernel) of what kernels load, and ``work``: the products that one makes for each example on average, both of
     an earlier lowering of the same program.  ``ways``: how a line comes into another kernel, other than by being
-    loaded; the first that can is taken.
+    loaded; the first that can is taken.  ``each_alone``: whether there is an instruction for products of two operands
+    of each example (with channels in the lanes).
 
     ``lanes``: laned lines.  ``pending``: contractions that wait for their reader, of which they may become a part
     (``Pending``, contraction.py).  ``merged``: reshapes that merge the examples with another axis, and what they
     reshape.  ``ready``: of each array the turn from which on it is there, ``axis`` which of its axes counts examples.
     ``whole``, ``parts``: registers of arrays in a kernel, and ``derived`` the vectors that a kernel computes to have
-    them (batch_invariant.py).
+    them (batch_invariant.py).  ``most``: the registers of the kernel that has most of them.
     """
 
     def __init__(
@@ -61,9 +65,10 @@ class Lowering:
         wanted: Set[tuple[int, int]] = frozenset(),
         work: int = 0,
         ways: tuple[Way, ...] = (),
+        each_alone: bool = True,
     ) -> None:
         self.program, self.examples, self.dtype, self.channel_lanes = program, examples, dtype, channel_lanes
-        self.wanted, self.work, self._ways = wanted, work, ways
+        self.wanted, self.work, self._ways, self.each_alone = wanted, work, ways, each_alone
         self.lanes: dict[int, Laned] = {}
         self.pending: dict[int, Any] = {}
         self.merged: dict[int, int] = {}
@@ -74,6 +79,7 @@ class Lowering:
         self.whole: dict[tuple[int, int], Registers] = {}
         self.parts: dict[tuple[int, Any, int], Registers] = {}
         self.derived: dict[int, int] = {}
+        self.most = 0
         self._loaded: dict[tuple[int, int, int], Registers] = {}
         self._stored: set[int] = set()
         self.readers: list[list[int]] = [[] for _ in program.lines]
@@ -91,7 +97,7 @@ class Lowering:
             kernel = self.kernels[lane.kernel]
             self._stored.add(i)
             kernel.outputs.append(Output(i, lane.axis))
-            order = np.moveaxis(lane.registers, lane.axis, 0).ravel()
+            order = np.moveaxis(lane.registers, lane.axis, 0).reshape(-1)
             kernel.instructions.append(Store(i, [], [order], len(kernel.outputs) - 1))
             self.ready[i] = lane.kernel + 1
             self.axis[i] = lane.axis
@@ -126,7 +132,7 @@ class Lowering:
         return found[1] if found else None
 
     def kernel_for(self, *operands: int) -> int:
-        """The first kernel in which these lines can be had."""
+        """The first kernel in which these lines can be had, and that is not full: then the next one loads them."""
         least = 1
         for x in operands:
             if x in self.lanes:
@@ -136,6 +142,8 @@ class Lowering:
             else:
                 first = self.array(x) + 1
             least = max(least, first)
+        while least in self.kernels and self.kernels[least].end > _FULL:
+            least += 2
         return self.open(least)
 
     def open(self, number: int) -> int:
@@ -182,7 +190,8 @@ class Lowering:
         line, at = self.program.lines[i], self.kernels[kernel]
         count = prod(line.shape) // max(1, self.examples)
         first = at.new_value(count)
-        registers = np.arange(first, first + count, dtype=np.int32)
+        registers = in_a_row(first, count)
+        self.most = max(self.most, at.end)
         at.instructions.append(Load(i, [registers], [], at.input(Input(i, axis))))
         rest = tuple(n for d, n in enumerate(line.shape) if d != axis)
         return np.expand_dims(registers.reshape(rest), axis)
@@ -210,6 +219,7 @@ class Lowering:
         registers = (
             self._rows(sizes, kernel, like, channels, free) if self.channel_lanes else self._planes(sizes, kernel)
         )
+        self.most = max(self.most, self.kernels[kernel].end)
         return registers.transpose(np.argsort(order)) if sizes else registers
 
     def _planes(self, sizes: list[int], kernel: int) -> Registers:
@@ -218,24 +228,26 @@ class Lowering:
         step = inside | 1 if inside > 1 else 1
         count = sizes[outside] if sizes else 1
         first = self.kernels[kernel].new_value(step * count)
-        inner = np.arange(inside, dtype=np.int32)
-        return first + (np.arange(count, dtype=np.int32)[:, None] * step + inner).reshape(sizes)
+        inner = [prod(sizes[d + 1 :]) for d in range(outside + 1, len(sizes))]
+        return spaced(first, tuple(sizes), [*[0] * outside, step, *inner] if sizes else [])
 
     def _rows(self, sizes: list[int], kernel: int, like: Registers | None, channels: int, free: int) -> Registers:
         """Rows of numbers, each with gaps up to a whole vector if it is shorter (or its last group is)."""
         at = self.kernels[kernel]
-        dense = (
-            like is not None and prod(sizes) >= self.channel_lanes and int(np.ptp(like)) + 1 == like.size and like.all()
-        )
+        dense = like is not None and prod(sizes) >= self.channel_lanes and _dense(like)
         inside = channels or next((len(sizes) - d for d in range(len(sizes) - 1, -1, -1) if sizes[d] > 1), 0)
         length = prod(sizes) if dense else 1 if free and not channels else prod(sizes[len(sizes) - inside :])
         count = prod(sizes) // length
         gap = max(0, self.channel_lanes - (free or length))
         first = at.new_value(count * (length + gap))
-        table = first + np.arange(count * (length + gap), dtype=np.int32).reshape(count, -1)
         if gap:
-            at.gaps.append(table[:, length:].ravel())
-        return table[:, :length].reshape(sizes)
+            at.gaps.append(spaced(first + length, (count, gap), (length + gap, 1)))
+        steps, step = [0] * len(sizes), 1
+        for d in reversed(range(len(sizes))):
+            if step == length:
+                step += gap
+            steps[d], step = step, step * sizes[d]
+        return spaced(first, tuple(sizes), steps)
 
     def one(self, shape: Shape, axis: int) -> Shape:
         return (*shape[:axis], 1, *shape[axis + 1 :])
@@ -251,13 +263,17 @@ class Lowering:
         self, i: int, name: str, out: Registers, reads: list[Registers], params: Mapping[str, Any]
     ) -> Instruction:
         """One instruction for all registers, in the order in which the results stand in memory."""
-        order = np.argsort(out, axis=None)
         numbers = (0.0, float(params.get("at_zero", 0)), 0.0)
         if name == "slope":
             numbers = (params["less"], params["tie"], params["more"])
-            name = "slope" if params["nan"] == "more" else "slope_below"
-        ordered = [x.ravel()[order] for x in reads]
-        return Map(i, [out.ravel()[order]], ordered, operation=OPERATIONS[name], numbers=numbers)
+            name = "slope" if params.get("nan", "more") == "more" else "slope_below"
+        axes = ascending(out)
+        if axes is not None:
+            ordered = [x.transpose(axes) for x in (out, *[np.broadcast_to(x, out.shape) for x in reads])]
+        else:
+            order = np.argsort(out, axis=None)
+            ordered = [x.reshape(-1)[order] for x in (out, *reads)]
+        return Map(i, ordered[:1], ordered[1:], operation=OPERATIONS[name], numbers=numbers)
 
     def operand(self, i: int, line: Line) -> tuple[Registers, int, int] | None:
         """The registers of a line's first operand, the axis of its examples, and the kernel."""
@@ -277,8 +293,9 @@ class Lowering:
             return
         at.cleared.update(todo)
         ends = [*at.starts[1:], at.end]
-        cleared = np.concatenate([np.arange(at.starts[v], ends[v], dtype=np.int32) for v in todo])
-        at.instructions.append(Clear(i, [cleared], [cleared]))
+        for v in todo:
+            cleared = in_a_row(at.starts[v], ends[v] - at.starts[v])
+            at.instructions.append(Clear(i, [cleared], [cleared]))
 
     def collect(self, i: int, target: Registers, source: Registers, shape: Shape, axis: int, kernel: int) -> bool:
         """Line i, of which register number ``target[e]`` is the sum of all ``source[e]``; if each has one, it is that
@@ -291,7 +308,7 @@ class Lowering:
         if table.shape[1] == 1:
             return self.place(i, table.reshape(shape), axis, kernel)
         out = self.fresh(shape, kernel)
-        self.kernels[kernel].instructions.append(Gather(i, [out.ravel()], [table]))
+        self.kernels[kernel].instructions.append(Gather(i, [out.reshape(-1)], [table]))
         return self.place(i, out, axis, kernel)
 
     # ---- lines that are derived from others, in their own kernel or in a later one
@@ -306,9 +323,11 @@ class Lowering:
         reads: list[Registers] = [x for x in found if x is not None]
         if name == "add":
             a, b = reads
-            if not ((a != 0) & (b != 0)).any():  # each register of one meets the zero of the other: nothing to add
+            apart = not (positive(a) and positive(b)) and not ((a != 0) & (b != 0)).any()
+            if apart:  # each register of one meets the zero of the other: nothing to add
                 return np.where(a != 0, a, b)
-        out = self.fresh(self.one(line.shape, axis), kernel, like=max(reads, key=lambda x: len(np.unique(x))))
+        like = reads[0] if len(reads) == 1 else max(reads, key=distinct)
+        out = self.fresh(self.one(line.shape, axis), kernel, like)
         self.kernels[kernel].instructions.append(self.elementwise(i, name, out, reads, line.params))
         return out
 
@@ -342,3 +361,9 @@ class Lowering:
     def in_registers(self) -> set[int]:
         """The lines that have registers in some kernel."""
         return {*self.lanes, *[i for i, _ in self.whole], *[i for i, *_ in self._loaded]}
+
+
+def _dense(registers: Registers) -> bool:
+    """Whether there is no other register between these, and none is the zero register."""
+    least, most = bounds(registers)
+    return most - least + 1 == registers.size and positive(registers)

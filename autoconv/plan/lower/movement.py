@@ -15,6 +15,7 @@ import numpy as np
 
 from ...program.program import Line
 from ...shapes import Shape
+from ..spacing import spacing
 
 Registers = np.ndarray
 
@@ -138,14 +139,17 @@ def steps(registers: Registers) -> list[int] | None:
     """The step along each axis if the registers are evenly spaced (first + sum of i * step), None otherwise."""
     if not registers.size:
         return None
-    spacing = [
+    known = spacing(registers)
+    if known is not None:
+        return list(known.steps)
+    apart = [
         int(registers.take(1, axis=d).flat[0] - registers.flat[0]) if n > 1 else 0
         for d, n in enumerate(registers.shape)
     ]
     even = np.full((1,) * registers.ndim, registers.flat[0], registers.dtype)
-    for d, (n, step) in enumerate(zip(registers.shape, spacing, strict=True)):
+    for d, (n, step) in enumerate(zip(registers.shape, apart, strict=True)):
         even = even + (np.arange(n, dtype=registers.dtype) * step).reshape((n,) + (1,) * (registers.ndim - d - 1))
-    return spacing if np.array_equal(even, registers) else None
+    return apart if np.array_equal(even, registers) else None
 
 
 def in_memory(registers: Registers) -> list[int]:

@@ -7,6 +7,8 @@ backwards.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
 from math import prod
 
 import numpy as np
@@ -14,9 +16,11 @@ import numpy as np
 from ... import arrays
 from ...program.program import Line
 from ...shapes import Shape
+from ..contractions import Spaced
 from ..instructions import Registers
-from .contraction import Pending, by_groups, gemm, registers_of
+from .contraction import Pending, by_groups, copied, gemm, in_groups, in_order, registers_of
 from .lowering import Lowering
+from .movement import steps
 
 
 def overlap(low: Lowering, i: int, line: Line) -> bool:
@@ -101,15 +105,13 @@ def _as_contraction(low: Lowering, i: int, line: Line, p: Pending, axis: int) ->
     ):
         return False
     taps, channels = "".join(tap), "".join(c for c in free if c not in tap)
+    counts = tuple([p.sizes[c] for c in position])
     x = registers_of(low, p, g, "".join(position), k)
-    w = np.arange(prod([p.sizes[c] for c in p.in_w])).reshape([p.sizes[c] for c in p.in_w])
-    w = by_groups(w, p.in_w, "", g, taps, channels, k, sizes=p.sizes)
+    if any(steps(part.base.reshape(counts)) is None for part in x):
+        x = copied(low, p, g, "".join(position), k)
+    w = in_groups(in_order(p.in_w, p.sizes), p.in_w, g, channels, k)
+    by_tap = in_groups(in_order(p.in_w, p.sizes), p.in_w, "", "", taps)[0].step
     size: Shape = line.params["size"]
-    spatial = np.arange(prod(size)).reshape(size)
-    reach = arrays.windows(
-        spatial, tuple(range(dims)), tuple(p.sizes[c] for c in taps), line.params["stride"], line.params["dilation"]
-    )
-    reach = reach.reshape(len(x[0]), len(w[0]))
     wanted = _wanted(low, i, line, axis)
     front = np.moveaxis(wanted, tuple(range(axes[0], axes[0] + dims)), tuple(range(dims)))
     kept = np.any(front.reshape(prod(size), -1), axis=1)
@@ -123,36 +125,70 @@ def _as_contraction(low: Lowering, i: int, line: Line, p: Pending, axis: int) ->
     )
     whole = whole.transpose([letters.index(c) for c in spelt])
     cells = by_groups(whole, spelt, p.n, g, channels, "".join(positions), sizes=sizes)
-    registers = np.zeros(int(whole.max()) + 1, np.int32)
-    for part in range(len(x)):
-        base = x[part][:, 0]
-        step = x[part][0] - x[part][0, 0]
-        for places, used, first, distance in _classes(reach, base, prod(size), np.asarray(kept)):
+    window, stride, dilation = [p.sizes[c] for c in taps], line.params["stride"], line.params["dilation"]
+    moves = [_Moves(*each) for each in zip(size, counts, window, stride, dilation, strict=True)]
+    reached = np.zeros(prod(size), bool)
+    for part, (base, step) in enumerate(x):
+        weights, of_k = w[part]
+        for places, used, first, distance in _classes(moves, base.reshape(counts), kept):
+            reached[places] = True
             out = cells[part][:, places]
-            registers[out] = out
-            sb = w[part, used[0], :, 0]
-            sk = (w[part, used, 0] - w[part, used[0], 0, 0]).ravel()
-            gemm(low, p, out, (sb, sk), (first, (distance[:, None] + step).ravel()), part)
-    return low.place(i, registers[whole].reshape(low.one(line.shape, axis)), axis, p.kernel)
+            taken = (by_tap[used] - by_tap[used[0]])[:, None] + of_k
+            moved = distance[:, None] + step
+            gemm(low, p, out, Spaced(weights + by_tap[used[0]], taken.ravel()), Spaced(first, moved.ravel()), part)
+    if not reached[kept].all():  # nothing comes to some places
+        there = reached.reshape(*size, *[1] * (whole.ndim - dims))
+        axes = [spelt.index(c) for c in positions]
+        whole = np.where(np.moveaxis(there, range(dims), axes), whole, 0)
+    return low.place(i, whole.reshape(low.one(line.shape, axis)), axis, p.kernel)
+
+
+class _Moves:
+    """Along one axis: which windows reach each of ``size`` places, with which taps."""
+
+    def __init__(self, size: int, count: int, window: int, stride: int, dilation: int) -> None:
+        at = np.arange(size)[:, None] - np.arange(window) * dilation
+        self.frame = np.where((at % stride == 0) & (at >= 0) & (at < count * stride), at // stride, -1)
+        """Of each place and tap the window that reaches it so, or -1."""
+        first = np.where(self.frame >= 0, self.frame, np.iinfo(np.int64).max).min(axis=1, keepdims=True)
+        known: dict[bytes, list[int]] = {}
+        for place, row in enumerate(np.where(self.frame >= 0, self.frame - first, np.iinfo(np.int64).min)):
+            if self.frame[place].max() >= 0:
+                known.setdefault(row.tobytes(), []).append(place)
+        self.classes = [np.array(places) for places in known.values()]
+        """Places that are reached alike: with the same taps, by windows at the same distances."""
 
 
 def _classes(
-    reach: np.ndarray, base: Registers, places: int, kept: np.ndarray
-) -> list[tuple[np.ndarray, np.ndarray, Registers, Registers]]:
-    """The places by how they are reached: (places, taps, register at the first tap, each tap's distance from that)."""
-    none = np.iinfo(np.int64).max
-    table = np.full((places, reach.shape[1]), none)
-    for t in range(reach.shape[1]):
-        table[reach[:, t], t] = base
-    hit = table != none
-    rows = np.flatnonzero(hit.any(1) & kept)
-    table, hit = table[rows], hit[rows]
-    first = table[np.arange(len(rows)), hit.argmax(1)]
-    relative = np.where(hit, table - first[:, None], none)
-    kinds, which = np.unique(relative, axis=0, return_inverse=True)
-    which = which.ravel()
-    found = []
-    for number, kind in enumerate(kinds):
-        used, members = np.flatnonzero(kind != none), np.flatnonzero(which == number)
-        found.append((rows[members], used, first[members], kind[used]))
-    return found
+    moves: list[_Moves], base: Registers, kept: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray, Registers, np.ndarray]]:
+    """The places by how they are reached: (places, taps, register at the first tap, each tap's distance from that).
+
+    ``base``: the register of each window, evenly spaced along each axis.
+    """
+    apart = steps(base)
+    assert apart is not None
+    sizes, windows = [len(m.frame) for m in moves], [m.frame.shape[1] for m in moves]
+    strides = [prod(sizes[d + 1 :]) for d in range(len(sizes))]
+    tap_strides = [prod(windows[d + 1 :]) for d in range(len(windows))]
+
+    def together(parts: list[np.ndarray]) -> np.ndarray:
+        """The sums of one number of each part, the last one's running fastest."""
+        found = np.zeros(1, np.int64)
+        for part in parts:
+            found = (found[:, None] + part).ravel()
+        return found
+
+    for alike in product(*[m.classes for m in moves]):
+        places = together([x * step for x, step in zip(alike, strides, strict=True)])
+        taps = [np.flatnonzero(m.frame[x[0]] >= 0) for m, x in zip(moves, alike, strict=True)]
+        begin = [m.frame[x, t[0]] for m, x, t in zip(moves, alike, taps, strict=True)]
+        first = int(base.flat[0]) + together([x * step for x, step in zip(begin, apart, strict=True)])
+        further = [
+            (m.frame[x[0], t] - m.frame[x[0], t[0]]) * step
+            for m, x, t, step in zip(moves, alike, taps, apart, strict=True)
+        ]
+        used = together([t * step for t, step in zip(taps, tap_strides, strict=True)])
+        wanted = kept[places]
+        if wanted.any():
+            yield places[wanted], used, first[wanted], together(further)

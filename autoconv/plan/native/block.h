@@ -12,11 +12,12 @@ static inline T *NAME(place)(const Program *p, const Thread *t, int64_t where) {
 static void NAME(gather)(const int64_t *w, const int *tables, const T *m, T *o, int add, long begin, long end) {
   const long terms = w[GATHER_TERMS];
   const int *os = tables + w[GATHER_OUT], *xs = tables + w[GATHER_X] + begin * terms;
+  const T *mx = m + w[GATHER_X_AT];
   for (long c = begin; c < end; c++) {
     V s = ZERO, r = ZERO;
     long k = 0;
-    for (; k + 2 <= terms; k += 2, xs += 2) s += FROM(m + xs[0]), r += FROM(m + xs[1]);
-    if (k < terms) s += FROM(m + *xs++);
+    for (; k + 2 <= terms; k += 2, xs += 2) s += FROM(mx + xs[0]), r += FROM(mx + xs[1]);
+    if (k < terms) s += FROM(mx + *xs++);
     AT(o + os[c]) = add ? FROM(o + os[c]) + (s + r) : s + r;
   }
   if (end < w[GATHER_COUNT]) return;
@@ -98,6 +99,10 @@ static void NAME(block)(const Program *p, Thread *t, long first, int n, const in
     case LOAD: { /* whole: the array keeps whole cells, block by block, as only the machine reads it */
       const T *x = (const T *)t->arrays[w[LOAD_ARRAY]] + first * w[LOAD_COUNT];
       const int *os = tables + w[LOAD_OUT];
+      if (w[LOAD_BESIDE]) {
+        memcpy(m + w[LOAD_OUT], x, (size_t)w[LOAD_COUNT] * sizeof(T));
+        break;
+      }
       for (int g = 0; g < cell; g += L, x += L * w[LOAD_COUNT])
         if (w[LOAD_WHOLE] == 1)
           for (long e = 0; e < w[LOAD_COUNT]; e++) AT(m + os[e] + g) = FROM(x + e * L);
@@ -107,6 +112,10 @@ static void NAME(block)(const Program *p, Thread *t, long first, int n, const in
     case STORE: {
       T *x = (T *)t->arrays[w[STORE_ARRAY]] + first * w[STORE_COUNT];
       const int *os = tables + w[STORE_X];
+      if (w[STORE_BESIDE]) {
+        memcpy(x, m + w[STORE_X], (size_t)w[STORE_COUNT] * sizeof(T));
+        break;
+      }
       for (int g = 0; g < cell; g += L, x += L * w[STORE_COUNT])
         if (w[STORE_WHOLE] == 1)
           for (long e = 0; e < w[STORE_COUNT]; e++) AT(x + e * L) = FROM(m + os[e] + g);

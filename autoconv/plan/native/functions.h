@@ -63,6 +63,11 @@ static inline __attribute__((always_inline)) V NAME(log1p_)(V x) {
   V y = NAME(log_)(u) + lost / u;
   return PICK((u == (T)INFINITY) | (u == 0), NAME(log_)(u), PICK(u == (T)1, x, y));
 }
+/* log(e^x + e^y): the larger one, and what the other adds to it; of equal ones, infinities too, log 2 */
+static inline __attribute__((always_inline)) V NAME(logaddexp_)(V x, V y) {
+  V apart = x - y, most = PICK(x > y, x, y), near = (V)(BITS(apart) | BITS(WHOLE(-0.0)));
+  return PICK(x == y, x + (T)0.69314718055994530942, most + NAME(log1p_)(NAME(exp_)(near)));
+}
 #define BY_LANES(name, call) \
   static inline V NAME(name)(V x, V y) { \
     T a[L], b[L]; \

@@ -77,14 +77,17 @@ _TILES = "tall talls wide wides work"
 _INSTRUCTIONS: tuple[tuple[str, str, bool, Work], ...] = (
     # out = operation(x, y, z), vector by vector; then ``singles`` single numbers; three doubles that the operation may
     # need
-    ("MAP", "operation count out x y z singles single_out single_x single_y single_z number0 number1 number2",
-     True, lambda w: _OF_CELL * w.count),
-    # out[c] (at a place) = sum over k < terms of x[c][k], for vectors, then for single numbers
-    ("GATHER", "- count out x terms place singles single_out single_x", True, lambda w: w.count * w.terms),
+    # the tables of vectors count from numbers ``out_at``, ``x_at``, ...
+    ("MAP", "operation count out x y z out_at x_at y_at z_at singles single_out single_x single_y single_z "
+     "number0 number1 number2", True, lambda w: _OF_CELL * w.count),
+    # out[c] (at a place) = sum over k < terms of x[c][k], for vectors (x counts from number ``x_at``), then for single
+    # numbers
+    ("GATHER", "- count out x x_at terms place singles single_out single_x", True, lambda w: w.count * w.terms),
     # examples of array ``array`` into cells; whole: as STORE left whole cells for this machine alone
-    ("LOAD", "- count out array whole", False, lambda w: w.count),
+    # beside: the cells are one number each and stand side by side from number ``out`` (no table)
+    ("LOAD", "- count out array whole beside", False, lambda w: w.count),
     # cells to examples of an array
-    ("STORE", "- count x array whole", False, lambda w: w.count),
+    ("STORE", "- count x array whole beside", False, lambda w: w.count),
     # each number of an array into ``width`` numbers of a cell: all examples, a vector, or one
     ("SPLAT", "- count out array width", False, lambda w: w.count),
     # out (one cell) = x[label of the example]; the array: int64 places, example * count + label
@@ -178,6 +181,7 @@ OPERATIONS = {
             "erf",
             "erfc",
             "softsign",
+            "logaddexp",
             "power",
         ],
         start=1,

@@ -93,6 +93,14 @@ typedef struct {
   const Variant *variant;
   void *memory[MOST_THREADS], *older[MOST_THREADS], *sums[MOST_CHUNKS], *blocks[BLOCKS];
 } Machine;
+/* The threads' memory, which one program after the other uses: nothing in it outlives a program's pass.  In front of it stand
+ * zeros that nobody overwrites, of which each program sees the last as its cell of zeros. */
+enum { ZEROS = 1024 }; /* bytes */
+static struct {
+  void *of[MOST_THREADS];
+  size_t bytes[MOST_THREADS];
+  atomic_long machines; /* that may use it */
+} shared;
 
 static void *aligned(size_t bytes) {
   void *p = 0;
@@ -107,9 +115,18 @@ static void *copied(PyObject *bytes) {
   return p;
 }
 static void machine_free(Machine *self) {
-  for (int i = 0; i < MOST_THREADS; i++) free(self->memory[i]), free(self->older[i]);
+  for (int i = 0; i < MOST_THREADS; i++) free(self->older[i]);
   for (int i = 0; i < MOST_CHUNKS; i++) free(self->sums[i]);
   for (int i = 0; i < BLOCKS; i++) free(self->blocks[i]);
+  if (atomic_fetch_sub(&shared.machines, 1) == 1) { /* the last one: none runs, since a run holds its own */
+    pthread_mutex_lock(&pool.run);
+    for (int i = 0; i < MOST_THREADS; i++) {
+      free(shared.of[i]);
+      shared.of[i] = 0;
+      shared.bytes[i] = 0;
+    }
+    pthread_mutex_unlock(&pool.run);
+  }
   Py_TYPE(self)->tp_free((PyObject *)self);
 }
 static PyObject *machine_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
@@ -122,6 +139,7 @@ static PyObject *machine_new(PyTypeObject *type, PyObject *args, PyObject *keywo
   if (!variant) return PyErr_Format(PyExc_ValueError, "no variant for %d bytes in %d lanes", bytes, lanes);
   Machine *self = (Machine *)type->tp_alloc(type, 0);
   if (!self) return 0;
+  atomic_fetch_add(&shared.machines, 1);
   self->variant = variant;
   int failed = !(self->blocks[PACKED] = aligned((size_t)p.packs * (size_t)bytes));
   for (int i = 0; i < PACKED; i++) failed |= !(self->blocks[i] = copied(of[i]));
@@ -145,11 +163,22 @@ static PyTypeObject MachineType = {PyVarObject_HEAD_INIT(0, 0).tp_name = "autoco
                                    .tp_doc = "Machine(code, tables, results, packing, phases, tasks, arrays, cells, numbers, packs, bytes, lanes, cell, chunks): one fused kernel in the machine's own terms.",
                                    .tp_new = machine_new};
 
-/* memory for the threads and chunks of a pass, kept for the next run; whether there was enough */
+/* memory of at least so many bytes for threads ``from`` up to ``to``, beside the zeros; whether there was enough */
+static int share_memory(int from, int to, size_t bytes) {
+  for (int k = from; k < to; k++) {
+    if (shared.bytes[k] >= bytes) continue;
+    free(shared.of[k]);
+    shared.bytes[k] = 0;
+    if (!(shared.of[k] = aligned(ZEROS + bytes))) return 0;
+    shared.bytes[k] = bytes;
+  }
+  return 1;
+}
+/* the sums of the chunks of a pass, kept for the next run; whether there was memory enough */
 static int provide(Machine *self, int threads, int chunks, int stretches) {
   size_t bytes = (size_t)self->variant->bytes;
-  for (int k = 0; k < threads; k++)
-    if (!self->memory[k] && !(self->memory[k] = aligned((size_t)self->program.cells * bytes))) return 0;
+  const Program *p = &self->program;
+  for (int k = 0; k < threads; k++) self->memory[k] = (char *)shared.of[k] + ZEROS - (size_t)(p->cell > self->variant->lanes ? p->cell : self->variant->lanes) * bytes;
   for (int k = 0; stretches > 1 && k < threads; k++)
     if (!self->older[k] && !(self->older[k] = aligned((size_t)self->program.numbers * bytes))) return 0;
   for (int k = 0; k < chunks; k++)
@@ -174,6 +203,13 @@ static int prepare(Job *job, PyObject *machines) {
     tasks += chunks;
   }
   job->parts = enlist(least(parts, MOST_THREADS));
+  size_t most = 0, most_alone = 0; /* of programs of which each thread runs blocks of its own */
+  for (int k = 0; k < job->count; k++) {
+    const size_t bytes = (size_t)job->passes[k].program->cells * (size_t)job->passes[k].variant->bytes;
+    if (bytes > most) most = bytes;
+    if (bytes > most_alone && !job->passes[k].cooperative) most_alone = bytes;
+  }
+  if (!share_memory(0, 1, most) || !share_memory(1, job->parts, most_alone)) return 0;
   for (int k = 0; k < job->count; k++) {
     Pass *pass = &job->passes[k];
     tasks += 2 * job->parts; /* to pack and to collect */

@@ -52,7 +52,7 @@ def factor_sums(program: Program) -> Program:
     new = _Factored([], [], [])
     at: list[int] = []
     for i, old in enumerate(program.lines):
-        line = replace(old, operands=tuple([at[x] for x in old.operands]))
+        line = old.reading(tuple([at[x] for x in old.operands]))
         adds = line.primitive is not None and line.primitive.name in _SUMS and line.dtype in (np.float32, np.float64)
         at.append(new.sum(line) if adds and i not in results else new.add(line))
     return keep(Program(new.lines, [at[y] for y in program.outputs], new.guarded()))

@@ -6,12 +6,14 @@ the last one without looking anything up; all three only read it.
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
+from copy import copy
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -30,29 +32,38 @@ _PLACES = np.dtype(np.int64)
 class NativeProgram:
     """The kernels of a program in the machine's terms, and the order in which these and NumPy's lines run.
 
-    ``parts``: the most threads.  ``schedule``:  NumPy's lines (numbers) and native calls (tuples of numbers of
-    kernels), in order.  ``by_numpy``: the lines that NumPy computes; ``asked``: those that somebody besides the machine
-    reads.  ``constants``: arrays that never change, by the id of the ``Input`` that reads them.
+    ``parts``: the most threads.  ``left``: the lines that are left to NumPy.  ``schedule``:  NumPy's lines (numbers)
+    and native calls (tuples of numbers of kernels), in order.  ``by_numpy``: the lines that NumPy computes; ``asked``:
+    those that somebody besides the machine reads.  ``constants``: arrays that never change, by the id of the ``Input``
+    that reads them.
     """
 
     def __init__(self, lowering: Lowering, layout: VectorLayout, parts: int) -> None:
-        self.lowering, self.layout, self.parts = lowering, layout, parts
+        self.lowering: Lowering | None = lowering
+        self.layout, self.parts = layout, parts
         self.program: Program = lowering.program
-        self.examples, self.dtype = lowering.examples, lowering.dtype
+        self.dtype = lowering.dtype
         self.kernels = sorted((k for k in lowering.kernels.values() if k.instructions), key=lambda k: k.number)
-        if self.examples % layout.examples == 0:  # no lane is without an example
+        self.whole = lowering.examples % layout.examples == 0  # no lane is without an example
+        if self.whole:
             for kernel in self.kernels:
                 kernel.instructions = [one for one in kernel.instructions if not isinstance(one, Clear)]
         outputs = [*self.program.outputs, *self.program.checks]
+        self.left = lowering.numpy
         needed = self.needed(outputs)
-        self.by_numpy = sorted(i for i in lowering.numpy if i in needed)
+        self.by_numpy = sorted(i for i in self.left if i in needed)
         self.asked = {*outputs, *[x for i in self.by_numpy for x in self.program.lines[i].operands]}
-        self.persistent = Persistent(self.program, self.kernels, self.asked)
         assemble = ByChannels if layout.channels else ByExamples
         self.assembled = [assemble(kernel, layout) for kernel in self.kernels]
         self.machines = [a.machine(machine().Machine, self.dtype.itemsize, parts) for a in self.assembled]
         self.schedule = schedule(lowering, self.kernels, self.by_numpy, self.needed([]))
         self.calls = [turn for turn in self.schedule if isinstance(turn, tuple)]
+        self._bind(lowering.program, lowering.examples)
+        self._said: tuple[int, int, list[list[str]]] | None = None
+
+    def _bind(self, program: Program, examples: int) -> None:
+        """What is different for another number of examples."""
+        self.program, self.examples = program, examples
         self.constants = {
             id(x): self.as_read(x, value)
             for kernel in self.kernels
@@ -62,6 +73,30 @@ class NativeProgram:
         self.guard = self.program.checks[0] if self.program.checks else -1
         self._gradient_lines: dict[int, list[int]] = {}  # by how many gradients there are
         self._only_for_gradients: dict[int, frozenset[int]] = {}
+        self.persistent = Persistent(program, self.kernels, self.asked)
+
+    def for_batch(self, program: Program, examples: int) -> NativeProgram | None:
+        """The same machine code for ``program``, which is this one with another number of examples (other_batch.py);
+        None if the lanes without an example differ."""
+        if self.whole and examples % self.layout.examples:
+            return None
+        if any(program.lines[x.line].shape != x.shape for kernel in self.kernels for x in kernel.results):
+            return None
+        other = copy(self)
+        other.__dict__.pop("whole_blocks", None)
+        other._bind(program, examples)
+        return other
+
+    def settle(self) -> None:
+        """Let go of what only making the program needed: a run reads nothing of it, and the plan in words is kept."""
+        self._said = self.said()
+        self.lowering, self.assembled = None, []
+        for kernel in self.kernels:
+            kernel.instructions, kernel.gaps, kernel.starts = [], [], [0]
+
+    def said(self) -> tuple[int, int, list[list[str]]]:
+        """How much memory the kernels need, how many instructions there are, and what became of each line, in words."""
+        return self._said or _said(self)
 
     @cached_property
     def whole_blocks(self) -> int:
@@ -72,7 +107,7 @@ class NativeProgram:
     def needed(self, outputs: list[int]) -> set[int]:
         """The lines that have to be arrays for the kernels and these outputs, and what NumPy computes them from."""
         needed = {*outputs, *[x.line for kernel in self.kernels for x in kernel.inputs]}
-        for i in sorted(self.lowering.numpy, reverse=True):
+        for i in sorted(self.left, reverse=True):
             if i in needed:
                 needed.update(self.program.lines[i].operands)
         return needed
@@ -158,28 +193,31 @@ def schedule(
     steps = [(lowering.ready[i], False, i) for i in by_numpy if i in waited]
     steps += [(kernel.number, True, k) for k, kernel in enumerate(kernels)]
     order: list[int | tuple[int, ...]] = []
+    call: list[int] = []
+    made: dict[int, list[Output | Result]] = {}  # by the kernels of the last call
     for _, native, k in sorted(steps):
-        last = order[-1] if order else None
+        if not native or not all(_at_hand(lowering, made.get(x.line, ()), x) for x in kernels[k].inputs):
+            order += [tuple(call)] if call else []
+            call, made = [], {}
         if not native:
             order.append(k)
-        elif isinstance(last, tuple) and all(
-            _at_hand(lowering, [kernels[j] for j in last], x) for x in kernels[k].inputs
-        ):
-            order[-1] = (*last, k)
-        else:
-            order.append((k,))
+            continue
+        call.append(k)
+        written: list[Output | Result] = [*kernels[k].outputs, *kernels[k].results]
+        for one in written:
+            made.setdefault(one.line, []).append(one)
+    order += [tuple(call)] if call else []
     return [*order, *[i for i in by_numpy if i not in waited]]
 
 
-def _at_hand(lowering: Lowering, before: Sequence[Kernel], wanted: Input) -> bool:
-    """Whether an input can be read where one of these kernels writes it, if one does."""
-    for kernel in before:
-        for out in kernel.outputs:
-            if out.line == wanted.line and not out.persistent:
-                whole = out.axis == wanted.axis and wanted.part is None and not wanted.places
-                return whole and lowering.program.lines[out.line].dtype == lowering.dtype
-        if wanted.line in [result.line for result in kernel.results]:
+def _at_hand(lowering: Lowering, made: Sequence[Output | Result], wanted: Input) -> bool:
+    """Whether an input can be read where the kernels before have written it, if they did (``made``)."""
+    for one in made:
+        if isinstance(one, Result):
             return wanted.axis is None and wanted.part in (None, "first") and not wanted.places
+        if not one.persistent:
+            whole = one.axis == wanted.axis and wanted.part is None and not wanted.places
+            return whole and lowering.program.lines[one.line].dtype == lowering.dtype
     return True
 
 
@@ -187,7 +225,12 @@ def _at_hand(lowering: Lowering, before: Sequence[Kernel], wanted: Input) -> boo
 
 
 class Persistent:
-    """The lines that kernels write and only later kernels read; ``asked``: those that somebody else reads."""
+    """The lines that kernels write and only later kernels read; ``asked``: those that somebody else reads.
+
+    The arrays of the program that ran last are kept for its next run.
+    """
+
+    _last: ClassVar[weakref.ref[Persistent] | None] = None
 
     def __init__(self, program: Program, kernels: Sequence[Kernel], asked: set[int]) -> None:
         self._sizes: dict[int, int] = {}  # how many numbers each example has
@@ -217,6 +260,11 @@ class Persistent:
     @contextmanager
     def memory(self, examples: int, dtype: np.dtype) -> Iterator[dict[int, np.ndarray]]:
         """Arrays for these lines, ``examples`` rounded up to whole blocks; no other run has them meanwhile."""
+        last = Persistent._last() if Persistent._last is not None else None
+        if last is not self:
+            if last is not None:
+                last._spare.clear()
+            Persistent._last = weakref.ref(self)
         try:
             arrays = self._spare.pop()
         except IndexError:
@@ -225,7 +273,8 @@ class Persistent:
         try:
             yield arrays
         finally:
-            self._spare.append(arrays)
+            if Persistent._last is not None and Persistent._last() is self:
+                self._spare.append(arrays)
 
 
 # ---- the plan in words: what each line became
@@ -233,12 +282,16 @@ class Persistent:
 
 def describe(native: NativeProgram) -> str:
     """The plan of a program, line by line."""
-    return report(native.program, _head(native), _notes(native))
+    memory, count, notes = native.said()
+    return report(native.program, _head(native, memory, count), notes)
 
 
-def _head(native: NativeProgram) -> str:
-    memory = sum((a.cells + a.numbers + a.packs) * native.dtype.itemsize for a in native.assembled)
-    count = sum(len(k.instructions) for k in native.kernels)
+def _said(native: NativeProgram) -> tuple[int, int, list[list[str]]]:
+    numbers = max((a.cells for a in native.assembled), default=0) + sum(a.numbers + a.packs for a in native.assembled)
+    return numbers * native.dtype.itemsize, sum(len(k.instructions) for k in native.kernels), _notes(native)
+
+
+def _head(native: NativeProgram, memory: int, count: int) -> str:
     layout = native.layout
     blocks = -(-native.examples // layout.examples)
     threads = min(blocks, native.parts)
@@ -262,6 +315,7 @@ def _head(native: NativeProgram) -> str:
 
 def _notes(native: NativeProgram) -> list[list[str]]:
     """What became of each line."""
+    assert native.lowering is not None
     program, in_registers = native.program, native.lowering.in_registers()
     written = {one.line for kernel in native.kernels for one in kernel.instructions}
     notes: list[list[str]] = [[] for _ in program.lines]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,14 +13,16 @@ from ...program.numpy_run import NumpyRun
 from ...program.program import Program
 from ...program.rewrite import hoist, simplify
 from ...program.slope_of_result import slope_of_result
-from ..assemble.vector_layout import VectorLayout, choose
+from ..assemble.vector_layout import Estimate, choose, estimate
+from ..contractions import Product
 from ..extension import available, threads
 from ..kernel import Input, Output, Result
 from ..lower.lower import lower
-from ..lower.lowering import Lowering
 from ..rewrite.factor_sums import factor_sums
+from ..spacing import kept
 from .native_program import NativeProgram, describe
 from .optimizer_step import OptimizerStep
+from .other_batch import Batches
 from .repeated_step import ONE_HOLDER, RepeatedStep, holders
 
 _WORTH_A_THREAD = 200_000  # floating-point operations below which waking a second thread costs more than it saves
@@ -26,10 +30,11 @@ _NOTHING: frozenset[int] = frozenset()
 _WRONG: frozenset[int] = frozenset([-1])  # in place of lines: a label was out of range, or a guard did not hold
 
 
-def plan(program: Program, arguments: Sequence[np.ndarray]) -> NativeRun | None:
+def plan(program: Program, arguments: Sequence[np.ndarray], known: Iterable[NativeRun] = ()) -> NativeRun | None:
     """The program for the machine; None if there is no machine, no batch, or nothing for it to do.
 
-    The first argument that is an array and not empty says how many examples there are.
+    ``known``: plans of the same function, of which one may be for another number of examples.  The first argument that
+    is an array and not empty says how many examples there are.
     """
     if not available():
         return None
@@ -41,34 +46,50 @@ def plan(program: Program, arguments: Sequence[np.ndarray]) -> NativeRun | None:
     if examples < 1 or not work:
         return None
     dtype = max(work, key=lambda d: work[d])
+    with kept():
+        return _made(program, examples, dtype, known)
+
+
+def _made(program: Program, examples: int, dtype: np.dtype, known: Iterable[NativeRun]) -> NativeRun | None:
     written = hoist(slope_of_result(program))
-    made = _planned(program, simplify(factor_sums(written)), examples, dtype)
+    made = _planned(program, simplify(factor_sums(written)), examples, dtype, known)
     if made is not None and not made.native.guarded():
-        made = _planned(program, simplify(written), examples, dtype)
+        made = _planned(program, simplify(written), examples, dtype, known)
     return made
 
 
-def _planned(original: Program, rewritten: Program, examples: int, dtype: np.dtype) -> NativeRun | None:
+def _planned(
+    original: Program, rewritten: Program, examples: int, dtype: np.dtype, known: Iterable[NativeRun]
+) -> NativeRun | None:
+    flops = sum(rewritten.flops(i) for i in range(len(rewritten.lines)))
+    parts = threads() if flops > _WORTH_A_THREAD else 1
+    for run in known:
+        if (found := run.for_batch(original, rewritten, examples, dtype, parts)) is not None:
+            return found
     lowering = lower(rewritten, examples, dtype)
     if not any(kernel.instructions for kernel in lowering.kernels.values()):
         return None
-    flops = sum(rewritten.flops(i) for i in range(len(rewritten.lines)))
-    parts = threads() if flops > _WORTH_A_THREAD else 1
-    chosen = choose(lowering, parts)
+    costs = estimate(lowering)
+    chosen = choose(costs, parts)
+    alone = any(isinstance(one, Product) for kernel in lowering.kernels.values() for one in kernel.instructions)
+    if alone and not chosen.channels:
+        lowering = lower(rewritten, examples, dtype, each_alone=False)
+        if not any(kernel.instructions for kernel in lowering.kernels.values()):
+            return None
     if chosen.channels or len(lowering.kernels) > 1:
         channel_lanes = chosen.lanes if chosen.channels else 0
-        lowering = lower(rewritten, examples, dtype, channel_lanes, lowering)
-    return NativeRun(original, lowering, chosen, parts)
+        lowering = lower(rewritten, examples, dtype, channel_lanes, lowering, chosen.channels)
+    return NativeRun(original, NativeProgram(lowering, chosen, parts), costs)
 
 
 class NativeRun:
     """The machine's kernels and NumPy's lines in their order: ``run(arguments)`` gives the outputs."""
 
-    def __init__(self, original: Program, lowering: Lowering, layout: VectorLayout, parts: int) -> None:
+    def __init__(self, original: Program, native: NativeProgram, costs: Estimate) -> None:
         """``original``: what NumPy runs where a label is out of range, for the error that it raises, and where numbers
-        are beyond the bounds of a guarded rewrite."""
-        self.native = NativeProgram(lowering, layout, parts)
-        self._plain = NumpyRun(original)
+        are beyond the bounds of a guarded rewrite.  ``costs``: by which the layout was chosen."""
+        self.native, self._costs = native, costs
+        self._original = original
         lines = self.native.program.lines
         self._arguments = [(i, line.argument) for i, line in enumerate(lines) if line.argument is not None]
         self._tensors = [(i, line.tensor) for i, line in enumerate(lines) if line.tensor is not None]
@@ -76,6 +97,30 @@ class NativeRun:
         self._owned: set[int] = set()  # ids of arrays of Tensors that nobody else holds
         self._rows: dict[Any, bytes] = {}  # the words of the last optimiser's step
         self._repeated: RepeatedStep | None = None  # the last step, if the next one may be like it
+
+    @cached_property
+    def _plain(self) -> NumpyRun:
+        return NumpyRun(self._original)
+
+    def _run_plainly(self, arguments: Sequence[np.ndarray]) -> list[Any]:
+        return self._plain.run(arguments)
+
+    def for_batch(
+        self, original: Program, rewritten: Program, examples: int, dtype: np.dtype, parts: int
+    ) -> NativeRun | None:
+        """The same plan for a program that differs in the number of examples alone; None if it does not, or if another
+        layout is better then."""
+        native = self.native
+        if dtype != native.dtype or parts != native.parts:
+            return None
+        same = Batches(native.examples, examples, native.left).numbered_as(native.program, rewritten)
+        if same is None:
+            return None
+        costs = replace(self._costs, examples=examples)
+        if choose(costs, parts) != native.layout:
+            return None
+        other = native.for_batch(same, examples)
+        return None if other is None else NativeRun(original, other, costs)
 
     def describe(self) -> str:
         """What was decided, line by line."""
@@ -167,7 +212,7 @@ class NativeRun:
         if step is not None and updates:
             step.done = True
             if RepeatedStep.possible(native, step) and not (self._repeated and self._repeated.fits(step)):
-                self._repeated = RepeatedStep(native, self._plain.run, step, updates, unread)
+                self._repeated = RepeatedStep(native, self._run_plainly, step, updates, unread)
         for x in places:
             if isinstance(x, Output) and lines[x.line].dtype == bool and not x.persistent:
                 values[x.line] = values[x.line].astype(bool)

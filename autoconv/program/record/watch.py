@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from ...hooks import Watcher
+from ...hooks import Watcher, differentiating
 from ...tape import Tape, Tensor, outside, tensor
 from ...transforms import _inside
+from .late import LateLines
 from .outside import Calls
 
 
@@ -48,8 +49,8 @@ class Source:
 
 @dataclass
 class Recorded:
-    """One call: what f returned, the serial before its first line, what to do at each run, and why a replay would be
-    wrong."""
+    """One call: what f returned, the serial before its first line, what to do at each run, why a replay would be wrong,
+    and the lines whose numbers nobody has computed."""
 
     result: Any
     start: int
@@ -57,6 +58,7 @@ class Recorded:
     checks: list[Check] = field(default_factory=list)
     observers: list[Observer] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)
+    late: LateLines = field(default_factory=LateLines)
 
 
 class _Watch(Watcher):
@@ -68,6 +70,7 @@ class _Watch(Watcher):
         self.checks: list[Check] = []
         self.observers: list[Observer] = []
         self.sources: list[Source] = []
+        self.late = LateLines()
         self.elsewhere = False
         self.generators, self._given = generators, iter(given)
         self._states = _states(generators)
@@ -77,6 +80,9 @@ class _Watch(Watcher):
 
     def assigned(self, x: Tensor) -> None:
         self.changed.append(x)
+
+    def later(self, primitive: Any, operands: tuple[Any, ...], params: dict[str, Any], around: Any) -> Any:
+        return self.late.line(primitive, operands, params, around)
 
     def checked(self, test: Callable[[np.ndarray], None], x: Tensor) -> None:
         self.checks.append(Check(test, x))
@@ -123,7 +129,7 @@ def record(
     reason = _reason(seen, {id(x) for x in (*inputs, *[s.line for s in seen.sources])}, start)
     if reason is None and calls.first:
         reason = f"it calls {calls.first}, which may give something else each time"
-    return Recorded(result, start, reason, seen.checks, seen.observers, seen.sources)
+    return Recorded(result, start, reason, seen.checks, seen.observers, seen.sources, seen.late)
 
 
 def apart(f: Callable[[], Any], watching: Watcher | None = None) -> Any:
@@ -131,6 +137,7 @@ def apart(f: Callable[[], Any], watching: Watcher | None = None) -> Any:
 
     def run() -> Any:
         _inside.set(False)
+        differentiating.set(0)
         return f()
 
     return outside(run, watching)

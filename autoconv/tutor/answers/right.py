@@ -6,8 +6,6 @@ program recorded with larger, oblong images: a wrong formula is told apart from 
 
 from __future__ import annotations
 
-import ast
-
 import numpy as np
 
 from ..bank.sliding import sliding_of
@@ -34,7 +32,7 @@ def right(case: Case, tolerance: Tolerance, run: Run | None = None) -> Verdict:
     """
     run = run or case.run
     search = Search([run], [case.chosen(run)], case.places, Tolerance(1e-9))
-    if search.weight < 10 and np.any(case.truth):
+    if run.steps and search.weight < 10 and np.any(case.truth):
         search.singles(_TELLING)
     evidence = [f"{case.places.size} of {case.places.size} elements agree.", *_conventions(case)]
     if not np.any(case.truth):
@@ -112,7 +110,7 @@ def everywhere(case: Case, tolerance: Tolerance, right_here: bool) -> Verdict:
         if verdict.kind == "unknown" and read.function is not None and enclosed(read.function):
             return wrong(case, tolerance)  # it uses numbers that belong to these inputs alone
         return verdict
-    leaves = {id(case.names.lines[n]) for n in read.reads if n in case.names.lines} & {id(x) for x in case.tape.inputs}
+    leaves = {id(x) for n in read.reads for x in case.names.lines_of(n)} & {id(x) for x in case.tape.inputs}
     for only in [None, leaves] if read.function is not None and leaves else [None]:
         fresh, claimed = _tried(case, only)
         off = [_apart(c, case.chosen(run)) for c, run in zip(claimed, fresh, strict=True)]
@@ -196,12 +194,15 @@ def _right_only_here(case: Case, tolerance: Tolerance, fresh: list[Run], claimed
 def _elsewhere(case: Case, tolerance: Tolerance, verdict: Verdict) -> Verdict:
     """``verdict`` (right), or "right only here" if a known mistake explains the claim on a geometry that can tell."""
     formula = case.read.formula
-    indexed = formula is not None and any(isinstance(n, ast.Subscript) for n in ast.walk(formula.tree))
+    indexed = formula is not None and formula.indexed
     large = sum(line.size for line in case.tape) > LARGE
     if indexed or large or case.places.size != case.line.size or not images_of(case.tape):
         return verdict
     agreed = differs = ""
+    measured = formula is not None and formula.measured  # its windows are those of this layer
     for overlap, deep in ((True, True), (False, True), (True, False), (False, False)):
+        if overlap and measured:
+            continue
         try:
             other, claimed = grown_case(case, overlap, deep)
         except (CannotGrowError, ValueError, IndexError, TypeError):

@@ -153,6 +153,7 @@ def several_cotangents(
     asked: list[tuple[Tensor, Any]] = []
     for key, value in claims.items():
         line = names.lines.get(key) if isinstance(key, str) else key
+        line = next(iter(tape.lines_of(line)), line) if tape.of_scalars else line
         if not isinstance(line, Tensor) or id(line) not in position:
             raise ValueError(
                 f"check: {key!r} is not a tensor of this tape; the names are {', '.join(names.lines) or 'none'}"

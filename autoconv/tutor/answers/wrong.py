@@ -15,7 +15,7 @@ from ..conventions.ties import all_to_each, tied_otherwise
 from ..evidence.differences import FiniteDifference, recognise
 from ..run.replay import Run, fresh_runs
 from ..search.describe import FACTOR_TWO, doubled, factor_two, findings
-from ..search.search import REARRANGED, SEARCHED, Diagnosis, Search, best, pairs
+from ..search.search import CANCELLING, REARRANGED, SCALARS, SEARCHED, Diagnosis, Search, best, pairs
 from ..verdict import Finding, Verdict
 from .places import grouped
 
@@ -125,10 +125,11 @@ def without_search(case: Case, tolerance: Tolerance) -> Verdict:
     verdict = _unknown(case, search)
     size = sum(line.size for line in case.tape)
     verdict.summary = "this is not the gradient; the calculation is too large to search for the mistake."
-    verdict.evidence.append(
-        f"Its tape has {size:,} elements, and up to {SEARCHED:,} are searched: claim one layer alone, or use a smaller "
-        "image."
-    )
+    if size > SEARCHED:
+        told = f"elements, and up to {SEARCHED:,} are searched: claim one layer alone, or use a smaller image."
+    else:
+        told = f"scalars, and up to {SCALARS:,} are searched: claim the gradient of a part of the program, as of=score."
+    verdict.evidence.append(f"Its tape has {size:,} {told}")
     return verdict
 
 
@@ -177,7 +178,7 @@ def _nothing(case: Case, run: Run, claimed: np.ndarray, tolerance: Tolerance) ->
     example = case.counter_example(claimed, None if here else run)
     telling = [[cut]]
     search = Search([run], [claimed], case.places, tolerance)
-    cancelling = search.cancelling(_CANCELLING) if np.any(case.chosen(run)) else []
+    cancelling = search.cancelling(CANCELLING) if np.any(case.chosen(run)) else []
     told = [findings(d, case.tape, case.names, case.line.shape, case.places, run) for d in cancelling]
     telling = [*told[:1], [cut]] if np.any(claimed) else [[cut], *told[:1]]  # rounding is left where terms cancel
     return case.verdict(
@@ -188,10 +189,6 @@ def _nothing(case: Case, run: Run, claimed: np.ndarray, tolerance: Tolerance) ->
         evidence=evidence,
         counter_example=example,
     )
-
-
-# Mistakes after which a softmax or a normalisation lets nothing through.
-_CANCELLING = ("upstream gradient forgotten", "product of sums")
 
 
 def _explained(case: Case, search: Search, diagnoses: list[Diagnosis]) -> Verdict:

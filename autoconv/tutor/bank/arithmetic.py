@@ -103,7 +103,9 @@ def _inverted(p: Site) -> Variants:
 def _relu_of_gradient(p: Site) -> Variants:
     if p.row == "windows" and p.pooling == "max":
         return {"": lambda g: p.right(np.maximum(g, 0))}
-    return {"": lambda g: np.maximum(g, 0)} if p.row == "maximum" and p.pooling is None else {}
+    if p.row != "maximum" or p.pooling is not None:
+        return {}
+    return {"": lambda g: np.maximum(g, 0), "besides its own mask": lambda g: p.right(np.maximum(g, 0))}
 
 
 @mistake(

@@ -14,7 +14,7 @@ from ...functional.axes import BATCH, POSITION, WINDOW
 from ...tape import Tensor
 from ..run.site import Contraction, Site, counts_terms, stored
 from .mistake import Variants, mistake
-from .pooling import outer_axes, pooled_sum
+from .pooling import outer_axes, pooled_after
 
 _SUM = "the gradient of something used in many places is the sum over all of them"
 
@@ -250,6 +250,8 @@ def _unweighted(p: Site) -> Variants:
 def _added(p: Site) -> Variants:
     if p.row == "mul":
         return {"": lambda g: g + p.other()} if np.shape(p.other()) == p.y.shape else {}
+    if p.elementwise and p.primitive.bends and p.x.shape == p.y.shape:
+        return {"": lambda g: g + p.slope}
     c = contraction(p)
     if c is None:
         return {}
@@ -264,15 +266,19 @@ def _added(p: Site) -> Variants:
 )
 def _summed_over_own(p: Site) -> Variants:
     if p.row == "windows" and p.pooling in ("max", "avg"):
-        return {f"over axis {i}": partial(pooled_sum, p, i) for i in outer_axes(p)}
+        ways = (("", np.sum), ("averaged, ", np.mean))
+        added = lambda add, i: lambda x: np.broadcast_to(add(x, axis=i, keepdims=True), x.shape)
+        return {
+            f"{what}over axis {i}": partial(pooled_after, p, added(add, i)) for i in outer_axes(p) for what, add in ways
+        }
     c = contraction(p)
     variants: Variants = {}
-    if p.operand.primitive is None and p.x.ndim <= 2 and not (c and c.convolution):
-        for axes in [(i,) for i in range(p.x.ndim)] + ([(0, 1)] if p.x.ndim == 2 else []):
-            if any(p.x.shape[i] > 1 for i in axes):
-                for what, add in (("", np.sum), ("averaged, ", np.mean)):
-                    axis = " and ".join(map(str, axes))
-                    variants[f"{what}over axis {axis} of the tensor"] = partial(_spread_sum, p, axes, add)
+    long = [i for i, n in enumerate(p.x.shape) if n > 1]
+    if p.operand.primitive is None and 0 < len(long) <= 2 and not (c and c.convolution):
+        for axes in [(i,) for i in long] + ([tuple(long)] if len(long) == 2 else []):
+            for what, add in (("", np.sum), ("averaged, ", np.mean)):
+                axis = " and ".join(map(str, axes))
+                variants[f"{what}over axis {axis} of the tensor"] = partial(_spread_sum, p, axes, add)
     if c is None or variants:
         return variants
     for i, letter in enumerate(c.own):
@@ -302,6 +308,10 @@ def _neighbour(p: Site) -> Variants:
             if n > 1 and not (c and c.convolution and c.roles[c.own[i]] in ("window", "positions")):
                 for by in (1, -1) if n > 2 else (1,):
                     variants[f"axis {i} of the tensor, {by:+d}"] = partial(_rolled_after, p, by, i)
+    if p.row == "windows" and p.pooling in ("max", "avg"):
+        for i in outer_axes(p):
+            for by in (1, -1):
+                variants[f"axis {i}, {by:+d}"] = partial(pooled_after, p, partial(np.roll, shift=by, axis=i))
     if c is None:
         return variants
     for i, letter in enumerate(c.result):
@@ -317,6 +327,54 @@ def _rolled_after(p: Site, by: int, axis: int, g: Any) -> Any:
 
 def _rolled_before(p: Site, by: int, axis: int, g: Any) -> Any:
     return p.right(np.roll(g, by, axis))
+
+
+@mistake(
+    "an index left at its first value",
+    "one index stayed at 0: the first filter, channel or example was used for all of them, or received what belongs to "
+    "all",
+    "Which of your loop variables stand in both arrays, and is there one that stands in neither?",
+    "filter o goes with y_bar[.., o], channel c with w[.., c, ..], example n with x[n]",
+    rank=2,
+)
+def _first_for_all(p: Site) -> Variants:
+    """The other factor, or what arrives, at index 0 for every filter, channel or example; or all put into index 0."""
+    variants: Variants = {}
+    if p.row == "windows" and p.pooling in ("max", "avg"):
+        for i in outer_axes(p):
+            variants[f"of what arrives, axis {i}"] = partial(pooled_after, p, partial(_repeated_first, axis=i))
+            own = i if i < p.line.params["axes"][0] else i - len(p.line.params["axes"])  # the frames have more axes
+            variants[f"of the result, axis {i}"] = partial(_into_first, p, own)
+        return variants
+    c = contraction(p)
+    if c is None or not c.convolution:
+        return variants
+    fixed = lambda letter: c.roles[letter] in ("window", "positions")
+    for i, letter in enumerate(c.others):
+        if p.other().shape[i] > 1 and not fixed(letter):
+            variants[f"of the factor, {c.roles[letter]}"] = partial(_product_with, c, _repeated_first(p.other(), i))
+    for i, letter in enumerate(c.result):
+        if p.y.shape[i] > 1 and not fixed(letter):
+            variants[f"of what arrives, {c.roles[letter]}"] = partial(_after_first, p, i)
+    for i, letter in enumerate(c.own):
+        if p.x.shape[i] > 1 and not fixed(letter):
+            variants[f"of the result, {c.roles[letter]}"] = partial(_into_first, p, i)
+    return variants
+
+
+def _repeated_first(x: Any, axis: int) -> Any:
+    return np.repeat(x.take([0], axis), x.shape[axis], axis)
+
+
+def _after_first(p: Site, axis: int, g: Any) -> Any:
+    return p.right(_repeated_first(g, axis))
+
+
+def _into_first(p: Site, axis: int, g: Any) -> Any:
+    right = p.right(g)
+    made = np.zeros(right.shape)
+    made[(slice(None),) * axis + (slice(0, 1),)] = right.sum(axis=axis, keepdims=True)
+    return made
 
 
 @mistake(
@@ -405,7 +463,24 @@ def _turned(p: Site, turn: Callable[[Any, Any], Any]) -> Variants:
     rank=0,
 )
 def _not_rotated(p: Site) -> Variants:
-    return {k: f for k, f in _turned(p, np.flip).items() if k == "kernel"}
+    return _flipped(p, "kernel")
+
+
+def _flipped(p: Site, what: str) -> Variants:
+    """A kernel (or its gradient) reversed along all its spatial axes, or along one alone."""
+    variants = {k: f for k, f in _turned(p, np.flip).items() if k == what}
+    c = contraction(p)
+    axes = c.window(c.others if what == "kernel" else c.own) if c is not None and variants else ()
+    if len(axes) > 1:
+        for number in range(len(axes)):
+            one = lambda x, own, number=number: np.flip(x, own[number])
+            variants[f"along dimension {number} alone"] = _turned(p, one)[what]
+    shape = () if len(axes) != 2 else p.other().shape if what == "kernel" else p.x.shape
+    if shape and shape[axes[0]] == shape[axes[1]] > 1:
+        for turns in (1, 3):
+            quarter = lambda x, own, turns=turns: np.rot90(x, turns, own)
+            variants[f"by a quarter turn ({turns})"] = _turned(p, quarter)[what]
+    return variants
 
 
 @mistake(
@@ -416,7 +491,7 @@ def _not_rotated(p: Site) -> Variants:
     rank=0,
 )
 def _reversed(p: Site) -> Variants:
-    return {k: f for k, f in _turned(p, np.flip).items() if k == "kernel gradient"}
+    return _flipped(p, "kernel gradient")
 
 
 @mistake(

@@ -60,9 +60,10 @@ def _left(p: Site) -> Variants:
     "the first or the last pass of a loop was left out: range(n - 1), or range(1, n)",
     "For which indices does your loop run, and how many outputs are there?",
     "range(n) runs over 0, 1, .., n - 1: all of them",
+    rank=2,
 )
 def _left_out(p: Site) -> Variants:
-    """All but the first (or last) example, filter or window."""
+    """All but the first (or last) example, filter, window, or row of a window's taps."""
     variants: Variants = {}
     c = contraction(p)
     axes: list[tuple[int, str]] = []
@@ -72,8 +73,10 @@ def _left_out(p: Site) -> Variants:
         axes = [(c.result.index(x), c.roles[x]) for x in c.shared]
     elif p.row == "windows" and p.pooling and (s := sliding_of(p)) is not None:
         axes = [(i, "windows" if i in s.axes else "axis") for i in range(p.y.ndim) if i not in s.across]
+    elif p.row == "windows" and p.inside("conv") and (s := sliding_of(p)) is not None:
+        axes = [(i, "taps") for i in s.across]
     for i, what in axes:
-        if p.y.shape[i] > 2:
+        if p.y.shape[i] > 1:
             for word, at in (("first", 0), ("last", -1)):
                 variants[f"all but the {word} of {what}, axis {i}"] = partial(_without, p, i, at)
     return variants

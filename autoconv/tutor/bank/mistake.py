@@ -97,7 +97,7 @@ class RuleMistake(Mistake):
                 site = run.site(step.line, k)
                 for variant, wrong in self.variants(site).items():
                     contribution = wrong(step.cotangent)
-                    if np.shape(contribution) == np.shape(right):
+                    if contribution is not None and np.shape(contribution) == np.shape(right):
                         yield Injection(self, variant, step.line, k, contribution - right, site.row)
 
     def table(self, run: Run, variant: str, among: Among | None = None) -> dict[tuple[int, int], Callable[[Any], Any]]:

@@ -87,6 +87,59 @@ def _not_divided(call: Call) -> Variants:
 
 
 @call_mistake(
+    "a term of the normalisation with a wrong factor",
+    "what flows back through the mean or the variance was halved, doubled, or divided by another number than n",
+    "d (x^2) = 2 x dx and d std = d var / (2 std): are both of the twos in your formula? Over how many runs the mean?",
+    _NORM,
+)
+def _term_factors(call: Call) -> Variants:
+    n = _norm(call)
+    if n is None:
+        return {}
+    variants: Variants = {}
+    for what, factor in (("half", 0.5), ("twice", 2.0), ("minus twice", -2.0), ("minus half", -0.5)):
+        variants[f"{what} of the variance's"] = partial(n.gradient, second=factor)
+        variants[f"{what} of the mean's"] = partial(n.gradient, first=factor)
+    if n.count > 2:
+        less = n.count / (n.count - 1)
+        variants["both divided by n - 1"] = partial(n.gradient, first=less, second=less)
+    for axis, size in enumerate(n.shape):
+        if size != n.count:
+            ratio = n.count / size
+            variants[f"both divided by the length of axis {axis}"] = partial(n.gradient, first=ratio, second=ratio)
+            variants[f"the mean's divided by the length of axis {axis}"] = partial(n.gradient, first=ratio)
+            variants[f"the variance's divided by the length of axis {axis}"] = partial(n.gradient, second=ratio)
+    return variants
+
+
+@call_mistake(
+    "a factor missing in a term of the normalisation",
+    "gamma or the normalised value is missing in the term of the mean or in that of the variance",
+    "Write down all three terms: does the gradient of x-hat, dout * gamma, stand in each of them?",
+    _NORM,
+)
+def _term_without(call: Call) -> Variants:
+    n = _norm(call)
+    if n is None:
+        return {}
+    shaped = lambda f: lambda g: np.reshape(f(np.reshape(g, n.shape)), np.shape(g))
+    variants: Variants = {
+        "x-hat in front of the variance's": shaped(lambda h: (h - n.mean(h) - n.mean(h * n.hat)) / n.std),
+        "x-hat inside the variance's": shaped(lambda h: (h - n.mean(h) - n.hat * n.mean(h)) / n.std),
+    }
+    gamma = call.scale
+    if gamma is not None and np.size(gamma) == np.size(n.x) and np.all(gamma):
+        scale = np.reshape(gamma, n.shape)
+        bare = lambda h: h / scale
+        variants["gamma in the mean's"] = shaped(lambda h: (h - n.mean(bare(h)) - n.hat * n.mean(h * n.hat)) / n.std)
+        variants["gamma in the variance's"] = shaped(
+            lambda h: (h - n.mean(h) - n.hat * n.mean(bare(h) * n.hat)) / n.std
+        )
+        variants["gamma in both"] = shaped(lambda h: (h - n.mean(bare(h)) - n.hat * n.mean(bare(h) * n.hat)) / n.std)
+    return variants
+
+
+@call_mistake(
     "deviation in the wrong power",
     "the gradient was divided by the variance, or not divided at all, where it is divided by the standard deviation",
     "xhat = (x - mean) / std. What is d xhat / d x, with mean and std held fixed?",
@@ -254,6 +307,56 @@ def _every_class(call: Call) -> Variants:
     if y is None or call.name == "bce_with_logits":
         return {}
     return {"": lambda g: (y - 1) * weight(y, call.pull(g))}
+
+
+@call_mistake(
+    "target in the wrong place or size",
+    "the target was subtracted with a wrong factor, or from another class than the right one",
+    "p - t: what is t for the right class, what for the others, and what is divided by the number of examples?",
+    "w (p - t), with t = 1 for the right class, and w = 1 / n for both of them",
+    0,
+)
+def _targets(call: Call) -> Variants:
+    """Of the gradient w (y - t): another multiple of w t, or t rolled by a class or an example."""
+    y = call.probabilities
+    if y is None or call.name == "bce_with_logits":
+        return {}
+
+    def made(change: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+        def wrong(g: Any) -> Any:
+            d = call.pull(g)
+            w = weight(y, d)
+            return change(w, w * y - d)
+
+        return wrong
+
+    return {
+        "not divided by the number of examples": made(lambda w, t: w * y - t / w),
+        "twice": made(lambda w, t: w * y - 2 * t),
+        "added": made(lambda w, t: w * y + t),
+        "of the class before": made(lambda w, t: w * y - np.roll(t, -1, axis=-1)),
+        "of the class behind": made(lambda w, t: w * y - np.roll(t, 1, axis=-1)),
+        "of another example": made(lambda w, t: w * y - np.roll(t, 1, axis=0)),
+    }
+
+
+@call_mistake(
+    "only some of the classes",
+    "only the right class, or only the wrong ones, received a gradient",
+    "Do the scores of the wrong classes change the loss?",
+    "p - t for every class: each score is in the denominator of the softmax",
+    0,
+)
+def _some_classes(call: Call) -> Variants:
+    y = call.probabilities
+    if y is None or call.name == "bce_with_logits":
+        return {}
+    hit = lambda d: np.abs(weight(y, d) * y - d) > 0.5 * np.abs(weight(y, d))
+    return {
+        "the right one": lambda g: call.pull(g) * hit(call.pull(g)),
+        "the wrong ones": lambda g: call.pull(g) * ~hit(call.pull(g)),
+        "the right one, by the logarithm alone": lambda g: -weight(y, call.pull(g)) * hit(call.pull(g)) / y,
+    }
 
 
 def weight(y: Any, d: Any) -> Any:

@@ -66,12 +66,10 @@ def outer_axes(p: Site) -> list[int]:
     return [i for i in range(p.y.ndim) if i not in s.axes and i not in s.across and p.y.shape[i] > 1]
 
 
-def pooled_sum(p: Site, axis: int, g: Any) -> Any:
-    """A pooling layer's gradient with what arrives added up over examples or channels first."""
+def pooled_after(p: Site, change: Callable[[Any], Any], g: Any) -> Any:
+    """A pooling layer's gradient with what arrives at the windows changed first."""
     s = Sliding(p)
-    total = _total(s, g)
-    total = np.broadcast_to(total.sum(axis=axis, keepdims=True), total.shape)
-    return p.right(total * (winners(s) if p.pooling == "max" else _even(s)))
+    return p.right(change(_total(s, g)) * (winners(s) if p.pooling == "max" else _even(s)))
 
 
 @mistake(
@@ -118,15 +116,23 @@ def _wrong_cell(p: Site) -> Variants:
             continue
         swapped = lambda s, a=a, b=b: winners(s).swapaxes(s.across[a], s.across[b])
         variants[f"the winner's row and column exchanged ({a}, {b})"] = partial(_shares, s, share=swapped)
-    variants["the winner of another channel or example"] = partial(_shares, s, share=_borrowed)
+    for axis in outer_axes(p):
+        what = "example" if axis == 0 and s.axes[0] > 0 else "channel"
+        variants[f"the winner of the first {what}"] = partial(_shares, s, share=partial(_borrowed, axis))
+        variants[f"only where it is the largest of every {what}"] = partial(_shares, s, share=partial(_champions, axis))
     return variants
 
 
-def _borrowed(s: Sliding) -> Any:
-    """The winners of the first channel, or without channels of the first example, for all of them."""
+def _borrowed(axis: int, s: Sliding) -> Any:
+    """The winners of the first channel (or example) for all of them."""
     won = winners(s)
-    rest = [a for a in (*range(1, s.axes[0]), *range(s.across[-1] + 1, won.ndim)) if won.shape[a] > 1] or [0]
-    return np.repeat(won.take([0], rest[-1]), won.shape[rest[-1]], rest[-1])
+    return np.repeat(won.take([0], axis), won.shape[axis], axis)
+
+
+def _champions(axis: int, s: Sliding) -> Any:
+    """The winners that are the largest of all channels (or examples) as well."""
+    y = s.site.y
+    return winners(s) * (y == y.max(axis=(axis, *s.across), keepdims=True))
 
 
 @mistake(

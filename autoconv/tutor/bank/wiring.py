@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...functional.axes import POSITION
-from ..run.site import Site, select
+from ..run.site import Contraction, Site, select
 from .contractions import contraction
 from .mistake import Variants, mistake
 from .pooling import winners
@@ -275,7 +275,10 @@ def _cropped(p: Site) -> Variants:
     if not width or not any(low for low, _ in width):
         return {}
     sign = -1 if p.row == "pad" else 1
-    return {"": _shifted(p, tuple(sign * low for low, _ in width))}
+    variants: Variants = {"": _shifted(p, tuple(sign * low for low, _ in width))}
+    if any(high > 1 for _, high in width):  # a border of one: told as shifted by one
+        variants["cropped at the far end alone"] = _shifted(p, tuple(-sign * high for _, high in width))
+    return variants
 
 
 @mistake(
@@ -287,9 +290,9 @@ def _cropped(p: Site) -> Variants:
 )
 def _off_by_one(p: Site) -> Variants:
     width = _padded(p)
-    if not width:
-        return {}
     variants: Variants = {}
+    if not width:
+        return _off_without(p)
     axes = [i for i, pair in enumerate(width) if any(pair)]
     for d in (1, -1):
         for which in [axes, *[[a] for a in axes if len(axes) > 1]]:
@@ -300,6 +303,20 @@ def _off_by_one(p: Site) -> Variants:
     return variants
 
 
+def _off_without(p: Site) -> Variants:
+    """The same where nothing was padded: the whole gradient of the image cropped one cell too late or too early."""
+    if p.row != "windows" or p.pooling or not p.inside("conv"):
+        return {}
+    s, variants = Sliding(p), {}
+    if s.image.primitive is not None and s.image.primitive.name == "pad":
+        return {}
+    for d in (1, -1):
+        for which in [s.axes, *[(a,) for a in s.axes if len(s.axes) > 1]]:
+            label = tuple(d if i in which else 0 for i in range(p.x.ndim))
+            variants[f"{label}, without a border"] = s.moved(shift=tuple(-d if a in which else 0 for a in s.axes))
+    return variants
+
+
 @mistake(
     "flattened in another order",
     "the gradient was folded back in another order than the one in which the forward pass flattened",
@@ -307,6 +324,8 @@ def _off_by_one(p: Site) -> Variants:
     "fold back with the same order of axes as forward",
 )
 def _flattened(p: Site) -> Variants:
+    if (c := contraction(p)) is not None and c.convolution:
+        return _misread(p, c)
     if p.row not in ("reshape", "permute_dims") or p.composed:
         return {}
     if p.row == "permute_dims":
@@ -324,6 +343,34 @@ def _flattened(p: Site) -> Variants:
     if p.y.ndim >= p.x.ndim or not 2 <= len(merged) <= 4:
         return {}
     return {f"as axes {order}": _folded(p, merged, order) for order in permutations(merged) if order != tuple(merged)}
+
+
+def _misread(p: Site, c: Contraction) -> Variants:
+    """The gradient that arrives at a convolution, reshaped to a matrix (positions, filters) with no axes moved first.
+
+    In memory it lies channels first (examples, filters, positions) or last; each is read as if it were the other, or
+    with the filters in front of the examples.
+    """
+    filters = [i for i, x in enumerate(c.result) if c.roles[x] == "filters"]
+    batch = [i for i, x in enumerate(c.result) if c.roles[x] == "batch"]
+    positions = [i for i, x in enumerate(c.result) if c.roles[x] == "positions"]
+    if not (len(filters) == len(batch) == 1 and positions and len(c.result) == 2 + len(positions)):
+        return {}
+    if p.y.shape[filters[0]] == 1:
+        return {}
+    first, last, front = [*batch, *filters, *positions], [*batch, *positions, *filters], [*filters, *batch, *positions]
+    named = {
+        "filters read as if they were last": (first, last), "filters read as if they were first": (last, first),
+        "filters read as if they stood before the examples": (first, front),
+        "filters at the end read as if they stood before the examples": (last, front),
+    }  # fmt: skip
+    return {label: partial(_reread, p, there, read) for label, (there, read) in named.items()}
+
+
+def _reread(p: Site, there: list[int], read: list[int], g: Any) -> Any:
+    """The right rule on a gradient whose axes lie in memory in the order ``there``, and are taken for ``read``."""
+    laid = g.transpose(there).reshape([g.shape[i] for i in read])
+    return p.right(laid.transpose(np.argsort(read)))
 
 
 def _folded(p: Site, merged: list[int], order: tuple[int, ...]) -> Callable[[Any], Any]:

@@ -21,7 +21,7 @@ class Case:
     """All that belongs to one question: what is asked about, the claim, and the run at the user's own inputs.
 
     places: the flat indices of the elements of ``line`` that were asked for; shape: theirs.  claimed: the claim's
-    numbers at the user's own inputs, of that shape.
+    numbers at the user's own inputs, of that shape.  output: what was asked, as it was given (a Tensor, a Scalar).
     """
 
     def __init__(
@@ -33,7 +33,9 @@ class Case:
         names: Names,
         read: Claim,
         run: Run,
+        output: Any = None,
     ) -> None:
+        self.output: Any = tape.outputs[0] if output is None else output
         self.tape, self.line, self.places, self.shape = tape, line, places, shape
         self.names, self.read, self.run = names, read, run
         self.claimed = np.zeros(shape)
@@ -60,9 +62,10 @@ class Case:
 
     @property
     def inputs(self) -> dict[str, Tensor]:
-        """The tape's inputs and parameters by name."""
+        """The tape's inputs and parameters by name, each by its first."""
         free = {id(line) for line in self.tape.inputs}
-        return {name: line for name, line in self.names.lines.items() if id(line) in free}
+        of = self.names.of
+        return {k: x for k, x in self.names.lines.items() if id(x) in free and of.get(id(x), k) == k}
 
     def verdict(self, kind: str, summary: str, **more: Any) -> Verdict:
         return Verdict(kind, summary, gradient=self.gradient, claim=self.read.given, **more)
@@ -81,6 +84,8 @@ def _equation(case: Case, index: tuple[int, ...]) -> tuple[str, str]:
     """The gradient of one element as an equation, as text and LaTeX; only its first level if the whole is long."""
     from ...views.equations.explain import explain
 
+    if case.tape.of_scalars:
+        return _equation_of_scalar(case)
     if _terms(case) > TERMS:
         return "", ""
     names = {name: line for name, line in case.names.lines.items() if not line.name}
@@ -92,6 +97,18 @@ def _equation(case: Case, index: tuple[int, ...]) -> tuple[str, str]:
     except (TypeError, ValueError, RuntimeError):
         return "", ""
     return (explanation.text if len(explanation.text) <= LONG_EQUATION else ""), explanation.latex
+
+
+def _equation_of_scalar(case: Case) -> tuple[str, str]:
+    """The same where the output is a Scalar, whose program may be large: by the place of the line."""
+    from ...views.equations.explain import explain_line
+
+    place = next(i for i, line in enumerate(case.tape) if line is case.line)
+    for depth in (None, 1):
+        explanation = explain_line(case.output, place, case.names.given, depth)
+        if len(explanation.text) <= LONG_EQUATION:
+            return explanation.text, explanation.latex
+    return "", explanation.latex
 
 
 def _terms(case: Case) -> int:

@@ -10,9 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ...render.element import read_element
+from ...operands import real
+from ...render.element import INDEXED, read_element
+from ...scalar import KINDS, called
 from ...tape import Tape, Tensor, as_array
+from ...views.lines import recorded_arrays
 from ..run.replay import Run, double
+from .compare import Tolerance
 from .formula import Formula, FormulaError
 
 RULES = ("sum", "mean", "same for all")
@@ -36,6 +40,7 @@ class Names:
         if names is not None and not isinstance(names, Mapping):
             raise TypeError(f"check: names must map names to Tensors, as locals() does; found {type(names).__name__}")
         on_tape = {id(line) for line in tape}
+        self.given = names
         self.lines: dict[str, Tensor] = {}
         self.numbers: dict[str, Any] = {}
         for name, thing in (names or {}).items():
@@ -45,10 +50,20 @@ class Names:
                 self.lines[name] = thing
             elif isinstance(thing, int | float | np.ndarray | np.number) and not isinstance(thing, bool):
                 self.numbers[name] = thing
+        if tape.of_scalars:
+            for name, line in called(names or {}, tape.lines_of):
+                self.lines.setdefault(name, line)
+        recorded = recorded_arrays(names or {}, tape)
+        for name, number in Counter(name for name, _ in recorded).items():
+            if number == 1 and name not in self.lines:  # one that was recorded twice stays the plain numbers that it is
+                self.lines[name] = next(line for other, line in recorded if other == name)
         own = [line for line in tape if line.name and line.name not in self.lines]
         self.lines |= {line.name: line for line in own if line.name}
+        self.arrays = arrays_of(self.lines) if tape.of_scalars else {}
         self.shared = {name for name, number in Counter(line.name for line in own).items() if number > 1}
-        self.of = {id(line): name for name, line in self.lines.items()}
+        self.of: dict[int, str] = {}
+        for name, line in [*self.lines.items(), *recorded]:
+            self.of.setdefault(id(line), name)
 
     def tensor(self, text: str) -> Tensor:
         """The tensor, or element of one, that a text like "w" or "w[0, 1]" names; ValueError if there is none."""
@@ -64,10 +79,36 @@ class Names:
                     f"check: several tensors are named {name!r}; say which one is meant, as in names={{{name!r}: w1}}"
                 )
 
-    def values(self, run: Run) -> dict[str, Any]:
-        """The values in one run, as arrays of the caller's own."""
+    def values(self, value: Callable[[Tensor], Any]) -> dict[str, Any]:
+        """The values in one run, as arrays of the caller's own; ``value``: that of a line there."""
         numbers = {k: double(v) for k, v in self.numbers.items() if np.asarray(v).dtype.kind in "fiuO"}
-        return numbers | {name: np.array(run.of(line).value) for name, line in self.lines.items()}
+        lines = {name: np.array(value(line)) for name, line in self.lines.items()}
+        arrays = {
+            name: np.array([value(line) for line in parts.ravel()]).reshape(parts.shape)
+            for name, parts in self.arrays.items()
+        }
+        return numbers | arrays | lines
+
+    def lines_of(self, name: str) -> list[Tensor]:
+        """The lines that a name speaks of: one, those of a list of Scalars, none for a number."""
+        return [self.lines[name]] if name in self.lines else list(self.arrays.get(name, np.zeros(0)).ravel())
+
+
+def arrays_of(lines: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """The lists of Scalars that have names, w[0] to w[3] or w[0,0] to w[2,3], by the name of the list, as arrays of
+    lines."""
+    parts: dict[str, dict[tuple[int, ...], Tensor]] = {}
+    for name, line in lines.items():
+        if found := INDEXED.fullmatch(name):
+            parts.setdefault(found[1], {})[tuple(map(int, found[2].split(",")))] = line
+    arrays = {}
+    for name, at in parts.items():
+        shape = tuple(max(column) + 1 for column in zip(*at, strict=False))
+        if len({len(index) for index in at}) == 1 and np.prod(shape) == len(at) and name not in lines:
+            arrays[name] = np.empty(shape, object)
+            for index, line in at.items():
+                arrays[name][index] = line
+    return arrays
 
 
 class Claim:
@@ -139,14 +180,15 @@ class Claim:
         if np.ma.isMaskedArray(claim) and np.ma.getmaskarray(claim).any():
             raise ValueError("check: the claim is a masked array with masked elements; give a number for each")
         try:
-            array = double(as_array(claim.value if isinstance(claim, Tensor) else claim)).astype(float)
+            known = claim.value if isinstance(claim, Tensor) else claim.data if isinstance(claim, KINDS) else claim
+            array = double(as_array(known)).astype(float)
         except (TypeError, ValueError) as error:
             text = str(error).partition(": ")[2] or str(error)
             raise type(error)(f"check: the claim cannot be read as an array of numbers: {text}") from None
         return finite(array, "the claim")
 
     def _arguments(self, function: Callable[..., Any]) -> list[str]:
-        known = [*self.names.lines, *self.names.numbers]
+        known = [*self.names.lines, *self.names.arrays, *self.names.numbers]
         wanted: list[str] = []
         try:
             parameters = inspect.signature(function).parameters.values()
@@ -170,11 +212,15 @@ class Claim:
 
     def evaluate(self, run: Run) -> np.ndarray:
         """The claimed values in this run; ValueError if the function fails or what comes out is not numbers."""
+        return self.at(lambda line: run.of(line).value)
+
+    def at(self, value: Callable[[Tensor], Any]) -> np.ndarray:
+        """The claimed values where the lines have these values."""
         if self.array is not None:
             return self.array
-        values = self.names.values(run)
+        values = self.names.values(value)
         if self.formula is not None:
-            return np.asarray(self.formula(values), dtype=float)
+            return np.asarray(self.formula(values, self.shape), dtype=float)
         assert self.function is not None
         parameters = inspect.signature(self.function).parameters
         unnamed = [
@@ -255,6 +301,21 @@ def rounding(array: np.ndarray, truth: np.ndarray, written: str = "", relative: 
     if 0 < decimals <= 6 and 10.0**-decimals <= 0.02 * largest:
         return np.full(array.size, 0.505 * 10.0**-decimals)
     return 0.0
+
+
+def tolerance_of(
+    read: Claim, first: np.ndarray, dtype: np.dtype[Any], rtol: float | None, truth: np.ndarray
+) -> Tolerance:
+    """How closely a claim must agree: ``rtol``, or what its digits and the dtypes allow."""
+    if rtol is not None:
+        real(rtol, "check: rtol")
+        if not 0 <= rtol < 1:
+            raise ValueError(f"check: rtol={rtol} must be at least 0 and below 1")
+        return Tolerance(rtol)
+    narrow = {"float16": 5e-3, "float32": 1e-4}
+    relative = max(narrow.get(read.dtype, 1e-6), narrow.get(dtype.name, 1e-6))
+    written = "" if read.formula is None else read.formula.text
+    return Tolerance(relative, 0.0 if read.replayable or not first.size else rounding(first, truth, written, relative))
 
 
 _NUMBERS = re.compile(r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")

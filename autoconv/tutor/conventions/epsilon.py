@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import numpy as np
 
 from ... import primitives as p
 from ...tape import Tape, Tensor
-from ..claim.case import Case
 from ..claim.compare import Tolerance, equal
 from ..run.forms import Standardised
 from ..run.replay import Change, Run
@@ -19,6 +19,18 @@ COMMON = [1e-5, 1e-8, 1e-6, 1e-7, 1e-3, 1e-12, 1e-10, 1e-4, 1e-2, 0.0]
 HALVINGS = 60
 
 
+class Asked(Protocol):
+    """What is asked about: a tape, one of its lines, and which elements of that line's gradient in a run."""
+
+    @property
+    def tape(self) -> Tape: ...
+
+    @property
+    def line(self) -> Tensor: ...
+
+    def chosen(self, run: Run) -> Any: ...
+
+
 def epsilon_of(run: Run) -> float | None:
     """The eps of the first normalisation in a run, or None without one."""
     if not any(_roots(line) for line in run.tape):
@@ -27,7 +39,7 @@ def epsilon_of(run: Run) -> float | None:
     return next((call.form.eps for call in run.calls if isinstance(call.form, Standardised)), None)
 
 
-def with_epsilon(case: Case, run: Run, eps: float, recorded: float) -> Run:
+def with_epsilon(case: Asked, run: Run, eps: float, recorded: float) -> Run:
     """The run with ``eps`` in place of the ``recorded`` one under every root of a normalisation."""
     inputs = {line: run.of(line).value for line in case.tape.inputs}
     return Run(case.tape, case.line, inputs, _replaced(case.tape, eps, recorded))
@@ -59,7 +71,7 @@ def _roots(line: Tensor) -> bool:
     return line.primitive.name == "sqrt" or (halves and abs(float(line.operands[1].value.reshape(()))) == 0.5)
 
 
-def other_epsilon(case: Case, runs: list[Run], claimed: list[np.ndarray], tolerance: Tolerance) -> float | None:
+def other_epsilon(case: Asked, runs: list[Run], claimed: list[np.ndarray], tolerance: Tolerance) -> float | None:
     """The eps for which the claim is the gradient in all runs: round ones first, then one that is searched for."""
     recorded = epsilon_of(runs[0])
     if recorded is None or sum(line.size for line in case.tape) > LARGE:

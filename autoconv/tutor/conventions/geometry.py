@@ -37,12 +37,13 @@ def grown_case(case: Case, overlap: bool, deep: bool) -> tuple[Case, np.ndarray]
     other = copy.copy(case)
     other.names = copy.copy(case.names)
     other.names.lines = {name: grown[id(line)] for name, line in case.names.lines.items()}
-    other.names.of = {id(line): name for name, line in other.names.lines.items()}
+    other.names.of = {id(line): name for name, line in reversed(other.names.lines.items())}  # the first name holds
     other.read = copy.copy(case.read)
     other.read.names = other.names
     other.tape, other.line = tape, grown[id(case.line)]
     other.run = Run(tape, other.line)
     other.places, other.shape = np.arange(other.line.size), other.line.shape
+    other.read.shape = other.shape
     claimed = np.asarray(other.read.evaluate(other.run), dtype=float)
     if claimed.shape != other.shape or not other.run.finite or not np.isfinite(claimed).all():
         raise CannotGrowError

@@ -59,10 +59,12 @@ def _windows(run: Run) -> Iterator[tuple[Site, bool]]:
 def _spatial(x: Tensor, s: Sliding, image: bool) -> tuple[int, ...]:
     """The axes of x along which windows move, or along which a kernel has its cells."""
     if image:
+        if x.ndim == len(s.axes):  # a plain image has no other
+            return tuple(range(x.ndim))
         return s.axes if x.ndim == s.image.ndim else tuple(a - s.image.ndim + x.ndim for a in s.axes)
     assert s.contraction is not None
     own = s.contraction.window(s.contraction.own)
-    return own if x.ndim == len(s.contraction.own) else ()
+    return tuple(range(x.ndim)) if x.ndim == len(own) else own if x.ndim == len(s.contraction.own) else ()
 
 
 def _shapes(rows: list[tuple[int, int, int, int, int]], image: bool) -> Iterator[tuple[str, list[int]]]:

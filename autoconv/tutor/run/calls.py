@@ -34,6 +34,7 @@ class Call:
     def __init__(self, name: str, x: Tensor, y: Tensor, readers: list[tuple[Tensor, int]], lines: list[Tensor]) -> None:
         self.name, self.x, self.y, self.readers, self.lines = name, x, y, readers, lines
         self.members = frozenset(map(id, lines))
+        self.scale: Any = None  # what the output is multiplied with by the line that reads it: a norm's gamma
 
     @property
     def single_step(self) -> bool:
@@ -152,7 +153,13 @@ def calls_of(tape: Tape, walked: list[Step]) -> list[Call]:
             calls.append(Call(scopes[serial].name, line.operands[k], next(iter(outputs.values())), readers, lines))
     named = {(id(c.x), id(c.y)) for c in calls}
     whole = [c.members & on_the_way.keys() for c in calls if c.single_step]
-    return calls + [c for c in stretches(tape, walked, whole) if (id(c.x), id(c.y)) not in named]
+    calls += [c for c in stretches(tape, walked, whole) if (id(c.x), id(c.y)) not in named]
+    for step in walked:
+        if step.line.primitive is not None and step.line.primitive.name == "mul":
+            for call in calls:
+                for k, _ in [(k, x) for k, x in enumerate(step.line.operands) if x is call.y]:
+                    call.scale = step.line.operands[1 - k].value
+    return calls
 
 
 def stretches(tape: Tape, walked: list[Step], whole: list[frozenset[int]]) -> list[Call]:

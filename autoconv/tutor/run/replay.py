@@ -145,13 +145,19 @@ class Run:
 
 
 class Recorded(Run):
-    """The recorded run itself with its gradient, and no more: of a tape that is too large to run again and search."""
+    """The recorded run itself with its gradient, and no more: of a tape that is too large to run again and search.
 
-    def __init__(self, tape: Tape, wrt: Tensor) -> None:
+    gradient: of ``wrt``, where it is known already.
+    """
+
+    def __init__(self, tape: Tape, wrt: Tensor, gradient: np.ndarray | None = None) -> None:
         self.tape, self.loss, self.wrt = tape, tape.outputs[0], wrt
         self.lines = {id(line): line for line in tape}
         self.steps, self.cotangent, self.tied = [], {}, None
         self._positions, self._sites = {}, {}
+        if gradient is not None:
+            self.gradient = gradient
+            return
         with np.errstate(all="ignore"):
             (self.gradient,) = sweep(self.loss, [wrt], np.ones(self.loss.shape, self.loss.dtype))
 

@@ -85,7 +85,7 @@ class Probes:
     def moved(self, x: Tensor, delta: Any) -> np.ndarray:
         """What a change ``delta`` of the cotangent of x adds along each direction."""
         t = self._tangents.get(id(x))
-        return np.zeros(len(self.rows)) if t is None else t @ np.ravel(delta)
+        return np.zeros(len(self.rows)) if t is None else np.einsum("ij,j", t, np.ravel(delta))
 
     def unchanged(self, got: np.ndarray) -> bool:
         """Whether a wrong sweep gives what the true one gives: ``got`` is what it gives along the directions."""
@@ -110,7 +110,7 @@ class Probes:
             return False
         flat, signed = np.ravel(delta), np.concatenate([factors, -factors])
         for i, tangent in enumerate(self._tangents[id(x)]):
-            got = float(base[i] + tangent @ flat)
+            got = float(base[i] + np.einsum("i,i", tangent, flat))  # one thread: BLAS waits for its others
             limit = SLACK * (self.tolerance.relative * max(abs(got), self._size[i]) + self._absolute[i])
             limit += _ROUNDING * (abs(base[i]) + abs(got - base[i]))
             signed = signed[np.abs(self.aims[i] - signed * got) <= limit * np.maximum(1.0, np.abs(signed))]

@@ -34,9 +34,11 @@ from .probes import Probes
 SWEEPS = 6000  # that one search may run
 SAMPLE = 1000  # elements by which most other orders of a gradient are ruled out
 MOST = 6  # explanations that are told
+SCALARS = 1_000  # lines of one number each beyond which a tape is neither run again nor searched
 SEARCHED = 2_000_000  # elements on a tape beyond which it is not searched: about 100 bytes each would be held
 LARGE = 30_000  # elements on a tape for which a sweep counts once more
 REARRANGED = "right numbers in the wrong places"
+CANCELLING = ("upstream gradient forgotten", "product of sums")  # after them a softmax or a norm lets nothing through
 _ALL = -1  # as a position: every line; as an operand: every operand of the line
 
 # of pairs: first mistakes, second ones put to the probes, pairs made everywhere
@@ -45,7 +47,7 @@ COMMON = 1  # the rank up to which a mistake is taken for one of two
 WAYS = 4  # variants of one mistake at one site that are taken for one of two
 ALONE = {  # mistakes that are not taken for one of two
     "loop left too early", "a pass of a loop left out", "the neighbour's gradient",
-    "an earlier value instead of the factor",
+    "an earlier value instead of the factor", "an index left at its first value",
 }  # fmt: skip
 
 Wrong = Callable[[Any], Any]  # from the cotangent of a line to the wrong contribution to one operand

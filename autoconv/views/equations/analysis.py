@@ -16,12 +16,12 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from ... import arrays
-from ...scalar import FlatTape, expand
+from ...scalar import KINDS, FlatTape, expand
 from ...scalar.blocks import SUM, Block
 from ...scalar.demand import ScalarGraph
 from ...scalar.expand import expansion_size
 from ...tape import Scope, Tape, Tensor, describe
-from ..element import resolve
+from ..element import one_line, resolve
 
 Array = np.ndarray
 WRITTEN = 2_000_000  # operands of scalars up to which a tape is expanded; of a larger one scalars are asked for
@@ -72,6 +72,11 @@ class Known(ABC):
         self.tape = tape
         self.of: Tensor = tape.outputs[0]
         self._results: dict[int, Tensor] = {}
+
+    @property
+    def numbers(self) -> Mapping[int, int]:
+        """id(line) -> its place on the tape."""
+        return {id(line): k for k, line in enumerate(self.tape)}
 
     @abstractmethod
     def element_of(self, line: Tensor, index: tuple[int, ...]) -> int:
@@ -127,6 +132,8 @@ class Known(ABC):
     def scalar_of(self, thing: Any, operation: str) -> int | None:
         """The scalar that a reader means by ``thing``; None for a tensor that the output was not computed from."""
         line = thing[0] if isinstance(thing, tuple) and thing else thing
+        if isinstance(line, KINDS):
+            one_line(line, self.tape, operation)
         if not isinstance(line, Tensor):
             raise TypeError(
                 f"{operation}: expected an element of a Tensor, as w[0, 0], found {type(line).__name__}; index the "

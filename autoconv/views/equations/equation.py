@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from html import escape
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from ...render.latex import PRODUCT, SUM, Expression, escaped, number, symbol, value
@@ -24,11 +24,14 @@ from ...render.svg import FONT, colour
 from ...render.text import clean
 from ...render.text import number as short_number
 from .terms import Steps, Sum, Term
+from .zeros import zeros
 
 if TYPE_CHECKING:
     from .explanation import Explanation
 
-WHOLE, FIRST, STATEMENTS = 12, 3, 24  # terms written in full, terms shown of a longer sum, statements in one equation
+ORIGINS = 6  # tensors without a name that are said to come from one operation
+WHOLE, FIRST, STATEMENTS = 12, 4, 24  # terms written in full, terms shown of a longer sum, statements in one equation
+FEW = 2  # zeros that are written among the terms; more are left out, and their reason is said
 
 
 @dataclass(frozen=True)
@@ -47,16 +50,26 @@ class Statement:
         """What stands between ``left`` and ``result``; a single number alone would only repeat the result with fewer
         digits.
         """
-        alone = len(self.whole.terms) == 1 and "·" not in self.numbers.text
+        alone = len(self.whole.terms) == 1 and "·" not in self.numbers.text and self.whole.closed is None
         return [x for x in (self.pattern, self.symbols, None if alone else self.numbers) if x]
 
 
 def shown(whole: Sum) -> tuple[list[Term], int]:
-    """The terms that are written, and how many are left out before the last of them."""
+    """The terms that are written, and how many that are not 0 are left out.
+
+    A short sum is written as it comes, without its zeros if there are more than a few; of a long one the largest terms.
+    """
     terms = list(whole.terms)
+    telling = [term for term in terms if term.product != 0] or terms
     if len(terms) <= WHOLE:
-        return terms, 0
-    return [*terms[:FIRST], terms[-1]], len(terms) - FIRST - 1
+        return (telling if len(terms) - len(telling) > FEW else terms), 0
+    chosen = largest(telling) if len(telling) > WHOLE else telling
+    return chosen, len(telling) - len(chosen)
+
+
+def largest(terms: Sequence[Any]) -> list[Any]:
+    """The terms that a long sum is written with, by the size of their product."""
+    return sorted(terms, key=weight, reverse=True)[:FIRST]
 
 
 def statement(whole: Sum, left: Expression, inline: bool) -> Statement:
@@ -65,8 +78,10 @@ def statement(whole: Sum, left: Expression, inline: bool) -> Statement:
     if not terms:
         zero = value(1 if whole.scalar == whole.context.analysis.output else 0)
         return Statement(whole, left, None, zero, zero, whole.total)
+    if (closed := whole.closed) is not None:
+        return Statement(whole, left, None, closed.symbols, closed.numbers, whole.total)
     symbols = [whole.inlined(t) if inline else t.written for t in terms]
-    pattern = whole.pattern if left_out else None
+    pattern = whole.pattern if len(whole.terms) > WHOLE else None
     return Statement(
         whole, left, pattern, added(symbols, left_out), added([digits(t) for t in terms], left_out), whole.total
     )
@@ -83,15 +98,13 @@ def digits(term: Term) -> Expression:
 
 
 def added(terms: Sequence[Expression], left_out: int) -> Expression:
-    """A sum, with dots before the last term where some are left out; subtraction where a term has a sign."""
+    """A sum, with dots at its end where terms are left out; subtraction where a term has a sign."""
     latex, text = terms[0].latex, terms[0].text
-    for k, x in enumerate(terms[1:], 1):
-        if left_out and k == len(terms) - 1:
-            latex, text = latex + r" + \cdots", text + " + ..."
+    for x in terms[1:]:
         sign = "" if x.text.startswith("-") and x.binds <= SUM else "+ "
         latex += f" {sign}{x.latex}"
         text += f" {sign}{x.text}" if sign else f" - {x.text[1:]}"
-    return Expression(latex, text, SUM)
+    return Expression(latex + r" + \cdots" * bool(left_out), text + " + ..." * bool(left_out), SUM)
 
 
 def derivative(whole: Sum) -> Expression:
@@ -135,30 +148,31 @@ def statements(explanation: Explanation) -> tuple[list[Statement], list[tuple[Su
     return found, list(legends.values()), False
 
 
-def weight(term: Term) -> float:
-    """How much a term says as an example: the size of its product."""
+def weight(term: Any) -> float:
+    """How much a term says as an example: the size of its product; one that is not finite says most."""
     size = abs(float(term.product))
-    return size if isfinite(size) else 0.0
+    return size if isfinite(size) else inf
 
 
 def legend(legends: Sequence[tuple[Sum, Any]]) -> list[Expression]:
     """What the symbols of cotangents stand for: d_k = dC/do1_k; and where tensors without a name come from."""
     lines: list[Expression] = []
-    origins: list[str] = []
+    origins: dict[str, list[str]] = {}
     for whole, x in legends:
         if all(i == whole.context.analysis.output for i in whole.ends.tolist()):
             continue
         of, name, delta = whole.context.of, symbol(whole.context.symbols.label(x)), whole.cotangent_of(x)
         if source(whole, x):
-            origins.append(f"{name.text} is the {source(whole, x)}")
-        if delta.text != "d":  # the others have the name of their tensor with them
-            name, delta = Expression("t", "t"), Expression(r"\delta^{t}", "d(t)")
-            if any(line.text.startswith("d(t)") for line in lines):
+            origins.setdefault(source(whole, x), []).append(name.text)
+        letter = whole.context.cotangent
+        if delta.text != letter.text:  # the others have the name of their tensor with them
+            name, delta = Expression("t", "t"), Expression(f"{letter.latex}^{{t}}", f"{letter.text}(t)")
+            if any(line.text.startswith(f"{letter.text}(t)") for line in lines):
                 continue
         flat = whole.context.symbols.subscripts(x) == "flat"
         index = (
             Expression("", "")
-            if x.size == 1 and delta.text == "d"
+            if x.size == 1 and delta.text == letter.text
             else Expression("_{k}", "_k")
             if flat
             else Expression("", "[...]")
@@ -166,7 +180,11 @@ def legend(legends: Sequence[tuple[Sum, Any]]) -> list[Expression]:
         latex = rf"{delta.latex}{index.latex} = \frac{{\partial {of.latex}}}{{\partial {name.latex}{index.latex}}}"
         lines.append(Expression(latex, f"{delta.text}{index.text} = d{of.text}/d{name.text}{index.text}"))
     if origins:
-        said = "; ".join(origins)
+        said = "; ".join(
+            f"{'each of ' if len(made) > 1 else ''}{', '.join(made[:ORIGINS])}"
+            f"{f' and {len(made) - ORIGINS} more' if len(made) > ORIGINS else ''} is the {what}"
+            for what, made in origins.items()
+        )
         lines.append(Expression(rf"\text{{{escaped(said, text=True)}}}", said))
     return lines
 
@@ -187,6 +205,7 @@ def text(explanation: Explanation) -> str:
     """The equation as plain text."""
     found, legends, more = statements(explanation)
     lines: list[str] = []
+    root = explanation.sum
     for k, s in enumerate(found):
         indent = "" if k == 0 else "  "
         pad = indent + " " * len(s.left.text)
@@ -198,6 +217,12 @@ def text(explanation: Explanation) -> str:
             lines += [f"{pad} = {p}" for p in kept[1:]]
         else:
             lines.append(f"{indent}{s.left.text} = {' = '.join(kept)}{count}")
+        if k == 0 and root is not None and all(t.product != 0 for t in shown(root)[0]) and (none := zeros(root)):
+            lines.append(f"  {none}")
+        if k == 0 and root is not None and root.closed is not None:
+            lines += [f"  {words}: {x.text} = {short_number(v + 0.0)}" for words, x, v in root.closed.parts]
+        told = [f"  with {x.text}" for x in s.whole.closed.where] if s.whole.closed is not None else []
+        lines += [line for line in told if line not in lines]
         if k == 0:
             lines += [f"  {'where' if ' is the ' in x.text else 'with'} {x.text}" for x in legend(legends)]
     if not found:
@@ -227,9 +252,14 @@ def rows(explanation: Explanation) -> list[str]:
         kept = [p for i, p in enumerate(parts) if i == 0 or p != parts[i - 1]]
         if k == 0:
             lines += [f"{s.left.latex} &= {kept[0]}", *[f"&= {p}" for p in kept[1:]]]
-            lines += ["&" + x.latex for x in legend(legends)]
         else:
             lines.append(f"{s.left.latex} &= {' = '.join(kept)}")
+        if s.whole.closed is not None:
+            ways = s.whole.closed.parts if k == 0 else ()
+            lines += [rf"&\text{{{words}: }} {x.latex} = {number(v + 0.0)}" for words, x, v in ways]
+            lines += [line for x in s.whole.closed.where if (line := "&" + x.latex) not in lines]
+        if k == 0:
+            lines += ["&" + x.latex for x in legend(legends)]
     if not found:
         of, at = explanation.context.of, explanation.at
         lines.append(rf"\frac{{\partial {of.latex}}}{{\partial {at.latex}}} &= 0")
@@ -325,7 +355,18 @@ def html(explanation: Explanation) -> str:
     zero = f'<div class="ac-zero">Zero: {escape(clean(explanation.reason))}</div>' if explanation.reason else ""
     with_ = [mathml(x.latex, annotated=False) for x in legend([(root, x) for x in root.targets][:LEGENDS])]
     where = f'<div class="ac-more">with {", ".join(with_)}</div>' if with_ else ""
-    return f'{STYLE}<div class="ac-eq">{_top(root)}{where}{zero}{_table(root, opened, FOLDED)}</div>'
+    ways = _ways(root)
+    return f'{STYLE}<div class="ac-eq">{_top(root)}{ways}{where}{zero}{_table(root, opened, FOLDED)}</div>'
+
+
+def _ways(root: Sum) -> str:
+    """The contributions of a closed formula, and what its letters are."""
+    if root.closed is None:
+        return ""
+    show = lambda x: mathml(x.latex, annotated=False)
+    parts = [f"{escape(words)}: {show(x)} = {short_number(v + 0.0)}" for words, x, v in root.closed.parts]
+    parts += [f"with {show(x)}" for x in root.closed.where]
+    return "".join(f'<div class="ac-more">{part}</div>' for part in parts)
 
 
 def levels(root: Sum, depth: int | None) -> set[int]:
@@ -345,8 +386,12 @@ def levels(root: Sum, depth: int | None) -> set[int]:
 
 
 def in_order(whole: Sum) -> list[Term]:
-    """The terms as a table shows them: all as they come, or, where some are folded away, the largest first."""
-    return list(whole.terms) if len(whole.terms) <= ROWS else sorted(whole.terms, key=weight, reverse=True)
+    """The terms as a table shows them: all as they come, or, where some are folded away, the largest first and no zeros
+    (if there are others)."""
+    if len(whole.terms) <= ROWS:
+        return list(whole.terms)
+    telling = [term for term in whole.terms if term.product != 0] or list(whole.terms)
+    return sorted(telling, key=weight, reverse=True)
 
 
 def _top(whole: Sum) -> str:
@@ -378,6 +423,7 @@ def _table(whole: Sum, opened: set[int], folded: int = 0) -> str:
         "result</span></div>"
     )
     terms = in_order(whole)
+    none = zeros(whole)
     rows = [_row(term, opened) for term in terms[:ROWS]]
     rest = terms[ROWS:]
     beyond = len(rest) - folded
@@ -387,6 +433,8 @@ def _table(whole: Sum, opened: set[int], folded: int = 0) -> str:
         summary = f'<summary class="ac-more"><span class="ac-where">{len(rest):,} more terms</span></summary>'
         note = f"<details>{summary}{inner}{note}</details>"
     rows.append(note)
+    if none:
+        rows.append(f'<div class="ac-more">{escape(clean(none))}</div>')
     if len(whole.terms) == 1:
         return head + "".join(rows)
     order = ", the largest first" if len(whole.terms) > ROWS else ""

@@ -42,6 +42,10 @@ def matrix_view(matrix: Tensor, names: Mapping[str, Any] | None = None) -> Matri
     w_1 w_2   . w_3 w_4   .
       . w_1 w_2   . w_3 w_4
     """
+    turned = (
+        isinstance(matrix, Tensor) and matrix.primitive is TABLE["permute_dims"] and matrix.params["axes"] == (1, 0)
+    )
+    matrix = matrix.operands[0] if turned else matrix
     if not isinstance(matrix, Tensor) or matrix.primitive is not TABLE["take"] or matrix.ndim != 2:
         raise TypeError(
             "matrix_view: expected the result of ac.conv_matrix of a Tensor kernel, found "
@@ -57,7 +61,7 @@ def matrix_view(matrix: Tensor, names: Mapping[str, Any] | None = None) -> Matri
     while kernel.primitive is TABLE["reshape"]:
         kernel = kernel.operands[0]
     named = variables(names, "matrix_view")
-    return MatrixView(matrix, kernel, kernel.name or named.get(id(kernel)) or "w")
+    return MatrixView(matrix, kernel, kernel.name or named.get(id(kernel)) or "w", turned)
 
 
 @dataclass(frozen=True, repr=False)
@@ -81,6 +85,14 @@ class MatrixView:
     def T(self) -> MatrixView:  # noqa: N802 (NumPy's name)
         """The transposed matrix, which takes delta to dx: its rows show the rotated kernel."""
         return MatrixView(self.matrix, self.kernel, self.name, not self.turned)
+
+    @cached_property
+    def rotated(self) -> bool:
+        """Whether the rows of the matrix show the kernel rotated: of a transposed, or a true convolution."""
+        index = self.matrix.operands[1].value
+        rows = [row[row != self.kernel.size] for row in index]
+        longest = max(rows, key=len, default=index[:0].ravel())
+        return bool(len(longest) > 1 and longest[0] > longest[-1])
 
     def kernel_gradient(self, delta: Any, x: Any) -> np.ndarray:
         """dw[k] = sum over the entries with colour k of delta_row x_column, in the kernel's shape."""
@@ -161,9 +173,10 @@ class MatrixView:
     @property
     def html(self) -> str:
         """The picture with the three equations under it."""
+        turned = "rotated by 180 degrees"
         lines = (
-            "y = C x",
-            "dx = Cᵀ delta: read a column downwards, it is the kernel rotated by 180 degrees",
+            f"y = C x: read a row, it is the kernel {turned if self.rotated else 'as it stands'}",
+            f"dx = Cᵀ delta: read a column downwards, it is the kernel {'as it stands' if self.rotated else turned}",
             "dw = sum of delta_row x_column over the entries of one colour",
         )
         said = "".join(f"<li>{escape(line)}</li>" for line in lines)

@@ -21,7 +21,7 @@ import numpy as np
 from ... import arrays
 from ...render.text import clean
 from ...render.text import number as short_number
-from ...scalar import FlatTape
+from ...scalar import FlatTape, Scalar
 from ...scalar.blocks import SUM
 from ...scalar.demand import PASSED
 from ...scalar.expand import TooManyScalarsError, expansion_size
@@ -29,9 +29,11 @@ from ...scalar.tape import slopes
 from ...tape import Tensor
 from ..element import asked
 from ..lines import variables
-from .analysis import Analysis, Array, Demanded, Known, analysed
+from .analysis import Analysis, Array, Demanded, Known
+from .of_scalars import OfScalars, analysed_output
 from .symbols import Symbols
 
+TIMES = 10  # a share from here on is written as a factor: terms nearly cancel
 WORK = 20_000  # scalars that a search for the largest paths may look at
 
 
@@ -40,7 +42,9 @@ class Path:
     """The elements along one path, the slope of each step, their product, its share of the gradient, and what closes
     it.
 
-    ``closed_by`` is the call or row with the first slope of 0, None for an open path.
+    ``share`` is product / gradient, nan where the gradient is 0 to rounding; ``size`` is |product| / (the sum of
+    |product| over all paths), from 0 to 1.  ``closed_by`` is the call or row with the first slope of 0, None for an
+    open path.
     """
 
     elements: tuple[str, ...]
@@ -48,11 +52,16 @@ class Path:
     product: Any
     share: float
     closed_by: str | None
+    size: float = float("nan")
 
     @property
     def part(self) -> str:
-        """Its share of the gradient, or what closes it."""
-        return f"closed by {self.closed_by}" if self.closed_by else f"{self.share:.1%}"
+        """Its share of the gradient, or what closes it; its size among all paths where they cancel."""
+        if self.closed_by:
+            return f"closed by {self.closed_by}"
+        if self.share != self.share:
+            return f"{self.size:.1%} of all sizes"
+        return f"{self.share:.1%}" if abs(self.share) < TIMES else f"{self.share:,.0f} times the gradient"
 
     def __repr__(self) -> str:
         return f"{short_number(self.product)}  ({self.part})  {' -> '.join(self.elements)}"
@@ -63,7 +72,7 @@ class Paths:
     """``paths`` are all of them if there are at most ``limit``, else the largest; ``count`` is how many there are.
 
     ``closed`` says how many have a slope of 0, by what closes them first: a relu, a max; ``open`` is the rest.  Counts
-    are exact up to 2**53.  ``total`` is the gradient.
+    are exact up to 2**53.  ``total`` is the gradient; ``cancels``: products cancel, and it is their rounding.
     """
 
     name: str
@@ -72,6 +81,7 @@ class Paths:
     count: float
     closed: Mapping[str, float]
     total: Any
+    cancels: bool = False
 
     @property
     def open(self) -> float:
@@ -96,11 +106,13 @@ class Paths:
         )
 
     def __repr__(self) -> str:
-        rest = (
-            f"the gradient, d{self.of}/d{self.name}, is {self.total:.6g}"
-            if isinstance(self.total, float)
-            else f"the gradient is {self.total}"
-        )
+        left = f" (what is left, {self.total:.1g}, is rounding)" if self.total else ""
+        if self.cancels:
+            rest = f"the gradient, d{self.of}/d{self.name}, is 0: the paths cancel{left}"
+        elif isinstance(self.total, float):
+            rest = f"the gradient, d{self.of}/d{self.name}, is {self.total:.6g}"
+        else:
+            rest = f"the gradient is {self.total}"
         return "\n".join([self.heading, *[f"  {p!r}" for p in self.paths], rest])
 
     def _repr_html_(self) -> str:
@@ -114,20 +126,24 @@ class Paths:
 
 
 @overload
-def paths(of: Tensor | FlatTape, thing: Any, /, limit: int = 10, names: Mapping[str, Any] | None = None) -> Paths: ...
-@overload
 def paths(
-    thing: Any, /, *, of: Tensor | FlatTape, limit: int = 10, names: Mapping[str, Any] | None = None
+    of: Tensor | Scalar | FlatTape, thing: Any, /, limit: int = 10, names: Mapping[str, Any] | None = None
 ) -> Paths: ...
 @overload
-def paths(*, thing: Any, of: Tensor | FlatTape, limit: int = 10, names: Mapping[str, Any] | None = None) -> Paths: ...
+def paths(
+    thing: Any, /, *, of: Tensor | Scalar | FlatTape, limit: int = 10, names: Mapping[str, Any] | None = None
+) -> Paths: ...
+@overload
+def paths(
+    *, thing: Any, of: Tensor | Scalar | FlatTape, limit: int = 10, names: Mapping[str, Any] | None = None
+) -> Paths: ...
 def paths(
     y: Any = None,
     thing: Any = None,
     limit: int = 10,
     names: Mapping[str, Any] | None = None,
     *,
-    of: Tensor | FlatTape | None = None,
+    of: Tensor | Scalar | FlatTape | None = None,
 ) -> Paths:
     """The paths from an element ``thing`` to the output ``y``: the gradient is the sum of their products of slopes.
 
@@ -136,9 +152,9 @@ def paths(
     Called as ``paths(y, w[0, 0])``, or as ``paths(w[0, 0], of=y)``.  A step is one operation on one element; a maximum
     is one step, however it is defined.
 
-    y: a tensor with one element (or its ``ac.expand``).  thing: an element, as ``w[0, 0]``.  limit: how many are
-    listed, the largest products first.  names: variables that name tensors without a name, as locals(). Raises
-    TypeError and ValueError as ``ac.explain`` does, ValueError for a limit below 1.
+    y: a tensor with one element (or its ``ac.expand``), or a Scalar.  thing: an element, as ``w[0, 0]``, or a Scalar.
+    limit: how many are listed, the largest products first.  names: variables that name tensors without a name, as
+    locals(). Raises TypeError and ValueError as ``ac.explain`` does, ValueError for a limit below 1.
 
     >>> x, w = ac.tensor([1.0, 2.0], name="x"), ac.tensor(3.0, name="w")
     >>> ac.paths((w * x).sum(), w)
@@ -149,9 +165,10 @@ def paths(
     """
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
         raise ValueError(f"paths: limit={limit!r}; use a whole number from 1")
-    named = variables(names, "paths")
+    variables(names, "paths")  # refuses what is no mapping
     thing, output = asked("paths", y, thing, of)
-    known = analysed(output, "paths")
+    known = analysed_output(output, "paths")
+    named = variables(names, "paths", known.tape)
     symbols = Symbols(known, named)
     start = known.scalar_of(thing, "paths")
     if start is None:
@@ -169,8 +186,13 @@ def paths(
         closed[what] = closed.get(what, 0.0) + float(open_behind[edges.source[k]] * ahead[edges.target[k]])
     every = count <= limit
     found = edges.largest(first, limit, every)
-    listed = tuple(_path(symbols, edges, steps, total) for steps in found)
-    return Paths(symbols.element(start).text, symbols.element(known.output).text, listed, count, closed, total)
+    sizes = float(edges.sizes_from(first)[edges.output])
+    # each of n steps of a path is rounded; what is left of products that cancel is below that
+    rounding = 4 * len(known.tape) * float(np.finfo(known.of.dtype).eps) if known.of.dtype.kind == "f" else 0.0
+    cancels = bool(np.isfinite(sizes) and sizes > 0 and abs(float(total)) <= rounding * sizes)
+    listed = tuple(_path(symbols, edges, steps, None if cancels else total, sizes) for steps in found)
+    ends = symbols.element(start).text, symbols.element(known.output).text
+    return Paths(*ends, listed, count, closed, total, cancels)
 
 
 def many(count: float) -> str:
@@ -189,8 +211,8 @@ def closer(symbols: Symbols, scalar: int) -> str:
     return f"{name} in {layers[-1]}" if layers and layers[-1] != name else name
 
 
-def _path(symbols: Symbols, edges: Edges, steps: list[int], total: Any) -> Path:
-    """A path from the numbers of its edges."""
+def _path(symbols: Symbols, edges: Edges, steps: list[int], total: Any, sizes: float) -> Path:
+    """A path from the numbers of its edges; ``total``: the gradient, None where it is only rounding."""
     taken = [edges.slope.item(k) for k in steps]
     product: Any = 1
     for slope in taken:
@@ -200,17 +222,21 @@ def _path(symbols: Symbols, edges: Edges, steps: list[int], total: Any) -> Path:
     seen: list[str] = []
     for i in scalars:
         inner = symbols.block(i).inner and symbols.block(i).opened is None
-        if not inner:
+        within = isinstance(symbols.analysis, OfScalars) and i != scalars[0] and not symbols.stops[i]  # of one step
+        if not (inner or within):
             seen.append(symbols.element(i).text)
     closing = next((closer(symbols, edges.scalar(edges.target[k])) for k in steps if edges.slope.item(k) == 0), None)
     share = float(product) / float(total) if total else float("nan") if product else 0.0
-    return Path(tuple(seen), tuple(taken), product, share, closing)
+    size = abs(float(product)) / sizes if sizes else 0.0
+    return Path(tuple(seen), tuple(taken), product, share, closing, size)
 
 
 def _edges(known: Known, symbols: Symbols, start: int) -> Edges:
     """All steps of a tape that is written out, or those behind ``start``; ValueError with their number if too many."""
     if isinstance(known, Analysis):
         return Edges.written(known)
+    if isinstance(known, OfScalars):
+        return Edges.of_scalars(known)
     assert isinstance(known, Demanded)
     try:
         return Edges.behind(known, start)
@@ -291,6 +317,13 @@ class Edges:
                     taken.append(flat.slope[low + k : high : block.operation.arity])
         return cls(len(flat), known.output, None, sources, targets, taken)
 
+    @classmethod
+    def of_scalars(cls, known: OfScalars) -> Edges:
+        """All edges of a Scalar's program."""
+        source, target, slope, ends = known.edges
+        parts = [np.split(x, ends[:-1]) for x in (source, target, slope)]
+        return cls(len(known.flat), known.output, None, *parts)
+
     def paths_from(self, start: int, only_open: bool = False) -> Array:
         """How many paths lead from ``start`` to each scalar."""
         count = np.zeros(self.size)
@@ -301,6 +334,18 @@ class Edges:
                 kept = step * (self.slope[low:high] != 0) if only_open else step
                 np.add.at(count, self.target[low:high], kept)
         return count
+
+    def sizes_from(self, start: int) -> Array:
+        """The sum of |product of slopes| over the paths from ``start`` to each scalar."""
+        size = np.zeros(self.size)
+        size[start] = 1
+        with np.errstate(all="ignore"):
+            for low, high in zip(self.groups, self.groups[1:], strict=False):
+                step = size[self.source[low:high]]
+                if step.any():
+                    slope = np.abs(self.slope[low:high]).astype(float)
+                    np.add.at(size, self.target[low:high], np.where(step == 0, 0.0, step * slope))
+        return size
 
     def paths_on(self) -> Array:
         """How many paths lead from each scalar on to the output."""

@@ -23,10 +23,12 @@ from .symbols import LONGEST, Product, Symbols
 def pattern(symbols: Symbols, start: int, ends: Array, way: Way, cotangent: Expression) -> Expression | None:
     """The sum of ``cotangent`` times what ``start`` is multiplied with on its way to each of ``ends``, with index
     ranges."""
-    found = places(symbols, ends)
+    partners = partners_of(symbols, start, ends, way)
+    if partners is not None and (outside := symbols.padding(partners)).any():
+        ends, partners = ends[~outside], partners[~outside]
+    found = places(symbols, ends) if len(ends) else None
     if found is None or symbols.subscripts(found[0]) == "flat":
         return None
-    partners = partners_of(symbols, start, ends, way)
     fitted = ranges(found[1])
     if fitted is None or partners is None:
         return None
@@ -63,7 +65,7 @@ def places(symbols: Symbols, scalars: Array) -> tuple[Tensor, Array] | None:
     known = symbols.analysis
     at = known.places(symbols.tensors, scalars) if isinstance(known, Demanded) else None
     if at is not None:
-        x, flat = at
+        x, flat = symbols.recorded(*at)
         return x, np.stack(np.unravel_index(flat, x.shape), axis=-1) if x.ndim else np.zeros((len(flat), 0), np.int64)
     read = [symbols.place(i) for i in scalars.tolist()]
     if len({id(x) for x, _ in read}) != 1:

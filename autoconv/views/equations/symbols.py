@@ -21,6 +21,7 @@ from ...render.text import uniform
 from ...scalar.blocks import CONSTANT, Block
 from ...scalar.blocks import SUM as ADDED
 from ...tape import Primitive, Tape, Tensor, constant
+from ..element import followed
 from ..layers import layer_names
 from ..lines import call, subscripts, weights
 from .analysis import Known, Way
@@ -109,7 +110,8 @@ def whole(x: Any) -> Any:
     return int(x) if isinstance(x, float) and x.is_integer() and abs(x) < 1e15 else x
 
 
-PATHS, LONGEST, NESTED = 4, 12, 3  # paths written out, scalars on one path, formulas inside a formula
+PATHS, LONGEST, NESTED = 4, 12, 3  # paths written out, slopes other than 1 on one, formulas inside a formula
+PASSED = 2000  # scalars on paths that are looked at for one derivative
 LONG = 40  # characters of a derivative inside a call, which has a shorter name
 
 
@@ -120,7 +122,10 @@ class Symbols:
         self.analysis, self.names = analysis, names
         self.tensors = {id(x): x for x in analysis.tape if x.name or id(x) in names}
         self.named, self.stops = analysis.marks(self.tensors)
-        self._numbers = {id(line): k for k, line in enumerate(analysis.tape)}
+        self.closed: dict[int, Any] = {}  # by serial number of a call: what it computes (``closed``)
+        self._uniform: dict[int, bool] = {}
+        self._moved: dict[int, tuple[Tensor, np.ndarray] | None] = {}
+        self._numbers = analysis.numbers
         self.layers = layer_names(analysis.tape)
         self._subscripts = subscripts(analysis.tape)
         self.coloured = weights(analysis.tape)  # ids of the tensors whose elements have colours
@@ -138,12 +143,39 @@ class Symbols:
                 if flat is not None:
                     return x, tuple(int(n) for n in np.unravel_index(flat, x.shape))
         at = self.analysis.graph.origin(i)
+        if at.line.constant:
+            flat = int(np.ravel_multi_index(at.index, at.line.shape)) if at.index else 0
+            x, places = self.recorded(at.line, np.array([flat]))
+            return x, tuple(int(n) for n in np.unravel_index(int(places[0]), x.shape))
         known = self.analysis.result_of(at.line)
         if known is not at.line:
             own = self.analysis.element_of(at.line, at.index)  # of a step inside, the element it leads to
             flat = self.analysis.index_in(known, own)
             return known, tuple(int(n) for n in np.unravel_index(flat or 0, known.shape))
         return at.line, at.index
+
+    def recorded(self, x: Tensor, places: np.ndarray) -> tuple[Tensor, np.ndarray]:
+        """Elements of a constant, by their flat indices, as those of the named array that it was moved from (padded, in
+        windows): images are data, and the tape keeps what became of them."""
+        if id(x) not in self._moved:
+            found = followed(x, lambda line: id(line) in self.tensors or line.primitive is None) if x.constant else None
+            self._moved[id(x)] = found if found and id(found[0]) in self.tensors and found[0] is not x else None
+        known = self._moved[id(x)]
+        numbers = known[1].ravel()[places] if known else np.zeros(1)
+        return (known[0], numbers - 1) if known and numbers.all() else (x, places)
+
+    def padding(self, scalars: np.ndarray) -> np.ndarray:
+        """Which scalars are the zeros around a named array of the user's, as a padded image has them."""
+        found = np.zeros(len(scalars), bool)
+        for k, i in enumerate(scalars.tolist()):
+            at = self.analysis.graph.origin(i)
+            if not i or not at.line.constant:
+                break  # a factor is data everywhere, or nowhere
+            flat = int(np.ravel_multi_index(at.index, at.line.shape)) if at.index else 0
+            self.recorded(at.line, np.array([flat]))
+            known = self._moved[id(at.line)]
+            found[k] = known is not None and known[1].ravel()[flat] == 0
+        return found
 
     def flat_index(self, i: int) -> int:
         """The flat index of scalar ``i`` in the tensor it is known by."""
@@ -179,7 +211,10 @@ class Symbols:
 
     def _written(self, block: Block) -> bool:
         """Whether a constant is a number somebody wrote (not data)."""
-        return id(block.line) not in self._numbers or uniform(block.line.value) is not None
+        key = id(block.line)
+        if key not in self._uniform:
+            self._uniform[key] = key not in self._numbers or uniform(block.line.value) is not None
+        return self._uniform[key]
 
     def _operands(self, i: int) -> list[int]:
         return self.analysis.graph.read(i)
@@ -302,12 +337,14 @@ class Symbols:
         """The product of slopes of each path from ``start`` to ``end``, or None if one is too long or opens a row."""
         found: list[Product] = []
         waiting: list[tuple[int, Product, int]] = [(end, Product(), 0)]
+        passed = 0
         while waiting:
             i, so_far, length = waiting.pop()
-            if i == start and length:
+            if i == start and i != end:
                 found.append(so_far)
                 continue
-            if length > LONGEST or self.block(i).opened is not None:
+            passed += 1
+            if length > LONGEST or passed > PASSED or self.block(i).opened is not None:
                 return None
             block = self.block(i)
             for k, o in reversed(way.read(i)):
@@ -315,7 +352,7 @@ class Symbols:
                     slope = self.slope(i, k)
                     if slope is None:
                         return None
-                    waiting.append((o, slope * so_far, length + 1))
+                    waiting.append((o, slope * so_far, length + (slope != Product())))
         return found
 
 

@@ -17,10 +17,12 @@ from ...render.element import element_name
 from ...render.latex import FACTOR, PRODUCT, SUM, Expression, element, symbol
 from ...scalar.blocks import SUM as ADDED
 from .analysis import Array, Known
+from .closed import Closed, closed_gradient, closed_slope
 from .pattern import pattern, tensors_of
 from .symbols import Symbols, opened
 
 PATTERN = 20_000  # terms of a sum beyond which no pattern is looked for
+LETTERS = tuple(Expression(latex, text) for latex, text in ((r"\delta", "d"), ("g", "g"), ("D", "D")))  # of cotangents
 INLINE = 3  # steps of a chain without branches that are written into the formula above
 
 
@@ -42,7 +44,8 @@ class Term:
     @cached_property
     def local_derivative(self) -> Expression:
         whole = self.sum
-        return whole.context.symbols.local(whole.scalar, self.scalar, whole.paths.item(self.k), whole.way)
+        known = closed_slope(whole, self.scalar, self.local)
+        return known or whole.context.symbols.local(whole.scalar, self.scalar, whole.paths.item(self.k), whole.way)
 
     @property
     def delta(self) -> Expression | None:
@@ -143,6 +146,13 @@ class Context:
         self.of = self.symbols.element(analysis.output)
         self._sums: WeakValueDictionary[int, Sum] = WeakValueDictionary()
 
+    @cached_property
+    def cotangent(self) -> Expression:
+        """The letter of cotangents: one that is no tensor's name."""
+        taken = {self.symbols.label(x) for x in self.symbols.tensors.values()}
+        free = [letter for letter in LETTERS if letter.text not in taken]
+        return [*free, LETTERS[0]][0]
+
     def sum(self, scalar: int, plain: bool = False) -> Sum:
         known = self._sums.get(scalar)
         if known is None:
@@ -170,10 +180,11 @@ class Steps:
         """The symbol of the cotangent of tensor ``x``: d; with the tensor's name below the first level, or among
         several.
         """
+        letter = self.context.cotangent
         if self.plain and len(self.targets) == 1:
-            return Expression(r"\delta", "d")
+            return letter
         name = symbol(self.context.symbols.label(x))
-        return Expression(rf"\delta^{{{name.latex}}}", f"d({name.text})")
+        return Expression(f"{letter.latex}^{{{name.latex}}}", f"{letter.text}({name.text})")
 
     def delta(self, i: int) -> Expression | None:
         """The symbol of the cotangent of scalar ``i``, with its index; None at the output, where it is 1."""
@@ -212,6 +223,11 @@ class Sum(Steps):
                 return whole
             at = term.opened
         return None
+
+    @cached_property
+    def closed(self) -> Closed | None:
+        """The textbook formula of the sum, where all terms go by a softmax, a normalisation or a cross-entropy."""
+        return closed_gradient(self)
 
     def inlined(self, term: Term) -> Expression:
         """A term with its cotangent written out where that is a chain to the end of the tape."""

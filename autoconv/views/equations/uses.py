@@ -13,12 +13,14 @@ from typing import Any, overload
 
 import numpy as np
 
+from ...functional.axes import POSITION, WINDOW
 from ...primitives import TABLE
 from ...render.element import element_name
 from ...render.text import clean
+from ...scalar import KINDS, Scalar, ScalarLines, expand
 from ...scalar.demand import ScalarGraph
 from ...tape import Tape, Tensor, describe
-from ..element import asked, resolve
+from ..element import asked, one_line, resolve
 from ..lines import variables
 
 WINDOWS = TABLE["windows"]
@@ -61,8 +63,10 @@ class Uses:
         counts = self.counts
         if counts.ndim <= 2:
             return [("", np.atleast_2d(counts))]
-        axes = self.axes if len(self.axes) == 2 else (1, 2) if counts.ndim == 4 else (0, 1)
-        moved = np.moveaxis(counts, axes, (-2, -1)).reshape(-1, counts.shape[axes[0]], counts.shape[axes[1]])
+        axes = self.axes[-2:] or ((1, 2) if counts.ndim == 4 else (0, 1))  # without windows, as images have them
+        rows = counts.shape[axes[0]] if len(axes) == 2 else 1
+        ends = tuple(range(-len(axes), 0))
+        moved = np.moveaxis(counts, axes, ends).reshape(-1, rows, counts.shape[axes[-1]])
         same = (moved == moved[:1]).all()
         if same:
             return (
@@ -104,19 +108,22 @@ def _cell(count: int, most: int) -> str:
 
 
 @overload
-def uses(of: Tensor, x: Tensor, /, names: Mapping[str, Any] | None = None) -> Uses: ...
+def uses(of: Tensor | Scalar, x: Tensor | Scalar, /, names: Mapping[str, Any] | None = None) -> Uses: ...
 @overload
-def uses(x: Tensor, /, *, of: Tensor, names: Mapping[str, Any] | None = None) -> Uses: ...
+def uses(x: Tensor | Scalar, /, *, of: Tensor | Scalar, names: Mapping[str, Any] | None = None) -> Uses: ...
 @overload
-def uses(*, x: Tensor, of: Tensor, names: Mapping[str, Any] | None = None) -> Uses: ...
-def uses(y: Any = None, x: Any = None, names: Mapping[str, Any] | None = None, *, of: Tensor | None = None) -> Uses:
+def uses(*, x: Tensor | Scalar, of: Tensor | Scalar, names: Mapping[str, Any] | None = None) -> Uses: ...
+def uses(
+    y: Any = None, x: Any = None, names: Mapping[str, Any] | None = None, *, of: Tensor | Scalar | None = None
+) -> Uses:
     """How often each element of ``x`` is read on the way to ``y`` (a loss, or a layer's output).
 
         count[i] = how many windows hold x[i] = overlap_add(ones of the shape of windows(x))[i]
 
     Called as ``uses(y, x)``, or as ``uses(x, of=y)``.  For windows (convolution, pooling) it is the number of windows
-    that hold the element; for a weight that is shared, the number of positions.  names: variables that name tensors
-    without a name, as locals().  Raises TypeError for what is no Tensor, ValueError for an x that ``y`` does not read.
+    that hold the element; for a weight that is shared, the number of positions; for a Scalar, the operations
+    that read it.  names: variables that name tensors without a name, as locals().  Raises TypeError for what is no
+    Tensor, ValueError for an x that ``y`` does not read.
 
     >>> x, w = ac.tensor(np.ones((3, 3)), name="x"), ac.tensor(np.ones((2, 2)), name="w")
     >>> ac.uses(ac.conv2d(x, w), x).counts
@@ -125,16 +132,22 @@ def uses(y: Any = None, x: Any = None, names: Mapping[str, Any] | None = None, *
            [1, 2, 1]])
     """
     x, output = asked("uses", y, x, of)
+    if isinstance(x, KINDS) or isinstance(output, KINDS):
+        return _of_scalar(output, x, names)
     for what, given in (("x", x), ("of", output)):
         if not isinstance(given, Tensor):
             raise TypeError(f"uses: {what} must be a Tensor, found {type(given).__name__}; as in ac.uses(loss, x)")
-    named, tape = variables(names, "uses"), Tape(output)
+    tape = Tape(output)
+    named = variables(names, "uses", tape)
     try:
         line, elements = resolve(x, tape)
     except ValueError:
         raise ValueError(
             f"uses: {describe(output)} was not computed from {describe(x)}; give a tensor that it reads"
         ) from None
+    on_tape, root = line is x, named.get(id(line))
+    if line.primitive is not None and line.primitive.group == "wiring":
+        line, tape = _cut(tape, line)
     graph = ScalarGraph(tape)
     own = graph.names(line, elements)
     if (own == 0).any():
@@ -142,24 +155,58 @@ def uses(y: Any = None, x: Any = None, names: Mapping[str, Any] | None = None, *
     framed = _framed(tape, line)
     operations, counts = [n.reshape(x.shape) for n in graph.uses(own, framed)]
     label = x.name or named.get(id(x)) or "x"
-    if line is not x and elements.size == 1:
-        known = line.name or named.get(id(line)) or "x"
+    if not on_tape and elements.size == 1:
+        known = line.name or root or "x"
         label = element_name(known, [int(k) for k in np.unravel_index(int(elements[0]), line.shape)], line.shape)
     axes = _window_axes(tape, line) if x.ndim == line.ndim else ()
     return Uses(label, counts if framed else operations, operations, bool(framed), axes)
 
 
+def _of_scalar(y: Any, x: Any, names: Mapping[str, Any] | None) -> Uses:
+    """How many operations read a Scalar."""
+    graph = ScalarLines(expand(y)) if isinstance(y, KINDS) else None
+    tape = graph.tape if graph else Tape(y)
+    line = one_line(x, tape, "uses")
+    assert graph is not None  # else there was no such line
+    count = np.array(len(np.unique(graph.flat.readers(graph.scalar(line)))))
+    named = variables(names, "uses", tape)
+    return Uses(line.name or named.get(id(line)) or f"%{graph.places[id(line)]}", count, count, False)
+
+
+def _cut(tape: Tape, x: Tensor) -> tuple[Tensor, Tape]:
+    """x as an input, and the tape above it: how often windows are read says nothing of the image that they show."""
+    leaf = Tensor(x.value, name=x.name, constant=x.constant)
+    again = {id(x): leaf}
+    for line in tape:
+        if id(line) not in again and any(id(o) in again for o in line.operands):
+            operands = tuple(again.get(id(o), o) for o in line.operands)
+            again[id(line)] = Tensor(
+                line.value, line.primitive, operands, line.params, line.scope, line.name, constant=line.constant
+            )
+    return leaf, Tape(*[again.get(id(y), y) for y in tape.outputs])
+
+
 def _window_axes(tape: Tape, x: Tensor) -> tuple[int, ...]:
-    """The axes of x along which the first windows that read it move, () if they cannot be followed."""
+    """The axes of x along which the first windows that read it move, or that are those of a kernel; () for none."""
     known: dict[int, list[int]] = {id(x): list(range(x.ndim))}  # of lines that move x: the axis of x that each axis is
     for line in tape:
-        if line.primitive is None or not line.operands or id(line.operands[0]) not in known:
+        k = next((k for k, o in enumerate(line.operands) if id(o) in known), None)
+        if line.primitive is None or k is None:
             continue
-        own, before = known[id(line.operands[0])], line.operands[0].shape
+        own, before = known[id(line.operands[k])], line.operands[k].shape
         if line.primitive is WINDOWS:
             found = tuple(own[a] for a in line.params["axes"])
             return found if min(found) >= 0 else ()
-        if line.primitive is TABLE["permute_dims"]:
+        if (
+            line.primitive is TABLE["contract"]
+            and line.scope
+            and any(s.name.startswith("conv") for s in line.scope.path)
+        ):
+            letters = line.params["spec"].split("->")[0].split(",")[k]
+            for kind in (WINDOW, POSITION):  # a kernel has the window's axes, an image that is spread out the positions
+                if found := tuple(own[a] for a, c in enumerate(letters) if c in kind):
+                    return found if min(found) >= 0 else ()
+        elif line.primitive is TABLE["permute_dims"]:
             known[id(line)] = [own[a] for a in line.params["axes"]]
         elif line.primitive is TABLE["reshape"]:
             kept = [a for a, n in zip(own, before, strict=True) if n != 1]

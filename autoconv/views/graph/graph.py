@@ -19,7 +19,7 @@ from ...files import save_as
 from ...render.dot import render, source
 from ...render.drawing import draw
 from ...render.node import Edge, Node
-from ...scalar import FlatTape, Scalar, expand
+from ...scalar import KINDS, FlatTape, Scalar, expand, with_names
 from ...scalar.expand import ROOM, expansion_size
 from ...shapes import choice, flag
 from ...tape import Tape, Tensor
@@ -52,7 +52,7 @@ def graph(
     """The graph of everything ``y`` was computed from.
 
     y: a Tensor, or a Scalar.  names: variables that name Tensors without a name of their own, as in
-    ``ac.graph(loss, names=locals())``.
+    ``ac.graph(loss, names=locals())``; Scalars also in lists, dictionaries and objects.
 
     zoom: what makes one node.
         "model"    what the model holds, a layer or a further model, with its parameters inside
@@ -79,12 +79,12 @@ def graph(
     >>> ac.graph((w * x).sum())
     <Graph of sum () at zoom 'lines': 2 inputs, 2 lines; 3 edges>
     """
-    if not isinstance(y, Tensor | Scalar):
+    if not isinstance(y, (Tensor, *KINDS)):
         raise TypeError(
             f"graph: expected a Tensor, found {type(y).__name__}; give what was computed, as in ac.graph(loss)"
         )
     if zoom is None:
-        zoom = "scalars" if isinstance(y, Scalar) else "lines"
+        zoom = "scalars" if isinstance(y, KINDS) else "lines"
     for what, given, known in (
         ("zoom", zoom, ZOOMS),
         ("direction", direction, DIRECTIONS),
@@ -93,7 +93,7 @@ def graph(
         choice(given, "graph", what, known)
     flag(backward, "graph: backward")
     flag(fold, "graph: fold")
-    if isinstance(y, Scalar) and (zoom != "scalars" or backward):
+    if isinstance(y, KINDS) and (zoom != "scalars" or backward):
         raise ValueError(
             "graph: a Scalar has the zoom 'scalars' only, without backward=True; its nodes show the gradients"
         )
@@ -103,7 +103,15 @@ def graph(
         )
     chosen = [focus] if focus is not None and not isinstance(focus, list) else focus or []
     request = Request(
-        zoom, variables(names, "graph"), tuple(chosen), direction, backward, fold, opening(open), depth=depth
+        zoom,
+        variables(names, "graph", Tape(y) if isinstance(y, Tensor) else ()),
+        tuple(chosen),
+        direction,
+        backward,
+        fold,
+        opening(open),
+        depth=depth,
+        scalars=names or {},
     )
     nodes, edges = drawn(y, request)
     return Graph(nodes, edges, zoom, layout)
@@ -170,8 +178,8 @@ FORMATS: dict[str, Callable[[Graph], str | bytes]] = {
 
 def drawn(y: Tensor | Scalar, request: Request) -> Drawn:
     """The nodes and edges of a request; ValueError with counts if there are too many."""
-    if isinstance(y, Scalar):
-        return _scalars(expand(y), None, None, request)
+    if isinstance(y, KINDS):
+        return _scalars(with_names(expand(y), request.scalars), None, None, request)
     tape = Tape(y)
     whole = tape
     if request.backward:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...scalar import FlatTape
+from ...scalar import KINDS, FlatTape
 from ...tape import Tape, Tensor
 from ..element import resolve
 from ..lines import is_number
@@ -47,9 +47,13 @@ def focused(flat: FlatTape, tape: Tape | None, focus: tuple[Any, ...]) -> np.nda
             line, elements = resolve(thing, tape)
             found += flat.scalars(line).ravel()[elements].tolist()
         else:
-            mine = [i for i, leaf in flat.leaves.items() if leaf is thing]
+            if not isinstance(thing, KINDS):
+                raise TypeError(f"focus: the graph is of a Scalar, so a Scalar is needed, found {type(thing).__name__}")
+            mine = flat.numbers_of(thing)
             if not mine:
-                raise ValueError(f"focus: {thing!r} is not an input of this Scalar; give one that it was computed from")
+                raise ValueError(
+                    f"focus: {thing!r} is not an input of this Scalar, nor on the way to it; give one that is"
+                )
             found += mine
     return np.array([i for i in found if i], np.int64)
 

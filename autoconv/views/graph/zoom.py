@@ -110,6 +110,7 @@ class Request:
     opened: Opening
     twins: dict[int, Tensor] = field(default_factory=dict)
     depth: int | None = None
+    scalars: Mapping[str, Any] = field(default_factory=dict)  # variables, for the graph of a Scalar
 
 
 def opening(open: Any) -> Opening:
@@ -238,6 +239,24 @@ def _boxes(tape: Tape, opens: Callable[[Scope], bool]) -> dict[int, Scope | None
 
 
 GROUPS: dict[str, Callable[[Tape, Opening], list[Group]]] = {"model": model, "calls": calls, "lines": lines}
+
+
+def chains(tape: Tape, named: set[int]) -> list[Group]:
+    """What is read once together with its reader, as a neuron's products and sums (its weights among them); ``named``
+    are the ids of computed lines that stand for themselves all the same."""
+    readers: dict[int, set[int]] = {}
+    for line in tape:
+        for x in line.operands:
+            readers.setdefault(id(x), set()).add(id(line))
+    end: dict[int, Tensor] = {}
+    inside: dict[int, list[Tensor]] = {}
+    by_id = {id(line): line for line in tape}
+    for line in reversed(tape):
+        read_by = readers.get(id(line), set())
+        alone = len(read_by) == 1 and not (line.primitive is not None and id(line) in named)
+        end[id(line)] = end[next(iter(read_by))] if alone else by_id[id(line)]
+        inside.setdefault(id(end[id(line)]), []).append(line)
+    return [Group(None, inside[id(line)][::-1], [line]) for line in tape if id(line) in inside]
 
 
 def owners(groups: list[Group]) -> dict[int, int]:

@@ -37,7 +37,7 @@ def locate(x: Any, tape: Tape, names: Mapping[int, str]) -> Element:
     if isinstance(x, str):
         return _named(x, tape, names)
     line, elements = resolve(x, tape)
-    if x is line:
+    if x is line or tape.of_scalars:
         return line, None
     if len(elements) != 1:
         raise ValueError(f"step: this is {len(elements)} elements of {describe(line)}; name one, or the whole tensor")

@@ -26,11 +26,11 @@ import numpy as np
 from ...render.latex import formula
 from ...render.layout import layered
 from ...render.mathml import mathml
-from ...render.page import html_page
+from ...render.page import html_page, inert, planes
 from ...render.svg import coordinate, element_colours, text_width
-from ...render.text import clean, cut, number, numbers, uniform
+from ...render.text import clean, cut, cut_path, number, numbers, uniform
 from ...tape import Tensor
-from ..graph.zoom import Group, calls, lines, owners
+from ..graph.zoom import Group, calls, chains, lines, owners
 from ..layers import layer_path
 from ..window_geometry import WindowGeometry, geometries
 
@@ -75,6 +75,7 @@ def trace(stepper: Stepper, largest: int | None = LARGEST) -> dict[str, Any]:
         "kind": "walk",
         "position": max(1, stepper.position),
         "lines": described,
+        "note": clean(stepper.note),
     }
     where = [formulas.add(clean(_where(line))) for line in tape]
     long = {
@@ -230,9 +231,12 @@ def _picture(picture: WindowGeometry, stepper: Stepper, place: dict[int, int], p
 
 
 def _graph(stepper: Stepper) -> dict[str, Any] | None:
-    """Boxes and edges with their coordinates: every line, or calls for a long tape, or nothing for a very long one."""
+    """Boxes and edges with their coordinates: every line, or calls for a long tape (of Scalars, what is read once with
+    its reader), or nothing for a very long one."""
     tape = stepper.tape
     groups: Sequence[Group] = lines(tape) if len(tape) <= MANY else calls(tape)
+    if len(groups) > MANY and not any(x.ndim for x in tape):
+        groups = chains(tape, {id(x) for i, x in enumerate(tape) if stepper.names[id(x)] != f"%{i}"})
     if len(groups) > TANGLE:
         return None
     owner = owners(list(groups))
@@ -242,11 +246,14 @@ def _graph(stepper: Stepper) -> dict[str, Any] | None:
         name = stepper.names[id(last)]
         what = group.scope.name if group.scope else last.primitive.name if last.primitive else ""
         says = ""
-        if group.scope is None and last.primitive is not None:
-            says = cut(clean(formula(last.primitive, [stepper.names[id(x)] for x in last.operands])), 30)
+        if group.scope is None and len(group.lines) > 1:
+            says = f"{len(group.lines)} lines, {what} last"
+        elif group.scope is None and last.primitive is not None:
+            operands = [cut_path(stepper.names[id(x)], 14) for x in last.operands]
+            says = cut(clean(formula(last.primitive, operands)), 30)
         elif group.scope is None and last.constant:
             says = uniform(last.value) or ""
-        boxes.append((cut(clean(name), 24), says or cut(clean(what), 30)))
+        boxes.append((cut_path(clean(name), 24), says or cut(clean(what), 30)))
         read = {owner[id(x)]: None for line in group.lines for x in line.operands if owner[id(x)] != k}
         pairs += [(a, k) for a in read]
     sizes = [(max(text_width(a, 12), text_width(b, 10), 24.0) + 14, 34.0 if b else 22.0) for a, b in boxes]
@@ -280,12 +287,6 @@ def _static(*names: str) -> str:
     """Files of the page, without the white space that only their readers need."""
     read = ((STATIC / name).read_text(encoding="utf-8") for name in names)
     return "\n".join(line.strip() for text in read for line in text.splitlines())
-
-
-def inert(data: Any) -> str:
-    """JSON that can stand in a <script> element: no <, > or & in it, and no line separator of JavaScript."""
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def html(data: dict[str, Any], title: str) -> str:
@@ -407,7 +408,7 @@ def _listed(array: np.ndarray) -> bool:
 def _encode(array: np.ndarray, digits: int) -> tuple[str, bytes]:
     """("f4" or "f8" or "i4", bytes plane by plane) of a numeric array; nothing for others."""
     if array.dtype.kind in "iub":
-        return "f8", _planes(array.astype("<f8")) if array.size > LISTED else b""
+        return "f8", planes(array.astype("<f8")) if array.size > LISTED else b""
     if array.dtype.kind != "f":
         return "f8", b""
     flat = array.astype("<f8").reshape(-1)
@@ -415,11 +416,11 @@ def _encode(array: np.ndarray, digits: int) -> tuple[str, bytes]:
         flat = rounded(flat, digits)
         finite = np.abs(flat[np.isfinite(flat) & (flat != 0)])
         if not finite.size or (finite.max() < 3e38 and finite.min() > 1e-37):
-            return "f4", _planes(_trim(flat.astype("<f4")))
-        return "f8", _planes(flat)
+            return "f4", planes(_trim(flat.astype("<f4")))
+        return "f8", planes(flat)
     if array.dtype == np.float32:
-        return "f4", _planes(flat.astype("<f4"))
-    return "f8", _planes(flat)
+        return "f4", planes(flat.astype("<f4"))
+    return "f8", planes(flat)
 
 
 def rounded(flat: np.ndarray, digits: int) -> np.ndarray:
@@ -432,8 +433,3 @@ def _trim(flat: np.ndarray) -> np.ndarray:
     bits = flat.view("<u4")
     finite = np.isfinite(flat)
     return np.where(finite, (bits + 0x100) & 0xFFFFFE00, bits).astype("<u4").view("<f4")
-
-
-def _planes(flat: np.ndarray) -> bytes:
-    size = flat.dtype.itemsize
-    return flat.reshape(-1).view(np.uint8).reshape(-1, size).T.tobytes()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -22,13 +22,19 @@ from ...files import save_as
 from ...renamed import renamed
 from ...render.mathml import mathml
 from ...render.text import number, numbers
-from ...shapes import listed
+from ...scalar import KINDS, Scalar, part_of
+from ...shapes import flag, listed
 from ...tape import Tape, Tensor, describe
-from ..layers import layer_names
+from ..element import one_line
+from ..layers import line_names
 from ..lines import is_parameter, variables
+from ..live.live import Live
+from ..live.live import live as live_page
 from .condition import condition as parsed
 from .condition import locate
 from .contributions import OUTPUT, contribution_latex, derivative_latex, forward_latex, gradient_symbol, running
+
+WALKED = 1000  # scalars of a Scalar's program that are walked one by one
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -208,10 +214,7 @@ def as_read(tape: Tape) -> Iterator[Tensor]:
 def labels(tape: Tape, variables: Mapping[int, str]) -> dict[int, str]:
     """id(line) -> its own name, its variable's, one by its layer, or its place on the tape;
     OUTPUT -> that of the tape's output."""
-    layers = layer_names(tape)
-    found = {
-        id(line): line.name or variables.get(id(line)) or layers.get(id(line)) or f"%{i}" for i, line in enumerate(tape)
-    }
+    found = line_names(tape, variables)
     return {**found, OUTPUT: found[id(tape.outputs[0])]}
 
 
@@ -226,19 +229,32 @@ def _known(array: np.ndarray | None) -> np.ndarray:
     return np.zeros(()) if array is None else array
 
 
+@overload
+def step(
+    y: Tensor | Scalar,
+    wrt: Tensor | Scalar | Sequence[Tensor | Scalar] | None = ...,
+    names: Mapping[str, Any] | None = ...,
+    cotangent: Any = ...,
+    live: Literal[False] = ...,
+) -> Stepper: ...
+@overload
+def step(y: Tensor, *, names: Mapping[str, Any] | None = ..., live: Literal[True]) -> Live: ...
 @renamed(seed="cotangent")
 def step(
-    y: Tensor,
-    wrt: Tensor | Sequence[Tensor] | None = None,
+    y: Tensor | Scalar,
+    wrt: Tensor | Scalar | Sequence[Tensor | Scalar] | None = None,
     names: Mapping[str, Any] | None = None,
     cotangent: Any = None,
-) -> Stepper:
+    live: bool = False,
+) -> Stepper | Live:
     """A Stepper over the calculation of ``y`` and the sweep back from it.
 
     wrt: the Tensors whose gradients are asked for (None: everything y was computed from).  names: variables that name
     Tensors without a name, as in ``ac.step(loss, names=locals())``.  cotangent: what the sweep starts from, of y's
-    shape (default 1 for a scalar). Raises TypeError for something that cannot be differentiated, ValueError without a
-    cotangent for a y that is not a scalar.
+    shape (default 1 for a scalar).  live: no recording of the walk, but the page of ``ac.live``, which computes it.
+    y may be a Scalar, wrt Scalars; of a program of more than 1,000 scalars the last 1,000 are walked, or those that
+    lead from wrt to y (ValueError if these are more).  Raises TypeError for something that cannot be differentiated,
+    ValueError without a cotangent for a y that is not a scalar.
 
         gradient of x += (gradient of line) d line / d x, for each line that reads x, the last line first
 
@@ -249,12 +265,20 @@ def step(
     >>> walk.breakpoint("grad(w) > 5")
     <event 4 accumulate: grad of w: 0 -> 3 -> 6   from %1: mul(w, w)>
     """
-    if not isinstance(y, Tensor):
+    if not isinstance(y, (Tensor, *KINDS)):
         raise TypeError(
             f"step: expected a Tensor, found {type(y).__name__}; give what was computed, as in ac.step(loss)"
         )
-    named = variables(names, "step")
-    asked = None if wrt is None else [wrt] if isinstance(wrt, Tensor) else list(listed(wrt))
+    if flag(live, "step: live"):
+        if wrt is not None or cotangent is not None:
+            raise ValueError("step: a live page has every gradient, from a cotangent of 1; leave wrt and cotangent out")
+        return live_page(y, names=names)
+    asked: Any = None if wrt is None else [wrt] if isinstance(wrt, (Tensor, *KINDS)) else list(listed(wrt))
+    tape, size = part_of(y, asked, WALKED) if isinstance(y, KINDS) else (Tape(y), 0)
+    named = variables(names, "step", tape)
+    y = tape.outputs[0]
+    if asked is not None and (tape.of_scalars or any(isinstance(x, KINDS) for x in asked)):
+        asked = [one_line(x, tape, "step: wrt") for x in asked]
     for x in asked or ():
         if not isinstance(x, Tensor):
             raise TypeError(f"step: wrt must be Tensors, found {type(x).__name__}")
@@ -266,9 +290,12 @@ def step(
             f"step: {describe(y)} depends on no floating-point tensor; make one with ac.tensor(data), plain arrays "
             "are constants"
         )
-    tape = Tape(y)
     known = labels(tape, named)
-    return Stepper(tape, events(tape, steps(y, asked, start), known), known)
+    walk = Stepper(tape, events(tape, steps(y, asked, start), known), known)
+    if size > len(tape):
+        which = f"the last {WALKED:,} of" if asked is None else "what leads from wrt to the output, of"
+        walk.note = f"Walked here: {which} {size:,} scalars; what these read is given"
+    return walk
 
 
 @dataclass
@@ -306,6 +333,7 @@ class Stepper(Sequence[Event]):
     def __init__(self, tape: Tape, made: list[Event], names: Mapping[int, str]) -> None:
         self.tape, self.events, self.names = tape, made, names
         self.position = 0
+        self.note = ""  # which part of a large program it is
 
     def __len__(self) -> int:
         return len(self.events)
@@ -342,7 +370,7 @@ class Stepper(Sequence[Event]):
         self.position = n
         return self.event
 
-    def until(self, target: Tensor | str) -> Event | None:
+    def until(self, target: Tensor | Scalar | str) -> Event | None:
         """Go on to the next event that computes ``target`` or changes its gradient; None, at the end, if there is none.
 
         target: a line, one element as ``w[0, 0]``, or a name as "w[0,0]"; contributions of 0 to an element do not
@@ -391,7 +419,7 @@ class Stepper(Sequence[Event]):
             state.add(event)
         return state
 
-    def trail(self, target: Tensor | str) -> list[Any]:
+    def trail(self, target: Tensor | Scalar | str) -> list[Any]:
         """The gradient of one element (``w[0, 0]`` or "w[0,0]") from 0 through every contribution of the whole walk."""
         line, index = locate(target, self.tape, self.names)
         if index is None and line.size != 1:
@@ -437,6 +465,7 @@ class Stepper(Sequence[Event]):
         first = max(0, min(n - 4, total - 9))
         y = self.tape.outputs[0]
         head = f"Stepper of {self.names[id(y)]} = {numbers(y.value)}: step {n} of {total}"
+        head += f" ({self.note})" if self.note else ""
         width = len(str(total))
         rows = [
             f"{'>' if event.index + 1 == n else ' '} {event.index + 1:>{width}}  {_arrow(event)} {event.text}"

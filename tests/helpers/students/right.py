@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+import autoconv as ac
+
 Array = Any
 
 
@@ -226,3 +228,68 @@ RIGHT = [
     ("cs231n.dropout", dropout_forward, dropout_backward),
     ("cs231n.relu", relu_forward, relu_backward_at_zero),
 ]
+
+
+# ---- the same layers in other layouts, and layers that no course lists, as functions of Tensors
+
+
+def _nhwc(forward: Any, backward: Any) -> Any:
+    """deeplearning.ai's conv from a pair in channels first."""
+
+    def ahead(a: Array, w: Array, b: Array, h: Any) -> Any:
+        out, cache = forward(a.transpose(0, 3, 1, 2), w.transpose(3, 2, 0, 1), b.ravel(), h)
+        return out.transpose(0, 2, 3, 1), (cache, b)
+
+    def back(dz: Array, cache: Any) -> Any:
+        made = backward(dz.transpose(0, 3, 1, 2), cache[0])
+        dx, dw, db = made.values() if isinstance(made, dict) else made
+        return dx.transpose(0, 2, 3, 1), dw.transpose(2, 3, 1, 0), db.reshape(cache[1].shape)
+
+    return ahead, back
+
+
+def transposed_backward(dout: Array, cache: Any) -> Any:
+    """The adjoint of a convolution is its forward: dx = conv(dout, w), and dw is that convolution's with x above."""
+    x, w, _ = cache
+    p = {"stride": 2, "pad": 1}
+    _, dw, _ = conv_backward_einsum(x, (dout, w, None, p))
+    return conv_forward_einsum(dout, w, np.zeros(len(w)), p)[0], dw, np.einsum("nfij->f", dout)
+
+
+def transposed_forward(x: Array, w: Array, b: Array) -> Any:
+    n, _, h, v = x.shape
+    size = (n, w.shape[1], 2 * (h - 1) + w.shape[2] - 2, 2 * (v - 1) + w.shape[3] - 2)
+    made, _, _ = conv_backward_einsum(x, (np.zeros(size), w, None, {"stride": 2, "pad": 1}))
+    return made + b[:, None, None], (x, w, b)
+
+
+def softmax_backward(dout: Array, y: Array) -> Array:
+    return np.einsum("ni,nij->nj", dout, np.einsum("ni,ij->nij", y, np.eye(y.shape[1])) - np.einsum("ni,nj->nij", y, y))
+
+
+def softmax_forward(x: Array) -> Any:
+    y = np.exp(x - np.logaddexp.reduce(x, axis=1, keepdims=True))
+    return y, y
+
+
+def last_forward(x: Array, gamma: Array, beta: Array) -> Any:
+    out, cache = norm_forward(0)(x.reshape(-1, x.shape[-1]), gamma, beta, None)
+    return out.reshape(x.shape), (cache, x.shape)
+
+
+def last_backward(dout: Array, cache: Any) -> Any:
+    dx, dgamma, dbeta = norm_backward(dout.reshape(-1, dout.shape[-1]), cache[0])
+    return dx.reshape(cache[1]), dgamma, dbeta
+
+
+FUNCTIONS = [
+    ("deeplearning.conv", *_nhwc(conv_forward_einsum, conv_backward_einsum)),
+    ("deeplearning.conv", *_nhwc(conv_forward_columns, conv_backward_columns)),
+    ("deeplearning.conv", *_nhwc(conv_forward_einsum, conv_backward_fft)),
+    (lambda x, w, b: ac.conv_transpose2d(x, w, b, stride=2, padding=1, layout="NCHW"), transposed_forward,
+     transposed_backward),
+    (lambda x: ac.softmax(x, axis=1), softmax_forward, softmax_backward),
+    (lambda x, gamma, beta: ac.batch_norm(x, gamma, beta, layout="NHWC"), last_forward, last_backward),
+    (ac.conv2d, lambda x, w, b: _nhwc(conv_forward_einsum, None)[0](x, w, b, {"stride": 1, "pad": 0}),
+     _nhwc(None, conv_backward_einsum)[1]),
+]  # fmt: skip

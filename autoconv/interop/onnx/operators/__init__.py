@@ -7,12 +7,12 @@ own.
 """
 
 from ...graph import Table
-from . import activation, control, elementwise, index, layers, recurrent, reduce, resize, shape
+from . import activation, attention, control, elementwise, index, layers, recurrent, reduce, resize, shape
 
 OPERATIONS = Table(
     f"{__name__}:OPERATIONS",
     elementwise.OPERATIONS | activation.OPERATIONS | shape.OPERATIONS | index.OPERATIONS | reduce.OPERATIONS
-    | layers.OPERATIONS | resize.OPERATIONS | recurrent.OPERATIONS | control.OPERATIONS,
+    | layers.OPERATIONS | attention.OPERATIONS | resize.OPERATIONS | recurrent.OPERATIONS | control.OPERATIONS,
 )  # fmt: skip
 
 __all__ = ["OPERATIONS"]

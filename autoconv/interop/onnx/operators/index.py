@@ -11,14 +11,10 @@ import numpy as np
 from .... import functional as f
 from .... import primitives as p
 from ....tape import Array, Tensor
+from ...places import numbers
 from .known import axis_of, integer, known
 
 Operation = Callable[..., Any]
-
-
-def numbers(x: Any) -> Array:
-    """The numbers of an index array, whether computed or given."""
-    return x.value if isinstance(x, Tensor) else np.asarray(x)
 
 
 def gather(x: Any, indices: Any, *, axis: int = 0) -> Any:
@@ -138,13 +134,8 @@ def top_k(x: Any, k: Any, *, axis: int = -1, largest: int = 1, sorted: int = 1, 
     n, count = x.shape[place], integer(k, "k")
     if not 0 <= count <= n:
         raise ValueError(f"k={count} of an axis of size {n}")
-    values = numbers(x)
-    if largest:  # backwards, so that equal elements keep their order
-        order = n - 1 - np.flip(np.argsort(np.flip(values, place), place, kind="stable"), place)
-    else:
-        order = np.argsort(values, place, kind="stable")
-    chosen = np.take(order, np.arange(count), place).astype(np.int64)
-    return f.take_along_axis(x, chosen, place), chosen
+    values, chosen = f.topk(x, count, place, bool(largest))
+    return values, numbers(chosen)
 
 
 def arg(function: Operation) -> Operation:

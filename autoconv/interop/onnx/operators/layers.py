@@ -11,7 +11,7 @@ import numpy as np
 from .... import functional as f
 from .... import primitives as p
 from ....shapes import slide
-from ....tape import Tensor
+from ...places import numbers, places_of_largest, unpooled
 from .elementwise import cast_to
 from .known import axis_of, check_room, integers
 
@@ -134,28 +134,28 @@ def max_pool(
     y = pool(x, kernel_shape, stride, padding, dilation, ceil_mode=bool(ceil_mode), layout=FIRST)
     if outputs < 2:
         return (y,)
-    move = slide(x.shape[2:], kernel_shape, stride, padding, dilation, ceil_mode=bool(ceil_mode), operation="MaxPool")
-    return y, _winners(x, y, move, storage_order)
-
-
-def _winners(x: Any, y: Any, move: Any, storage_order: int) -> Any:
-    """For each window the number of its first largest cell, counted through the whole input."""
-    values = x.value if isinstance(x, Tensor) else x
-    best = y.value if isinstance(y, Tensor) else y
     spatial = x.shape[2:]
     number = np.arange(math.prod(spatial)).reshape(spatial[::-1] if storage_order else spatial)
-    number = number.T if storage_order else number
-    images = np.arange(x.shape[0] * x.shape[1]).reshape(x.shape[:2]) * math.prod(spatial)
-    number_of = np.arange(math.prod(spatial)).reshape(spatial)
-    values, best = values.reshape(*x.shape[:2], -1), best.reshape(*x.shape[:2], -1)
-    found = np.zeros(best.shape, np.int64)
-    for k, place in enumerate(np.ndindex(*move.output)):
-        cells = [[c for c in move.cells(i, o) if 0 <= c < spatial[i]] for i, o in enumerate(place)]
-        seen = values[:, :, number_of[np.ix_(*cells)].reshape(-1)]
-        names = number[np.ix_(*cells)].reshape(-1)
-        first = np.argmax(seen == best[:, :, k, None], axis=-1)
-        found[:, :, k] = images + names[first]
-    return found.reshape(y.shape)
+    images = np.arange(x.shape[0] * x.shape[1]).reshape(*x.shape[:2], *(1,) * dims) * math.prod(spatial)
+    through = lambda x: pool(x, kernel_shape, stride, padding, dilation, ceil_mode=bool(ceil_mode), layout=FIRST)
+    return y, places_of_largest(through, x, images + (number.T if storage_order else number))
+
+
+def max_unpool(
+    x: Any, places: Any, output_shape: Any = None, *, kernel_shape: Sequence[int], pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> Any:  # fmt: skip
+    """The other way round MaxPool: 0, but at the places that its second output names, which hold x."""
+    dims = _dims(x)
+    low_high = _padding("NOTSET", pads, dims)
+    moves = zip(x.shape[2:], strides or (1,) * dims, kernel_shape, low_high, strict=True)
+    own = (*x.shape[:2], *[(n - 1) * s + k - low - high for n, s, k, (low, high) in moves])
+    asked = own if output_shape is None else integers(output_shape, "the output's shape")
+    check_room(asked, x.dtype, "MaxUnpool")
+    # a place counts through the whole array of the sizes that MaxPool read
+    cells = np.unravel_index(np.clip(numbers(places), 0, math.prod(own) - 1), own)
+    spatial = tuple(np.minimum(c, n - 1) for c, n in zip(cells[2:], asked[2:], strict=True))
+    return unpooled(x, np.ravel_multi_index(spatial, asked[2:]), asked, dims)
 
 
 def average_pool(
@@ -308,8 +308,9 @@ def lrn(x: Any, *, size: int, alpha: float = 1e-4, beta: float = 0.75, bias: flo
 
 OPERATIONS: dict[str, Operation] = {
     "Gemm": gemm, "MatMul": matmul, "Einsum": einsum, "Conv": conv, "ConvTranspose": conv_transpose,
-    "MaxPool": max_pool, "AveragePool": average_pool, "LpPool": lp_pool, "GlobalAveragePool": over_positions(f.mean),
-    "GlobalMaxPool": over_positions(f.max), "GlobalLpPool": global_lp_pool, "BatchNormalization": batch_normalization,
+    "MaxPool": max_pool, "MaxUnpool": max_unpool, "AveragePool": average_pool, "LpPool": lp_pool,
+    "GlobalAveragePool": over_positions(f.mean), "GlobalMaxPool": over_positions(f.max),
+    "GlobalLpPool": global_lp_pool, "BatchNormalization": batch_normalization,
     "InstanceNormalization": instance_normalization, "GroupNormalization": group_normalization,
     "LayerNormalization": layer_normalization, "RMSNormalization": rms_normalization, "LRN": lrn,
 }  # fmt: skip

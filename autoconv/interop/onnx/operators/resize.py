@@ -27,9 +27,11 @@ def resize(
     cubic_coeff_a: float = -0.75, exclude_outside: int = 0, extrapolation_value: float = 0.0,
     keep_aspect_ratio_policy: str = "stretch", mode: str = "nearest", nearest_mode: str = "round_prefer_floor",
 ) -> Any:  # fmt: skip
-    """x with other sizes along its axes: by ``scales`` (size floor(n * scale)) or to ``sizes``."""
-    if coordinate_transformation_mode == "tf_crop_and_resize":
-        raise ValueError("tf_crop_and_resize, which cuts out a region (roi), is not covered; Slice before Resize")
+    """x with other sizes along its axes: by ``scales`` (size floor(n * scale)) or to ``sizes``.
+
+    tf_crop_and_resize: only of the region ``roi`` (all starts, then all ends, as shares of n - 1), of which cells
+    outside the input are ``extrapolation_value``.
+    """
     if mode not in ("nearest", "linear", "cubic"):
         raise ValueError(f"mode {mode!r}; the modes are nearest, linear and cubic")
     along = tuple(range(x.ndim)) if axes is None else tuple(axis_of(a, x.ndim, "axes") for a in axes)
@@ -48,17 +50,27 @@ def resize(
             lengths = [math.floor(factor * x.shape[a] + 0.5) for a in along]
     else:
         raise ValueError("Resize needs scales or sizes")
+    cropped = coordinate_transformation_mode == "tf_crop_and_resize"
+    regions = _regions(roi, len(along)) if cropped else [None] * len(along)
+    outside: Any = False
     check_room([dict(zip(along, lengths, strict=True)).get(i, n) for i, n in enumerate(x.shape)], x.dtype, "Resize")
     dtype = x.dtype
-    for axis, m, scale in zip(along, lengths, factors, strict=True):
+    for axis, m, scale, region in zip(along, lengths, factors, regions, strict=True):
         n = x.shape[axis]
-        if n == m and scale == 1:
+        if n == m and scale == 1 and region in (None, (0.0, 1.0)):
             continue
-        place = _coordinates(coordinate_transformation_mode, n, m, scale)
+        if region is None:
+            place = _coordinates(coordinate_transformation_mode, n, m, scale)
+        else:
+            place = np.linspace(region[0], region[1], m) * (n - 1) if m > 1 else np.array([sum(region) / 2 * (n - 1)])
+            beyond = (place < 0) | (place > n - 1)
+            outside = outside | beyond.reshape(-1, *(1,) * (x.ndim - axis - 1))
         if mode == "nearest":
             x = _chosen(x, axis, _nearest(nearest_mode, place, n))
         else:
             x = _weighed(x, axis, place, scale if antialias else 1.0, mode, cubic_coeff_a, bool(exclude_outside))
+    if np.any(outside):
+        x = p.where(np.broadcast_to(outside, x.shape), np.asarray(extrapolation_value, x.dtype), x)
     return cast_to(x if dtype.kind == "f" or mode == "nearest" else f.round(x), dtype)
 
 
@@ -72,6 +84,14 @@ def _factors(scales: Array, along: Sequence[int]) -> list[float]:
     if len(scales) != len(along) or not (np.isfinite(scales) & (scales > 0)).all():
         raise ValueError(f"scales {scales.tolist()[:8]} must be {len(along)} positive numbers")
     return [float(s) for s in scales]
+
+
+def _regions(roi: Any, count: int) -> list[Any]:
+    """(start, end) for each axis."""
+    given = np.zeros(0) if roi is None else known(roi, "the region").astype(float).reshape(-1)
+    if given.size != 2 * count or not np.isfinite(given).all():
+        raise ValueError(f"tf_crop_and_resize needs a region of {2 * count} numbers, found {given.size}")
+    return [(float(a), float(b)) for a, b in zip(given[:count], given[count:], strict=True)]
 
 
 def _coordinates(mode: str, n: int, m: int, scale: float) -> Array:

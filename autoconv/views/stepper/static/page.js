@@ -60,7 +60,7 @@ async function start() {
     if (about && (picture === null || picture.about !== about || picture.backward !== backward)) {
       picture = drawPicture(trace, about, backward, by("picture"));
     }
-    by("note").textContent = trace.rounded ? "Numbers in this page are rounded to four digits." : "";
+    by("note").textContent = [trace.note, trace.rounded ? "Numbers in this page are rounded to four digits." : ""].filter(Boolean).join(". ");
   }
 
   function play(on) {

@@ -1,0 +1,180 @@
+"""Evenly spaced numbers as strided views: virtual registers and addresses of whole arrays, without listing them.
+
+Most registers of a kernel are named in a row, and movement ops only look at them in other orders.  So they are views of
+one array that holds 0, 1, 2, ...: NumPy moves such a view without touching a number, and its first number and its steps
+are seen from its strides (``spacing``).  What is no longer evenly spaced (padding, joined parts) is an ordinary array,
+of which everything here is true as well, only by looking at all numbers.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from ..shapes import Shape
+
+_FIRST = 1 << 16  # numbers of the first array
+_TYPE = np.dtype(np.int32)
+
+
+class Spacing(NamedTuple):
+    """Number ``first`` + the sum over the axes of index times step stands at an index."""
+
+    first: int
+    steps: tuple[int, ...]
+
+
+class _Numbers:
+    """The arrays 0, 1, 2, ... that views lie in: the longest, and shorter ones that views still hold."""
+
+    def __init__(self) -> None:
+        self._longest: weakref.ref[np.ndarray] | None = None
+        self._kept: list[np.ndarray | None] = []
+        self._known: dict[int, weakref.ref[np.ndarray]] = {}  # by id
+
+    def upto(self, count: int) -> np.ndarray:
+        """An array with at least so many numbers; it is there as long as somebody looks at it."""
+        longest = self._longest() if self._longest is not None else None
+        if longest is None or len(longest) < count:
+            longest = np.arange(max(_FIRST, count + count // 2), dtype=_TYPE)
+            longest.flags.writeable = False
+            self._longest = ref = weakref.ref(longest)
+            self._known = {id(longest): ref, **{n: old for n, old in self._known.items() if old() is not None}}
+            self._kept = [longest for _ in self._kept]
+        return longest
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """What one plan needs is made once."""
+        self._kept.append(self._longest() if self._longest is not None else None)
+        try:
+            yield
+        finally:
+            self._kept.pop()
+
+    def hold(self, x: np.ndarray) -> bool:
+        """Whether x is a view of one of them."""
+        known, base = self._known, x.base
+        while base is not None and id(base) not in known:  # views of views, by ``as_strided``
+            base = getattr(base, "base", None)
+        return base is not None and known[id(base)]() is base
+
+
+_numbers = _Numbers()
+kept = _numbers.kept
+
+
+def spaced(first: int, shape: Shape, steps: Sequence[int]) -> np.ndarray:
+    """The numbers first + sum of i_d * steps[d], none negative."""
+    if 0 in shape:
+        return np.empty(shape, _TYPE)
+    end = first + 1 + sum([(n - 1) * step for n, step in zip(shape, steps, strict=True) if step > 0])
+    numbers = _numbers.upto(end)
+    strides = [step * _TYPE.itemsize for step in steps]
+    return np.ndarray(shape, _TYPE, numbers, first * _TYPE.itemsize, strides)
+
+
+def in_a_row(first: int, count: int) -> np.ndarray:
+    """The numbers first, first + 1, ..."""
+    return spaced(first, (count,), (1,))
+
+
+def spacing(x: np.ndarray) -> Spacing | None:
+    """First number and steps of evenly spaced numbers; None unless x is a view that is known to be so."""
+    if not _numbers.hold(x) or not x.size:
+        return None
+    size = _TYPE.itemsize
+    return Spacing(x.item(0), tuple([0 if n == 1 else s // size for n, s in zip(x.shape, x.strides, strict=True)]))
+
+
+def bounds(x: np.ndarray) -> tuple[int, int]:
+    """The least and the greatest of these numbers."""
+    found = spacing(x)
+    return (int(x.min()), int(x.max())) if found is None else reach(found, x.shape)
+
+
+def least_of_others(x: np.ndarray) -> int:
+    """The least of the numbers that are not 0, of which there is one."""
+    return int(np.min(x, where=x != 0, initial=np.iinfo(_TYPE).max))
+
+
+def reach(found: Spacing, shape: Shape) -> tuple[int, int]:
+    """The least and the greatest number of a spacing."""
+    least = most = found.first
+    for n, step in zip(shape, found.steps, strict=True):
+        if step > 0:
+            most += (n - 1) * step
+        else:
+            least += (n - 1) * step
+    return least, most
+
+
+def positive(x: np.ndarray) -> bool:
+    """Whether no number is 0."""
+    return bounds(x)[0] > 0 if spacing(x) is not None else bool(x.all())
+
+
+def offsets(sizes: Sequence[int], steps: Sequence[int]) -> np.ndarray:
+    """sum of i_d * steps[d] for each index, the last axis running fastest."""
+    found = np.zeros(1, np.int64)
+    for n, step in zip(sizes, steps, strict=True):
+        found = (found[:, None] + np.arange(n) * step).ravel()
+    return found
+
+
+def at(x: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The numbers at these places of x, which are counted along its axes, the last one running fastest."""
+    if not len(places):
+        return np.empty(0, _TYPE)
+    found = spacing(x)
+    if found is None:
+        return np.asarray(x.reshape(-1)[places])
+    if x.flags.c_contiguous:
+        return np.asarray(found.first + places)
+    numbers, rest = np.full(len(places), found.first, np.int64), np.asarray(places)
+    for n, step in zip(reversed(x.shape), reversed(found.steps), strict=True):
+        if step:
+            numbers += rest % n * step
+        rest = rest // n
+    return numbers
+
+
+def ascending(x: np.ndarray) -> list[int] | None:
+    """The order of its axes in which these numbers, read along them, ascend; None if there is none, or nobody knows."""
+    found = spacing(x)
+    if found is None:
+        return None
+    order = sorted(range(x.ndim), key=lambda d: (x.shape[d] > 1, -found.steps[d]))
+    inside = 0
+    for d in reversed(order):
+        if x.shape[d] > 1 and found.steps[d] <= inside:
+            return None
+        inside += (x.shape[d] - 1) * found.steps[d]
+    return order
+
+
+def run(x: np.ndarray) -> slice | None:
+    """The numbers as a slice, where they are one after the other, in whatever order; None if nobody knows."""
+    if ascending(x) is None:
+        return None
+    least, most = bounds(x)
+    return slice(least, most + 1) if most - least + 1 == x.size else None
+
+
+def distinct(x: np.ndarray) -> int:
+    """How many different numbers there are."""
+    found = spacing(x)
+    if found is not None:
+        kept = [d for d in range(x.ndim) if found.steps[d]]
+        one = x[tuple([slice(None) if d in kept else 0 for d in range(x.ndim)])]
+        if one.ndim == 0 or ascending(one) is not None:
+            return prod(one.shape)
+    least, most = bounds(x)
+    seen = np.zeros(most - least + 1, bool)
+    seen[x - least] = True
+    return int(np.count_nonzero(seen))

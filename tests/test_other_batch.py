@@ -1,0 +1,139 @@
+"""One plan for all sizes of a batch: the same numbers as a plan of its own, and the same machine code."""
+
+import numpy as np
+import pytest
+from helpers.random_nets import in_dtype, layouts, native, random_net, swept
+
+import autoconv as ac
+from autoconv import nn, optim
+from autoconv.plan.run import native_run
+from autoconv.plan.run.other_batch import Batches
+from autoconv.program.numpy_run import NumpyRun
+from autoconv.program.program import Program
+from autoconv.program.rewrite import simplify
+
+
+def net(rng):
+    return nn.Sequential(
+        nn.Conv2d(3, 7, 3, padding=1, rng=rng), nn.BatchNorm2d(7), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(7, 12, 3, rng=rng), nn.ReLU(), nn.Flatten(), nn.Linear(12 * 9, 5, rng=rng))  # fmt: skip
+
+
+def machines(program):
+    return {tuple(map(id, entry.run.planned.native.machines)) for entry in program._entries.values()}
+
+
+@native
+def test_twenty_sizes_of_training_share_one_plan(monkeypatch):
+    monkeypatch.setenv("AUTOCONV_LANES", "channels")
+    sizes = [26, *range(4, 24), 31]
+    rng = np.random.default_rng(0)
+    images, labels = rng.normal(size=(64, 10, 10, 3)).astype(np.float32), rng.integers(0, 5, 64)
+
+    def losses(apart):
+        model = net(np.random.default_rng(1))
+        optimizer = optim.Adam(model.parameters(), lr=0.01)
+        f = lambda x, y: ac.losses.cross_entropy(model(x), y)
+        program, found = ac.compile(f), []
+        for n in sizes:
+            program = ac.compile(f) if apart else program
+            found.append(float(program.step(optimizer, images[:n], labels[:n])))
+        return found, program
+
+    (shared, program), (own, _) = losses(False), losses(True)
+    assert len(machines(program)) <= 2 < len(program._entries)
+    np.testing.assert_allclose(shared, own, rtol=2e-4)
+    assert "one example at a time" in program.plan
+
+
+@native
+@pytest.mark.parametrize("channels", [False, True], ids=["examples", "channels"])
+@pytest.mark.parametrize("seed", range(20))
+def test_random_nets_of_other_sizes(seed, channels, monkeypatch):
+    """Whether the plan is shared or not: the numbers are NumPy's."""
+    f, parameters, shape = random_net(seed)
+    dtype = [np.float32, np.float64][seed % 2]
+    in_dtype(parameters, dtype)
+    possible = [x for x in layouts(dtype) if x.channels == channels and x.threads == 1]
+    monkeypatch.setattr(native_run, "choose", lambda *_: possible[seed % len(possible)])
+    monkeypatch.setenv("AUTOCONV_THREADS", "1")
+    rng, known = np.random.default_rng(seed), []
+    for examples in (23, 46, 29, 4):
+        arguments = [rng.normal(size=(examples, *shape)).astype(dtype), rng.integers(0, 3, examples)]
+        program = simplify(swept(f, arguments, parameters))
+        planned = native_run.plan(program, arguments, known)
+        planned.native.settle()
+        known.append(planned)
+        for got, expected in zip(planned.run(arguments), NumpyRun(program).run(arguments), strict=True):
+            scale = np.abs(expected).max() + 1e-3
+            np.testing.assert_allclose(got / scale, expected / scale, atol=5e-4 if dtype == np.float32 else 1e-12)
+    shared = len({tuple(map(id, planned.native.machines)) for planned in known})
+    assert shared <= (2 if channels else 3)
+
+
+# ---- what is not the same but for the batch
+
+W = ac.tensor(np.full((3, 4), 0.5))
+DIFFER = {
+    "another size of an axis": (lambda x: ac.sum(x @ W, axis=1), lambda x: ac.sum(x[:, :2], axis=1)),
+    "another row": (lambda x: ac.exp(x), lambda x: ac.tanh(x)),
+    "another setting": (lambda x: ac.sum(x, axis=1, keepdims=True), lambda x: ac.sum(x, axis=0, keepdims=True)),
+    "a constant that becomes 0": (lambda x: ac.maximum(x * 2, 1.0), lambda x: ac.maximum(x * 2, 0.0)),
+    "other places": (lambda x: ac.take(x, np.array([0, 1]), axis=1), lambda x: ac.take(x, np.array([0, 2]), axis=1)),
+    "another Tensor": (lambda x: x @ W, lambda x: x @ ac.tensor(np.full((3, 4), 0.5))),
+    "all of the batch and a part of it": (lambda x: x[:7] * 2, lambda x: x[:7] * 2),
+}
+
+
+def program_of(f, examples) -> Program:
+    return simplify(swept_alone(f, np.ones((examples, 3))))
+
+
+def swept_alone(f, x):
+    from autoconv.program.program import from_tape
+    from autoconv.tape import Tensor
+
+    start = ac.tensor(0).serial
+    line = Tensor(x.copy())
+    return from_tape([f(line)], [line], start)
+
+
+@pytest.mark.parametrize("name", DIFFER)
+def test_what_differs_in_more_than_the_batch_is_not_shared(name):
+    one, other = DIFFER[name]
+    assert Batches(7, 9, frozenset()).numbered_as(program_of(one, 7), program_of(other, 9)) is None
+
+
+SAME = {
+    "a mean": lambda x: ac.mean(x, axis=0),
+    "a product": lambda x: ac.relu(x @ W),
+    "merged axes": lambda x: ac.reshape(x, (-1,)),
+    "a part of the batch": lambda x: x[:2] * 2,
+    "a constant of the batch's size": lambda x: ac.sum(x) / x.shape[0],
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+@pytest.mark.parametrize(
+    ("before", "after", "shared"),
+    [(7, 9, True), (7, 3, True), (3, 7, False), (1, 7, False), (7, 1, False), (7, 7, False)],
+)
+def test_sizes_that_are_told_apart_are_shared(name, before, after, shared):
+    """3 is the size of another axis: as the planned number of examples it could not be told from it."""
+    one, other = program_of(SAME[name], before), program_of(SAME[name], after)
+    found = Batches(before, after, frozenset()).numbered_as(one, other)
+    assert (found is not None) == shared
+    if found is not None:
+        x = np.random.default_rng(0).normal(size=(after, 3))
+        np.testing.assert_array_equal(NumpyRun(found).run([x])[0], NumpyRun(other).run([x])[0])
+
+
+@native
+def test_memory_between_kernels_is_kept_for_the_last_program_alone():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8))
+    program = ac.compile(lambda x: ac.sum(model(x) ** 2))
+    optimizer = optim.SGD(model.parameters(), lr=0.01)
+    for n in (5, 9, 5, 11):
+        program.step(optimizer, np.ones((n, 12, 12, 3), np.float32))
+    spare = [bool(entry.run.planned.native.persistent._spare) for entry in program._entries.values()]
+    assert spare == [False, False, True]
