@@ -17,7 +17,7 @@ import numpy as np
 from .files import open_regular, read_regular, replace_file
 from .nn.module import Module
 from .npy import load as load_npz
-from .operands import found
+from .operands import PYTHONS, found
 from .tape import Tensor, tensor
 from .weights import safetensors_file, torch_file
 from .weights.torch_file import WeightsError
@@ -66,7 +66,7 @@ def _packed(x: Any, arrays: dict[str, np.ndarray], where: str, depth: int) -> An
         name = str(len(arrays))
         arrays[name] = _storable(np.asarray(x.value if isinstance(x, Tensor) else x), where)
         return ["tensor" if isinstance(x, Tensor) else "array", name]
-    if x is None or type(x) in (bool, int, float, str):
+    if x is None or type(x) in (bool, str, *PYTHONS):
         return ["value", x]
     if isinstance(x, Mapping):
         for k in x:

@@ -29,11 +29,12 @@ def run(code):
 
 
 def test_there_is_one_conv2d():
+    """The one of a course is that course's: its argument names, made of this one."""
     found = [
         path
         for path in (ROOT / "autoconv").rglob("*.py")
         for line in path.read_text(encoding="utf-8").splitlines()
-        if line.startswith("def conv2d(")
+        if line.startswith("def conv2d(") and path.parent.name != "courses"
     ]
     assert [path.name for path in found] == ["conv.py"]
 

@@ -589,7 +589,7 @@ TEXTS = "\n".join(
         for path in [
             "test_names.py", "test_programs.py", "test_nn.py", "test_scalar.py", "test_optim.py", "test_functional.py",
             "test_backward.py", "test_nonsense.py", "test_tape.py", "test_front_door.py", "helpers/torch_nets.py",
-            "reference/operations.py",
+            "reference/operations.py", "test_array_api.py", "test_dlpack.py",
         ]
     ]
 )  # fmt: skip

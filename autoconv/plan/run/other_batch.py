@@ -69,7 +69,7 @@ class Batches:
             )
         if isinstance(one, np.ndarray):
             return isinstance(other, np.ndarray) and np.array_equal(one, other)
-        if type(one) is int and type(other) is int:
+        if isinstance(one, int) and isinstance(other, int) and bool not in (type(one), type(other)):
             return self._sizes(one, other)
         return type(one) is type(other) and bool(one == other)
 
