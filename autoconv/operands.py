@@ -29,6 +29,13 @@ class Size(int):
 
     shape: tuple[int, ...]
 
+    @classmethod
+    def of(cls, array: Array) -> Size:
+        """That of an array."""
+        size = cls(array.size)
+        size.shape = array.shape
+        return size
+
     def __call__(self, dim: int | None = None) -> Any:
         """The shape, or one size of it."""
         return self.shape if dim is None else self.shape[dim]

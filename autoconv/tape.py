@@ -385,9 +385,7 @@ class Tensor(_Base):
 
     @property
     def size(self) -> Size:
-        size = Size(self._value.size)
-        size.shape = self._value.shape
-        return size
+        return Size.of(self._value)
 
     @property
     def dtype(self) -> np.dtype:

@@ -120,10 +120,10 @@ def check(
         return y.mark(claim)
     if not isinstance(y, (Tensor, *KINDS)):
         raise TypeError(f"check: of must be the loss, a Tensor or Scalar; found {type(y).__name__}")
-    if wrt is None and not isinstance(claim, Mapping):
-        return values.of_value(y, claim, names, rtol)
     given, tape = y, Tape(y)
     y = tape.outputs[0]
+    if wrt is None and not isinstance(claim, Mapping):
+        return values.of_value(y, claim, names, rtol, tape)
     if y.size != 1:
         raise ValueError(f"check: of has shape {y.shape}; a gradient needs one number: reduce it, as in of=ac.sum(y)")
     if y.constant:

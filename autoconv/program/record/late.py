@@ -16,6 +16,7 @@ import numpy as np
 
 from ... import arrays
 from ...arrays.wiring import framed
+from ...operands import Size
 from ...shapes import Shape, keepdims_shape
 from ...tape import REFUSALS, Primitive, Scope, Tape, Tensor
 
@@ -53,8 +54,8 @@ class Late(Tensor):
         return self._like.ndim
 
     @property
-    def size(self) -> int:
-        return self._like.size
+    def size(self) -> Size:
+        return Size.of(self._like)
 
     @property
     def dtype(self) -> np.dtype:

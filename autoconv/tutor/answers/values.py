@@ -32,8 +32,8 @@ class Question:
     inputs: by run, the values of inputs that differ from the recorded ones, by id; truth, claimed: by run.
     """
 
-    def __init__(self, y: Tensor, claim: Any, names: Mapping[str, Any] | None) -> None:
-        self.y, self.tape = y, Tape(y)
+    def __init__(self, y: Tensor, claim: Any, names: Mapping[str, Any] | None, tape: Tape) -> None:
+        self.y, self.tape = y, tape
         self.names = Names(self.tape, names)
         self.read = Claim(claim, self.names, y.shape, y.size == 1)
         self.inputs: list[dict[int, Any]] = [{}]
@@ -75,9 +75,11 @@ class Question:
         return Verdict(kind, summary, gradient=self.truth[0], claim=self.read.given, **more)
 
 
-def of_value(y: Tensor, claim: Any, names: Mapping[str, Any] | None, rtol: float | None) -> Verdict:
-    """The verdict on a claimed value of ``y``, a tensor of any shape."""
-    q = Question(y, claim, names)
+def of_value(
+    y: Tensor, claim: Any, names: Mapping[str, Any] | None, rtol: float | None, tape: Tape | None = None
+) -> Verdict:
+    """The verdict on a claimed value of ``y``, a tensor of any shape; ``tape``: its own, if that knows more names."""
+    q = Question(y, claim, names, tape or Tape(y))
     if q.read.kind == "rule":
         raise ValueError(
             f"check: the rule {q.read.rule!r} is of a gradient: with respect to what? Give wrt=w, a Tensor, or claim "

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def live(
-    y: Tensor,
+    y: Any,
     inputs: Any = None,
     names: Mapping[str, Any] | None = None,
     *,
