@@ -380,3 +380,12 @@ def test_a_function_written_for_any_library_is_differentiated():
     a = np.random.default_rng(0).normal(size=(4, 3))
     np.testing.assert_allclose(ac.grad(softmax_of_scaled)(a), differences(softmax_of_scaled, a), rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(ac.compile(softmax_of_scaled)(a), softmax_of_scaled(a), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["left_shift", "right_shift", "bitwise_and", "bitwise_or", "bitwise_xor"])
+def test_bits_by_numpys_names(name):
+    """NumPy's own functions of whole numbers take Tensors of them, on either side."""
+    x, y = np.array([5, 6, 7]), np.array([1, 2, 0])
+    function = getattr(np, name)
+    for operands in ((ac.tensor(x), y), (x, ac.tensor(y)), (ac.tensor(x), ac.tensor(y))):
+        np.testing.assert_array_equal(np.asarray(function(*operands)), function(x, y))
