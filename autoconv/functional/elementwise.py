@@ -341,7 +341,7 @@ def fmod(x: Any, y: Any) -> Tensor:
     """
     _meet(x, y, "fmod")
     x, size = _whole(x), p.abs_(_whole(y))
-    side = p.where(p.less(x, 0), x.dtype.type(-1), x.dtype.type(1))
+    side = p.where(p.less(x, 0), *np.array([-1, 1]).astype(x.dtype))
     return side * p.remainder(side * x, size)
 
 

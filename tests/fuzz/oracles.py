@@ -178,7 +178,8 @@ def numpy_plan(eager: Eager) -> str:
 
 def tape_of(eager: Eager) -> tuple[ac.Tape, list[int]]:
     """The tape of all results that are lines, and their numbers."""
-    which = [i for i, y in enumerate(eager.results) if isinstance(y, ac.Tensor)]
+    # a constant, as an argmax is, was computed beside the tape; ac.compile notices that it was
+    which = [i for i, y in enumerate(eager.results) if isinstance(y, ac.Tensor) and y.primitive is not None]
     return ac.Tape(*[eager.results[i] for i in which]), which
 
 

@@ -81,6 +81,8 @@ def move(
     # terms that cancel but for their rounding: an order that leaves out the small ones leaves nothing at all
     nothing = (roundings * info.eps * size > np.abs(moved)) & (rng.random(y.shape) < 0.25)
     moved = np.where(nothing & np.isfinite(y), y.dtype.type(0), moved)
+    # a sum that is 0 has the sign that its order gives it, or the 0 it began with
+    moved = np.where((moved == 0) & (terms > 0) & (rng.random(y.shape) < 0.5), -moved, moved)
     # partial sums that may overflow in one order and not in another
     open_ = (size > float(info.max)) & (terms > 1)
     return np.where(open_, y.dtype.type([np.nan, np.inf, -np.inf, 0][run % 4]), moved)

@@ -48,8 +48,9 @@ static inline __attribute__((always_inline)) V NAME(softsign_)(V x) {
 static inline __attribute__((always_inline)) V NAME(log_)(V x) {
   M tiny = (M)(x < (T)LEAST_NORMAL);
   V y = PICK(tiny, x * (T)TWO_TO_MANTISSA, x);
-  M from = BITS(WHOLE(0.70710678118654752440)), e = (BITS(y) - from) >> MANTISSA; /* arithmetic shift */
-  V m = (V)(BITS(y) - (e << MANTISSA)), f = m - (T)1, s = f / (f + (T)2), z = s * s, q = WHOLE(0);
+  M size = BITS(y) & ~BITS(WHOLE(-0.0)); /* of a negative number the result is NaN */
+  M from = BITS(WHOLE(0.70710678118654752440)), e = (size - from) >> MANTISSA; /* arithmetic shift */
+  V m = (V)(size - (e << MANTISSA)), f = m - (T)1, s = f / (f + (T)2), z = s * s, q = WHOLE(0);
   static const T artanh[] = {LOG_COEFFICIENTS};
   UNROLL for (int i = 0; i < (int)(sizeof artanh / sizeof *artanh); i++) q = q * z + artanh[i];
   V k = __builtin_convertvector(e - (tiny & MANTISSA), V), h = f * f * (T)0.5;
