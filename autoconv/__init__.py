@@ -116,6 +116,7 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from .views.equations.uses import uses as uses
     from .views.graph.graph import graph as graph
     from .views.live.live import live as live
+    from .views.live.widget import widget as widget
     from .views.stepper.stepper import step as step
     from .views.stepper.training import record_training as record_training
 
@@ -150,6 +151,7 @@ _LAZY = {
     "step": ".views.stepper.stepper",
     "to_torch_state_dict": ".nn.torch_weights",
     "uses": ".views.equations.uses",
+    "widget": ".views.live.widget",
 }
 _LAZY_MODULES = (
     "checkpoint", "cli", "data", "gradcheck", "interop", "linalg", "models", "nn", "optim", "render",

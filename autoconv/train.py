@@ -139,13 +139,15 @@ def fit(
     progress: bool = True,
     extra: Mapping[str, Any] | None = None,
     transform: Transform | None = None,
+    watch: Callable[[float | None], None] | None = None,
 ) -> History:
     """Train ``model`` up to epoch number ``epochs``; returns loss and accuracy of each.
 
     train, validation: a pair (x, y) of arrays (an ``np.memmap`` may be larger than memory), a dataset of PyTorch's or
     Hugging Face's kind, an iterable of batches (x, y) such as a list or a DataLoader, or a function that gives one:
     whatever ``data.Source`` takes.  transform: (x, y) -> (x, y) on each training batch, called in a thread while the
-    batch before it is in use.  rng: the generator (or seed) of the shuffling.  checkpoint: a file written after each
+    batch before it is in use.  watch: called after each step with its loss, and at the end with None, as the
+    ``follow`` of ``ac.widget``.  rng: the generator (or seed) of the shuffling.  checkpoint: a file written after each
     epoch, with ``extra`` (JSON) beside the history.  resume: True to go on from that file, or another file to go on
     from.  Ctrl-C ends the training with the best weights so far in the model and ``interrupted`` in the history.
 
@@ -169,6 +171,8 @@ def fit(
     if schedule is not None and not isinstance(schedule, Schedule):
         raise TypeError(f"fit: schedule must be a schedule of optim, or None, found {found(schedule)}")
     flag(progress, "fit: progress")
+    if watch is not None and not callable(watch):
+        raise TypeError(f"fit: watch must be a function of a step's loss, or None, found {found(watch)}")
     dtype = _dtype(model)
     given = Source("fit: train", train, batch_size, transform, dtype)
     held_out = None if validation is None else Source("fit: validation", validation, batch_size, None, dtype)
@@ -200,6 +204,8 @@ def fit(
                         raise error
                     good = before[0], weights.now()[1]  # the parameters that gave this loss, the means after it
                     totals.add(float(value), out, by)
+                    if watch is not None:
+                        watch(float(value))
                     bar.update(len(bx))
                 measured = None if held_out is None else _evaluated(testing, model, _told(held_out))
                 history.append(totals, measured, optimizer.lr)
@@ -224,6 +230,9 @@ def fit(
             "the model has its best weights so far"
         )
         raise TrainingError(text, None, history) from failed.__cause__
+    finally:
+        if watch is not None:
+            watch(None)
     return history
 
 

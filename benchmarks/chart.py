@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from autoconv.render.chart import stroke
-from autoconv.render.svg import Picture, coordinate, document, rect, text, tooltip
+from autoconv.render.picture import Picture, document
+from autoconv.render.svg import coordinate, rect, text, tooltip
 
 LEFT, RIGHT, TOP, ROW = 190.0, 30.0, 96.0, 26.0
 # entrant -> letters drawn at its place; ours are filled

@@ -277,11 +277,11 @@ def test_csv_has_every_term_with_all_digits():
     assert made.markdown.count("\n|") == 52 and "94 more terms" in made.markdown
 
 
-def test_a_notebook_gets_four_forms_and_levels_to_open():
+def test_a_notebook_gets_five_forms_and_levels_to_open():
     _, w1, *_, C = learner()
     made = explain(w1[0, 0], of=C)
     bundle = made._repr_mimebundle_()
-    assert set(bundle) == {"text/html", "text/latex", "text/markdown", "text/plain"}
+    assert set(bundle) == {"text/html", "image/svg+xml", "text/latex", "text/markdown", "text/plain"}
     assert bundle["text/plain"] == repr(made) == made.text
     assert bundle["text/html"].count("<details>") >= 4 and "http://www.w3.org/1998/Math/MathML" in bundle["text/html"]
     assert "src=" not in bundle["text/html"] and "<script" not in bundle["text/html"]

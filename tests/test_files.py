@@ -20,7 +20,7 @@ import pytest
 import autoconv as ac
 from autoconv import checkpoint, data, files, nn, npy
 from autoconv.exercises.key import exercise_key
-from autoconv.render.svg import Picture
+from autoconv.render.picture import Picture
 
 posix = pytest.mark.skipif(os.name != "posix", reason="pipes, modes and links of POSIX")
 as_root = hasattr(os, "geteuid") and os.geteuid() == 0

@@ -345,9 +345,9 @@ def test_pictures_are_deterministic():
 def test_notebook_bundle_and_repr():
     graph = ac.graph(cnn(), zoom="calls")
     bundle = graph._repr_mimebundle_()
-    assert set(bundle) == {"image/svg+xml", "text/plain"}
+    assert set(bundle) == {"text/html", "image/svg+xml", "text/latex", "text/plain"}
     ET.fromstring(bundle["image/svg+xml"])
-    assert bundle["text/plain"] == repr(graph)
+    assert bundle["text/plain"] == graph.text and graph.text.startswith(repr(graph) + "\n")
     assert repr(graph) == (
         "<Graph of cross_entropy () at zoom 'calls': 3 inputs, 1 constant, 1 line, 5 calls; 9 edges>"
     )

@@ -122,5 +122,5 @@ def test_only_what_is_asked_for_can_be_changed():
 
 def test_the_stepper_s_door_and_a_notebook():
     live = ac.step(LOSS, names={"loss": LOSS}, live=True)
-    shown = live._repr_html_()
+    shown = live._repr_mimebundle_()["text/html"]
     assert shown.startswith('<iframe sandbox="allow-scripts"') and "Live: loss" in shown

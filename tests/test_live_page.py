@@ -468,7 +468,8 @@ def test_in_a_notebook_s_cell(load):
     """The sandboxed frame of an output cell: the page computes there, in a worker too."""
     loss, names = readme()
     live = ac.live(loss, names=names)
-    page = load(f"<!DOCTYPE html><title>notebook</title><body data-ready>{live._repr_html_()}</body>")
+    shown = live._repr_mimebundle_()["text/html"]
+    page = load(f"<!DOCTYPE html><title>notebook</title><body data-ready>{shown}</body>")
     frame = page.frames[1]
     frame.wait_for_selector("body[data-ready]")
     frame.evaluate("autoconv.set('w1', [1, 1], 3)")

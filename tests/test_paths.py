@@ -26,7 +26,7 @@ def test_paths_of_two_convolutions():
     assert [p.product for p in found] == [8, 2.5, -2, 1]
     assert found[0].elements == ("w1[0,0]", "o1[1,0]", "o2[0,0]")
     assert [p.share for p in found] == pytest.approx([8 / 9.5, 2.5 / 9.5, -2 / 9.5, 1 / 9.5])
-    assert "84.2%" in repr(found) and "<table>" in found._repr_html_()
+    assert "84.2%" in repr(found) and "<table>" in found.html
 
 
 def test_closed_paths_say_what_closed_them():
@@ -108,7 +108,7 @@ def test_uses_are_overlap_add_of_ones(settings, channels):
     np.testing.assert_array_equal(made.operations, expected * (4 if channels else 1))
     back = ac.overlap_add(ac.windows(x.value * 5, (3, 2), **settings), (7, 8), **settings)
     np.testing.assert_array_equal(back, 5 * expected)
-    assert "not the inverse" in repr(made).replace("\n", " ") and "<table" in made._repr_html_()
+    assert "not the inverse" in repr(made).replace("\n", " ") and "<table" in made.html
 
 
 def test_uses_of_a_small_image_weight_and_bias():

@@ -382,4 +382,4 @@ def test_recording_fit(tmp_path):
     trace = unpacked(recording.save(tmp_path / "training.html"))
     first = trace["arrays"][trace["events"][0]["grids"][0][2]]["data"]
     assert np.array_equal(first, next(iter(recording[0].weights.values())))
-    assert set(recording._repr_mimebundle_()) == {"text/html", "image/svg+xml", "text/plain"}
+    assert set(recording._repr_mimebundle_()) == {"text/html", "image/svg+xml", "text/latex", "text/plain"}

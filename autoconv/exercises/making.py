@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..files import check_writable, content_as, replace_file
+from ..render.notebook import bundle
 from ..scalar import KINDS as SCALARS
 from ..scalar import Scalar, called, expand
 from ..shapes import choice
@@ -23,7 +24,7 @@ from .gradients import gradients
 from .key import Key
 from .marking import Answer
 from .nice import nice_runs
-from .page import page
+from .page import fragment, page
 from .paper import markdown, notebook, picture_of
 from .picture import pictured
 from .run import ScalarRun, rerun
@@ -171,7 +172,9 @@ class Exercise(Key):
         return f"<Exercise in {self.kind}: {len(self.answers)} blanks, {'exact' if self.exact else 'rounded'} numbers>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return {"text/markdown": self.markdown(), "text/plain": repr(self)}
+        written = self.markdown()
+        shown = fragment(self._blanked, self.answers)
+        return bundle(written, html=shown, svg=picture_of(self._blanked) or "", markdown=written)
 
 
 # ---- which sheet

@@ -118,7 +118,9 @@ class Marks:
         for level, title in {"locate": "Where to look", "show": "Show me"}.items():
             if self.hints[level]:
                 parts.append(f"<details><summary>{title}</summary><p>{escape(self.hints[level])}</p></details>")
-        return {"text/plain": self.text, "text/html": "\n".join([*parts, "</div>"])}
+        from ..render.notebook import bundle
+
+        return bundle(self.text, html="\n".join([*parts, "</div>"]))
 
 
 def marks(given: Any, answers: list[Answer]) -> Marks:

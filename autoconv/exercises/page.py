@@ -13,6 +13,7 @@ import numpy as np
 
 from ..render.latex import Expression
 from ..render.mathml import mathml
+from ..render.notebook import picture
 from ..render.page import html_page
 from ..render.text import clean
 from .marking import Answer
@@ -83,8 +84,17 @@ def page(blanked: Blanked, answers: list[Answer], key: str) -> str:
     return html_page(blanked.sheet.title, body, css=STYLE, script=SCRIPT)
 
 
-def _parts(blanked: Blanked) -> list[str]:
-    """The parts of the sheet; arrays that follow each other stand side by side."""
+def fragment(blanked: Blanked, answers: list[Answer]) -> str:
+    """The sheet within a notebook: as in its page, the graph as an image, and a line for each answer."""
+    task, exact = (escape(text) for text in remarks(blanked))
+    places = "".join(f"<li>{circled(a.number)} {escape(clean(a.says))}</li>" for a in answers)
+    head = f"<h1>{escape(clean(blanked.sheet.title))}</h1>\n<p>{task}</p>\n<p>{exact}</p>"
+    drawing = picture(picture_of(blanked) or "", "the graph with its blanks")
+    return "\n".join([head, *_parts(blanked, drawing), f"<h2>Answers</h2>\n<ul>{places}</ul>"])
+
+
+def _parts(blanked: Blanked, drawing: str | None = None) -> list[str]:
+    """The parts of the sheet; arrays that follow each other stand side by side.  drawing: its graph (None: as SVG)."""
     made: list[str] = []
     side: list[str] = []
     for part in [*blanked.parts, None]:
@@ -95,11 +105,11 @@ def _parts(blanked: Blanked) -> list[str]:
             made.append(f'<div class="grids">{"".join(side)}</div>')
             side = []
         if part is not None:
-            made.append(_part(part, blanked))
+            made.append(_part(part, blanked, drawing))
     return made
 
 
-def _part(part: Part, blanked: Blanked) -> str:
+def _part(part: Part, blanked: Blanked, drawing: str | None) -> str:
     if isinstance(part, Prose):
         tag = {"heading": "h2", "code": "pre"}.get(part.kind, "p")
         return f"<{tag}>{escape(clean_lines(part.text))}</{tag}>"
@@ -112,7 +122,7 @@ def _part(part: Part, blanked: Blanked) -> str:
             f"<li>{formula(f'{name.latex} = {blanked.written(cell).latex}')}</li>" for name, cell in part.rows
         )
         return f"<ul>{items}</ul>"
-    return f'<div class="wide">{picture_of(blanked)}</div>'
+    return f'<div class="wide">{drawing or picture_of(blanked)}</div>'
 
 
 def clean_lines(text: str) -> str:

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from .svg import Picture, coordinate, document, rect, text, text_width, tooltip
+from .picture import Picture, document
+from .svg import coordinate, rect, text, text_width, tooltip
 from .text import cut, number
 
 LOOKS = ("first", "second")  # the strokes of the series; the second is dashed as well

@@ -8,8 +8,9 @@ from itertools import pairwise
 
 from .layout import Box, Point, Route
 from .node import Edge, Node
+from .picture import document
 from .scene import Frame, Scene, Tie, arrange
-from .svg import coordinate, document, rect, text, text_width, tooltip
+from .svg import coordinate, rect, text, text_width, tooltip
 from .text import clean, cut, short
 
 TITLE, BODY, ROW, PAD, KEY = 13.0, 11.0, 16.0, 10.0, 45.0

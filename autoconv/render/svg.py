@@ -7,14 +7,10 @@ readers can tell apart; what differs in colour differs in form as well.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from html import escape
-from pathlib import Path
-from typing import Any
 from unicodedata import east_asian_width
 
-from ..files import save_as
 from .text import clean
 
 FONT = "'DejaVu Sans Mono', Menlo, Consolas, 'Liberation Mono', monospace"
@@ -113,35 +109,12 @@ def style() -> str:
     )
 
 
-class Picture(str):
-    """SVG text that a notebook shows as the picture it is, with its ``caption`` and ``size`` (width, height)."""
-
-    caption: str
-    size: tuple[float, float]
-
-    def __new__(cls, svg: str, caption: str = "", size: tuple[float, float] = (0.0, 0.0)) -> Picture:
-        made = super().__new__(cls, svg)
-        made.caption, made.size = caption, size
-        return made
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write ``.svg``, whole or not at all; returns the path.  Raises ValueError for another ending."""
-        return save_as(path, {".svg": lambda: str(self)})
-
-    def __repr__(self) -> str:
-        return f"<Picture {self.caption!r}, {self.size[0]:.0f} x {self.size[1]:.0f}>"
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"image/svg+xml": str(self), "text/plain": repr(self)}
-
-
-def document(width: float, height: float, title: str, parts: Iterable[str]) -> Picture:
+def whole(width: float, height: float, title: str, parts: Iterable[str]) -> str:
     """A whole picture: its size, its title for screen readers, the background and ``parts``."""
     w, h = coordinate(width), coordinate(height)
     start = f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img">'
     background = f'<rect class="ac-page" width="{w}" height="{h}" rx="8"/>'
-    svg = "\n".join([start, tooltip(title), style(), background, *parts, "</svg>\n"])
-    return Picture(svg, title, (width, height))
+    return "\n".join([start, tooltip(title), style(), background, *parts, "</svg>\n"])
 
 
 def text(

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..backward import steps
 from ..operands import found
+from ..render.notebook import bundle
 from ..render.text import numbers
 from ..tape import Tape, Tensor, describe
 from .bank import BANK, Mistake, find
@@ -78,7 +79,12 @@ class Broken:
     def __repr__(self) -> str:
         return self.text
 
-    def _repr_html_(self) -> str:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return bundle(self.text, html=self.html)
+
+    @property
+    def html(self) -> str:
+        """The steps as a table."""
         first = self.first
         body = []
         for row in self.rows:
@@ -188,7 +194,12 @@ def _through(x: Tensor) -> Tensor:
 class Mistakes(dict[str, str]):
     """{name: what it does}, a table in a notebook."""
 
-    def _repr_html_(self) -> str:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return bundle("\n".join(f"{name}: {says}" for name, says in self.items()), html=self.html)
+
+    @property
+    def html(self) -> str:
+        """The mistakes as a table."""
         left = 'style="text-align:left"'
         rows = "".join(
             f"<tr><td {left}>{escape(name)}</td><td {left}>{escape(says)}</td></tr>" for name, says in self.items()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..render.notebook import bundle
 from ..tape import Tape, Tensor, describe
 from .claim.case import target
 from .claim.claim import Names
@@ -86,7 +87,12 @@ class Certificate:
     def __repr__(self) -> str:
         return self.text
 
-    def _repr_html_(self) -> str:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return bundle(self.text, html=self.html)
+
+    @property
+    def html(self) -> str:
+        """The comparison and the curve as tables."""
         body = "".join(f"<tr><td>{escape(n)}</td><td>{e:.2e}</td><td>{r:.1e}</td></tr>" for n, e, r in self.rows)
         curve = "".join(f"<tr><td>{s:.0e}</td><td>{e:.2e}</td></tr>" for s, e in self.curve)
         return (

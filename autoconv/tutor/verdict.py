@@ -138,7 +138,10 @@ class Verdict:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Text, and HTML with the further hints folded away."""
-        return {"text/plain": self.text, "text/html": self._html()}
+        from ..render.notebook import bundle
+
+        equation = self.counter_example.latex if self.counter_example else ""
+        return bundle(self.text, html=self._html(), latex=equation)
 
     def _html(self) -> str:
         mark = {"right": "#1a7f37", "wrong": "#b3261e"}.get(self.kind, "#8a6100")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...render.latex import PRODUCT, SUM, Expression, escaped, number, symbol, value
 from ...render.mathml import mathml
+from ...render.notebook import gap
 from ...render.svg import FONT, colour
 from ...render.text import clean
 from ...render.text import number as short_number
@@ -419,8 +420,8 @@ def _table(whole: Sum, opened: set[int], folded: int = 0) -> str:
     if not whole.terms:
         return ""
     head = (
-        '<div class="ac-row ac-head"><span>by way of</span><span>symbols</span><span>= numbers</span><span>= '
-        "result</span></div>"
+        f'<div class="ac-row ac-head"><span>by way of{gap(": ")}</span><span>symbols{gap(" ")}</span>'
+        f"<span>= numbers{gap(' ')}</span><span>= result</span></div>"
     )
     terms = in_order(whole)
     none = zeros(whole)
@@ -439,7 +440,8 @@ def _table(whole: Sum, opened: set[int], folded: int = 0) -> str:
         return head + "".join(rows)
     order = ", the largest first" if len(whole.terms) > ROWS else ""
     total = (
-        f'<div class="ac-row ac-total"><span>sum of {len(whole.terms):,} terms{order}</span><span></span><span></span>'
+        f'<div class="ac-row ac-total"><span>sum of {len(whole.terms):,} terms{order}{gap(" = ")}</span>'
+        "<span></span><span></span>"
         f"<span>{escape(result(whole.total))}</span></div>"
     )
     return head + "".join(rows) + total
@@ -447,9 +449,10 @@ def _table(whole: Sum, opened: set[int], folded: int = 0) -> str:
 
 def _row(term: Term, opened: set[int]) -> str:
     cells = (
-        f'<span class="ac-where">{escape(clean(term.output))}</span>'
-        f"<span>{_dot(term.sum, term.partner)}{mathml(term.written.latex, annotated=False)}</span>"
-        f"<span>{mathml(digits(term).latex, annotated=False)}</span><span>{escape(result(term.product))}</span>"
+        f'<span class="ac-where">{escape(clean(term.output))}{gap(": ")}</span>'
+        f"<span>{_dot(term.sum, term.partner)}{mathml(term.written.latex, annotated=False)}{gap(' = ')}</span>"
+        f"<span>{mathml(digits(term).latex, annotated=False)}{gap(' = ')}</span>"
+        f"<span>{escape(result(term.product))}</span>"
     )
     below = term.opened
     if below is None or below.scalar not in opened:

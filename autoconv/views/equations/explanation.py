@@ -14,6 +14,7 @@ from typing import Any
 
 from ...files import save_as
 from ...render.latex import Expression
+from ...render.notebook import bundle
 from ...render.page import html_page
 from ...render.text import clean
 from . import equation
@@ -105,12 +106,7 @@ class Explanation:
         return save_as(path, formats, "explain")
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {
-            "text/html": self.html,
-            "text/latex": f"$\\displaystyle {self.latex}$",
-            "text/markdown": self.markdown,
-            "text/plain": self.text,
-        }
+        return bundle(self.text, html=self.html, latex=self.latex, markdown=self.markdown)
 
     def __repr__(self) -> str:
         return self.text

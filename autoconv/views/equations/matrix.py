@@ -19,7 +19,9 @@ import numpy as np
 
 from ...primitives import TABLE
 from ...render.element import element_name
-from ...render.svg import colour, coordinate, document, text, text_width, tooltip
+from ...render.notebook import bundle, picture
+from ...render.picture import document
+from ...render.svg import colour, coordinate, text, text_width, tooltip
 from ...render.text import clean, number
 from ...tape import Tape, Tensor
 from ..lines import subscripts, variables
@@ -168,7 +170,7 @@ class MatrixView:
         return parts, top + (self.kernel.size - 1) // across * 18, across * wide
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"image/svg+xml": self.svg, "text/html": self.html, "text/plain": repr(self)}
+        return bundle(repr(self), html=self.html, svg=self.svg)
 
     @property
     def html(self) -> str:
@@ -180,7 +182,8 @@ class MatrixView:
             "dw = sum of delta_row x_column over the entries of one colour",
         )
         said = "".join(f"<li>{escape(line)}</li>" for line in lines)
-        return f'<figure style="margin:0;overflow-x:auto">{self.svg}<figcaption><ul>{said}</ul></figcaption></figure>'
+        shown = picture(self.svg, repr(self))
+        return f'<figure style="margin:0;overflow-x:auto">{shown}<figcaption><ul>{said}</ul></figcaption></figure>'
 
     def __repr__(self) -> str:
         rows = [

@@ -19,6 +19,7 @@ from typing import Any, overload
 import numpy as np
 
 from ... import arrays
+from ...render.notebook import bundle
 from ...render.text import clean
 from ...render.text import number as short_number
 from ...scalar import FlatTape, Scalar
@@ -115,7 +116,12 @@ class Paths:
             rest = f"the gradient is {self.total}"
         return "\n".join([self.heading, *[f"  {p!r}" for p in self.paths], rest])
 
-    def _repr_html_(self) -> str:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return bundle(repr(self), html=self.html)
+
+    @property
+    def html(self) -> str:
+        """The paths as a table."""
         rows = "".join(
             f"<tr><td>{escape(short_number(p.product))}</td><td>{escape(p.part)}</td>"
             f'<td style="text-align:left">{escape(clean(" → ".join(p.elements)))}</td></tr>'

@@ -16,6 +16,7 @@ import numpy as np
 from ...functional.axes import POSITION, WINDOW
 from ...primitives import TABLE
 from ...render.element import element_name
+from ...render.notebook import bundle
 from ...render.text import clean
 from ...scalar import KINDS, Scalar, ScalarLines, expand
 from ...scalar.demand import ScalarGraph
@@ -85,7 +86,12 @@ class Uses:
             lines += [" ".join(f"{n:>{width}}" for n in row[:LARGEST]) for row in plane[:LARGEST].tolist()]
         return "\n".join([*lines, self.note])
 
-    def _repr_html_(self) -> str:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return bundle(repr(self), html=self.html)
+
+    @property
+    def html(self) -> str:
+        """The counts as tables."""
         most = max(1, int(self.counts.max(initial=0)))
         parts = [f"<p>uses of <code>{escape(clean(self.name))}</code>, shape {self.counts.shape}</p>"]
         for caption, plane in self.planes:

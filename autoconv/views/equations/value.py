@@ -19,6 +19,7 @@ from ...files import save_as
 from ...primitives import TABLE
 from ...render.latex import FACTOR, OPEN, PRODUCT, SUM, Expression, symbol, value
 from ...render.mathml import mathml
+from ...render.notebook import bundle
 from ...render.page import html_page
 from ...render.text import clean
 from ...scalar import FlatTape
@@ -164,12 +165,7 @@ class ValueExplanation:
         return save_as(path, formats, "explain")
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {
-            "text/html": self.html,
-            "text/latex": f"$\\displaystyle {self.latex}$",
-            "text/markdown": self.markdown,
-            "text/plain": self.text,
-        }
+        return bundle(self.text, html=self.html, latex=self.latex, markdown=self.markdown)
 
     def __repr__(self) -> str:
         return self.text

@@ -19,6 +19,7 @@ from ...files import save_as
 from ...render.dot import render, source
 from ...render.drawing import draw
 from ...render.node import Edge, Node
+from ...render.notebook import bundle
 from ...scalar import KINDS, FlatTape, Scalar, expand, with_names
 from ...scalar.expand import ROOM, expansion_size
 from ...shapes import choice, flag
@@ -34,6 +35,7 @@ from .selection import DIRECTIONS, ancestors, focused, slice_lines, slice_of
 from .zoom import GROUPS, ZOOMS, Request, count_edges, model, open_definitions, opening, sweep_groups, with_sweep
 
 LAYOUTS = ("auto", "dot", "own")
+ROWS = 40  # nodes that are told in words
 
 
 def graph(
@@ -145,7 +147,23 @@ class Graph:
         return save_as(path, {ending: partial(write, self) for ending, write in FORMATS.items()}, "graph")
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"image/svg+xml": self.svg, "text/plain": repr(self)}
+        return bundle(self.text, svg=self.svg, caption=self.text)
+
+    @property
+    def text(self) -> str:
+        """The graph in words: what each node is, its shapes, and what it was computed from; at most 40 nodes."""
+        title = {node.id: node.title for node in self.nodes}
+        rows = [repr(self)]
+        for node in self.nodes[:ROWS]:
+            read = [title.get(edge.source, "?") for edge in self.edges if edge.target == node.id]
+            told = [node.formula or node.kind, " ".join(map(str, node.shapes)) if not node.small else ""]
+            told += [f"= {node.value}"] if node.value else []
+            told += [f"from {', '.join(read)}"] if read and node.kind == "call" else []
+            place = f"{node.place} " if node.kind in ("line", "constant") else ""
+            rows.append(f"  {place}{node.title}: {'  '.join(filter(None, told))}")
+        if len(self.nodes) > ROWS:
+            rows.append(f"  ... and {len(self.nodes) - ROWS} more nodes")
+        return "\n".join(rows)
 
     def __repr__(self) -> str:
         counts = Counter(node.kind for node in self.nodes)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...backward import check_cotangent
 from ...files import save_as
+from ...render.notebook import bundle, details
 from ...render.page import iframe
 from ...render.text import clean, number
 from ...tape import Tape, Tensor, describe
+from ..graph.graph import graph
 from ..lines import variables
 from .page import data, html
 from .recorded import Recorded, check_inputs, record
@@ -127,8 +129,19 @@ class Live:
         write = lambda: self.page
         return save_as(path, {".html": write, ".htm": write}, "live")
 
-    def _repr_html_(self) -> str:
-        return iframe(self.page, title=self.title)
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        shown = iframe(self.page, title=self.title)
+        still = self.still
+        return bundle(repr(self), html=shown + (details(still, repr(self)) if still else ""), svg=still)
+
+    @property
+    def still(self) -> str:
+        """The calls of the calculation as a picture, for places that run no script; "" where they are too many."""
+        nodes = self.recorded.nodes
+        try:
+            return graph(nodes[-1].line, "calls", {x.name: x.line for x in nodes if x.name.isidentifier()}).svg
+        except ValueError:
+            return ""
 
     def __repr__(self) -> str:
         y = self.recorded.nodes[-1]

@@ -25,7 +25,7 @@ WORK = 20_000_000_000  # floating-point operations of one run
 HEAVY = 60_000_000  # operations from which a run would be felt: it is made in a Web Worker
 VIEW = tuple(
     f"{name}.js"
-    for name in ("colours", "tiles", "net", "panel", "controls", "draw", "training", "state", "view", "page")
+    for name in ("colours", "tiles", "net", "panel", "controls", "draw", "training", "state", "view", "bridge", "page")
 )
 
 

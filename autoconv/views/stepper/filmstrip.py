@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Sequence
-from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...render.svg import coordinate, document, text, text_width
+from ...render.notebook import picture
+from ...render.picture import document
+from ...render.svg import coordinate, text, text_width
 from ...render.text import clean, cut, number
 
 if TYPE_CHECKING:
@@ -53,9 +53,7 @@ def details(stepper: Stepper) -> str:
     events = chosen(stepper)
     rows = [events[i : i + TOGETHER] for i in range(0, len(events), TOGETHER)]
     pictures = [
-        f'<img alt="{escape("; ".join(clean(cut(event.text, 80)) for event in row))}" '
-        f'src="data:image/svg+xml;base64,{b64encode(sheet(stepper, row).encode()).decode()}"/><br/>'
-        for row in rows
+        picture(sheet(stepper, row), "; ".join(clean(cut(event.text, 80)) for event in row)) + "<br/>" for row in rows
     ]
     return (
         f"<details><summary>{len(events)} of {len(stepper)} steps as still "

@@ -449,15 +449,12 @@ class Stepper(Sequence[Event]):
         return save_as(path, {".html": write, ".htm": write}, "step")
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from ...render.notebook import bundle
         from ...render.page import iframe
         from .filmstrip import details, sheet
 
-        return {
-            "text/html": iframe(self.page) + details(self),
-            "image/svg+xml": sheet(self),
-            "text/latex": f"$\\displaystyle {(self.event or self.events[-1]).latex}$",
-            "text/plain": repr(self),
-        }
+        latex = (self.event or self.events[-1]).latex
+        return bundle(repr(self), html=iframe(self.page) + details(self), svg=sheet(self), latex=latex)
 
     def __repr__(self) -> str:
         """The position, and the events around it."""

@@ -18,6 +18,8 @@ import numpy as np
 
 from ...files import save_as
 from ...render.chart import curves
+from ...render.notebook import bundle
+from ...render.notebook import picture as image
 from ...render.page import iframe
 from ...render.text import clean, number
 from ...shapes import whole_number
@@ -226,6 +228,7 @@ class TrainingRecording(Sequence[Record]):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         if not len(self):
-            return {"text/plain": repr(self)}
+            return bundle(repr(self))
         picture = curves({"loss": self.losses}, x_label="record", y_label="loss")
-        return {"text/html": iframe(self.page()), "image/svg+xml": picture, "text/plain": repr(self)}
+        shown = iframe(self.page()) + image(picture, repr(self))
+        return bundle(repr(self), html=shown, svg=picture, caption=repr(self))

@@ -26,5 +26,7 @@ function largest(values) { // the largest size of a finite number
   return most;
 }
 function matchMode(told) {
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { PALETTE = null; told(); });
+  const again = () => { PALETTE = null; told(); };
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', again);
+  addEventListener('theme', again); // from the page around this one
 }

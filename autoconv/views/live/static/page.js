@@ -85,6 +85,7 @@ function show(page, view, load) { // the page around the first numbers
   view.bars = new Bars(page, view);
   view.paper = new Paper(page, view);
   view.training = new Training(page, view);
+  bridge(page, view);
   view.buttons();
 
   const on = (id, what) => document.getElementById(id).addEventListener('click', what);

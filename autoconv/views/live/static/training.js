@@ -60,7 +60,21 @@ class Training {
     }
     view.finish();
   }
+  // The losses of a training elsewhere, in Python.
+  follow(losses) {
+    this.losses = losses.map(v => (v === null ? NaN : v));
+    this.elsewhere = true;
+    const find = id => document.getElementById(id);
+    find('training').hidden = !losses.length && !this.page.train;
+    if (!this.page.train) { // there is nothing to press
+      this.curve = find('curve');
+      this.says = find('trained');
+      for (const part of find('training').querySelectorAll('.bar, label')) part.hidden = true;
+    }
+    this.draw();
+  }
   forget() {
+    this.elsewhere = false;
     if (!this.page.train) return;
     this.stop();
     this.losses = [];
@@ -68,7 +82,7 @@ class Training {
   }
 
   draw() {
-    if (!this.page.train) return;
+    if (!this.page.train && !this.elsewhere) return;
     const { curve, losses } = this, ratio = Math.min(3, devicePixelRatio || 1), width = curve.clientWidth || 240, height = 90, p = palette();
     curve.width = width * ratio;
     curve.height = height * ratio;
@@ -79,7 +93,7 @@ class Training {
     g.strokeStyle = css(p.line);
     g.strokeRect(0.5, 0.5, width - 1, height - 1);
     if (!losses.length) {
-      this.says.textContent = `${this.page.train.kind} on ${this.page.train.count} examples, ${this.page.train.batch} a step.`;
+      this.says.textContent = !this.page.train ? '' : `${this.page.train.kind} on ${this.page.train.count} examples, ${this.page.train.batch} a step.`;
       return;
     }
     const most = largest(losses) || 1, n = losses.length, each = Math.max(1, Math.floor(n / 400));

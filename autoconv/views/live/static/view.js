@@ -205,6 +205,7 @@ class View {
   }
   pick(k, e) {
     this.picked = { node: k, e };
+    if (this.picks) this.picks(k, e);
     if (this.page.nodes[k].role === 'line') this.light(k, e); else { this.masks = new Map(); this.reached = []; this.draw(); }
   }
   async light(k, e) { // the receptive field, back to the inputs
