@@ -1,6 +1,5 @@
 """Evenly spaced numbers as views: what is said of them is true of the numbers, however they were moved."""
 
-
 import numpy as np
 import pytest
 
