@@ -66,7 +66,7 @@ class Builder:
 
     def enter(self, x: np.ndarray) -> str:
         name = f"x{len(self.inputs)}"
-        self.inputs[name] = self.known[name] = x
+        self.inputs[name] = self.known[name] = np.asarray(x)  # a random number alone is none
         return name
 
     def some(self, ndim: int | None = None, at_least: int = 0) -> str:

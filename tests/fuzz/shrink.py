@@ -140,7 +140,7 @@ def simpler_numbers(program: Program) -> Iterator[Program]:
         for i, number in enumerate(x.ravel()[:32]):
             for simple_one in (0.0, 1.0, 2.0):
                 if rank(number) > rank(simple_one):
-                    changed = x.copy()
+                    changed = np.array(x)
                     changed[np.unravel_index(i, x.shape)] = simple_one
                     yield replace(program, inputs={**program.inputs, name: changed})
 
