@@ -41,13 +41,17 @@ def spread(results: Sequence[Any], count: int = FEW) -> list[list[np.ndarray]]:
     for run in range(count):
         rng = np.random.default_rng(run)
         known: dict[ac.Tensor, np.ndarray] = {}
+        moving: set[ac.Tensor] = set()  # what an input leads to, also where it has no gradient (tanh of a whole part)
         for line in tape:
             if line.primitive is None:
                 known[line] = line.value
+                moving |= set() if line.constant else {line}
                 continue
+            if not moving.isdisjoint(line.operands):
+                moving.add(line)
             operands = [known.get(x, x.value) for x in line.operands]
             y = np.asarray(line.primitive.forward(*operands, **line.params))
-            known[line] = y if line.constant else move(line.primitive.name, line.params, y, operands, line, rng, run)
+            known[line] = move(line.primitive.name, line.params, y, operands, line, rng, run) if line in moving else y
         runs.append([np.asarray(known[y]) if isinstance(y, ac.Tensor) else np.asarray(y) for y in results])
     return [list(values) for values in zip(*runs, strict=True)]
 
@@ -81,8 +85,9 @@ def move(
     # terms that cancel but for their rounding: an order that leaves out the small ones leaves nothing at all
     nothing = (roundings * info.eps * size > np.abs(moved)) & (rng.random(y.shape) < 0.25)
     moved = np.where(nothing & np.isfinite(y), y.dtype.type(0), moved)
-    # a sum that is 0 has the sign that its order gives it, or the 0 it began with
-    moved = np.where((moved == 0) & (terms > 0) & (rng.random(y.shape) < 0.5), -moved, moved)
+    # a sum that is 0 has the sign that its order gives it, or that of the 0 it began with: then all have the same
+    signed = np.abs(moved) if run % 4 == 1 else np.where(rng.random(y.shape) < 0.5, -moved, moved)
+    moved = np.where((moved == 0) & (terms > 0), signed, moved)
     # partial sums that may overflow in one order and not in another
     open_ = (size > float(info.max)) & (terms > 1)
     return np.where(open_, y.dtype.type([np.nan, np.inf, -np.inf, 0][run % 4]), moved)
