@@ -5,6 +5,7 @@ import collections
 import contextvars
 import ctypes
 import datetime
+import gc
 import io
 import itertools
 import os
@@ -518,6 +519,31 @@ def test_days_and_lines_of_the_user(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("2\n3\n4\n5\n6\n"))
     program = compile(lambda x: x * float(input()))
     assert [program(np.ones(1))[0] for _ in range(5)] == [2, 3, 4, 5, 6]
+
+
+def test_what_a_garbage_collection_ends_is_not_the_functions():
+    """Someone else's object, in a circle, asks for the process and the time at its end."""
+
+    class Asking:
+        def __init__(self):
+            self.itself = self
+
+        def __del__(self):
+            os.getpid()
+            time.time()
+
+    def f(x):
+        Asking()
+        gc.collect()
+        return x * 2
+
+    program = compile(f)
+    for _ in range(3):
+        np.testing.assert_array_equal(program(X), X * 2)
+    assert "recorded anew" not in program.plan
+    program = compile(lambda x: f(x) * os.getpid())  # and what it asks itself is seen after one
+    assert program(X)[0, 1] == 2 * os.getpid()
+    assert "os.getpid" in program.plan
 
 
 def test_a_seeded_generator_inside_is_settled():

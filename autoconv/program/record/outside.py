@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import builtins
 import datetime
+import gc
 import linecache
 import logging
 import os
 import random
 import sys
+import threading
 import time
 import traceback
 import types
@@ -76,12 +78,20 @@ class Calls:
         self._known = _sources()
 
     def run(self, f: Callable[[], Any]) -> Any:
-        """``f()``, and what it asks outside."""
+        """``f()``, and what it asks outside; what a garbage collection ends meanwhile may ask anything."""
         before: Any = sys.getprofile()
+        thread = threading.get_ident()
+
+        def collecting(phase: str, info: Any) -> None:
+            if threading.get_ident() == thread:
+                self._beside += 1 if phase == "start" else -1
+
+        gc.callbacks.append(collecting)
         sys.setprofile(self._see)
         try:
             return f()
         finally:
+            gc.callbacks.remove(collecting)
             if hasattr(before, "enable"):  # Python's own profiler, which is no function
                 before.enable()
             else:
