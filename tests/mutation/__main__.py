@@ -99,7 +99,7 @@ def copy(folder: Path) -> Path:
     tree = folder / "tree"
     tree.mkdir()
     unwanted = shutil.ignore_patterns("__pycache__", "build", ".*")
-    for name in ("autoconv", "tests", "benchmarks"):
+    for name in ("autoconv", "tests", "benchmarks", "docs"):
         shutil.copytree(TREE / name, tree / name, ignore=unwanted)
     for name in ("setup.cfg", "pyproject.toml", "README.md"):
         shutil.copy(TREE / name, tree / name)
