@@ -71,6 +71,20 @@ def tied(mismatch: Mismatch) -> bool:
     return False
 
 
+def held_apart(mismatch: Mismatch) -> bool:
+    """A number is held above one that is smaller than the step of a difference, and is itself no larger than a step."""
+    with np.errstate(all="ignore"):
+        tape = Eager(mismatch.program).tape
+    for line in tape:
+        if line.primitive is None or line.primitive.name != "maximum":
+            continue
+        for x, bound in (line.operands, line.operands[::-1]):
+            small = (bound.value > 0) & (bound.value < 1e-5) & (np.abs(x.value) < 1e-3)
+            if bound.constant and not x.constant and small.any():
+                return True
+    return False
+
+
 def endless(mismatch: Mismatch) -> bool:
     """A tangent on the way is infinite or NaN, though the result and its gradient are finite."""
     with np.errstate(all="ignore"):
@@ -112,6 +126,12 @@ REASONS: list[tuple[str, Callable[[Mismatch], bool], str]] = [
         tied,
         "at a tie the slope is a convention (half to each, or all to the first), which no difference of values shows: "
         "max(min(x, 0), min(y, 0)) at 0 is constant along (1, -1), and its gradient (1/2, 0) is not",
+    ),
+    (
+        "differences",
+        held_apart,
+        "a length of 0 is held above 1e-8, as a cosine is where an operand is 0: the slope there holds within 1e-8, "
+        "and a difference takes longer steps",
     ),
     (
         "jvp",
