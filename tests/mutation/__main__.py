@@ -56,7 +56,14 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
     ),
     "optim": (
         ["autoconv/optim/*.py"],
-        ["test_optim.py", "test_checkpoint.py", "test_train.py", "test_compile_inputs.py", "test_fit.py"],
+        [
+            "test_optim.py",
+            "test_checkpoint.py",
+            "test_train.py",
+            "test_compile_inputs.py",
+            "test_fit.py",
+            "test_names.py",
+        ],
     ),
 }
 
