@@ -177,6 +177,23 @@ def test_rates_are_pytorchs(text, momentum):
     np.testing.assert_allclose(np.ravel(rows), expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize(
+    ("threshold_mode", "rates"),
+    [("rel", [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125]), ("abs", [1.0] * 9 + [0.5] * 3)],
+)
+def test_a_plateau_of_what_should_fall_or_rise(mode, threshold_mode, rates):
+    """PyTorch 2.13's rates, with a threshold of 1 % or of 0.01; what falls is 30 minus what rises."""
+    optimizer = optim.SGD([nn.Parameter(np.ones(1))], lr=1.0)
+    settings = {"factor": 0.5, "patience": 1, "threshold": 0.01, "cooldown": 1, "min_lr": 0.1}
+    schedule = optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode, threshold_mode=threshold_mode, **settings)
+    found = []
+    for x in [10.0, 12.0, 12.5, 12.55, 12.6, 11.9, 12.7, 12.75, 11.0, 10.0, 10.0, 10.0]:
+        schedule.step(x if mode == "max" else 30 - x)
+        found.append(optimizer.param_groups[0]["lr"])
+    assert found == rates
+
+
 @pytest.mark.parametrize("text", SCHEDULES[:-2], ids=lambda pair: pair[0][19:50])
 def test_a_restored_schedule_goes_on(text):
     def made():
