@@ -85,6 +85,14 @@ def held_apart(mismatch: Mismatch) -> bool:
     return False
 
 
+def power_of_nothing(mismatch: Mismatch) -> bool:
+    """A power has a base of 0."""
+    with np.errstate(all="ignore"):
+        tape = Eager(mismatch.program).tape
+    powers = [line for line in tape if line.primitive is not None and line.primitive.name == "power"]
+    return any((line.operands[0].value == 0).any() for line in powers)
+
+
 def endless(mismatch: Mismatch) -> bool:
     """A tangent on the way is infinite or NaN, though the result and its gradient are finite."""
     with np.errstate(all="ignore"):
@@ -143,6 +151,11 @@ REASONS: list[tuple[str, Callable[[Mismatch], bool], str]] = [
         "hessian",
         beyond_halfway,
         "a number so small or large that its curvature (1/x for a length x) leaves the range in one direction",
+    ),
+    (
+        "hessian",
+        power_of_nothing,
+        "0 ** b has no mixed derivative: that of b a^(b - 1) in b is -inf at a = 0, and what is chosen at 0 is finite",
     ),
     (
         "scalars",
