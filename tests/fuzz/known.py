@@ -14,6 +14,7 @@ import numpy as np
 import autoconv as ac
 
 from .oracles import Eager, Mismatch, directions, of_wrt, starting
+from .rounding import SUMS
 from .shrink import shrink
 
 
@@ -56,6 +57,18 @@ def fused(mismatch: Mismatch) -> bool:
         tape = Eager(mismatch.program).tape
     beyond = [x for x in tape if x.primitive is not None and x.primitive.name == "contract"]
     return any(not np.isfinite(x.value).all() for x in beyond) and beyond_halfway(mismatch)
+
+
+def of_a_zero_sum(mismatch: Mismatch) -> bool:
+    """An infinity of the other sign, where a sum of products or windows is 0."""
+    found, _, expected = mismatch.says.partition(" at ")
+    turned = (
+        found.endswith((" inf", " -inf")) and "expected " + ("-inf" if found.endswith(" inf") else "inf") in expected
+    )
+    with np.errstate(all="ignore"):
+        tape = Eager(mismatch.program).tape if turned else []
+    sums = [x for x in tape if x.primitive is not None and x.primitive.name in SUMS]
+    return any((x.value == 0).any() for x in sums)
 
 
 def tied(mismatch: Mismatch) -> bool:
@@ -156,6 +169,12 @@ REASONS: list[tuple[str, Callable[[Mismatch], bool], str]] = [
         "hessian",
         power_of_nothing,
         "0 ** b has no mixed derivative: that of b a^(b - 1) in b is -inf at a = 0, and what is chosen at 0 is finite",
+    ),
+    (
+        "scalars",
+        of_a_zero_sum,
+        "a sum of one product is that product as a scalar, which may be -0.0, where eager adds it to 0: one by it is an "
+        "infinity of the other sign",
     ),
     (
         "scalars",
