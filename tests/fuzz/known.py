@@ -173,8 +173,8 @@ REASONS: list[tuple[str, Callable[[Mismatch], bool], str]] = [
     (
         "scalars",
         of_a_zero_sum,
-        "a sum of one product is that product as a scalar, which may be -0.0, where eager adds it to 0: one by it is an "
-        "infinity of the other sign",
+        "a sum of one product is that product as a scalar, which may be -0.0, where eager adds it to 0: an infinity "
+        "that comes of it has the other sign",
     ),
     (
         "scalars",
