@@ -83,7 +83,7 @@ $(OLDEST)/test.stamp: tests/oldest.txt
 # PyTorch's build for processors alone is a tenth of the size of its usual one
 $(INTEROP)/test.stamp: $(PARTS)
 	$(PYTHON) -m venv $(INTEROP)
-	$(INTEROP)/bin/python $(PIP) --extra-index-url https://download.pytorch.org/whl/cpu -e ".[interop]"
+	$(INTEROP)/bin/python $(PIP) --retries 0 --timeout 10 --extra-index-url https://download.pytorch.org/whl/cpu -e ".[interop]"
 	touch $@
 
 # a peer that has no build for this machine is left out
