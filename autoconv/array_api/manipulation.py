@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import functional as ac
-from ..shapes import normalize_axis
 from ..tape import Tensor
-from .common import constant, lifted, needs_tensors, trained
+from .common import constant, lifted, needs_tensors, plain, trained
 
 __all__ = [
     "broadcast_arrays", "broadcast_to", "concat", "expand_dims", "flip", "matmul", "matrix_transpose",
@@ -101,10 +99,7 @@ def permute_dims(x: Any, /, axes: Any) -> Tensor:
 
 def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Tensor:
     """Each slice along ``axis`` so many times, one number for all or one for each; None: of the flattened x."""
-    x = ac.reshape(x, (-1,)) if axis is None else x
-    at = normalize_axis(0 if axis is None else axis, x.ndim, "repeat")
-    counts = repeats.value if isinstance(repeats, Tensor) else repeats
-    return ac.take(x, np.repeat(np.arange(x.shape[at]), counts), at)
+    return ac.repeat(x, plain(repeats), axis)
 
 
 def reshape(x: Any, /, shape: Any, *, copy: Any = None) -> Tensor:
@@ -114,17 +109,7 @@ def reshape(x: Any, /, shape: Any, *, copy: Any = None) -> Tensor:
 
 def roll(x: Any, /, shift: Any, *, axis: Any = None) -> Tensor:
     """Elements moved along ``axis``, from the end back to the beginning; None: of the flattened x."""
-    if axis is None:
-        return ac.reshape(_rolled(ac.reshape(x, (-1,)), shift, 0), x.shape)
-    shifts, axes = [tuple(s) if isinstance(s, Sequence) else (s,) for s in (shift, axis)]
-    y: Tensor = x
-    for by, at in zip(shifts * (len(axes) // len(shifts)), axes, strict=True):
-        y = _rolled(y, by, at)
-    return y
-
-
-def _rolled(x: Any, shift: int, axis: int) -> Tensor:
-    return ac.take(x, np.roll(np.arange(x.shape[axis]), shift), normalize_axis(axis, x.ndim, "roll"))
+    return ac.roll(x, shift, axis)
 
 
 def squeeze(x: Any, /, axis: Any) -> Tensor:

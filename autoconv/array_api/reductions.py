@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod as prod_of
 from typing import Any
 
 import numpy as np
 
 from .. import functional as ac
-from ..shapes import normalize_axis
+from ..shapes import normalize_axes, normalize_axis
 from ..tape import Tensor
 from .common import constant, known_dtype, trained
 from .dtypes import bool
@@ -67,8 +68,7 @@ def std(x: Any, /, *, axis: Any = None, correction: float = 0.0, keepdims: Any =
 
 def _corrected(x: Any, axis: Any, correction: float) -> float:
     """n / (n - correction), where n elements are taken together."""
-    n = np.mean(np.ones(x.shape), axis).size
-    n = x.size // n if n else 0
+    n = prod_of([x.shape[i] for i in normalize_axes(axis, x.ndim, "var")])
     return float(n / (n - correction)) if n != correction else float("nan")
 
 
