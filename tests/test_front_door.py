@@ -121,14 +121,14 @@ def test_import_is_cheap():
 
 
 def declared():
-    """name -> its declaration under TYPE_CHECKING in class Tensor."""
-    tree = ast.parse((ROOT / "autoconv" / "tape.py").read_text(encoding="utf-8"))
-    (cls,) = [n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Tensor"]
-    (block,) = [n for n in cls.body if isinstance(n, ast.If)]
+    """name -> its declaration, each once."""
     tree = ast.parse((ROOT / "autoconv" / "declared.py").read_text(encoding="utf-8"))
-    (further,) = [n for n in tree.body if isinstance(n, ast.ClassDef)]
-    (more,) = [n for n in further.body if isinstance(n, ast.If)]
-    return {node.name: node for node in [*block.body, *more.body] if isinstance(node, ast.FunctionDef)}
+    (cls,) = [n for n in tree.body if isinstance(n, ast.ClassDef)]
+    (block,) = [n for n in cls.body if isinstance(n, ast.If)]
+    nodes = [n for n in block.body if isinstance(n, ast.FunctionDef)]
+    several = [n.name for n in nodes if not any(isinstance(d, ast.Attribute) for d in n.decorator_list)]  # no setters
+    assert len(several) == len(set(several))
+    return {node.name: node for node in nodes}
 
 
 def bound():
