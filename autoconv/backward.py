@@ -91,8 +91,9 @@ def pull(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[
     y: Any = line
     operands: tuple[Any, ...] = line.operands
     if not recorded:
-        values = [x._value if watcher.get() is None else x.value for x in (line, *operands)]
-        y, operands = values[0], tuple(values[1:])
+        watched = watcher.get() is not None
+        y, *values = [x.value if watched else x._value for x in (line, *operands)]
+        operands = tuple(values)
     if primitive.definition is not None:
         rule = derive(primitive, len(operands), wanted, tuple(line.params.items()))
         contributions: list[Any]

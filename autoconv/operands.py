@@ -160,6 +160,14 @@ def _is_real(value: Any) -> bool:
     return isinstance(value, Real)
 
 
+def is_processor(asked: Any, name: str) -> bool:
+    """Whether this names the processor, the only device; ValueError for another device."""
+    device = str(asked).split(":")[0]
+    if device in ("cuda", "mps", "xpu", "gpu", "meta"):
+        raise ValueError(f"{name}: {str(asked)!r}: autoconv computes on the processor; leave it out, or write 'cpu'")
+    return device == "cpu"
+
+
 _seeded: np.random.Generator | None = None  # by ``manual_seed``: drawn from where no generator and no seed is given
 
 

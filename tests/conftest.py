@@ -61,6 +61,18 @@ def run_python():
     return run
 
 
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    """The page's interpreter in node."""
+    from helpers.in_node import MISSING, NODE, Node
+
+    if NODE is None:
+        pytest.skip(MISSING)
+    running = Node(tmp_path_factory.mktemp("node"))
+    yield running
+    running.close()
+
+
 # ---- pages in a real browser: chromium, driven by Playwright, on local files
 
 BROWSER = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]

@@ -5,7 +5,6 @@ import zlib
 
 import numpy as np
 import pytest
-from helpers.in_node import MISSING, NODE, Node
 
 import autoconv as ac
 from autoconv.primitives import TABLE
@@ -16,15 +15,6 @@ from autoconv.views.live.encode import keys
 each = pytest.mark.parametrize("row", TABLE.values(), ids=lambda row: row.name)
 SIZES = [0.0, 1e-300, 0.5, 1.0, 2.0, 3.5, 100.0, 1e20, np.inf]
 SPECIAL = [*SIZES, *[-x for x in SIZES], np.nan]
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    if NODE is None:
-        pytest.skip(MISSING)
-    running = Node(tmp_path_factory.mktemp("node"))
-    yield running
-    running.close()
 
 
 def test_every_row_has_one_cell():

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import primitives as p
-from ..operands import as_dtype, found, generator, real
+from ..operands import as_dtype, found, generator, is_processor, real
 from ..shapes import flag, whole_numbers
 from ..tape import Array, Tensor, describe
 from . import array, pick, sorting
@@ -244,17 +244,9 @@ def to(x: Any, *wanted: Any, **named: Any) -> Tensor:
     for asked in (*wanted, *[named[k] for k in ("device", "dtype") if named.get(k) is not None]):
         if isinstance(asked, Tensor):
             x = array.astype(x, asked.dtype)
-        elif not _is_device(asked, "to"):
+        elif not is_processor(asked, "to"):
             x = array.astype(x, as_dtype(asked, "to:"))
     return x  # type: ignore[no-any-return]
-
-
-def _is_device(asked: Any, name: str) -> bool:
-    """Whether this names a device, which has to be the processor."""
-    text = str(asked)
-    if text.split(":")[0] in ("cuda", "mps", "xpu", "gpu", "meta"):
-        raise ValueError(f"{name}: {text!r}: autoconv computes on the processor; leave it out, or write 'cpu'")
-    return text.split(":")[0] == "cpu"
 
 
 def _cast(dtype: Any, name: str) -> Callable[[Any], Tensor]:
@@ -291,7 +283,7 @@ def cuda(x: Any, *settings: Any) -> Tensor:
         ...
     ValueError: cuda: 'cuda': autoconv computes on the processor; leave it out, or write 'cpu'
     """
-    _is_device("cuda", "cuda")
+    is_processor("cuda", "cuda")
     return x  # type: ignore[no-any-return]
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..arrays import wide
-from ..operands import as_dtype, found, numbers
+from ..operands import as_dtype, found, is_processor, numbers
 from ..shapes import flag, shown, whole_number
 from ..tape import Array, Tensor, as_array, constant, describe, no_grad, scope
 
@@ -326,10 +326,8 @@ class Module:
         if named:
             raise TypeError(f"to() got an unexpected keyword argument {next(iter(named))!r}")
         for x in asked:
-            if x is None or (isinstance(x, str) and x.split(":")[0] == "cpu"):
+            if x is None or (isinstance(x, str) and is_processor(x, "to")):
                 continue
-            if isinstance(x, str) and x.split(":")[0] in ("cuda", "mps", "xpu", "meta"):
-                raise ValueError(f"to: {x!r}: autoconv computes on the processor; leave it out, or write 'cpu'")
             dtype = x.dtype if isinstance(x, Tensor) else as_dtype(x, "to:")
             if dtype.kind != "f":
                 raise TypeError(f"to: dtype {shown(dtype)} cannot be differentiated; use a floating-point dtype")

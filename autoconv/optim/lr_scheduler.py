@@ -16,6 +16,7 @@ from ..operands import found, real
 from ..shapes import choice, flag, whole_number, whole_numbers
 from .optimizer import Optimizer
 from .schedule import CosineLR, Schedule, StepLR
+from .schedule import check_optimizer as _check_optimizer
 
 __all__ = [
     "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "ExponentialLR", "LRScheduler", "LambdaLR",
@@ -228,8 +229,7 @@ class OneCycleLR(Schedule):
             total_steps = whole_number(epochs, f"{name}: epochs", 1) * whole_number(
                 steps_per_epoch, f"{name}: steps_per_epoch", 1
             )
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{name}: {found(optimizer)} is not an optimiser; pass the one whose lr shall change")
+        _check_optimizer(optimizer, name)
         if flag(cycle_momentum, f"{name}: cycle_momentum") and not {"momentum", "betas"} & set(optimizer.settings):
             raise ValueError(f"{name}: {type(optimizer).__name__} has no momentum; write cycle_momentum=False")
         super().__init__(
@@ -387,8 +387,7 @@ class ReduceLROnPlateau:
         eps: float = 1e-8,
     ) -> None:
         name = "ReduceLROnPlateau"
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{name}: {found(optimizer)} is not an optimiser; pass the one whose lr shall change")
+        _check_optimizer(optimizer, name)
         if not 0 < real(factor, f"{name}: factor") < 1:
             raise ValueError(f"{name}: factor={factor} must be above 0 and below 1")
         self.optimizer, self.factor = optimizer, float(factor)

@@ -10,6 +10,12 @@ from ..shapes import shown, whole_number
 from .optimizer import Optimizer
 
 
+def check_optimizer(optimizer: Any, name: str) -> None:
+    """TypeError, in the name of a schedule, for what is no optimiser."""
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"{name}: {shown(optimizer)} is not an optimiser; pass the one whose lr shall change")
+
+
 class Schedule:
     """The base: ``step()`` after each epoch sets the optimiser's ``lr`` to ``rate(epochs done)``.
 
@@ -25,10 +31,7 @@ class Schedule:
     settings: tuple[str, ...] = ()
 
     def __init__(self, optimizer: Optimizer, **settings: Any) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(
-                f"{type(self).__name__}: {shown(optimizer)} is not an optimiser; pass the one whose lr shall change"
-            )
+        check_optimizer(optimizer, type(self).__name__)
         self.optimizer = optimizer
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])  # a further schedule begins where the first did, as in PyTorch

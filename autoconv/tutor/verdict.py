@@ -17,6 +17,7 @@ HEADLINES = {
     "right only here": "RIGHT ONLY HERE",
 }
 UNSEEN = "This example cannot show"
+ONE_NUMBER = "One number is little evidence: claim all elements, or a formula, to be sure."
 _ROWS = 8  # rows of numbers up to which an array is written out
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from helpers.in_node import MISSING, NODE, Node
 
 import autoconv as ac
 from autoconv.program.program import from_tape
@@ -13,15 +12,6 @@ from .generate import program
 from .oracles import Eager
 
 SEEDS = range(300)
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    if NODE is None:
-        pytest.skip(MISSING)
-    running = Node(tmp_path_factory.mktemp("node"))
-    yield running
-    running.close()
 
 
 @pytest.mark.filterwarnings("ignore")

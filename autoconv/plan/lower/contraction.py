@@ -239,13 +239,17 @@ def gemm(low: Lowering, p: Pending, out: Registers, weights: Spaced, x: Spaced, 
 # ---- results for all examples together
 
 
+def _last_in_second(line: Line, in_a: str, in_b: str, result: str) -> tuple[int, int, str, str]:
+    """The two operands with their letters, in the order in which the result's last letter is one of the second."""
+    a, b = line.operands
+    return (b, a, in_b, in_a) if result and result[-1] in in_a and result[-1] not in in_b else (a, b, in_a, in_b)
+
+
 def _over_examples(
     low: Lowering, i: int, line: Line, in_a: str, in_b: str, result: str, n: str, sizes: dict[str, int]
 ) -> bool:
     """sum over n and k of a[n, g, i, k] * b[n, g, j, k]: an array, one for all examples."""
-    a, b = line.operands
-    if result and result[-1] in in_a and result[-1] not in in_b:
-        a, b, in_a, in_b = b, a, in_b, in_a
+    a, b, in_a, in_b = _last_in_second(line, in_a, in_b, result)
     kernel = low.kernel_for(a, b)
     registers = [low.registers(x, letters.index(n), kernel) for x, letters in ((a, in_a), (b, in_b))]
     if registers[0] is None or registers[1] is None:
@@ -304,9 +308,7 @@ def _of_each_example(
     low: Lowering, i: int, line: Line, in_a: str, in_b: str, result: str, n: str, sizes: dict[str, int]
 ) -> bool:
     """out[n, g, i, j] = sum_k a[n, g, i, k] * b[n, g, j, k]: each example has operands and a result of its own."""
-    a, b = line.operands
-    if result and result[-1] in in_a and result[-1] not in in_b:
-        a, b, in_a, in_b = b, a, in_b, in_a
+    a, b, in_a, in_b = _last_in_second(line, in_a, in_b, result)
     letters = [c for c in result if c != n]
     g = "".join(c for c in letters if c in in_a and c in in_b)
     rows, columns = ["".join(c for c in letters if c in mine and c not in g) for mine in (in_a, in_b)]

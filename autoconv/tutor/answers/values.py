@@ -19,7 +19,7 @@ from ..claim.compare import Tolerance, compare, equal, nice
 from ..conventions.forwards import Slip, slips
 from ..run.forward import Array, Change, all_values, ran
 from ..run.replay import fresh_inputs
-from ..verdict import UNSEEN, CounterExample, Finding, Verdict
+from ..verdict import ONE_NUMBER, UNSEEN, CounterExample, Finding, Verdict
 
 FRESH = 2  # runs at other inputs, for a formula or a function
 WORK, GLANCE = 200_000_000, 20_000_000  # elements computed in a search, and to say what numbers cannot show
@@ -159,7 +159,7 @@ def _wrong(q: Question, found: list[list[Finding]], tolerance: Tolerance) -> Ver
     runs = f" in {len(q.inputs)} runs" if len(q.inputs) > 1 else ""
     evidence = [f"With {'this' if len(found[0]) == 1 else 'these'} the forward pass gives exactly your numbers{runs}."]
     if q.y.size == 1 and len(q.inputs) == 1:
-        evidence.append("One number is little evidence: claim all elements, or a formula, to be sure.")
+        evidence.append(ONE_NUMBER)
     return q.verdict(
         "wrong",
         f"this is not the value; {many}.",

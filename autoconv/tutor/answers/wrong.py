@@ -16,7 +16,7 @@ from ..evidence.differences import FiniteDifference, recognise
 from ..run.replay import Run, fresh_runs
 from ..search.describe import FACTOR_TWO, doubled, factor_two, findings
 from ..search.search import CANCELLING, REARRANGED, SCALARS, SEARCHED, Diagnosis, Search, best, pairs
-from ..verdict import Finding, Verdict
+from ..verdict import ONE_NUMBER, Finding, Verdict
 from .places import grouped
 
 ANOTHER_EPS = "another eps"
@@ -202,7 +202,7 @@ def _explained(case: Case, search: Search, diagnoses: list[Diagnosis]) -> Verdic
     if note:
         evidence.append(note)
     if case.places.size == 1:
-        evidence.append("One number is little evidence: claim all elements, or a formula, to be sure.")
+        evidence.append(ONE_NUMBER)
     run = search.runs[0]
     return case.verdict(
         "wrong",

@@ -27,6 +27,11 @@ def _soft(call: Call) -> Softmax | None:
     return call.form if isinstance(call.form, Softmax) else None
 
 
+def _of_classes(call: Call) -> Any:
+    """The probabilities of a softmax and its cross entropy; None where each number has one of its own."""
+    return None if call.name == "bce_with_logits" else call.probabilities
+
+
 @call_mistake(
     "mean term forgotten",
     "what flows back through the mean was left out",
@@ -290,8 +295,8 @@ def _soft_terms(call: Call) -> Variants:
     0,
 )
 def _as_sigmoid(call: Call) -> Variants:
-    y = call.probabilities
-    if y is None or call.name == "bce_with_logits":
+    y = _of_classes(call)
+    if y is None:
         return {}
     return {"": lambda g: y * (1 - y) * weight(y, call.pull(g))}
 
@@ -303,8 +308,8 @@ def _as_sigmoid(call: Call) -> Variants:
     "p - t, with t = 1 for the right class and 0 for all others: scores[range(n), y] -= 1",
 )
 def _every_class(call: Call) -> Variants:
-    y = call.probabilities
-    if y is None or call.name == "bce_with_logits":
+    y = _of_classes(call)
+    if y is None:
         return {}
     return {"": lambda g: (y - 1) * weight(y, call.pull(g))}
 
@@ -318,8 +323,8 @@ def _every_class(call: Call) -> Variants:
 )
 def _targets(call: Call) -> Variants:
     """Of the gradient w (y - t): another multiple of w t, or t rolled by a class or an example."""
-    y = call.probabilities
-    if y is None or call.name == "bce_with_logits":
+    y = _of_classes(call)
+    if y is None:
         return {}
 
     def made(change: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
@@ -348,8 +353,8 @@ def _targets(call: Call) -> Variants:
     0,
 )
 def _some_classes(call: Call) -> Variants:
-    y = call.probabilities
-    if y is None or call.name == "bce_with_logits":
+    y = _of_classes(call)
+    if y is None:
         return {}
     hit = lambda d: np.abs(weight(y, d) * y - d) > 0.5 * np.abs(weight(y, d))
     return {

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -22,6 +22,21 @@ from .terms import Context, Sum, Term
 from .zeros import reason
 
 PAGE = "body{margin:1.5rem auto;padding:0 1rem;max-width:76rem;font-family:system-ui,sans-serif}h1{font-size:1.1rem}"
+
+
+def saved(
+    equation: Any, title: str, path: str | os.PathLike[str], more: Mapping[str, Callable[[], str | bytes]] | None = None
+) -> Path:
+    """Write what has ``html``, ``markdown``, ``latex`` and ``text`` to a file, in the form that its ending says."""
+    heading = f"<h1>{escape(clean(title))}</h1>"
+    formats: dict[str, Callable[[], str | bytes]] = {
+        ".html": lambda: html_page(title, heading + equation.html, css=PAGE),
+        ".md": lambda: equation.markdown,
+        ".tex": lambda: equation.latex + "\n",
+        **(more or {}),
+        ".txt": lambda: equation.text + "\n",
+    }
+    return save_as(path, formats, "explain")
 
 
 class Explanation:
@@ -95,15 +110,7 @@ class Explanation:
         Raises ValueError for another ending.  The file is complete or not there (or still the old one).
         """
         title = f"The gradient of {self.context.of.text} with respect to {self.name}"
-        heading = f"<h1>{escape(clean(title))}</h1>"
-        formats: dict[str, Callable[[], str | bytes]] = {
-            ".html": lambda: html_page(title, heading + self.html, css=PAGE),
-            ".md": lambda: self.markdown,
-            ".tex": lambda: self.latex + "\n",
-            ".csv": lambda: self.csv,
-            ".txt": lambda: self.text + "\n",
-        }
-        return save_as(path, formats, "explain")
+        return saved(self, title, path, {".csv": lambda: self.csv})
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return bundle(self.text, html=self.html, latex=self.latex, markdown=self.markdown)

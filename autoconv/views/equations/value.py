@@ -9,19 +9,15 @@ What is read on the way is written below, down to the depth that was asked for.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...files import save_as
 from ...primitives import TABLE
 from ...render.latex import FACTOR, OPEN, PRODUCT, SUM, Expression, symbol, value
 from ...render.mathml import mathml
 from ...render.notebook import bundle
-from ...render.page import html_page
-from ...render.text import clean
 from ...scalar import FlatTape
 from ...scalar.blocks import CONSTANT
 from ...scalar.blocks import SUM as ADDED
@@ -30,7 +26,7 @@ from ..lines import call, variables
 from .analysis import analysed
 from .closed import closed_value, times
 from .equation import STATEMENTS, STYLE, WHOLE, added, largest, result, result_latex
-from .explanation import PAGE
+from .explanation import saved
 from .symbols import Symbols
 
 PARTS = 400  # scalars of one formula beyond which it is named by its function
@@ -154,15 +150,7 @@ class ValueExplanation:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the equation to a file: ``.html``, ``.md``, ``.tex`` or ``.txt``; ValueError for another ending."""
-        title = f"The value of {self.name}"
-        heading = f"<h1>{escape(clean(title))}</h1>"
-        formats: dict[str, Callable[[], str | bytes]] = {
-            ".html": lambda: html_page(title, heading + self.html, css=PAGE),
-            ".md": lambda: self.markdown,
-            ".tex": lambda: self.latex + "\n",
-            ".txt": lambda: self.text + "\n",
-        }
-        return save_as(path, formats, "explain")
+        return saved(self, f"The value of {self.name}", path)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return bundle(self.text, html=self.html, latex=self.latex, markdown=self.markdown)
