@@ -70,9 +70,9 @@ def graph(
         definition such as "maximum" into the lines of that, which is also what scalars do (False: keep them closed).
     depth: at zoom "model", how many levels of models are opened: 1 shows what the outermost holds, 2 what that holds;
         None opens one level, and boxes that hold nothing but blocks.
-    layout: "own" is ours; "dot" asks the ``dot`` program of Graphviz for the positions; "auto" is "dot" where it is
-        installed and not too slow for this graph, else "own" (with a RuntimeWarning if it was tried).  Scalars and
-        the sweep always have our own.
+    layout: "own", which "auto" means too, is ours: the longest path runs straight down, skips and branches beside it,
+        parameters at the left of what reads them; "dot" asks the ``dot`` program of Graphviz for the positions
+        (RuntimeError if it is missing, fails or is too slow).  Scalars and the sweep always have our own.
 
     Raises TypeError for other arguments; ValueError for an unknown zoom, direction or layout, for a focus that y does
     not depend on, and for a graph of more than 800 nodes, with the counts of what could be drawn instead.
