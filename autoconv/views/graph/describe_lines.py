@@ -32,7 +32,7 @@ def describe(
     forward: how many lines of the tape are not of the sweep that is drawn beside it (default: all).
     """
     place = {id(line): i for i, line in enumerate(tape)}
-    words = _Words(tape, names, place, model)
+    words = Words(tape, names, place, model)
     words.forward = len(place) if forward is None else forward
     words.weights |= {key for key, x in (twins or {}).items() if id(x) in words.weights}
     chosen = [g for g in groups if kept is None or any(id(line) in kept for line in g.lines)]
@@ -69,12 +69,12 @@ def kink(group: Group, k: int) -> str:
     return f"slope {line.params['slope_at_zero']} at 0{times}" if ties else ""
 
 
-def _colour(words: _Words, x: Tensor) -> str:
+def _colour(words: Words, x: Tensor) -> str:
     """The colour of an edge from a weight of one element."""
     return PALETTE[0] if x.size == 1 and id(x) in words.weights else ""
 
 
-class _Words:
+class Words:
     """What is said of one group."""
 
     def __init__(self, tape: Tape, names: Mapping[int, str], place: Mapping[int, int], model: bool) -> None:
