@@ -41,6 +41,7 @@ COLOURS: tuple[tuple[str, str, str, str], ...] = (
     ("frame",    "fill",   "#f4f6f8", "#1c2127"),
     ("frame",    "stroke", "#dfe3e8", "#31373e"),
     ("halo",     "stroke", "#f4f6f8", "#1c2127"),
+    ("back",     "stroke", "#ffffff", "#16191d"),
     ("tie",      "stroke", "#8a5fc0", "#b99ae0"),
     ("grad",     "fill",   "#8f3f00", "#f0a860"),
     ("call",     "fill",   "#fdf0d9", "#3d2d0c"),
