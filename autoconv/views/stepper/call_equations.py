@@ -135,7 +135,9 @@ def _contraction(unit: Unit, product: Tensor, backward: bool, names: Mapping[int
     spec, result = product.params["spec"].split("->")
     index = [list(part) for part in spec.split(",")]
     sizes = {c: n for part, x in zip(index, product.operands, strict=True) for c, n in zip(part, x.shape, strict=True)}
-    long = lambda part: [c for c in part if sizes[c] > 1]
+    sums = [c for c in sizes if c not in result]
+    called = {c: "mnpq"[k] for k, c in enumerate(reversed(result[-4:]))} | dict(zip(sums, "klij", strict=False))
+    long = lambda part: [called.get(c, c) for c in part if sizes[c] > 1]
     source = [_outside(x, unit) for x in product.operands]
     x, w = letters(source[0], "x"), letters(source[1], "w")
     y = letters(unit.output, "y")
