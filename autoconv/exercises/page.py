@@ -21,26 +21,19 @@ from .paper import equation_latex, lead, picture_of, remarks, tables
 from .sheet import Blanked, Equation, Grid, Listed, Part, Prose, circled
 
 STYLE = """
-:root{--line:#cfd5db;--ask:#fff4d6;--edge:#b26a00}
-@media (prefers-color-scheme:dark){:root{--line:#3a424b;--ask:#3d2d0c;--edge:#e69f00}}
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:1.5rem auto;padding:0 1rem}
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:1.8rem}
-.note{color:var(--soft)}
 .wide{overflow-x:auto;padding:.35rem 0}math[display=block]{width:max-content;margin:0}
 .grids{display:flex;flex-wrap:wrap;gap:1rem 2rem}
 figure{margin:0;max-width:100%;overflow-x:auto}figcaption{margin-bottom:.25rem}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 td,th{border:1px solid var(--line);padding:.15rem .55rem;text-align:right;min-width:1.6rem}
 th{font-weight:400;color:var(--soft);font-size:.85em;border:0}
-pre{background:color-mix(in srgb,currentColor 6%,transparent);padding:.6rem .8rem;overflow-x:auto;border-radius:6px}
-.blank{background:var(--ask);border:1.5px solid var(--edge);border-radius:4px;padding:0 .3em;font-weight:600}
-td.blank{border:2px solid var(--edge);text-align:center}
+.blank{background:var(--ask);border:1.5px solid var(--on);border-radius:4px;padding:0 .3em;font-weight:600}
+td.blank{border:2px solid var(--on);text-align:center}
 svg{max-width:none;height:auto}
 .answers{display:grid;grid-template-columns:max-content minmax(6rem,16rem) 1fr;gap:.4rem .8rem;align-items:center}
-.answers input{font:inherit;padding:.2rem .5rem;border:1px solid var(--edge);border-radius:4px;
-  background:var(--page);color:var(--ink);width:100%;box-sizing:border-box}
+.answers input{width:100%}
 .answers output{color:var(--soft);overflow-wrap:anywhere}
-button{font:inherit;margin-top:1rem;padding:.3rem .9rem}
+button{margin-top:1rem}
 @media (max-width:560px){.answers{grid-template-columns:max-content 1fr}
   .answers output{grid-column:1/-1;font-size:.85em;margin-top:-.3rem}}
 @media print{button{display:none}}
@@ -81,7 +74,7 @@ def page(blanked: Blanked, answers: list[Answer], key: str) -> str:
             f'<button id="save" type="button">Save answers.json</button>\n<p class="note">{how} {marked} marks.</p>\n',
         ]
     )
-    return html_page(blanked.sheet.title, body, css=STYLE, script=SCRIPT)
+    return html_page(blanked.sheet.title, body, css=STYLE, script=SCRIPT, document=True)
 
 
 def fragment(blanked: Blanked, answers: list[Answer]) -> str:

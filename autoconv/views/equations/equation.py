@@ -24,6 +24,7 @@ from ...render.notebook import gap
 from ...render.svg import FONT, colour
 from ...render.text import clean
 from ...render.text import number as short_number
+from ...render.theme import anywhere
 from .terms import Steps, Sum, Term
 from .zeros import zeros
 
@@ -319,7 +320,7 @@ LEGENDS = 4  # cotangents whose symbols are explained
 FOLDED = 60  # further terms, folded
 
 STYLE = f"""<style>
-.ac-eq{{font:14px/1.45 system-ui,sans-serif;max-width:72rem;overflow-x:auto;color:inherit}}
+.ac-eq{{font:var(--text,14px)/1.45 var(--font,system-ui,sans-serif);max-width:72rem;overflow-x:auto;color:inherit}}
 .ac-eq math{{font-size:1.08em}}
 .ac-eq .ac-top{{padding:.3em 0 .5em;overflow-x:auto}}
 .ac-eq .ac-row{{display:grid;\
@@ -338,9 +339,9 @@ border-top:1px solid color-mix(in srgb,currentColor 15%,transparent)}}
 .ac-eq details[open]>summary .ac-where::before{{content:"\\25BE\\00A0"}}
 .ac-eq summary:hover,.ac-eq summary:focus-visible{{background:color-mix(in srgb,currentColor 8%,transparent)}}
 .ac-eq .ac-level{{margin:.2em 0 .5em .7em;padding-left:.7em;\
-border-left:3px solid color-mix(in srgb,#0072b2 60%,transparent)}}
+border-left:3px solid {anywhere("plus")}}}
 .ac-eq .ac-more{{padding:.25em .4em;opacity:.8}}
-.ac-eq .ac-zero{{border-left:3px solid #d55e00;padding:.2em .6em;margin:.4em 0}}
+.ac-eq .ac-zero{{border-left:3px solid {anywhere("minus")};padding:.2em .6em;margin:.4em 0}}
 .ac-eq .ac-dot{{display:inline-block;width:.7em;height:.7em;border-radius:50%;margin-right:.4em}}
 @media (max-width:560px){{.ac-eq .ac-row{{grid-template-columns:1fr 1fr;gap:.1em .6em}}.ac-eq .ac-head{{display:none}}}}
 </style>"""

@@ -21,8 +21,6 @@ from . import equation
 from .terms import Context, Sum, Term
 from .zeros import reason
 
-PAGE = "body{margin:1.5rem auto;padding:0 1rem;max-width:76rem;font-family:system-ui,sans-serif}h1{font-size:1.1rem}"
-
 
 def saved(
     equation: Any, title: str, path: str | os.PathLike[str], more: Mapping[str, Callable[[], str | bytes]] | None = None
@@ -30,7 +28,7 @@ def saved(
     """Write what has ``html``, ``markdown``, ``latex`` and ``text`` to a file, in the form that its ending says."""
     heading = f"<h1>{escape(clean(title))}</h1>"
     formats: dict[str, Callable[[], str | bytes]] = {
-        ".html": lambda: html_page(title, heading + equation.html, css=PAGE),
+        ".html": lambda: html_page(title, heading + equation.html, document=True),
         ".md": lambda: equation.markdown,
         ".tex": lambda: equation.latex + "\n",
         **(more or {}),
