@@ -32,7 +32,8 @@ INSIDE = {
         "judge", "described", "check_backward", "check_op", "apart", "worker", "report", "__init__",
     ],
     "exercises": [
-        "sheet", "run", "nice", "given", "equations", "gradients", "picture", "marking", "key", "paper", "page",
+        "sheet", "run", "nice", "given", "equations", "gradients", "picture", "marking", "key", "sealed", "paper",
+        "page",
         "making", "__init__",
     ],
     "program": ["program", "record", "rewrite", "slope_of_result", "numpy_run", "__init__"],
