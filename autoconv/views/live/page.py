@@ -133,7 +133,8 @@ def html(made: dict[str, Any], report: str = "") -> str:
     """A whole page for ``data``; report: HTML that a button shows in place of the calculation."""
     body = f'{_static(("page.html",))}<script type="application/json" id="calculation">{inert(made)}</script>'
     if report:
-        body += f'<article id="report" role="main" tabindex="0" aria-label="{escape(made["report"])}" hidden>{report}</article>'
+        name = escape(made["report"])
+        body += f'<article id="report" role="main" tabindex="0" aria-label="{name}" hidden>{report}</article>'
     return html_page(
         made["title"], body, css=_static(("page.css",)), script=script(), inline_styles=bool(report), workers=True
     )
