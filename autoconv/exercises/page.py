@@ -134,7 +134,7 @@ def _part(part: Part, blanked: Blanked, drawing: str | None) -> str:
             f"<li>{formula(f'{name.latex} = {blanked.written(cell).latex}')}</li>" for name, cell in part.rows
         )
         return f"<ul>{items}</ul>"
-    return f'<div class="wide">{drawing or picture_of(blanked)}</div>'
+    return f'<div class="wide" tabindex="0" role="group" aria-label="the graph">{drawing or picture_of(blanked)}</div>'
 
 
 def clean_lines(text: str) -> str:
