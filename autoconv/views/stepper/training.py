@@ -24,7 +24,8 @@ from ...render.page import iframe
 from ...render.text import clean, number
 from ...shapes import whole_number
 from ...tape import Tensor
-from .page import LARGEST, Pack, Strings, html, with_arrays
+from .packing import Pack
+from .page import LARGEST, TRAINING, Strings, with_arrays
 
 
 def record_training(model: Any, optimizer: Any = None, *, every: int = 1, keep: int = 200) -> TrainingRecording:
@@ -204,7 +205,7 @@ class TrainingRecording(Sequence[Record]):
                 "recording: nothing is recorded yet; train inside the with block, or call record(loss, gradients)"
             )
         if numbers not in ("auto", "all"):
-            raise ValueError(f"save: numbers={numbers!r}; use 'auto' (large tensors are summarised) or 'all'")
+            raise ValueError(f"save: numbers={numbers!r}; use 'auto' (large tensors are cut) or 'all'")
         pack, texts, events = Pack(), Strings(), []
         for record in self:
             grids = []
@@ -219,7 +220,8 @@ class TrainingRecording(Sequence[Record]):
         losses = [None if x is None or not math.isfinite(x) else x for x in self.losses]
         data = {"kind": "training", "position": len(self), "lines": [], "loss": losses, "steps": [r.step for r in self]}
         long = {"texts": texts.texts, "events": events}
-        return html(with_arrays(data, pack, long, None if numbers == "all" else LARGEST), "Training, step by step")
+        made = with_arrays(data, pack, long, None if numbers == "all" else LARGEST, TRAINING)
+        return TRAINING(made, "Training, step by step")
 
     def save(self, path: str | os.PathLike[str], numbers: str = "auto") -> Path:
         """Write the page (``.html``), self-contained and offline, as ``Stepper.save`` does; returns the path."""
