@@ -42,6 +42,7 @@ _CLASSES = (
     ("frame",    "fill",   "box"),
     ("frame",    "stroke", "line"),
     ("halo",     "stroke", "box"),
+    ("back",     "stroke", "page"),
     ("tie",      "stroke", "tie"),
     ("grad",     "fill",   "minusink"),
     ("call",     "fill",   "ask"),
