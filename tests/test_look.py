@@ -77,4 +77,6 @@ def test_pages_name_only_colours_that_exist():
             text = path.read_text(encoding="utf-8")
             used = set(re.findall(r"var\(--([a-zA-Z-]+)", text)) | set(re.findall(r'anywhere\("(\w+)"\)', text))
             own = set(re.findall(r"--([a-zA-Z-]+):", text))
+            scripts = "".join(x.read_text(encoding="utf-8") for x in path.parent.glob("*.js"))
+            own |= set(re.findall(r'setProperty\("--(\w+)"', scripts))
             assert used <= known | own, f"{path.relative_to(ROOT)}: {used - known - own}"
