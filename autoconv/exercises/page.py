@@ -28,7 +28,6 @@ STYLE = """
 figure{margin:0;max-width:100%;overflow-x:auto}figcaption{margin-bottom:.25rem}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 td,th{border:1px solid var(--line);padding:.15rem .55rem;text-align:right;min-width:1.6rem}
-td small{float:left;margin:-.05rem .5rem 0 -.35rem;font-size:.68em;color:var(--soft)}
 th,tr:first-child>td:empty{font-weight:400;color:var(--soft);font-size:.85em;border:0}
 .blank{background:var(--ask);border:1.5px solid var(--on);border-radius:4px;padding:0 .3em;font-weight:600}
 td.blank{border:2px solid var(--on);text-align:center}
@@ -48,6 +47,9 @@ aside h2{margin-top:calc(2*var(--gap))}
 @media (max-width:900px){.sheet{display:block}aside{position:static;max-height:none;margin-top:2rem}}
 @media print{.sheet{display:block}button,aside .note{display:none}aside{position:static;border:0;padding:0}}
 """
+
+# the number of an element in its cell, in a page and in a notebook
+COUNTED = '<small style="float:left;margin:-.05rem .5rem 0 -.35rem;font-size:.68em;opacity:.75">{}{}</small>'
 
 STATIC = Path(__file__).parent / "static"
 
@@ -113,7 +115,7 @@ def _parts(blanked: Blanked, drawing: str | None = None) -> list[str]:
             continue
         if side:
             made.append(f'<div class="grids">{"".join(side)}</div>')
-            if any("<small>" in table for table in side):
+            if any("<small" in table for table in side):
                 made.append('<p class="note">Small: the number of an element, row by row.</p>')
             side = []
         if part is not None:
@@ -148,7 +150,7 @@ def _table(grid: Grid, table: Table, blanked: Blanked) -> str:
         columns = []
         for c, cell in enumerate(row):
             mark = ' class="blank"' if cell.quantity in blanked.numbered else ""
-            at = "" if table.counted is None else f"<small>{table.counted[r, c]}{gap(': ')}</small>"
+            at = "" if table.counted is None else COUNTED.format(table.counted[r, c], gap(": "))
             columns.append(f"<td{mark}>{at}{escape(blanked.written(cell).text)}</td>")
         head = f'<th scope="row">{r}</th>' if grid.cells_.ndim > 1 and table.counted is None else ""
         rows.append(f"<tr>{head}{''.join(columns)}</tr>")

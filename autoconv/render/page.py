@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .text import clean
-from .theme import sheet
+from .theme import anywhere, sheet
 
 
 def html_page(
@@ -120,6 +120,7 @@ def iframe(page: str, height: int = 760, title: str = "step through the tape") -
     quoted = page.replace("&", "&amp;").replace("'", "&#39;")  # a page is full of double quotes
     return (
         f'<iframe sandbox="allow-scripts" width="100%" height="{height}" title="{escape(clean(title))}" '
+        f'style="border:1px solid {anywhere("edge")};border-radius:6px" '
         f'onload="{escape(HOST)}" '
         f"srcdoc='{quoted}'></iframe>"
     )
