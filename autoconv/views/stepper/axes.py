@@ -83,20 +83,26 @@ def axes_of(tape: Tape, pictures: Sequence[WindowGeometry]) -> dict[int, Axes]:
             if id(x) not in known and x.ndim == line.ndim:
                 known[id(x)] = _of(known[id(line)], x)
     for line in lines:
-        known.setdefault(id(line), guessed(line.shape))
+        known.setdefault(id(line), guessed(line.shape, is_parameter(line)))
         if line.primitive is None and not line.constant and not is_parameter(line):
             known[id(line)] = _pictured(known[id(line)], line)
     return known
 
 
-def guessed(shape: Sequence[int]) -> Axes:
-    """Axes of an array of which nothing is known: two neighbours of one size are a picture, else the last two."""
+def guessed(shape: Sequence[int], kernel: bool = False) -> Axes:
+    """Axes of an array of which nothing is known: two neighbours of one size are a picture, else the last two.
+
+    kernel: whether it is a layer's, whose channels are (in, out) behind a window and (out, in) before it.
+    """
     long = [axis for axis, n in enumerate(shape) if n > 1]
     if len(long) < 3:
         return Axes(tuple(long))
     square = next(((a, b) for a, b in pairwise(long) if shape[a] == shape[b] and b == a + 1), None)
     tile = square or (long[-2], long[-1])
-    return Axes(tile, tuple((axis, f"axis {axis}") for axis in long if axis not in tile))
+    names = {axis: f"axis {axis}" for axis in long if axis not in tile}
+    if kernel and len(shape) == 4:
+        names |= {2: "in", 3: "out"} if tile[0] == 0 else {0: "out", 1: "in"}
+    return Axes(tile, tuple((axis, names[axis]) for axis in long if axis not in tile))
 
 
 def _keeps(line: Tensor) -> bool:

@@ -89,7 +89,7 @@ def _windows(unit: Unit, g: WindowGeometry, backward: bool, names: Mapping[int, 
             share = share if g.kind == "max_pool" else rf"\frac{{1}}{{{count}}} {share}"
             where = r"\text{ at the winner of each window}" if g.kind == "max_pool" else r"\text{ in each window}"
             line = rf"{_at(_bar(x), n, *reads, c)} \; \text{{+=}} \; {share} {where}"
-            return Equation((line,), (*letters.legend, _bars(letters)))
+            return Equation((line,), (*letters.legend, _bars(y, g.output, names)))
         return Equation((f"{made} = {forward}",), tuple(letters.legend))
     w = letters(g.kernel, "w")
     o = "m" if g.made["o"][0] * g.made["g"][0] > 1 else ""
@@ -110,11 +110,11 @@ def _windows(unit: Unit, g: WindowGeometry, backward: bool, names: Mapping[int, 
     over = ",".join(filter(None, [tap, o]))
     pixel = rf"{_at(_bar(x), n, *reads, grouped, c)} \; \text{{+=}} \; \sum_{{{over}}} {kernel} \, {share}"
     more = [] if bias is None else [rf"{_at(_bar(letters(bias, 'b')), o)} \; \text{{+=}} \; \sum_{{{places}}} {share}"]
-    return Equation((weight, pixel, *more), (*letters.legend, _bars(letters)))
+    return Equation((weight, pixel, *more), (*letters.legend, _bars(y, g.output, names)))
 
 
-def _bars(letters: _Letters) -> tuple[str, str]:
-    return r"\partial y", "the gradient of y, and so for each letter"
+def _bars(y: str, x: Tensor, names: Mapping[int, str]) -> tuple[str, str]:
+    return _bar(y), f"the gradient of {names[id(x)]}, and so for the others"
 
 
 def _read(g: WindowGeometry, d: int, p: str, u: str) -> str:
@@ -135,7 +135,9 @@ def _contraction(unit: Unit, product: Tensor, backward: bool, names: Mapping[int
     spec, result = product.params["spec"].split("->")
     index = [list(part) for part in spec.split(",")]
     sizes = {c: n for part, x in zip(index, product.operands, strict=True) for c, n in zip(part, x.shape, strict=True)}
-    long = lambda part: [c for c in part if sizes[c] > 1]
+    sums = [c for c in sizes if c not in result]
+    called = {c: "mnpq"[k] for k, c in enumerate(reversed(result[-4:]))} | dict(zip(sums, "klij", strict=False))
+    long = lambda part: [called.get(c, c) for c in part if sizes[c] > 1]
     source = [_outside(x, unit) for x in product.operands]
     x, w = letters(source[0], "x"), letters(source[1], "w")
     y = letters(unit.output, "y")
@@ -152,7 +154,7 @@ def _contraction(unit: Unit, product: Tensor, backward: bool, names: Mapping[int
         over = ",".join(dict.fromkeys(c for c in [*made, *theirs] if c not in mine))
         term = rf"{_at(other, *theirs)} \, {_at(_bar(y), *made)}"
         rows.append(rf"{_at(_bar(own), *mine)} \; \text{{+=}} \; " + (rf"\sum_{{{over}}} {term}" if over else term))
-    return Equation(tuple(rows), (*letters.legend, _bars(letters)))
+    return Equation(tuple(rows), (*letters.legend, _bars(y, unit.output, names)))
 
 
 def _outside(x: Tensor, unit: Unit) -> Tensor:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ...render.page import planes
-from ...render.text import HANDFUL, number, numbers
+from ...render.text import HANDFUL, number, numbers, uniform
 from .axes import PLANE, Axes, guessed
 
 DIGITS = 4
@@ -30,6 +30,7 @@ MOST = tuple(int(2 ** (k / 4)) for k in range(96, 23, -1))  # numbers of one arr
 TRIES = 4
 SHARES = (1, 16, 128)  # what arrays of each class have of that
 FEW = (16, 16, 4)  # and what they always have, where the budget is small
+THUMB = 64  # numbers of a picture that is kept of arrays inside calls
 PER_NUMBER = 2.6  # characters that a rounded number takes, about
 
 
@@ -100,9 +101,13 @@ class Pack:
         found: list[tuple[slice, ...]] = []
         for array, axes, wanted in zip(self._arrays, self._axes, self._wanted, strict=True):
             allowed = max(FEW[wanted], most // SHARES[wanted])
-            fits = array.size <= allowed
-            shown = picture if wanted == 0 and len(axes.tile) == 2 and (axes.others or axes.picture) else 0
-            found.append(_whole(array) if fits else axes.part(array.shape, allowed, shown))
+            shown = min(picture, THUMB if wanted else PLANE) if len(axes.tile) == 2 else 0
+            if _alike(array):
+                found.append((slice(0, 1),) * array.ndim)
+            elif array.size <= allowed:
+                found.append(_whole(array))
+            else:
+                found.append(axes.part(array.shape, allowed, shown if axes.others or axes.picture else 0))
         return found
 
     def _packed(self, parts: Sequence[tuple[slice, ...]], digits: int, long: dict[str, Any]) -> tuple[str, int]:
@@ -121,7 +126,9 @@ class Pack:
                 continue
             kept = np.asarray(array[part])
             code, data = _encode(kept, digits)
-            if kept.shape != array.shape or (array.size and not data):
+            if kept.size == 1 < array.size and _alike(array):
+                about["alike"] = True
+            elif kept.shape != array.shape or (array.size and not data):
                 about["part"] = kept.shape if data else [0] * array.ndim
             if any(s.step not in (None, 1) for s in part):
                 about["every"] = [s.step or 1 for s in part]
@@ -130,6 +137,11 @@ class Pack:
             at += len(data)
         text = json.dumps({**long, "arrays": described}, separators=(",", ":"), allow_nan=False).encode()
         return b64encode(zlib.compress(text + b"".join(stream), 9)).decode(), len(text)
+
+
+def _alike(array: np.ndarray) -> bool:
+    """Whether all elements are the same number, which is then stored once."""
+    return array.size > 1 and not _listed(array) and array.dtype.kind == "f" and uniform(array) is not None
 
 
 def _whole(array: np.ndarray) -> tuple[slice, ...]:

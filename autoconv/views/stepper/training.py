@@ -24,6 +24,7 @@ from ...render.page import iframe
 from ...render.text import clean, number
 from ...shapes import whole_number
 from ...tape import Tensor
+from .axes import guessed
 from .packing import Pack
 from .page import LARGEST, TRAINING, Strings, with_arrays
 
@@ -210,10 +211,12 @@ class TrainingRecording(Sequence[Record]):
         for record in self:
             grids = []
             for name, value in record.weights.items():
-                grids.append(["operand", texts.add(clean(name)), pack.add(value)])
+                grids.append(["operand", texts.add(clean(name)), pack.add(value, 0, guessed(value.shape, kernel=True))])
                 if name in record.gradients:
                     label = texts.add(clean(f"gradient of {name}"))
-                    grids.append(["after", label, pack.add(record.gradients[name])])
+                    grids.append(
+                        ["after", label, pack.add(record.gradients[name], 0, guessed(value.shape, kernel=True))]
+                    )
             loss = "" if record.loss is None else f": loss {number(record.loss)}"
             says = texts.add(f"training step {record.step}{loss}, before its update")
             events.append({"kind": "record", "line": -1, "target": -1, "says": says, "grids": grids})

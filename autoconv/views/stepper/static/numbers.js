@@ -60,7 +60,7 @@ function unpack(trace, bytes) {
   Object.assign(trace, JSON.parse(new TextDecoder().decode(bytes.subarray(0, trace.text))));
   for (const array of trace.arrays) {
     array.others = array.others || [];
-    const part = array.part || array.shape, count = product(part);
+    const part = array.alike ? [] : array.part || array.shape, count = product(part);
     if (array.list) array.data = array.list;
     else {
       const size = Number(array.code[1]), plain = new Uint8Array(count * size);
@@ -68,7 +68,7 @@ function unpack(trace, bytes) {
         for (let i = 0; i < count; i++) plain[i * size + k] = bytes[trace.text + array.at + k * count + i];
       array.data = size === 8 ? new Float64Array(plain.buffer) : new Float32Array(plain.buffer);
     }
-    array.kept = array.list ? array.shape : part;
+    array.kept = array.list || array.alike ? array.shape : part;
     array.steps = stepsOf(array.shape);
     const inner = stepsOf(array.kept), every = array.every || array.shape.map(() => 1);
     array.every = every;
@@ -82,6 +82,7 @@ function unpack(trace, bytes) {
       }
       return flat;
     };
+    if (array.alike) { array.get = array.near = () => array.data[0]; continue; }
     array.get = whole ? (i) => array.data[i] : (i) => array.data[flatten(i, false)];
     array.near = whole ? array.get : (i) => array.data[flatten(i, true)]; // of every second row and column the last before
   }

@@ -21,6 +21,7 @@ function tensorFigure(array, title, role, told = {}, zoom = 1) {
     const figure = gridFigure(cells, { title, shape: shapeText, scale: scaleOf(array), role, zoom, wide: 760, room: 420 });
     if (told.hover || told.pick) figure.watch((r, c) => (told.hover || told.pick)(r * step(down) + c * step(across)));
     note(figure, array, part, rows, columns, []);
+    figure.mark = (index) => figure.light(new Set([`${step(down) ? Math.floor(index / step(down)) % rows : 0},${step(across) ? Math.floor(index / step(across)) % columns : 0}`]), new Set());
     figure.choose = () => {};
     return figure;
   }
@@ -115,6 +116,7 @@ function tensorFigure(array, title, role, told = {}, zoom = 1) {
   });
   draw();
   figure.append(element("div", { class: "scroll" }, canvas));
+  figure.mark = (index) => { at = index; draw(); };
   figure.choose = (index) => {
     let found = null;
     for (let line = 0; line < lines && found === null; line++) for (let i = 0; i < inner; i++) {

@@ -19,7 +19,7 @@ async function start() {
   trace.pictures.forEach((about) => about.lines.forEach((line) => { figureOf.set(line, about); }));
   const slides = new Map(); // opened, the window is shown with the lines in which it slides
   trace.pictures.forEach((about) => about.slides.forEach((line) => { slides.set(line, about); }));
-  let level = 0, stop = 0, event = 0, scalar = 0, timer = null, picture = null, zoom = 1;
+  let drawn = [], level = 0, stop = 0, event = 0, scalar = 0, timer = null, picture = null, zoom = 1;
 
   // what is known after an event: units whose value is computed, whose gradient has arrived
   const reached = units.map(() => [Infinity, Infinity]);
@@ -122,7 +122,7 @@ async function start() {
     held.replaceChildren();
     const figures = grids.map(([role, label, array, line]) => ({ role, line, array: trace.arrays[array], make: () => tensorFigure(trace.arrays[array], texts[label], role, { ...tell(role, line, trace.arrays[array]), width: by("work").clientWidth - 60 }, zoom) }));
     for (const part of figures) part.figure = part.make();
-    const drawn = figures.filter(({ array, role }) => level > 0 || !(about && within(about, array) && product(array.shape) === small(about, array, role)));
+    drawn = figures.filter(({ array, role }) => level > 0 || !(about && within(about, array) && product(array.shape) === small(about, array, role)));
     by("grids").replaceChildren(...drawn.map(({ figure }) => figure));
     if (about) {
       const changed = (at) => figures.forEach(({ figure, line }) => {
@@ -163,16 +163,25 @@ async function start() {
       return (isBackward(e) ? role === "after" && line === e.target : role === "result") ? e : null;
     }
     const now = stops[stop], inside = events.slice(now.first, now.last + 1);
-    if (now.phase === "forward") return role === "result" ? inside.filter((e) => e.line === line && e.kind === "forward").pop() : null;
+    if (now.phase === "forward") {
+      if (role !== "result") return null;
+      const sums = inside.filter((e) => e.kind === "forward" && lines[e.line].spec); // of a linear layer the sum, not the bias
+      const same = sums.length === 1 && String(shapeOf(sums[0])) === String(units[now.unit].shape);
+      return same ? sums[0] : inside.filter((e) => e.line === line && e.kind === "forward").pop();
+    }
     const last = inside.filter((e) => e.kind === "accumulate" && e.target === line);
     return role === "after" && last.length === 1 ? last[0] : null;
   }
-  const placeOf = (array, index) => { const inner = stepsOf(array.kept); return indexOf(array, index).reduce((sum, at, axis) => sum + at * inner[axis], 0); };
-  const flatOf = (array, place_) => { const inner = stepsOf(array.kept); return array.kept.reduce((sum, n, axis) => sum + Math.floor(place_ / inner[axis]) % n * array.steps[axis], 0); };
+  const shapeOf = (e) => { const grid = e.grids.find(([role]) => role === "result"); return grid ? trace.arrays[grid[2]].shape : null; };
+  const placeOf = (array, index) => { const inner = stepsOf(array.kept); return indexOf(array, index).reduce((sum, at, axis) => sum + Math.floor(at / array.every[axis]) * inner[axis], 0); };
+  const flatOf = (array, place_) => { const inner = stepsOf(array.kept); return array.kept.reduce((sum, n, axis) => sum + Math.floor(place_ / inner[axis]) % n * array.every[axis] * array.steps[axis], 0); };
 
   function pointAt(k) {
     const array = elements();
-    if (array) write(scalarOf(trace, events[event], flatOf(array, k)));
+    if (!array) return;
+    const index = flatOf(array, k);
+    write(scalarOf(trace, events[event], index));
+    for (const { array: of, figure } of drawn) if (figure.mark && String(of.shape) === String(array.shape)) figure.mark(index);
   }
   function write({ title, rows }) {
     terms.replaceChildren(element("div", {}, element("b", {}, title)), ...rows.map((row) => element("div", {}, row)));
