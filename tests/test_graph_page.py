@@ -1,4 +1,4 @@
-"""The page of a graph: the layout in JavaScript against the one in Python, the tree of boxes, and the page in a browser."""
+"""The page of a graph: its layout against the one in Python, the tree of boxes, and the page in a browser."""
 
 import json
 import random
@@ -74,7 +74,8 @@ def test_the_layout_in_the_page_is_that_of_the_picture():
     ]  # fmt: skip
     script = (STATIC / "layout.js").read_text(encoding="utf-8") + (
         "const cases = JSON.parse(require('fs').readFileSync(0));"
-        "console.log(JSON.stringify(cases.map(([nodes, edges]) => { const f = clustered(nodes, edges, () => null, () => null);"
+        "console.log(JSON.stringify(cases.map(([nodes, edges]) => {"
+        "const f = clustered(nodes, edges, () => null, () => null);"
         "return { ...f, joined: [...f.joined], widths: nodes.map((n) => n.w) }; })));"
     )
     done = subprocess.run([NODE, "-e", script], input=json.dumps(asked), capture_output=True, text=True, timeout=60)
@@ -232,7 +233,8 @@ def test_boxes_open_and_close(opened):
     assert page.evaluate(OPEN) == before
     page.click("#open")
     assert len(page.evaluate(OPEN)) > 100
-    crossing = """() => { const boxes = [...document.querySelectorAll('g[data-node]:not(.frame)')].map((x) => x.getBoundingClientRect());
+    crossing = """() => { const boxes = [...document.querySelectorAll('g[data-node]:not(.frame)')].map(
+            (x) => x.getBoundingClientRect());
         return boxes.some((a, i) => boxes.some((b, k) => k > i && a.left < b.right - 12 && b.left < a.right - 12
             && a.top < b.bottom - 12 && b.top < a.bottom - 12)); }"""
     page.keyboard.press("0")

@@ -22,7 +22,10 @@ FLOORS = [
 ]  # fmt: skip
 INSIDE = {
     "weights": ["unpickling", "torch_file", "safetensors_file", "source", "matching", "__init__"],
-    "views": ["lines", "layers", "element", "window_geometry", "graph", "live", "stepper", "equations", "__init__"],
+    "views": [
+        "lines", "layers", "element", "window_geometry", "graph", "measures", "live", "stepper", "equations",
+        "__init__",
+    ],
     "tutor": [
         "verdict", "run", "claim", "bank", "search", "conventions", "evidence", "answers",
         "certificate", "breaking", "check", "__init__",

@@ -29,9 +29,9 @@ from ..lines import serves, variables
 from .describe_lines import describe
 from .describe_scalars import Drawn, describe_scalars, fold_scalars
 from .fold import classes, fold_nodes
+from .page import graph_page
 from .refuse import EDGES, NODES, far_too_many_scalars, too_many_lines, too_many_scalars
 from .scalars import Scalars
-from .page import graph_page
 from .selection import DIRECTIONS, ancestors, focused, slice_lines, slice_of
 from .tree import Tree, tree
 from .zoom import GROUPS, ZOOMS, Request, count_edges, model, open_definitions, opening, sweep_groups, with_sweep

@@ -1,4 +1,4 @@
-"""The page of a graph: its boxes and edges as data, a style sheet and a script in one HTML file that needs nothing else.
+"""The page of a graph: its boxes and edges as data, a style sheet and a script in one HTML file that needs no other.
 
 What the script lays out when boxes open is what ``render.layout`` does, once more in JavaScript; the boxes themselves
 are drawn here.  A graph without a tree (scalars, folds, the sweep) is its picture, which the page moves and searches.

@@ -80,9 +80,8 @@ def tree(
         boxes.append(Box(node, number[id(around)] if around else -1, not shut, True))
     steps: dict[int, int] = {}
     for node, group in zip(nodes, groups, strict=True):
-        scope = home[id(group.lines[-1])]
-        around = next((s for s in reversed(scope.path) if id(s) in number), None) if scope else None
-        parent = number[id(around)] if around else -1
+        inner = home[id(group.lines[-1])]
+        parent = next((number[id(s)] for s in reversed(inner.path) if id(s) in number), -1) if inner else -1
         if group.step is not None:  # the lines of a definition are in a box of their own
             line = group.lines[-1]
             if id(line) not in steps:
