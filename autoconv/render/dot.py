@@ -49,7 +49,8 @@ def source(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
         "digraph {",
         "  graph [dpi=144, ranksep=0.6]",
         '  node [shape=box, fontname="DejaVu Sans Mono", fontsize=10]',
-        '  edge [fontname="DejaVu Sans Mono", fontsize=9, fontcolor="#59636e", color="#7d8792", arrowsize=0.7, '
+        f'  edge [fontname="DejaVu Sans Mono", fontsize=9, fontcolor="{colour["soft", "fill"]}", '
+        f'color="{colour["edge", "stroke"]}", arrowsize=0.7, '
         "labeldistance=2, labelangle=16]",
     ]
     for node in nodes:

@@ -72,6 +72,11 @@ def cut_path(text: str, length: int) -> str:
     return "…" + (whole if 2 * len(whole) > length else end)
 
 
+def counted(count: int, word: str) -> str:
+    """A number and what it counts: "1 second", "2 seconds"."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
 def short(text: str) -> str:
     """``text`` as a label: clean, and not too long."""
     return cut(clean(text), LONGEST)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...backward import sweep
 from ...primitives import TABLE
-from ...render.chart import grey, png
+from ...render.chart import levels, png
 from ...render.element import element_name
 from ...render.picture import Picture, document
 from ...render.svg import coordinate, rect, text, text_width, tooltip
@@ -153,7 +153,7 @@ def _by(size: tuple[int, ...]) -> str:
 
 def _image(plane: np.ndarray, x: float, y: float, width: float, height: float, words: str) -> str:
     step = max(1, -(-max(plane.shape) // 1024))
-    data = b64encode(png(grey(plane[::step, ::step], False), int(max(width, height)))).decode()
+    data = b64encode(png(levels(plane[::step, ::step], False), int(max(width, height)))).decode()
     return (
         f'<g>{tooltip(words)}<image x="{coordinate(x)}" y="{coordinate(y)}" width="{coordinate(width)}" '
         f'height="{coordinate(height)}" preserveAspectRatio="none" href="data:image/png;base64,{data}"/></g>'
