@@ -41,7 +41,8 @@ INSIDE = {
         "run", "__init__",
     ],
     "xla": [
-        "library", "column", "patterns", "lower", "placement", "resident", "optimizer_step", "run", "__init__",
+        "library", "column", "patterns", "lower", "function", "placement", "resident", "optimizer_step", "run",
+        "__init__",
     ],
     "data": ["dataset", "scaled", "idx", "npz", "cifar", "table", "pictures", "load", "batches", "__init__"],
     "interop": ["graph", "storage", "imported", "places", "aten", "torch_export", "onnx", "__init__"],
