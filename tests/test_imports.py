@@ -17,8 +17,8 @@ FLOORS = [
     "renamed", "shapes", "files", "npy", "weights", "arrays", "operands", "hooks", "asking", "declared", "tape",
     "leaving", "dlpack", "tree", "rows", "primitives", "row_pages", "backward", "transforms", "functional", "linalg",
     "array_api", "gradcheck", "scalar", "program", "render", "views", "tutor", "marking", "exercises", "plan",
-    "compiled", "nn", "optim", "saving", "models", "datasets", "data", "checkpoint", "train", "interop", "comparing",
-    "demo", "__init__", "cli", "__main__",
+    "xla", "compiled", "nn", "optim", "saving", "models", "datasets", "data", "checkpoint", "train", "interop",
+    "comparing", "demo", "__init__", "cli", "__main__",
 ]  # fmt: skip
 INSIDE = {
     "weights": ["unpickling", "torch_file", "safetensors_file", "source", "matching", "__init__"],
@@ -39,6 +39,9 @@ INSIDE = {
     "plan": [
         "native", "extension", "spacing", "instructions", "contractions", "kernel", "rewrite", "lower", "assemble",
         "run", "__init__",
+    ],
+    "xla": [
+        "library", "column", "patterns", "lower", "placement", "resident", "optimizer_step", "run", "__init__",
     ],
     "data": ["dataset", "scaled", "idx", "npz", "cifar", "table", "pictures", "load", "batches", "__init__"],
     "interop": ["graph", "storage", "imported", "places", "aten", "torch_export", "onnx", "__init__"],

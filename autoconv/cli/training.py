@@ -18,6 +18,7 @@ from ..primitives import TABLE
 from ..render.text import clean
 from ..scalar import floors
 from ..train import evaluate, fit
+from ..xla import library
 from . import modelled
 from .named import UserError, build
 
@@ -162,6 +163,7 @@ def info(arguments: argparse.Namespace) -> None:
         "primitives": f"{len(TABLE)} rows: " + ", ".join(f"{n} {group}" for group, n in groups.items()),
         "ac.tensor": "NumPy, line by line",
         "ac.compile": extension.backend(),
+        "on XLA": library.described(),
         "ac.Scalar": floors.described(),
         "dot program": shutil.which("dot")
         or "not found: graphs are laid out by autoconv itself; .png and .pdf need it",

@@ -6,9 +6,10 @@ the others run.  What cannot be replayed is recorded anew at every call, so the 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from ..plan.run.optimizer_step import OptimizerStep
 from ..program.record.guards import Guards
 from ..program.record.watch import apart, record
 from ..scalar.floors import KINDS
+from ..shapes import shown
 from ..tape import Tensor
 from ..transforms import _inside, as_result
 from ..tree import flatten
@@ -25,12 +27,26 @@ from .arguments import Arguments, Tensors
 from .replay import Entry, Outcome, absent, entry_for
 from .scalars import ScalarFunction
 
+if TYPE_CHECKING:
+    from ..xla.optimizer_step import XlaStep
+
 _PATIENCE = 3  # recordings after which a function that cannot be replayed is simply called
 _KEPT = 64  # signatures, and times that one signature is recorded again before it is left to f
 
 
-def compile(f: Callable[..., Any]) -> Compiled:
+BACKENDS = {
+    "native": "the native machine where it is installed and can run a program, NumPy otherwise",
+    "numpy": "NumPy, line by line",
+    "xla": 'XLA through JAX (pip install "autoconv[xla]"): processors, GPUs, TPUs',
+}
+
+
+def compile(f: Callable[..., Any], backend: str | None = None) -> Compiled:
     """A function with the results of ``f`` (as plain arrays) that records f once and then runs the recording.
+
+    backend: what runs it, "native" (the machine that was built at installation, else NumPy), "numpy" or "xla" (through
+    JAX; on a GPU where there is one); None: what the environment variable AUTOCONV_BACKEND says, else "native".  All
+    have the same numbers but for rounding, and what one of them cannot run NumPy runs.
 
     >>> w = nn.Parameter([2.0, 3.0], dtype=float)
     >>> program = ac.compile(lambda x: ac.sum((w * x) ** 2))  # may read parameters
@@ -84,14 +100,28 @@ def compile(f: Callable[..., Any]) -> Compiled:
     """
     if not callable(f):
         raise TypeError(f"compile: {f!r} is not a function; pass the function itself, as in ac.compile(loss)")
-    return Compiled(f)
+    return Compiled(f, _backend(backend))
+
+
+def _backend(asked: str | None) -> str:
+    """The name of a backend that is there; ValueError for another name, ImportError for one that is not installed."""
+    where = "compile: backend" if asked is not None else "compile: the environment variable AUTOCONV_BACKEND"
+    name = os.environ.get("AUTOCONV_BACKEND") or "native" if asked is None else asked
+    if not isinstance(name, str) or name not in BACKENDS:
+        known = "; ".join(f"{key!r}: {text}" for key, text in BACKENDS.items())
+        raise ValueError(f"{where}={shown(name)}; there are {known}")
+    if name == "xla":
+        from ..xla.library import need
+
+        need(f"{where}='xla'")
+    return name
 
 
 class Compiled:
     """A compiled function; ``plan`` says what was decided for the signature used last."""
 
-    def __init__(self, f: Callable[..., Any]) -> None:
-        self.function = f
+    def __init__(self, f: Callable[..., Any], backend: str = "native") -> None:
+        self.function, self.backend = f, backend
         self._entries: dict[Any, Entry] = {}
         self._last: Entry | ScalarFunction | None = None
         self._recent: tuple[Any, Entry | None] = (None, None)  # the last signature: mostly the next one's as well
@@ -117,7 +147,7 @@ class Compiled:
 
     def __reduce__(self) -> Any:
         """A copy, and what is read from a pickle, is compiled anew: recordings stay where they were made."""
-        return Compiled, (self.function,)
+        return Compiled, (self.function, self.backend)
 
     def value_and_grad(self, *args: Any, wrt: int | Sequence[Any] | None = None, **kwargs: Any) -> tuple[Any, Any]:
         """(f's result, gradients): of a scalar f, or of the first of several results.
@@ -144,7 +174,7 @@ class Compiled:
         """One step of training: f's result (whose first number is the loss), after ``optimizer`` has moved its
         parameters; one that the loss does not depend on is left alone, as by ``backward`` and ``optimizer.step``."""
         call = Arguments(args, kwargs)
-        outcome = self._made(call, Tensors(optimizer.params), step := OptimizerStep(optimizer))
+        outcome = self._made(call, Tensors(optimizer.params), step := self._step(optimizer))
         outcome.accept()
         if not step.done:
             optimizer.step(outcome.gradients)
@@ -157,7 +187,7 @@ class Compiled:
         Returns (f's result, None), or (f's result, the recorded line of a loss that is not finite).
         """
         call = Arguments(args, kwargs)
-        outcome = self._made(call, Tensors(optimizer.params), step := OptimizerStep(optimizer, if_finite=True))
+        outcome = self._made(call, Tensors(optimizer.params), step := self._step(optimizer, if_finite=True))
         loss = flatten(outcome.result)[0][0]
         if np.isfinite(loss.value if isinstance(loss, Tensor) else loss).all():
             outcome.accept()
@@ -170,6 +200,13 @@ class Compiled:
             again.late.settle()
             loss = _loss(again.result[0])
         return _plain(call, outcome), loss
+
+    def _step(self, optimizer: Any, if_finite: bool = False) -> OptimizerStep | XlaStep:
+        if self.backend != "xla":
+            return OptimizerStep(optimizer, if_finite)
+        from ..xla.optimizer_step import XlaStep
+
+        return XlaStep(optimizer, if_finite)
 
     @property
     def parameters(self) -> tuple[Any, ...]:
@@ -196,7 +233,7 @@ class Compiled:
         result = _plain(call, outcome)
         return result if asked is None else (result, call.shaped(outcome.resolved, outcome.gradients, outcome.own))
 
-    def _made(self, call: Arguments, asked: Any, step: OptimizerStep | None = None) -> Outcome:
+    def _made(self, call: Arguments, asked: Any, step: OptimizerStep | XlaStep | None = None) -> Outcome:
         """One call: by the recording of its signature, which is made if there is none that holds; or by f itself."""
         key, (known, entry) = (call.signature, asked), self._recent
         if known != key:
@@ -242,7 +279,7 @@ class Compiled:
 
     def _record(
         self, call: Arguments, asked: Any, recordings: int
-    ) -> tuple[Entry, Callable[[OptimizerStep | None], Outcome]]:
+    ) -> tuple[Entry, Callable[[OptimizerStep | XlaStep | None], Outcome]]:
         """A new entry, and what gives the results of this call."""
         before = Guards(self.function, call.statics)
         try:
@@ -258,7 +295,8 @@ class Compiled:
         recorded.reason = recorded.reason or before.unfit()
         if recordings > _KEPT:
             recorded.reason = recorded.reason or "something it reads besides its arguments changes from call to call"
-        entry = entry_for(recorded, call, Guards(self.function, call.statics), asked, list(self._entries.values()))
+        others = list(self._entries.values())
+        entry = entry_for(recorded, call, Guards(self.function, call.statics), asked, others, self.backend)
         entry.recordings = recordings
         late = recorded.late
         if entry.run is not None:
@@ -272,7 +310,7 @@ class Compiled:
         result, wrt, gradients = recorded.result
         return entry, lambda step: Outcome(result, _filled(gradients, wrt, step), call.resolved)
 
-    def _eager(self, call: Arguments, asked: Any, entry: Entry, step: OptimizerStep | None) -> Outcome:
+    def _eager(self, call: Arguments, asked: Any, entry: Entry, step: OptimizerStep | XlaStep | None) -> Outcome:
         """What f gives by itself."""
         if entry.plain:
             return Outcome(_returned(self.function(*call.args, **call.kwargs)))
@@ -286,7 +324,7 @@ class Compiled:
         return Outcome(result, _filled(reached(y, wrt), wrt, step), call.resolved)
 
 
-def _filled(gradients: list[Any], wrt: Sequence[Tensor], step: OptimizerStep | None) -> list[Any]:
+def _filled(gradients: list[Any], wrt: Sequence[Tensor], step: OptimizerStep | XlaStep | None) -> list[Any]:
     """The gradients with what stands for one that is absent."""
     return [absent(x.shape, x.dtype, step) if g is None else g for x, g in zip(wrt, gradients, strict=True)]
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +27,10 @@ from ..shapes import Shape
 from ..tape import Tape, Tensor
 from ..tree import flatten
 from .arguments import Arguments
+
+if TYPE_CHECKING:
+    from ..xla.optimizer_step import XlaStep
+    from ..xla.run import XlaRun
 
 _TRIED = 8  # plans of other signatures that are looked at
 _HOLE = object()  # where an output that is computed stands among those that are not
@@ -83,7 +87,13 @@ class Replay:
     """A recording that can be replayed: its plan, and what is done before and after the plan runs."""
 
     def __init__(
-        self, recorded: Recorded, call: Arguments, asked: Any, guards: Guards, known: Iterable[NativeRun] = ()
+        self,
+        recorded: Recorded,
+        call: Arguments,
+        asked: Any,
+        guards: Guards,
+        known: Iterable[NativeRun] = (),
+        backend: str = "native",
     ) -> None:
         """``known``: plans of the same function."""
         result, wrt, gradients = recorded.result
@@ -105,10 +115,12 @@ class Replay:
         self._absent = [(x.shape, x.dtype) if g is None else None for x, g in zip(wrt, gradients, strict=True)]
         lines = [*[c.x for c in late], *observed, *outputs, *[gradients[k] for k in self._reached]]
         self.program = simplify(from_tape(lines, arguments, recorded.start))
-        self.planned, self.note = _planned(self.program, [x.value for x in arguments], known)
+        self.planned, self.note = _planned(
+            self.program, [x.value for x in arguments], known, backend, len(late) + len(observed)
+        )
 
     def __call__(
-        self, call: Arguments, step: OptimizerStep | None = None, sources: list[np.ndarray] | None = None
+        self, call: Arguments, step: OptimizerStep | XlaStep | None = None, sources: list[np.ndarray] | None = None
     ) -> Outcome:
         """The results for this call's arguments (and, right after the recording, for what this has drawn).
 
@@ -119,14 +131,14 @@ class Replay:
             test(arrays[place] if isinstance(place, int) else place.value)
         sources = [make() for make in self.sources] if sources is None else sources
         arrays += sources
-        if isinstance(self.planned, NativeRun):
+        if isinstance(self.planned, NumpyRun):
+            outputs: list[Any] = list(self.planned.run(arrays))
+        else:
             if step is not None:
                 step.only(self._reached)
             if step is not None and self._late:
                 step.careful, step.if_finite = True, False
-            outputs = self.planned.run(arrays, step)
-        else:
-            outputs = self.planned.run(arrays)
+            outputs = self.planned.run(arrays, step)  # type: ignore[arg-type]
         for test in self._late:
             test(outputs.pop(0))
         told: list[Callable[[], None]] = []
@@ -151,7 +163,14 @@ class Replay:
         self._guards.settle()
 
 
-def entry_for(recorded: Recorded, call: Arguments, guards: Guards, asked: Any, others: Iterable[Entry] = ()) -> Entry:
+def entry_for(
+    recorded: Recorded,
+    call: Arguments,
+    guards: Guards,
+    asked: Any,
+    others: Iterable[Entry] = (),
+    backend: str = "native",
+) -> Entry:
     """The entry for a recording; ``others`` of the same function, whose plans may serve another size of the batch."""
     result, wrt, gradients = recorded.result
     entry = Entry(guards, (call.statics, asked), recorded.reason, wrt=tuple(wrt))
@@ -164,19 +183,27 @@ def entry_for(recorded: Recorded, call: Arguments, guards: Guards, asked: Any, o
         owned = {(id(vars(s.holder)), s.name) for s in recorded.sources if s.name}
         guards.release(lambda place, name, value: (id(place), name) in owned)
         plans = [x.run.planned for x in others if x.run is not None]
-        entry.run = Replay(recorded, call, asked, guards, [x for x in plans if isinstance(x, NativeRun)][-_TRIED:])
+        native = [x for x in plans if isinstance(x, NativeRun)][-_TRIED:]
+        entry.run = Replay(recorded, call, asked, guards, native, backend)
     return entry
 
 
-def absent(shape: Shape, dtype: np.dtype, step: OptimizerStep | None) -> np.ndarray | None:
+def absent(shape: Shape, dtype: np.dtype, step: OptimizerStep | XlaStep | None) -> np.ndarray | None:
     """The gradient of what the result does not depend on: none for an optimiser, zeros for everybody else."""
     return None if step is not None else np.zeros(shape, dtype)
 
 
 def _planned(
-    program: Program, arrays: list[np.ndarray], known: Iterable[NativeRun] = ()
-) -> tuple[NumpyRun | NativeRun, str]:
-    """The program for the native machine if that can run it, else for NumPy; and what there is to say about it."""
+    program: Program, arrays: list[np.ndarray], known: Iterable[NativeRun], backend: str, loss: int
+) -> tuple[NumpyRun | NativeRun | XlaRun, str]:
+    """The program for the backend if that can run it, else for NumPy; and what there is to say about it.  ``loss``:
+    which output comes first in what the function returns."""
+    if backend == "xla":
+        from ..xla import run
+
+        return run.plan(program, loss)
+    if backend == "numpy":
+        return NumpyRun(program), ""
     try:
         planned = native_run.plan(program, arrays, known)
         if planned is not None:
