@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,12 +41,21 @@ BACKENDS = {
 }
 
 
-def compile(f: Callable[..., Any], backend: str | None = None) -> Compiled:
+def compile(
+    f: Callable[..., Any],
+    backend: str | None = None,
+    *,
+    mesh: Any = None,
+    shard: Mapping[str, int] | None = None,
+) -> Compiled:
     """A function with the results of ``f`` (as plain arrays) that records f once and then runs the recording.
 
     backend: what runs it, "native" (the machine that was built at installation, else NumPy), "numpy" or "xla" (through
     JAX; on a GPU where there is one); None: what the environment variable AUTOCONV_BACKEND says, else "native".  All
-    have the same numbers but for rounding, and what one of them cannot run NumPy runs.
+    have the same numbers but for rounding, and what one of them cannot run NumPy runs.  mesh, for "xla": how many
+    devices share the batch, the first axis of each argument; a pair, with how many share parameters; a list of JAX's
+    devices, or a ``jax.sharding.Mesh``.  shard: pattern of Tensors' names -> the axis that is shared, as in
+    {"*.weight": 0}; all others are whole on each device.
 
     >>> w = nn.Parameter([2.0, 3.0], dtype=float)
     >>> program = ac.compile(lambda x: ac.sum((w * x) ** 2))  # may read parameters
@@ -100,10 +109,17 @@ def compile(f: Callable[..., Any], backend: str | None = None) -> Compiled:
     """
     if not callable(f):
         raise TypeError(f"compile: {f!r} is not a function; pass the function itself, as in ac.compile(loss)")
-    return Compiled(f, _backend(backend))
+    name = chosen_backend(backend)
+    if mesh is None and shard is None:
+        return Compiled(f, name)
+    if name != "xla":
+        raise ValueError(f"compile: a mesh of devices is for backend='xla', found backend={name!r}")
+    from ..xla.mesh import mesh_placement
+
+    return Compiled(f, name, mesh_placement(mesh, shard))
 
 
-def _backend(asked: str | None) -> str:
+def chosen_backend(asked: str | None) -> str:
     """The name of a backend that is there; ValueError for another name, ImportError for one that is not installed."""
     where = "compile: backend" if asked is not None else "compile: the environment variable AUTOCONV_BACKEND"
     name = os.environ.get("AUTOCONV_BACKEND") or "native" if asked is None else asked
@@ -120,8 +136,8 @@ def _backend(asked: str | None) -> str:
 class Compiled:
     """A compiled function; ``plan`` says what was decided for the signature used last."""
 
-    def __init__(self, f: Callable[..., Any], backend: str = "native") -> None:
-        self.function, self.backend = f, backend
+    def __init__(self, f: Callable[..., Any], backend: str = "native", placement: Any = None) -> None:
+        self.function, self.backend, self.placement = f, backend, placement
         self._entries: dict[Any, Entry] = {}
         self._last: Entry | ScalarFunction | None = None
         self._recent: tuple[Any, Entry | None] = (None, None)  # the last signature: mostly the next one's as well
@@ -147,7 +163,7 @@ class Compiled:
 
     def __reduce__(self) -> Any:
         """A copy, and what is read from a pickle, is compiled anew: recordings stay where they were made."""
-        return Compiled, (self.function, self.backend)
+        return Compiled, (self.function, self.backend, self.placement)
 
     def value_and_grad(self, *args: Any, wrt: int | Sequence[Any] | None = None, **kwargs: Any) -> tuple[Any, Any]:
         """(f's result, gradients): of a scalar f, or of the first of several results.
@@ -194,12 +210,32 @@ class Compiled:
             if not step.done:
                 optimizer.step(outcome.gradients)
             return _plain(call, outcome), None
+        return _plain(call, outcome), self._line(loss, call, outcome)
+
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
+    def gradients_if_finite(self, params: Sequence[Tensor], *args: Any) -> tuple[Any, list[Any], Tensor | None]:
+        """(f's result, a gradient for each of ``params``, None); nothing is moved.  A parameter that the loss does not
+        depend on has None.  Of a loss that is not finite the third is its recorded line, and nothing is kept of it."""
+        call = Arguments(args, {})
+        outcome = self._made(call, asked := Tensors(params))
+        loss = flatten(outcome.result)[0][0]
+        if not np.isfinite(loss.value if isinstance(loss, Tensor) else loss).all():
+            return _plain(call, outcome), [], self._line(loss, call, outcome)
+        outcome.accept()
+        entry = self._entries[call.signature, asked]
+        reached = set(range(len(params)) if entry.run is None else entry.run.reached)
+        gradients = [g if k in reached else None for k, g in enumerate(outcome.gradients)]
+        return _plain(call, outcome), gradients, None
+
+    def _line(self, loss: Any, call: Arguments, outcome: Outcome) -> Tensor:
+        """The recorded line of a loss that a run has computed."""
         if not isinstance(loss, Tensor):
             call.lift()
             again = record(self._traced(call, None), call.lines, [], outcome.sources)
             again.late.settle()
             loss = _loss(again.result[0])
-        return _plain(call, outcome), loss
+        line: Tensor = loss
+        return line
 
     def _step(self, optimizer: Any, if_finite: bool = False) -> OptimizerStep | XlaStep:
         if self.backend != "xla":
@@ -296,7 +332,7 @@ class Compiled:
         if recordings > _KEPT:
             recorded.reason = recorded.reason or "something it reads besides its arguments changes from call to call"
         others = list(self._entries.values())
-        entry = entry_for(recorded, call, Guards(self.function, call.statics), asked, others, self.backend)
+        entry = entry_for(recorded, call, Guards(self.function, call.statics), asked, others, self.backend, self.placement)
         entry.recordings = recordings
         late = recorded.late
         if entry.run is not None:

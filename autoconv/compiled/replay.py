@@ -94,6 +94,7 @@ class Replay:
         guards: Guards,
         known: Iterable[NativeRun] = (),
         backend: str = "native",
+        placement: Any = None,
     ) -> None:
         """``known``: plans of the same function."""
         result, wrt, gradients = recorded.result
@@ -111,12 +112,12 @@ class Replay:
         late = [c for c, place in found if place is None and not _still(c.x, arguments, recorded.start)]
         self._late = [c.test for c in late]
         observed = [x for o in recorded.observers for x in o.lines]
-        self._reached = [k for k, g in enumerate(gradients) if g is not None]
+        self.reached = [k for k, g in enumerate(gradients) if g is not None]
         self._absent = [(x.shape, x.dtype) if g is None else None for x, g in zip(wrt, gradients, strict=True)]
-        lines = [*[c.x for c in late], *observed, *outputs, *[gradients[k] for k in self._reached]]
+        lines = [*[c.x for c in late], *observed, *outputs, *[gradients[k] for k in self.reached]]
         self.program = simplify(from_tape(lines, arguments, recorded.start))
         self.planned, self.note = _planned(
-            self.program, [x.value for x in arguments], known, backend, len(late) + len(observed)
+            self.program, [x.value for x in arguments], known, backend, len(late) + len(observed), len(call.lines), placement
         )
 
     def __call__(
@@ -135,7 +136,7 @@ class Replay:
             outputs: list[Any] = list(self.planned.run(arrays))
         else:
             if step is not None:
-                step.only(self._reached)
+                step.only(self.reached)
             if step is not None and self._late:
                 step.careful, step.if_finite = True, False
             outputs = self.planned.run(arrays, step)  # type: ignore[arg-type]
@@ -152,7 +153,7 @@ class Replay:
         values = iter(outputs[: self._outputs])
         result = self._rebuild([next(values)[()] if x is _HOLE else x for x in self._statics])
         gradients = outputs[self._outputs :]
-        if len(self._reached) < len(self._absent):
+        if len(self.reached) < len(self._absent):
             found = iter(gradients)
             gradients = [next(found) if like is None else absent(*like, step) for like in self._absent]
         return Outcome(result, gradients, self._resolved, True, sources, told)
@@ -170,6 +171,7 @@ def entry_for(
     asked: Any,
     others: Iterable[Entry] = (),
     backend: str = "native",
+    placement: Any = None,
 ) -> Entry:
     """The entry for a recording; ``others`` of the same function, whose plans may serve another size of the batch."""
     result, wrt, gradients = recorded.result
@@ -184,7 +186,7 @@ def entry_for(
         guards.release(lambda place, name, value: (id(place), name) in owned)
         plans = [x.run.planned for x in others if x.run is not None]
         native = [x for x in plans if isinstance(x, NativeRun)][-_TRIED:]
-        entry.run = Replay(recorded, call, asked, guards, native, backend)
+        entry.run = Replay(recorded, call, asked, guards, native, backend, placement)
     return entry
 
 
@@ -194,14 +196,20 @@ def absent(shape: Shape, dtype: np.dtype, step: OptimizerStep | XlaStep | None) 
 
 
 def _planned(
-    program: Program, arrays: list[np.ndarray], known: Iterable[NativeRun], backend: str, loss: int
+    program: Program,
+    arrays: list[np.ndarray],
+    known: Iterable[NativeRun],
+    backend: str,
+    loss: int,
+    given: int,
+    placement: Any,
 ) -> tuple[NumpyRun | NativeRun | XlaRun, str]:
     """The program for the backend if that can run it, else for NumPy; and what there is to say about it.  ``loss``:
-    which output comes first in what the function returns."""
+    which output comes first in what the function returns; ``given``: how many of the arguments are the caller's."""
     if backend == "xla":
         from ..xla import run
 
-        return run.plan(program, loss)
+        return run.plan(program, loss, placement, given)
     if backend == "numpy":
         return NumpyRun(program), ""
     try:

@@ -84,7 +84,7 @@ def _as_jax(x: Any) -> Any:
 _CALLS = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr", "remat": "jaxpr",
           "remat2": "jaxpr", "checkpoint": "jaxpr", "custom_vjp_call_jaxpr": "fun_jaxpr", "xla_call": "call_jaxpr",
           "custom_lin": "jaxpr", "run_state": "jaxpr"}  # fmt: skip
-_KNOWN = {"relu": "relu", "logaddexp": "logaddexp", "xlogy": "xlogy"}  # JAX's own, whose rule is that of one of ours
+_KNOWN = {"relu": 1, "relu6": 1, "logaddexp": 2, "xlogy": 2}  # of JAX's own, whose rule is that of one of ours
 _HINTS = {
     "while": "how often it runs follows from numbers; give fori_loop fixed bounds, or use scan",
     "random_bits": "draw before, and pass the numbers as an input",
@@ -207,7 +207,7 @@ class _Reader:
     def custom(self, eqn: Any, args: list[Any], scope: tuple[Level, ...], source: str) -> list[Any]:
         """A function whose derivative its author chose: y, held fixed, plus a 0 with that slope.
 
-        Of JAX's own functions the definition is read instead: their rules are its derivative, told more briefly.
+        Some of JAX's own are functions of ours, which have that derivative to every order.
         """
         jax = _jax()
         closed = _closed(eqn.params["call_jaxpr"])
@@ -215,11 +215,8 @@ class _Reader:
         title, _, where = info.partition(" at ")
         if self.inside_rule:  # it is read at held values, where no derivative of its own is asked for
             return self.call(closed, args, scope, source)
-        if _inside_jax(where.rpartition(":")[0]):
-            if title in _KNOWN and len(args) == len(eqn.invars):
-                level = (Level(title, call=self.count),)
-                return [self.node(_KNOWN[title], args, {}, scope + level, source)]
-            return self.call(closed, args, scope + (Level(title, call=self.count),), source)
+        if title in _KNOWN and _inside_jax(where.rpartition(":")[0]) and len(args) == _KNOWN[title]:
+            return [self.node(title, args, {}, (*scope, Level(title, call=self.count)), source)]
         avals = [x.aval for x in eqn.invars]
         smooth = [k for k, aval in enumerate(avals) if np.dtype(aval.dtype).kind == "f"]
 

@@ -66,6 +66,13 @@ class Team:
         """The sum over all processes."""
         return number if self.pulse is None else hosts.total(number)
 
+    def seed(self) -> int | None:
+        """A seed that all processes have, where nobody gave one."""
+        return None if self.pulse is None else hosts.same_seed()
+
+    def snapshot(self, parameters: list[Any]) -> Snapshot:
+        return Snapshot(parameters)
+
     def check(self) -> None:
         if self.pulse is not None:
             self.pulse.check()

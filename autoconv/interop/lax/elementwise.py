@@ -154,5 +154,5 @@ OPERATIONS: dict[str, Operation] = {
     "shift_right_arithmetic": shifted(np.right_shift, lambda a: np.where(a < 0, -1, 0) if a.dtype.kind == "i" else a * 0),
     "clamp": clamp, "select_n": select_n, "convert_element_type": convert_element_type, "copy": p.identity,
     "copy_p": p.identity, "stop_gradient": p.stop_gradient, "custom": custom, "at": at, "from_here": from_here,
-    "relu": f.relu, "logaddexp": p.logaddexp, "xlogy": p.xlogy,
+    "relu": f.relu, "relu6": f.relu6, "logaddexp": p.logaddexp, "xlogy": p.xlogy,
 }  # fmt: skip
