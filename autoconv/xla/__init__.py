@@ -8,6 +8,6 @@
 - ``optimizer_step``: an optimiser's update in the same computation;
 - ``run``: the executor (``XlaRun``), through which arguments, shardings and donation go.
 
-What runs is the recorded program, its sweep included; JAX differentiates nothing but the product of a convolution, which
-is linear in each operand.
+What runs is the recorded program, its sweep included; JAX differentiates nothing but the product of a convolution,
+which is linear in each operand.
 """
