@@ -144,6 +144,7 @@ class Compiled:
         self._wrt: tuple[Any, int, Any] = (None, 0, "closed over")  # what was asked last for so many arguments
         self._lock = threading.RLock()
         self._scalars = ScalarFunction(f)
+        self._stepped: Any = None  # the optimiser of the last step, None after any other call
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """f's result, with plain arrays in place of Tensors.
@@ -189,7 +190,7 @@ class Compiled:
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         """One step of training: f's result (whose first number is the loss), after ``optimizer`` has moved its
         parameters; one that the loss does not depend on is left alone, as by ``backward`` and ``optimizer.step``."""
-        call = Arguments(args, kwargs)
+        call, self._stepped = Arguments(args, kwargs), optimizer
         outcome = self._made(call, Tensors(optimizer.params), step := self._step(optimizer))
         outcome.accept()
         if not step.done:
@@ -202,7 +203,7 @@ class Compiled:
 
         Returns (f's result, None), or (f's result, the recorded line of a loss that is not finite).
         """
-        call = Arguments(args, kwargs)
+        call, self._stepped = Arguments(args, kwargs), optimizer
         outcome = self._made(call, Tensors(optimizer.params), step := self._step(optimizer, if_finite=True))
         loss = flatten(outcome.result)[0][0]
         if np.isfinite(loss.value if isinstance(loss, Tensor) else loss).all():
@@ -244,6 +245,35 @@ class Compiled:
 
         return XlaStep(optimizer, if_finite)
 
+    def export(self, path: Any, platforms: Any = ("cpu", "cuda", "tpu")) -> None:
+        """Write what was called last as StableHLO, for JAX without autoconv, with what it closes over beside it (.npz).
+
+        path: a file such as "step.stablehlo"; ``jax.export.deserialize`` reads it, and its ``call(state, *inputs)``
+        takes the arrays of "step.npz" and the arguments, with shapes and dtypes as in the last call (64-bit integers as
+        32-bit ones).  After a call it returns the result; after ``value_and_grad`` (the result, the gradients by name),
+        after ``step`` (the result, the next state).  A function of float64 needs JAX's jax_enable_x64 there.
+        Raises ValueError for what no file can hold: nothing was called yet, a recording that cannot be replayed, draws
+        of random numbers, a step whose running means Python keeps, an optimiser of one's own.
+        """
+        from ..xla.export import Exported, check_platforms, plain
+        from ..xla.lower import unfit
+
+        several, entry = check_platforms(platforms), self._last
+        if not isinstance(entry, Entry):
+            raise ValueError("export: call the function (or value_and_grad, or step) once: the shapes decide")
+        if entry.run is None:
+            raise ValueError(f"export: this call is recorded anew each time, because {entry.reason}")
+        run, stepped = entry.run, self._stepped if isinstance(entry.kept[1], Tensors) else None
+        if reason := unfit(run.program):
+            raise ValueError(f"export: XLA cannot run this program, because {reason}")
+        if stepped is not None and run.keeps:
+            raise ValueError(
+                "export: this step keeps running means, which Python moves; export its gradients (value_and_grad), or "
+                "the model in evaluation mode"
+            )
+        exported = Exported(**run.exported(entry.wrt), rebuild=plain(run.rebuild), optimizer=stepped)
+        exported.write(path, several)
+
     @property
     def parameters(self) -> tuple[Any, ...]:
         """The Tensors (or Scalars) that f reads, of which the last gradient was taken."""
@@ -264,6 +294,7 @@ class Compiled:
         return f"<compiled {getattr(self.function, '__name__', self.function)}, {len(self._entries)} signatures>"
 
     def _run(self, call: Arguments, asked: Any) -> Any:
+        self._stepped = None
         outcome = self._made(call, asked)
         outcome.accept()
         result = _plain(call, outcome)

@@ -8,7 +8,7 @@ parameters.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from ..plan.run import native_run
 from ..plan.run.native_run import NativeRun
 from ..plan.run.optimizer_step import OptimizerStep
 from ..program.numpy_run import NumpyRun
-from ..program.program import Program, from_tape
+from ..program.program import Line, Program, from_tape
 from ..program.record.guards import Guards
 from ..program.record.watch import Recorded
 from ..program.rewrite import simplify
@@ -104,6 +104,8 @@ class Replay:
         self._outputs, self._resolved, self._asked = len(outputs), call.resolved, asked
         self._guards, self._settled = guards, False
         self.sources = [s.make for s in recorded.sources]
+        self._kept = [s.name for s in recorded.sources]  # "" for draws
+        self._given, self._like = len(call.lines), [Line(x.shape, x.dtype) for x in call.lines]
         self._observers = [(o.told, len(o.lines)) for o in recorded.observers]
         arguments = [*call.lines, *[s.line for s in recorded.sources]]
         places = {id(x): i for i, x in enumerate(arguments)}
@@ -157,6 +159,35 @@ class Replay:
             found = iter(gradients)
             gradients = [next(found) if like is None else absent(*like, step) for like in self._absent]
         return Outcome(result, gradients, self._resolved, True, sources, told)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether something is told numbers at each run, as a layer with running means."""
+        return bool(self._observers)
+
+    def rebuild(self, values: Iterable[Any]) -> Any:
+        """The function's result from the outputs that are its own."""
+        values = iter(values)
+        return self._rebuild([next(values) if x is _HOLE else x for x in self._statics])
+
+    def exported(self, wrt: Sequence[Tensor]) -> dict[str, Any]:
+        """What a file needs (``xla.export.Exported``); ValueError for draws, which no file can make."""
+        from ..xla.lower import Lowered
+
+        arguments: dict[int, Any] = {x.argument: x for x in self.program.lines if x.argument is not None}
+        if not all(self._kept):
+            raise ValueError(
+                "export: this function draws random numbers, which its generator would have to draw; export it without "
+                "dropout, or in evaluation mode"
+            )
+        return {
+            "lowered": Lowered(self.program),
+            "skipped": len(self._late) + sum(n for _, n in self._observers),
+            "count": self._outputs,
+            "given": [arguments.get(k) or self._like[k] for k in range(self._given)],
+            "kept": [make() for make in self.sources],
+            "moved": [wrt[k] for k in self.reached],
+        }
 
     def _settle(self) -> None:
         """What observers change is their own; nothing else may have changed."""
