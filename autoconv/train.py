@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import checkpoint as files
+from .arrays import wide
 from .compiled import Compiled, compile
 from .compiled.function import chosen_backend as compiled_backend
 from .data import DataError, Source
@@ -27,7 +28,6 @@ from .nn import Module, Parameter
 from .nn.module import evaluating
 from .operands import found, generator
 from .optim import Optimizer, Schedule
-from .arrays import wide
 from .shapes import flag, whole_number
 from .tape import Tape, Tensor
 
@@ -170,8 +170,8 @@ def fit(
     writes the checkpoint.
 
     Raises TrainingError for a loss that is not finite, and for data that raise something (the model then has its best
-    weights so far); CheckpointError for a file that cannot be used; ValueError for data that do not fit, and for devices
-    that are not there; ``autoconv.xla.hosts.HostLost`` within 15 seconds after another host is gone.
+    weights so far); CheckpointError for a file that cannot be used; ValueError for data that do not fit, and for
+    devices that are not there; ``autoconv.xla.hosts.HostLost`` within 15 seconds after another host is gone.
 
     >>> x, y = ac.data.digits("test")
     >>> model = ac.models.mlp((8, 8, 1), 10, np.random.default_rng(0))
@@ -203,7 +203,9 @@ def fit(
         raise ValueError(
             "fit: resume=True needs checkpoint=, the file to go on from; or give the file itself as resume="
         )
-    if checkpoint is not None and (team is None or team.writes):  # whatever a save would refuse is better known now than after the first epoch
+    if checkpoint is not None and (
+        team is None or team.writes
+    ):  # whatever a save would refuse is better known now than after the first epoch
         files.check(checkpoint, model, optimizer, schedule, rng=drawn, extra=_extra(extra, History()))
     history = History()
     if source:
@@ -319,16 +321,14 @@ def _source(
     return HeldSource(what, data, batch_size, transform, dtype, held=team.held)
 
 
-def _beginning(
-    model: Module, optimizer: Optimizer, rng: np.random.Generator, *settings: int | None
-) -> Iterator[Any]:
+def _beginning(model: Module, optimizer: Optimizer, rng: np.random.Generator, *settings: int | None) -> Iterator[Any]:
     """What must be the same on all hosts."""
     yield settings
     for p in model.parameters():
         yield p.value
     yield from model.buffers()
-    for generator in [rng, *[g for _, g in model.named_generators()]]:
-        yield generator.bit_generator.state
+    for drawing in [rng, *[g for _, g in model.named_generators()]]:
+        yield drawing.bit_generator.state
     state = optimizer.state_dict()
     yield state["name"], state["settings"]
     for slots in state["state"]:
@@ -407,9 +407,7 @@ def _told(
         yield batch
 
 
-def _evaluated(
-    program: Compiled, model: Module, examples: Iterator[Pair], team: Team | None = None
-) -> Evaluation:
+def _evaluated(program: Compiled, model: Module, examples: Iterator[Pair], team: Team | None = None) -> Evaluation:
     totals, outputs, labels = _Totals(team), [], []
     with evaluating(model):
         for bx, by in examples:
@@ -525,8 +523,8 @@ def _not_finite(loss: Tensor, value: float, epoch: int, history: History, alone:
     none has all the numbers of a batch.
     """
     if not alone:
-        text = f"the loss is {value} in epoch {epoch + 1}. The model has its last good weights; try a smaller learning rate"
-        return TrainingError(f"{text}, or look at the data", None, history)
+        text = f"the loss is {value} in epoch {epoch + 1}. The model has its last good weights; try a smaller learning"
+        return TrainingError(f"{text} rate, or look at the data", None, history)
     tape, reaches = Tape(loss), {id(loss)}
     number, line = len(tape) - 1, loss
     for i in reversed(range(len(tape))):

@@ -363,7 +363,9 @@ class Compiled:
         if recordings > _KEPT:
             recorded.reason = recorded.reason or "something it reads besides its arguments changes from call to call"
         others = list(self._entries.values())
-        entry = entry_for(recorded, call, Guards(self.function, call.statics), asked, others, self.backend, self.placement)
+        entry = entry_for(
+            recorded, call, Guards(self.function, call.statics), asked, others, self.backend, self.placement
+        )
         entry.recordings = recordings
         late = recorded.late
         if entry.run is not None:

@@ -119,7 +119,13 @@ class Replay:
         lines = [*[c.x for c in late], *observed, *outputs, *[gradients[k] for k in self.reached]]
         self.program = simplify(from_tape(lines, arguments, recorded.start))
         self.planned, self.note = _planned(
-            self.program, [x.value for x in arguments], known, backend, len(late) + len(observed), len(call.lines), placement
+            self.program,
+            [x.value for x in arguments],
+            known,
+            backend,
+            len(late) + len(observed),
+            len(call.lines),
+            placement,
         )
 
     def __call__(

@@ -40,8 +40,8 @@ class HeldSource(Source):
         super().__init__(what, data, batch_size, transform, dtype)
         if self._arrays is None and not self._rows:
             raise TypeError(
-                f"{what}: several hosts need a pair (x, y) of arrays, or rows: something with len and [i], of which each "
-                f"reads its own; found {found(data)}, whose batches come as they are"
+                f"{what}: several hosts need a pair (x, y) of arrays, or rows: something with len and [i], of which "
+                f"each reads its own; found {found(data)}, whose batches come as they are"
             )
         self._held = held
 

@@ -234,10 +234,11 @@ class _Reader:
             rule = jax.make_jaxpr(pushed)(structs, [structs[k] for k in smooth])
         except Exception as error:
             raise UnsupportedError(
-                f"from_jax: the derivative that was chosen for {title or 'a function'} at {source or 'an unknown line'} "
-                f"is not a linear function of the cotangent that JAX can transpose: {type(error).__name__}"
+                f"from_jax: the derivative that was chosen for {title or 'a function'} at "
+                f"{source or 'an unknown line'} is not a linear function of the cotangent that JAX can transpose: "
+                f"{type(error).__name__}"
             ) from error
-        scope = scope + (Level(title.rpartition(".")[2].strip("<>") or "custom", call=self.count),)
+        scope = (*scope, Level(title.rpartition(".")[2].strip("<>") or "custom", call=self.count))
         values = self.call(closed, args, scope, source)
         held = [self.node("at", (x,), {}, scope, source) if k in smooth else x for k, x in enumerate(args)]
         small = [self.node("from_here", (args[k],), {}, scope, source) for k in smooth]
@@ -263,7 +264,7 @@ class _Reader:
                 else self.node("item", (x, k), {}, scope, source)
                 for x in xs
             ]
-            made = self.call(body, [*consts, *carry, *read], scope + (Level(f"round {k}", call=self.count),), source)
+            made = self.call(body, [*consts, *carry, *read], (*scope, Level(f"round {k}", call=self.count)), source)
             carry = made[:carried]
             outs.append(made[carried:])
         if params["reverse"]:
@@ -283,7 +284,7 @@ class _Reader:
             number = min(max(int(np.asarray(which.value)), 0), len(branches) - 1)
             return self.call(_closed(branches[number]), read, scope, source)
         results = [
-            self.call(_closed(branch), read, scope + (Level(f"branch {k}", call=self.count),), source)
+            self.call(_closed(branch), read, (*scope, Level(f"branch {k}", call=self.count)), source)
             for k, branch in enumerate(branches)
         ]
         if len(branches) == 1:

@@ -129,8 +129,10 @@ def plain(rebuild: Callable[[Sequence[Any]], Any]) -> Callable[[Sequence[Any]], 
     def bare(tree: Any) -> Any:
         if isinstance(tree, dict):
             return {k: bare(x) for k, x in tree.items()}
-        return type(tree)(map(bare, tree)) if type(tree) in (list, tuple) else (
-            tuple(map(bare, tree)) if isinstance(tree, tuple) else tree
+        return (
+            type(tree)(map(bare, tree))
+            if type(tree) in (list, tuple)
+            else (tuple(map(bare, tree)) if isinstance(tree, tuple) else tree)
         )
 
     return lambda values: bare(rebuild(values))

@@ -32,7 +32,7 @@ EXIT = 75  # "try again later" of sysexits.h
 _LONGEST = 4096  # bytes of a message; the port is open to whoever reaches it
 
 
-class HostLost(RuntimeError):
+class HostLost(RuntimeError):  # noqa: N818 (it is what happened, as KeyboardInterrupt)
     """One of the hosts that train together is gone; the text says which, why it is taken for gone, and what to do.
 
     >>> from autoconv.xla.hosts import HostLost

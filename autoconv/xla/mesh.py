@@ -30,9 +30,9 @@ class MeshPlacement(Placement):
 
     Arguments are cut along their first axis into as many equal parts as their length and the devices allow: 64
     examples on 8 devices into 8, 36 into 4 that two devices hold each, 37 not at all.  What a recording reads besides
-    (draws, running means) is cut like that where it has several axes, else whole everywhere.  Tensors whose name matches a pattern of ``shard`` are
-    cut along the axis that it names, the others are whole on each device; an optimiser's slots lie where their
-    parameters do.  Results are whole everywhere.
+    (draws, running means) is cut like that where it has several axes, else whole everywhere.  Tensors whose name
+    matches a pattern of ``shard`` are cut along the axis that it names, the others are whole on each device; an
+    optimiser's slots lie where their parameters do.  Results are whole everywhere.
     """
 
     sharded = True
@@ -219,8 +219,8 @@ def _asked(mesh: Any, cuts: bool, operation: str) -> tuple[list[Any], int]:
         devices = list(mesh)
     else:
         raise TypeError(
-            f"{operation}: devices must be a number, a pair (for the batch, for parameters), a list of JAX's devices or "
-            f"a jax.sharding.Mesh, found {shown(mesh)}"
+            f"{operation}: devices must be a number, a pair (for the batch, for parameters), a list of JAX's devices "
+            f"or a jax.sharding.Mesh, found {shown(mesh)}"
         )
     if columns is None:
         columns = 1 if not cuts else 2 if len(devices) % 2 == 0 else len(devices)

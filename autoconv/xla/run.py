@@ -41,9 +41,7 @@ def plan(
 class XlaRun:
     """A program as jitted functions: ``run(arguments)`` gives the outputs."""
 
-    def __init__(
-        self, program: Program, loss: int = 0, placement: Placement = HERE, given: int | None = None
-    ) -> None:
+    def __init__(self, program: Program, loss: int = 0, placement: Placement = HERE, given: int | None = None) -> None:
         self.program, self.loss, self.placement = program, loss, placement
         self.given = given  # how many of the arguments are the caller's
         self.lowered = Lowered(simplify(hoist(slope_of_result(program))))

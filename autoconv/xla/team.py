@@ -21,7 +21,7 @@ from .resident import _Away, _slot, leave
 
 
 class Team:
-    """The devices of a training: ``devices`` and ``shard`` as ``train.fit`` takes them; parameters: those that it moves.
+    """The devices of a training: ``devices`` and ``shard`` as ``train.fit`` takes them, ``parameters`` that it moves.
 
     Raises ValueError for devices that are not there, and for patterns that no parameter has.
     """
@@ -103,7 +103,7 @@ class Snapshot:
         with wide():
             copies = iter(_copied([x.array for x in there if x is not None]))
         self.values = [
-            x.value if t is None else (next(copies), t.placement, t.sharding) for x, t in zip(tensors, there)
+            x.value if t is None else (next(copies), t.placement, t.sharding) for x, t in zip(tensors, there, strict=True)
         ]
 
     def put(self, tensors: list[Any]) -> None:

@@ -1,6 +1,5 @@
 """Programs as StableHLO: what a process without autoconv computes from the file, and what no file can hold."""
 
-
 import numpy as np
 import pytest
 
@@ -32,7 +31,12 @@ def fresh(run_python, folder, inputs, code):
 def net():
     rng = np.random.default_rng(4)
     return nn.Sequential(
-        nn.Conv2d(1, 3, 3, rng=rng), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(27, 4, rng=rng)
+        nn.Conv2d(1, 3, 3, rng=rng),
+        nn.BatchNorm2d(3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(27, 4, rng=rng),
     )
 
 

@@ -105,7 +105,7 @@ def convert_element_type(x: Any, new_dtype: Any) -> Any:
 
 
 def shifted(shift: Operation, empty: Callable[[Any], Any]) -> Operation:
-    """A shift of bits, of unsigned numbers as JAX counts them; by as many as there are bits, or more, gives ``empty``."""
+    """A shift of bits, of unsigned numbers as JAX counts them; by their number or more gives ``empty``."""
 
     def operation(x: Any, by: Any) -> Any:
         a, b = numbers(x), numbers(by)
@@ -119,6 +119,11 @@ def shifted(shift: Operation, empty: Callable[[Any], Any]) -> Operation:
 def _logical_right(a: Any, b: Any) -> Any:
     unsigned = np.dtype(f"u{a.dtype.itemsize}")
     return np.right_shift(a.view(unsigned), b.view(unsigned)).view(a.dtype)
+
+
+def _signs(a: Any) -> Any:
+    """What is left of whole numbers of which every bit was shifted out: -1 below 0, else 0."""
+    return np.where(a < 0, -1, 0) if a.dtype.kind == "i" else np.zeros_like(a)
 
 
 def custom(y: Any, *tangents: Any) -> Any:
@@ -151,7 +156,7 @@ OPERATIONS: dict[str, Operation] = {
     "or": _bits(f.logical_or, np.bitwise_or), "xor": _bits(f.logical_xor, np.bitwise_xor), "not": not_,
     "shift_left": shifted(np.left_shift, np.zeros_like),
     "shift_right_logical": shifted(_logical_right, np.zeros_like),
-    "shift_right_arithmetic": shifted(np.right_shift, lambda a: np.where(a < 0, -1, 0) if a.dtype.kind == "i" else a * 0),
+    "shift_right_arithmetic": shifted(np.right_shift, _signs),
     "clamp": clamp, "select_n": select_n, "convert_element_type": convert_element_type, "copy": p.identity,
     "copy_p": p.identity, "stop_gradient": p.stop_gradient, "custom": custom, "at": at, "from_here": from_here,
     "relu": f.relu, "relu6": f.relu6, "logaddexp": p.logaddexp, "xlogy": p.xlogy,

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from ... import functional as f
 from ... import primitives as p
 from ...tape import Array
 from ..places import numbers

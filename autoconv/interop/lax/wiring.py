@@ -153,7 +153,7 @@ def barrier(*xs: Any) -> list[Any]:
 
 OPERATIONS: dict[str, Operation] = {
     "broadcast_in_dim": broadcast_in_dim, "reshape": reshape, "squeeze": squeeze, "transpose": transpose, "rev": rev,
-    "concatenate": concatenate, "stack": stack, "tile": tile, "iota": iota, "slice": slice_, "dynamic_slice": dynamic_slice,
-    "dynamic_update_slice": dynamic_update_slice, "pad": pad, "split": split, "sort": sort, "top_k": top_k,
-    "item": item, "stacked": stacked, "output": output, "optimization_barrier": barrier,
+    "concatenate": concatenate, "stack": stack, "tile": tile, "iota": iota, "slice": slice_,
+    "dynamic_slice": dynamic_slice, "dynamic_update_slice": dynamic_update_slice, "pad": pad, "split": split,
+    "sort": sort, "top_k": top_k, "item": item, "stacked": stacked, "output": output, "optimization_barrier": barrier,
 }  # fmt: skip
