@@ -220,7 +220,7 @@ def fit(
     best, best_score = weights.now(), history.score() if len(history) else None
     good = best
     try:
-        with nullcontext() if team is None else team.watched():
+        with nullcontext() if team is None else team.watched(TrainingError):
             for epoch in range(len(history), epochs):
                 model.train()
                 totals = _Totals(team)
@@ -230,6 +230,8 @@ def fit(
                             team.check()
                         before = weights.moving()
                         (value, out), failed = step.take(bx, by)
+                        if team is not None:
+                            team.check_program(training)
                         if failed is not None:
                             error = _not_finite(failed, float(value), epoch, history, alone)
                             weights.put(good)

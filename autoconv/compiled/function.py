@@ -275,6 +275,17 @@ class Compiled:
         exported.write(path, several)
 
     @property
+    def recording(self) -> Any:
+        """What stands for the last signature; another object after it was recorded anew."""
+        return self._last
+
+    @property
+    def on_xla(self) -> bool:
+        """Whether XLA runs the last signature."""
+        run = self._last.run if isinstance(self._last, Entry) else None
+        return run is not None and getattr(run.planned, "works", False)
+
+    @property
     def parameters(self) -> tuple[Any, ...]:
         """The Tensors (or Scalars) that f reads, of which the last gradient was taken."""
         return self._last.wrt if self._last else ()

@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,7 @@ class Pulse:
     def __init__(self, host: int, hosts: int, coordinator: str | None) -> None:
         self.host, self.hosts = host, hosts
         self.lost, self.advice = "", "start all hosts again"
+        self._busy = False  # training: nobody may leave
         self._ended = threading.Event()
         self._gone = threading.Event()
         self._lock = threading.Lock()
@@ -134,11 +136,14 @@ class Pulse:
             raise HostLost(self.lost)
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
-        """What the loss of a host makes of a collective becomes HostLost; any other error is told to the others."""
+    def watched(self, alike: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+        """What the loss of a host makes of a collective becomes HostLost; any other error is told to the others, but
+        for kinds that all hosts raise ``alike``.  Who leaves before the others is gone; at the end all meet."""
+        self._busy = True
         try:
             yield
-        except HostLost:
+            total(0.0)
+        except (HostLost, *alike):
             raise
         except Exception as error:
             if _of_a_collective(error):
@@ -147,6 +152,8 @@ class Pulse:
                     raise HostLost(self.lost) from error
             self._tell(f"failed {type(error).__name__}: {' '.join(str(error).split())[:500]}")
             raise
+        finally:
+            self._busy = False
 
     # ---- joining and leaving
 
@@ -187,7 +194,7 @@ class Pulse:
     def _accept(self, server: socket.socket, token: str) -> None:
         while not self._ended.is_set():
             line, _ = server.accept()
-            self._start(lambda line=line: self._welcome(line, token))
+            self._start(partial(self._welcome, line, token))
 
     def _welcome(self, line: socket.socket, token: str) -> None:
         """A connection of one of the others, which knows the word; anything else is closed."""
@@ -218,7 +225,8 @@ class Pulse:
                 return self._gone_is(other, f"its connection broke ({error.strerror or error})")
             if said == "done":
                 self._lines.pop(other, None)
-                return None
+                time.sleep(2 * BEAT)  # who met the others at the end may be a little earlier
+                return self._gone_is(other, "it left before the end") if self._busy else None
             if said.startswith("failed "):
                 return self._gone_is(other, f"it ended with {said.removeprefix('failed ')}")
             if said.startswith("lost "):
@@ -252,7 +260,7 @@ class Pulse:
     def _end(self) -> None:
         """Nobody may wait for the dead: a collective that does not come back ends with the process."""
         time.sleep(GRACE)
-        if not self._ended.is_set():
+        if self._busy:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(EXIT)

@@ -64,6 +64,11 @@ class XlaRun:
                 return self._outputs(arguments)
             return self._stepped(arguments, step, prepared)
 
+    @property
+    def works(self) -> bool:
+        """Whether XLA runs the program, and NumPy not in its place."""
+        return not self._failed
+
     def describe(self) -> str:
         """What was decided, line by line."""
         if self._failed:

@@ -29,6 +29,7 @@ class Team:
     def __init__(self, devices: Any, shard: Mapping[str, int] | None, parameters: Iterable[Tensor]) -> None:
         need("fit: backend='xla'")
         self.pulse = hosts.joined()
+        self._checked: Any = None
         if devices is None and (self.pulse is not None or shard):
             devices = len(jax.devices())
         self.placement: Placement = HERE if devices is None else mesh_placement(devices, shard, "fit")
@@ -77,8 +78,19 @@ class Team:
         if self.pulse is not None:
             self.pulse.check()
 
-    def watched(self) -> AbstractContextManager[None]:
-        return nullcontext() if self.pulse is None else self.pulse.watched()
+    def watched(self, *alike: type[Exception]) -> AbstractContextManager[None]:
+        return nullcontext() if self.pulse is None else self.pulse.watched(alike)
+
+    def check_program(self, program: Any) -> None:
+        """RuntimeError for a program of several hosts that did not run on XLA: each of them has numbers of its own."""
+        if self.pulse is None or program.recording is self._checked:
+            return
+        self._checked = program.recording
+        if not program.on_xla:
+            raise RuntimeError(
+                "fit: with several hosts a step must run on XLA, which has the rows of all; the plan of this one:\n"
+                f"{program.plan.splitlines()[0]}"
+            )
 
     def advise(self, checkpoint: Any) -> None:
         """What the others are told to do where one is lost."""
@@ -103,7 +115,8 @@ class Snapshot:
         with wide():
             copies = iter(_copied([x.array for x in there if x is not None]))
         self.values = [
-            x.value if t is None else (next(copies), t.placement, t.sharding) for x, t in zip(tensors, there, strict=True)
+            x.value if t is None else (next(copies), t.placement, t.sharding)
+            for x, t in zip(tensors, there, strict=True)
         ]
 
     def put(self, tensors: list[Any]) -> None:
