@@ -120,6 +120,7 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from .views.live.widget import widget as widget
     from .views.stepper.stepper import step as step
     from .views.stepper.training import record_training as record_training
+    from .xla.function import to_jax as to_jax
 
 __version__ = "0.2.0"
 
@@ -151,6 +152,7 @@ _LAZY = {
     "save": ".saving",
     "save_run": ".comparing.saved",
     "step": ".views.stepper.stepper",
+    "to_jax": ".xla.function",
     "to_torch_state_dict": ".nn.torch_weights",
     "uses": ".views.equations.uses",
     "widget": ".views.live.widget",

@@ -4,6 +4,7 @@
 - ``column``: the table's column for XLA, one function for each row;
 - ``patterns``: convolutions among the lines of a program;
 - ``lower``: a program as a function of JAX's arrays (``Lowered``), which may be traced by whatever traces;
+- ``function``: ``ac.to_jax``, a function of autoconv for those who write JAX;
 - ``placement``: where the arrays lie; ``resident``: numbers that stay there until somebody reads them;
 - ``optimizer_step``: an optimiser's update in the same computation;
 - ``run``: the executor (``XlaRun``), through which arguments, shardings and donation go.

@@ -14,8 +14,10 @@ and so are reshapes of axes that are no windows (groups).
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from math import prod
 from typing import Any
 
@@ -298,16 +300,53 @@ def _counts(frames: _Windows) -> Shape:
 # ---- overlap_add(contract(y, w))
 
 
+_MOST_SUMMANDS = 16  # more convolutions would be no gain
+
+
 def _of_frames(program: Program, number: int, readers: Sequence[int]) -> tuple[int, Fused] | None:
-    """The number of the line that the transposed convolution makes (a crop of it, where nobody reads the margin), and
-    what makes it."""
+    """The number of the line that the transposed convolutions make (a crop of it, where nobody reads the margin), and
+    what makes it: frames that are a sum of several contractions are as many convolutions."""
     line = program.lines[number]
-    x = line.operands[0]
+    if line.dtype.kind != "f" or 0 in line.shape:
+        return None
+    end, padding = _margin(program, number, readers, line.params["axes"][0], len(line.params["axes"]))
+    pieces = [_of_product(program, line, x, end, padding) for x in _summands(program, line.operands[0])]
+    operands: list[int] = []
+    functions = []
+    for piece in pieces:
+        if piece is None:
+            return None
+        operands += piece.operands
+        functions.append(piece.function)
+
+    def added(*values: Any) -> Any:
+        parts = [f(*values[2 * k : 2 * k + 2]) for k, f in enumerate(functions)]
+        return reduce(operator.add, parts).astype(line.dtype)
+
+    text = "a transposed convolution" if len(pieces) == 1 else f"{len(pieces)} transposed convolutions, added up,"
+    return end, Fused(tuple(operands), added, text)
+
+
+def _summands(program: Program, number: int) -> list[int]:
+    """The lines that a line is the sum of: itself, unless it is a sum."""
+    found: list[int] = []
+    waiting = [number]
+    while waiting:
+        x = waiting.pop()
+        line = program.lines[x]
+        if line.primitive is not None and line.primitive.name == "add" and len(found) + len(waiting) < _MOST_SUMMANDS:
+            waiting += reversed(line.operands)
+        else:
+            found.append(x)
+    return found
+
+
+def _of_product(program: Program, line: Line, x: int, end: int, padding: tuple[tuple[int, int], ...]) -> Fused | None:
+    """The transposed convolution that an overlap_add (``line``) of line x is, if x is a contraction (or a reshape of
+    one); ``padding``: what line ``end`` leaves out of it."""
     through = _named(program, x, "reshape")
     product = program.lines[through if through is not None else x]
-    if product.primitive is None or product.primitive.name != "contract":
-        return None
-    if line.dtype.kind != "f" or 0 in line.shape or 0 in product.shape:
+    if product.primitive is None or product.primitive.name != "contract" or 0 in product.shape:
         return None
     axes, dims = line.params["axes"], len(line.params["axes"])
     first = _place(program.lines[x].shape, product.shape, axes[0], 2 * dims)
@@ -330,21 +369,17 @@ def _of_frames(program: Program, number: int, readers: Sequence[int]) -> tuple[i
             return None
         size = dict(zip(result, product.shape, strict=True))
         size.update(zip(y, program.lines[product.operands[k]].shape, strict=True))
-        whole = line.params["size"]
-        end, padding = _margin(program, number, readers, axes[0], dims)
+        whole, stride, dilation = (line.params[name] for name in ("size", "stride", "dilation"))
         space = tuple([n - low - high for n, (low, high) in zip(whole, padding, strict=True)])
-        moves = zip(whole, [size[c] for c in taps], line.params["stride"], line.params["dilation"], strict=True)
+        moves = zip(whole, [size[c] for c in taps], stride, dilation, strict=True)
         counts = [(n - (k - 1) * d - 1) // s + 1 for n, k, s, d in moves]
         if min(space) < 1 or counts != [size[c] for c in places]:
             return None
-        conv = Convolution(
-            batch, inner, outer, groups, places, taps, size, space, line.params["stride"], line.params["dilation"],
-            padding,
-        )  # fmt: skip
+        conv = Convolution(batch, inner, outer, groups, places, taps, size, space, stride, dilation, padding)
         image = result[:first] + places + result[first + 2 * dims :]
         sizes = (*product.shape[:first], *space, *product.shape[first + 2 * dims :])
         order = product.operands[k], product.operands[1 - k]
-        return end, Fused(order, _spread(conv, y, w, image, sizes, program.lines[end]), "a transposed convolution")
+        return Fused(order, _spread(conv, y, w, image, sizes, program.lines[end]), "a transposed convolution")
     return None
 
 
@@ -358,7 +393,7 @@ def _spread(conv: Convolution, y: str, w: str, image: str, sizes: Shape, made: L
         like = jax.ShapeDtypeStruct(conv.image, result.dtype)
         transposed = jax.linear_transpose(lambda x: conv.apply(x, kernel), like)
         (x,) = transposed(_brought(result, y, conv.of_result, conv.result))
-        return jnp.reshape(_back(x, conv.of_image, image, sizes), made.shape).astype(made.dtype)
+        return jnp.reshape(_back(x, conv.of_image, image, sizes), made.shape)
 
     return spread
 
