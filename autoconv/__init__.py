@@ -97,6 +97,7 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from .exercises.making import exercise as exercise
     from .gradcheck import check_grads as check_grads
     from .interop import onnx as onnx
+    from .interop.jaxpr import from_jax as from_jax
     from .interop.torch_export import from_torch as from_torch
     from .marking.check_backward import check_backward as check_backward
     from .marking.check_op import check_op as check_op
@@ -141,6 +142,7 @@ _LAZY = {
     "exercise_key": ".exercises.key",
     "expand": ".scalar.expand",
     "explain": ".views.equations.explain",
+    "from_jax": ".interop.jaxpr",
     "from_torch": ".interop.torch_export",
     "gradient_flow": ".views.measures.gradient_flow",
     "graph": ".views.graph.graph",

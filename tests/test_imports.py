@@ -45,11 +45,11 @@ INSIDE = {
         "run", "__init__",
     ],
     "xla": [
-        "library", "column", "patterns", "lower", "function", "placement", "resident", "optimizer_step", "run",
-        "__init__",
+        "library", "column", "patterns", "lower", "placement", "mesh", "resident", "optimizer_step", "run", "function",
+        "export", "hosts", "team", "__init__",
     ],
-    "data": ["dataset", "scaled", "idx", "npz", "cifar", "table", "pictures", "load", "batches", "__init__"],
-    "interop": ["graph", "storage", "imported", "places", "aten", "torch_export", "onnx", "__init__"],
+    "data": ["dataset", "scaled", "idx", "npz", "cifar", "table", "pictures", "load", "batches", "held", "__init__"],
+    "interop": ["graph", "storage", "imported", "places", "aten", "torch_export", "lax", "jaxpr", "onnx", "__init__"],
     "comparing": [
         "saved", "side", "matching", "site", "numbers", "contractions", "pooling", "functions", "conventions",
         "result", "slopes", "statistics", "compare", "__init__",

@@ -28,6 +28,9 @@ class Placement:
     def argument(self, line: Line) -> Any:
         """The sharding of an argument of the program, by its line (shape and dtype)."""
 
+    def source(self, line: Line) -> Any:
+        """The sharding of what a recording reads besides the caller's arguments: draws, running means."""
+
     def tensor(self, tensor: Tensor) -> Any:
         """The sharding of a Tensor that the program closes over, and of an optimiser's slots for it."""
 

@@ -23,23 +23,27 @@ from .placement import HERE, Placement
 from .resident import on_device
 
 
-def plan(program: Program, loss: int = 0, placement: Placement = HERE) -> tuple[XlaRun | NumpyRun, str]:
+def plan(
+    program: Program, loss: int = 0, placement: Placement | None = None, given: int | None = None
+) -> tuple[XlaRun | NumpyRun, str]:
     """The program for XLA, or for NumPy where XLA cannot run it; and what there is to say about it.
 
-    loss: which output is the loss, that must be finite for a step that asks for it.
+    loss: which output is the loss, that must be finite for a step that asks for it.  given: how many of the arguments
+    are the caller's; what comes after them a recording reads besides (draws, running means).
     """
     need("backend='xla'")
     reason = unfit(program)
     if reason:
         return NumpyRun(program), f"left to NumPy, because {reason}\n"
-    return XlaRun(program, loss, placement), ""
+    return XlaRun(program, loss, placement or HERE, given), ""
 
 
 class XlaRun:
     """A program as jitted functions: ``run(arguments)`` gives the outputs."""
 
-    def __init__(self, program: Program, loss: int = 0, placement: Placement = HERE) -> None:
+    def __init__(self, program: Program, loss: int = 0, placement: Placement = HERE, given: int | None = None) -> None:
         self.program, self.loss, self.placement = program, loss, placement
+        self.given = given  # how many of the arguments are the caller's
         self.lowered = Lowered(simplify(hoist(slope_of_result(program))))
         self.lines = [self._argument(k) for k in self.lowered.arguments]
         self._functions: dict[Any, Callable[..., Any]] = {}
@@ -59,6 +63,11 @@ class XlaRun:
             if step is None or prepared is None:
                 return self._outputs(arguments)
             return self._stepped(arguments, step, prepared)
+
+    @property
+    def works(self) -> bool:
+        """Whether XLA runs the program, and NumPy not in its place."""
+        return not self._failed
 
     def describe(self) -> str:
         """What was decided, line by line."""
@@ -138,10 +147,8 @@ class XlaRun:
     def _operands(self, arguments: Sequence[np.ndarray], moved: frozenset[int]) -> tuple[list[Any], list[Any]]:
         """The arguments that are read, and the closed-over Tensors but for those that are ``moved`` (ids)."""
         place = self.placement
-        given = [
-            place.given(arguments[k], place.argument(x))
-            for k, x in zip(self.lowered.arguments, self.lines, strict=True)
-        ]
+        shardings = self._of_arguments()
+        given = [place.given(arguments[k], x) for k, x in zip(self.lowered.arguments, shardings, strict=True)]
         tensors = [on_device(t, place, place.tensor(t)) for t in self.lowered.tensors if id(t) not in moved]
         return given, tensors
 
@@ -154,7 +161,11 @@ class XlaRun:
         return arguments
 
     def _of_arguments(self) -> list[Any]:
-        return [self.placement.argument(x) for x in self.lines]
+        place, given = self.placement, self.given
+        return [
+            place.argument(x) if given is None or k < given else place.source(x)
+            for k, x in zip(self.lowered.arguments, self.lines, strict=True)
+        ]
 
     def _of_tensors(self, moved: frozenset[int] = frozenset()) -> list[Any]:
         return [self.placement.tensor(t) for t in self.lowered.tensors if id(t) not in moved]
