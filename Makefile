@@ -9,6 +9,9 @@
 #   make bench      time everything beside its peers (PyTorch, JAX, tinygrad, ...), in an environment of their own
 #   make notebooks  open the lessons in JupyterLab
 #   make dist       sdist and wheel in dist/, checked; URL=https://... is the address of the published repository
+#   make wheel-pure the wheel for every system, without compiled parts, in dist/
+#   make site       the documentation as a site in build/site/html; make site-test looks at it in Chromium
+#   make test-32    a core of the tests on 32 bits, in a Debian folder made once (Linux on x86, as root)
 #   make clean      remove what these commands made
 
 PYTHON ?= python3
@@ -23,7 +26,7 @@ PARTS := setup.py setup.cfg pyproject.toml $(wildcard autoconv/*/native/*)
 PIP := -m pip install --quiet --disable-pip-version-check
 URL ?= $(filter https://%,$(shell git remote get-url origin 2>/dev/null))
 
-.PHONY: demo quick test test-interop lint fuzz mutants bench notebooks dist clean
+.PHONY: demo quick test test-interop test-32 lint fuzz mutants bench notebooks dist wheel-pure site site-test clean
 
 demo: $(VENV)/run.stamp
 	$(BIN)/python -m autoconv demo
@@ -60,6 +63,9 @@ dist: $(VENV)/dist.stamp
 	rm -rf dist
 	AUTOCONV_URL="$(URL)" $(BIN)/python -m build --no-isolation
 	$(BIN)/twine check --strict dist/*
+
+wheel-pure: $(VENV)/dist.stamp
+	AUTOCONV_PURE=1 AUTOCONV_URL="$(URL)" $(BIN)/python -m build --no-isolation --wheel
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
