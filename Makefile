@@ -22,6 +22,7 @@ BIN := $(VENV)/bin
 PEERS := .venv-peers
 OLDEST := .venv-oldest
 INTEROP := .venv-interop
+SITE := .venv-site
 PARTS := setup.py setup.cfg pyproject.toml $(wildcard autoconv/*/native/*)
 PIP := -m pip install --quiet --disable-pip-version-check
 URL ?= $(filter https://%,$(shell git remote get-url origin 2>/dev/null))
@@ -64,6 +65,15 @@ dist: $(VENV)/dist.stamp
 	AUTOCONV_URL="$(URL)" $(BIN)/python -m build --no-isolation
 	$(BIN)/twine check --strict dist/*
 
+site: $(SITE)/site.stamp
+	AUTOCONV_URL="$(URL)" $(SITE)/bin/python docs/site/build.py
+
+site-test: site
+	$(SITE)/bin/python -m pytest tests/site
+
+test-32:
+	sh tests/on_32_bits.sh build/i386
+
 wheel-pure: $(VENV)/dist.stamp
 	AUTOCONV_PURE=1 AUTOCONV_URL="$(URL)" $(BIN)/python -m build --no-isolation --wheel
 
@@ -92,6 +102,12 @@ $(INTEROP)/test.stamp: $(PARTS)
 	$(INTEROP)/bin/python $(PIP) --retries 0 --timeout 10 --extra-index-url https://download.pytorch.org/whl/cpu -e ".[interop]"
 	touch $@
 
+# nothing is compiled for it: the site takes the wheel for every system
+$(SITE)/site.stamp: $(PARTS)
+	$(PYTHON) -m venv $(SITE)
+	AUTOCONV_PURE=1 $(SITE)/bin/python $(PIP) -e ".[site]"
+	touch $@
+
 # a peer that has no build for this machine is left out
 $(PEERS)/bench.stamp: benchmarks/peers.txt $(PARTS)
 	$(PYTHON) -m venv $(PEERS)
@@ -103,5 +119,5 @@ $(PEERS)/bench.stamp: benchmarks/peers.txt $(PARTS)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(OLDEST) $(INTEROP) autoconv-demo build dist *.egg-info autoconv/*/*.so
+	rm -rf $(VENV) $(PEERS) $(OLDEST) $(INTEROP) $(SITE) autoconv-demo build dist *.egg-info autoconv/*/*.so
 	rm -rf .pytest_cache .ruff_cache .mypy_cache
