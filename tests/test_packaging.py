@@ -145,7 +145,9 @@ def test_the_wheel_for_every_system_is_to_be_had_where_a_compiler_is(published, 
     venv.create(tmp_path / "fresh", with_pip=False)
     python = next(path for path in (tmp_path / "fresh").glob("*/python*") if path.stem == "python")
     install = ["install", "--quiet", "--no-deps", "--no-index", "--disable-pip-version-check", str(wheel)]
-    subprocess.run([sys.executable, "-m", "pip", "--python", str(python), *install], check=True, cwd=tmp_path)
+    clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}  # where the tree would count as installed
+    pip = [sys.executable, "-m", "pip", "--python", str(python)]
+    subprocess.run([*pip, *install], check=True, cwd=tmp_path, env=clean)
     numpy = Path(np.__file__).parent
     (tmp_path / "numpy").mkdir()
     for part in (numpy, numpy.parent / "numpy.libs"):

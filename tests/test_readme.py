@@ -79,7 +79,9 @@ def test_the_map_and_links_name_what_is_there():
     named = [
         n for row in table.splitlines() if row.startswith("| `") for n in re.findall(r"`([\w./]+)`", row.split("|")[1])
     ]
-    places = [n if n.startswith(("autoconv/", "notebooks", "tests", "benchmarks", "docs")) else f"autoconv/{n}" for n in named]
+    places = [
+        n if n.startswith(("autoconv/", "notebooks", "tests", "benchmarks", "docs")) else f"autoconv/{n}" for n in named
+    ]
     assert not [p for p in places if not (ROOT / p).exists()]
     parts = {p.name for p in (ROOT / "autoconv").iterdir() if p.suffix == ".py" or p.is_dir()} - {
         "__init__.py",

@@ -8,10 +8,12 @@ project = "autoconv"
 author = "The autoconv authors"
 version = release = autoconv.__version__
 html_title = f"autoconv {version}"
-extensions = ["myst_nb", "mathml"]
+extensions = ["myst_nb", "mathml", "tables"]
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/favicon.svg"
+html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
 html_copy_source = False
 html_extra_path = ["extra"]
@@ -21,7 +23,7 @@ html_theme_options = {
     "show_toc_level": 2,
     "collapse_navigation": True,
     "navigation_with_keys": False,
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 5,
     "show_version_warning_banner": False,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
@@ -39,5 +41,6 @@ nb_execution_mode = "off"
 myst_enable_extensions = ["dollarmath", "amsmath", "attrs_inline", "attrs_block"]
 myst_heading_anchors = 3
 suppress_warnings = ["myst.header"]
-nitpicky = False
+# quotes in docstrings are those of code
+smartquotes = False
 html_math_renderer = "mathml"

@@ -67,6 +67,7 @@ def address():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def opened(browser, address):
         assert told == []
 
 
-@pytest.mark.parametrize(("dark", "width"), [(False, 1280), (True, 1280), (False, 390), (True, 390)])
+@pytest.mark.parametrize(("dark", "width"), [(False, 1280), (True, 390)])
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_fits_and_is_accessible(opened, name, dark, width):
     """It is as wide as the window, has one first heading, follows the scheme, and axe-core finds nothing serious."""
@@ -139,12 +140,9 @@ def test_every_lesson_opens_in_the_playground():
     lite = HTML / "lite"
     config = json.loads((lite / "jupyter-lite.json").read_text(encoding="utf-8"))["jupyter-config-data"]
     (settings,) = [v for k, v in config["litePluginSettings"].items() if "pyodide-kernel" in k]
-    names = [Path(url.partition("?")[0]).name for url in settings["pipliteUrls"]]
-    assert names == ["all.json"]
-    index = json.loads(next(lite.rglob("pypi/all.json")).read_text(encoding="utf-8"))
-    told = json.dumps([json.loads(path.read_text(encoding="utf-8")) for path in lite.rglob("pypi/all.json")])
-    assert "autoconv" in told and index
-    assert len(list(lite.rglob("autoconv-*-py3-none-any.whl"))) >= 1
+    index = lite / settings["pipliteUrls"][0].partition("?")[0]
+    (release,) = json.loads(index.read_text(encoding="utf-8"))["autoconv"]["releases"].values()
+    assert (index.parent / release[0]["url"]).is_file() and release[0]["url"].endswith("-py3-none-any.whl")
     listing = json.loads((lite / "api" / "contents" / "all.json").read_text(encoding="utf-8"))["content"]
     lessons = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert lessons <= {entry["name"] for entry in listing}
@@ -204,8 +202,9 @@ model = nn.Sequential(nn.Conv2d(1, 8, 3, rng=rng), nn.ReLU(), nn.MaxPool2d(2), n
 history = train.fit(model, data.digits("train"), validation=data.digits("test"), epochs=5, batch_size=64,
                     optimizer=optim.Adam(model.parameters(), lr=0.01), rng=rng, progress=False)
 w = ac.tensor([1.0, 2.0], name="w")
-E = ac.sum(w * w) + len(ac.step(ac.sum(w * w)).save("walk.html")) * 0 + ac.stop_gradient(ac.tensor(0.0))
-raise RuntimeError(str([round(a, 6) for a in history.validation_accuracy]))
+E = ac.sum(w * w)
+ac.step(E).save("walk.html")
+raise RuntimeError(str([float(round(a, 6)) for a in history.validation_accuracy]))
 """
 
 

@@ -42,7 +42,7 @@ E = ac.losses.cross_entropy(z, [1, 0])`,
     return np.maximum(x, 0), x
 
 def backward(dout, cache):
-    return dout * (cache >= 0)`,
+    return dout * np.maximum(cache, 0)`,
     course: "cs231n.relu",
   },
 ];
