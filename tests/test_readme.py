@@ -4,6 +4,7 @@ its picture is the one the code draws."""
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -41,6 +42,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
 @pytest.mark.parametrize("line", [c for c in COMMANDS if c.startswith("make ")])
 def test_make_targets_exist(line):
     """A dry run: the targets themselves are what is running now, and test_demo.py."""
