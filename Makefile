@@ -10,6 +10,9 @@
 #   make bench      time everything beside its peers (PyTorch, JAX, tinygrad, ...), in an environment of their own
 #   make notebooks  open the lessons in JupyterLab
 #   make dist       sdist and wheel in dist/, checked; URL=https://... is the address of the published repository
+#   make wheel-pure the wheel for every system, without compiled parts, in dist/
+#   make site       the documentation as a site in build/site/html; make site-test looks at it in Chromium
+#   make test-32    a core of the tests on 32 bits, in a Debian folder made once (Linux on x86, as root)
 #   make clean      remove what these commands made
 
 PYTHON ?= python3
@@ -24,11 +27,12 @@ XLA := .venv-xla
 # the tests of ac.compile, the oracles and the random programs, which ask for whatever backend is named
 ON_XLA := test_compile_inputs test_compile_scalars test_oracles test_guards test_absence test_whole_numbers test_ceil_mode \
     test_optim_update test_late test_fit test_accumulators test_slopes test_train fuzz
+SITE := .venv-site
 PARTS := setup.py setup.cfg pyproject.toml $(wildcard autoconv/*/native/*)
 PIP := -m pip install --quiet --disable-pip-version-check
 URL ?= $(filter https://%,$(shell git remote get-url origin 2>/dev/null))
 
-.PHONY: demo quick test test-interop test-xla lint fuzz mutants bench notebooks dist clean
+.PHONY: demo quick test test-interop test-xla test-32 lint fuzz mutants bench notebooks dist wheel-pure site site-test clean
 
 demo: $(VENV)/run.stamp
 	$(BIN)/python -m autoconv demo
@@ -70,6 +74,18 @@ dist: $(VENV)/dist.stamp
 	AUTOCONV_URL="$(URL)" $(BIN)/python -m build --no-isolation
 	$(BIN)/twine check --strict dist/*
 
+site: $(SITE)/site.stamp
+	AUTOCONV_URL="$(URL)" $(SITE)/bin/python docs/site/build.py
+
+site-test: site
+	$(SITE)/bin/python -m pytest tests/site
+
+test-32:
+	sh tests/on_32_bits.sh build/i386
+
+wheel-pure: $(VENV)/dist.stamp
+	AUTOCONV_PURE=1 AUTOCONV_URL="$(URL)" $(BIN)/python -m build --no-isolation --wheel
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -100,6 +116,12 @@ $(XLA)/test.stamp: $(PARTS)
 	$(XLA)/bin/python $(PIP) -e ".[xla,xla-test]"
 	touch $@
 
+# nothing is compiled for it: the site takes the wheel for every system
+$(SITE)/site.stamp: $(PARTS)
+	$(PYTHON) -m venv $(SITE)
+	AUTOCONV_PURE=1 $(SITE)/bin/python $(PIP) -e ".[site]"
+	touch $@
+
 # a peer that has no build for this machine is left out
 $(PEERS)/bench.stamp: benchmarks/peers.txt $(PARTS)
 	$(PYTHON) -m venv $(PEERS)
@@ -111,5 +133,5 @@ $(PEERS)/bench.stamp: benchmarks/peers.txt $(PARTS)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(OLDEST) $(INTEROP) $(XLA) autoconv-demo build dist *.egg-info autoconv/*/*.so
+	rm -rf $(VENV) $(PEERS) $(OLDEST) $(INTEROP) $(XLA) $(SITE) autoconv-demo build dist *.egg-info autoconv/*/*.so
 	rm -rf .pytest_cache .ruff_cache .mypy_cache

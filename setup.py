@@ -1,8 +1,10 @@
 """The compiled parts, each optional, and what the metadata says of where the project lives.
 
 Where the compiled parts cannot be built, the package installs and does the same in Python and NumPy: its wheel is then
-one for every Python and system. AUTOCONV_URL=https://... (``make dist URL=...``) is the address of the published
-repository: the project's links, and the pictures in its description, point there. All else stands in setup.cfg.
+one for every Python and system. AUTOCONV_PURE=1 (``make wheel-pure``) asks for that one: it is what a browser takes,
+and every system that has no wheel of its own. AUTOCONV_URL=https://... (``make dist URL=...``) is the address of the
+published repository: the project's links, and the pictures in its description, point there. All else stands in
+setup.cfg.
 """
 
 from __future__ import annotations
@@ -118,14 +120,16 @@ URL = os.environ.get("AUTOCONV_URL", "").rstrip("/")
 # An SPDX expression, where setuptools knows it (from 77), takes the place of the classifier of the licence.
 LICENCE = {"license_expression": "MIT"} if int(setuptools.__version__.split(".")[0]) >= 77 else {}
 
+# the contractions want fused multiply-add; nothing there claims equal rounding on every machine
+PARTS = [
+    *extension("autoconv.scalar._native", "autoconv/scalar/native"),
+    *extension("autoconv.plan._machine", "autoconv/plan/native", extra_compile_args=["-ffp-contract=fast"]),
+]
+
 setup(
     **LICENCE,
     long_description=description(URL),
     project_urls=links(URL),
     cmdclass={"build_ext": Build, "bdist_wheel": Wheel},
-    ext_modules=[
-        *extension("autoconv.scalar._native", "autoconv/scalar/native"),
-        # the contractions want fused multiply-add; nothing there claims equal rounding on every machine
-        *extension("autoconv.plan._machine", "autoconv/plan/native", extra_compile_args=["-ffp-contract=fast"]),
-    ],
+    ext_modules=[] if os.environ.get("AUTOCONV_PURE") == "1" else PARTS,
 )
