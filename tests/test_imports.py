@@ -41,7 +41,8 @@ INSIDE = {
     ],
     "program": ["program", "record", "rewrite", "slope_of_result", "numpy_run", "__init__"],
     "plan": [
-        "native", "extension", "spacing", "instructions", "contractions", "kernel", "rewrite", "lower", "assemble",
+        "native", "extension", "spacing", "instructions", "contractions", "channelwise", "kernel", "rewrite", "lower",
+        "assemble",
         "run", "__init__",
     ],
     "xla": [

@@ -181,6 +181,12 @@ static void NAME(block)(const Program *p, Thread *t, Py_ssize_t first, int n, co
       NAME(all_of_gemm)(w, tables, &g, part, parts);
       break;
     }
+    case LANEWISE: {
+      NAME(Gemm) g = {NAME(place)(p, t, w[LANEWISE_LEFT]), NAME(place)(p, t, w[LANEWISE_RIGHT]), NAME(place)(p, t, w[LANEWISE_BIAS]), NAME(place)(p, t, w[LANEWISE_OUT]),
+                      tables + w[LANEWISE_LEFT_BASE], tables + w[LANEWISE_LEFT_STEP], tables + w[LANEWISE_RIGHT_BASE], tables + w[LANEWISE_RIGHT_STEP], tables + w[LANEWISE_OUT_ROW], tables + w[LANEWISE_OUT_COLUMN], tables + w[LANEWISE_BIAS_BASE], w[LANEWISE_TERMS], (int)w[LANEWISE_FLAGS], 0};
+      NAME(all_of_lanewise)(w, tables, g, t->first, part, parts);
+      break;
+    }
     case DOT: {
       NAME(Dot) d = {NAME(place)(p, t, w[DOT_LEFT]), NAME(place)(p, t, w[DOT_RIGHT]), NAME(place)(p, t, w[DOT_OUT]), tables + w[DOT_LEFT_BASE], tables + w[DOT_LEFT_STEP], tables + w[DOT_RIGHT_BASE], tables + w[DOT_RIGHT_STEP], tables + w[DOT_OUT_ROW], tables + w[DOT_OUT_COLUMN], w[DOT_TERMS], 0};
       NAME(all_of_dot)(w, tables, d, t->first, part, parts);

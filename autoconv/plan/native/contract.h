@@ -1,7 +1,8 @@
-/* The two contractions.  All addresses come from int32 tables, in numbers; vectors may stand at any address.
+/* The three contractions.  All addresses come from int32 tables, in numbers; vectors may stand at any address.
  *
  *   GEMM  O[oi[i] + oj[j]] = bias + sum_k S[sb[i] + sk[k]] * V[vb[j] + vk[k]]                 S numbers, V and O vectors
  *   DOT   O[oi[i] + oj[j]] = sum_k sum_lanes A[ab[i] + ak[k]] * B[bb[j] + bk[k]]              A and B vectors, O numbers
+ *   LANEWISE  O[oi[i]] = bias + sum_k S[sb[i] + sk[k]] * V[vb[0] + vk[k]]                     all vectors, each lane by itself
  *
  * A tile is I x J results in registers; every I x J that pays is compiled, the planner chooses.
  */
@@ -135,7 +136,60 @@ static void (*const NAME(dots)[5][8])(const NAME(Dot) *, int, int) = {{0}, ROW(1
 #undef ROW
 #undef COLUMN
 
-/* ---- the tiles of one instruction (GEMM and DOT have the same words); a part takes a share of the longer row of them */
+static inline __attribute__((always_inline)) void NAME(lanewise)(const NAME(Gemm) *g, int i0, long at, const int I) {
+  enum { MORE = 4 };
+  const int P = I >= 8 ? 1 : I >= 4 ? 2 : MORE; /* partial sums, as in gemm */
+  V a[8], b[MORE][8];
+  const T *s[8], *v = g->v + g->vb[0] + at;
+  UNROLL for (int i = 0; i < I; i++) {
+    s[i] = g->s + g->sb[i0 + i] + at;
+    a[i] = g->bias ? FROM(g->bias + g->ob[0] + at) : ZERO;
+    UNROLL for (int p = 1; p < P; p++) b[p][i] = ZERO;
+  }
+  const int *sk = g->sk, *vk = g->vk;
+#define STEP(k, sum) \
+  { \
+    long so = sk[k]; \
+    V x = FROM(v + vk[k]); \
+    UNROLL for (int i = 0; i < I; i++) sum[i] += FROM(s[i] + so) * x; \
+  }
+  const long K = g->k;
+  const int many = K >= 2 * SHORT; /* a long sum is the sum of shorter ones */
+  V whole[8];
+  UNROLL for (int i = 0; i < I; i++) whole[i] = ZERO;
+  for (long k = 0, end; k < K;) {
+    end = K - k < 2 * SHORT ? K : k + SHORT;
+    if (P > 1)
+      for (; k + P <= end; k += P) {
+        STEP(k, a)
+        UNROLL for (int p = 1; p < P; p++) STEP(k + p, b[p])
+      }
+    for (; k < end; k++) STEP(k, a)
+    if (many)
+      UNROLL for (int i = 0; i < I; i++) {
+        whole[i] += a[i];
+        a[i] = ZERO;
+      }
+  }
+#undef STEP
+  if (many)
+    UNROLL for (int i = 0; i < I; i++) a[i] = whole[i];
+  UNROLL for (int p = 1; p < P; p++)
+    UNROLL for (int i = 0; i < I; i++) a[i] += b[p][i];
+  UNROLL for (int i = 0; i < I; i++) {
+    T *o = g->o + g->oi[i0 + i] + at;
+    if (g->add) a[i] += FROM(o);
+    else if (g->flags & POSITIVE_PART) a[i] = PICK(a[i] <= 0, ZERO, a[i]);
+    AT(o) = a[i];
+  }
+}
+#define TILE(I) \
+  static void NAME(l##I)(const NAME(Gemm) *g, int i, long at) { NAME(lanewise)(g, i, at, I); }
+TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8)
+#undef TILE
+static void (*const NAME(lanewises)[9])(const NAME(Gemm) *, int, long) = {0, NAME(l1), NAME(l2), NAME(l3), NAME(l4), NAME(l5), NAME(l6), NAME(l7), NAME(l8)};
+
+/* ---- the tiles of one instruction (all three have the same words); a part takes a share of the longer row of them */
 typedef struct {
   const int *tall, *wide;
   Py_ssize_t i, i_end, j, j_end;
@@ -166,5 +220,18 @@ static void NAME(all_of_dot)(const int64_t *w, const int *tables, NAME(Dot) d, i
     d.add = k > 0 || w[GEMM_FLAGS] & ADDS || (w[GEMM_FLAGS] & GROWS && !first);
     for (Py_ssize_t j = t.j; j < t.j_end; j++)
       for (Py_ssize_t i = t.i; i < t.i_end; i++) NAME(dots)[wide[2 * j + 1]][tall[2 * i + 1]](&d, tall[2 * i], wide[2 * j]);
+  }
+}
+/* The same; a part takes a share of the tiles or of the vectors, whichever are more. */
+static void NAME(all_of_lanewise)(const int64_t *w, const int *tables, NAME(Gemm) g, int first, int part, int parts) {
+  const int *tall = tables + w[LANEWISE_TALL], *at = tables + w[LANEWISE_VECTOR_AT];
+  const long talls = w[LANEWISE_TALLS], vectors = w[LANEWISE_VECTORS];
+  const long i_end = talls < vectors ? talls : talls * (part + 1) / parts, v_end = talls < vectors ? vectors * (part + 1) / parts : vectors;
+  long count = g.k, some = g.flags & GROWS ? SOME : count;
+  for (long k = 0; k < count; k += some, g.sk += some, g.vk += some) {
+    g.k = count - k < some ? count - k : some;
+    g.add = g.flags & GROWS && (k || !first);
+    for (long i = talls < vectors ? 0 : talls * part / parts; i < i_end; i++)
+      for (long v = talls < vectors ? vectors * part / parts : 0; v < v_end; v++) NAME(lanewises)[tall[2 * i + 1]](&g, tall[2 * i], at[v]);
   }
 }

@@ -15,6 +15,9 @@
 #include "instruction_set.h"
 #include "system.h"
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi" /* vectors wider than the processor's are passed to functions that are inlined */
+#endif
 #ifndef UNROLL
 #define UNROLL _Pragma("GCC unroll 64")
 #endif

@@ -49,11 +49,11 @@ static void NAME(map)(const int64_t *w, const int *tables, T *m, Py_ssize_t begi
   case TANH: LOOP(NAME(tanh_)(x));
   case SIN: LOOP(NAME(sin_)(x, x));
   case COS: LOOP(NAME(cos_)(x, x));
-  case ERF: LOOP(NAME(erf_)(x, x));
-  case ERFC: LOOP(NAME(erfc_)(x, x));
+  case ERF: LOOP(BY_DOUBLE(erf_)(x, x));
+  case ERFC: LOOP(BY_DOUBLE(erfc_)(x, x));
   case LOGADDEXP: LOOP(NAME(logaddexp_)(x, y));
   case SOFTSIGN: LOOP(NAME(softsign_)(x));
-  case POWER: LOOP(NAME(pow_)(x, y));
+  case POWER: LOOP(BY_DOUBLE(pow_)(x, y));
   }
 }
 #undef LOOP
