@@ -136,7 +136,7 @@ static void (*const NAME(dots)[5][8])(const NAME(Dot) *, int, int) = {{0}, ROW(1
 #undef ROW
 #undef COLUMN
 
-static inline __attribute__((always_inline)) void NAME(lanewise)(const NAME(Gemm) *g, int i0, long at, const int I) {
+static inline __attribute__((always_inline)) void NAME(lanewise)(const NAME(Gemm) *g, int i0, Py_ssize_t at, const int I) {
   enum { MORE = 4 };
   const int P = I >= 8 ? 1 : I >= 4 ? 2 : MORE; /* partial sums, as in gemm */
   V a[8], b[MORE][8];
@@ -149,15 +149,15 @@ static inline __attribute__((always_inline)) void NAME(lanewise)(const NAME(Gemm
   const int *sk = g->sk, *vk = g->vk;
 #define STEP(k, sum) \
   { \
-    long so = sk[k]; \
+    Py_ssize_t so = sk[k]; \
     V x = FROM(v + vk[k]); \
     UNROLL for (int i = 0; i < I; i++) sum[i] += FROM(s[i] + so) * x; \
   }
-  const long K = g->k;
+  const Py_ssize_t K = g->k;
   const int many = K >= 2 * SHORT; /* a long sum is the sum of shorter ones */
   V whole[8];
   UNROLL for (int i = 0; i < I; i++) whole[i] = ZERO;
-  for (long k = 0, end; k < K;) {
+  for (Py_ssize_t k = 0, end; k < K;) {
     end = K - k < 2 * SHORT ? K : k + SHORT;
     if (P > 1)
       for (; k + P <= end; k += P) {
@@ -184,10 +184,10 @@ static inline __attribute__((always_inline)) void NAME(lanewise)(const NAME(Gemm
   }
 }
 #define TILE(I) \
-  static void NAME(l##I)(const NAME(Gemm) *g, int i, long at) { NAME(lanewise)(g, i, at, I); }
+  static void NAME(l##I)(const NAME(Gemm) *g, int i, Py_ssize_t at) { NAME(lanewise)(g, i, at, I); }
 TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8)
 #undef TILE
-static void (*const NAME(lanewises)[9])(const NAME(Gemm) *, int, long) = {0, NAME(l1), NAME(l2), NAME(l3), NAME(l4), NAME(l5), NAME(l6), NAME(l7), NAME(l8)};
+static void (*const NAME(lanewises)[9])(const NAME(Gemm) *, int, Py_ssize_t) = {0, NAME(l1), NAME(l2), NAME(l3), NAME(l4), NAME(l5), NAME(l6), NAME(l7), NAME(l8)};
 
 /* ---- the tiles of one instruction (all three have the same words); a part takes a share of the longer row of them */
 typedef struct {
@@ -225,13 +225,13 @@ static void NAME(all_of_dot)(const int64_t *w, const int *tables, NAME(Dot) d, i
 /* The same; a part takes a share of the tiles or of the vectors, whichever are more. */
 static void NAME(all_of_lanewise)(const int64_t *w, const int *tables, NAME(Gemm) g, int first, int part, int parts) {
   const int *tall = tables + w[LANEWISE_TALL], *at = tables + w[LANEWISE_VECTOR_AT];
-  const long talls = w[LANEWISE_TALLS], vectors = w[LANEWISE_VECTORS];
-  const long i_end = talls < vectors ? talls : talls * (part + 1) / parts, v_end = talls < vectors ? vectors * (part + 1) / parts : vectors;
-  long count = g.k, some = g.flags & GROWS ? SOME : count;
-  for (long k = 0; k < count; k += some, g.sk += some, g.vk += some) {
+  const Py_ssize_t talls = w[LANEWISE_TALLS], vectors = w[LANEWISE_VECTORS];
+  const Py_ssize_t i_end = talls < vectors ? talls : talls * (part + 1) / parts, v_end = talls < vectors ? vectors * (part + 1) / parts : vectors;
+  Py_ssize_t count = g.k, some = g.flags & GROWS ? SOME : count;
+  for (Py_ssize_t k = 0; k < count; k += some, g.sk += some, g.vk += some) {
     g.k = count - k < some ? count - k : some;
     g.add = g.flags & GROWS && (k || !first);
-    for (long i = talls < vectors ? 0 : talls * part / parts; i < i_end; i++)
-      for (long v = talls < vectors ? vectors * part / parts : 0; v < v_end; v++) NAME(lanewises)[tall[2 * i + 1]](&g, tall[2 * i], at[v]);
+    for (Py_ssize_t i = talls < vectors ? 0 : talls * part / parts; i < i_end; i++)
+      for (Py_ssize_t v = talls < vectors ? vectors * part / parts : 0; v < v_end; v++) NAME(lanewises)[tall[2 * i + 1]](&g, tall[2 * i], at[v]);
   }
 }
