@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import re
 import runpy
+import shutil
 import sys
 from pathlib import Path
 
 import setuptools
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError
 
 try:
     from setuptools.command.bdist_wheel import bdist_wheel
@@ -37,10 +39,17 @@ class Build(build_ext):
     """Flags by the kind of compiler; one clear line about what could not be built."""
 
     def build_extension(self, ext: Extension) -> None:
-        if self.compiler.compiler_type != "msvc":
-            asked = os.environ.get("CFLAGS", "").split()
-            usual = [flag for kind, flag in USUAL.items() if not any(one.startswith(kind) for one in asked)]
-            ext.extra_compile_args = [*UNIX, *usual, *ext.extra_compile_args]
+        asked = os.environ.get("CFLAGS", "").split()
+        usual = [flag for kind, flag in USUAL.items() if not any(one.startswith(kind) for one in asked)]
+        ext.extra_compile_args = [*UNIX, *usual, *ext.extra_compile_args]
+        if self.compiler.compiler_type == "msvc":
+            # Microsoft's compiler has no vectors; clang-cl, which Visual Studio can bring, takes its place
+            clang = shutil.which("clang-cl")
+            if clang is None:
+                raise CompileError(f"{ext.name} is compiled by clang-cl, and there is none on the path")
+            self.compiler.initialize()
+            self.compiler.cc = clang
+            ext.extra_compile_args = [f"/clang:{flag}" for flag in ext.extra_compile_args]
         for source in filter(lambda path: path.endswith(".py"), ext.depends):  # a header that Python and C share
             header = Path(self.build_temp, f"{Path(source).stem}.h")
             header.parent.mkdir(parents=True, exist_ok=True)

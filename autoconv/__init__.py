@@ -117,6 +117,9 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from .views.graph.graph import graph as graph
     from .views.live.live import live as live
     from .views.live.widget import widget as widget
+    from .views.measures.gradient_flow import gradient_flow as gradient_flow
+    from .views.measures.memory import memory as memory
+    from .views.measures.receptive_field import receptive_field as receptive_field
     from .views.stepper.stepper import step as step
     from .views.stepper.training import record_training as record_training
 
@@ -138,13 +141,16 @@ _LAZY = {
     "expand": ".scalar.expand",
     "explain": ".views.equations.explain",
     "from_torch": ".interop.torch_export",
+    "gradient_flow": ".views.measures.gradient_flow",
     "graph": ".views.graph.graph",
     "live": ".views.live.live",
     "load": ".saving",
     "matrix_view": ".views.equations.matrix",
+    "memory": ".views.measures.memory",
     "mistakes": ".tutor.breaking",
     "onnx": ".interop",
     "paths": ".views.equations.paths",
+    "receptive_field": ".views.measures.receptive_field",
     "record_training": ".views.stepper.training",
     "save": ".saving",
     "save_run": ".comparing.saved",

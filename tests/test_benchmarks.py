@@ -59,3 +59,19 @@ def test_charts_are_drawn():
     for picture in (chart.ratios(steps, "steps"), chart.growth(growth, "growth")):
         assert "a net: autoconv compiled 0.33" in picture or "autoconv compiled, size" in picture
         assert ElementTree.fromstring(picture).tag.endswith("svg")
+
+
+def test_no_mark_hides_another():
+    """Entrants within a few per cent of each other, and far from each other, in a picture of either kind."""
+    import chart
+
+    times = {"autoconv compiled": 1.0, "torch": 1.01, "torch channels_last": 1.02, "jax": 1.3, "tinygrad": 40.0}
+    steps = [{"case": c, "entrant": name, "median": t} for name, t in times.items() for c in ("one", "two")]
+    growth = [{"series": "s", "size": n, "entrant": e, "median": t * n} for e, t in times.items() for n in (1, 2)]
+    for picture in (chart.ratios(steps, "steps"), chart.growth(growth, "growth")):
+        root = ElementTree.fromstring(picture)
+        places = [(float(e.get("cx")), float(e.get("cy"))) for e in root.iter() if e.get("r") == "7.5"]
+        places += [(float(e.get("x")) + 6, float(e.get("y")) + 6) for e in root.iter() if e.get("width") == "12"]
+        assert len(places) >= 2 * len(times)  # with the legend
+        for i, (x, y) in enumerate(places):
+            assert all(abs(x - a) + abs(y - b) >= 15 for a, b in places[:i])

@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from helpers.frames import until
+from helpers.frames import ready, until
 
 ROOT = Path(__file__).parent.parent
 NEEDED = {"JupyterLab": ("jupyterlab", "ipykernel", "anywidget"), "marimo": ("marimo", "anywidget")}
@@ -137,7 +137,7 @@ def framed(page, title):
     for _ in range(100):
         for frame in page.frames[1:]:
             if title in frame.title():
-                frame.wait_for_selector("body[data-ready]")
+                ready(frame)
                 return frame
         page.wait_for_timeout(300)
     raise AssertionError(f"no frame {title!r} among {[frame.title() for frame in page.frames]}")
@@ -164,7 +164,7 @@ def test_the_widget_in_dark_jupyterlab(browser, lab):
     page.click(".jp-Cell .cm-content >> nth=0")
     page.keyboard.press("Shift+Enter")
     frame = framed(page, "Live: C")
-    frame.wait_for_selector("html[data-theme=dark]")
+    ready(frame, dark=True)
     page.wait_for_timeout(500)
     page.keyboard.press("Shift+Enter")
     until(frame, "autoconv.value('w1')[1] === 2.5")  # Python's change is in the page
@@ -182,8 +182,8 @@ def test_the_widget_in_dark_jupyterlab(browser, lab):
 def test_views_and_widget_in_dark_marimo(browser, marimo):
     page = opened(browser, marimo)
     frame = framed(page, "Live: C")
-    frame.wait_for_selector("html[data-theme=dark]")
-    framed(page, "Step through").wait_for_selector("html[data-theme=dark]")
+    ready(frame, dark=True)
+    ready(framed(page, "Step through"), dark=True)
     words = page.inner_text("body")
     assert "Something went wrong" not in words and "Expected string" not in words
     assert page.locator("img[alt*='w1: input']").count() == 1 and page.locator("img[alt*=curves]").count() == 1

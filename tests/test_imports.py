@@ -22,7 +22,10 @@ FLOORS = [
 ]  # fmt: skip
 INSIDE = {
     "weights": ["unpickling", "torch_file", "safetensors_file", "source", "matching", "__init__"],
-    "views": ["lines", "layers", "element", "window_geometry", "graph", "live", "stepper", "equations", "__init__"],
+    "views": [
+        "lines", "layers", "element", "window_geometry", "graph", "measures", "live", "stepper", "equations",
+        "__init__",
+    ],
     "tutor": [
         "verdict", "run", "claim", "bank", "search", "conventions", "evidence", "answers",
         "certificate", "breaking", "check", "__init__",
@@ -32,7 +35,8 @@ INSIDE = {
         "judge", "described", "check_backward", "check_op", "apart", "worker", "report", "__init__",
     ],
     "exercises": [
-        "sheet", "run", "nice", "given", "equations", "gradients", "picture", "marking", "key", "paper", "page",
+        "sheet", "run", "nice", "given", "equations", "gradients", "picture", "marking", "key", "sealed", "paper",
+        "page",
         "making", "__init__",
     ],
     "program": ["program", "record", "rewrite", "slope_of_result", "numpy_run", "__init__"],

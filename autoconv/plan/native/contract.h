@@ -9,7 +9,7 @@ typedef struct {
   const T *s, *v, *bias;
   T *o;
   const int *sb, *sk, *vb, *vk, *oi, *oj, *ob;
-  long k;
+  Py_ssize_t k;
   int flags, add;
 } NAME(Gemm);
 
@@ -34,7 +34,7 @@ static inline __attribute__((always_inline)) void NAME(gemm)(const NAME(Gemm) *g
   const int *sk = g->sk, *vk = g->vk;
 #define STEP(k, sum) \
   { \
-    long so = sk[k], vo = vk[k]; \
+    Py_ssize_t so = sk[k], vo = vk[k]; \
     V x[4]; \
     UNROLL for (int j = 0; j < J; j++) x[j] = FROM(v[j] + vo); \
     UNROLL for (int i = 0; i < I; i++) { \
@@ -42,13 +42,13 @@ static inline __attribute__((always_inline)) void NAME(gemm)(const NAME(Gemm) *g
       UNROLL for (int j = 0; j < J; j++) sum[i][j] += w * x[j]; \
     } \
   }
-  const long K = g->k;
+  const Py_ssize_t K = g->k;
   const int many = K >= 2 * SHORT; /* a long sum is the sum of shorter ones, so that rounding grows with the root of their number */
   V whole[8][4];
   if (many)
     UNROLL for (int i = 0; i < I; i++)
       UNROLL for (int j = 0; j < J; j++) whole[i][j] = ZERO;
-  for (long k = 0, end; k < K;) {
+  for (Py_ssize_t k = 0, end; k < K;) {
     end = K - k < 2 * SHORT ? K : k + SHORT;
     if (P > 1)
       for (; k + P <= end; k += P) {
@@ -96,7 +96,7 @@ typedef struct {
   const T *a, *b;
   T *o;
   const int *ab, *ak, *bb, *bk, *oi, *oj;
-  long k;
+  Py_ssize_t k;
   int add;
 } NAME(Dot);
 
@@ -108,8 +108,8 @@ static inline __attribute__((always_inline)) void NAME(dot)(const NAME(Dot) *d, 
   UNROLL for (int i = 0; i < I; i++) p[i] = d->a + d->ab[i0 + i];
   UNROLL for (int j = 0; j < J; j++) q[j] = d->b + d->bb[j0 + j];
   const int *ak = d->ak, *bk = d->bk;
-  for (long k = 0, K = d->k; k < K; k++) {
-    long ao = ak[k], bo = bk[k];
+  for (Py_ssize_t k = 0, K = d->k; k < K; k++) {
+    Py_ssize_t ao = ak[k], bo = bk[k];
     V x[8];
     UNROLL for (int j = 0; j < J; j++) x[j] = FROM(q[j] + bo);
     UNROLL for (int i = 0; i < I; i++) {
@@ -138,7 +138,7 @@ static void (*const NAME(dots)[5][8])(const NAME(Dot) *, int, int) = {{0}, ROW(1
 /* ---- the tiles of one instruction (GEMM and DOT have the same words); a part takes a share of the longer row of them */
 typedef struct {
   const int *tall, *wide;
-  long i, i_end, j, j_end;
+  Py_ssize_t i, i_end, j, j_end;
 } NAME(Tiles);
 static inline NAME(Tiles) NAME(share)(const int64_t *w, const int *tables, int part, int parts) {
   NAME(Tiles) t = {tables + w[GEMM_TALL], tables + w[GEMM_WIDE], 0, w[GEMM_TALLS], 0, w[GEMM_WIDES]};
@@ -150,21 +150,21 @@ static void NAME(all_of_gemm)(const int64_t *w, const int *tables, const NAME(Ge
   const NAME(Tiles) t = NAME(share)(w, tables, part, parts);
   const int *tall = t.tall, *wide = t.wide;
   if (w[GEMM_FLAGS] & ROWS_OUTSIDE)
-    for (long i = t.i; i < t.i_end; i++)
-      for (long j = t.j; j < t.j_end; j++) NAME(gemms)[wide[2 * j + 1]][tall[2 * i + 1]](g, tall[2 * i], wide[2 * j]);
+    for (Py_ssize_t i = t.i; i < t.i_end; i++)
+      for (Py_ssize_t j = t.j; j < t.j_end; j++) NAME(gemms)[wide[2 * j + 1]][tall[2 * i + 1]](g, tall[2 * i], wide[2 * j]);
   else
-    for (long j = t.j; j < t.j_end; j++)
-      for (long i = t.i; i < t.i_end; i++) NAME(gemms)[wide[2 * j + 1]][tall[2 * i + 1]](g, tall[2 * i], wide[2 * j]);
+    for (Py_ssize_t j = t.j; j < t.j_end; j++)
+      for (Py_ssize_t i = t.i; i < t.i_end; i++) NAME(gemms)[wide[2 * j + 1]][tall[2 * i + 1]](g, tall[2 * i], wide[2 * j]);
 }
 /* Some k at a time where results are sums that grow, so that their cells stay in the nearest cache for all tiles. */
 static void NAME(all_of_dot)(const int64_t *w, const int *tables, NAME(Dot) d, int first, int part, int parts) {
   const NAME(Tiles) t = NAME(share)(w, tables, part, parts);
   const int *tall = t.tall, *wide = t.wide;
-  long count = d.k, some = w[GEMM_FLAGS] & GROWS ? SOME : count;
-  for (long k = 0; k < count; k += some, d.ak += some, d.bk += some) {
+  Py_ssize_t count = d.k, some = w[GEMM_FLAGS] & GROWS ? SOME : count;
+  for (Py_ssize_t k = 0; k < count; k += some, d.ak += some, d.bk += some) {
     d.k = count - k < some ? count - k : some;
     d.add = k > 0 || w[GEMM_FLAGS] & ADDS || (w[GEMM_FLAGS] & GROWS && !first);
-    for (long j = t.j; j < t.j_end; j++)
-      for (long i = t.i; i < t.i_end; i++) NAME(dots)[wide[2 * j + 1]][tall[2 * i + 1]](&d, tall[2 * i], wide[2 * j]);
+    for (Py_ssize_t j = t.j; j < t.j_end; j++)
+      for (Py_ssize_t i = t.i; i < t.i_end; i++) NAME(dots)[wide[2 * j + 1]][tall[2 * i + 1]](&d, tall[2 * i], wide[2 * j]);
   }
 }
