@@ -55,6 +55,9 @@ function divider(bar, pane, side, least, most) {
     pane.style.width = room + "px";
     bar.setAttribute("aria-valuenow", Math.round(room));
   };
+  bar.setAttribute("aria-valuemin", least);
+  bar.setAttribute("aria-valuemax", most);
+  bar.setAttribute("aria-valuenow", pane.offsetWidth);
   bar.addEventListener("pointerdown", (event) => { bar.setPointerCapture(event.pointerId); event.preventDefault(); });
   bar.addEventListener("pointermove", (event) => {
     if (!bar.hasPointerCapture(event.pointerId)) return;

@@ -23,7 +23,7 @@ function gridFigure(cells, options) {
   const made = rows * columns <= DRAWN ? cellsAsElements : cellsOnCanvas;
   const { picture, light, watch } = made(cells, rows, columns, width, height, numbered, options);
   const caption = element("figcaption", {}, element("b", {}, options.title), " ", element("span", { class: "shape" }, options.shape || ""));
-  const figure = element("figure", { class: options.role || "", "data-grid": options.role || "" }, caption, element("div", { class: "scroll" }, picture));
+  const figure = element("figure", { class: options.role || "", "data-grid": options.role || "" }, caption, element("div", { class: "scroll", role: "group", tabindex: 0, "aria-label": options.title }, picture));
   return Object.assign(figure, { light, watch });
 }
 
