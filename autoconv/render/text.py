@@ -21,6 +21,7 @@ def numbers(array: np.ndarray) -> str:
     if array.size == 0:
         return "empty"
     if array.size <= HANDFUL:
+        array = array if array.ndim <= 2 else array.squeeze()  # brackets around one element tell nothing
         return re.sub(r"\s+", " ", np.array2string(array, separator=", ", formatter={"all": number}))
     same = uniform(array)
     if same is not None:
