@@ -176,7 +176,7 @@ def parser() -> argparse.ArgumentParser:
     graph.add_argument("--backward", action="store_true", help="draw the recorded sweep beside it")
     graph.add_argument("--fold", action="store_true", help="draw equal structure once, with its count")
     graph.add_argument(
-        "--output", metavar="FILE", help=".svg, .dot, .png or .pdf (default: the function's name with .svg)"
+        "--output", metavar="FILE", help=".svg, .html, .dot, .png or .pdf (default: the function's name with .svg)"
     )
 
     step = command(

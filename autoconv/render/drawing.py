@@ -186,8 +186,9 @@ def _caption(frame: Frame) -> str:
     box = frame.box
     y = box.top + box.height - 6 if frame.below else box.top + 13
     room = max(4, int((box.width - 12) / 6.1))
-    halo = {"paint_order": "stroke", "stroke_width": "4", "stroke_linejoin": "round"}
-    return text(box.left + 8, y, cut(clean(frame.caption), room), "soft ac-halo", 10, **halo)
+    words = cut(clean(frame.caption), room)
+    back = rect(box.left + 4, y - 10.5, text_width(words, 10) + 8, 14, "frame", rx="3", style="stroke:none")
+    return back + text(box.left + 8, y, words, "soft", 10)  # on a ground of its own: edges run behind it
 
 
 def _tie(tie: Tie) -> str:

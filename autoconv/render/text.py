@@ -21,8 +21,7 @@ def numbers(array: np.ndarray) -> str:
     if array.size == 0:
         return "empty"
     if array.size <= HANDFUL:
-        if array.ndim > 2:  # axes of length 1 would be nothing but brackets
-            array = array.reshape([n for n in array.shape if n > 1] or 1)
+        array = array if array.ndim <= 2 else array.squeeze()  # brackets around one element tell nothing
         return re.sub(r"\s+", " ", np.array2string(array, separator=", ", formatter={"all": number}))
     same = uniform(array)
     if same is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from ...tape import Tape, Tensor
 from ..layers import deed, held, layer_names, layer_title, passes, settings
 from ..lines import is_parameter, serves, weights
 from .zoom import Group, owners
+
+MANY = 120  # boxes, more than which are drawn as cards
 
 
 def describe(
@@ -48,6 +51,25 @@ def describe(
             if any(x is r for r in read) and not shared:
                 edges.append(Edge(ids[owner[id(x)]], ids[number], k, x.shape, kink(group, k), _colour(words, x)))
     return tuple(nodes), tuple(edges)
+
+
+def compact(nodes: Sequence[Node], edges: Sequence[Edge]) -> tuple[Node, ...]:
+    """The lines and calls of a large graph as cards of one line, chains of them standing on each other; what a card
+    leaves out its tooltip tells."""
+    reads: dict[str, int] = {}
+    for edge in edges:
+        reads[edge.target] = reads.get(edge.target, 0) + 1
+    return tuple(
+        replace(
+            node,
+            card=True,
+            what=node.what or (node.kind == "call" and node.settings) or node.formula,
+            passes=node.passes or reads.get(node.id) == 1,
+        )
+        if node.kind in ("line", "call")
+        else node
+        for node in nodes
+    )
 
 
 def sweepable(tape: Tape) -> set[int]:

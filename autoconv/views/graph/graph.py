@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from ...shapes import choice, flag
 from ...tape import Tape, Tensor
 from ..element import resolve
 from ..lines import serves, variables
-from .describe_lines import describe
+from .describe_lines import MANY, compact, describe
 from .describe_scalars import Drawn, describe_scalars, fold_scalars
 from .fold import classes, fold_nodes
 from .page import graph_page
@@ -245,6 +245,11 @@ def _groups(tape: Tape, whole: Tape, request: Request) -> tuple[tuple[Node, ...]
             raise ValueError(too_many_lines(tape, whole, request, len(found[0]), len(found[1])))
     opens = whole is tape and not request.fold
     held = tree(tape, groups, request.names, request.opened, kept, request.zoom == "model") if opens else None
+    if len(found[0]) > MANY and whole is tape:
+        found = compact(*found), found[1]
+        if held is not None:
+            small = compact([box.node for box in held.boxes], held.edges)
+            held = Tree(tuple(replace(box, node=n) for box, n in zip(held.boxes, small, strict=True)), held.edges)
     return *found, held
 
 
