@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-RATE = 0.01  # of the plain gradient descent that every step ends with
+RATE = 0.01  # of the plain gradient descent that every step ends with, unless a net says otherwise
 
 
 class Conv(NamedTuple):
@@ -139,6 +139,7 @@ class Net:
     batch: int = 32
     target: str = "classes"
     tokens: bool = False
+    rate: float = RATE
 
     @property
     def dims(self) -> int:
@@ -236,7 +237,7 @@ NETS = {
         Conv(3, 64, (5, 5), 2, 2), ReLU(), MaxPool(3, 2), Conv(64, 192, (5, 5), padding=2), ReLU(), MaxPool(3, 2),
         Conv(192, 384, (3, 3), padding=1), ReLU(), Conv(384, 256, (3, 3), padding=1), ReLU(),
         Conv(256, 256, (3, 3), padding=1), ReLU(), MaxPool(3, 2), Flatten(),
-        Linear(2304, 1024), ReLU(), Linear(1024, 1024), ReLU(), Linear(1024, 10))),
+        Linear(2304, 1024), ReLU(), Linear(1024, 1024), ReLU(), Linear(1024, 10)), rate=1e-4),
     "resnet18": Net((224, 224, 3), (
         *normed(3, 64, 7, 2), ReLU(), MaxPool(3, 2, 1), *stage(2, 64, 64, 1), *stage(2, 64, 128, 2),
         *stage(2, 128, 256, 2), *stage(2, 256, 512, 2), Mean(), Linear(512, 1000)), 1),

@@ -136,6 +136,7 @@ BY_DOUBLE = {  # of x and y in float32, in double precision by the C library
 }
 
 
+@native
 @pytest.mark.parametrize("odd", [(), (0.0, -0.0), (30.0, -np.inf, np.nan)])
 @pytest.mark.parametrize("name", BY_DOUBLE)
 def test_functions_by_way_of_double_precision(name, odd):

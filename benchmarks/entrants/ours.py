@@ -121,7 +121,7 @@ def placed(net: nets.Net, x: np.ndarray, layout: str) -> np.ndarray:
 def step(net: nets.Net, batch: int, compiled: bool, layout: str = "channels_last") -> Callable[[], float]:
     x, y = nets.data(net, batch)
     x, net_ = placed(net, x, layout), model(net, layout)
-    optimizer = ac.optim.SGD(net_.parameters(), lr=nets.RATE)
+    optimizer = ac.optim.SGD(net_.parameters(), lr=net.rate)
     of = loss(net, net_, layout)
     if compiled:
         program = ac.compile(of)
