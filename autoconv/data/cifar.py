@@ -106,7 +106,7 @@ class _Array(Built):
 
     def built(self, state: Any) -> None:
         _, shape, dtype, fortran, data = state
-        if not isinstance(dtype, _Dtype) or dtype.text not in ("u1", "|u1", "i4", "<i4", "i8", "<i8", "f4", "<f4", "f8", "<f8"):
+        if not isinstance(dtype, _Dtype) or dtype.text.lstrip("<|") not in ("u1", "i4", "i8", "f4", "f8"):
             raise UnpicklingError("arrays must be of bytes, int32, int64 or floating-point numbers")
         data = data.encode("latin1") if isinstance(data, str) else data
         made = np.frombuffer(data, dtype.text)

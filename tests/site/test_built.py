@@ -150,6 +150,17 @@ def test_every_lesson_opens_in_the_playground():
         assert "%pip install -q autoconv" in (lite / "files" / name).read_text(encoding="utf-8")
 
 
+def test_a_lesson_is_shown_in_the_playground(browser, address):
+    """JupyterLab itself needs nothing from elsewhere; only Python does, when a cell is run."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(f"{address}/lite/lab/index.html?path=01_tape.ipynb")
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120_000)
+    assert "%pip install -q autoconv" in page.locator(".jp-Notebook .jp-CodeCell").first.inner_text()
+    page.wait_for_selector("text=09_a_gpt_on_scalars.ipynb")
+    context.close()
+
+
 # ---- Python in the browser
 
 needs_runtime = pytest.mark.skipif(
