@@ -25,7 +25,7 @@ html_theme_options = {
     "navigation_with_keys": False,
     "header_links_before_dropdown": 5,
     "show_version_warning_banner": False,
-    "secondary_sidebar_items": {"**": ["page-toc"], "coming-from/*": [], "api/autoconv.*": []},
+    "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
     "pygments_light_style": "a11y-high-contrast-light",

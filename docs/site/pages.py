@@ -39,6 +39,8 @@ FILES = {
     "benchmarks/results/table.md": "speed/measured",
     "autoconv/datasets/README.md": "guide/datasets",
 }
+# at the head of a page with wide tables: no list of its headings beside it
+WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"
 FENCE = re.compile(r"(?ms)^(```+|~~~+).*?^\1[ \t]*$|^    .*?$")
 
 
@@ -140,7 +142,8 @@ class Pages:
         guide = self.write_readme()
         for file, page in self.files.items():
             if file.endswith(".md") and file not in ("README.md", "CONTRIBUTING.md"):
-                self.write_text(page, self.linked((ROOT / file).read_text(encoding="utf-8"), page, file))
+                wide = WIDE if page.startswith("coming-from/") else ""
+                self.write_text(page, wide + self.linked((ROOT / file).read_text(encoding="utf-8"), page, file))
         self.write_contributing()
         self.write_lessons()
         self.write_indexes(guide)
