@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from posixpath import normpath
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -38,6 +39,8 @@ FILES = {
     "benchmarks/results/table.md": "speed/measured",
     "autoconv/datasets/README.md": "guide/datasets",
 }
+# at the head of a page with wide tables: no list of its headings beside it
+WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"
 FENCE = re.compile(r"(?ms)^(```+|~~~+).*?^\1[ \t]*$|^    .*?$")
 
 
@@ -82,6 +85,8 @@ class Pages:
         self.folder, self.url = folder, url
         self.copied: set[str] = set()
         self.files = {**FILES, **{f"docs/coming_from/{p.name}": f"coming-from/{p.stem}" for p in self.coming_from()}}
+        parts = sections((ROOT / "README.md").read_text(encoding="utf-8"))
+        self.of_readme = {slug(t): SECTIONS.get(t, f"guide/{slug(t)}") or "lessons/index" for t, _ in parts if t}
         self.lessons = sorted(p for p in (ROOT / "notebooks").glob("*.ipynb"))
         self.files |= {f"notebooks/{p.name}": f"lessons/{p.stem}" for p in self.lessons}
 
@@ -98,7 +103,9 @@ class Pages:
             place, _, anchor = link.partition("#")
             if re.match(r"\w+:", link) or not place:
                 return link
-            file = re.sub(r"[^/]+/\.\./", "", (home / place).as_posix())
+            file = normpath((home / place).as_posix())
+            if file == "README.md" and anchor in self.of_readme:
+                return f"{up}{self.of_readme[anchor]}.md"
             if file in self.files:
                 return (
                     f"{up}{self.files[file]}"
@@ -135,7 +142,8 @@ class Pages:
         guide = self.write_readme()
         for file, page in self.files.items():
             if file.endswith(".md") and file not in ("README.md", "CONTRIBUTING.md"):
-                self.write_text(page, self.linked((ROOT / file).read_text(encoding="utf-8"), page, file))
+                wide = WIDE if page.startswith("coming-from/") else ""
+                self.write_text(page, wide + self.linked((ROOT / file).read_text(encoding="utf-8"), page, file))
         self.write_contributing()
         self.write_lessons()
         self.write_indexes(guide)
