@@ -143,9 +143,9 @@ class Pulse:
         try:
             yield
             total(0.0)
-        except (HostLost, *alike):
-            raise
         except Exception as error:
+            if isinstance(error, (HostLost, *alike)):
+                raise
             if _of_a_collective(error):
                 self._gone.wait(SILENCE)
                 if self.lost:
