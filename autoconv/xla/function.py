@@ -65,6 +65,7 @@ class _Function:
 
     def __init__(self, f: Callable[..., Any], placed: Callable[[Sequence[Any]], Any], like: list[np.ndarray]) -> None:
         self._f, self._placed, self._like = f, placed, like
+        self._name = getattr(f, "__name__", type(f).__name__)
         lines, recorded = self._recorded(like, lambda lines: self._called(lines))
         leaves, self._rebuild = flatten(recorded.result)
         self._is_line = [isinstance(x, Tensor) for x in leaves]
@@ -110,14 +111,13 @@ class _Function:
         lines = [Tensor(x) for x in values]
         with np.errstate(all="ignore"):
             recorded = record(lambda: f(lines), lines, [])
-        name = getattr(self._f, "__name__", str(self._f))
         reason = recorded.reason
         if reason is None and any(not s.name for s in recorded.sources):
             reason = "it draws random numbers; give them as an argument, or call model.eval() first"
         if reason is None and recorded.observers:
             reason = "it keeps running statistics; call model.eval() first"
         if reason is not None:
-            raise ValueError(f"to_jax: {name} cannot become a function of JAX, because {reason}")
+            raise ValueError(f"to_jax: {self._name} cannot become a function of JAX, because {reason}")
         return lines, recorded
 
     def _lowered(self, recorded: Recorded, outputs: list[Tensor], lines: list[Tensor]) -> Lowered:
@@ -127,7 +127,7 @@ class _Function:
             if line.argument is not None and line.argument >= len(lines):
                 line.value, line.argument = list(kept.values())[line.argument - len(lines)].value, None
         if reason := unfit(program):
-            raise ValueError(f"to_jax: {self._f!r} cannot become a function of JAX, because {reason}")
+            raise ValueError(f"to_jax: {self._name} cannot become a function of JAX, because {reason}")
         return Lowered(simplify(hoist(simplify(program))))
 
 

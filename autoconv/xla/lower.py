@@ -78,7 +78,11 @@ class Lowered:
                 piece = self.fused[i]
                 values[i] = piece.function(*[values[x] for x in piece.operands])
             elif line.primitive is not None:
-                values[i] = computed(line, [values[x] for x in line.operands])
+                divisor = self._repeated(line)
+                if divisor is not None:
+                    values[i] = _divided(values[line.operands[0]], values[divisor], line)
+                else:
+                    values[i] = computed(line, [values[x] for x in line.operands])
             elif line.argument is not None:
                 values[i] = arguments[line.argument]
             elif line.tensor is not None:
@@ -86,6 +90,15 @@ class Lowered:
             else:
                 values[i] = _constant(line)
         return [jnp.asarray(values[y], self.program.lines[y].dtype) for y in self.program.outputs]
+
+    def _repeated(self, line: Line) -> int | None:
+        """The line with the different divisors of a division, where they are repeated."""
+        if line.primitive is None or line.primitive.name != "div" or line.dtype not in (np.float32, np.float64):
+            return None
+        divisor = self.program.lines[line.operands[1]]
+        if divisor.primitive is None or divisor.primitive.name != "broadcast_to" or divisor.dtype != line.dtype:
+            return None
+        return divisor.operands[0] if self.program.lines[line.operands[0]].dtype == line.dtype else None
 
     def notes(self) -> list[list[str]]:
         """What became of each line, in words."""
@@ -111,6 +124,18 @@ def computed(line: Line, operands: Sequence[Any]) -> Any:
     with jax.named_scope(line.scope.replace(" > ", "/")) if line.scope else _NOWHERE:
         made = ROWS[name](*operands, **line.params)
     return made if made.dtype == dtype else made.astype(dtype)
+
+
+def _divided(x: Any, s: Any, line: Line) -> Any:
+    """x / s with s repeated: x times 1 / s, one division for each different s.  (XLA makes that of it as well, and has
+    0 for 1e38 / 1e38.)
+
+    Both are first made smaller by the same power of 2 where s is so large that 1 / s would be below the normal numbers.
+    """
+    small = np.array(2.0 ** -(np.finfo(line.dtype).maxexp // 2), line.dtype)
+    scale = jnp.where(jnp.abs(s) > 1 / small, small, np.ones((), line.dtype))
+    wide = lambda a: jnp.broadcast_to(a, line.shape)
+    return x * wide(scale) * wide(1 / (s * scale))
 
 
 class _Nowhere:

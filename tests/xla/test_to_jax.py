@@ -45,7 +45,7 @@ def test_vmap_shard_map_and_gradients_of_gradients():
     np.testing.assert_allclose(several[1], MODEL(2 * X), rtol=1e-4, atol=1e-6)
     cube = ac.to_jax(lambda x: ac.sum(ac.maximum(x, 0.0) ** 3))
     assert jax.grad(lambda x: jax.grad(cube)(x).sum())(jnp.array([1.0, 2.0, -1.0])).tolist() == [6.0, 12.0, 0.0]
-    mesh = jax.make_mesh((1,), ("n",))
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("n",))
     spec = jax.sharding.PartitionSpec("n")
     parts = jax.shard_map(ac.to_jax(lambda x: x * 2), mesh=mesh, in_specs=spec, out_specs=spec)
     assert parts(jnp.arange(4.0)).tolist() == [0.0, 2.0, 4.0, 6.0]

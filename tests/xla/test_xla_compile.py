@@ -151,7 +151,7 @@ def test_a_new_value_is_taken_over():
 
 
 def test_optimisers_are_copied_and_saved_with_their_slots():
-    w, optimizer, program = trained()
+    _, optimizer, program = trained()
     program.step(optimizer, np.ones(3))
     for made in (copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))):
         assert made.state[0]["step"] == 1
