@@ -268,7 +268,7 @@ class _Reader:
             outs.append(made[carried:])
         if params["reverse"]:
             outs.reverse()
-        stacked = []
+        stacked: list[Any] = []
         for number, var in enumerate(body.jaxpr.outvars[carried:]):
             if not length:
                 stacked.append(_Known(np.zeros((0, *var.aval.shape), var.aval.dtype)))
