@@ -13,7 +13,7 @@ import numpy as np
 
 from ..program.program import Line
 from ..tape import Tensor
-from .library import jax, jnp
+from .library import jax
 
 
 class Placement:
@@ -39,7 +39,7 @@ class Placement:
 
     def put(self, value: np.ndarray, sharding: Any) -> Any:
         """An array of the device's own with these numbers; nobody else's memory is part of it, so it may be donated."""
-        return jnp.array(value, copy=True) if sharding is None else jax.device_put(np.array(value), sharding)
+        return jax.device_put(value, sharding, may_alias=False)
 
     def given(self, value: np.ndarray, sharding: Any) -> Any:
         """An argument of this call, as ``jit`` takes it."""
