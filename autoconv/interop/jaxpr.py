@@ -82,8 +82,7 @@ def _as_jax(x: Any) -> Any:
 # ---- a jaxpr written out
 
 _CALLS = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr", "remat": "jaxpr",
-          "remat2": "jaxpr", "checkpoint": "jaxpr", "custom_vjp_call_jaxpr": "fun_jaxpr", "xla_call": "call_jaxpr",
-          "custom_lin": "jaxpr", "run_state": "jaxpr"}  # fmt: skip
+          "remat2": "jaxpr", "checkpoint": "jaxpr", "custom_vjp_call_jaxpr": "fun_jaxpr"}  # fmt: skip
 _KNOWN = {"relu": 1, "relu6": 1, "logaddexp": 2, "xlogy": 2}  # of JAX's own, whose rule is that of one of ours
 _HINTS = {
     "while": "how often it runs follows from numbers; give fori_loop fixed bounds, or use scan",
@@ -190,7 +189,7 @@ class _Reader:
         if name in ("reduce_window", "reduce", "select_and_scatter"):
             name, args, settings = _by_its_function(eqn, args)
         else:
-            settings = _settings(eqn)
+            name, settings = _settings(eqn)
         if name not in OPERATIONS and name in _HINTS:
             name = f"{name} ({_HINTS[name]})"
         made = self.node(name, args, settings, scope, source)
@@ -269,7 +268,7 @@ class _Reader:
             outs.append(made[carried:])
         if params["reverse"]:
             outs.reverse()
-        stacked = []
+        stacked: list[Any] = []
         for number, var in enumerate(body.jaxpr.outvars[carried:]):
             if not length:
                 stacked.append(_Known(np.zeros((0, *var.aval.shape), var.aval.dtype)))
@@ -326,13 +325,17 @@ _WORDLESS = {"sharding", "out_sharding", "accuracy", "precision", "mode", "uniqu
              "weak_type", "update_jaxpr", "update_consts", "in_axis_resources", "is_stable"}  # fmt: skip
 
 
-def _settings(eqn: Any) -> dict[str, Any]:
-    """The params that the operation of the table takes, as plain data; what else is set makes it another operation."""
-    function = OPERATIONS.get(eqn.primitive.name)
+def _settings(eqn: Any) -> tuple[str, dict[str, Any]]:
+    """The name in the table and the params that it takes, as plain data; what else is set makes another operation."""
+    name = eqn.primitive.name
+    function = OPERATIONS.get(name)
     if function is None:
-        return {}
+        return name, {}
     known = _keywords(function)
-    return {k: _data(v) for k, v in eqn.params.items() if k in known or (v is not None and k not in _WORDLESS)}
+    others = [k for k, v in eqn.params.items() if k not in known and k not in _WORDLESS and v is not None]
+    if others:
+        return f"{name} with {', '.join(f'{k}={eqn.params[k]}' for k in others)}", {}
+    return name, {k: _data(v) for k, v in eqn.params.items() if k in known}
 
 
 def _keywords(function: Any) -> set[str]:

@@ -122,6 +122,7 @@ class Pulse:
         self.host, self.hosts = host, hosts
         self.lost, self.advice = "", "start all hosts again"
         self._busy = False  # training: nobody may leave
+        self._early = False  # left a training before its end
         self._ended = threading.Event()
         self._gone = threading.Event()
         self._lock = threading.Lock()
@@ -139,13 +140,14 @@ class Pulse:
     def watched(self, alike: tuple[type[Exception], ...] = ()) -> Iterator[None]:
         """What the loss of a host makes of a collective becomes HostLost; any other error is told to the others, but
         for kinds that all hosts raise ``alike``.  Who leaves before the others is gone; at the end all meet."""
-        self._busy = True
+        self._busy = self._early = True
         try:
             yield
             total(0.0)
-        except (HostLost, *alike):
-            raise
+            self._early = False
         except Exception as error:
+            if isinstance(error, (HostLost, *alike)):
+                raise
             if _of_a_collective(error):
                 self._gone.wait(SILENCE)
                 if self.lost:
@@ -186,6 +188,12 @@ class Pulse:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(EXIT)  # JAX would wait for the host that is gone
+        if self.host == 0:  # JAX's service is here: the others must have left it, unless they wait for this one
+            until = time.monotonic() + (0 if self._early else 300)
+            while self._lines and not self.lost and time.monotonic() < until:
+                time.sleep(0.05)
+        with contextlib.suppress(Exception):
+            jax.distributed.shutdown()
         self._tell("done")
         self._ended.set()
 

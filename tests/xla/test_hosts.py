@@ -18,7 +18,7 @@ pytest.importorskip("jax", reason="JAX is not installed; make test-xla has it")
 
 from autoconv.xla.hosts import EXIT, GRACE, SILENCE
 
-LIMIT = 400  # seconds until a test gives up; a free machine needs some ten
+LIMIT = 900  # seconds until a test gives up; a free machine needs some ten
 
 
 def port():

@@ -23,13 +23,10 @@ for name, settings in {cases!r}.items():
 np.savez("made.npz", **made)
 """
 CASES = {
-    "one": {},
     "eight": {"devices": 8},
-    "three": {"devices": 3},
+    "three": {"devices": 3, "rows": True},
     "shared": {"devices": (4, 2), "shard": {"6.*": 0, "0.weight": -1}},
-    "shared by default": {"devices": 8, "shard": {"*6.weight": 1}},
     "accumulated": {"devices": 8, "batch_size": 12, "accumulate": 2},
-    "rows": {"devices": 8, "rows": True},
 }
 
 

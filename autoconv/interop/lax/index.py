@@ -38,6 +38,7 @@ def gather(
     cells, within = _cells(x.shape, numbers(indices), slice_sizes, mode, **numbered)
     offset = dimension_numbers["offset_dims"]
     cells, within = _placed(cells, offset), _placed(within, offset)
+    taken: Any
     if not cells.size or not x.size:
         taken = np.zeros(cells.shape, x.dtype)
     else:
