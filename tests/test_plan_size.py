@@ -40,7 +40,7 @@ LARGE = {  # of x (examples, elements)
 @pytest.mark.parametrize("elements", [1 << 20, 1 << 22])
 @pytest.mark.parametrize("name", LARGE)
 def test_planning_for_large_examples_takes_no_time(name, elements, monkeypatch):
-    """Seconds of processor time at most (it was minutes), and the numbers are eager's; with the gradient up to 2**20."""
+    """Seconds of processor time at most, not minutes, and the numbers are eager's; with the gradient up to 2**20."""
     from autoconv.compiled import replay
 
     spent = []
