@@ -1,8 +1,10 @@
 """The compiled parts, each optional, and what the metadata says of where the project lives.
 
 Where the compiled parts cannot be built, the package installs and does the same in Python and NumPy: its wheel is then
-one for every Python and system. AUTOCONV_URL=https://... (``make dist URL=...``) is the address of the published
-repository: the project's links, and the pictures in its description, point there. All else stands in setup.cfg.
+one for every Python and system. AUTOCONV_PURE=1 (``make wheel-pure``) asks for that one: it is what a browser takes,
+and every system that has no wheel of its own. AUTOCONV_URL=https://... (``make dist URL=...``) is the address of the
+published repository: the project's links, and the pictures in its description, point there. All else stands in
+setup.cfg.
 """
 
 from __future__ import annotations
@@ -10,12 +12,14 @@ from __future__ import annotations
 import os
 import re
 import runpy
+import shutil
 import sys
 from pathlib import Path
 
 import setuptools
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError
 
 try:
     from setuptools.command.bdist_wheel import bdist_wheel
@@ -37,10 +41,17 @@ class Build(build_ext):
     """Flags by the kind of compiler; one clear line about what could not be built."""
 
     def build_extension(self, ext: Extension) -> None:
-        if self.compiler.compiler_type != "msvc":
-            asked = os.environ.get("CFLAGS", "").split()
-            usual = [flag for kind, flag in USUAL.items() if not any(one.startswith(kind) for one in asked)]
-            ext.extra_compile_args = [*UNIX, *usual, *ext.extra_compile_args]
+        asked = os.environ.get("CFLAGS", "").split()
+        usual = [flag for kind, flag in USUAL.items() if not any(one.startswith(kind) for one in asked)]
+        ext.extra_compile_args = [*UNIX, *usual, *ext.extra_compile_args]
+        if self.compiler.compiler_type == "msvc":
+            # Microsoft's compiler has no vectors; clang-cl, which Visual Studio can bring, takes its place
+            clang = shutil.which("clang-cl")
+            if clang is None:
+                raise CompileError(f"{ext.name} is compiled by clang-cl, and there is none on the path")
+            self.compiler.initialize()
+            self.compiler.cc = clang
+            ext.extra_compile_args = [f"/clang:{flag}" for flag in ext.extra_compile_args]
         for source in filter(lambda path: path.endswith(".py"), ext.depends):  # a header that Python and C share
             header = Path(self.build_temp, f"{Path(source).stem}.h")
             header.parent.mkdir(parents=True, exist_ok=True)
@@ -109,14 +120,16 @@ URL = os.environ.get("AUTOCONV_URL", "").rstrip("/")
 # An SPDX expression, where setuptools knows it (from 77), takes the place of the classifier of the licence.
 LICENCE = {"license_expression": "MIT"} if int(setuptools.__version__.split(".")[0]) >= 77 else {}
 
+# the contractions want fused multiply-add; nothing there claims equal rounding on every machine
+PARTS = [
+    *extension("autoconv.scalar._native", "autoconv/scalar/native"),
+    *extension("autoconv.plan._machine", "autoconv/plan/native", extra_compile_args=["-ffp-contract=fast"]),
+]
+
 setup(
     **LICENCE,
     long_description=description(URL),
     project_urls=links(URL),
     cmdclass={"build_ext": Build, "bdist_wheel": Wheel},
-    ext_modules=[
-        *extension("autoconv.scalar._native", "autoconv/scalar/native"),
-        # the contractions want fused multiply-add; nothing there claims equal rounding on every machine
-        *extension("autoconv.plan._machine", "autoconv/plan/native", extra_compile_args=["-ffp-contract=fast"]),
-    ],
+    ext_modules=[] if os.environ.get("AUTOCONV_PURE") == "1" else PARTS,
 )

@@ -97,6 +97,7 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from .exercises.making import exercise as exercise
     from .gradcheck import check_grads as check_grads
     from .interop import onnx as onnx
+    from .interop.jaxpr import from_jax as from_jax
     from .interop.torch_export import from_torch as from_torch
     from .marking.check_backward import check_backward as check_backward
     from .marking.check_op import check_op as check_op
@@ -117,8 +118,12 @@ if TYPE_CHECKING:  # what __getattr__ imports when it is first asked for
     from .views.graph.graph import graph as graph
     from .views.live.live import live as live
     from .views.live.widget import widget as widget
+    from .views.measures.gradient_flow import gradient_flow as gradient_flow
+    from .views.measures.memory import memory as memory
+    from .views.measures.receptive_field import receptive_field as receptive_field
     from .views.stepper.stepper import step as step
     from .views.stepper.training import record_training as record_training
+    from .xla.function import to_jax as to_jax
 
 __version__ = "0.2.0"
 
@@ -137,18 +142,23 @@ _LAZY = {
     "exercise_key": ".exercises.key",
     "expand": ".scalar.expand",
     "explain": ".views.equations.explain",
+    "from_jax": ".interop.jaxpr",
     "from_torch": ".interop.torch_export",
+    "gradient_flow": ".views.measures.gradient_flow",
     "graph": ".views.graph.graph",
     "live": ".views.live.live",
     "load": ".saving",
     "matrix_view": ".views.equations.matrix",
+    "memory": ".views.measures.memory",
     "mistakes": ".tutor.breaking",
     "onnx": ".interop",
     "paths": ".views.equations.paths",
+    "receptive_field": ".views.measures.receptive_field",
     "record_training": ".views.stepper.training",
     "save": ".saving",
     "save_run": ".comparing.saved",
     "step": ".views.stepper.stepper",
+    "to_jax": ".xla.function",
     "to_torch_state_dict": ".nn.torch_weights",
     "uses": ".views.equations.uses",
     "widget": ".views.live.widget",

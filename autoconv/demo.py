@@ -21,6 +21,7 @@ from .files import check_writable, replace_file
 from .functional.loss import cross_entropy
 from .nn import Module
 from .render import chart
+from .render.text import counted
 from .tape import Tape, constant, tensor
 from .train import Evaluation, History, evaluate, fit
 from .views.graph.graph import graph
@@ -73,7 +74,7 @@ def run(folder: str | Path = "autoconv-demo", progress: bool = True) -> float:
     replace_file(folder / "index.html", shown.page_with(report, "How it was trained").encode())
 
     print(f"\n{model!r}\n")
-    print(f"Accuracy on the {len(test.x)} digits it never saw: {accuracy:.1%}, after {seconds:.0f} s of training.\n")
+    print(f"Accuracy on the {len(test.x)} digits it never saw: {accuracy:.1%}, after {seconds:.1f} s of training.\n")
     print(confusion_text(result.confusion if result.confusion is not None else np.zeros((10, 10), int)))
     print(f"\nWritten to {folder}/: index.html (open it in a browser and draw a digit; it shows all the rest),")
     print(f"model.safetensors, {', '.join(f'{name}.svg' for name in pictures)}.\n")
@@ -112,7 +113,7 @@ def draw(model: Module, history: History, test: data.Dataset, result: Evaluation
             [kernels[:, :, 0, o] for o in range(kernels.shape[-1])],
             title="The 16 kernels of the first layer",
             signed=True,
-            side=48,
+            side=60,
         ),
         "mistakes": chart.images(
             [test.x[i, :, :, 0] for i in shown],
@@ -168,21 +169,21 @@ def report_html(model: Module, pictures: dict[str, str], accuracy: float, second
         "Everything off the diagonal is a mistake.",
         "mistakes": "What it got wrong: some of these are hard for people too.",
         "kernels": "What the first convolution looks for, 3x3 pixels each; "
-        "mid grey is zero, light positive, dark negative.",
+        "blue is positive, orange negative, as everywhere here.",
         "graph": "The calls that turn one image into its loss, with values and gradients. "
         "Each opens into lines of the tape: autoconv.graph(loss, zoom='lines').",
     }
     lines = len(Tape(model(np.zeros((1, 8, 8, 1), np.float32))))
     title = {name: escape(name.replace("-", " ").capitalize()) for name in sections}
     body = "\n".join(
-        f"<section><h3>{title[name]}</h3><p>{escape(text)}</p>{pictures[name]}</section>"
+        f'<section class="{name}"><h3>{title[name]}</h3><p>{escape(text)}</p>{pictures[name]}</section>'
         for name, text in sections.items()
     )
     return f"""
 <h2>A convolutional network that reads digits</h2>
-<p>{accuracy:.1%} of 360 handwritten digits it never saw, after {len(history)} epochs and
-{seconds:.0f} seconds of training. The forward pass of one image is {lines} recorded
+<p>{accuracy:.1%} of 360 handwritten digits it never saw, after {counted(len(history), "epoch")} and
+{seconds:.1f} seconds of training. The forward pass of one image is {lines} recorded
 lines; every gradient follows from them by the chain rule.</p>
 <pre>{escape(repr(model))}</pre>
-{body}
+<div class="pictures">{body}</div>
 """

@@ -10,16 +10,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from . import checkpoint as files
+from .arrays import wide
 from .compiled import Compiled, compile
+from .compiled.function import chosen_backend as compiled_backend
 from .data import DataError, Source
 from .data.batches import Pair, Transform
+from .data.held import HeldSource
 from .functional.loss import cross_entropy
 from .nn import Module, Parameter
 from .nn.module import evaluating
@@ -27,6 +30,9 @@ from .operands import found, generator
 from .optim import Optimizer, Schedule
 from .shapes import flag, whole_number
 from .tape import Tape, Tensor
+
+if TYPE_CHECKING:
+    from .xla.team import Team
 
 Loss = Callable[[Any, Any], Any]
 
@@ -140,6 +146,10 @@ def fit(
     extra: Mapping[str, Any] | None = None,
     transform: Transform | None = None,
     watch: Callable[[float | None], None] | None = None,
+    accumulate: int = 1,
+    backend: str | None = None,
+    devices: Any = None,
+    shard: Mapping[str, int] | None = None,
 ) -> History:
     """Train ``model`` up to epoch number ``epochs``; returns loss and accuracy of each.
 
@@ -150,9 +160,18 @@ def fit(
     ``follow`` of ``ac.widget``.  rng: the generator (or seed) of the shuffling.  checkpoint: a file written after each
     epoch, with ``extra`` (JSON) beside the history.  resume: True to go on from that file, or another file to go on
     from.  Ctrl-C ends the training with the best weights so far in the model and ``interrupted`` in the history.
+    accumulate: so many batches make one step, by the mean gradient of all their examples; batch norm sees one batch.
+
+    backend: what runs a step, as in ``ac.compile``.  With "xla", devices: how many share each batch, or a pair (for the
+    batch, for parameters); shard: which parameters are shared, as in {"fc1.weight": 0} (pattern of names -> axis).  The
+    numbers are those of one device but for rounding: losses and batch norm see the whole batch, dropout draws for it.
+    A batch that the devices cannot share evenly is shared by fewer.  In a process that has joined others
+    (``autoconv.xla.hosts.join``) all devices of all hosts take part; each host reads its own rows of each batch, host 0
+    writes the checkpoint.
 
     Raises TrainingError for a loss that is not finite, and for data that raise something (the model then has its best
-    weights so far); CheckpointError for a file that cannot be used; ValueError for data that do not fit.
+    weights so far); CheckpointError for a file that cannot be used; ValueError for data that do not fit, and for
+    devices that are not there; ``autoconv.xla.hosts.HostLost`` within 15 seconds after another host is gone.
 
     >>> x, y = ac.data.digits("test")
     >>> model = ac.models.mlp((8, 8, 1), 10, np.random.default_rng(0))
@@ -163,7 +182,7 @@ def fit(
     """
     whole_number(epochs, "fit: epochs", 0)
     whole_number(batch_size, "fit: batch_size", 1)
-    drawn = generator(rng, "fit: rng")
+    whole_number(accumulate, "fit: accumulate", 1)
     _parts("fit", model, loss)
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"fit: optimizer must be an optimiser such as optim.Adam(model.parameters()), found "
@@ -174,49 +193,69 @@ def fit(
     if watch is not None and not callable(watch):
         raise TypeError(f"fit: watch must be a function of a step's loss, or None, found {found(watch)}")
     dtype = _dtype(model)
-    given = Source("fit: train", train, batch_size, transform, dtype)
-    held_out = None if validation is None else Source("fit: validation", validation, batch_size, None, dtype)
+    team = _team(backend, devices, shard, model)
+    alone = team is None or not team.several
+    drawn = generator(team.seed() if team is not None and rng is None else rng, "fit: rng")
+    given = _source("fit: train", train, batch_size, transform, dtype, team)
+    held_out = None if validation is None else _source("fit: validation", validation, batch_size, None, dtype, team)
     source = checkpoint if resume is True else resume
     if resume is True and checkpoint is None:
         raise ValueError(
             "fit: resume=True needs checkpoint=, the file to go on from; or give the file itself as resume="
         )
-    if checkpoint is not None:  # whatever a save would refuse is better known now than after the first epoch
+    if checkpoint is not None and (
+        team is None or team.writes
+    ):  # whatever a save would refuse is better known now than after the first epoch
         files.check(checkpoint, model, optimizer, schedule, rng=drawn, extra=_extra(extra, History()))
     history = History()
     if source:
         history = _resumed(source, model, optimizer, schedule, drawn)
-    training, testing = _compiled(model, loss), _compiled(model, loss)  # they differ in what BatchNorm and Dropout do
-    weights = _Weights(model)
+    training, testing = [_compiled(model, loss, backend, team) for _ in range(2)]  # BatchNorm and Dropout differ
+    weights = _Weights(model, team)
+    step = _Step(training, optimizer, accumulate)
+    if team is not None:
+        team.advise(checkpoint)
+        team.agree(_beginning(model, optimizer, drawn, batch_size, accumulate, epochs, given.count))
+        progress = progress and team.writes
     best, best_score = weights.now(), history.score() if len(history) else None
     good = best
     try:
-        for epoch in range(len(history), epochs):
-            model.train()
-            totals = _Totals()
-            with _bar(given.count, epoch, epochs, progress) as bar, closing(_told(given, drawn)) as epoch_batches:
-                for bx, by in epoch_batches:
-                    before = weights.now()
-                    (value, out), failed = training.step_if_finite(optimizer, bx, by)
-                    if failed is not None:
-                        error = _not_finite(failed, epoch, history)  # before the weights it was recorded with are gone
-                        weights.put(good)
-                        raise error
-                    good = before[0], weights.now()[1]  # the parameters that gave this loss, the means after it
-                    totals.add(float(value), out, by)
-                    if watch is not None:
-                        watch(float(value))
-                    bar.update(len(bx))
-                measured = None if held_out is None else _evaluated(testing, model, _told(held_out))
-                history.append(totals, measured, optimizer.lr)
-                bar.set_postfix_str(_summary(history))
-            if schedule is not None:
-                schedule.step()
-            if best_score is None or history.score() > best_score:
-                best, best_score = weights.now(), history.score()
-            if checkpoint is not None:
-                saved = _extra(extra, history)
-                files.save(checkpoint, model, optimizer, schedule, epoch=epoch + 1, rng=drawn, extra=saved)
+        with nullcontext() if team is None else team.watched(TrainingError):
+            for epoch in range(len(history), epochs):
+                model.train()
+                totals = _Totals(team)
+                with _bar(given.count, epoch, epochs, progress) as bar, closing(_told(given, drawn)) as epoch_batches:
+                    for bx, by in epoch_batches:
+                        if team is not None:
+                            team.check()
+                        before = weights.moving()
+                        (value, out), failed = step.take(bx, by)
+                        if team is not None:
+                            team.check_program(training)
+                        if failed is not None:
+                            error = _not_finite(failed, float(value), epoch, history, alone)
+                            weights.put(good)
+                            raise error
+                        good = before[0], weights.moving()[1]  # the parameters that gave this loss, the means after it
+                        totals.add(float(value), out, by)
+                        if watch is not None:
+                            watch(float(value))
+                        bar.update(len(bx))
+                    step.finish()
+                    measured = None if held_out is None else _evaluated(testing, model, _told(held_out), team)
+                    totals.settle()
+                    history.append(totals, measured, optimizer.lr)
+                    bar.set_postfix_str(_summary(history))
+                if schedule is not None:
+                    schedule.step()
+                if best_score is None or history.score() > best_score:
+                    best, best_score = weights.now(), history.score()
+                if checkpoint is not None:
+                    if team is not None:  # what is on devices of several hosts all of them bring back together
+                        weights.now(), optimizer.state_dict()
+                    if team is None or team.writes:
+                        saved = _extra(extra, history)
+                        files.save(checkpoint, model, optimizer, schedule, epoch=epoch + 1, rng=drawn, extra=saved)
     except KeyboardInterrupt:
         weights.put(good if best_score is None else best)
         history.interrupt()
@@ -264,14 +303,80 @@ def _parts(what: str, model: Any, loss: Any) -> None:
         raise TypeError(f"{what}: loss must be a function of (output, y), such as ac.losses.mse, found {found(loss)}")
 
 
-def _compiled(model: Module, loss: Loss) -> Compiled:
+def _team(backend: str | None, devices: Any, shard: Mapping[str, int] | None, model: Module) -> Team | None:
+    """The devices and hosts of a training on XLA, None for any other; ValueError for devices of another backend."""
+    name = compiled_backend(backend)
+    if name != "xla":
+        if devices is not None or shard is not None:
+            raise ValueError(f"fit: devices and shard are for backend='xla', found backend={name!r}")
+        return None
+    from .xla.team import Team
+
+    return Team(devices, shard, model.parameters())
+
+
+def _source(
+    what: str, data: Any, batch_size: int, transform: Transform | None, dtype: Any, team: Team | None
+) -> Source:
+    if team is None or not team.several:
+        return Source(what, data, batch_size, transform, dtype)
+    return HeldSource(what, data, batch_size, transform, dtype, held=team.held)
+
+
+def _beginning(model: Module, optimizer: Optimizer, rng: np.random.Generator, *settings: int | None) -> Iterator[Any]:
+    """What must be the same on all hosts."""
+    yield settings
+    for p in model.parameters():
+        yield p.value
+    yield from model.buffers()
+    for drawing in [rng, *[g for _, g in model.named_generators()]]:
+        yield drawing.bit_generator.state
+    state = optimizer.state_dict()
+    yield state["name"], state["settings"]
+    for slots in state["state"]:
+        yield from slots.values()
+
+
+class _Step:
+    """Steps of training, each by ``accumulate`` batches."""
+
+    def __init__(self, program: Compiled, optimizer: Optimizer, accumulate: int) -> None:
+        self._program, self._optimizer, self._accumulate = program, optimizer, accumulate
+        self._batches, self._examples = 0, 0
+        self._sums: list[Any] = []
+
+    def take(self, x: np.ndarray, y: np.ndarray) -> tuple[Any, Tensor | None]:
+        """((the loss, the output), the line of a loss that is not finite); the last batch of a step makes it."""
+        if self._accumulate == 1:
+            return self._program.step_if_finite(self._optimizer, x, y)
+        result, gradients, failed = self._program.gradients_if_finite(self._optimizer.params, x, y)
+        if failed is None:
+            shares = [None if g is None else g.astype(wide(g.dtype), copy=False) * len(x) for g in gradients]
+            self._sums = [_both(a, b) for a, b in zip(self._sums or [None] * len(shares), shares, strict=True)]
+            self._batches, self._examples = self._batches + 1, self._examples + len(x)
+            if self._batches == self._accumulate:
+                self.finish()
+        return result, failed
+
+    def finish(self) -> None:
+        """The step of the batches that are left over at the end of an epoch."""
+        if self._batches:
+            self._optimizer.step([None if g is None else g / self._examples for g in self._sums])
+        self._batches, self._examples, self._sums = 0, 0, []
+
+
+def _both(a: Any, b: Any) -> Any:
+    return b if a is None else a if b is None else a + b
+
+
+def _compiled(model: Module, loss: Loss, backend: str | None = None, team: Team | None = None) -> Compiled:
     """(x, y) -> (the loss, the model's output)."""
 
     def both(x: Any, y: Any) -> tuple[Any, Any]:
         out = model(x)
         return loss(out, y), out
 
-    return compile(both)
+    return compile(both, backend) if team is None else Compiled(both, "xla", team.placement)
 
 
 class _DataError(Exception):
@@ -304,31 +409,41 @@ def _told(
         yield batch
 
 
-def _evaluated(program: Compiled, model: Module, examples: Iterator[Pair]) -> Evaluation:
-    totals, outputs, labels = _Totals(), [], []
+def _evaluated(program: Compiled, model: Module, examples: Iterator[Pair], team: Team | None = None) -> Evaluation:
+    totals, outputs, labels = _Totals(team), [], []
     with evaluating(model):
         for bx, by in examples:
             value, out = program(bx, by)
             totals.add(float(value), out, by)
             outputs.append(out)
             labels.append(by)
+    totals.settle()
     joined = np.concatenate(outputs)
-    confusion = _confusion(joined, np.concatenate(labels)) if totals.labelled else None
+    confusion = None
+    if totals.labelled and (team is None or not team.several):
+        confusion = _confusion(joined, np.concatenate(labels))
     return Evaluation(totals.loss, totals.accuracy, joined, confusion)
 
 
 class _Totals:
-    """Sums over batches, weighted by their sizes."""
+    """Sums over batches, weighted by their sizes; of several hosts each counts what is right in its own rows."""
 
-    def __init__(self) -> None:
-        self.examples, self.sum, self.right, self.labelled = 0, 0.0, 0, True
+    def __init__(self, team: Team | None = None) -> None:
+        self.examples, self.sum, self.right, self.labelled = 0, 0.0, 0.0, True
+        self._team = team
 
     def add(self, loss: float, out: np.ndarray, y: np.ndarray) -> None:
         self.examples += len(y)
         self.sum += loss * len(y)
         self.labelled = self.labelled and _is_labels(out, y)
         if self.labelled:
-            self.right += np.count_nonzero(out.argmax(-1) == y) / max(1, y[0].size)
+            rows = slice(None) if self._team is None else self._team.counted(len(y))
+            self.right += np.count_nonzero(out[rows].argmax(-1) == y[rows]) / max(1, y[0].size)
+
+    def settle(self) -> None:
+        """No more batches come: what all hosts have counted."""
+        if self._team is not None:
+            self.right = self._team.total(self.right)
 
     @property
     def loss(self) -> float:
@@ -343,16 +458,26 @@ class _Weights:
     """The model's arrays without copies: an assigned parameter or buffer is a new array,
     the old one stays as it was."""
 
-    def __init__(self, model: Module) -> None:
+    def __init__(self, model: Module, team: Team | None = None) -> None:
         self.parameters: list[Parameter] = list(model.parameters())
         self.buffers = [(module, name) for module in model.modules() for name in module._buffers]
+        self._team = team
 
-    def now(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def now(self) -> tuple[Any, list[np.ndarray]]:
         return [p.value for p in self.parameters], [getattr(module, name) for module, name in self.buffers]
 
-    def put(self, state: tuple[list[np.ndarray], list[np.ndarray]]) -> None:
-        for p, value in zip(self.parameters, state[0], strict=True):
-            p.assign(value)
+    def moving(self) -> tuple[Any, list[np.ndarray]]:
+        """``now``, between two steps: what is on a device stays there."""
+        if self._team is None:
+            return self.now()
+        return self._team.snapshot(self.parameters), [getattr(module, name) for module, name in self.buffers]
+
+    def put(self, state: tuple[Any, list[np.ndarray]]) -> None:
+        if isinstance(state[0], list):
+            for p, value in zip(self.parameters, state[0], strict=True):
+                p.assign(value)
+        else:
+            state[0].put(self.parameters)
         for (module, name), value in zip(self.buffers, state[1], strict=True):
             setattr(module, name, value)
 
@@ -393,11 +518,15 @@ def _resumed(
     return History(*lists)
 
 
-def _not_finite(loss: Tensor, epoch: int, history: History) -> TrainingError:
+def _not_finite(loss: Tensor, value: float, epoch: int, history: History, alone: bool = True) -> TrainingError:
     """The error for a loss that is NaN or infinite: the first line that is not finite, and from which the loss has it.
 
-    An infinity that ends in a comparison, as in a softmax, does not reach the loss and is no fault.
+    An infinity that ends in a comparison, as in a softmax, does not reach the loss and is no fault.  Of several hosts
+    none has all the numbers of a batch.
     """
+    if not alone:
+        text = f"the loss is {value} in epoch {epoch + 1}. The model has its last good weights; try a smaller learning"
+        return TrainingError(f"{text} rate, or look at the data", None, history)
     tape, reaches = Tape(loss), {id(loss)}
     number, line = len(tape) - 1, loss
     for i in reversed(range(len(tape))):

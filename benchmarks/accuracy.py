@@ -30,10 +30,9 @@ def by_torch(net: nets.Net, x: np.ndarray, y: np.ndarray, dtype: type) -> list[n
     import torch
 
     parameters = [torch.tensor(value.astype(dtype), requires_grad=True) for value in nets.channels_first(net)]
-    dims = len(net.image) - 1
-    images = torch.tensor((np.moveaxis(x, -1, 1) if dims else x).astype(dtype))
-    result = pytorch.forward(net.layers, images, iter(parameters), dims)
-    loss = torch.nn.functional.cross_entropy(result, torch.tensor(y))
+    images = torch.tensor((np.moveaxis(x, -1, 1) if net.dims else x).astype(dtype))
+    result = pytorch.forward(net.layers, images, iter(parameters), net.dims)
+    loss = pytorch.loss_of(net, result, images, torch.tensor(y))
     return [g.numpy().astype(np.float64) for g in torch.autograd.grad(loss, parameters)]
 
 
@@ -43,7 +42,7 @@ def by_autoconv(net: nets.Net, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]
     import autoconv as ac
 
     model = ours.model(net)
-    program = ac.compile(lambda x, y: ac.losses.cross_entropy(model(x), y))
+    program = ac.compile(ours.loss(net, model))
     _, gradients = program.value_and_grad(x, y, wrt=list(model.parameters()))
     return [g.astype(np.float64) for g in nets.channels_first(net, [np.asarray(g) for g in gradients])]
 

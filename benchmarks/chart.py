@@ -11,6 +11,7 @@ from autoconv.render.picture import Picture, document
 from autoconv.render.svg import coordinate, rect, text, tooltip
 
 LEFT, RIGHT, TOP, ROW = 190.0, 30.0, 96.0, 26.0
+SIDE = 16.0  # of a mark, with a little room
 # entrant -> letters drawn at its place; ours are filled
 MARKS = {
     "torch": "t",
@@ -29,13 +30,17 @@ def ratios(rows: Sequence[dict[str, Any]], title: str) -> Picture:
     cases = list(dict.fromkeys(row["case"] for row in rows))
     best = {c: min(r["median"] for r in rows if r["case"] == c and r["entrant"] in MARKS) for c in cases}
     found = [row["median"] / best[row["case"]] for row in rows]
+    mine = {c: sorted((r for r in rows if r["case"] == c), key=lambda r: r["median"]) for c in cases}
     low, high = 2.0 ** math.floor(math.log2(min(found))), 2.0 ** math.ceil(math.log2(max(found)))
-    width, height = 760.0, TOP + ROW * len(cases) + 46
+    width = 760.0
 
     def px(ratio: float) -> float:
         return LEFT + math.log(ratio / low) / math.log(high / low) * (width - LEFT - RIGHT)
 
-    bottom = TOP + ROW * len(cases)
+    beside = {c: lanes([px(r["median"] / best[c]) for r in mine[c]]) for c in cases}
+    heights = [ROW + SIDE * max(beside[c]) for c in cases]
+    bottom = TOP + sum(heights)
+    height = bottom + 46
     parts = [text(16, 24, title, size=14, font_weight="bold"), *legend(48, rows)]
     tick = low
     while tick <= high:
@@ -47,10 +52,12 @@ def ratios(rows: Sequence[dict[str, Any]], title: str) -> Picture:
         text(width - RIGHT, bottom + 36, "time / the fastest peer's time (further left is faster)", "soft", 11, "end")
     )
     for i, case in enumerate(cases):
-        y = TOP + ROW * (i + 0.5)
-        parts.append(text(LEFT - 12, y + 4, case, size=12, anchor="end"))
-        for row in sorted((r for r in rows if r["case"] == case), key=lambda r: r["entrant"] in OURS):
-            ratio = row["median"] / best[case]
+        top = TOP + sum(heights[:i])
+        if i % 2:
+            parts.append(rect(12, top, width - 24, heights[i], "halo", fill="none"))
+        parts.append(text(LEFT - 12, top + heights[i] / 2 + 4, case, size=12, anchor="end"))
+        for row, lane in zip(mine[case], beside[case], strict=True):
+            ratio, y = row["median"] / best[case], top + ROW / 2 + SIDE * lane
             parts.append(mark(px(ratio), y, row["entrant"], f"{case}: {row['entrant']} {ratio:.2f}"))
     return document(width, height, title, parts)
 
@@ -81,9 +88,31 @@ def growth(rows: Sequence[dict[str, Any]], title: str) -> Picture:
         for entrant in dict.fromkeys(row["entrant"] for row in mine):
             points = [(px(row["size"]), py(row["median"])) for row in mine if row["entrant"] == entrant]
             parts.append(stroke("first" if entrant in OURS else "edge", points, 2.0 if entrant in OURS else 1.0))
-            parts += [mark(x, y, entrant, f"{entrant}, {name}") for x, y in points]
+            parts += [
+                f'<circle class="ac-tip" cx="{coordinate(x)}" cy="{coordinate(y)}" r="2.5"/>'
+                for x, y in points
+                if entrant not in OURS
+            ]
+        ends = sorted((row for row in mine if row["size"] == sizes[-1]), key=lambda row: -row["median"])
+        right, below = px(sizes[-1]), -math.inf
+        for row in ends:  # who a line is stands at its end; those that would hide each other below each other
+            end = py(row["median"])
+            below = max(end, below + SIDE)
+            parts.append(stroke("grid", [(right, end), (right + 22, below)]))
+            parts.append(mark(right + 22, below, row["entrant"], f"{row['entrant']}, {name}"))
     parts.append(text(16, TOP - 14, "ms a step", "soft", 11))
     return document(60 + each * len(series), height, title, parts)
+
+
+def lanes(places: Sequence[float]) -> list[int]:
+    """A lane for each of ``places`` (ascending) on one line, so that no two marks in a lane lie on each other."""
+    ends: list[float] = []  # of each lane: where its last mark ends
+    found = []
+    for place in places:
+        lane = next((k for k, end in enumerate(ends) if end <= place), len(ends))
+        ends[lane : lane + 1] = [place + SIDE]
+        found.append(lane)
+    return found
 
 
 def mark(x: float, y: float, entrant: str, words: str) -> str:

@@ -3,7 +3,7 @@
     python benchmarks/page.py
 
 For each net: lines of the tape, events, how many numbers the tape and its gradients hold, the page with what fits into
-150 kB and with every number, the notebook's bundle, and the time it takes to make the page.
+its budget and with every number, the notebook's bundle, and the time it takes to make the page.
 """
 
 from __future__ import annotations

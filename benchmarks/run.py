@@ -1,6 +1,6 @@
 """Everything that is measured, in one run.
 
-    python benchmarks/run.py [--quick] [--only steps growth scalars imports accuracy]
+    python benchmarks/run.py [--quick] [--only steps inference growth scalars imports accuracy]
     python benchmarks/run.py --only steps --cases lenet:16 mlp:128 [--busy]   # some nets and batches; writes nothing
 
 ``make bench`` installs the peers (peers.txt) into an environment of their own and calls this.  A peer that does not run
@@ -30,14 +30,15 @@ import imports
 import nets
 import numpy as np
 import scalars
-from turns import MODULES, race
+from turns import PREDICTING, TRAINING, race
 
 RESULTS = Path(__file__).parent / "results"
-PEERS = ("torch", "jax", "tinygrad", "autograd", "micrograd", "casadi")
+PEERS = ("torch", "jax", "tinygrad", "autograd", "micrograd", "casadi", "onnxruntime")
 STEPS = [("lenet", n) for n in (1, 16, 64, 256)] + [
     (name, net.batch) for name, net in nets.NETS.items() if name != "lenet"
 ]
 FEW = ["autoconv compiled", "torch", "torch channels_last", "jax"]
+PREDICTED = [("lenet", 1), ("lenet", 64), ("resnet20", 1), ("resnet20", 64), ("mobilenet", 1), ("transformer", 1)]
 GROWTH = {
     "LeNet, batch": [("lenet", n, n) for n in (1, 4, 16, 64, 256, 1024)],
     "two layers, image side": [(f"image {n}", 8, n) for n in (8, 16, 32, 64, 128)],
@@ -48,14 +49,19 @@ GROWTH = {
 def machine() -> dict[str, Any]:
     """What was measured on, and with which versions."""
     cpu = Path("/proc/cpuinfo")
-    names = (
-        [line.split(":")[1].strip() for line in cpu.read_text().splitlines() if line.startswith("model name")]
-        if cpu.exists()
-        else []
-    )
+    said: dict[str, str] = {}  # of the first processor
+    for line in cpu.read_text().splitlines() if cpu.exists() else []:
+        key, _, value = line.partition(":")
+        said.setdefault(key.strip(), value.strip())
+    names = ("cpu family", "model", "stepping")
+    wanted = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_tile")
     found: dict[str, Any] = {
         "date": datetime.date.today().isoformat(),
-        "processor": names[0] if names else platform.processor() or platform.machine(),
+        "processor": said.get("model name") or platform.processor() or platform.machine(),
+        "processor's numbers": ", ".join(f"{name} {said[name]}" for name in names if name in said),
+        "instructions": " ".join(flag for flag in wanted if flag in said.get("flags", "").split()),
+        "matrix products": f"{peak() / 1e9:.0f} billion operations a second in float32 (NumPy's, the best of many)",
+        "memory": f"{bandwidth() / 1e9:.1f} GB a second, read and written, by one core",
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, "
         f"NumPy {np.__version__}",
@@ -81,12 +87,39 @@ def peak() -> float:
     return best
 
 
+def bandwidth() -> float:
+    """Bytes a second that one core copies, read and written, from memory to memory: the best of several tries."""
+    source = np.ones(1 << 25, np.float32)
+    target, best = np.empty_like(source), 0.0
+    for _ in range(8):
+        start = perf_counter()
+        np.copyto(target, source)
+        best = max(best, 2 * source.nbytes / (perf_counter() - start))
+    return best
+
+
+def predictions(slices: int, cases: list[tuple[str, int]]) -> list[dict[str, Any]]:
+    """A row for each net, batch and entrant that computes the result alone, as a trained net is used."""
+    rows = []
+    for name, batch in cases:
+        case = f"{name}, batch {batch}"
+        found = race(name, batch, PREDICTING, slices, table="PREDICTORS")
+        best = min((median(e.times) for e in found if not e.name.startswith("autoconv")), default=float("nan"))
+        print(f"{case}, inference")
+        for e in found:
+            middle = median(e.times)
+            row = {"case": case, "entrant": e.name, "median": middle, "min": min(e.times), "ratio": middle / best}
+            rows.append(row | {"first": e.first, "memory": e.memory[0], "added": e.memory[1]})
+            print(f"  {e.name:24} {middle * 1e3:9.3f} ms  {middle / best:6.2f} of the fastest peer's")
+    return rows
+
+
 def steps(slices: int, cases: list[tuple[str, int]]) -> list[dict[str, Any]]:
     """A row for each net, batch and entrant."""
     rows = []
     for name, batch in cases:
         case, work, top = f"{name}, batch {batch}", nets.operations(nets.named(name), batch), peak()
-        found = race(name, batch, list(MODULES), slices)
+        found = race(name, batch, TRAINING, slices)
         best = min(median(e.times) for e in found if e.name in chart.MARKS)
         print(f"{case}: {work / 1e6:,.0f} million operations; matrix products run at {top / 1e9:.0f} billion a second")
         for e in found:
@@ -118,7 +151,7 @@ def table(found: dict[str, Any]) -> str:
     lines = ["# Measured", "", *(f"- {key}: {value}" for key, value in found["machine"].items()), ""]
     if rows := found.get("steps"):
         lines += ["## One training step", "", "Median ms; in brackets the multiple of the fastest peer's median.", ""]
-        names = list(MODULES)
+        names = TRAINING
         lines += ["| | " + " | ".join(names) + " | of matrix-multiply peak |", "|---" * (len(names) + 2) + "|"]
         for case in dict.fromkeys(row["case"] for row in rows):
             of = {row["entrant"]: row for row in rows if row["case"] == case}
@@ -130,6 +163,14 @@ def table(found: dict[str, Any]) -> str:
         for case in dict.fromkeys(row["case"] for row in rows):
             of = {row["entrant"]: row for row in rows if row["case"] == case}
             cells = [f"{of[n]['first']:.2g} / {of[n]['memory']:.0f}" if n in of else "-" for n in names]
+            lines.append(f"| {case} | " + " | ".join(cells) + " |")
+        lines.append("")
+    if rows := found.get("inference"):
+        lines += ["## Inference", "", "Median ms; in brackets the multiple of the fastest peer's median.", ""]
+        lines += ["| | " + " | ".join(PREDICTING) + " |", "|---" * (len(PREDICTING) + 1) + "|"]
+        for case in dict.fromkeys(row["case"] for row in rows):
+            of = {row["entrant"]: row for row in rows if row["case"] == case}
+            cells = [f"{of[n]['median'] * 1e3:.3g} ({of[n]['ratio']:.2f})" if n in of else "-" for n in PREDICTING]
             lines.append(f"| {case} | " + " | ".join(cells) + " |")
         lines.append("")
     if rows := found.get("scalars"):
@@ -169,7 +210,7 @@ def busy() -> subprocess.Popen[bytes]:
 
 
 def main() -> None:
-    subjects = ["steps", "growth", "scalars", "imports", "accuracy"]
+    subjects = ["steps", "inference", "growth", "scalars", "imports", "accuracy"]
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--only", nargs="+", choices=subjects, default=subjects)
     options.add_argument("--quick", action="store_true", help="few slices: a first look, not a result")
@@ -184,6 +225,8 @@ def main() -> None:
         print(f"--- {subject}", flush=True)
         if subject == "steps":
             found[subject] = steps(slices, chosen.cases or STEPS)
+        elif subject == "inference":
+            found[subject] = predictions(slices, chosen.cases or PREDICTED)
         elif subject == "growth":
             found[subject] = growth(max(3, slices // 2))
         elif subject == "scalars":
@@ -198,7 +241,8 @@ def main() -> None:
     (RESULTS / "results.json").write_text(json.dumps(found, indent=1))
     (RESULTS / "table.md").write_text(table(found))
     if "steps" in found:
-        chart.ratios(found["steps"], "One training step, beside the fastest peer").save(RESULTS / "steps.svg")
+        shown = [row for row in found["steps"] if row["entrant"] in (*chart.OURS, *chart.MARKS)]
+        chart.ratios(shown, "One training step, beside the fastest peer").save(RESULTS / "steps.svg")
     if "growth" in found:
         chart.growth(found["growth"], "How a training step grows").save(RESULTS / "growth.svg")
     print(f"written to {RESULTS}")

@@ -24,6 +24,7 @@ import nets
 HERE = Path(__file__).parent
 MODULES = {
     "autoconv compiled": "ours",
+    "autoconv channels_first": "ours",
     "autoconv eager": "ours",
     "torch": "pytorch",
     "torch channels_last": "pytorch",
@@ -31,18 +32,24 @@ MODULES = {
     "jax": "jax_",
     "tinygrad": "tinygrad_",
     "HIPS autograd": "hips",
+    "onnxruntime": "onnxruntime_",
 }
+PREDICTING = [name for name in MODULES if name not in ("tinygrad", "HIPS autograd")]
+TRAINING = [name for name in MODULES if name != "onnxruntime"]
 STEPS = 6  # before anything is timed: their losses must agree
 SLICE = 0.12  # seconds
 
 
 class Entrant:
-    """One process: its name, what it said first, and the times it has measured."""
+    """One process: its name, what it said first, and the times it has measured.
 
-    def __init__(self, name: str, net: str, batch: int) -> None:
+    ``table``: "ENTRANTS", who trains, or "PREDICTORS", who only computes the result.
+    """
+
+    def __init__(self, name: str, net: str, batch: int, table: str) -> None:
         self.name, self.times = name, []
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  lives as long as the process
-        command = [sys.executable, __file__, name, net, str(batch)]
+        command = [sys.executable, __file__, name, net, str(batch), table]
         quiet = {"OMP_NUM_THREADS": "2", "JAX_PLATFORMS": "cpu", "DEV": "CPU"}
         self.process = subprocess.Popen(
             command,
@@ -77,11 +84,13 @@ class Entrant:
         self.process.communicate()
 
 
-def race(net: str, batch: int, names: list[str], slices: int, say: Callable[[str], None] = print) -> list[Entrant]:
-    """The entrants that run here, timed in turn.  SystemExit if their first losses differ."""
+def race(
+    net: str, batch: int, names: list[str], slices: int, say: Callable[[str], None] = print, table: str = "ENTRANTS"
+) -> list[Entrant]:
+    """The entrants that run here, timed in turn.  SystemExit if their first losses (or results) differ."""
     running: list[Entrant] = []
     for name in names:
-        entrant = Entrant(name, net, batch)
+        entrant = Entrant(name, net, batch, table)
         if entrant.begin():
             running.append(entrant)
         else:
@@ -122,12 +131,12 @@ def working() -> float | None:
     return (user + nice + system + sum(more)) / os.sysconf("SC_CLK_TCK")
 
 
-def serve(name: str, net: str, batch: int) -> None:
+def serve(name: str, net: str, batch: int, table: str) -> None:
     """The process of one entrant."""
     sys.path.insert(0, str(HERE / "entrants"))
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print does not belong to the answers
-    make = import_module(MODULES[name]).ENTRANTS[name]
+    make = getattr(import_module(MODULES[name]), table)[name]
     before = peak_memory()
     start = perf_counter()
     step = make(nets.named(net), batch)
@@ -162,4 +171,4 @@ def answer(value: Any, out: Any) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    serve(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])

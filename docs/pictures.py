@@ -1,9 +1,12 @@
 """Make the README's pictures: python docs/pictures.py [folder]
 
 The learner's example, seen in several ways.  tests/test_readme.py compares the committed pictures with what this draws.
-(stepper.png is a screenshot of the page that ``ac.step(C).save("walk.html")`` writes, live.png of the demo's.)
+Where Playwright and chromium are installed, stepper.png is made too: a screenshot of the page that
+``ac.step(C).save("walk.html")`` writes, at the first convolution's backward.  (live.png is one of the demo's page.)
 """
 
+import importlib.util
+import shutil
 import sys
 from pathlib import Path
 
@@ -33,7 +36,28 @@ def draw() -> dict[str, str]:
     }
 
 
+def screenshot(folder: Path) -> None:
+    """The stepper's page where the sweep reaches the first convolution, as stepper.png."""
+    from playwright.sync_api import sync_playwright
+
+    names = example()
+    walk = ac.step(names["C"], names=names)
+    page = walk.save(folder / "walk.html")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        window = browser.new_page(viewport={"width": 1100, "height": 640}, color_scheme="light")
+        window.goto(page.resolve().as_uri())
+        window.wait_for_selector("body[data-ready]")
+        window.keyboard.press("End")
+        window.locator("#picture [data-grid='input gradient'] .cell").nth(4).hover()
+        window.screenshot(path=folder / "stepper.png")
+        browser.close()
+    page.unlink()
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent)
     for name, svg in draw().items():
         (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
+    if importlib.util.find_spec("playwright") and shutil.which("chromium"):
+        screenshot(folder)

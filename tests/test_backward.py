@@ -139,7 +139,7 @@ def test_check_grads_finds_errors_of_the_second_order_only(monkeypatch):
 def test_check_grads_suspects_a_kink():
     with pytest.raises(GradientError, match="a kink may lie within the step"):
         ac.check_grads(ac.abs, np.array([1e-4]), order=1)
-    with pytest.raises(TypeError, match="int64"):
+    with pytest.raises(TypeError, match=r"int\d\d"):
         ac.check_grads(ac.abs, np.array([1, 2]))
 
 

@@ -21,15 +21,55 @@ def importable(monkeypatch):
 
 @pytest.mark.quick(2)
 @pytest.mark.parametrize(
-    "name", ["lenet", "cnn32", "1-D", "3-D", "odd", "depthwise", "residual", "mlp", "image 8", "depth 3"]
+    "name",
+    [
+        "lenet",
+        "cnn32",
+        "1-D",
+        "3-D",
+        "odd",
+        "depthwise",
+        "residual",
+        "mlp",
+        "image 8",
+        "depth 3",
+        "audio",
+        "autoencoder",
+        "transformer",
+    ],
 )
 def test_compiled_and_eager_take_the_same_steps(name):
+    """With channels first too, which starts from the same parameters."""
     import nets
     import ours
 
     net = nets.named(name)
     compiled, eager = (ours.step(net, 2, kind) for kind in (True, False))
-    assert [compiled() for _ in range(3)] == pytest.approx([eager() for _ in range(3)], rel=1e-4)
+    expected = pytest.approx([eager() for _ in range(3)], rel=1e-4)
+    assert [compiled() for _ in range(3)] == expected
+    if net.dims == 2:
+        first = ours.step(net, 2, True, "channels_first")
+        assert [first() for _ in range(3)] == expected
+
+
+def test_inference_is_the_models():
+    import nets
+    import ours
+
+    net = nets.NETS["residual"]
+    y = ours.model(net).eval()(nets.data(net, 2)[0])
+    for layout in ("channels_last", "channels_first"):
+        assert ours.predict(net, 2, True, layout)() == pytest.approx(float(np.asarray(y).flat[0]), rel=1e-4)
+
+
+def test_shapes_are_those_of_the_models():
+    import nets
+    import ours
+
+    for name, net in nets.NETS.items():
+        if name not in ("resnet18", "alexnet", "vgg"):
+            y = ours.model(net)(nets.data(net, 1)[0])
+            assert list(nets.shapes(net.layers, net.image))[-1][2] == y.shape[1:], name
 
 
 def test_lenet_is_counted():
@@ -59,3 +99,19 @@ def test_charts_are_drawn():
     for picture in (chart.ratios(steps, "steps"), chart.growth(growth, "growth")):
         assert "a net: autoconv compiled 0.33" in picture or "autoconv compiled, size" in picture
         assert ElementTree.fromstring(picture).tag.endswith("svg")
+
+
+def test_no_mark_hides_another():
+    """Entrants within a few per cent of each other, and far from each other, in a picture of either kind."""
+    import chart
+
+    times = {"autoconv compiled": 1.0, "torch": 1.01, "torch channels_last": 1.02, "jax": 1.3, "tinygrad": 40.0}
+    steps = [{"case": c, "entrant": name, "median": t} for name, t in times.items() for c in ("one", "two")]
+    growth = [{"series": "s", "size": n, "entrant": e, "median": t * n} for e, t in times.items() for n in (1, 2)]
+    for picture in (chart.ratios(steps, "steps"), chart.growth(growth, "growth")):
+        root = ElementTree.fromstring(picture)
+        places = [(float(e.get("cx")), float(e.get("cy"))) for e in root.iter() if e.get("r") == "7.5"]
+        places += [(float(e.get("x")) + 6, float(e.get("y")) + 6) for e in root.iter() if e.get("width") == "12"]
+        assert len(places) >= 2 * len(times)  # with the legend
+        for i, (x, y) in enumerate(places):
+            assert all(abs(x - a) + abs(y - b) >= 15 for a, b in places[:i])

@@ -1,5 +1,7 @@
 """The small pictures of a training run: valid, self-contained SVG that shows the numbers it was given."""
 
+import io
+import re
 import struct
 import xml.etree.ElementTree as ET
 import zlib
@@ -8,6 +10,7 @@ from base64 import b64decode
 import numpy as np
 import pytest
 from helpers.pictures import SVG, words
+from PIL import Image
 
 from autoconv.render import chart
 
@@ -95,7 +98,18 @@ def test_images_show_their_levels():
 
 def test_signed_images_have_zero_in_the_middle():
     (kernel,) = decode(chart.images([[[-1.0, 0.0, 0.5]]], signed=True))
-    assert [kernel[0, 0], kernel[0, kernel.shape[1] // 2], kernel[0, -1]] == [0, 128, 191]
+    assert [kernel[0, 0], kernel[0, kernel.shape[1] // 2], kernel[0, -1]] == [1, 128, 191]
+
+
+def test_signed_images_are_orange_over_neutral_to_blue():
+    """As Pillow reads the file; halfway to blue the colour is halfway."""
+    svg = chart.images([[[-2.0, 0.0, 1.0, 2.0, np.nan]]], signed=True, side=5)
+    data = b64decode(re.search(r'base64,([^"]+)', svg)[1])
+    picture = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    negative, zero, half, positive, missing = picture[0, ::2].astype(int)
+    assert negative[0] > negative[1] > negative[2] and positive[2] > positive[1] > positive[0]
+    assert np.ptp(zero) < 4 and zero.min() > 230 and missing.tolist() == [0, 0, 0]
+    assert np.abs(half - (zero + positive) / 2).max() <= 1.5
 
 
 def test_pixels_that_are_not_finite_are_black():

@@ -148,7 +148,7 @@ def test_explain_writes_the_equation(folder, capsys):
 
 
 def test_step_walks_in_the_terminal_and_saves_a_page(folder, capsys, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO("n\nuntil k[0,0]\np k\nb\nq\n"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("s\nn\nuntil k[0,0]\np k\nb\nq\n"))
     assert cli.main(["step", "net.py:loss"]) == 0
     printed = capsys.readouterr().out
     assert "x = " in printed

@@ -430,3 +430,20 @@ def test_a_padded_image_of_plain_numbers_is_read_like_a_tensor():
         y.name = "y"
         texts.append(explain(w[0, 1, 1, 0], of=ac.sum(y), names={"image": image}).pattern)
     assert texts == ["Σ(i=1..2, j=0..3) d[0,i,j,0] image[0,2i-1,2j,1]"] * 2
+
+
+def test_a_page_of_its_own_opens_what_a_notebook_leaves_out(tmp_path):
+    """A kernel element of a 20 x 20 image: 324 terms, none of them 0; in a notebook 70 rows, in the page all."""
+    rng = np.random.default_rng(0)
+    x, k = ac.tensor(rng.normal(size=(20, 20)), name="x"), ac.tensor(rng.normal(size=(3, 3)), name="k")
+    y = ac.conv2d(x, k)
+    loss = ac.sum(y * y)
+    made = ac.explain(k[1, 1], of=loss, names={"y": y})
+    rows = lambda html: html.count('class="ac-row"')
+    page = made.save(tmp_path / "explain.html").read_text(encoding="utf-8")
+    smallest = min(made.terms, key=lambda term: abs(term.product)).output
+    assert len(made.terms) == 324 and f">{smallest}<" in page and f">{smallest}<" not in made.html
+    assert rows(made.html) < 130 and rows(page) >= 324 and "in .terms and .csv" not in page
+    value = ac.explain(loss, names={"y": y}).save(tmp_path / "value.html").read_text(encoding="utf-8")
+    assert "all 324 terms" in value and rows(value) == 324
+    assert "<details" not in ac.explain(y[0, 0]).save(tmp_path / "short.html").read_text(encoding="utf-8")

@@ -36,17 +36,17 @@ def test_kernels_are_on_one_scale(shape):
         assert len(found) == len(expected)
         for image, plane in zip(found, expected, strict=True):
             times = image.shape[0] // plane.shape[0]
-            assert np.array_equal(image[::times, ::times], np.rint((plane / 8 + 0.5).clip(0, 1) * 255))
+            assert np.array_equal(image[::times, ::times], 1 + np.rint((plane / 8 + 0.5).clip(0, 1) * 254))
 
 
-def test_without_a_limit_the_largest_weight_is_black_or_white():
+def test_without_a_limit_the_largest_weight_has_the_full_colour():
     levels = np.concatenate(
         [image.ravel() for image in grey_levels(pictures.kernels([[[[0.0, -2.0]]], [[[1.0, 0.5]]]]))]
     )
-    assert sorted(set(levels.tolist())) == [0, 128, 159, 191]
+    assert sorted(set(levels.tolist())) == [1, 128, 160, 191]
 
 
-def test_a_kernel_of_zeros_is_mid_grey():
+def test_a_kernel_of_zeros_is_in_the_middle():
     assert {int(level) for image in grey_levels(pictures.kernels(np.zeros((2, 2, 1, 2)))) for level in image.flat} == {
         128
     }

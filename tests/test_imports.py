@@ -17,12 +17,15 @@ FLOORS = [
     "renamed", "shapes", "files", "npy", "weights", "arrays", "operands", "hooks", "asking", "declared", "tape",
     "leaving", "dlpack", "tree", "rows", "primitives", "row_pages", "backward", "transforms", "functional", "linalg",
     "array_api", "gradcheck", "scalar", "program", "render", "views", "tutor", "marking", "exercises", "plan",
-    "compiled", "nn", "optim", "saving", "models", "datasets", "data", "checkpoint", "train", "interop", "comparing",
-    "demo", "__init__", "cli", "__main__",
+    "xla", "compiled", "nn", "optim", "saving", "models", "datasets", "data", "checkpoint", "train", "interop",
+    "comparing", "demo", "__init__", "cli", "__main__",
 ]  # fmt: skip
 INSIDE = {
     "weights": ["unpickling", "torch_file", "safetensors_file", "source", "matching", "__init__"],
-    "views": ["lines", "layers", "element", "window_geometry", "graph", "live", "stepper", "equations", "__init__"],
+    "views": [
+        "lines", "layers", "element", "window_geometry", "graph", "measures", "live", "stepper", "equations",
+        "__init__",
+    ],
     "tutor": [
         "verdict", "run", "claim", "bank", "search", "conventions", "evidence", "answers",
         "certificate", "breaking", "check", "__init__",
@@ -32,16 +35,22 @@ INSIDE = {
         "naming", "asking", "judge", "described", "check_backward", "check_op", "apart", "worker", "report", "__init__",
     ],
     "exercises": [
-        "sheet", "run", "nice", "given", "equations", "gradients", "picture", "marking", "key", "paper", "page",
+        "sheet", "run", "nice", "given", "equations", "gradients", "picture", "marking", "key", "sealed", "paper",
+        "page",
         "making", "__init__",
     ],
     "program": ["program", "record", "rewrite", "slope_of_result", "numpy_run", "__init__"],
     "plan": [
-        "native", "extension", "spacing", "instructions", "contractions", "kernel", "rewrite", "lower", "assemble",
+        "native", "extension", "spacing", "instructions", "contractions", "channelwise", "kernel", "rewrite", "lower",
+        "assemble",
         "run", "__init__",
     ],
-    "data": ["dataset", "scaled", "idx", "npz", "cifar", "table", "pictures", "load", "batches", "__init__"],
-    "interop": ["graph", "storage", "imported", "places", "aten", "torch_export", "onnx", "__init__"],
+    "xla": [
+        "library", "column", "patterns", "lower", "placement", "mesh", "resident", "optimizer_step", "run", "function",
+        "export", "hosts", "team", "__init__",
+    ],
+    "data": ["dataset", "scaled", "idx", "npz", "cifar", "table", "pictures", "load", "batches", "held", "__init__"],
+    "interop": ["graph", "storage", "imported", "places", "aten", "torch_export", "lax", "jaxpr", "onnx", "__init__"],
     "comparing": [
         "saved", "side", "matching", "site", "numbers", "contractions", "pooling", "functions", "conventions",
         "result", "slopes", "statistics", "compare", "__init__",

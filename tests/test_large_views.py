@@ -11,7 +11,8 @@ from textwrap import dedent
 
 import numpy as np
 import pytest
-from helpers.large_nets import loss_of, resnet18
+from helpers.large_nets import loss_of, resnet18, unet, vgg11
+from helpers.walk_pages import read_page
 
 import autoconv as ac
 from autoconv import nn
@@ -20,7 +21,8 @@ from autoconv.scalar.expand import expansion_size
 from autoconv.tutor.claim.compare import Tolerance, ruled_out
 from autoconv.views.equations import analysis
 from autoconv.views.layers import layer_names, settings
-from autoconv.views.stepper.page import corner, outline, trace
+from autoconv.views.stepper.axes import Axes
+from autoconv.views.stepper.page import LARGEST, stepper_page
 
 
 def convolutions():
@@ -183,42 +185,68 @@ def test_names_by_layers():
     assert "0.tanh" in shown and "0.out" in shown and "1.out" in shown and len(set(shown)) == len(shown)
 
 
-def test_pages_jump_to_layers_and_give_parameters_where_they_are_read():
+def test_a_walk_stops_at_layers_and_gives_parameters_where_they_are_read():
     model, shape = resnet18(size=32)
     walk = ac.step(loss_of(model.eval(), shape)[0])
-    rows = outline(walk)
-    first = {(phase, name): at for phase, _, name, at in rows}
-    order = ["conv1", "bn1", "layer1", "layer1.0", "layer2.0.downsample", "layer4.1.conv2", "fc"]
+    first = {}
+    for stop in walk.stops:
+        first.setdefault((stop.phase, stop.unit.name), stop.first)
+    order = ["conv1", "bn1", "layer1.0.conv1", "layer2.0.downsample.0", "layer4.1.conv2", "fc"]
     forward, backward = ([first[phase, name] for name in order] for phase in ("forward", "backward"))
-    assert forward == sorted(forward) and backward[-1] == min(backward) > max(forward) and backward[0] > backward[2]
-    assert rows[-1] == ["sweep", 0, "", next(e.index + 1 for e in walk if e.phase == "backward")]
+    assert forward == sorted(forward) and backward == sorted(backward, reverse=True) and max(forward) < min(backward)
     at = {e.line.name: e.index for e in walk if e.kind == "input" and e.line.name}
     assert at["x"] < at["conv1.weight"] < first["forward", "bn1"] < at["layer4.1.conv2.weight"] < first["forward", "fc"]
     assert sorted(e.line.serial for e in walk if e.phase == "forward") == sorted(line.serial for line in walk.tape)
+    named = {u.title for u in walk.units}
+    assert {"conv1: conv2d", "layer1.0.bn1: batch_norm", "layer2.0.add", "fc: linear"} <= named
+    skip = next(u for u in walk.units if u.name == "layer1.0.add")
+    assert [walk.units[k].name for k in skip.reads] == ["layer1.0.bn2", "maxpool"]
+    assert not any(name.startswith("%") for key, name in walk.names.items() if key != -1 and _computed(walk, key))
 
 
-def test_the_corner_of_an_array_is_that_of_a_plane():
-    for shape, side, kept in (
-        ((1, 64, 8, 8), 4, (1, 1, 4, 4)),
-        ((1, 8, 8, 64), 4, (1, 4, 4, 1)),
-        ((3, 3, 16, 16), 2, (2, 2, 1, 1)),
-        ((512, 10), 4, (4, 4)),
-        ((7,), 4, (4,)),
-        ((), 4, ()),
-        ((2, 0), 2, (2, 0)),
-    ):
-        array = np.arange(np.prod(shape, dtype=int)).reshape(shape)
-        assert corner(array, side).shape == kept
-        assert not array.size or corner(array, side).flat[0] == 0
+def _computed(walk, key):
+    return any(id(line) == key and line.primitive is not None and not line.constant for line in walk.tape)
 
 
-def test_the_page_of_a_long_walk_shows_a_corner_of_each_array():
-    model, shape = resnet18(size=32)
-    data = trace(ac.step(loss_of(model.eval(), shape)[0]))
-    floats = [a for a in data["arrays"] if "list" not in a and "says" in a]
-    assert len(floats) > 400 and sum("part" in a for a in floats) > 0.95 * len(floats)
-    assert sum(int(np.prod(a["part"])) for a in floats if "part" in a) <= 30_000
-    assert len(data["packed"]) < 400_000
+PARTS = [  # shape, axes, numbers at most, one picture whole -> what is kept
+    ((1, 8, 8, 64), Axes((1, 2), ((3, "channel"),)), 640, 4096, (1, 8, 8, 10)),
+    ((4, 8, 8, 64), Axes((1, 2), ((0, "image"), (3, "channel"))), 640, 4096, (1, 8, 8, 10)),
+    ((1, 64, 8, 8), Axes((2, 3), ((1, "channel"),)), 1, 4096, (1, 1, 8, 8)),
+    ((3, 3, 16, 16), Axes((0, 1), ((2, "in"), (3, "out"))), 9 * 64, 4096, (3, 3, 8, 8)),
+    ((3, 32, 32), Axes((1, 2), ((0, "channel"),), "colour"), 5, 4096, (3, 32, 32)),
+    ((1, 224, 224, 64), Axes((1, 2), ((3, "channel"),)), 64, 4096, (1, 56, 56, 1)),
+    ((512, 10), Axes((0, 1)), 100, 0, (10, 10)),
+    ((7,), Axes((0,)), 4, 0, (4,)),
+    ((), Axes(()), 1, 0, ()),
+    ((2, 0), Axes((0,)), 16, 0, (2, 0)),
+]
+
+
+@pytest.mark.parametrize(("shape", "axes", "most", "picture", "kept"), PARTS)
+def test_of_an_array_whole_pictures_are_kept(shape, axes, most, picture, kept):
+    array = np.arange(np.prod(shape, dtype=int)).reshape(shape)
+    part = array[axes.part(shape, most, picture)]
+    assert part.shape == kept and (not part.size or part.flat[0] == 0)
+
+
+@pytest.mark.parametrize("net", [resnet18, vgg11, unet])
+def test_the_page_of_a_large_net_shows_a_picture_of_what_each_call_gives(net):
+    model, shape = net(size=32)
+    walk = ac.step(loss_of(model.eval(), shape)[0])
+    made = stepper_page(walk)
+    assert len(made) <= LARGEST
+    data = read_page(made)
+    for stop in data["stops"]:
+        for role, _, number, line in stop["grids"]:
+            array = data["arrays"][number]
+            if role not in ("operand", "result", "cotangent", "after") or "list" in array or "alike" in array:
+                continue
+            part, tile = array.get("part", array["shape"]), array["tile"]
+            assert all(n > 0 for n in part), (role, data["lines"][line]["name"])
+            if len(tile) == 2 and array.get("others"):  # whole pictures, and no number withheld where there are few
+                assert [part[k] for k in tile] == [array["shape"][k] for k in tile]
+            if np.prod(array["shape"]) <= 64:
+                assert part == array["shape"]
 
 
 def test_an_explanation_is_saved(tmp_path):

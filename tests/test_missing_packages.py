@@ -1,4 +1,4 @@
-"""tqdm, safetensors, graphviz and Pillow are needed by what uses them, and by nothing else."""
+"""tqdm, safetensors, graphviz, Pillow and JAX are needed by what uses them, and by nothing else."""
 
 import re
 
@@ -7,7 +7,7 @@ import pytest
 # Each missing package is one that cannot be imported; what is left is NumPy and the standard library.
 WITHOUT = """
 import sys
-for name in ("tqdm", "safetensors", "graphviz", "PIL"):
+for name in ("tqdm", "safetensors", "graphviz", "PIL", "jax"):
     sys.modules[name] = None
 import numpy as np, autoconv as ac
 from autoconv import checkpoint, nn, optim, train
@@ -49,9 +49,11 @@ def test_what_needs_nothing_works_without_them(code, printed, run_python, tmp_pa
         ("checkpoint.inspect('a.safetensors')", "CheckpointError: .* pip install safetensors"),
         ("fit(checkpoint='a.safetensors')", "CheckpointError: .* pip install safetensors"),
         ("ac.graph(ac.sum(model(x))).save('drawn.png')", "RuntimeError: .* the Python package graphviz"),
+        ("ac.compile(model, backend='xla')", r'ImportError: .*needs JAX.* pip install "autoconv\[xla\]"'),
+        ("ac.to_jax(model)", r'ImportError: to_jax needs JAX.* pip install "autoconv\[xla\]"'),
         ("ac.data.load('images')", r'DataError: .* pip install "autoconv\[images\]"'),
     ],
-    ids=["save", "inspect", "train with a checkpoint", "draw a PNG", "a folder of images"],
+    ids=["save", "inspect", "train with a checkpoint", "draw a PNG", "XLA", "to_jax", "a folder of images"],
 )
 def test_what_needs_one_says_which(code, says, run_python, tmp_path):
     for label in "ab":

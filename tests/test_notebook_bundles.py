@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from helpers.frames import ready
 from helpers.sanitised import HOSTS, sanitised
 
 import autoconv as ac
@@ -269,10 +270,10 @@ def test_a_frame_in_a_dark_host_is_dark_and_follows_its_change(load):
         )
         outer = load(host)
         frame = outer.frames[1]
-        frame.wait_for_selector("html[data-theme=dark]")
+        ready(frame, dark=True)
         assert colours(frame) == "rgb(22, 25, 29)", name
         outer.evaluate("document.body.className = 'day'")
-        frame.wait_for_selector("html[data-theme=light]")
+        ready(frame, dark=False)
         assert colours(frame) == "rgb(255, 255, 255)", name
 
 
@@ -280,13 +281,12 @@ def test_in_a_frame_that_is_itself_a_sandbox(load):
     """As in Colab, where an output cell is a sandboxed frame: the page computes, and is as dark as the cell."""
     cell = f"<style>body{{background:#222}}</style>{iframe(ac.live(C, names=N).page)}"
     outer = load(f"<!DOCTYPE html><title>host</title><body data-ready bgcolor=white>{iframe(cell)}</body>")
-    for _ in range(100):
+    for _ in range(900):
         if len(outer.frames) == 3:
             break
         outer.wait_for_timeout(100)
     frame = outer.frames[2]
-    frame.wait_for_selector("body[data-ready]")
-    frame.wait_for_selector("html[data-theme=dark]")
+    ready(frame, dark=True)
     frame.evaluate("autoconv.set('w', 0, 2)")
     expected = ac.sweep(
         ac.sum((ac.conv2d(ac.conv2d(N["i"], w := ac.tensor([[2.0, -1], [0.5, 2]])), N["v"]) - 1) ** 2), [w]
@@ -298,8 +298,7 @@ def test_a_message_from_elsewhere_changes_no_theme(load):
     shown = iframe(ac.live(C, names=N).page)
     page = load(f"<!DOCTYPE html><title>host</title><body data-ready bgcolor=white>{shown}</body>")
     frame = page.frames[1]
-    frame.wait_for_selector("body[data-ready]")
-    frame.wait_for_selector("html[data-theme=light]")
+    ready(frame, dark=False)
     frame.evaluate("postMessage({autoconv: 'theme', dark: true}, '*')")  # from itself, not from around it
     frame.wait_for_timeout(100)
     assert frame.evaluate("document.documentElement.dataset.theme") == "light"

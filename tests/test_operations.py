@@ -262,3 +262,29 @@ def test_refused(case):
     f, kind, text = REFUSED[case]
     with pytest.raises(kind, match=text):
         f()
+
+
+SQUARE = [[0.0, 1.0, 4.0], [2.0, 5.0, 3.0], [1.0, 1.0, 2.0]]
+SAME_SIZE = [  # PyTorch 2.13's values where 1.3 times as large is as large as before: some modes then change nothing
+    ("linear", [0.0, 1.0, 4.0], [0, 1, 4]),
+    ("nearest", [0.0, 1.0, 4.0], [0, 0, 1]),
+    ("nearest-exact", [0.0, 1.0, 4.0], [0, 1, 1]),
+    ("bilinear", SQUARE, [0, 1, 4, 2, 5, 3, 1, 1, 2]),
+    ("nearest", SQUARE, [0, 1, 4, 2, 5, 3, 1, 1, 2]),
+    ("nearest-exact", SQUARE, [0, 1, 1, 2, 5, 5, 2, 5, 5]),
+    ("bicubic", SQUARE, [-0.193989, 0.074351, 2.201571, 1.272318, 3.325935, 4.126413, 1.664117, 3.26286, 3.443352]),
+]
+
+
+@pytest.mark.parametrize(("mode", "image", "expected"), SAME_SIZE)
+def test_interpolated_to_the_same_size(mode, image, expected):
+    y = ac.interpolate(np.array([[image]]), scale_factor=1.3, mode=mode, layout="channels_first")
+    np.testing.assert_allclose(np.ravel(y), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("sizes", [(-1, 2, 3), (3, 3), (3,)])
+def test_expand_refuses_sizes_that_are_not_there(sizes):
+    t = ac.tensor([[1.0], [2.0]])
+    with pytest.raises(ValueError, match="expand: shape"):
+        t.expand(*sizes)
+    np.testing.assert_array_equal(t.expand(2, -1, 3).value, np.broadcast_to(t.value, (2, 2, 3)))

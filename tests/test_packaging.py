@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import venv
 import zipfile
 from email import message_from_string
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import autoconv as ac
@@ -131,6 +133,35 @@ def test_the_wheel_runs_where_it_is_unpacked(published, tmp_path):
     assert first == "36 360 1.0"
     assert "<script" in (tmp_path / "walk.html").read_text(encoding="utf-8")
     assert Path(place.split()[-1]).is_relative_to(tmp_path)
+
+
+@pytest.mark.quick(0)
+def test_the_wheel_for_every_system_is_to_be_had_where_a_compiler_is(published, tmp_path):
+    """AUTOCONV_PURE=1; by pip into a fresh environment with NumPy and nothing else, and the README's example runs."""
+    pytest.importorskip("pip", reason="installing needs pip")
+    wheel, said = build("wheel", published[0], tmp_path / "wheel", AUTOCONV_PURE="1")
+    assert wheel.name == f"autoconv-{ac.__version__}-py3-none-any.whl" and "built without" not in said
+    assert not [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith((".so", ".pyd", ".c", ".h"))]
+    venv.create(tmp_path / "fresh", with_pip=False)
+    python = next(path for path in (tmp_path / "fresh").glob("*/python*") if path.stem == "python")
+    install = ["install", "--quiet", "--no-deps", "--no-index", "--disable-pip-version-check", str(wheel)]
+    clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}  # where the tree would count as installed
+    pip = [sys.executable, "-m", "pip", "--python", str(python)]
+    subprocess.run([*pip, *install], check=True, cwd=tmp_path, env=clean)
+    numpy = Path(np.__file__).parent
+    (tmp_path / "numpy").mkdir()
+    for part in (numpy, numpy.parent / "numpy.libs"):
+        if part.exists():
+            (tmp_path / "numpy" / part.name).symlink_to(part)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    example = next(code for code in re.findall(r"```python\n(.*?)```", readme, re.S) if "live.html" in code)
+    (tmp_path / "example.py").write_text(example + "\nprint(ac.__file__)", encoding="utf-8")
+    environment = {"PYTHONPATH": str(tmp_path / "numpy"), "PATH": "", "HOME": str(tmp_path)}
+    command = [str(python), "-W", "error", "example.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.splitlines()[-1]).is_relative_to(tmp_path / "fresh")
+    assert (tmp_path / "live.html").is_file() and (tmp_path / "walk.html").is_file()
 
 
 @pytest.mark.quick(0)

@@ -1,10 +1,13 @@
 """The page in a real browser: chromium, driven by Playwright, on a local file."""
 
+import re
+
 import numpy as np
 import pytest
 
 import autoconv as ac
 from autoconv.render.page import iframe
+from autoconv.views.stepper import page as page_module
 from autoconv.views.stepper.stepper import step
 from autoconv.views.stepper.training import record_training
 
@@ -18,11 +21,12 @@ def program():
 
 
 def shown(page, grid, within="#picture"):
-    """{(row, column): text} of a grid."""
+    """{(row, column): number in four digits} of a grid, from what its cells say."""
     script = """g => Object.fromEntries([...g.querySelectorAll('.cell')].map(
-        c => [c.dataset.row + ',' + c.dataset.column, c.querySelector('text').textContent]))"""
+        c => [c.dataset.row + ',' + c.dataset.column, c.querySelector('title').textContent]))"""
     cells = page.locator(f'{within} [data-grid="{grid}"]').first.evaluate(script)
-    return {tuple(map(int, key.split(","))): text for key, text in cells.items()}
+    number = lambda text: text.rpartition(" = ")[2].removesuffix(" (padding)")
+    return {tuple(map(int, key.split(","))): number(text) for key, text in cells.items()}
 
 
 def lit(page, grid, look="lit"):
@@ -38,9 +42,22 @@ def go_to(page, number):
     page.locator("#slider").evaluate(f"s => {{ s.value = {number}; s.dispatchEvent(new Event('input')); }}")
 
 
-def lit_edges(page):
-    found = page.locator("#graph .edge.lit").evaluate_all("es => es.map(e => [+e.dataset.from, +e.dataset.to])")
-    return {tuple(edge) for edge in found}
+def go_to_event(page, number):
+    """Opened into lines, at the event with this number, from 1."""
+    page.click("#lines")
+    walked = page.evaluate("() => Number(document.getElementById('slider').max)")
+    for position in range(1, walked + 1):
+        go_to(page, position)
+        if page.locator("body").get_attribute("data-event") == str(number):
+            return
+    raise AssertionError(f"event {number} is not among the {walked} lines of the page")
+
+
+def go_to_call(page, name, phase="forward"):
+    if phase == "backward":
+        page.click("#sweep")
+    page.locator("#map .unit", has=page.locator("b", has_text=re.compile(f"^{re.escape(name)}$"))).first.click()
+    assert page.locator("body").get_attribute("data-phase") == phase
 
 
 def event_number(stepper, kind, line, target=None):
@@ -50,61 +67,214 @@ def event_number(stepper, kind, line, target=None):
     )
 
 
-def test_buttons_keys_and_slider_move(load):
+def at(page):
+    return int(page.locator("body").get_attribute("data-step"))
+
+
+def test_buttons_keys_and_slider_move_from_call_to_call(load):
     loss, names = program()
     stepper = step(loss, names=names)
+    loud = [s for s in stepper.stops if not s.unit.quiet]
     page = load(stepper.page)
-    at = lambda: int(page.locator("body").get_attribute("data-step"))
-    assert at() == 1
+    assert at(page) == 1 and page.locator("#count").text_content() == f"1 / {len(loud)}"
     page.click("#next")
     page.keyboard.press("ArrowRight")
-    assert at() == 3
+    assert at(page) == 3
     page.click("#back")
     page.keyboard.press("ArrowLeft")
-    assert at() == 1 and page.locator("#back").is_disabled()
+    assert at(page) == 1 and page.locator("#back").is_disabled()
     page.click("#last")
-    assert at() == len(stepper) and page.locator("#next").is_disabled()
+    assert at(page) == len(loud) and page.locator("#next").is_disabled()
     page.click("#first")
-    page.locator("#slider").fill("9")
-    assert at() == 9 and page.locator("#count").text_content() == f"9 / {len(stepper)}"
+    page.locator("#slider").fill("4")
+    assert at(page) == 4
     page.keyboard.press("End")
     page.keyboard.press("Home")
-    assert at() == 1
+    assert at(page) == 1
+    page.keyboard.press("b")
+    assert at(page) == 1 + next(k for k, s in enumerate(loud) if s.phase == "backward")
+    page.keyboard.press("Home")
     page.click("#play")
     page.wait_for_selector("body[data-step='2']", timeout=5000)
 
 
-def test_each_step_shows_its_text_edges_and_numbers(load):
+def test_a_page_opens_at_the_first_call_and_not_at_parameters(load):
+    loss, names = program()
+    page = load(step(loss, names=names).page)
+    assert page.locator("#title").text_content() == "h: conv2d" and page.locator("#picture .cell").count() > 0
+    seen = []
+    while not page.locator("#next").is_disabled():
+        seen.append(page.locator("#title").text_content())
+        page.keyboard.press("ArrowRight")
+    assert seen == ["h: conv2d", "relu", "y: max_pool2d", "mul", "sum", "sum", "mul", "y: max_pool2d", "relu"]
+
+
+def test_a_call_opens_into_lines_and_a_line_into_scalars(load):
     loss, names = program()
     stepper = step(loss, names=names)
     page = load(stepper.page)
-    place = {id(line): i for i, line in enumerate(ac.Tape(loss))}
-    for event in stepper:
+    level = lambda: page.locator("body").get_attribute("data-level")
+    assert level() == "calls" and page.locator("#scalars").is_disabled()
+    page.keyboard.press("Enter")
+    assert level() == "lines"
+    inside = {id(x) for x in stepper.units[2].lines}
+    rows = [e for e in stepper if e.kind == "forward" and id(e.line) in inside]
+    assert page.locator("#inside li").count() == len(rows) == 6  # reshape, pad, windows, reshape, contract, reshape
+    page.locator("#inside button").last.click()
+    page.keyboard.press("ArrowRight")  # on to relu
+    assert page.locator("#title").text_content() == "relu"
+    page.keyboard.press("ArrowDown")
+    assert level() == "scalars"
+    h = names["h"].value
+    for k in range(3):
+        assert page.locator("#terms").text_content() == (
+            f"relu[0, {k}] = {max(0.0, h[0, k]):.4g}max(0, h[0, {k}])"
+            f"= max(0, {f'({h[0, k]:.4g})' if h[0, k] < 0 else f'{h[0, k]:.4g}'})= {max(0.0, h[0, k]):.4g}"
+        )
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Escape")
+    assert level() == "lines"
+    page.keyboard.press("ArrowUp")
+    assert level() == "calls" and page.locator("#title").text_content() == "relu"
+
+
+def test_each_line_shows_its_text_and_numbers(load):
+    loss, names = program()
+    stepper = step(loss, names=names)
+    page = load(stepper.page)
+    page.click("#lines")
+    for event in [e for e in stepper if e.kind not in ("input", "gradient")]:
         assert page.locator("#says").text_content() == event.text
-        if event.kind == "forward":
-            expected = {(place[id(x)], place[id(event.line)]) for x in event.line.operands}
-        else:
-            expected = {(place[id(event.target)], place[id(event.line)])} if event.kind == "accumulate" else set()
-        assert lit_edges(page) == expected
+        assert page.locator("body").get_attribute("data-event") == str(event.index + 1)
         array, role = (event.value, "result") if event.phase == "forward" else (event.after, "after")
         if array.ndim <= 2:
             square = np.atleast_2d(array)
             assert shown(page, role, "#grids") == {i: f"{v:.4g}" for i, v in np.ndenumerate(square)}
-        if event is not stepper[-1]:
-            page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
 
 
-def test_hovering_a_convolution(load):
+def test_scalars_of_a_contraction_and_of_a_sum_add_up(load):
+    rng = np.random.default_rng(7)
+    x, w = ac.tensor(rng.normal(size=(2, 3)), name="x"), ac.tensor(rng.normal(size=(3, 4)), name="w")
+    y = x @ w
+    loss = ac.sum(y, axis=0)
+    stepper = step(ac.sum(loss * loss), names={"y": y, "loss": loss})
+    page = load(stepper.page)
+    last = lambda: page.locator("#terms div").last.text_content().rpartition("sum ")[2]
+    go_to_call(page, "y")
+    page.click("#lines")
+    page.click("#scalars")
+    for i, j in np.ndindex(2, 4):
+        assert page.locator("#terms b").text_content() == f"y[{i}, {j}] = {y.value[i, j]:.4g}"
+        assert float(last()) == pytest.approx(y.value[i, j], rel=1e-3)
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    go_to_call(page, "loss")
+    page.click("#lines")
+    page.click("#scalars")
+    for j in range(4):
+        assert float(last()) == pytest.approx(loss.value[j], rel=1e-3)
+        page.keyboard.press("ArrowRight")
+    (dw,) = ac.sweep(ac.sum(ac.sum(x @ w, axis=0) ** 2), [w])
+    number = event_number(stepper, "accumulate", y, w)
+    page.keyboard.press("Escape")
+    go_to_event(page, number)
+    page.click("#scalars")
+    assert float(last()) == pytest.approx(dw[0, 0], rel=1e-3)
+
+
+def test_the_map_jumps_searches_folds_and_shows_what_is_known(load):
+    rng = np.random.default_rng(0)
+    model = ac.nn.Sequential(
+        ac.nn.Sequential(ac.nn.Conv2d(1, 3, 3, rng=rng), ac.nn.ReLU()), ac.nn.MaxPool2d(2), ac.nn.Flatten(),
+        ac.nn.Linear(27, 5, rng=rng),
+    )  # fmt: skip
+    image = ac.tensor(rng.random((1, 8, 8, 1)), name="image")
+    stepper = step(ac.losses.cross_entropy(model(image), np.array([2])))
+    page = load(stepper.page)
+    titles = [u.name.rpartition(".")[2] for u in stepper.units]
+    assert page.locator("#map .unit b").all_text_contents() == titles
+    page.locator("#map .unit").nth(len(titles) - 2).click()
+    assert page.locator("#title").text_content() == stepper.units[-2].title
+    assert page.locator("#map .unit.todo").count() == 1 and page.locator("#map [aria-current=step]").count() == 1
+    reads = {(k, len(titles) - 2) for k in stepper.units[-2].reads}
+    found = page.locator("#map .edge.lit").evaluate_all("es => es.map(e => [+e.dataset.from, +e.dataset.to])")
+    assert {tuple(edge) for edge in found} == reads
+    page.click("#sweep")
+    page.locator("#map .unit").nth(1).click()  # in the direction of the walk
+    assert page.locator("body").get_attribute("data-phase") == "backward"
+    page.locator("#map .head").first.click()
+    assert page.locator("#map .unit:visible").count() == len(titles) - 2
+    page.locator("#map .head").first.click()
+    page.fill("#search", "max_pool")
+    assert page.locator("#map .unit:visible").count() == 1
+    page.keyboard.press("Enter")
+    assert "max_pool2d" in page.locator("#title").text_content()
+
+
+def test_kernels_are_tiles_and_images_are_images(load):
+    rng = np.random.default_rng(3)
+    x, w = ac.tensor(rng.random((1, 16, 16, 3)), name="x"), ac.tensor(rng.normal(size=(3, 3, 3, 4)), name="w")
+    y = ac.conv2d(x, w)
+    page = load(step(ac.sum(y * y), names={"y": y}).page)
+    label = lambda role, k: page.locator(f"#grids figure.{role} canvas").nth(k).get_attribute("aria-label")
+    assert label("operand", 0).startswith("x, 1 tiles of 16 by 16") or label("operand", 0).startswith("x, 16 by 16")
+    assert label("operand", 1).startswith("w, 12 tiles of 3 by 3, by in and out")
+    assert label("result", 0).startswith("y, 4 tiles of 14 by 14, by channel")
+    pixel = "c => [...c.getContext('2d').getImageData(5, 5, 1, 1).data].slice(0, 3)"
+    colour = page.locator("#grids figure.operand canvas").first.evaluate(pixel)
+    assert np.abs(np.array(colour) - 255 * x.value[0, 0, 0]).max() <= 2
+    box = page.locator("#grids figure.operand canvas").nth(1).bounding_box()
+    page.mouse.click(box["x"] + box["width"] - 20, box["y"] + box["height"] - 20)  # the last tile: in 2, out 3
+    assert page.locator("#picture select[aria-label=kernel]").input_value() == "3"
+    assert page.locator("#picture select[aria-label='input channel']").input_value() == "2"
+    assert shown(page, "kernel") == {i: f"{v:.4g}" for i, v in np.ndenumerate(w.value[:, :, 2, 3])}
+
+
+def test_of_a_large_array_the_rest_is_said_to_be_missing(load, monkeypatch):
+    monkeypatch.setattr(page_module, "LARGEST", 120_000)
+    rng = np.random.default_rng(4)
+    x, w = ac.tensor(rng.random((1, 16, 16, 32)), name="x"), ac.tensor(rng.normal(size=(3, 3, 32, 32)), name="w")
+    y = ac.conv2d(x, w, padding=1)
+    stepper = step(ac.sum(y * y), names={"y": y})
+    assert len(stepper.page) <= 120_000
+    page = load(stepper.page)
+    notes = page.locator("#grids .note").all_text_contents()
+    assert any("channel: the first " in text and " of 32" in text for text in notes)
+    assert any("out: the first " in text for text in notes)
+    assert "keeps all" in page.locator("#note").text_content()
+    assert f"y[0, 0] = {y.value[0, 0, 0, 0]:.4g}" in page.locator("#terms").text_content()
+
+
+def test_panes_zoom_and_dividers(load):
+    loss, names = program()
+    page = load(step(loss, names=names).page)
+    width = lambda: page.locator('#picture [data-grid="kernel"] svg').bounding_box()["width"]
+    before = width()
+    page.click("#in")
+    assert width() > before
+    page.keyboard.press("0")
+    assert width() == before
+    wide = page.locator("#map").bounding_box()["width"]
+    page.locator("#leftbar").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#map").bounding_box()["width"] == wide + 20 and at(page) == 1
+    bar = page.locator("#rightbar").bounding_box()
+    right = page.locator("#equation").bounding_box()["width"]
+    page.mouse.move(bar["x"] + 3, bar["y"] + 300)
+    page.mouse.down()
+    page.mouse.move(bar["x"] - 60, bar["y"] + 300)
+    page.mouse.up()
+    assert page.locator("#equation").bounding_box()["width"] > right + 40
+
+
+def test_pointing_at_a_convolution(load):
     """x (6, 7), kernel (2, 3), stride (2, 1), padding 1: window (r, c) covers padded rows
     2r .. 2r + 1, columns c .. c + 2."""
     loss, names = program()
     x, w, h = names["x"].value, names["w"].value, names["h"].value
-    stepper = step(loss, names=names)
-    page = load(stepper.page)
-    convolution = next(
-        line for line in stepper.tape if line.primitive is not None and line.primitive.name == "contract"
-    )
-    go_to(page, event_number(stepper, "forward", convolution))
+    page = load(step(loss, names=names).page)
     padded = np.pad(x, 1)
     assert shown(page, "input") == {i: f"{v:.4g}" for i, v in np.ndenumerate(padded)}
     assert shown(page, "output") == {i: f"{v:.4g}" for i, v in np.ndenumerate(h)}
@@ -112,7 +282,7 @@ def test_hovering_a_convolution(load):
         hover(page, "output", r, c)
         assert lit(page, "input") == {(2 * r + u, c + v) for u in range(2) for v in range(3)}
         assert lit(page, "output") == {(r, c)}
-        words = page.locator(".terms").text_content()
+        words = page.locator("#terms").text_content()
         assert f"{padded[2 * r, c]:.4g} × {w[0, 0]:.4g}" in words and f"= {h[r, c]:.4g}" in words
     hover(page, "kernel", 1, 2)
     assert lit(page, "input") == {(2 * r + 1, c + 2) for r in range(4) for c in range(7)}
@@ -122,18 +292,14 @@ def test_hovering_a_convolution(load):
     assert len(lit(page, "output")) == 1
 
 
-def test_hovering_a_convolution_backward(load):
+def test_pointing_at_a_convolution_backward(load):
     """The gradient of a padded input cell (r, c) is the dilated,
     padded delta from (r, c) on times the rotated kernel."""
     loss, names = program()
     x, w, h = (names[n] for n in "xwh")
     dx, dw, dh = ac.sweep(loss, [x, w, h])
-    stepper = step(loss, names=names)
-    page = load(stepper.page)
-    convolution = next(
-        line for line in stepper.tape if line.primitive is not None and line.primitive.name == "contract"
-    )
-    go_to(page, event_number(stepper, "accumulate", convolution))
+    page = load(step(loss, names=names).page)
+    go_to_call(page, "h", "backward")
     delta = np.zeros((6 + 2 + 1, 7 + 2 + 2))
     delta[1 : 1 + 2 * 4 : 2, 2 : 2 + 7] = dh
     assert shown(page, "delta") == {i: f"{v:.4g}" if v else "0" for i, v in np.ndenumerate(delta)}
@@ -141,27 +307,38 @@ def test_hovering_a_convolution_backward(load):
     hover(page, "input gradient", 2, 3)
     assert lit(page, "delta") == {(2 + u, 3 + v) for u in range(2) for v in range(3)}
     by_hand = (delta[2:4, 3:6] * w.value[::-1, ::-1]).sum()
-    assert np.isclose(by_hand, dx[1, 2]) and f"x[1, 2] = {dx[1, 2]:.4g}" in page.locator(".terms").text_content()
+    assert np.isclose(by_hand, dx[1, 2]) and f"x[1, 2] = {dx[1, 2]:.4g}" in page.locator("#terms").text_content()
     assert shown(page, "kernel gradient") == {i: f"{v:.4g}" for i, v in np.ndenumerate(dw)}
     hover(page, "kernel gradient", 0, 2)
     assert lit(page, "input") == {(2 * r, c + 2) for r in range(4) for c in range(7)}
-    assert f"w[0, 2] = {dw[0, 2]:.4g}" in page.locator(".terms").text_content()
+    assert f"w[0, 2] = {dw[0, 2]:.4g}" in page.locator("#terms").text_content()
 
 
 def test_pooling_names_the_winner(load):
     loss, names = program()
-    stepper = step(loss, names=names)
-    page = load(stepper.page)
-    windows = [line for line in stepper.tape if line.primitive is not None and line.primitive.name == "windows"][-1]
+    page = load(step(loss, names=names).page)
     pooled = np.maximum(names["h"].value, 0)
-    for kind in ("forward", "accumulate"):
-        go_to(page, event_number(stepper, kind, windows))
+    for phase in ("forward", "backward"):
+        go_to_call(page, "y", phase)
         for r, c in ((0, 0), (1, 2)):
-            hover(page, "output" if kind == "forward" else "output gradient", r, c)
+            hover(page, "output" if phase == "forward" else "output gradient", r, c)
             window = pooled[2 * r : 2 * r + 2, 2 * c : 2 * c + 2]
             u, v = divmod(int(window.argmax()), 2)
             assert lit(page, "input") == {(2 * r + i, 2 * c + j) for i in range(2) for j in range(2)}
             assert lit(page, "input", "pin") == {(2 * r + u, 2 * c + v)}
+
+
+def test_large_planes_are_canvases_whose_cells_can_be_pointed_at(load):
+    x, w = ac.tensor(np.arange(2500.0).reshape(50, 50) / 2500, name="x"), ac.tensor(np.eye(3), name="w")
+    y = ac.conv2d(x, w)
+    page = load(step(ac.sum(y), names={"y": y}).page)
+    canvas = page.locator('#picture [data-grid="output"] canvas')
+    box = canvas.bounding_box()
+    cell = (box["width"] - 4) / 48
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + 2 + 7.5 * cell, box["y"] + 2 + 3.5 * cell)
+    assert f"y[3, 7] = {y.value[3, 7]:.4g}" in page.locator("#terms").text_content()
 
 
 @pytest.mark.parametrize(
@@ -177,14 +354,13 @@ def test_other_geometries_draw_and_add_up(load, make, shape, kernel):
     rng = np.random.default_rng(2)
     x, w = ac.tensor(rng.normal(size=shape), name="x"), ac.tensor(rng.normal(size=kernel), name="w")
     y = make(x, w)
-    stepper = step(ac.sum(y * y))
-    page = load(stepper.page)
-    for event in stepper:
-        if event.line.primitive is not None and event.line.primitive.name == "contract":
-            go_to(page, event.index + 1)
-            assert page.locator("#picture .cell").count() > 0
-            words = page.locator(".terms").text_content()
-            assert "×" in words and "bias" not in words
+    page = load(step(ac.sum(y * y), names={"y": y}).page)
+    for phase in ("forward", "backward"):
+        go_to_call(page, "y", phase)
+        assert page.locator("#picture .cell").count() > 0
+        words = page.locator("#terms").text_content()
+        assert "×" in words and "bias" not in words and "?" not in words
+        assert page.locator("#math math").count() == (1 if phase == "forward" else 2)
 
 
 def test_numbers_that_are_not_finite_and_ties_of_rounding(load):
@@ -200,17 +376,19 @@ def test_hostile_labels_are_inert(load):
     page = load(step(ac.sum(x * x)).page)
     for _ in range(6):
         page.keyboard.press("ArrowRight")
-    assert page.locator("#bold, #graph img, #work img").count() == 0
-    assert label in page.locator("#grids").text_content()
+    page.click("#lines")
+    assert page.locator("#bold, #map img, #work img, #equation img").count() == 0
+    assert label in page.locator("#grids").text_content() and label in page.locator("#map").text_content()
 
 
 def test_the_definition_opens(load):
     a, b = ac.tensor([1.0, 5.0], name="a"), ac.tensor([2.0, 3.0], name="b")
     y = ac.maximum(a, b)
-    stepper = step(ac.sum(y))
+    stepper = step(ac.sum(y), names={"y": y})
     page = load(stepper.page)
     assert page.locator("#opens").is_hidden()
-    go_to(page, event_number(stepper, "forward", y))
+    go_to_call(page, "y")
+    page.click("#lines")
     page.click("#opens summary")
     assert page.locator("#opened > div").count() == 5 and page.locator("#opened math").first.is_visible()
 

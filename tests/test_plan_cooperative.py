@@ -48,12 +48,40 @@ class Reader:
         place = {isa.IN_MEMORY: 0, isa.IN_SUMS: SUMS}[w.out]
         return reads, [place + self.wide(out, None if narrow else 1)]
 
+    def lanewise(self, w, part, parts):
+        """Lanes whose results nobody reads are left out: those of gaps, and those beyond a result's row."""
+        tall, at = self.table(w.tall, 2 * w.talls).reshape(-1, 2), self.table(w.vector_at, w.vectors)
+        cut = lambda x: x[len(x) * part // parts : len(x) * (part + 1) // parts]
+        tall, at = (tall, cut(at)) if w.talls < w.vectors else (cut(tall), at)
+        if not len(tall) or not len(at):
+            return [], []
+        i = np.concatenate([np.arange(a, a + n) for a, n in tall])
+        lanes = at[:, None] + np.arange(self.lanes)
+        left = self.tables[w.left_base + i][:, None] + self.table(w.left_step, w.terms)
+        right = self.tables[w.right_base] + self.table(w.right_step, w.terms)
+        out = self.tables[w.out_row + i][:, None, None] + lanes
+        if w.out == isa.IN_MEMORY:
+            gaps = [self.assembled.where[g].ravel() for g in self.assembled.kernel.gaps]
+            wanted = np.isin(out, np.concatenate([np.empty(0, int), *gaps]), invert=True)
+        else:
+            number = np.searchsorted(self.assembled.sums, out.flat[0], side="right") - 1
+            columns = self.assembled.kernel.results[number].columns
+            wanted = (out - self.assembled.sums[number]) % self.assembled.pitch(columns) < columns
+        reads = [(left[:, :, None, None] + lanes)[np.broadcast_to(wanted[:, None], (*left.shape, *lanes.shape))]]
+        if w.right == isa.IN_MEMORY:
+            reads.append(
+                (right[:, None, None] + lanes)[np.broadcast_to(wanted.any(axis=0), (len(right), *lanes.shape))]
+            )
+        return reads, [{isa.IN_MEMORY: 0, isa.IN_SUMS: SUMS}[w.out] + out.ravel()]
+
     def __call__(self, row, part, parts):
         """Two lists of arrays of addresses."""
         kind = isa.kind(row)
         w = kind.read(row)
         if kind in (isa.GEMM, isa.DOT):
             return self.contraction(w, part, parts)
+        if kind is isa.LANEWISE:
+            return self.lanewise(w, part, parts)
         share = slice(w.count * part // parts, w.count * (part + 1) // parts)
         last = share.stop == w.count
         if kind is isa.MAP:

@@ -246,7 +246,7 @@ def waited_for(planned):
 def test_no_stage_waits_for_numpy(name, dtype, lanes, monkeypatch):
     monkeypatch.setenv("AUTOCONV_LANES", lanes)
     f, parameters = between(name, dtype)
-    for examples in (3, 17, 32):
+    for examples in (1, 3, 17, 32):
         arguments = data(examples, examples, (6, 6, 4), dtype)
         program = simplified(f, arguments, parameters)
         planned = native_run.plan(program, arguments)

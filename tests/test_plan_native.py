@@ -1,6 +1,8 @@
 """The native machine: the same numbers as NumPy on random nets and geometries, both dtypes,
 any batch and number of threads."""
 
+import math
+
 import numpy as np
 import pytest
 from helpers.random_nets import in_dtype, layouts, native, random_net, swept
@@ -124,6 +126,34 @@ def test_functions_of_vectors(name, dtype):
         error = np.abs(got[finite] - true[finite]) / np.spacing(np.abs(expected[finite])).astype(np.longdouble)
     assert error.max() < 3
     np.testing.assert_array_equal(np.signbit(got[0, :2]), np.signbit(expected[0, :2]))
+
+
+BY_DOUBLE = {  # of x and y in float32, in double precision by the C library
+    "erf": (lambda x, y: ac.erf(x) * 1, lambda x, y: math.erf(x)),
+    "erfc": (lambda x, y: ac.erfc(x) * 1, lambda x, y: math.erfc(x)),
+    "power": (lambda x, y: ac.power(ac.abs(x), y), lambda x, y: abs(x) ** y),
+    "whole powers": (lambda x, y: ac.power(x, ac.round(y)), lambda x, y: x ** round(y)),
+}
+
+
+@native
+@pytest.mark.parametrize("odd", [(), (0.0, -0.0), (30.0, -np.inf, np.nan)])
+@pytest.mark.parametrize("name", BY_DOUBLE)
+def test_functions_by_way_of_double_precision(name, odd):
+    """Half a unit in the last place where all lanes are ordinary numbers, three (the C library's) where one is not."""
+    f, exact = BY_DOUBLE[name]
+    rng = np.random.default_rng(2)
+    x = rng.uniform(-6, 6, (64, 21)).astype(np.float32)
+    y = rng.uniform(0.6, 4.4, x.shape).astype(np.float32)
+    x[: len(odd), 0] = odd
+    wanted = np.vectorize(exact)(x.astype(np.float64), y.astype(np.float64))
+    with np.errstate(all="ignore"):
+        found = np.asarray(ac.compile(f)(x, y), np.float64)
+        units = np.abs(found - wanted) / np.spacing(np.abs(wanted.astype(np.float32))).astype(np.float64)
+    same = (found == wanted) | (np.isnan(found) & np.isnan(wanted))
+    assert np.where(same, 0, units).max() < (3 if len(odd) > 2 else 0.51)
+    zeros = wanted == 0
+    assert np.array_equal(np.signbit(found[zeros]), np.signbit(wanted[zeros]))
 
 
 @native

@@ -1,6 +1,7 @@
 """What a plan may cost: time that is small and known from the shapes, however large an example is; and empty arrays."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ LARGE = {  # of x (examples, elements)
 @pytest.mark.parametrize("elements", [1 << 20, 1 << 22])
 @pytest.mark.parametrize("name", LARGE)
 def test_planning_for_large_examples_takes_no_time(name, elements, monkeypatch):
-    """Below a second of processor time, and the numbers are eager's; with the gradient up to 2**20."""
+    """Seconds of processor time at most (it was minutes), and the numbers are eager's; with the gradient up to 2**20."""
     from autoconv.compiled import replay
 
     spent = []
@@ -59,7 +60,7 @@ def test_planning_for_large_examples_takes_no_time(name, elements, monkeypatch):
     np.testing.assert_allclose(y, f(x), rtol=1e-4, atol=1e-5)  # a chain makes a rounding 1.5**10 times as large
     if elements == 1 << 20:
         ac.compile(lambda x: ac.sum(f(x))).value_and_grad(x, wrt=0)
-    assert spent and max(spent) < 1, spent
+    assert spent and max(spent) < 5, spent
 
 
 @native
@@ -77,3 +78,42 @@ def test_windows_that_overlap_make_no_example_large():
     program = ac.compile(f)
     program.value_and_grad(x)
     assert str(program.plan).count("# NumPy") <= 4
+
+
+COMPILED_AND_DROPPED = """
+import gc, os
+import numpy as np
+import autoconv as ac
+from autoconv import nn, optim
+from autoconv.tape import Tensor
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+def one(k):
+    c = 3 + k % 10
+    wide = 8 * (1 + k % 3)
+    layers = nn.Conv2d(2, c, 3), nn.BatchNorm2d(c), nn.ReLU(), nn.Flatten(), nn.Linear(8 * wide * c, 3)
+    model = nn.Sequential(*layers)
+    x = np.ones((4, 10, wide + 2, 2), np.float32)
+    program, optimizer = ac.compile(lambda x: ac.mean(model(x) ** 2)), optim.Adam(model.parameters())
+    for _ in range(2):
+        program.step(optimizer, x)
+
+one(0)
+gc.collect()
+before, lines = resident(), sum(isinstance(x, Tensor) for x in gc.get_objects())
+for k in range(50):
+    one(k)
+gc.collect()
+print(resident() - before, sum(isinstance(x, Tensor) for x in gc.get_objects()) - lines)
+"""
+
+
+@native
+@pytest.mark.quick(0)
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not say how much memory is resident")
+def test_fifty_nets_compiled_and_dropped_leave_nothing(run_python):
+    """Neither lines of their tapes nor more than 50 MB, of which the allocator may keep some."""
+    grown, lines = map(int, run_python("-c", COMPILED_AND_DROPPED).split())
+    assert lines <= 0 and grown < 50e6

@@ -7,12 +7,13 @@ import re
 import numpy as np
 import pytest
 from helpers.scalar_programs import EXAMPLES, GPT, Moved, Net, slope
+from helpers.walk_pages import read_page
 
 import autoconv as ac
 from autoconv import cli
 from autoconv.scalar import floors, lines, named, scalar
 from autoconv.scalar.named import named_scalars
-from autoconv.views.stepper import page, stepper
+from autoconv.views.stepper import stepper
 
 KINDS = {"python": scalar.Scalar} | ({"native": floors.native().Scalar} if floors.native() else {})
 TOKENS = [4, 0, 3, 1, 0, 4]
@@ -201,7 +202,7 @@ def test_a_walk_ends_at_the_gradient(value, program):
     event = walk.until(w)
     assert event.kind == "input" and event.text.startswith(f"{name} = ")
     assert walk.breakpoint(f"abs(grad({name})) > 0").kind == "accumulate"
-    assert walk.note == "" and name in walk.page
+    assert walk.note == "" and name in {line["name"] for line in read_page(walk.page)["lines"]}
     asked = ac.step(loss, wrt=[w], names=names)
     assert {e.target.name or asked.names[id(e.target)] for e in asked if e.kind == "gradient"} == {name}
 
@@ -225,14 +226,20 @@ def test_of_a_large_program_the_last_lines_are_walked(value, monkeypatch):
         ac.step(loss, wrt=w)
 
 
-def test_a_page_of_scalars_draws_a_neuron_as_one_box(value):
+def test_a_walk_of_scalars_has_a_neuron_as_one_unit(value):
     w, x = [[value(0.1 * k - j) for k in range(30)] for j in range(3)], [value(0.1 * k) for k in range(30)]
     z = [sum(a * b for a, b in zip(row, x, strict=True)) for row in w]
     y = z[0] * z[1] + z[2]
-    boxes = page._graph(ac.step(y, names={"w": w, "x": x, "z": z, "y": y}))["boxes"]
-    assert [b[:2] for b in boxes if b[0] not in {f"x[{k}]" for k in range(30)}] == [
-        *[[f"z[{j}]", f"{1 + 3 * 30} lines, add last"] for j in range(3)],
-        ["y", "2 lines, add last"],
+    units = ac.step(y, names={"w": w, "x": x, "z": z, "y": y}).units
+    inputs = {f"x[{k}]" for k in range(30)}
+    assert {u.name for u in units if u.kind == "input"} == inputs
+    made = [u for u in units if u.kind == "call"]
+    assert [(u.name, len(u.lines)) for u in made] == [*[(f"z[{j}]", 1 + 3 * 30) for j in range(3)], ("y", 2)]
+    assert [[units[k].name for k in u.reads if units[k].kind == "call"] for u in made] == [
+        [],
+        [],
+        [],
+        ["z[0]", "z[1]", "z[2]"],
     ]
 
 

@@ -77,4 +77,4 @@ def test_arithmetic_never_wraps_a_constant():
     assert (ac.tensor(np.array([1], np.int8)) + 100).value.tolist() == [101]
     assert (ac.tensor(np.array([1], np.int8)) + 100).dtype == np.int8
     assert (ac.tensor(np.array([1], np.int8)) + np.array([300])).value.tolist() == [301]
-    assert (ac.tensor(np.array([True])) + 1).dtype == np.int64
+    assert (ac.tensor(np.array([True])) + 1).dtype == np.int_

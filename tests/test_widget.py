@@ -7,7 +7,7 @@ from base64 import b64encode
 
 import numpy as np
 import pytest
-from helpers.frames import until
+from helpers.frames import ready, until
 
 import autoconv as ac
 from autoconv import nn, optim, train
@@ -217,7 +217,7 @@ def hosted(load, w, state=None):
     module = "(() => {" + re.sub(r"export default (.*);", r"return \1;", source) + "})()"
     page = load(MODEL % (json.dumps(held).replace("</", "<\\/"), module))
     frame = page.frames[1]
-    frame.wait_for_selector("body[data-ready]")
+    ready(frame)
     page.wait_for_timeout(200)
     return page, frame
 

@@ -90,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
         "--data digits --epochs 20 --checkpoint digits.safetensors --resume",
         "--data mnist/ --model lenet --optimizer sgd --lr 0.05 --momentum 0.9 --schedule cosine",
         "--data images/ --model net.py:make_model",
+        "--data images/ --backend xla --hosts 2 --host 0 --coordinator 10.0.0.1:1234 --checkpoint net.safetensors",
     )  # fmt: skip
     _data_options(train)
     train.add_argument(
@@ -113,6 +114,20 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--batch-size", type=int, default=64, help="default: %(default)s")
     train.add_argument("--checkpoint", metavar="FILE", help="write here after every epoch")
     train.add_argument("--resume", action="store_true", help="go on from --checkpoint, bit for bit as if never stopped")
+    train.add_argument("--accumulate", type=int, default=1, help="batches for each step (default: %(default)s)")
+    train.add_argument("--backend", help="native, numpy or xla (default: AUTOCONV_BACKEND, else native)")
+    train.add_argument(
+        "--devices", metavar="N", help="with xla: devices that share a batch; or 4,2: for the batch, for parameters"
+    )
+    train.add_argument(
+        "--shard", action="append", metavar="PATTERN=AXIS",
+        help='with xla: parameters that devices share, as "fc1.weight=0"; may be given again',
+    )  # fmt: skip
+    train.add_argument(
+        "--hosts", metavar="N", help="with xla: processes that train together; auto: as SLURM, Kubernetes or MPI says"
+    )
+    train.add_argument("--host", type=int, metavar="K", help="which of them this is, from 0")
+    train.add_argument("--coordinator", metavar="ADDRESS:PORT", help="where host 0 waits for the others")
     train.add_argument("--quiet", action="store_true", help="no progress bar")
 
     test = command(
@@ -161,7 +176,7 @@ def parser() -> argparse.ArgumentParser:
     graph.add_argument("--backward", action="store_true", help="draw the recorded sweep beside it")
     graph.add_argument("--fold", action="store_true", help="draw equal structure once, with its count")
     graph.add_argument(
-        "--output", metavar="FILE", help=".svg, .dot, .png or .pdf (default: the function's name with .svg)"
+        "--output", metavar="FILE", help=".svg, .html, .dot, .png or .pdf (default: the function's name with .svg)"
     )
 
     step = command(

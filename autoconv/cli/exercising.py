@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         names=names,
         nice_numbers=arguments.nice_numbers,
     )
-    path = made.save(output)
+    path = made.save(output, marking=not arguments.no_marking)
     print(f"{made!r}\nwritten to {path}, the key to {path.with_name(f'{path.stem}.key.json')}")
     return 0
 
@@ -65,6 +65,9 @@ def options(command: argparse.ArgumentParser) -> None:
         help='what the gradients are of, as "w" or "w[0,0]"; may be given again',
     )
     command.add_argument("--nice-numbers", action="store_true", help="small whole numbers, to be done by hand")
+    command.add_argument(
+        "--no-marking", action="store_true", help="the page does not mark itself: for a sheet that counts"
+    )
     command.add_argument("--out", metavar="FILE", help=".ipynb, .html or .md (default: the function's name with .html)")
     command.add_argument("--mark", metavar="FILE", help="mark this: answers.json, or the filled-in .ipynb or .md")
     command.add_argument("--key", metavar="FILE", help="the .key.json that was written with the sheet")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from ..files import check_writable, replace_file
 from .named import UserError
 
 
@@ -14,6 +15,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.time_limit <= 0 or arguments.memory <= 0:
         raise UserError("--time-limit and --memory must be above 0")
+    if arguments.html:  # before anything is run
+        if not arguments.html.lower().endswith((".html", ".htm")):
+            raise UserError(f"--html {arguments.html}: the name must end in .html")
+        check_writable(arguments.html)
     report = mark(
         arguments.file,
         arguments.course,
@@ -24,6 +29,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.gradescope:
         with open(arguments.gradescope, "w", encoding="utf-8") as file:
             json.dump(report.gradescope(), file, indent=2)
+    if arguments.html:
+        replace_file(
+            arguments.html, report.page(points=arguments.points, hints_only=arguments.hints_only).encode("utf-8")
+        )
     if arguments.json:
         print(json.dumps(report.json(arguments.hints_only), indent=2))
     else:
@@ -41,6 +50,7 @@ def options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--hints-only", action="store_true", help="no numbers and no answers, only where and a question"
     )
+    command.add_argument("--html", metavar="FILE", help="write the report as a page besides")
     command.add_argument("--gradescope", metavar="FILE", help="write the results.json of a Gradescope autograder")
     command.add_argument(
         "--time-limit", type=float, default=20.0, metavar="SECONDS", help="for each layer (default: %(default)g)"

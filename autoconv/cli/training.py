@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from .. import __version__, checkpoint, data, models, optim
+from ..compiled.function import chosen_backend
 from ..files import check_writable
 from ..plan import extension
 from ..primitives import TABLE
 from ..render.text import clean
 from ..scalar import floors
 from ..train import evaluate, fit
+from ..xla import library
 from . import modelled
 from .named import UserError, build
 
@@ -39,7 +41,8 @@ def demo(arguments: argparse.Namespace) -> None:
 def train(arguments: argparse.Namespace) -> None:
     if arguments.epochs < 1:
         raise UserError(f"--epochs must be at least 1, found {arguments.epochs}")
-    if arguments.checkpoint:
+    writes = _joined(arguments)
+    if arguments.checkpoint and writes:
         check_writable(arguments.checkpoint)
     train, test = data.load(arguments.data, "train", arguments.seed), data.load(arguments.data, "test", arguments.seed)
     rng = np.random.default_rng(arguments.seed)
@@ -53,13 +56,16 @@ def train(arguments: argparse.Namespace) -> None:
         schedule = optim.CosineLR(optimizer, arguments.epochs)
     if arguments.resume and not arguments.checkpoint:
         raise UserError("--resume needs --checkpoint FILE, the file to go on from")
-    print(f"{model!r}\n{len(train.x):,} images for training, {len(test.x):,} held out")
+    if writes:
+        print(f"{model!r}\n{len(train.x):,} images for training, {len(test.x):,} held out")
     names = list(train.classes if len(train.classes) >= len(test.classes) else test.classes)
     extra = {"model": arguments.model, "input_shape": [int(n) for n in input_shape], "classes": classes, "names": names}
     history = fit(
         model, train, validation=test, epochs=arguments.epochs, batch_size=arguments.batch_size, optimizer=optimizer,
         schedule=schedule, rng=rng,
         checkpoint=arguments.checkpoint, resume=arguments.resume, progress=not arguments.quiet, extra=extra,
+        accumulate=arguments.accumulate, backend=arguments.backend, devices=_devices(arguments.devices),
+        shard=_shard(arguments.shard),
     )  # fmt: skip
     if not len(history):
         raise UserError(f"no epoch was trained: {arguments.checkpoint} has had --epochs {arguments.epochs} already")
@@ -68,10 +74,48 @@ def train(arguments: argparse.Namespace) -> None:
         f"loss {history.loss[last]:.4f}, held out: loss {history.validation_loss[last]:.4f}, "
         f"accuracy {history.validation_accuracy[last]:.1%}"
     )
-    if arguments.checkpoint:
+    if arguments.checkpoint and writes:
         print(f"checkpoint: {arguments.checkpoint}")
     if history.interrupted:
         raise KeyboardInterrupt
+
+
+def _joined(arguments: argparse.Namespace) -> bool:
+    """Join the other hosts, if there are any; whether this process writes checkpoints and says how it goes."""
+    given = [arguments.hosts, arguments.host, arguments.coordinator]
+    if given == [None, None, None]:
+        return True
+    if chosen_backend(arguments.backend) != "xla":
+        raise UserError("--hosts, --host and --coordinator are for --backend xla")
+    if arguments.hosts not in (None, "auto") and not arguments.hosts.isdigit():
+        raise UserError(f"--hosts must be a number or auto, found {arguments.hosts}")
+    from ..xla import hosts
+
+    count = None if arguments.hosts in (None, "auto") else int(arguments.hosts)
+    hosts.join(arguments.coordinator, count, arguments.host)
+    pulse = hosts.joined()
+    return pulse is None or pulse.host == 0
+
+
+def _devices(text: str | None) -> int | tuple[int, ...] | None:
+    """--devices as fit takes it."""
+    if text is None:
+        return None
+    parts = text.split(",")
+    if len(parts) > 2 or not all(part.isdigit() and int(part) for part in parts):
+        raise UserError(f"--devices must be a number, or two as in 4,2 (for the batch, for parameters), found {text}")
+    return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
+
+
+def _shard(texts: list[str] | None) -> dict[str, int] | None:
+    """--shard as fit takes it."""
+    if not texts:
+        return None
+    pairs = [text.rpartition("=") for text in texts]
+    for (pattern, _, axis), text in zip(pairs, texts, strict=True):
+        if not pattern or not axis.removeprefix("-").isdigit():
+            raise UserError(f'--shard must be a pattern and an axis, as in "fc1.weight=0", found {text}')
+    return {pattern: int(axis) for pattern, _, axis in pairs}
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -162,6 +206,7 @@ def info(arguments: argparse.Namespace) -> None:
         "primitives": f"{len(TABLE)} rows: " + ", ".join(f"{n} {group}" for group, n in groups.items()),
         "ac.tensor": "NumPy, line by line",
         "ac.compile": extension.backend(),
+        "on XLA": library.described(),
         "ac.Scalar": floors.described(),
         "dot program": shutil.which("dot")
         or "not found: graphs are laid out by autoconv itself; .png and .pdf need it",

@@ -106,7 +106,7 @@ def _closed_over(y: Tensor, arguments: list[Tensor]) -> list[Tensor]:
     known = {id(x) for x in arguments}
     read: dict[int, Tensor] = {}
     for line in Tape(y):
-        for x in (*line.operands, line):
+        for x in line.operands or (y,):  # a leaf's own place on the tape is that of its last new value
             if x.primitive is None and not x.constant and id(x) not in known:
                 read.setdefault(id(x), x)
     return list(read.values())

@@ -6,9 +6,10 @@ the others run.  What cannot be replayed is recorded anew at every call, so the 
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from ..plan.run.optimizer_step import OptimizerStep
 from ..program.record.guards import Guards
 from ..program.record.watch import apart, record
 from ..scalar.floors import KINDS
+from ..shapes import shown
 from ..tape import Tensor
 from ..transforms import _inside, as_result
 from ..tree import flatten
@@ -25,12 +27,35 @@ from .arguments import Arguments, Tensors
 from .replay import Entry, Outcome, absent, entry_for
 from .scalars import ScalarFunction
 
+if TYPE_CHECKING:
+    from ..xla.optimizer_step import XlaStep
+
 _PATIENCE = 3  # recordings after which a function that cannot be replayed is simply called
 _KEPT = 64  # signatures, and times that one signature is recorded again before it is left to f
 
 
-def compile(f: Callable[..., Any]) -> Compiled:
+BACKENDS = {
+    "native": "the native machine where it is installed and can run a program, NumPy otherwise",
+    "numpy": "NumPy, line by line",
+    "xla": 'XLA through JAX (pip install "autoconv[xla]"): processors, GPUs, TPUs',
+}
+
+
+def compile(
+    f: Callable[..., Any],
+    backend: str | None = None,
+    *,
+    mesh: Any = None,
+    shard: Mapping[str, int] | None = None,
+) -> Compiled:
     """A function with the results of ``f`` (as plain arrays) that records f once and then runs the recording.
+
+    backend: what runs it, "native" (the machine that was built at installation, else NumPy), "numpy" or "xla" (through
+    JAX; on a GPU where there is one); None: what the environment variable AUTOCONV_BACKEND says, else "native".  All
+    have the same numbers but for rounding, and what one of them cannot run NumPy runs.  mesh, for "xla": how many
+    devices share the batch, the first axis of each argument; a pair, with how many share parameters; a list of JAX's
+    devices, or a ``jax.sharding.Mesh``.  shard: pattern of Tensors' names -> the axis that is shared, as in
+    {"*.weight": 0}; all others are whole on each device.
 
     >>> w = nn.Parameter([2.0, 3.0], dtype=float)
     >>> program = ac.compile(lambda x: ac.sum((w * x) ** 2))  # may read parameters
@@ -84,20 +109,42 @@ def compile(f: Callable[..., Any]) -> Compiled:
     """
     if not callable(f):
         raise TypeError(f"compile: {f!r} is not a function; pass the function itself, as in ac.compile(loss)")
-    return Compiled(f)
+    name = chosen_backend(backend)
+    if mesh is None and shard is None:
+        return Compiled(f, name)
+    if name != "xla":
+        raise ValueError(f"compile: a mesh of devices is for backend='xla', found backend={name!r}")
+    from ..xla.mesh import mesh_placement
+
+    return Compiled(f, name, mesh_placement(mesh, shard))
+
+
+def chosen_backend(asked: str | None) -> str:
+    """The name of a backend that is there; ValueError for another name, ImportError for one that is not installed."""
+    where = "compile: backend" if asked is not None else "compile: the environment variable AUTOCONV_BACKEND"
+    name = os.environ.get("AUTOCONV_BACKEND") or "native" if asked is None else asked
+    if not isinstance(name, str) or name not in BACKENDS:
+        known = "; ".join(f"{key!r}: {text}" for key, text in BACKENDS.items())
+        raise ValueError(f"{where}={shown(name)}; there are {known}")
+    if name == "xla":
+        from ..xla.library import need
+
+        need(f"{where}='xla'")
+    return name
 
 
 class Compiled:
     """A compiled function; ``plan`` says what was decided for the signature used last."""
 
-    def __init__(self, f: Callable[..., Any]) -> None:
-        self.function = f
+    def __init__(self, f: Callable[..., Any], backend: str = "native", placement: Any = None) -> None:
+        self.function, self.backend, self.placement = f, backend, placement
         self._entries: dict[Any, Entry] = {}
         self._last: Entry | ScalarFunction | None = None
         self._recent: tuple[Any, Entry | None] = (None, None)  # the last signature: mostly the next one's as well
         self._wrt: tuple[Any, int, Any] = (None, 0, "closed over")  # what was asked last for so many arguments
         self._lock = threading.RLock()
         self._scalars = ScalarFunction(f)
+        self._stepped: Any = None  # the optimiser of the last step, None after any other call
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """f's result, with plain arrays in place of Tensors.
@@ -117,7 +164,7 @@ class Compiled:
 
     def __reduce__(self) -> Any:
         """A copy, and what is read from a pickle, is compiled anew: recordings stay where they were made."""
-        return Compiled, (self.function,)
+        return Compiled, (self.function, self.backend, self.placement)
 
     def value_and_grad(self, *args: Any, wrt: int | Sequence[Any] | None = None, **kwargs: Any) -> tuple[Any, Any]:
         """(f's result, gradients): of a scalar f, or of the first of several results.
@@ -143,8 +190,8 @@ class Compiled:
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         """One step of training: f's result (whose first number is the loss), after ``optimizer`` has moved its
         parameters; one that the loss does not depend on is left alone, as by ``backward`` and ``optimizer.step``."""
-        call = Arguments(args, kwargs)
-        outcome = self._made(call, Tensors(optimizer.params), step := OptimizerStep(optimizer))
+        call, self._stepped = Arguments(args, kwargs), optimizer
+        outcome = self._made(call, Tensors(optimizer.params), step := self._step(optimizer))
         outcome.accept()
         if not step.done:
             optimizer.step(outcome.gradients)
@@ -156,20 +203,87 @@ class Compiled:
 
         Returns (f's result, None), or (f's result, the recorded line of a loss that is not finite).
         """
-        call = Arguments(args, kwargs)
-        outcome = self._made(call, Tensors(optimizer.params), step := OptimizerStep(optimizer, if_finite=True))
+        call, self._stepped = Arguments(args, kwargs), optimizer
+        outcome = self._made(call, Tensors(optimizer.params), step := self._step(optimizer, if_finite=True))
         loss = flatten(outcome.result)[0][0]
         if np.isfinite(loss.value if isinstance(loss, Tensor) else loss).all():
             outcome.accept()
             if not step.done:
                 optimizer.step(outcome.gradients)
             return _plain(call, outcome), None
+        return _plain(call, outcome), self._line(loss, call, outcome)
+
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
+    def gradients_if_finite(self, params: Sequence[Tensor], *args: Any) -> tuple[Any, list[Any], Tensor | None]:
+        """(f's result, a gradient for each of ``params``, None); nothing is moved.  A parameter that the loss does not
+        depend on has None.  Of a loss that is not finite the third is its recorded line, and nothing is kept of it."""
+        call = Arguments(args, {})
+        outcome = self._made(call, asked := Tensors(params))
+        loss = flatten(outcome.result)[0][0]
+        if not np.isfinite(loss.value if isinstance(loss, Tensor) else loss).all():
+            return _plain(call, outcome), [], self._line(loss, call, outcome)
+        outcome.accept()
+        entry = self._entries[call.signature, asked]
+        reached = set(range(len(params)) if entry.run is None else entry.run.reached)
+        gradients = [g if k in reached else None for k, g in enumerate(outcome.gradients)]
+        return _plain(call, outcome), gradients, None
+
+    def _line(self, loss: Any, call: Arguments, outcome: Outcome) -> Tensor:
+        """The recorded line of a loss that a run has computed."""
         if not isinstance(loss, Tensor):
             call.lift()
             again = record(self._traced(call, None), call.lines, [], outcome.sources)
             again.late.settle()
             loss = _loss(again.result[0])
-        return _plain(call, outcome), loss
+        line: Tensor = loss
+        return line
+
+    def _step(self, optimizer: Any, if_finite: bool = False) -> OptimizerStep | XlaStep:
+        if self.backend != "xla":
+            return OptimizerStep(optimizer, if_finite)
+        from ..xla.optimizer_step import XlaStep
+
+        return XlaStep(optimizer, if_finite)
+
+    def export(self, path: Any, platforms: Any = ("cpu", "cuda", "tpu")) -> None:
+        """Write what was called last as StableHLO, for JAX without autoconv, with what it closes over beside it (.npz).
+
+        path: a file such as "step.stablehlo"; ``jax.export.deserialize`` reads it, and its ``call(state, *inputs)``
+        takes the arrays of "step.npz" and the arguments, with shapes and dtypes as in the last call (64-bit integers as
+        32-bit ones).  After a call it returns the result; after ``value_and_grad`` (the result, the gradients by name),
+        after ``step`` (the result, the next state).  A function of float64 needs JAX's jax_enable_x64 there.
+        Raises ValueError for what no file can hold: nothing was called yet, a recording that cannot be replayed, draws
+        of random numbers, a step whose running means Python keeps, an optimiser of one's own.
+        """
+        from ..xla.export import Exported, check_platforms, plain
+        from ..xla.lower import unfit
+
+        several, entry = check_platforms(platforms), self._last
+        if not isinstance(entry, Entry):
+            raise ValueError("export: call the function (or value_and_grad, or step) once: the shapes decide")
+        if entry.run is None:
+            raise ValueError(f"export: this call is recorded anew each time, because {entry.reason}")
+        run, stepped = entry.run, self._stepped if isinstance(entry.kept[1], Tensors) else None
+        if reason := unfit(run.program):
+            raise ValueError(f"export: XLA cannot run this program, because {reason}")
+        if stepped is not None and run.keeps:
+            raise ValueError(
+                "export: this step keeps running means, which Python moves; export its gradients (value_and_grad), or "
+                "the model in evaluation mode"
+            )
+        exported = Exported(**run.exported(entry.wrt), rebuild=plain(run.rebuild), optimizer=stepped)
+        exported.write(path, several)
+
+    @property
+    def recording(self) -> Any:
+        """What stands for the last signature; another object after it was recorded anew."""
+        return self._last
+
+    @property
+    def on_xla(self) -> bool:
+        """Whether XLA runs the last signature."""
+        run = self._last.run if isinstance(self._last, Entry) else None
+        return run is not None and getattr(run.planned, "works", False)
 
     @property
     def parameters(self) -> tuple[Any, ...]:
@@ -191,12 +305,13 @@ class Compiled:
         return f"<compiled {getattr(self.function, '__name__', self.function)}, {len(self._entries)} signatures>"
 
     def _run(self, call: Arguments, asked: Any) -> Any:
+        self._stepped = None
         outcome = self._made(call, asked)
         outcome.accept()
         result = _plain(call, outcome)
         return result if asked is None else (result, call.shaped(outcome.resolved, outcome.gradients, outcome.own))
 
-    def _made(self, call: Arguments, asked: Any, step: OptimizerStep | None = None) -> Outcome:
+    def _made(self, call: Arguments, asked: Any, step: OptimizerStep | XlaStep | None = None) -> Outcome:
         """One call: by the recording of its signature, which is made if there is none that holds; or by f itself."""
         key, (known, entry) = (call.signature, asked), self._recent
         if known != key:
@@ -242,7 +357,7 @@ class Compiled:
 
     def _record(
         self, call: Arguments, asked: Any, recordings: int
-    ) -> tuple[Entry, Callable[[OptimizerStep | None], Outcome]]:
+    ) -> tuple[Entry, Callable[[OptimizerStep | XlaStep | None], Outcome]]:
         """A new entry, and what gives the results of this call."""
         before = Guards(self.function, call.statics)
         try:
@@ -258,7 +373,10 @@ class Compiled:
         recorded.reason = recorded.reason or before.unfit()
         if recordings > _KEPT:
             recorded.reason = recorded.reason or "something it reads besides its arguments changes from call to call"
-        entry = entry_for(recorded, call, Guards(self.function, call.statics), asked, list(self._entries.values()))
+        others = list(self._entries.values())
+        entry = entry_for(
+            recorded, call, Guards(self.function, call.statics), asked, others, self.backend, self.placement
+        )
         entry.recordings = recordings
         late = recorded.late
         if entry.run is not None:
@@ -272,7 +390,7 @@ class Compiled:
         result, wrt, gradients = recorded.result
         return entry, lambda step: Outcome(result, _filled(gradients, wrt, step), call.resolved)
 
-    def _eager(self, call: Arguments, asked: Any, entry: Entry, step: OptimizerStep | None) -> Outcome:
+    def _eager(self, call: Arguments, asked: Any, entry: Entry, step: OptimizerStep | XlaStep | None) -> Outcome:
         """What f gives by itself."""
         if entry.plain:
             return Outcome(_returned(self.function(*call.args, **call.kwargs)))
@@ -286,7 +404,7 @@ class Compiled:
         return Outcome(result, _filled(reached(y, wrt), wrt, step), call.resolved)
 
 
-def _filled(gradients: list[Any], wrt: Sequence[Tensor], step: OptimizerStep | None) -> list[Any]:
+def _filled(gradients: list[Any], wrt: Sequence[Tensor], step: OptimizerStep | XlaStep | None) -> list[Any]:
     """The gradients with what stands for one that is absent."""
     return [absent(x.shape, x.dtype, step) if g is None else g for x, g in zip(wrt, gradients, strict=True)]
 

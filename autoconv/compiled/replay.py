@@ -8,10 +8,10 @@ parameters.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from ..plan.run import native_run
 from ..plan.run.native_run import NativeRun
 from ..plan.run.optimizer_step import OptimizerStep
 from ..program.numpy_run import NumpyRun
-from ..program.program import Program, from_tape
+from ..program.program import Line, Program, from_tape
 from ..program.record.guards import Guards
 from ..program.record.watch import Recorded
 from ..program.rewrite import simplify
@@ -27,6 +27,10 @@ from ..shapes import Shape
 from ..tape import Tape, Tensor
 from ..tree import flatten
 from .arguments import Arguments
+
+if TYPE_CHECKING:
+    from ..xla.optimizer_step import XlaStep
+    from ..xla.run import XlaRun
 
 _TRIED = 8  # plans of other signatures that are looked at
 _HOLE = object()  # where an output that is computed stands among those that are not
@@ -83,7 +87,14 @@ class Replay:
     """A recording that can be replayed: its plan, and what is done before and after the plan runs."""
 
     def __init__(
-        self, recorded: Recorded, call: Arguments, asked: Any, guards: Guards, known: Iterable[NativeRun] = ()
+        self,
+        recorded: Recorded,
+        call: Arguments,
+        asked: Any,
+        guards: Guards,
+        known: Iterable[NativeRun] = (),
+        backend: str = "native",
+        placement: Any = None,
     ) -> None:
         """``known``: plans of the same function."""
         result, wrt, gradients = recorded.result
@@ -93,6 +104,8 @@ class Replay:
         self._outputs, self._resolved, self._asked = len(outputs), call.resolved, asked
         self._guards, self._settled = guards, False
         self.sources = [s.make for s in recorded.sources]
+        self._kept = [s.name for s in recorded.sources]  # "" for draws
+        self._given, self._like = len(call.lines), [Line(x.shape, x.dtype) for x in call.lines]
         self._observers = [(o.told, len(o.lines)) for o in recorded.observers]
         arguments = [*call.lines, *[s.line for s in recorded.sources]]
         places = {id(x): i for i, x in enumerate(arguments)}
@@ -101,14 +114,22 @@ class Replay:
         late = [c for c, place in found if place is None and not _still(c.x, arguments, recorded.start)]
         self._late = [c.test for c in late]
         observed = [x for o in recorded.observers for x in o.lines]
-        self._reached = [k for k, g in enumerate(gradients) if g is not None]
+        self.reached = [k for k, g in enumerate(gradients) if g is not None]
         self._absent = [(x.shape, x.dtype) if g is None else None for x, g in zip(wrt, gradients, strict=True)]
-        lines = [*[c.x for c in late], *observed, *outputs, *[gradients[k] for k in self._reached]]
+        lines = [*[c.x for c in late], *observed, *outputs, *[gradients[k] for k in self.reached]]
         self.program = simplify(from_tape(lines, arguments, recorded.start))
-        self.planned, self.note = _planned(self.program, [x.value for x in arguments], known)
+        self.planned, self.note = _planned(
+            self.program,
+            [x.value for x in arguments],
+            known,
+            backend,
+            len(late) + len(observed),
+            len(call.lines),
+            placement,
+        )
 
     def __call__(
-        self, call: Arguments, step: OptimizerStep | None = None, sources: list[np.ndarray] | None = None
+        self, call: Arguments, step: OptimizerStep | XlaStep | None = None, sources: list[np.ndarray] | None = None
     ) -> Outcome:
         """The results for this call's arguments (and, right after the recording, for what this has drawn).
 
@@ -119,14 +140,14 @@ class Replay:
             test(arrays[place] if isinstance(place, int) else place.value)
         sources = [make() for make in self.sources] if sources is None else sources
         arrays += sources
-        if isinstance(self.planned, NativeRun):
+        if isinstance(self.planned, NumpyRun):
+            outputs: list[Any] = list(self.planned.run(arrays))
+        else:
             if step is not None:
-                step.only(self._reached)
+                step.only(self.reached)
             if step is not None and self._late:
                 step.careful, step.if_finite = True, False
-            outputs = self.planned.run(arrays, step)
-        else:
-            outputs = self.planned.run(arrays)
+            outputs = self.planned.run(arrays, step)  # type: ignore[arg-type]
         for test in self._late:
             test(outputs.pop(0))
         told: list[Callable[[], None]] = []
@@ -140,10 +161,39 @@ class Replay:
         values = iter(outputs[: self._outputs])
         result = self._rebuild([next(values)[()] if x is _HOLE else x for x in self._statics])
         gradients = outputs[self._outputs :]
-        if len(self._reached) < len(self._absent):
+        if len(self.reached) < len(self._absent):
             found = iter(gradients)
             gradients = [next(found) if like is None else absent(*like, step) for like in self._absent]
         return Outcome(result, gradients, self._resolved, True, sources, told)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether something is told numbers at each run, as a layer with running means."""
+        return bool(self._observers)
+
+    def rebuild(self, values: Iterable[Any]) -> Any:
+        """The function's result from the outputs that are its own."""
+        values = iter(values)
+        return self._rebuild([next(values) if x is _HOLE else x for x in self._statics])
+
+    def exported(self, wrt: Sequence[Tensor]) -> dict[str, Any]:
+        """What a file needs (``xla.export.Exported``); ValueError for draws, which no file can make."""
+        from ..xla.lower import Lowered
+
+        arguments: dict[int, Any] = {x.argument: x for x in self.program.lines if x.argument is not None}
+        if not all(self._kept):
+            raise ValueError(
+                "export: this function draws random numbers, which its generator would have to draw; export it without "
+                "dropout, or in evaluation mode"
+            )
+        return {
+            "lowered": Lowered(self.program),
+            "skipped": len(self._late) + sum(n for _, n in self._observers),
+            "count": self._outputs,
+            "given": [arguments.get(k) or self._like[k] for k in range(self._given)],
+            "kept": [make() for make in self.sources],
+            "moved": [wrt[k] for k in self.reached],
+        }
 
     def _settle(self) -> None:
         """What observers change is their own; nothing else may have changed."""
@@ -151,7 +201,15 @@ class Replay:
         self._guards.settle()
 
 
-def entry_for(recorded: Recorded, call: Arguments, guards: Guards, asked: Any, others: Iterable[Entry] = ()) -> Entry:
+def entry_for(
+    recorded: Recorded,
+    call: Arguments,
+    guards: Guards,
+    asked: Any,
+    others: Iterable[Entry] = (),
+    backend: str = "native",
+    placement: Any = None,
+) -> Entry:
     """The entry for a recording; ``others`` of the same function, whose plans may serve another size of the batch."""
     result, wrt, gradients = recorded.result
     entry = Entry(guards, (call.statics, asked), recorded.reason, wrt=tuple(wrt))
@@ -164,19 +222,33 @@ def entry_for(recorded: Recorded, call: Arguments, guards: Guards, asked: Any, o
         owned = {(id(vars(s.holder)), s.name) for s in recorded.sources if s.name}
         guards.release(lambda place, name, value: (id(place), name) in owned)
         plans = [x.run.planned for x in others if x.run is not None]
-        entry.run = Replay(recorded, call, asked, guards, [x for x in plans if isinstance(x, NativeRun)][-_TRIED:])
+        native = [x for x in plans if isinstance(x, NativeRun)][-_TRIED:]
+        entry.run = Replay(recorded, call, asked, guards, native, backend, placement)
     return entry
 
 
-def absent(shape: Shape, dtype: np.dtype, step: OptimizerStep | None) -> np.ndarray | None:
+def absent(shape: Shape, dtype: np.dtype, step: OptimizerStep | XlaStep | None) -> np.ndarray | None:
     """The gradient of what the result does not depend on: none for an optimiser, zeros for everybody else."""
     return None if step is not None else np.zeros(shape, dtype)
 
 
 def _planned(
-    program: Program, arrays: list[np.ndarray], known: Iterable[NativeRun] = ()
-) -> tuple[NumpyRun | NativeRun, str]:
-    """The program for the native machine if that can run it, else for NumPy; and what there is to say about it."""
+    program: Program,
+    arrays: list[np.ndarray],
+    known: Iterable[NativeRun],
+    backend: str,
+    loss: int,
+    given: int,
+    placement: Any,
+) -> tuple[NumpyRun | NativeRun | XlaRun, str]:
+    """The program for the backend if that can run it, else for NumPy; and what there is to say about it.  ``loss``:
+    which output comes first in what the function returns; ``given``: how many of the arguments are the caller's."""
+    if backend == "xla":
+        from ..xla import run
+
+        return run.plan(program, loss, placement, given)
+    if backend == "numpy":
+        return NumpyRun(program), ""
     try:
         planned = native_run.plan(program, arrays, known)
         if planned is not None:

@@ -244,7 +244,8 @@ class _End:
 def ahead(items: Iterator[Any]) -> Iterator[Any]:
     """The same items in the same order; one is being made in a thread while the one before it is in use.
 
-    What the making raises is raised here, in its turn.  A reader that stops early stops the thread.
+    What the making raises is raised here, in its turn.  A reader that stops early stops the thread.  Where no thread
+    can start, as in a browser, each item is made when it is asked for.
     """
     ready: queue.Queue[Any] = queue.Queue(1)
     stopped = threading.Event()
@@ -268,7 +269,11 @@ def ahead(items: Iterator[Any]) -> Iterator[Any]:
             put(_End(error))
 
     thread = threading.Thread(target=run, name="autoconv batches", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:
+        yield from items
+        return
     try:
         while not isinstance(item := ready.get(), _End):
             yield item

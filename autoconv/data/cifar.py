@@ -98,6 +98,9 @@ def _bytes(path: Path) -> bytes:
 # ---- a pickle of arrays and plain things
 
 
+_PLAIN = ("u1", "|u1", *(f"{order}{kind}" for order in ("", "<") for kind in ("i4", "i8", "f4", "f8")))
+
+
 class _Array(Built):
     """Stands for a NumPy array while its state is read; nothing of NumPy's is called on a pickle's word."""
 
@@ -106,8 +109,8 @@ class _Array(Built):
 
     def built(self, state: Any) -> None:
         _, shape, dtype, fortran, data = state
-        if not isinstance(dtype, _Dtype) or dtype.text not in ("u1", "|u1", "i8", "<i8", "f4", "<f4", "f8", "<f8"):
-            raise UnpicklingError("arrays must be of bytes, int64 or floating-point numbers")
+        if not isinstance(dtype, _Dtype) or dtype.text not in _PLAIN:
+            raise UnpicklingError("arrays must be of bytes, int32, int64 or floating-point numbers")
         data = data.encode("latin1") if isinstance(data, str) else data
         made = np.frombuffer(data, dtype.text)
         self.array = made.reshape(shape, order="F" if fortran else "C")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -63,6 +64,7 @@ def program(run: ScalarRun) -> list[Part]:
     except ValueError:
         return []
     rows, told = [], set[int]()
+    same: dict[str, str] = {}  # a line in another dtype -> the line whose numbers it has
     for node in nodes:
         if node.kind not in ("line", "call") or not node.formula:
             continue
@@ -72,8 +74,15 @@ def program(run: ScalarRun) -> list[Part]:
         told |= {id(x) for x in data if run.symbols.label(x) in node.formula}
         hidden = [x for x in data if x.dtype.kind == "f" and run.symbols.label(x) not in node.formula]
         read = [f"with {run.symbols.label(x)}" for x in {id(x): x for x in hidden}.values()]
+        formula = re.sub(r"%\d+", lambda found: same.get(found[0], found[0]), node.formula)
+        if node.operation == "cast":
+            source = run.symbols.label(inside[-1].operands[0])
+            formula = same.get(source, source)
+            if name == node.place:
+                same[name] = formula
+                continue
         more = ", ".join([*read, *(_settings(inside) if node.kind == "call" else [])])
-        rows.append(clean(f"{name} = {node.formula}") + (f"   # {clean(more)}" if more else ""))
+        rows.append(clean(f"{name} = {formula}") + (f"   # {clean(more)}" if more else ""))
     whole = [x for x in run.tape if id(x) in told and x.dtype.kind in "iub" and x.size <= WHOLE]
     data_rows = [f"{run.symbols.label(x)} = {' '.join(str(x.value.tolist()).split())}" for x in whole]
     text = "\n".join([*data_rows, *rows])

@@ -104,7 +104,7 @@ def exercise(
 
 
 class Exercise(Key):
-    """A sheet with blanks, and its key; what it writes has no answers, ``key`` has nothing else.
+    """A sheet with blanks, and its key; what it writes shows no answers, ``key`` has nothing else.
 
     ``markdown()``, ``html()``, ``notebook()``: the sheet as text, as a page, as a dict for json; ``save(path)`` writes
     it, and the key beside it.  ``mark(answers)`` marks {number: answer}.  kind: as in ``ac.exercise``; exact: whether
@@ -138,25 +138,30 @@ class Exercise(Key):
         """The sheet as Markdown, with a line for each answer."""
         return markdown(self._blanked, self.answers)
 
-    def html(self, key: str = "sheet.key.json") -> str:
-        """The sheet as one page that works offline, with fields; it mentions the key file by the name ``key``."""
-        return page(self._blanked, self.answers, key)
+    def html(self, key: str = "sheet.key.json", marking: bool = True) -> str:
+        """The sheet as one page that works offline, with fields; it mentions the key file by the name ``key``.
+
+        marking: whether the page marks what is filled in, offline.  For that it has the answers, sealed: nobody reads
+        them in its source, but a program that tries all numbers finds them.  A sheet that counts is made without.
+        """
+        return page(self._blanked, self.answers, key, marking)
 
     def notebook(self, key: str = "sheet.key.json") -> dict[str, Any]:
         """The sheet as a notebook (format 4, for ``json.dump``), marked with the file ``key`` beside it."""
         return notebook(self._blanked, self.answers, key)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str], marking: bool = True) -> Path:
         """Write the sheet as .ipynb, .html or .md, and its key beside it (sheet.key.json; with .md also sheet.svg).
 
-        Returns the path.  Raises ValueError for another ending, before anything is written.
+        marking: whether the page (.html) marks what is filled in; see ``html``.  Returns the path.  Raises ValueError
+        for another ending, before anything is written.
         """
         path = Path(path)
         beside, drawing = path.with_name(f"{path.stem}.key.json"), picture_of(self._blanked)
         picture = path.with_suffix(".svg") if drawing else None
         writers = {
             ".ipynb": lambda: json.dumps(self.notebook(beside.name), indent=1, ensure_ascii=False) + "\n",
-            ".html": lambda: self.html(beside.name),
+            ".html": lambda: self.html(beside.name, marking),
             ".md": lambda: markdown(self._blanked, self.answers, picture.name if picture else None),
         }
         files = {beside: self.json.encode(), path: content_as(path, writers, "exercise")}

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..render.judged import judged, unfolding
+from ..render.notebook import bundle
 from ..tutor.bank.slips import SLIPS, slip_of_ratio
 from ..tutor.claim.formula import Formula, FormulaError
 from .sheet import circled
@@ -109,18 +111,11 @@ class Marks:
         return f"{said}{f' It looks like: {mark.slip}.' if mark.slip else ''} Hint: {mark.nudge}"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        colour = {"right": "#1a7f37", "wrong": "#b3261e", "incomplete": "#8a6100"}[self.kind]
-        parts = [
-            f'<div style="border-left:4px solid {colour};padding:.2em .8em;max-width:52em">',
-            f"<p><strong>{escape(self.kind.capitalize())}.</strong> {escape(self.summary)}.</p>",
-            "<ul>" + "".join(f"<li>{escape(self._line(mark))}</li>" for mark in self.blanks) + "</ul>",
-        ]
+        parts = ["<ul>" + "".join(f"<li>{escape(self._line(mark))}</li>" for mark in self.blanks) + "</ul>"]
         for level, title in {"locate": "Where to look", "show": "Show me"}.items():
             if self.hints[level]:
-                parts.append(f"<details><summary>{title}</summary><p>{escape(self.hints[level])}</p></details>")
-        from ..render.notebook import bundle
-
-        return bundle(self.text, html="\n".join([*parts, "</div>"]))
+                parts.append(unfolding(title, self.hints[level]))
+        return bundle(self.text, html=judged(self.kind, self.kind.capitalize(), f"{self.summary}.", parts))
 
 
 def marks(given: Any, answers: list[Answer]) -> Marks:

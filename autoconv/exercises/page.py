@@ -1,87 +1,99 @@
 """A sheet as one HTML page: formulas as MathML, the graph as SVG, a field for each answer; nothing is loaded from
 elsewhere.
 
-The page does not know the answers: its button saves what was filled in as a file, which the key marks.
+The page marks itself, with the key sealed in it; or it does not know the answers, and its button saves what was filled
+in as a file, which the key marks.
 """
 
 from __future__ import annotations
 
 import re
 from html import escape
+from pathlib import Path
 
-import numpy as np
-
-from ..render.latex import Expression
 from ..render.mathml import mathml
-from ..render.notebook import picture
-from ..render.page import html_page
+from ..render.notebook import gap, picture
+from ..render.page import html_page, inert
 from ..render.text import clean
 from .marking import Answer
-from .paper import equation_latex, lead, picture_of, remarks, tables
+from .paper import Table, equation_latex, lead, picture_of, remarks, tables
+from .sealed import sealed
 from .sheet import Blanked, Equation, Grid, Listed, Part, Prose, circled
 
 STYLE = """
-:root{--line:#cfd5db;--ask:#fff4d6;--edge:#b26a00}
-@media (prefers-color-scheme:dark){:root{--line:#3a424b;--ask:#3d2d0c;--edge:#e69f00}}
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:1.5rem auto;padding:0 1rem}
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:1.8rem}
-.note{color:var(--soft)}
+.sheet{display:grid;grid-template-columns:minmax(0,1fr) 20rem;gap:0 calc(4*var(--gap));align-items:start}
+.document main{max-width:80rem}
 .wide{overflow-x:auto;padding:.35rem 0}math[display=block]{width:max-content;margin:0}
 .grids{display:flex;flex-wrap:wrap;gap:1rem 2rem}
 figure{margin:0;max-width:100%;overflow-x:auto}figcaption{margin-bottom:.25rem}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 td,th{border:1px solid var(--line);padding:.15rem .55rem;text-align:right;min-width:1.6rem}
-th{font-weight:400;color:var(--soft);font-size:.85em;border:0}
-pre{background:color-mix(in srgb,currentColor 6%,transparent);padding:.6rem .8rem;overflow-x:auto;border-radius:6px}
-.blank{background:var(--ask);border:1.5px solid var(--edge);border-radius:4px;padding:0 .3em;font-weight:600}
-td.blank{border:2px solid var(--edge);text-align:center}
-svg{max-width:none;height:auto}
-.answers{display:grid;grid-template-columns:max-content minmax(6rem,16rem) 1fr;gap:.4rem .8rem;align-items:center}
-.answers input{font:inherit;padding:.2rem .5rem;border:1px solid var(--edge);border-radius:4px;
-  background:var(--page);color:var(--ink);width:100%;box-sizing:border-box}
-.answers output{color:var(--soft);overflow-wrap:anywhere}
-button{font:inherit;margin-top:1rem;padding:.3rem .9rem}
-@media (max-width:560px){.answers{grid-template-columns:max-content 1fr}
-  .answers output{grid-column:1/-1;font-size:.85em;margin-top:-.3rem}}
-@media print{button{display:none}}
+th,tr:first-child>td:empty{font-weight:400;color:var(--soft);font-size:.85em;border:0}
+.blank{background:var(--ask);border:1.5px solid var(--on);border-radius:4px;padding:0 .3em;font-weight:600}
+td.blank{border:2px solid var(--on);text-align:center}
+.wide svg{max-width:none;height:auto}
+aside{position:sticky;top:0;max-height:100vh;overflow-y:auto;background:var(--box);border:1px solid var(--line);
+  border-radius:8px;padding:0 calc(2*var(--gap)) var(--gap)}
+aside h2{margin-top:calc(2*var(--gap))}
+.answers{display:grid;grid-template-columns:minmax(0,1fr) 8.5rem;gap:.3rem .8rem;align-items:center}
+.answers label{overflow-wrap:anywhere}
+.answers input{width:100%;background:var(--page)}
+.answers output{grid-column:1/-1;font-size:var(--small);min-height:0}
+.answers output:empty{display:none}
+.answers .right,.answers .wrong{font-weight:600}
+.answers .right{color:var(--plus)}.answers .wrong{color:var(--minusink)}
+.buttons{display:flex;flex-wrap:wrap;gap:var(--gap)}
+#marks{font-weight:600}#marks:empty{display:none}
+@media (max-width:900px){.sheet{display:block}aside{position:static;max-height:none;margin-top:2rem}}
+@media print{.sheet{display:block}button,aside .note{display:none}aside{position:static;border:0;padding:0}}
 """
 
-SCRIPT = """
-document.getElementById("save").addEventListener("click", () => {
-  const answers = {};
-  for (const field of document.querySelectorAll("input[data-blank]")) answers[field.dataset.blank] = field.value.trim();
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([JSON.stringify(answers, null, 1)], {type: "application/json"}));
-  link.download = "answers.json";
-  link.click();
-  URL.revokeObjectURL(link.href);
-});
-"""
+# the number of an element in its cell, in a page and in a notebook
+COUNTED = '<small style="float:left;margin:-.05rem .5rem 0 -.35rem;font-size:.68em;opacity:.75">{}{}</small>'
+
+STATIC = Path(__file__).parent / "static"
 
 
-def page(blanked: Blanked, answers: list[Answer], key: str) -> str:
-    """The sheet as a whole page; ``key`` is the name of the key file, for those who mark it."""
+def page(blanked: Blanked, answers: list[Answer], key: str, marking: bool = True) -> str:
+    """The sheet as a whole page; ``key`` is the name of the key file, for those who mark it.
+
+    marking: whether the page itself says what is right (it has the key sealed, see ``sealed``).
+    """
     title = escape(clean(blanked.sheet.title))
     task, exact = (escape(text) for text in remarks(blanked))
-    fields = "".join(
-        f'<span class="blank">{circled(a.number)}</span><input data-blank="{a.number}" autocomplete="off" '
-        f'aria-label="answer {a.number}"><output>{escape(clean(a.says))}</output>'
-        for a in answers
+    fields = "".join(_field(answer) for answer in answers)
+    check = '<button id="mark" type="button">Check</button>' if marking else ""
+    how = "A number, a fraction as 3/2, or arithmetic as 2*(9 - 1)."
+    marked = (
+        f"The second button saves what you wrote as answers.json{', for your teacher' if marking else ''}: "
+        f"<code>autoconv exercise --mark answers.json --key {escape(clean(key))}</code> marks it."
     )
-    how = (
-        "A number, a fraction as 3/2, or arithmetic as 2*(9 - 1). "
-        "The button saves what you wrote as answers.json, which"
+    if not marking:
+        marked = marked.replace("The second button", "The button")
+    form = (
+        f'<aside aria-labelledby="yours"><h2 id="yours">Your answers</h2><p class="note">{how}</p>'
+        f'<div class="answers">{fields}</div><p class="buttons">{check}'
+        '<button id="save" type="button">Save answers.json</button></p><p id="marks" role="status"></p>'
+        f'<p class="note">{marked}</p></aside>'
     )
-    marked = f"<code>autoconv exercise --mark answers.json --key {escape(clean(key))}</code>"
-    body = "\n".join(
-        [
-            f'<h1>{title}</h1>\n<p>{task}</p>\n<p class="note">{exact}</p>',
-            *_parts(blanked),
-            f'<h2>Your answers</h2>\n<div class="answers">{fields}</div>',
-            f'<button id="save" type="button">Save answers.json</button>\n<p class="note">{how} {marked} marks.</p>\n',
-        ]
+    scripts = ["saving.js"]
+    if marking:
+        form += f'<script type="application/json" id="key">{inert(sealed(answers, blanked.sheet.title))}</script>'
+        scripts.append("marking.js")
+    text = "\n".join([f'<h1>{title}</h1>\n<p>{task}</p>\n<p class="note">{exact}</p>', *_parts(blanked)])
+    body = f'<div class="sheet"><div>{text}</div>\n{form}</div>'
+    script = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in [*scripts, "ready.js"])
+    return html_page(blanked.sheet.title, body, css=STYLE, script=script, document=True)
+
+
+def _field(answer: Answer) -> str:
+    """A blank's number, what it is of, a place to write in, and one for what is said of it."""
+    n = answer.number
+    return (
+        f'<label for="answer{n}"><span class="blank">{circled(n)}</span> {escape(clean(answer.says))}</label>'
+        f'<input id="answer{n}" data-blank="{n}" autocomplete="off" inputmode="text" aria-describedby="mark{n}">'
+        f'<output id="mark{n}" for="answer{n}"></output>'
     )
-    return html_page(blanked.sheet.title, body, css=STYLE, script=SCRIPT)
 
 
 def fragment(blanked: Blanked, answers: list[Answer]) -> str:
@@ -99,10 +111,12 @@ def _parts(blanked: Blanked, drawing: str | None = None) -> list[str]:
     side: list[str] = []
     for part in [*blanked.parts, None]:
         if isinstance(part, Grid):
-            side += [_table(part, name, cells, blanked) for name, cells in tables(part)]
+            side += [_table(part, table, blanked) for table in tables(part)]
             continue
         if side:
             made.append(f'<div class="grids">{"".join(side)}</div>')
+            if any("<small" in table for table in side):
+                made.append('<p class="note">Small: the number of an element, row by row.</p>')
             side = []
         if part is not None:
             made.append(_part(part, blanked, drawing))
@@ -122,25 +136,30 @@ def _part(part: Part, blanked: Blanked, drawing: str | None) -> str:
             f"<li>{formula(f'{name.latex} = {blanked.written(cell).latex}')}</li>" for name, cell in part.rows
         )
         return f"<ul>{items}</ul>"
-    return f'<div class="wide">{drawing or picture_of(blanked)}</div>'
+    return f'<div class="wide" tabindex="0" role="group" aria-label="the graph">{drawing or picture_of(blanked)}</div>'
 
 
 def clean_lines(text: str) -> str:
     return "\n".join(clean(line) for line in text.split("\n"))
 
 
-def _table(grid: Grid, name: Expression, cells: np.ndarray, blanked: Blanked) -> str:
+def _table(grid: Grid, table: Table, blanked: Blanked) -> str:
+    """An array: counted by rows and columns from 0 where its elements are, as w[0,1]; or each with its number, w_2."""
     rows = []
-    head = "".join(f"<th>{c}</th>" for c in range(cells.shape[1]))
-    for r, row in enumerate(cells):
+    for r, row in enumerate(table.cells):
         columns = []
-        for cell in row:
+        for c, cell in enumerate(row):
             mark = ' class="blank"' if cell.quantity in blanked.numbered else ""
-            columns.append(f"<td{mark}>{escape(blanked.written(cell).text)}</td>")
-        rows.append(f"<tr><th>{r if grid.cells_.ndim > 1 else ''}</th>{''.join(columns)}</tr>")
-    counted = " (row by row, from 1)" if grid.flat and grid.cells_.ndim > 1 else ""
-    caption = f"<figcaption>{formula(name.latex)}{counted}</figcaption>"
-    return f"<figure>{caption}<table><tr><th></th>{head}</tr>{''.join(rows)}</table></figure>"
+            at = "" if table.counted is None else COUNTED.format(table.counted[r, c], gap(": "))
+            columns.append(f"<td{mark}>{at}{escape(blanked.written(cell).text)}</td>")
+        head = f'<th scope="row">{r}</th>' if grid.cells_.ndim > 1 and table.counted is None else ""
+        rows.append(f"<tr>{head}{''.join(columns)}</tr>")
+    if table.counted is None:
+        corner = "<td></td>" if grid.cells_.ndim > 1 else ""
+        across = "".join(f'<th scope="col">{c}</th>' for c in range(table.cells.shape[1]))
+        rows.insert(0, f"<tr>{corner}{across}</tr>")
+    body = f"<table>{''.join(rows)}</table>"
+    return f"<figure><figcaption>{formula(table.name.latex)}</figcaption>{body}</figure>"
 
 
 def formula(latex: str, display: bool = False) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,7 +44,7 @@ def part_markdown(part: Part, blanked: Blanked, picture: str | None = None) -> s
     if isinstance(part, Listed):
         return "\n".join(f"- ${name.latex} = {blanked.written(cell).latex}$" for name, cell in part.rows)
     if isinstance(part, Grid):
-        return "\n\n".join(_table(part, label, cells, blanked) for label, cells in tables(part))
+        return "\n\n".join(_table(part, table, blanked) for table in tables(part))
     drawing = [f"![The graph with its blanks]({picture})"] if picture else []
     return "\n\n".join([*drawing, _nodes(part, blanked)])
 
@@ -70,33 +70,55 @@ def written(row: list[Expression | Cell], blanked: Blanked) -> Expression:
     return Expression("".join(x.latex for x in pieces), "".join(x.text for x in pieces))
 
 
-def tables(grid: Grid) -> Iterator[tuple[Expression, np.ndarray]]:
-    """(name, rows and columns): the two longest axes of an array, for every index of the others."""
+class Table(NamedTuple):
+    """An array as rows and columns of cells; ``counted``: the number of each, where they are counted from 1."""
+
+    name: Expression
+    cells: np.ndarray
+    counted: np.ndarray | None
+
+
+def tables(grid: Grid) -> Iterator[Table]:
+    """The two longest axes of an array as rows and columns, for every index of the others."""
     cells = grid.cells_
+    counted = np.arange(1, cells.size + 1).reshape(cells.shape) if grid.flat else None
     if cells.ndim <= 2:
-        yield grid.name, cells.reshape(1, -1) if cells.ndim < 2 else cells
+        row = (1, -1) if cells.ndim < 2 else cells.shape
+        yield Table(grid.name, cells.reshape(row), None if counted is None else counted.reshape(row))
         return
     axes = sorted(sorted(range(cells.ndim), key=lambda axis: -cells.shape[axis])[:2])
     rest = [axis for axis in range(cells.ndim) if axis not in axes]
     moved = cells.transpose(*rest, *axes)
+    numbers = None if counted is None else counted.transpose(*rest, *axes)
     for index in np.ndindex(*moved.shape[:-2]):
         places = [":"] * cells.ndim
         for axis, k in zip(rest, index, strict=True):
             places[axis] = str(k)
         where = ",".join(places)
-        yield Expression(rf"{grid.name.latex.strip()}[{where}]", f"{grid.name.text}[{where}]"), moved[index]
+        name = Expression(rf"{grid.name.latex.strip()}[{where}]", f"{grid.name.text}[{where}]")
+        yield Table(name, moved[index], None if numbers is None else numbers[index])
 
 
-def _table(grid: Grid, name: Expression, cells: np.ndarray, blanked: Blanked) -> str:
-    columns = range(cells.shape[1])
+def _table(grid: Grid, table: Table, blanked: Blanked) -> str:
+    """A table whose rows and columns are counted from 0; or in which each element has its number before it."""
+    columns = range(table.cells.shape[1])
+    if table.counted is not None:
+        head = "| " + " | ".join(" " for _ in columns) + " |"
+        show = lambda n, cell: f"<sub>{n}</sub> {blanked.written(cell).text}"
+        rows = [
+            f"| {' | '.join(show(n, cell) for n, cell in zip(numbers, row, strict=True))} |"
+            for numbers, row in zip(table.counted, table.cells, strict=True)
+        ]
+        caption = f"${table.name.latex}$ (small: the number of each element):"
+        return "\n".join([caption, "", head, "|" + " ---: |" * len(columns), *rows])
     head = "| " + " | ".join(["", *[f"**{c}**" for c in columns]]) + " |"
     rows = [
-        f"| **{r}** | " + " | ".join(blanked.written(cell).text for cell in row) + " |" for r, row in enumerate(cells)
+        f"| **{r}** | " + " | ".join(blanked.written(cell).text for cell in row) + " |"
+        for r, row in enumerate(table.cells)
     ]
     if grid.cells_.ndim < 2:
-        rows = ["| | " + " | ".join(blanked.written(cell).text for cell in cells[0]) + " |"]
-    counted = " (elements counted row by row, from 1)" if grid.flat and grid.cells_.ndim > 1 else ""
-    return "\n".join([f"${name.latex}${counted}:", "", head, "|" + " --- |" * (len(columns) + 1), *rows])
+        rows = ["| | " + " | ".join(blanked.written(cell).text for cell in table.cells[0]) + " |"]
+    return "\n".join([f"${table.name.latex}$:", "", head, "|" + " --- |" * (len(columns) + 1), *rows])
 
 
 def _nodes(part: Picture, blanked: Blanked) -> str:

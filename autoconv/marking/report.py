@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
+from ..render.page import html_page
+from ..render.text import clean
 from .apart import MEMORY, defined, marked
 from .courses import LAYERS
 from .verdict import BackwardVerdict
 
 SCHEMA = 1  # the version of the JSON
+STYLE = (
+    "table{border-collapse:collapse}th,td{text-align:left;padding:.25rem 1.2rem .25rem 0;"
+    "border-bottom:1px solid var(--line);vertical-align:top}thead th,th[scope=col]{color:var(--soft);font-weight:400}"
+    "main>details{margin:.6rem 0}"
+)
 
 
 @dataclass
@@ -55,6 +63,31 @@ class Report:
             if not v:
                 lines += ["", v.wrapped(width, hints_only)]
         return "\n".join(lines)
+
+    def page(self, *, points: bool = False, hints_only: bool = False) -> str:
+        """The same as one HTML page, which needs nothing else."""
+        title = f"{self.file}, as {self.course}"
+        right = sum(map(bool, self.verdicts))
+        rows, sections = [], []
+        for v in self.verdicts:
+            name = escape(clean(v.layer.partition(".")[2]))
+            off = [part.name for part in v.parts.values() if not part.right] or [kind for kind, _ in v.damage]
+            said = "✓ right" if v else f"✗ not right: {escape(clean(', '.join(off)))}"
+            got = "<td>{} of {}</td>".format(*v.points) if points else ""
+            rows.append(f'<tr><th scope="row">{name}</th>{got}<td>{said}</td></tr>')
+            shown = v.html(hints_only)
+            if v:
+                shown = f"<details><summary>✓ {name}: right</summary>{shown}</details>"
+            sections.append(f"<section><h2>{name}</h2>{shown}</section>" if not v else shown)
+        reached, possible = self.points
+        total = f", {reached} of {possible} points" if points else ""
+        column = '<th scope="col">points</th>' if points else ""
+        head = f'<tr><th scope="col">layer</th>{column}<th scope="col">result</th></tr>'
+        body = (
+            f"<h1>{escape(clean(title))}</h1><p>{right} of {len(self.verdicts)} layers right{total}.</p>"
+            f"<table>{head}{''.join(rows)}</table>{''.join(sections)}"
+        )
+        return html_page(title, body, css=STYLE, document=True)
 
     def json(self, hints_only: bool = False) -> dict[str, Any]:
         """{"schema", "file", "course", "right", "points", "possible", "layers"}; see docs/marking.md."""

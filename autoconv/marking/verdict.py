@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from html import escape
 from textwrap import wrap
 from typing import Any
+
+from ..render.judged import judged, paragraph, unfolding
+from ..render.notebook import bundle
+from ..render.text import clean
 
 FORWARD = "forward"
 
@@ -65,6 +70,16 @@ class Part:
         rows += [f"  Try it with {self.geometry}."] if self.geometry else []
         rows += [f"  Hint: {self.hint}"] if self.hint else []
         return "\n".join(rows)
+
+    def html(self, hints_only: bool = False) -> str:
+        """The text as HTML: the judgement, what is known of it as a list, the hint folded away."""
+        first, *rows = [clean(row.strip()) for row in (self.hints if hints_only else self.text).splitlines()]
+        name, _, said = first.partition(": ")
+        sign = "✓" if self.right else "✗" if self.mistake or hints_only else "?"
+        items = "".join(f"<li>{escape(row)}</li>" for row in rows if not row.startswith("Hint: "))
+        hint = unfolding("A nudge", self.hint) if self.hint and not self.right else ""
+        list_ = f'<ul style="margin:.4em 0">{items}</ul>' if items else ""
+        return paragraph(f"<strong>{sign} {escape(name)}</strong>: {escape(said)}") + list_ + hint
 
     def json(self, hints_only: bool = False) -> dict[str, Any]:
         """Plain data; with ``hints_only`` nothing that says what is right."""
@@ -169,6 +184,16 @@ class BackwardVerdict:
             rows += [f"  {row}" for row in part.hints.splitlines()]
         rows += [f"  {kind.upper()}: {words}." for kind, words in self.damage]
         return "\n".join(rows)
+
+    def html(self, hints_only: bool = False) -> str:
+        """The verdict as HTML; with ``hints_only`` nothing in it says what is right."""
+        parts = [part.html(hints_only) for part in self._gathered()]
+        parts += [paragraph(escape(clean(f"{kind.capitalize()}: {words}."))) for kind, words in self.damage]
+        parts += [] if hints_only else [paragraph(escape(clean(f"Note: {note}."))) for note in self.notes]
+        return judged("right" if self else "wrong", "Right" if self else "Not right", self.layer, parts)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return bundle(self.text, html=self.html())
 
     def wrapped(self, width: int, hints_only: bool = False) -> str:
         """The text in lines of at most ``width`` characters."""

@@ -98,10 +98,28 @@ class Optimizer:
         self.defaults = settings
         self.param_groups: list[dict[str, Any]] = []
         self.params: list[Tensor] = []
-        self.state: list[dict[str, Any]] = []
+        self.elsewhere: Any = None  # whoever has the slots on a device: ``bring`` puts them into the state
+        self._state: list[dict[str, Any]] = []
         for group in groups:
             self.add_param_group(group)
         self._group = self.param_groups[0]
+
+    @property
+    def state(self) -> list[dict[str, Any]]:
+        """One dict for each parameter: its slots, and its number of steps as "step".  Slots that a device has come
+        back when this is read."""
+        if self.elsewhere is not None:
+            held, self.elsewhere = self.elsewhere, None
+            held.bring()
+        return self._state
+
+    @state.setter
+    def state(self, state: list[dict[str, Any]]) -> None:
+        self.elsewhere, self._state = None, state
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.state  # noqa: B018 (reading brings the slots back)
+        return vars(self)
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """More parameters, with settings of their own where ``group`` has them: {"params": [...], "lr": 0.01}."""

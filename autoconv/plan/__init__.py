@@ -4,9 +4,10 @@ The way of a program, file by file:
 
 - ``rewrite``: a rewrite for this machine alone, guarded by bounds at which the machine looks (factor_sums);
 - ``spacing``: registers and addresses in ranges, so that nothing large is listed number by number;
-- ``lower``: lines to ``instructions`` and ``contractions`` on virtual registers, in fused ``kernel``s: movement ops by
-  tables (movement), matrix products and convolutions (contraction, overlap), labels; what a later kernel computes again
-  instead of loading it (rematerialise), what is the same for all examples (batch_invariant);
+- ``lower``: lines to ``instructions`` and ``contractions`` (``channelwise`` where channels do not see each other) on
+  virtual registers, in fused ``kernel``s: movement ops by tables (movement), matrix products and convolutions
+  (contraction with letters and channelwise, overlap), labels; what a later kernel computes again instead of loading it
+  (rematerialise), what is the same for all examples (batch_invariant);
 - ``assemble``: what the lanes of a vector hold (vector_layout), registers to addresses and instructions to words
   (assemble; by_examples or by_channels), tiles and strips (tiling), and tasks for threads that share a block
   (cooperative);

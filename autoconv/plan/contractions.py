@@ -4,6 +4,7 @@
     Dot    result[i, j] = sum over examples and k of a[i, k] * b[j, k]    one result for all examples
     Outer  the same, where k has few terms: lanes are transposed first
 
+and in channelwise.py those of channels that do not see each other.
 With channels in the lanes a Gemm may become the machine's GEMM or DOT, and a Dot its GEMM, whichever has rows of cells
 in its vectors.  Tables of registers or of positions in an array are kept as base + step: position [i, k] is base[i] +
 step[k].
@@ -46,7 +47,7 @@ def _rows(count: int, layout: VectorLayout) -> int:
     return ceil(count / layout.lanes) if layout.channels else count
 
 
-def _waits(width: int, layout: VectorLayout) -> float:
+def waits(width: int, layout: VectorLayout) -> float:
     """How much longer a product takes where a tile is narrow and its additions wait for one another."""
     return 1.0 if layout.channels else 1 + _NARROW * (1 / min(4, width * layout.vectors) - 1 / 4)
 
@@ -81,7 +82,7 @@ class Gemm(Instruction):
 
     def vectors(self, layout: VectorLayout) -> float:
         height, width = self.writes[0].shape
-        return _rows(height, layout) * width * len(self.weight_step) * _waits(width, layout)
+        return _rows(height, layout) * width * len(self.weight_step) * waits(width, layout)
 
     def described(self, alike: Sequence[Instruction]) -> str:
         cells = sum(x.writes[0].size for x in alike)
@@ -110,10 +111,10 @@ class Gemm(Instruction):
     def by_channels(self, at: ByChannels, number: int) -> Rows:
         return self._dots(at, number) if self.as_dots(at.lanes) else [self._gemm(at)]
 
-    def packable(self) -> list[tuple[int, np.ndarray, np.ndarray]]:
-        """What is read in vectors with channels in the lanes, and has to be packed unless it stands so: (array, base,
-        steps)."""
+    def packable(self, lanes: int) -> list[tuple[int, np.ndarray, np.ndarray]]:
         weights = (self.array, self.weight_base, self.weight_step)
+        if self.as_dots(lanes):
+            return []
         return [weights] if self.bias is None else [weights, (*self.bias, np.zeros(1, int))]
 
     def as_dots(self, lanes: int) -> bool:
@@ -318,7 +319,7 @@ class Outer(Instruction):
         return 2 * len(self.a) * self.b.shape[1]
 
     def vectors(self, layout: VectorLayout) -> float:
-        return len(self.a) * _rows(self.b.shape[1], layout) * self.a.shape[1] * _waits(1, layout)
+        return len(self.a) * _rows(self.b.shape[1], layout) * self.a.shape[1] * waits(1, layout)
 
     def described(self, alike: Sequence[Instruction]) -> str:
         return f"contract and sum over examples: {len(self.a)} x {self.b.shape[1]} numbers, lanes transposed first"

@@ -75,6 +75,11 @@ class Instruction:
         """The same with channels in the lanes."""
         return 0
 
+    def packable(self, lanes: int) -> list[tuple[int, np.ndarray, np.ndarray]]:
+        """What it reads in vectors with channels in the lanes, and what has to be packed unless it stands so: (array,
+        base, steps)."""
+        return []
+
     def written_by_channels(self, at: ByChannels) -> np.ndarray:
         """The addresses that it writes to, those that it only passes over among them."""
         return at.addresses(self.writes)

@@ -37,6 +37,8 @@ class Result:
 class Input:
     """An array that a kernel reads: its line, and which axis counts examples (None: it is the same for all of them).
 
+    ``order``: its axes in the order in which it is read, that of the examples first; (): theirs comes first, the others
+    as they are.
     ``places``: it holds places (int64), not numbers.  ``part``: what of it is read; None: all, "first": its first
     number, ("at", axis): what stands at 0 along an axis.  ``persistent``: as the kernel that made it left it (see
     ``Output``).
@@ -47,12 +49,14 @@ class Input:
     places: bool = False
     part: Any = None
     persistent: bool = False
+    order: tuple[int, ...] = ()
 
 
 @dataclass
 class Output:
     """A line of which a kernel writes one value for each example, and which axis counts examples.
 
+    ``order``: the axes in the order in which they stand in memory, that of the examples first.
     ``persistent``: only later kernels read it, so whole cells are written, block by block, and read in the same order
     (Persistent, run/native_program.py).
     """
@@ -60,6 +64,7 @@ class Output:
     line: int
     axis: int
     persistent: bool = False
+    order: tuple[int, ...] = ()
 
 
 @dataclass
@@ -108,9 +113,9 @@ class Kernel:
 
     def input(self, wanted: Input) -> int:
         """The number of an input array."""
-        key = (wanted.line, wanted.axis, wanted.places, wanted.part)
+        key = (wanted.line, wanted.axis, wanted.places, wanted.part, wanted.order)
         for i, known in enumerate(self.inputs):
-            if (known.line, known.axis, known.places, known.part) == key:
+            if (known.line, known.axis, known.places, known.part, known.order) == key:
                 return i
         self.inputs.append(wanted)
         return len(self.inputs) - 1

@@ -8,6 +8,6 @@
 - ``numpy_run``: the exit that every machine has, NumPy line by line, and the oracle of the others.
 
 Exits know nothing of entrances, nor of each other (but that each may leave lines to NumPy): the native machine is
-``..plan``, the interpreter in a saved page ``..views.live``; XLA or an ONNX file would each be a room beside them.
+``..plan``, the interpreter in a saved page ``..views.live``, XLA ``..xla``, each a room beside the others.
 ``..compiled`` chooses what runs in this process.
 """

@@ -1,4 +1,4 @@
-"""Small SVG pictures of a training run: curves, grey images, a confusion table, a layer's kernels, what was misread.
+"""Small SVG pictures of a training run: curves, images, a confusion table, a layer's kernels, what was misread.
 
 Each function takes plain numbers and returns a Picture: SVG text, self-contained, for light and dark pages, which a
 notebook shows as it is.
@@ -18,6 +18,7 @@ import numpy as np
 from .picture import Picture, document
 from .svg import coordinate, rect, text, text_width, tooltip
 from .text import cut, number
+from .theme import COLOURS
 
 LOOKS = ("first", "second")  # the strokes of the series; the second is dashed as well
 
@@ -90,14 +91,14 @@ def images(
     signed: bool = False,
     limit: float | None = None,
 ) -> Picture:
-    """Grey pictures in a grid, each with a caption below it.
+    """Pictures in a grid, each with a caption below it: grey, or ``signed`` in the colours of numbers with a sign.
 
     pictures: 2-d arrays (H, W); each is scaled from its smallest number (black) to its largest (white), or with
-    ``signed`` (kernels) so that 0 is mid grey.  limit: one scale for all, from 0 (with ``signed`` from -limit) to
-    ``limit``.  side: the length of the longer edge in the picture.  Raises ValueError for an array that is not (H, W),
-    captions that do not match, or a limit that is not positive.
+    ``signed`` (kernels) from orange (negative) over a neutral 0 to blue (positive).  limit: one scale for all, from 0
+    (with ``signed`` from -limit) to ``limit``.  side: the length of the longer edge in the picture.  Raises ValueError
+    for an array that is not (H, W), captions that do not match, or a limit that is not positive.
 
-        grey = (number - low) / (high - low)
+        level = (number - low) / (high - low)
 
     >>> ac.render.images([np.eye(3), np.ones((3, 3))], ["an eye", "white"], title="Two")
     <Picture 'Two', 174 x 138>
@@ -124,7 +125,7 @@ def images(
         parts.append(
             f'<image x="{coordinate(x)}" y="{coordinate(y)}" width="{coordinate(w)}" height="{coordinate(h)}" '
             'preserveAspectRatio="none" '
-            f'href="data:image/png;base64,{b64encode(png(grey(array, signed, limit), side)).decode()}"/>'
+            f'href="data:image/png;base64,{b64encode(png(levels(array, signed, limit), side, signed)).decode()}"/>'
         )
         parts.append(rect(x, y, w, h, "axis", fill="none"))
         if words:
@@ -239,8 +240,11 @@ def dots(look: str, points: Sequence[tuple[float, float]]) -> str:
 # ---- grey pictures
 
 
-def grey(array: np.ndarray, signed: bool, limit: float | None = None) -> np.ndarray:
-    """Numbers as grey levels 0 .. 255, those beyond ``limit`` as if they were there; what is not finite is black."""
+def levels(array: np.ndarray, signed: bool, limit: float | None = None) -> np.ndarray:
+    """Numbers as levels 0 .. 255, those beyond ``limit`` as if they were there; ``signed`` 1 .. 255, of which 128 is 0.
+
+    What is not finite is at level 0, black.
+    """
     finite = np.isfinite(array)
     known = array[finite]
     low, high = (known.min(), known.max()) if known.size else (0.0, 1.0)
@@ -251,11 +255,22 @@ def grey(array: np.ndarray, signed: bool, limit: float | None = None) -> np.ndar
         low = -high
     span = high - low if high > low else 1.0
     share = np.clip((np.where(finite, array, low) - low) / span, 0, 1)
-    return np.where(finite, np.rint(share * 255), 0).astype(np.uint8)
+    return np.where(finite, np.rint(share * (255 - signed)) + signed, 0).astype(np.uint8)
 
 
-def png(levels: np.ndarray, side: int) -> bytes:
-    """Grey levels (H, W) as a PNG file, each cell enlarged to whole pixels so that its edges stay sharp."""
+def diverging() -> bytes:
+    """The colour of each level of a number with a sign, red, green and blue: black, then from orange over 0 to blue."""
+    ends = [[int(COLOURS[name][0][k : k + 2], 16) for k in (1, 3, 5)] for name in ("minus", "zero", "plus")]
+    low, zero, high = np.array(ends, float)
+    t = (np.arange(1, 256)[:, None] - 128) / 127
+    shades = zero + np.abs(t) * (np.where(t < 0, low, high) - zero)
+    return bytes(3) + np.rint(shades).astype(np.uint8).tobytes()
+
+
+def png(levels: np.ndarray, side: int, signed: bool = False) -> bytes:
+    """Levels (H, W) as a PNG file in grey, or ``signed`` in ``diverging`` colours; each cell enlarged to whole pixels
+    so that its edges stay sharp.
+    """
     times = max(1, -(-2 * side // max(levels.shape)))
     large = levels.repeat(times, 0).repeat(times, 1)
     rows = b"".join(b"\0" + row.tobytes() for row in large)
@@ -263,8 +278,10 @@ def png(levels: np.ndarray, side: int) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", large.shape[1], large.shape[0], 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+    header = struct.pack(">IIBBBBB", large.shape[1], large.shape[0], 8, 3 if signed else 0, 0, 0, 0)
+    colours = chunk(b"PLTE", diverging()) if signed else b""
+    data = chunk(b"IDAT", zlib.compress(rows, 9))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + colours + data + chunk(b"IEND", b"")
 
 
 def kernels(
@@ -276,7 +293,7 @@ def kernels(
     side: int = 56,
     columns: int | None = None,
 ) -> Picture:
-    """The kernels of a layer as grey pictures on one scale: mid grey is 0, white ``limit``, black -``limit``.
+    """The kernels of a layer as pictures on one scale: blue is ``limit``, orange -``limit``, a neutral grey 0.
 
     kernel: (kH, kW), (kH, kW, C_out) or (kH, kW, C_in, C_out), a Tensor or an array; with several input channels there
     is a row for each.  limit: default the largest size of a weight; give the same to compare two pictures.  captions:

@@ -10,14 +10,13 @@ import shutil
 from collections.abc import Sequence
 from typing import Any
 
-from .layout import ARROW, MARGIN, Box, Layout, Point, Route, ranks
+from .layout import ARROW, MARGIN, Box, Layout, Point, Route
 from .node import Edge, Node
 from .program import ProgramError, run
 from .svg import COLOURS
 from .text import clean, short
 
-LONGEST_IN_ALL = 3000  # ranks that all edges together may span
-PATIENCE, PATIENCE_IF_ASKED = 10.0, 120.0  # seconds for what we can place ourselves, and for what only dot can do
+PATIENCE = 120.0  # seconds
 MOST_OUTPUT = 2**28  # bytes
 _SHAPE = {
     "input": 'style="rounded,filled"',
@@ -50,7 +49,8 @@ def source(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
         "digraph {",
         "  graph [dpi=144, ranksep=0.6]",
         '  node [shape=box, fontname="DejaVu Sans Mono", fontsize=10]',
-        '  edge [fontname="DejaVu Sans Mono", fontsize=9, fontcolor="#59636e", color="#7d8792", arrowsize=0.7, '
+        f'  edge [fontname="DejaVu Sans Mono", fontsize=9, fontcolor="{colour["soft", "fill"]}", '
+        f'color="{colour["edge", "stroke"]}", arrowsize=0.7, '
         "labeldistance=2, labelangle=16]",
     ]
     for node in nodes:
@@ -78,7 +78,7 @@ def quoted(lines: Sequence[str]) -> str:
     return '"' + "".join(f"{line}\\l" for line in escaped) + '"'
 
 
-def render(text: str, format: str, seconds: float = PATIENCE_IF_ASKED) -> bytes:
+def render(text: str, format: str, seconds: float = PATIENCE) -> bytes:
     """DOT text as an image by the ``dot`` program; RuntimeError if that is missing, fails or is too slow."""
     program = dot_program()
     if program is None:
@@ -90,12 +90,6 @@ def render(text: str, format: str, seconds: float = PATIENCE_IF_ASKED) -> bytes:
         return run([program, f"-T{format}"], text.encode(), seconds, MOST_OUTPUT)
     except ProgramError as error:
         raise RuntimeError(f"graph: the dot program could not make .{format}: {error}; .svg does not need it") from None
-
-
-def worthwhile(count: int, edges: Sequence[tuple[int, int]]) -> bool:
-    """Whether the program is there and would be done in a second or two; long edges cost it far more than boxes."""
-    rank = ranks(count, [(min(edge), max(edge)) for edge in edges])
-    return available() and sum(abs(rank[b] - rank[a]) for a, b in edges) <= LONGEST_IN_ALL
 
 
 def place_by_dot(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
+from .card import card_columns, card_size, card_text
 from .layout import Box, Point, Route
 from .node import Edge, Node
 from .picture import document
@@ -13,7 +14,7 @@ from .scene import Frame, Scene, Tie, arrange
 from .svg import coordinate, rect, text, text_width, tooltip
 from .text import clean, cut, short
 
-TITLE, BODY, ROW, PAD, KEY = 13.0, 11.0, 16.0, 10.0, 45.0
+TITLE, BODY, ROW, PAD, KEY = 13.0, 11.0, 16.0, 10.0, 48.0
 SMALL, SMALL_ROW, SMALL_PAD, SMALL_KEY = 11.0, 14.0, 7.0, 12.0  # scalars are many, so their boxes are small
 SWATCH = 9.0
 KINDS = {
@@ -29,7 +30,7 @@ KINDS = {
 def head(node: Node) -> str:
     """The words on the first line of a box."""
     if not node.small:
-        return f"{short(node.title)}  {node.place}"
+        return short(node.title) if node.card else f"{short(node.title)}  {node.place}"
     return f"{short(node.title)}{f'  ×{node.count:,}' if node.count > 1 else ''}"
 
 
@@ -44,6 +45,8 @@ def body(node: Node) -> list[tuple[str, str]]:
 
 def size(node: Node) -> tuple[float, float]:
     """The width and height that a node's text needs."""
+    if node.card:
+        return card_size([node])
     if node.small:
         widths = [text_width(short(words), SMALL - 1) + SMALL_KEY * bool(key) for key, words in body(node)]
         return max([52.0, text_width(head(node), SMALL), *widths]) + 2 * SMALL_PAD, 21.0 + SMALL_ROW * len(body(node))
@@ -60,8 +63,11 @@ def sizes(nodes: Sequence[Node], edges: Sequence[Edge]) -> list[tuple[float, flo
     for edge in edges:
         into.setdefault(edge.target, []).append(text_width(slope(edge, by_id[edge.target]), 9) + 9)
     found = []
+    cards = [node for node in nodes if node.card and node.kind == "call"]
+    widest = card_size(cards)[0] if cards else 0.0
     for node in nodes:
         width, height = size(node)
+        width = max(width, widest) if node.card and node.kind == "call" else width
         labels = into.get(node.id, ())
         if node.small and 2 <= len(labels) <= 4:
             width = max(width, len(labels) * max(labels) / 0.86)
@@ -79,10 +85,11 @@ def draw(nodes: Sequence[Node], edges: Sequence[Edge], title: str, layout: str =
     parts += [
         _edge(edge, route)
         for number, (edge, route) in enumerate(zip(edges, placed.routes, strict=True))
-        if number not in scene.stubs
+        if number not in scene.stubs and number not in scene.joined
     ]
     parts += [_caption(frame) for frame in scene.frames]
-    parts += [_box(node, box) for node, box in zip(nodes, placed.boxes, strict=True)]
+    columns = card_columns([node for node in nodes if node.card and node.kind == "call"])
+    parts += [box_of(node, box, columns) for node, box in zip(nodes, placed.boxes, strict=True)]
     parts += labels(nodes, edges, scene)
     parts += [text(x, 22, words, "soft", TITLE, font_weight="bold") for x, words in scene.headings]
     return document(width, height, title, [*parts, *legend])
@@ -91,7 +98,8 @@ def draw(nodes: Sequence[Node], edges: Sequence[Edge], title: str, layout: str =
 # ---- boxes
 
 
-def _box(node: Node, box: Box) -> str:
+def box_of(node: Node, box: Box, columns: Sequence[float] = ()) -> str:
+    """A box with its texts; ``columns`` as ``card_columns`` gives them."""
     look = "output" if node.output else node.kind
     frame = {"rx": "12" if node.kind == "input" and not node.small else "3", "stroke_width": "1.4"}
     if node.output:
@@ -103,10 +111,12 @@ def _box(node: Node, box: Box) -> str:
     x, y, w, h = box.left, box.top, box.width, box.height
     whole = [f"{node.title}  {node.place}", *(f"{key} {words}".strip() for key, words in body(node)), node.note]
     parts = [tooltip(cut("\n".join(clean(line) for line in whole if line), 2000)), rect(x, y, w, h, look, **frame)]
-    if node.kind == "call":  # a second frame: there is more inside
+    if node.kind == "call" and not node.card:  # a second frame: there is more inside
         parts.append(rect(x + 3, y + 3, w - 6, h - 6, look, fill_opacity="0", rx="2"))
     if node.small:
         parts += _small_text(node, box)
+    elif node.card:
+        parts += card_text(node, box, columns if node.kind == "call" else card_columns([node]))
     else:
         parts += _text(node, box)
     lines = " ".join(map(str, node.lines))
@@ -176,8 +186,9 @@ def _caption(frame: Frame) -> str:
     box = frame.box
     y = box.top + box.height - 6 if frame.below else box.top + 13
     room = max(4, int((box.width - 12) / 6.1))
-    halo = {"paint_order": "stroke", "stroke_width": "4", "stroke_linejoin": "round"}
-    return text(box.left + 8, y, cut(clean(frame.caption), room), "soft ac-halo", 10, **halo)
+    words = cut(clean(frame.caption), room)
+    back = rect(box.left + 4, y - 10.5, text_width(words, 10) + 8, 14, "frame", rx="3", style="stroke:none")
+    return back + text(box.left + 8, y, words, "soft", 10)  # on a ground of its own: edges run behind it
 
 
 def _tie(tie: Tie) -> str:
@@ -244,6 +255,11 @@ def labels(nodes: Sequence[Node], edges: Sequence[Edge], scene: Scene) -> list[s
         named.add((edge.target, words))
         if crowded & set(into[edge.target]):
             words = f"each {words}"
+        if number in scene.joined:
+            continue
+        if len(words) == 1 and not edge.slope and number not in scene.stubs:
+            parts.append(_order(route, words, into[edge.target], scene))
+            continue
         near = taken.setdefault(edge.target, [])
         points = along(route) if not gridded or len(route.curve) > 1 else [_stub(route)]
         if target.small and gridded:
@@ -276,12 +292,21 @@ def _stub(route: Route) -> Point:
     return route.tip[0], route.tip[1] - 11 * down
 
 
+def _order(route: Route, words: str, numbers: Sequence[int], scene: Scene) -> str:
+    """Which operand it is, beside the arrowhead: outside of the edges into its box."""
+    (x, y), (fx, fy) = route.tip, route.curve[-1]
+    halo = {"paint_order": "stroke", "stroke_width": "3", "stroke_linejoin": "round"}
+    if abs(fy - y) < abs(fx - x):  # from the side
+        return text(x - 12, y - 5, words, "soft ac-back", 9, "middle", **halo)
+    first = x <= min(scene.layout.routes[e].tip[0] for e in numbers if scene.layout.routes[e].tip[1] == y)
+    down = 1 if y > fy else -1
+    return text(
+        x + (-9 if first else 9), y - 4 * down + (0 if down > 0 else 6), words, "soft ac-back", 9, "middle", **halo
+    )
+
+
 def _label(x: float, y: float, words: str, edge: Edge, stub: bool) -> str:
     width = text_width(words, 9) + 5
-    if len(words) == 1 and not edge.slope:
-        return f'<circle class="ac-page ac-edge" cx="{coordinate(x)}" cy="{coordinate(y)}" r="6.5"/>' + text(
-            x, y + 3.2, words, "soft", 9, "middle"
-        )
     back = rect(x - width / 2, y - 6.5, width, 13, "constant" if stub else "page", rx="3", stroke="none")
     return back + text(x, y + 3.2, words, "soft", 9, "middle")
 

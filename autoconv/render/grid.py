@@ -16,7 +16,23 @@ from dataclasses import dataclass, field
 from math import ceil, prod, sqrt
 from typing import Any
 
-from .layout import ARROW, GAP_HIGH, GAP_LOW, MARGIN, Box, Layout, Net, Point, Route, order, place, ranks, route
+from .layout import (
+    ARROW,
+    GAP_HIGH,
+    GAP_LOW,
+    MARGIN,
+    Box,
+    Layout,
+    Net,
+    Point,
+    Route,
+    order,
+    place,
+    ranks,
+    route,
+    separations,
+)
+from .straight import straighten
 
 Edge = tuple[int, int]
 
@@ -78,6 +94,7 @@ class GridLayout:
         framed: bool = True,
     ) -> None:
         self.sizes, self.places, self.edges = sizes, places, edges
+        self.framed = framed
         self.pad, self.head = (PAD, HEAD) if framed else (0.0, 0.0)
         self.blocks = [_Block() for _ in range(max((p.block for p in places), default=-1) + 1)]
         for v, p in enumerate(places):
@@ -189,7 +206,10 @@ class GridLayout:
         self.passing = passing
         net.room = {v: LANE * len(passing[at]) for at, v in net.trunk.items() if v >= len(sizes)}
         order(net)
-        place(net)
+        if self.framed:
+            place(net)
+        else:
+            straighten(net, [separations(net, row) for row in net.rows])
         shift = MARGIN - min((net.x[v] - net.width(v) / 2 for v in range(len(net.x))), default=0.0)
         self.x = [value + shift for value in net.x]
         self.right = max((self.x[v] + net.width(v) / 2 for v in range(len(self.x))), default=MARGIN)

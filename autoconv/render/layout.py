@@ -9,7 +9,8 @@ Pure geometry: sizes of boxes and pairs of numbers in, coordinates out; y points
    When that would take too many slots, the longest trunks run in lanes beside the picture instead.
 3. Boxes and slots are ordered inside each rank by barycentres, down and up, keeping the order with the fewest
    crossings.
-4. Each rank is placed at the least-squares distance from its neighbours that its order allows.
+4. The longest path runs straight down, with all else beside it (``straight``).  Blocks of scalars stand where least
+   squares put them (``place``): each rank as near to its neighbours as its order allows.
 
 No edge can cross a box: inside a rank it runs straight down in a slot of its own, and between ranks there are no boxes.
 """
@@ -22,11 +23,14 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import pairwise
 
+from .straight import straighten
+
 Point = tuple[float, float]
 
 ARROW = 8.0  # length of an arrowhead
 MARGIN = 16.0
 GAP_LOW, GAP_HIGH = 44.0, 110.0  # between ranks: more where edges travel far sideways
+NARROW = 24.0  # between ranks, where edges go straight down
 BETWEEN, LANE = 26.0, 14.0  # between boxes, between slots or lanes
 STIFF = 1e6  # how much more a trunk keeps straight than a box keeps near its neighbours
 
@@ -57,8 +61,20 @@ class Layout:
     routes: tuple[Route, ...]
 
 
-def layered(sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int]]) -> Layout:
-    """Lay out boxes of the given (width, height), with edges (from, to) between their numbers.
+@dataclass(frozen=True)
+class Beside:
+    """Room that a box needs around it for what belongs to it: left and right of it, and the height of it all."""
+
+    left: float = 0.0
+    right: float = 0.0
+    height: float = 0.0
+
+
+def layered(
+    sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int]], beside: Sequence[Beside] = ()
+) -> Layout:
+    """Lay out boxes of the given (width, height), with edges (from, to) between their numbers; ``beside``: the room
+    that each needs besides (default: none).
 
     Boxes are numbered in an order in which edges run forward; one that runs backward is laid out as its reverse and
     drawn the right way round.  The same arguments give the same layout.  Raises ValueError for an edge from a box to
@@ -68,9 +84,9 @@ def layered(sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int
         raise ValueError("layered: an edge from a box to itself cannot be drawn; leave it out")
     forward = [(min(edge), max(edge)) for edge in edges]
     rank = ranks(len(sizes), forward)
-    net = Net(sizes, forward, rank)
+    net = Net(sizes, forward, rank, beside)
     order(net)
-    place(net)
+    straighten(net, [separations(net, row) for row in net.rows])
     return draw(net, edges)
 
 
@@ -100,8 +116,14 @@ def ranks(count: int, edges: Sequence[tuple[int, int]]) -> list[int]:
 class Net:
     """Boxes and slots (together: vertices) in ranks, and the pieces of edges between neighbouring ranks."""
 
-    def __init__(self, sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int]], rank: list[int]) -> None:
-        self.sizes, self.edges = sizes, edges
+    def __init__(
+        self,
+        sizes: Sequence[tuple[float, float]],
+        edges: Sequence[tuple[int, int]],
+        rank: list[int],
+        beside: Sequence[Beside] = (),
+    ) -> None:
+        self.sizes, self.edges, self.beside = sizes, edges, beside
         self.rank = list(rank)
         far = list(rank)  # the rank above the furthest target
         for a, b in edges:
@@ -127,6 +149,16 @@ class Net:
 
     def width(self, v: int) -> float:
         return self.sizes[v][0] if v < len(self.sizes) else 0.0
+
+    def left(self, v: int) -> float:
+        """How far vertex ``v`` with all that belongs to it reaches to the left of its x."""
+        return self.width(v) / 2 + (self.beside[v].left if v < len(self.beside) else 0.0)
+
+    def right(self, v: int) -> float:
+        return self.width(v) / 2 + (self.beside[v].right if v < len(self.beside) else 0.0)
+
+    def height(self, v: int) -> float:
+        return max(self.sizes[v][1], self.beside[v].height if v < len(self.beside) else 0.0)
 
 
 def lanes(rank: list[int], far: list[int]) -> dict[int, int]:
@@ -243,9 +275,9 @@ def separations(net: Net, row: list[int]) -> list[float]:
     for i, v in enumerate(row):
         if i:
             slots = (v >= boxes) + (row[i - 1] >= boxes)
-            right += net.width(v) / 2 + (BETWEEN, (BETWEEN + LANE) / 2, LANE)[slots]
+            right += net.left(v) + (BETWEEN, (BETWEEN + LANE) / 2, LANE)[slots]
         found.append(right)
-        right += net.width(v) / 2
+        right += net.right(v)
     return found
 
 
@@ -276,9 +308,9 @@ def draw(net: Net, edges: Sequence[tuple[int, int]]) -> Layout:
     """Turn ranks and x into boxes and routes."""
     if not net.sizes:
         return Layout(2 * MARGIN, 2 * MARGIN, (), ())
-    shift = MARGIN - min(net.x[v] - net.width(v) / 2 for v in range(len(net.x)))
+    shift = MARGIN - min(net.x[v] - net.left(v) for v in range(len(net.x)))
     x = [value + shift for value in net.x]
-    right = max(x[v] + net.width(v) / 2 for v in range(len(x)))
+    right = max(x[v] + net.right(v) for v in range(len(x)))
     beside = {v: right + LANE * (lane + 1.5) for v, lane in net.lanes.items()}
 
     ends = [0.0] * len(edges)  # where each edge enters its target
@@ -287,9 +319,15 @@ def draw(net: Net, edges: Sequence[tuple[int, int]]) -> Layout:
         lane = a in beside and net.rank[b] > net.rank[a] + 1
         came[b].append((beside[a] if lane else x[net.trunk[a, net.rank[b] - 1]], number))
     for b, arriving in enumerate(came):
-        step = min(22.0, 0.8 * net.sizes[b][0] / max(1, len(arriving)))
-        for i, (_, number) in enumerate(sorted(arriving)):
-            ends[number] = x[b] + step * (i - (len(arriving) - 1) / 2)
+        arriving.sort()
+        middle, room = (len(arriving) - 1) / 2, len(arriving)
+        straight = [i for i, (at, _) in enumerate(arriving) if abs(at - x[b]) < 0.5]
+        if len(straight) == 1:  # it goes on straight
+            (middle,) = straight
+            room = 2 * max(straight[0], len(arriving) - 1 - straight[0]) + 1
+        step = min(22.0, 0.8 * net.sizes[b][0] / max(1, room))
+        for i, (_, number) in enumerate(arriving):
+            ends[number] = x[b] + step * (i - middle)
 
     travel = [0.0] * len(net.rows)
     for v, targets in enumerate(net.down):
@@ -297,9 +335,9 @@ def draw(net: Net, edges: Sequence[tuple[int, int]]) -> Layout:
             travel[net.rank[w]] = max(travel[net.rank[w]], abs(x[v] - x[w]))
     tops, bottoms, y = [], [], MARGIN
     for r, row in enumerate(net.rows):
-        y += min(GAP_HIGH, max(GAP_LOW, 0.2 * travel[r])) if r else 0.0
+        y += min(GAP_HIGH, NARROW + 0.12 * travel[r]) if r else 0.0
         tops.append(y)
-        y += max((net.sizes[v][1] for v in row if v < len(net.sizes)), default=0.0)
+        y += max((net.height(v) for v in row if v < len(net.sizes)), default=0.0)
         bottoms.append(y)
     boxes = []
     for v, (width, height) in enumerate(net.sizes):

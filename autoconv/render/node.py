@@ -19,7 +19,10 @@ class Node:
     of.  ``settings`` tells the window of a convolution or pooling.  ``part`` is "backward" for a line of the sweep, and
     ``serves`` then the place of the forward line whose rule it is.  ``parameters`` is the number of trained elements
     inside; ``operation`` the row, call or layer; ``caption`` and
-    ``cell`` say in which block a scalar is drawn, and where.
+    ``cell`` say in which block a scalar is drawn, and where.  ``weight`` is True of a parameter, and of what a
+    contraction reads as its weights.  At the zoom of models a box is a ``card``: ``what`` it does in words, and the
+    layers that it holds as ``inside``, each (name, what it does, shape, parameters).  ``passes`` is True of a card that
+    gives on what it reads in the same shape (an activation, a normalisation).
     """
 
     id: str
@@ -43,6 +46,11 @@ class Node:
     caption: str = ""
     cell: Place | None = None
     settings: str = ""
+    weight: bool = False
+    card: bool = False
+    what: str = ""
+    inside: tuple[tuple[str, str, str, str], ...] = ()
+    passes: bool = False
 
     @property
     def place(self) -> str:

@@ -15,34 +15,30 @@ from typing import Any
 
 import numpy as np
 
-from .svg import COLOURS
 from .text import clean
-
-# variable of the style sheet -> class and property in the table of colours
-_VARIABLES = {"page": ("page", "fill"), "ink": ("ink", "fill"), "soft": ("soft", "fill"), "line": ("grid", "stroke")}
-
-
-def style() -> str:
-    """What all pages have in common: the colours --page, --ink, --soft and --line, and the body in the first two."""
-    table = {(name, what): (light, dark) for name, what, light, dark in COLOURS}
-    light, dark = ("".join(f"--{v}:{table[key][k]};" for v, key in _VARIABLES.items()) for k in (0, 1))
-    return (
-        f":root{{color-scheme:light dark;{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
-        "body{background:var(--page);color:var(--ink)}\n"
-    )
+from .theme import anywhere, sheet
 
 
 def html_page(
-    title: str, body: str, *, css: str = "", script: str = "", inline_styles: bool = True, workers: bool = False
+    title: str,
+    body: str,
+    *,
+    css: str = "",
+    script: str = "",
+    document: bool = False,
+    inline_styles: bool = True,
+    workers: bool = False,
 ) -> str:
-    """A whole page: ``body`` is HTML, ``title`` plain text, ``css`` comes after the style that all pages share.
+    """A whole page: ``body`` is HTML, ``title`` plain text, ``css`` comes after the theme's sheet.
 
+    document: whether it is a text to read, as wide as one and in its size of type, rather than a tool.
     inline_styles: whether elements of the body may carry a style of their own (pictures, formulas); without, the policy
     allows the one style sheet alone.  workers: whether the script may run itself once more beside the page.
     """
-    sheet, body = themed(style() + css), themed(body)
+    look, body = themed(sheet() + css), themed(body)
+    kind, body = (' class="document"', f"<main>{body}</main>") if document else ("", body)
     script = THEME + script if script else ""
-    styles = "'unsafe-inline'" if inline_styles else _hash(sheet)
+    styles = "'unsafe-inline'" if inline_styles else _hash(look)
     scripts = f" script-src {_hash(script)};" if script else ""
     beside = " worker-src blob:;" if workers else ""
     policy = (
@@ -52,7 +48,8 @@ def html_page(
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(clean(title))}</title><style>{sheet}</style></head><body>{body}"
+        f"<title>{escape(clean(title))}</title><style>{look}</style></head>"
+        f"<body{kind}>{body}"
         f"{f'<script>{script}</script>' if script else ''}</body></html>\n"
     )
 
@@ -123,6 +120,7 @@ def iframe(page: str, height: int = 760, title: str = "step through the tape") -
     quoted = page.replace("&", "&amp;").replace("'", "&#39;")  # a page is full of double quotes
     return (
         f'<iframe sandbox="allow-scripts" width="100%" height="{height}" title="{escape(clean(title))}" '
+        f'style="border:1px solid {anywhere("edge")};border-radius:6px" '
         f'onload="{escape(HOST)}" '
         f"srcdoc='{quoted}'></iframe>"
     )

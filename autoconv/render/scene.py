@@ -1,19 +1,19 @@
 """Which layout a graph gets, and what is drawn apart from boxes and edges: frames of blocks, ties to the sweep.
 
-Lines, calls and models: the ``dot`` program's layout or our layered one.  Scalars: blocks in a ``GridLayout``.  The
-recorded sweep: a second grid beside the first, upside down, so that each of its blocks stands beside the forward box
-that it serves and cotangents flow upwards.
+Lines, calls and models: our layered layout of ``clusters`` (the ``dot`` program's where it is asked for).  Scalars:
+blocks in a ``GridLayout``.  The recorded sweep: a second grid beside the first, upside down, so that each of its blocks
+stands beside the forward box that it serves and cotangents flow upwards.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .dot import PATIENCE_IF_ASKED, place_by_dot, worthwhile
+from .cluster import clustered
+from .dot import place_by_dot
 from .grid import GridLayout, Place
-from .layout import Box, Layout, Point, Route, layered
+from .layout import Box, Layout, Point, Route
 from .node import Edge, Node
 
 CORRIDOR = 70.0  # between the forward graph and the sweep
@@ -40,7 +40,7 @@ class Tie:
 @dataclass(frozen=True)
 class Scene:
     """Everything with its place; ``stubs`` are edges that are only named at their target, because they cross the
-    corridor.
+    corridor; ``joined`` are edges between boxes that stand on each other, which are not drawn.
     """
 
     layout: Layout
@@ -48,6 +48,7 @@ class Scene:
     ties: tuple[Tie, ...] = ()
     headings: tuple[tuple[float, str], ...] = ()
     stubs: frozenset[int] = frozenset()
+    joined: frozenset[int] = frozenset()
 
 
 def arrange(
@@ -63,13 +64,9 @@ def arrange(
         found = grid.layout(grid.heights, grid.gaps)
         return Scene(found, _frames(grid, nodes, range(len(nodes))))
     if layout == "dot":
-        return Scene(place_by_dot(sizes, pairs, PATIENCE_IF_ASKED))
-    if layout == "auto" and worthwhile(len(nodes), pairs):
-        try:
-            return Scene(place_by_dot(sizes, pairs))
-        except RuntimeError as error:
-            warnings.warn(f"{error}. The graph has autoconv's own layout (layout='own')", RuntimeWarning, stacklevel=2)
-    return Scene(layered(sizes, pairs))
+        return Scene(place_by_dot(sizes, pairs))
+    found, joined = clustered(nodes, pairs, sizes)
+    return Scene(found, joined=joined)
 
 
 def _dense(places: Sequence[Place]) -> list[Place]:

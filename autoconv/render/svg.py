@@ -1,8 +1,7 @@
 """Writing SVG: elements with escaped text, and the colours of light and dark pages and of the elements of a tensor.
 
 A picture carries its own style sheet, uses no script, no link and no outside font, and paints its own background, so
-that it reads the same in a browser, a notebook, or another page.  Its colours are Okabe and Ito's, which colour-blind
-readers can tell apart; what differs in colour differs in form as well.
+that it reads the same in a browser, a notebook, or another page.  Its colours are the theme's.
 """
 
 from __future__ import annotations
@@ -12,43 +11,49 @@ from html import escape
 from unicodedata import east_asian_width
 
 from .text import clean
+from .theme import COLOURS as THEME
+from .theme import MONO
 
-FONT = "'DejaVu Sans Mono', Menlo, Consolas, 'Liberation Mono', monospace"
+FONT = MONO
 
-# class -> (property, light, dark)
+# class -> (property, colour of the theme)
 # fmt: off
-COLOURS: tuple[tuple[str, str, str, str], ...] = (
-    ("page",     "fill",   "#ffffff", "#16191d"),
-    ("ink",      "fill",   "#1b1f24", "#eceff2"),
-    ("soft",     "fill",   "#59636e", "#a9b2bb"),
-    ("inverse",  "fill",   "#ffffff", "#0b0d0f"),
-    ("edge",     "stroke", "#7d8792", "#8b949e"),
-    ("tip",      "fill",   "#7d8792", "#8b949e"),
-    ("grid",     "stroke", "#dfe3e8", "#31373e"),
-    ("axis",     "stroke", "#59636e", "#a9b2bb"),
-    ("first",    "stroke", "#0072b2", "#56b4e9"),
-    ("second",   "stroke", "#d55e00", "#f0a03c"),
-    ("right",    "fill",   "#0072b2", "#56b4e9"),
-    ("wrong",    "fill",   "#d55e00", "#f0a03c"),
-    ("input",    "fill",   "#dcecf8", "#11324a"),
-    ("input",    "stroke", "#0072b2", "#56b4e9"),
-    ("constant", "fill",   "#f3f4f6", "#24292f"),
-    ("constant", "stroke", "#7d8792", "#8b949e"),
-    ("line",     "fill",   "#ffffff", "#1d2228"),
-    ("line",     "stroke", "#3d4752", "#c3cad1"),
-    ("scalar",   "fill",   "#ffffff", "#1d2228"),
-    ("scalar",   "stroke", "#8d96a0", "#6b747e"),
-    ("frame",    "fill",   "#f4f6f8", "#1c2127"),
-    ("frame",    "stroke", "#dfe3e8", "#31373e"),
-    ("halo",     "stroke", "#f4f6f8", "#1c2127"),
-    ("tie",      "stroke", "#8a5fc0", "#b99ae0"),
-    ("grad",     "fill",   "#8f3f00", "#f0a860"),
-    ("call",     "fill",   "#fdf0d9", "#3d2d0c"),
-    ("call",     "stroke", "#b26a00", "#e69f00"),
-    ("output",   "fill",   "#d8f1e8", "#0c3a2d"),
-    ("output",   "stroke", "#00734f", "#2fc79a"),
+_CLASSES = (
+    ("page",     "fill",   "page"),
+    ("ink",      "fill",   "ink"),
+    ("soft",     "fill",   "soft"),
+    ("inverse",  "fill",   "inverse"),
+    ("edge",     "stroke", "edge"),
+    ("tip",      "fill",   "edge"),
+    ("grid",     "stroke", "line"),
+    ("axis",     "stroke", "soft"),
+    ("first",    "stroke", "plus"),
+    ("second",   "stroke", "minus"),
+    ("right",    "fill",   "plus"),
+    ("wrong",    "fill",   "minus"),
+    ("input",    "fill",   "plusfill"),
+    ("input",    "stroke", "plus"),
+    ("constant", "fill",   "still"),
+    ("constant", "stroke", "edge"),
+    ("line",     "fill",   "card"),
+    ("line",     "stroke", "strong"),
+    ("scalar",   "fill",   "card"),
+    ("scalar",   "stroke", "faint"),
+    ("frame",    "fill",   "box"),
+    ("frame",    "stroke", "line"),
+    ("halo",     "stroke", "box"),
+    ("back",     "stroke", "page"),
+    ("tie",      "stroke", "tie"),
+    ("grad",     "fill",   "minusink"),
+    ("call",     "fill",   "ask"),
+    ("call",     "stroke", "on"),
+    ("output",   "fill",   "litfill"),
+    ("output",   "stroke", "lit"),
 )
 # fmt: on
+
+# (class, property, light, dark)
+COLOURS = tuple((name, what, *THEME[colour]) for name, what, colour in _CLASSES)
 
 # One colour for each element of a tensor, the same in every view: graph, grids, convolution matrix and equation.  The
 # first six are near Okabe and Ito's; each further one is the colour furthest from all before it, in Lab, as seen with

@@ -21,23 +21,28 @@ def numbers(array: np.ndarray) -> str:
     if array.size == 0:
         return "empty"
     if array.size <= HANDFUL:
+        array = array if array.ndim <= 2 else array.squeeze()  # brackets around one element tell nothing
         return re.sub(r"\s+", " ", np.array2string(array, separator=", ", formatter={"all": number}))
     same = uniform(array)
     if same is not None:
         return f"all {same}"
     if array.dtype == bool:
         return f"{np.count_nonzero(array):,} of {array.size:,} True"
-    missing = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
+    low, high = array.min(), array.max()
+    if array.dtype.kind != "f" or not np.isnan(low):
+        return f"{number(low)} .. {number(high)}"
+    missing = np.isnan(array)
     known = array[~missing]
-    spread = f"{number(known.min())} .. {number(known.max())}"
-    return f"{spread}, {np.count_nonzero(missing):,} nan" if missing.any() else spread
+    return f"{number(known.min())} .. {number(known.max())}, {np.count_nonzero(missing):,} nan"
 
 
 def uniform(array: np.ndarray) -> str | None:
     """The number that every element is, or None if they differ (nan equals nan here)."""
     if not array.size:
         return None
-    first = array.flat[0]
+    first, last = array.flat[0], array.flat[-1]
+    if first != last and first == first:  # most arrays are told apart at once
+        return None
     same = np.isnan(array).all() if array.dtype.kind == "f" and np.isnan(first) else (array == first).all()
     return number(first) if same else None
 
@@ -64,6 +69,11 @@ def cut_path(text: str, length: int) -> str:
     end = text[len(text) - length + 1 :]
     whole = end[end.find(".") + 1 :]
     return "…" + (whole if 2 * len(whole) > length else end)
+
+
+def counted(count: int, word: str) -> str:
+    """A number and what it counts: "1 second", "2 seconds"."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def short(text: str) -> str:

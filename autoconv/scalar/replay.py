@@ -244,7 +244,8 @@ class _Levels:
         if len(numbers) != self.n_inputs or not all(type(x) is float for x in numbers):
             return None
         value, gradients = self(np.array(numbers, DOUBLE), None, wrt is not None)
-        return value, None if gradients is None else tuple(gradients.item(k) for k in wrt or ())
+        slopes = None if gradients is None else gradients.ravel().tolist()
+        return value, None if slopes is None else tuple(slopes[k] for k in wrt or ())
 
     def _operands(self, value: Array, arity: int, which: Array) -> list[Array]:
         return [value[self.flat.operands[self.flat.start[which] + k]] for k in range(arity)]

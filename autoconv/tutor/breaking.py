@@ -13,6 +13,7 @@ from ..backward import steps
 from ..operands import found
 from ..render.notebook import bundle
 from ..render.text import numbers
+from ..render.theme import anywhere
 from ..tape import Tape, Tensor, describe
 from .bank import BANK, Mistake, find
 from .bank.mistake import Injection
@@ -88,8 +89,9 @@ class Broken:
         first = self.first
         body = []
         for row in self.rows:
-            style = ' style="background:#fbe3e0;color:#222"' if row is first else ""
+            style = f' style="outline:2px solid {anywhere("minus")}"' if row is first else ""
             other = escape(_told(row.broken)) if row.differs else "the same"
+            other = f"<strong>{other}</strong>, the first that differs" if row is first else other
             body.append(
                 f"<tr{style}><td>{escape(row.place)}</td><td>{escape(numbers(row.true))}</td><td>{other}</td></tr>"
             )

@@ -21,9 +21,6 @@ ONE_NUMBER = "One number is little evidence: claim all elements, or a formula, t
 _ROWS = 8  # rows of numbers up to which an array is written out
 
 
-_P = '<p style="margin:.4em 0">'
-
-
 class Finding(NamedTuple):
     """One mistake that was found: its name, where (``place``), what was done (``says``), and the three hints, from
     least to most: ``nudge`` a question, ``locate`` where to look, ``show`` the right rule."""
@@ -145,27 +142,25 @@ class Verdict:
         return bundle(self.text, html=self._html(), latex=equation)
 
     def _html(self) -> str:
-        mark = {"right": "#1a7f37", "wrong": "#b3261e"}.get(self.kind, "#8a6100")
-        parts = [
-            f'<div style="border-left:4px solid {mark};padding:.2em .8em;max-width:52em">',
-            f"{_P}<strong>{escape(self.headline.capitalize())}.</strong> {escape(_sentence(self.summary))}</p>",
-        ]
+        from ..render.judged import judged, paragraph, unfolding
+
+        parts: list[str] = []
         for number, group in enumerate(filter(None, [self.mistakes, *self.alternatives])):
             items = "".join(f"<li>{'and ' if i else ''}{escape(str(finding))}</li>" for i, finding in enumerate(group))
-            word = "" if not number and self.mistakes else f"{_P}{'or:' if number else 'It might also be:'}</p>"
+            word = "" if not number and self.mistakes else paragraph("or:" if number else "It might also be:")
             parts.append(f'{word}<ul style="margin:.4em 0">{items}</ul>')
-        parts += [f"{_P}{escape(line)}</p>" for line in self.evidence]
+        parts += [paragraph(escape(line)) for line in self.evidence]
         if self.telling_input:
             rows_ = "\n".join(f"{k} = {_short(v)}" for k, v in self.telling_input.items())
-            parts.append(f'{_P}{self._input_title}:</p><pre style="overflow-x:auto">{escape(rows_)}</pre>')
+            parts.append(f'{paragraph(f"{self._input_title}:")}<pre style="overflow-x:auto">{escape(rows_)}</pre>')
         if self.counter_example:
             equation = f'<div style="overflow-x:auto;padding:.2em 0">{self.counter_example.mathml}</div>'
-            parts.append(f"{_P}{escape(self.counter_example.sentence)}</p>{equation}")
+            parts.append(paragraph(escape(self.counter_example.sentence)) + equation)
         words = {"nudge": "A nudge", "locate": "Where to look", "show": "Show me"}
         for level, title in words.items():
             if self.hints.get(level):
-                parts.append(f"<details><summary>{title}</summary>{_P}{escape(self.hints[level])}</p></details>")
-        return "\n".join([*parts, "</div>"])
+                parts.append(unfolding(title, self.hints[level]))
+        return judged(self.kind, self.headline.capitalize(), _sentence(self.summary), parts)
 
 
 class CounterExample(NamedTuple):

@@ -10,6 +10,7 @@ In the order in which data passes through:
     stepper          ``ac.step``: events, and a walk through them; its terminal, pages and pictures;
                      ``ac.record_training``
     equations        ``ac.explain``, ``ac.paths``, ``ac.uses``, and the matrix of a convolution
+    measures         ``ac.receptive_field``, ``ac.gradient_flow``, ``ac.memory``
 
 How things look (formulas, SVG, layouts, pages) stands below, in ``render``.
 """

@@ -7,8 +7,10 @@ from math import prod
 
 from ..scalar.expand import CONTRACT
 from ..tape import Scope, Tape, Tensor
+from .lines import is_parameter
 
 SPATIAL = {"windows", "overlap_add"}  # rows that say where windows lie
+ROWS = 12  # layers that are told of one box
 
 
 def layer_path(scope: Scope | None) -> tuple[str, ...]:
@@ -104,3 +106,61 @@ def _same(values: Iterable[object]) -> str:
     """One word where all are the same, else each."""
     words = [str(x) for x in values]
     return words[0] if len(set(words)) == 1 else "×".join(words)
+
+
+def deed(scope: Scope | None, lines: Iterable[Tensor]) -> str:
+    """What a layer or call does with what it reads, in words: "conv2d 3×3, stride 2, padding 1", "linear 84 → 10"."""
+    inside = [line for line in lines if line.primitive is not None]
+    depth = len(scope.path) if scope else 0
+    calls = [line.scope.path[depth:][:1] for line in inside if line.scope and line.scope is not scope]
+    names = {found[0].name for found in calls if found and found[0].kind == "call"}
+    own = scope.name.partition(": ")[0] if scope else ""
+    (name,) = names if len(names) == 1 and len({found[:1] for found in calls}) == 1 else ("",)
+    window = settings(inside)
+    products = [w for x in inside if x.primitive is CONTRACT for w in x.operands if is_parameter(moved(w))]
+    if not window and len(products) == 1 and products[0].ndim == 2:
+        name = "linear" if name in ("", "matmul") else name
+        last = next(x for x in reversed(inside) if x.primitive is CONTRACT).shape[-1]
+        window = f"{products[0].size // last} → {last}" if last else ""
+    return " ".join(words for words in (name if name != own else "", window) if words)
+
+
+def moved(x: Tensor) -> Tensor:
+    """What ``x`` only moves the elements of, or casts: itself where it is computed."""
+    while x.primitive is not None and x.primitive.moves and x.operands:
+        x = x.operands[0]
+    return x
+
+
+def held(scope: Scope, lines: Iterable[Tensor]) -> tuple[tuple[str, str, str, str], ...]:
+    """(name, what it does, shape, parameters) of each layer that ``scope`` holds, in the order of the tape; of many the
+    first, and how many more there are.
+
+    Parameters that two layers share are counted with the first.
+    """
+    found: dict[int, tuple[Scope, list[Tensor]]] = {}
+    depth = len(scope.path)
+    for line in lines:
+        path = line.scope.path if line.scope and line.primitive is not None else ()
+        layers = [s for s in path[depth:] if s.kind == "layer"]
+        if layers:
+            found.setdefault(id(layers[-1]), (layers[-1], []))[1].append(line)
+    rows, counted = [], set[int]()
+    for layer, inside in found.values():
+        names = [s.name.partition(": ")[0] for s in layer.path[depth:] if s.kind == "layer"]
+        read = {id(x): x.size for line in inside for x in line.operands if is_parameter(x) and id(x) not in counted}
+        counted |= read.keys()
+        count = f"{sum(read.values()):,}" if read else ""
+        rows.append((".".join(names), deed(layer, inside), str(inside[-1].shape), count))
+    if len(rows) > ROWS:
+        more = len(rows) - ROWS + 1
+        return (*rows[: ROWS - 1], (f"... and {more} more layers", "", "", ""))
+    return tuple(rows)
+
+
+def passes(lines: Iterable[Tensor], read: Iterable[Tensor], shape: tuple[int, ...]) -> bool:
+    """Whether a layer gives on what it reads in the same shape, number by number or normalised: it multiplies by no
+    matrix and moves no windows."""
+    given = [x.shape for x in read if not x.constant and not is_parameter(x)]
+    heavy = any(x.primitive is CONTRACT or x.primitive.name in SPATIAL for x in lines if x.primitive is not None)
+    return given == [shape] and not heavy

@@ -44,8 +44,8 @@ def forward(layers: tuple[nets.Layer, ...], h: Any, p: Iterator[Any]) -> Any:
                 h = anp.dot(h, next(p)) + next(p)
             case nets.ReLU():
                 h = anp.maximum(h, np.float32(0))
-            case nets.MaxPool(size):
-                first, *others = shifted(h, (size,) * (h.ndim - 2), size, 1)
+            case nets.MaxPool(size, stride, 0):
+                first, *others = shifted(h, (size,) * (h.ndim - 2), stride or size, 1)
                 for other in others:
                     first = anp.maximum(first, other)
                 h = first
@@ -58,8 +58,11 @@ def forward(layers: tuple[nets.Layer, ...], h: Any, p: Iterator[Any]) -> Any:
             case nets.BatchNorm():
                 axes = tuple(range(h.ndim - 1))
                 h = (h - anp.mean(h, axes)) / anp.sqrt(anp.var(h, axes) + np.float32(1e-5)) * next(p) + next(p)
-            case nets.Residual(inner):
-                h = h + forward(inner, h, p)
+            case nets.Residual(inner, shortcut):
+                y = forward(inner, h, p)
+                h = forward(shortcut, h, p) + y
+            case _:
+                raise NotImplementedError(f"{type(layer).__name__} is not written for HIPS autograd")
     return h
 
 
@@ -76,7 +79,7 @@ def step(net: nets.Net, batch: int) -> Callable[[], float]:
 
     def one() -> float:
         value, gradients = both(held["p"])
-        held["p"] = [(w - nets.RATE * g).astype(np.float32) for w, g in zip(held["p"], gradients, strict=True)]
+        held["p"] = [(w - net.rate * g).astype(np.float32) for w, g in zip(held["p"], gradients, strict=True)]
         return float(value)
 
     return one

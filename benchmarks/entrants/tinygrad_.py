@@ -19,8 +19,8 @@ def forward(layers: tuple[nets.Layer, ...], h: Any, p: Iterator[Any]) -> Any:
                 h = h.linear(next(p).T, next(p))
             case nets.ReLU():
                 h = h.relu()
-            case nets.MaxPool(size):
-                h = h.max_pool2d((size,) * (h.ndim - 2))
+            case nets.MaxPool(size, stride, padding):
+                h = h.max_pool2d((size,) * (h.ndim - 2), stride or size, padding=padding)
             case nets.AvgPool(size, stride):
                 h = h.avg_pool2d((size,) * (h.ndim - 2), stride)
             case nets.Mean():
@@ -31,8 +31,11 @@ def forward(layers: tuple[nets.Layer, ...], h: Any, p: Iterator[Any]) -> Any:
                 axes = (0, *range(2, h.ndim))
                 mean, variance = h.mean(axes), h.var(axes, correction=0)
                 h = h.batchnorm(next(p), next(p), mean, (variance + 1e-5).rsqrt())
-            case nets.Residual(inner):
-                h = h + forward(inner, h, p)
+            case nets.Residual(inner, shortcut):
+                y = forward(inner, h, p)
+                h = forward(shortcut, h, p) + y
+            case _:
+                raise NotImplementedError(f"{type(layer).__name__} is not written for tinygrad")
     return h
 
 
@@ -47,7 +50,7 @@ def step(net: nets.Net, batch: int) -> Callable[[], float]:
         with Context(TRAINING=1):
             value = forward(net.layers, images, iter(parameters)).sparse_categorical_crossentropy(labels)
             for p, g in zip(parameters, value.gradient(*parameters), strict=True):
-                p.assign(p.detach() - nets.RATE * g)
+                p.assign(p.detach() - net.rate * g)
             Tensor.realize(value, *parameters)
             return value
 

@@ -24,7 +24,11 @@ from .vector_layout import VectorLayout
 
 _STORING = 3  # products of vectors that take as long as beginning and storing a result
 _SUMS_AT_HAND = 1 << 19  # numbers: what the sums of all chunks may take before they crowd the cache
-_LARGEST_TILE = {isa.GEMM: (8, 4, 0), isa.DOT: (7, 4, 1)}  # rows, columns, operands loaded besides (contract.h)
+_LARGEST_TILE = {
+    isa.GEMM: (8, 4, 0),
+    isa.DOT: (7, 4, 1),
+    isa.LANEWISE: (8, 1, 0),
+}  # rows, columns, operands loaded besides (contract.h)
 Table = Any  # positions that become a table of int32
 Operand = tuple[Table, Table]  # of a contraction: positions as base + step
 
@@ -218,10 +222,12 @@ class Assembled:
         out: Operand,
         bias: tuple[int, Table] | None = None,
         flags: int = 0,
+        vectors: Table | None = None,
     ) -> list[int]:
-        """The words of GEMM or DOT without its tiles.
+        """The words of GEMM, DOT or LANEWISE without its tiles.
 
-        ``places``: of the left and right operands and the result; ``bias``: its place, and where in it each row begins.
+        ``places``: of the left and right operands and the result; ``bias``: its place, and where in it each row begins;
+        ``vectors``: of LANEWISE where each vector begins.
         """
         words = dict(zip(("left", "right", "out"), places, strict=True))
         words["bias"] = isa.NOWHERE if bias is None else bias[0]
@@ -230,6 +236,8 @@ class Assembled:
             words[name] = self.table(positions)
         if bias is not None:
             words["bias_base"] = self.table(bias[1])
+        if vectors is not None:
+            words["vectors"], words["vector_at"] = len(vectors), self.table(vectors)
         return kind.row(terms=terms, flags=flags, **words)
 
     def tiled(self, row: list[int], height: int, width: int) -> list[int]:
@@ -239,5 +247,6 @@ class Assembled:
         tall, wide = tiles(height, width, tallest, widest, self.vector_registers, loads)
         row[kind.at["tall"]], row[kind.at["talls"]] = self.table(tall), len(tall)
         row[kind.at["wide"]], row[kind.at["wides"]] = self.table(wide), len(wide)
-        row[kind.at["work"]] = height * width * (row[kind.at["terms"]] + _STORING)
+        vectors = row[kind.at["vectors"]] if kind is isa.LANEWISE else 1
+        row[kind.at["work"]] = height * width * vectors * (row[kind.at["terms"]] + _STORING)
         return row

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..contractions import Gemm, beside
+from ..contractions import beside
 from ..instructions import Instruction, Registers, Rows
 from ..kernel import Kernel
 from ..native import instruction_set as isa
@@ -184,10 +184,9 @@ class ByChannels(Assembled):
     def prepare(self) -> None:
         """Find what has to be packed."""
         for one in self.kernel.instructions:
-            if isinstance(one, Gemm) and not one.as_dots(self.lanes):
-                for array, base, steps in one.packable():
-                    if len(base) and not self._in_rows(base):
-                        self._pack(array, base, steps)
+            for array, base, steps in one.packable(self.lanes):
+                if len(base) and not self._in_rows(base):
+                    self._pack(array, base, steps)
         for packed in self._packed.values():
             packed.begin = self.packs
             self.packs += len(packed.rows) * packed.pitch

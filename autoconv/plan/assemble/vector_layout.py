@@ -52,11 +52,13 @@ class Estimate:
     """What a program costs in each layout, but for the number of its examples.
 
     ``costs``: (layout, products of vectors for a block of examples, numbers in the largest value of a block);
-    ``bytes_`` of a number.
+    ``bytes_`` of a number; ``moved``: bytes that instructions read and write for an example, of the cells that they
+    compute with one by one.
     """
 
     examples: int
     bytes_: int
+    moved: int
     costs: tuple[tuple[VectorLayout, float, int], ...]
 
 
@@ -74,7 +76,8 @@ def estimate(lowering: Lowering) -> Estimate:
             cost = _products(lowering, layout)
             cost *= _OF_CHANNELS if channels else vectors * (1 + lanes * bytes_ / _WALK)
             costs.append((layout, cost + _streamed(lowering, bytes_), largest * layout.examples))
-    return Estimate(lowering.examples, bytes_, tuple(costs))
+    moved = sum(x.size for k in lowering.kernels.values() for one in k.instructions for x in (*one.writes, *one.reads))
+    return Estimate(lowering.examples, bytes_, moved * bytes_, tuple(costs))
 
 
 def choose(given: Estimate, parts: int) -> VectorLayout:
@@ -90,7 +93,7 @@ def choose(given: Estimate, parts: int) -> VectorLayout:
             continue
         cost, blocks = of_block, ceil(given.examples / layout.examples)
         if 3 * largest * given.bytes_ > _CACHE:
-            cost *= _CROWDED
+            cost = cost * _CROWDED + given.moved * layout.examples / _FROM_CACHE
         if blocks < parts and cost * blocks > _WORTH_SHARING:
             layout = replace(layout, threads=parts)
             cost *= blocks / (parts * _SHARED)

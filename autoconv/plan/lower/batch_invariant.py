@@ -39,6 +39,9 @@ def share(low: Lowering, i: int, axis: int, kernel: int) -> Registers | None:
         return np.broadcast_to(_spread(low, i, kernel, part="first").reshape(()), one)
     if line.value is not None and (line.value.strides[axis] == 0 or line.shape[axis] == 1):
         return _spread(low, i, kernel, part=("at", axis)).reshape(one)
+    if low.examples == 1 and line.shape[axis] == 1 and i in low.numpy and low.axis.get(i) is None:
+        low.array(i)  # of one example all is the same for every example: nothing is repeated for it
+        return whole(low, i, kernel)
     if line.primitive is None or line.primitive.name != "broadcast_to":
         return None
     x = line.operands[0]

@@ -21,10 +21,12 @@ import numpy as np
 
 from ...program.program import Line
 from ...shapes import Shape
+from ..channelwise import Channelwise
 from ..contractions import Dot, Gemm, Outer, Product, Spaced, beside
 from ..instructions import Registers
 from ..kernel import Input, Result
-from ..spacing import offsets, positive, spaced, spacing
+from . import channelwise
+from .letters import by_groups, even, in_groups, in_order, one_value, split
 from .lowering import Lowering
 
 _FEW = 8  # terms for each example below which lanes are summed by transposition rather than one result at a time
@@ -51,16 +53,31 @@ class Pending:
     def emit(self, low: Lowering) -> None:
         """out[g, i, j] = bias[g, i] + sum_k w[g, i, k] x[g, j, k], one instruction for each g."""
         g, free, j, k = self.letters()
-        x = registers_of(low, self, g, j, k)
-        w = in_groups(in_order(self.in_w, self.sizes), self.in_w, g, free, k)
+        each = self.channelwise(low, free, j, k)
         letters = [self.n, *j, *g, *free]
         shape = tuple(1 if c == self.n else self.sizes[c] for c in letters)
-        out = low.fresh(shape, self.kernel, None, len(g) + len(free), prod([self.sizes[c] for c in free]))
+        row = prod([self.sizes[c] for c in (g if each else free)])
+        out = low.fresh(shape, self.kernel, None, len(g) + len(free), row)
         out = out.transpose([letters.index(c) for c in self.result])
         table = by_groups(out, self.result, self.n, g, free, j, sizes=self.sizes)
-        for part in range(len(x)):
-            gemm(low, self, table[part], w[part], x[part], part)
+        if each is not None:
+            weights = in_groups(in_order(self.in_w, self.sizes), self.in_w, "", g + free, k)[0]
+            by_channel(low, self, table[:, 0], weights, *each)
+        else:
+            x = registers_of(low, self, g, j, k)
+            w = in_groups(in_order(self.in_w, self.sizes), self.in_w, g, free, k)
+            for part in range(len(x)):
+                gemm(low, self, table[part], w[part], x[part], part)
         low.place(self.line, out.reshape(low.one(self.shape, self.axis)), self.axis, self.kernel)
+
+    def channelwise(self, low: Lowering, free: str, j: str, k: str) -> tuple[Spaced, np.ndarray] | None:
+        """The registers of x by channels, where every group has one channel of results and they stand so."""
+        g = self.letters()[0]
+        if not channelwise.possible(g, free, self.sizes):
+            return None
+        found = low.registers(self.x, self.in_x.index(self.n), self.kernel)
+        assert found is not None, "x was in a kernel when the contraction was lowered"
+        return channelwise.registers(low, self.line, self.kernel, found, self.in_x, (self.n, g, j, k), self.sizes)
 
     def letters(self) -> tuple[str, str, str, str]:
         """g, i, j, k."""
@@ -146,44 +163,6 @@ def _varies(shape: Shape, source: Shape, axis: int) -> bool:
     return q >= 0 and source[q] != 1
 
 
-def by_groups(table: np.ndarray, letters: str, n: str, *groups: str, sizes: dict[str, int]) -> np.ndarray:
-    """An array with one axis for each letter as one with an axis for each group of letters."""
-    table = table.transpose([letters.index(c) for c in n + "".join(groups) if c in letters])
-    return table.reshape([prod([sizes[c] for c in group]) for group in groups])
-
-
-def in_order(letters: str, sizes: dict[str, int]) -> np.ndarray:
-    """The positions in an array with an axis for each letter."""
-    shape = tuple([sizes[c] for c in letters])
-    return spaced(0, shape, [prod(shape[d + 1 :]) for d in range(len(shape))])
-
-
-def in_groups(table: np.ndarray, letters: str, g: str, i: str, k: str) -> list[Spaced]:
-    """Evenly spaced numbers, an axis for each letter, for each place of the letters g: [i, k] as base and step."""
-    found = spacing(table)
-    assert found is not None
-    size, step = dict(zip(letters, table.shape, strict=True)), dict(zip(letters, found.steps, strict=True))
-    outer, base, steps = (offsets([size[c] for c in x], [step[c] for c in x]) for x in (g, i, k))
-    return [Spaced(found.first + start + base, steps) for start in outer.tolist()]
-
-
-def split(
-    table: np.ndarray, letters: str, n: str, g: str, i: str, k: str, sizes: dict[str, int]
-) -> list[Spaced] | None:
-    """Registers, an axis for each letter, for each place of the letters g: [i, k] as base and step; None if they are
-    not spaced so, or the zero register is among them."""
-    if spacing(table) is not None:
-        return in_groups(table, letters, g, i, k) if positive(table) else None
-    whole = by_groups(table, letters, n, g, i, k, sizes=sizes)
-    if not whole.all() or not all(_even(part) for part in whole):
-        return None
-    return [Spaced(part[:, 0], part[0] - part[0, 0]) for part in whole]
-
-
-def _one_value(low: Lowering, kernel: int, registers: Registers) -> bool:
-    return len(list(low.kernels[kernel].values(registers))) == 1
-
-
 def registers_of(low: Lowering, p: Pending, g: str, j: str, k: str) -> list[Spaced]:
     """The registers of x by groups of letters, for each place of the letters g, all of one value."""
     found = low.registers(p.x, p.in_x.index(p.n), p.kernel)
@@ -203,15 +182,11 @@ def spaced_registers(
     sizes: dict[str, int],
 ) -> list[Spaced]:  # fmt: skip
     """Registers by groups of letters; copied where they are not spaced so."""
-    made = split(found, letters, n, g, j, k, sizes) if _one_value(low, kernel, found) else None
+    made = split(found, letters, n, g, j, k, sizes) if one_value(low, kernel, found) else None
     if made is None:
         made = split(low.copy(i, found, kernel), letters, n, g, j, k, sizes)
         assert made is not None, "a copy's registers are numbered in order"
     return made
-
-
-def _even(part: Registers) -> bool:
-    return bool(np.array_equal(part, part[:, :1] + part[:1] - part[:1, :1]))
 
 
 def gemm(low: Lowering, p: Pending, out: Registers, weights: Spaced, x: Spaced, part: int) -> None:
@@ -234,6 +209,15 @@ def gemm(low: Lowering, p: Pending, out: Registers, weights: Spaced, x: Spaced, 
             relu=p.relu,
         )
     )
+
+
+def by_channel(low: Lowering, p: Pending, out: Registers, weights: Spaced, x: Spaced, apart: np.ndarray) -> None:
+    """All groups in one instruction: results [channel, place], the positions of weights and registers."""
+    at = low.kernels[p.kernel]
+    bias = None if p.bias is None else (at.input(Input(p.bias[0], None)), p.bias[1][:, 0])
+    array = at.input(Input(p.w, None))
+    made = Channelwise(p.line, [out], [x.base[:1]], array, weights=weights, x=x, apart=apart, bias=bias, relu=p.relu)
+    at.instructions.append(made)
 
 
 # ---- results for all examples together
@@ -260,6 +244,8 @@ def _over_examples(
         "".join(c for c in result if c in mine and c not in other) for mine, other in ((in_a, in_b), (in_b, in_a))
     ]
     sides = [(registers[0], in_a, rows), (registers[1], in_b, columns)]
+    if channelwise.over_examples(low, i, line, sides, (n, g, k, result), sizes, kernel):
+        return True
     if low.channel_lanes:
         return _rows_of_vectors(low, i, line, sides, (n, g, k, result), sizes, kernel)
     terms = prod([sizes[c] for c in k])
@@ -272,8 +258,8 @@ def _over_examples(
         for found, letters, free in sides:
             low.clear(i, found, kernel)
             table = by_groups(found, letters, n, g, free, k, sizes=sizes)
-            one = _one_value(low, kernel, table)
-            if free == rows and not (one and table.all() and all(_even(part) for part in table)):
+            one = one_value(low, kernel, table)
+            if free == rows and not (one and table.all() and all(even(part) for part in table)):
                 table = by_groups(low.copy(i, found, kernel), letters, n, g, free, k, sizes=sizes)
             tables.append(table)
         reads = [table.reshape(-1) for table in tables]
@@ -320,7 +306,7 @@ def _of_each_example(
     if of_a is None or of_b is None:
         return False
     left = spaced_registers(low, i, kernel, of_a, in_a, n, g, rows, k, sizes)
-    right = split(of_b, in_b, n, g, columns, k, sizes) if _one_value(low, kernel, of_b) else None
+    right = split(of_b, in_b, n, g, columns, k, sizes) if one_value(low, kernel, of_b) else None
     if right is None or not all(beside(part.base) for part in right):
         right = _rows_of(low, i, kernel, of_b, in_b, g, columns, k)
     order = n + g + rows + columns
@@ -347,7 +333,7 @@ def _rows_of_vectors(
     in order."""
     n, g, k, result = letters
     tables = [
-        split(found, mine, n, g, free, k, sizes) if _one_value(low, kernel, found) else None
+        split(found, mine, n, g, free, k, sizes) if one_value(low, kernel, found) else None
         for found, mine, free in sides
     ]
 

@@ -96,9 +96,10 @@ class Lowering:
             lane = self.lanes[i]
             kernel = self.kernels[lane.kernel]
             self._stored.add(i)
-            kernel.outputs.append(Output(i, lane.axis))
-            order = np.moveaxis(lane.registers, lane.axis, 0).reshape(-1)
-            kernel.instructions.append(Store(i, [], [order], len(kernel.outputs) - 1))
+            order = self._order(i)
+            kernel.outputs.append(Output(i, lane.axis, order=order))
+            stored = lane.registers.transpose(order).reshape(-1)
+            kernel.instructions.append(Store(i, [], [stored], len(kernel.outputs) - 1))
             self.ready[i] = lane.kernel + 1
             self.axis[i] = lane.axis
         return self.ready[i]
@@ -192,9 +193,19 @@ class Lowering:
         first = at.new_value(count)
         registers = in_a_row(first, count)
         self.most = max(self.most, at.end)
-        at.instructions.append(Load(i, [registers], [], at.input(Input(i, axis))))
-        rest = tuple(n for d, n in enumerate(line.shape) if d != axis)
-        return np.expand_dims(registers.reshape(rest), axis)
+        order = self._order(i) if i in self.lanes and self.lanes[i].axis == axis else ()
+        at.instructions.append(Load(i, [registers], [], at.input(Input(i, axis, order=order))))
+        axes = order or (axis, *[d for d in range(len(line.shape)) if d != axis])
+        return registers.reshape([1 if d == axis else line.shape[d] for d in axes]).transpose(np.argsort(axes))
+
+    def _order(self, i: int) -> tuple[int, ...]:
+        """The axes of a laned line as its registers stand in memory, that of the examples first.
+
+        An array between two kernels is kept in this order: so it is loaded as it was made, whatever the order of its
+        axes is called.
+        """
+        lane = self.lanes[i]
+        return (lane.axis, *[d for d in in_memory(lane.registers) if d != lane.axis])
 
     # ---- new registers, and what is written there
 

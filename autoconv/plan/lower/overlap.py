@@ -18,7 +18,8 @@ from ...program.program import Line
 from ...shapes import Shape
 from ..contractions import Spaced
 from ..instructions import Registers
-from .contraction import Pending, by_groups, copied, gemm, in_groups, in_order, registers_of
+from .contraction import Pending, by_channel, copied, gemm, registers_of
+from .letters import by_groups, in_groups, in_order
 from .lowering import Lowering
 from .movement import steps
 
@@ -106,10 +107,14 @@ def _as_contraction(low: Lowering, i: int, line: Line, p: Pending, axis: int) ->
         return False
     taps, channels = "".join(tap), "".join(c for c in free if c not in tap)
     counts = tuple([p.sizes[c] for c in position])
-    x = registers_of(low, p, g, "".join(position), k)
+    each = p.channelwise(low, channels, "".join(position), k)
+    if each is not None and steps(each[0].base.reshape(counts)) is None:
+        each = None
+    x = [each[0]] if each is not None else registers_of(low, p, g, "".join(position), k)
     if any(steps(part.base.reshape(counts)) is None for part in x):
         x = copied(low, p, g, "".join(position), k)
-    w = in_groups(in_order(p.in_w, p.sizes), p.in_w, g, channels, k)
+    of_groups = ("", g + channels) if each is not None else (g, channels)
+    w = in_groups(in_order(p.in_w, p.sizes), p.in_w, *of_groups, k)
     by_tap = in_groups(in_order(p.in_w, p.sizes), p.in_w, "", "", taps)[0].step
     size: Shape = line.params["size"]
     wanted = _wanted(low, i, line, axis)
@@ -121,7 +126,11 @@ def _as_contraction(low: Lowering, i: int, line: Line, p: Pending, axis: int) ->
     positions = [str(d) for d in range(dims)]
     letters = [p.n, *positions, *g, *channels]
     whole = low.fresh(
-        tuple(sizes[c] for c in letters), p.kernel, None, len(g) + len(channels), prod([sizes[c] for c in channels])
+        tuple(sizes[c] for c in letters),
+        p.kernel,
+        None,
+        len(g) + len(channels),
+        prod([sizes[c] for c in (channels if each is None else g)]),
     )
     whole = whole.transpose([letters.index(c) for c in spelt])
     cells = by_groups(whole, spelt, p.n, g, channels, "".join(positions), sizes=sizes)
@@ -132,10 +141,13 @@ def _as_contraction(low: Lowering, i: int, line: Line, p: Pending, axis: int) ->
         weights, of_k = w[part]
         for places, used, first, distance in _classes(moves, base.reshape(counts), kept):
             reached[places] = True
-            out = cells[part][:, places]
             taken = (by_tap[used] - by_tap[used[0]])[:, None] + of_k
             moved = distance[:, None] + step
-            gemm(low, p, out, Spaced(weights + by_tap[used[0]], taken.ravel()), Spaced(first, moved.ravel()), part)
+            of_taps, of_windows = Spaced(weights + by_tap[used[0]], taken.ravel()), Spaced(first, moved.ravel())
+            if each is not None:
+                by_channel(low, p, cells[:, 0, places], of_taps, of_windows, each[1])
+            else:
+                gemm(low, p, cells[part][:, places], of_taps, of_windows, part)
     if not reached[kept].all():  # nothing comes to some places
         there = reached.reshape(*size, *[1] * (whole.ndim - dims))
         axes = [spelt.index(c) for c in positions]

@@ -9,13 +9,13 @@ static inline T *NAME(place)(const Program *p, const Thread *t, int64_t where) {
   return where == IN_MEMORY ? t->memory : where == IN_SUMS ? t->sums : where == IN_PACKED ? p->packed : where == NOWHERE ? 0 : t->arrays[where];
 }
 /* out[c] = sum over k of x[c][k], for vectors and for single numbers */
-static void NAME(gather)(const int64_t *w, const int *tables, const T *m, T *o, int add, long begin, long end) {
-  const long terms = w[GATHER_TERMS];
+static void NAME(gather)(const int64_t *w, const int *tables, const T *m, T *o, int add, Py_ssize_t begin, Py_ssize_t end) {
+  const Py_ssize_t terms = w[GATHER_TERMS];
   const int *os = tables + w[GATHER_OUT], *xs = tables + w[GATHER_X] + begin * terms;
   const T *mx = m + w[GATHER_X_AT];
-  for (long c = begin; c < end; c++) {
+  for (Py_ssize_t c = begin; c < end; c++) {
     V s = ZERO, r = ZERO;
-    long k = 0;
+    Py_ssize_t k = 0;
     for (; k + 2 <= terms; k += 2, xs += 2) s += FROM(mx + xs[0]), r += FROM(mx + xs[1]);
     if (k < terms) s += FROM(mx + *xs++);
     AT(o + os[c]) = add ? FROM(o + os[c]) + (s + r) : s + r;
@@ -23,13 +23,13 @@ static void NAME(gather)(const int64_t *w, const int *tables, const T *m, T *o, 
   if (end < w[GATHER_COUNT]) return;
   for (os = tables + w[GATHER_SINGLE_OUT], xs = tables + w[GATHER_SINGLE_X]; os < tables + w[GATHER_SINGLE_OUT] + w[GATHER_SINGLES]; os++) {
     T s = 0;
-    for (long k = 0; k < terms; k++) s += m[*xs++];
+    for (Py_ssize_t k = 0; k < terms; k++) s += m[*xs++];
     o[*os] = add ? o[*os] + s : s;
   }
 }
 /* examples of an array (N, count) into cells; lanes without an example are zero */
-static void NAME(load)(const T *x, long count, const int *os, T *m, int n, int cell) {
-  long e = 0;
+static void NAME(load)(const T *x, Py_ssize_t count, const int *os, T *m, int n, int cell) {
+  Py_ssize_t e = 0;
   if (cell == 1) {
     for (; e < count; e++) m[os[e]] = x[e];
     return;
@@ -47,8 +47,8 @@ static void NAME(load)(const T *x, long count, const int *os, T *m, int n, int c
   }
 }
 /* cells into examples of an array (N, count) */
-static void NAME(store)(T *x, long count, const int *os, const T *m, int n) {
-  long e = 0;
+static void NAME(store)(T *x, Py_ssize_t count, const int *os, const T *m, int n) {
+  Py_ssize_t e = 0;
   if (n == L)
     for (; e + L <= count; e += L) {
       V square[L];
@@ -60,13 +60,13 @@ static void NAME(store)(T *x, long count, const int *os, const T *m, int n) {
     for (int l = 0; l < n; l++) x[l * count + e] = m[os[e] + l];
 }
 /* for each k some columns of vectors, transposed into L rows of ``pitch`` numbers (a multiple of L) */
-static void NAME(transpose_all)(const int64_t *w, const int *tables, T *m, long begin, long end) {
-  const long columns = w[TRANSPOSE_COLUMNS], pitch = w[TRANSPOSE_PITCH];
+static void NAME(transpose_all)(const int64_t *w, const int *tables, T *m, Py_ssize_t begin, Py_ssize_t end) {
+  const Py_ssize_t columns = w[TRANSPOSE_COLUMNS], pitch = w[TRANSPOSE_PITCH];
   const int *bs = tables + w[TRANSPOSE_X];
   bs += begin * columns;
-  for (long k = begin; k < end; k++) {
+  for (Py_ssize_t k = begin; k < end; k++) {
     T *rows = m + w[TRANSPOSE_OUT] + k * L * pitch;
-    for (long e = 0; e < columns; e += L) {
+    for (Py_ssize_t e = 0; e < columns; e += L) {
       V square[L];
       for (int l = 0; l < L; l++) square[l] = e + l < columns ? FROM(m + bs[e + l]) : ZERO;
       NAME(transpose)(square);
@@ -76,7 +76,7 @@ static void NAME(transpose_all)(const int64_t *w, const int *tables, T *m, long 
   }
 }
 /* The instructions of a task; of each that can be cut into parts, the task's part. */
-static void NAME(block)(const Program *p, Thread *t, long first, int n, const int64_t *task) {
+static void NAME(block)(const Program *p, Thread *t, Py_ssize_t first, int n, const int64_t *task) {
   const int *tables = p->tables;
   T *m = t->memory;
   const int cell = p->cell, part = (int)task[TASK_PART], parts = (int)task[TASK_PARTS];
@@ -87,8 +87,8 @@ static void NAME(block)(const Program *p, Thread *t, long first, int n, const in
     case MAP: NAME(map)(w, tables, m, FROM_OF(w[MAP_COUNT]), TO_OF(w[MAP_COUNT])); break;
     case STRIPS: { /* the elementwise instructions that follow, strip by strip: strip s of one is ends[s] to ends[s + 1] */
       const int64_t *last = w + w[STRIPS_COUNT] * WIDTH;
-      const long strips = w[STRIPS_STRIPS];
-      for (long s = 0; s < strips; s++) {
+      const Py_ssize_t strips = w[STRIPS_STRIPS];
+      for (Py_ssize_t s = 0; s < strips; s++) {
         const int *ends = tables + w[STRIPS_ENDS] + s;
         for (const int64_t *one = w + WIDTH; one <= last; one += WIDTH, ends += strips + 1) NAME(map)(one, tables, m, ends[0], ends[1]);
       }
@@ -105,7 +105,7 @@ static void NAME(block)(const Program *p, Thread *t, long first, int n, const in
       }
       for (int g = 0; g < cell; g += L, x += L * w[LOAD_COUNT])
         if (w[LOAD_WHOLE] == 1)
-          for (long e = 0; e < w[LOAD_COUNT]; e++) AT(m + os[e] + g) = FROM(x + e * L);
+          for (Py_ssize_t e = 0; e < w[LOAD_COUNT]; e++) AT(m + os[e] + g) = FROM(x + e * L);
         else NAME(load)(x, w[LOAD_COUNT], os, m + g, least(n - g, L), cell);
       break;
     }
@@ -118,16 +118,16 @@ static void NAME(block)(const Program *p, Thread *t, long first, int n, const in
       }
       for (int g = 0; g < cell; g += L, x += L * w[STORE_COUNT])
         if (w[STORE_WHOLE] == 1)
-          for (long e = 0; e < w[STORE_COUNT]; e++) AT(x + e * L) = FROM(m + os[e] + g);
+          for (Py_ssize_t e = 0; e < w[STORE_COUNT]; e++) AT(x + e * L) = FROM(m + os[e] + g);
         else if (cell == 1)
-          for (long e = 0; e < w[STORE_COUNT]; e++) x[e] = m[os[e]];
+          for (Py_ssize_t e = 0; e < w[STORE_COUNT]; e++) x[e] = m[os[e]];
         else NAME(store)(x, w[STORE_COUNT], os, m + g, least(n - g, L));
       break;
     }
     case SPLAT: { /* numbers of an array, each into ``width`` numbers: of a cell, of a vector, or one */
       const T *x = t->arrays[w[SPLAT_ARRAY]];
       const int *os = tables + w[SPLAT_OUT];
-      for (long e = 0; e < w[SPLAT_COUNT]; e++)
+      for (Py_ssize_t e = 0; e < w[SPLAT_COUNT]; e++)
         if (w[SPLAT_WIDTH] == 1) m[os[e]] = x[e];
         else
           for (int g = 0; g < w[SPLAT_WIDTH]; g += L) AT(m + os[e] + g) = SPREAD(x[e]);
@@ -148,7 +148,7 @@ static void NAME(block)(const Program *p, Thread *t, long first, int n, const in
       const int64_t *place = (const int64_t *)t->arrays[w[PLACE_ARRAY]] + first;
       const int *os = tables + w[PLACE_OUT];
       const T *x = m + tables[w[PLACE_X]];
-      for (long e = 0; e < w[PLACE_COUNT]; e++)
+      for (Py_ssize_t e = 0; e < w[PLACE_COUNT]; e++)
         for (int l = 0; l < cell; l++) m[os[e] + l] = 0;
       for (int l = 0; l < n; l++) {
         int64_t c = place[l] - (first + l) * w[PLACE_COUNT];
@@ -159,15 +159,15 @@ static void NAME(block)(const Program *p, Thread *t, long first, int n, const in
     }
     case CLEAR: /* lanes without an example must not count in what sums over examples */
       if (n < cell)
-        for (long e = 0; e < w[CLEAR_COUNT]; e++)
+        for (Py_ssize_t e = 0; e < w[CLEAR_COUNT]; e++)
           for (int l = n; l < cell; l++) m[tables[w[CLEAR_OUT] + e] + l] = 0;
       break;
     case TOTAL: { /* sums[c] = sum over k and lanes of x[c][k] */
       T *sums = t->sums;
-      for (long c = FROM_OF(w[TOTAL_COUNT]); c < TO_OF(w[TOTAL_COUNT]); c++) {
+      for (Py_ssize_t c = FROM_OF(w[TOTAL_COUNT]); c < TO_OF(w[TOTAL_COUNT]); c++) {
         const int *xs = tables + w[TOTAL_X] + c * w[TOTAL_TERMS];
         V s = ZERO, r = ZERO;
-        long k = 0;
+        Py_ssize_t k = 0;
         for (; k + 2 <= w[TOTAL_TERMS]; k += 2, xs += 2) s += FROM(m + xs[0]), r += FROM(m + xs[1]);
         if (k < w[TOTAL_TERMS]) s += FROM(m + *xs++);
         sums[w[TOTAL_OUT] + c] = (t->first ? 0 : sums[w[TOTAL_OUT] + c]) + NAME(total)(s + r);
@@ -179,6 +179,12 @@ static void NAME(block)(const Program *p, Thread *t, long first, int n, const in
       NAME(Gemm) g = {NAME(place)(p, t, w[GEMM_LEFT]), NAME(place)(p, t, w[GEMM_RIGHT]), NAME(place)(p, t, w[GEMM_BIAS]), NAME(place)(p, t, w[GEMM_OUT]),
                       tables + w[GEMM_LEFT_BASE], tables + w[GEMM_LEFT_STEP], tables + w[GEMM_RIGHT_BASE], tables + w[GEMM_RIGHT_STEP], tables + w[GEMM_OUT_ROW], tables + w[GEMM_OUT_COLUMN], tables + w[GEMM_BIAS_BASE], w[GEMM_TERMS], (int)w[GEMM_FLAGS], w[GEMM_FLAGS] & GROWS && !t->first};
       NAME(all_of_gemm)(w, tables, &g, part, parts);
+      break;
+    }
+    case LANEWISE: {
+      NAME(Gemm) g = {NAME(place)(p, t, w[LANEWISE_LEFT]), NAME(place)(p, t, w[LANEWISE_RIGHT]), NAME(place)(p, t, w[LANEWISE_BIAS]), NAME(place)(p, t, w[LANEWISE_OUT]),
+                      tables + w[LANEWISE_LEFT_BASE], tables + w[LANEWISE_LEFT_STEP], tables + w[LANEWISE_RIGHT_BASE], tables + w[LANEWISE_RIGHT_STEP], tables + w[LANEWISE_OUT_ROW], tables + w[LANEWISE_OUT_COLUMN], tables + w[LANEWISE_BIAS_BASE], w[LANEWISE_TERMS], (int)w[LANEWISE_FLAGS], 0};
+      NAME(all_of_lanewise)(w, tables, g, t->first, part, parts);
       break;
     }
     case DOT: {
@@ -196,10 +202,10 @@ static void NAME(pack)(const Program *p, void *const *arrays, int part, int part
   for (const int64_t *w = p->packing; w < p->packing + p->packings * PACKING_WIDTH; w += PACKING_WIDTH) {
     const T *x = arrays[w[PACKING_ARRAY]];
     const int *base = p->tables + w[PACKING_BASE], *step = p->tables + w[PACKING_STEP];
-    for (long k = w[PACKING_ROWS] * part / parts; k < w[PACKING_ROWS] * (part + 1) / parts; k++) {
+    for (Py_ssize_t k = w[PACKING_ROWS] * part / parts; k < w[PACKING_ROWS] * (part + 1) / parts; k++) {
       T *o = (T *)p->packed + w[PACKING_FIRST] + k * w[PACKING_PITCH];
-      for (long i = 0; i < w[PACKING_COLUMNS]; i++) o[i] = x[base[i] + step[k]];
-      for (long i = w[PACKING_COLUMNS]; i < w[PACKING_PITCH]; i++) o[i] = 0;
+      for (Py_ssize_t i = 0; i < w[PACKING_COLUMNS]; i++) o[i] = x[base[i] + step[k]];
+      for (Py_ssize_t i = w[PACKING_COLUMNS]; i < w[PACKING_PITCH]; i++) o[i] = 0;
     }
   }
 }

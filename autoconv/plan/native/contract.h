@@ -1,7 +1,8 @@
-/* The two contractions.  All addresses come from int32 tables, in numbers; vectors may stand at any address.
+/* The three contractions.  All addresses come from int32 tables, in numbers; vectors may stand at any address.
  *
  *   GEMM  O[oi[i] + oj[j]] = bias + sum_k S[sb[i] + sk[k]] * V[vb[j] + vk[k]]                 S numbers, V and O vectors
  *   DOT   O[oi[i] + oj[j]] = sum_k sum_lanes A[ab[i] + ak[k]] * B[bb[j] + bk[k]]              A and B vectors, O numbers
+ *   LANEWISE  O[oi[i]] = bias + sum_k S[sb[i] + sk[k]] * V[vb[0] + vk[k]]                     all vectors, each lane by itself
  *
  * A tile is I x J results in registers; every I x J that pays is compiled, the planner chooses.
  */
@@ -9,7 +10,7 @@ typedef struct {
   const T *s, *v, *bias;
   T *o;
   const int *sb, *sk, *vb, *vk, *oi, *oj, *ob;
-  long k;
+  Py_ssize_t k;
   int flags, add;
 } NAME(Gemm);
 
@@ -34,7 +35,7 @@ static inline __attribute__((always_inline)) void NAME(gemm)(const NAME(Gemm) *g
   const int *sk = g->sk, *vk = g->vk;
 #define STEP(k, sum) \
   { \
-    long so = sk[k], vo = vk[k]; \
+    Py_ssize_t so = sk[k], vo = vk[k]; \
     V x[4]; \
     UNROLL for (int j = 0; j < J; j++) x[j] = FROM(v[j] + vo); \
     UNROLL for (int i = 0; i < I; i++) { \
@@ -42,13 +43,13 @@ static inline __attribute__((always_inline)) void NAME(gemm)(const NAME(Gemm) *g
       UNROLL for (int j = 0; j < J; j++) sum[i][j] += w * x[j]; \
     } \
   }
-  const long K = g->k;
+  const Py_ssize_t K = g->k;
   const int many = K >= 2 * SHORT; /* a long sum is the sum of shorter ones, so that rounding grows with the root of their number */
   V whole[8][4];
   if (many)
     UNROLL for (int i = 0; i < I; i++)
       UNROLL for (int j = 0; j < J; j++) whole[i][j] = ZERO;
-  for (long k = 0, end; k < K;) {
+  for (Py_ssize_t k = 0, end; k < K;) {
     end = K - k < 2 * SHORT ? K : k + SHORT;
     if (P > 1)
       for (; k + P <= end; k += P) {
@@ -96,7 +97,7 @@ typedef struct {
   const T *a, *b;
   T *o;
   const int *ab, *ak, *bb, *bk, *oi, *oj;
-  long k;
+  Py_ssize_t k;
   int add;
 } NAME(Dot);
 
@@ -108,8 +109,8 @@ static inline __attribute__((always_inline)) void NAME(dot)(const NAME(Dot) *d, 
   UNROLL for (int i = 0; i < I; i++) p[i] = d->a + d->ab[i0 + i];
   UNROLL for (int j = 0; j < J; j++) q[j] = d->b + d->bb[j0 + j];
   const int *ak = d->ak, *bk = d->bk;
-  for (long k = 0, K = d->k; k < K; k++) {
-    long ao = ak[k], bo = bk[k];
+  for (Py_ssize_t k = 0, K = d->k; k < K; k++) {
+    Py_ssize_t ao = ak[k], bo = bk[k];
     V x[8];
     UNROLL for (int j = 0; j < J; j++) x[j] = FROM(q[j] + bo);
     UNROLL for (int i = 0; i < I; i++) {
@@ -135,10 +136,63 @@ static void (*const NAME(dots)[5][8])(const NAME(Dot) *, int, int) = {{0}, ROW(1
 #undef ROW
 #undef COLUMN
 
-/* ---- the tiles of one instruction (GEMM and DOT have the same words); a part takes a share of the longer row of them */
+static inline __attribute__((always_inline)) void NAME(lanewise)(const NAME(Gemm) *g, int i0, Py_ssize_t at, const int I) {
+  enum { MORE = 4 };
+  const int P = I >= 8 ? 1 : I >= 4 ? 2 : MORE; /* partial sums, as in gemm */
+  V a[8], b[MORE][8];
+  const T *s[8], *v = g->v + g->vb[0] + at;
+  UNROLL for (int i = 0; i < I; i++) {
+    s[i] = g->s + g->sb[i0 + i] + at;
+    a[i] = g->bias ? FROM(g->bias + g->ob[0] + at) : ZERO;
+    UNROLL for (int p = 1; p < P; p++) b[p][i] = ZERO;
+  }
+  const int *sk = g->sk, *vk = g->vk;
+#define STEP(k, sum) \
+  { \
+    Py_ssize_t so = sk[k]; \
+    V x = FROM(v + vk[k]); \
+    UNROLL for (int i = 0; i < I; i++) sum[i] += FROM(s[i] + so) * x; \
+  }
+  const Py_ssize_t K = g->k;
+  const int many = K >= 2 * SHORT; /* a long sum is the sum of shorter ones */
+  V whole[8];
+  UNROLL for (int i = 0; i < I; i++) whole[i] = ZERO;
+  for (Py_ssize_t k = 0, end; k < K;) {
+    end = K - k < 2 * SHORT ? K : k + SHORT;
+    if (P > 1)
+      for (; k + P <= end; k += P) {
+        STEP(k, a)
+        UNROLL for (int p = 1; p < P; p++) STEP(k + p, b[p])
+      }
+    for (; k < end; k++) STEP(k, a)
+    if (many)
+      UNROLL for (int i = 0; i < I; i++) {
+        whole[i] += a[i];
+        a[i] = ZERO;
+      }
+  }
+#undef STEP
+  if (many)
+    UNROLL for (int i = 0; i < I; i++) a[i] = whole[i];
+  UNROLL for (int p = 1; p < P; p++)
+    UNROLL for (int i = 0; i < I; i++) a[i] += b[p][i];
+  UNROLL for (int i = 0; i < I; i++) {
+    T *o = g->o + g->oi[i0 + i] + at;
+    if (g->add) a[i] += FROM(o);
+    else if (g->flags & POSITIVE_PART) a[i] = PICK(a[i] <= 0, ZERO, a[i]);
+    AT(o) = a[i];
+  }
+}
+#define TILE(I) \
+  static void NAME(l##I)(const NAME(Gemm) *g, int i, Py_ssize_t at) { NAME(lanewise)(g, i, at, I); }
+TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8)
+#undef TILE
+static void (*const NAME(lanewises)[9])(const NAME(Gemm) *, int, Py_ssize_t) = {0, NAME(l1), NAME(l2), NAME(l3), NAME(l4), NAME(l5), NAME(l6), NAME(l7), NAME(l8)};
+
+/* ---- the tiles of one instruction (all three have the same words); a part takes a share of the longer row of them */
 typedef struct {
   const int *tall, *wide;
-  long i, i_end, j, j_end;
+  Py_ssize_t i, i_end, j, j_end;
 } NAME(Tiles);
 static inline NAME(Tiles) NAME(share)(const int64_t *w, const int *tables, int part, int parts) {
   NAME(Tiles) t = {tables + w[GEMM_TALL], tables + w[GEMM_WIDE], 0, w[GEMM_TALLS], 0, w[GEMM_WIDES]};
@@ -150,21 +204,34 @@ static void NAME(all_of_gemm)(const int64_t *w, const int *tables, const NAME(Ge
   const NAME(Tiles) t = NAME(share)(w, tables, part, parts);
   const int *tall = t.tall, *wide = t.wide;
   if (w[GEMM_FLAGS] & ROWS_OUTSIDE)
-    for (long i = t.i; i < t.i_end; i++)
-      for (long j = t.j; j < t.j_end; j++) NAME(gemms)[wide[2 * j + 1]][tall[2 * i + 1]](g, tall[2 * i], wide[2 * j]);
+    for (Py_ssize_t i = t.i; i < t.i_end; i++)
+      for (Py_ssize_t j = t.j; j < t.j_end; j++) NAME(gemms)[wide[2 * j + 1]][tall[2 * i + 1]](g, tall[2 * i], wide[2 * j]);
   else
-    for (long j = t.j; j < t.j_end; j++)
-      for (long i = t.i; i < t.i_end; i++) NAME(gemms)[wide[2 * j + 1]][tall[2 * i + 1]](g, tall[2 * i], wide[2 * j]);
+    for (Py_ssize_t j = t.j; j < t.j_end; j++)
+      for (Py_ssize_t i = t.i; i < t.i_end; i++) NAME(gemms)[wide[2 * j + 1]][tall[2 * i + 1]](g, tall[2 * i], wide[2 * j]);
 }
 /* Some k at a time where results are sums that grow, so that their cells stay in the nearest cache for all tiles. */
 static void NAME(all_of_dot)(const int64_t *w, const int *tables, NAME(Dot) d, int first, int part, int parts) {
   const NAME(Tiles) t = NAME(share)(w, tables, part, parts);
   const int *tall = t.tall, *wide = t.wide;
-  long count = d.k, some = w[GEMM_FLAGS] & GROWS ? SOME : count;
-  for (long k = 0; k < count; k += some, d.ak += some, d.bk += some) {
+  Py_ssize_t count = d.k, some = w[GEMM_FLAGS] & GROWS ? SOME : count;
+  for (Py_ssize_t k = 0; k < count; k += some, d.ak += some, d.bk += some) {
     d.k = count - k < some ? count - k : some;
     d.add = k > 0 || w[GEMM_FLAGS] & ADDS || (w[GEMM_FLAGS] & GROWS && !first);
-    for (long j = t.j; j < t.j_end; j++)
-      for (long i = t.i; i < t.i_end; i++) NAME(dots)[wide[2 * j + 1]][tall[2 * i + 1]](&d, tall[2 * i], wide[2 * j]);
+    for (Py_ssize_t j = t.j; j < t.j_end; j++)
+      for (Py_ssize_t i = t.i; i < t.i_end; i++) NAME(dots)[wide[2 * j + 1]][tall[2 * i + 1]](&d, tall[2 * i], wide[2 * j]);
+  }
+}
+/* The same; a part takes a share of the tiles or of the vectors, whichever are more. */
+static void NAME(all_of_lanewise)(const int64_t *w, const int *tables, NAME(Gemm) g, int first, int part, int parts) {
+  const int *tall = tables + w[LANEWISE_TALL], *at = tables + w[LANEWISE_VECTOR_AT];
+  const Py_ssize_t talls = w[LANEWISE_TALLS], vectors = w[LANEWISE_VECTORS];
+  const Py_ssize_t i_end = talls < vectors ? talls : talls * (part + 1) / parts, v_end = talls < vectors ? vectors * (part + 1) / parts : vectors;
+  Py_ssize_t count = g.k, some = g.flags & GROWS ? SOME : count;
+  for (Py_ssize_t k = 0; k < count; k += some, g.sk += some, g.vk += some) {
+    g.k = count - k < some ? count - k : some;
+    g.add = g.flags & GROWS && (k || !first);
+    for (Py_ssize_t i = talls < vectors ? 0 : talls * part / parts; i < i_end; i++)
+      for (Py_ssize_t v = talls < vectors ? vectors * part / parts : 0; v < v_end; v++) NAME(lanewises)[tall[2 * i + 1]](&g, tall[2 * i], at[v]);
   }
 }

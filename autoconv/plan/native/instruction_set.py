@@ -111,6 +111,11 @@ _INSTRUCTIONS: tuple[tuple[str, str, bool, Work], ...] = (
     # the ``count`` elementwise instructions that follow, in ``strips`` strips; ends: for each where every strip begins,
     # and its end
     ("STRIPS", "count strips ends", False, lambda w: w.strips),
+    # out[i] = bias + sum over k < terms of left[i, k] times right[k], lane by lane: all are vectors, and all of it is
+    # done at each of ``vectors`` offsets (table vector_at), which count for all operands alike
+    ("LANEWISE",
+     "terms left right out bias flags left_base left_step right_base right_step out_row out_column bias_base " + _TILES
+     + " vectors vector_at", True, lambda w: w.work),
 )
 _RECORDS = (
     # a sum over examples that becomes an array: rows x columns numbers from number ``first`` of the sums, a row each
@@ -134,7 +139,7 @@ _BY_NAME = {
     name: Words(name, words, WIDTH, code, divisible, work)
     for code, (name, words, divisible, work) in enumerate(_INSTRUCTIONS, start=1)
 }
-MAP, GATHER, LOAD, STORE, SPLAT, CHOOSE, PLACE, CLEAR, TOTAL, GEMM, DOT, TRANSPOSE, STRIPS = _BY_NAME.values()
+MAP, GATHER, LOAD, STORE, SPLAT, CHOOSE, PLACE, CLEAR, TOTAL, GEMM, DOT, TRANSPOSE, STRIPS, LANEWISE = _BY_NAME.values()
 RESULT, PACKING, PHASE, TASK, UPDATE = (Words(name, words, width) for name, words, width in _RECORDS)
 _BY_OPCODE = {words.opcode: words for words in _BY_NAME.values()}
 

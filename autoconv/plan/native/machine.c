@@ -8,13 +8,16 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include "instruction_set.h"
+#include "system.h"
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi" /* vectors wider than the processor's are passed to functions that are inlined */
+#endif
 #ifndef UNROLL
 #define UNROLL _Pragma("GCC unroll 64")
 #endif
@@ -37,7 +40,7 @@ typedef struct {
   const int64_t *code, *result, *packing, *phase, *task;
   const int *tables;
   void *packed;
-  long count, results, packings, phases, arrays, cells, numbers, packs;
+  Py_ssize_t count, results, packings, phases, arrays, cells, numbers, packs;
   int cell, chunks; /* numbers of a cell, which is the examples of a block; the most chunks of blocks with sums of their own */
 } Program;
 typedef struct Job Job;
@@ -45,7 +48,7 @@ typedef struct Pass Pass;
 typedef struct {
   const char *set;
   int bytes, lanes, registers;
-  void (*block)(const Program *, Thread *, long, int, const int64_t *);
+  void (*block)(const Program *, Thread *, Py_ssize_t, int, const int64_t *);
   void (*pack)(const Program *, void *const *, int, int);
   void (*collect)(const Pass *, int, int);
   void (*update)(Job *, int, int);
@@ -64,12 +67,12 @@ struct Job {
   void *const *arrays;
   int count, parts;
   int tested, guard; /* arrays whose numbers must be finite for the updates to be made, or -1; guard: for anything to be right */
-  long examples, updates;
+  Py_ssize_t examples, updates;
   const int64_t *update;
   atomic_int wrong, infinite;
   atomic_char *taken; /* of each task whether a thread has it */
 };
-static int least(long a, long b) { return (int)(a < b ? a : b); }
+static int least(Py_ssize_t a, Py_ssize_t b) { return (int)(a < b ? a : b); }
 /* the pass and its result whose array has this number in the run */
 static const Pass *pass_of(const Job *job, int64_t array, const int64_t **result) {
   for (const Pass *pass = job->passes; pass < job->passes + job->count; pass++) {
@@ -103,10 +106,8 @@ static struct {
 } shared;
 
 static void *aligned(size_t bytes) {
-  void *p = 0;
-  if (posix_memalign(&p, 128, bytes + 256)) return 0;
-  memset(p, 0, bytes + 256);
-  return p;
+  void *p = aligned_memory(128, bytes + 256);
+  return p ? memset(p, 0, bytes + 256) : 0;
 }
 static void *copied(PyObject *bytes) {
   Py_ssize_t n = PyBytes_GET_SIZE(bytes);
@@ -115,17 +116,17 @@ static void *copied(PyObject *bytes) {
   return p;
 }
 static void machine_free(Machine *self) {
-  for (int i = 0; i < MOST_THREADS; i++) free(self->older[i]);
-  for (int i = 0; i < MOST_CHUNKS; i++) free(self->sums[i]);
-  for (int i = 0; i < BLOCKS; i++) free(self->blocks[i]);
+  for (int i = 0; i < MOST_THREADS; i++) free_aligned(self->older[i]);
+  for (int i = 0; i < MOST_CHUNKS; i++) free_aligned(self->sums[i]);
+  for (int i = 0; i < BLOCKS; i++) free_aligned(self->blocks[i]);
   if (atomic_fetch_sub(&shared.machines, 1) == 1) { /* the last one: none runs, since a run holds its own */
-    pthread_mutex_lock(&pool.run);
+    lock(&pool.run);
     for (int i = 0; i < MOST_THREADS; i++) {
-      free(shared.of[i]);
+      free_aligned(shared.of[i]);
       shared.of[i] = 0;
       shared.bytes[i] = 0;
     }
-    pthread_mutex_unlock(&pool.run);
+    unlock(&pool.run);
   }
   Py_TYPE(self)->tp_free((PyObject *)self);
 }
@@ -134,7 +135,7 @@ static PyObject *machine_new(PyTypeObject *type, PyObject *args, PyObject *keywo
   Program p = {0};
   int bytes, lanes;
   (void)keywords;
-  if (!PyArg_ParseTuple(args, "SSSSSSlllliiii", &of[CODE], &of[TABLES], &of[RESULTS], &of[PACKINGS], &of[PHASES], &of[TASKS], &p.arrays, &p.cells, &p.numbers, &p.packs, &bytes, &lanes, &p.cell, &p.chunks)) return 0;
+  if (!PyArg_ParseTuple(args, "SSSSSSnnnniiii", &of[CODE], &of[TABLES], &of[RESULTS], &of[PACKINGS], &of[PHASES], &of[TASKS], &p.arrays, &p.cells, &p.numbers, &p.packs, &bytes, &lanes, &p.cell, &p.chunks)) return 0;
   const Variant *variant = find_variant(bytes, lanes);
   if (!variant) return PyErr_Format(PyExc_ValueError, "no variant for %d bytes in %d lanes", bytes, lanes);
   Machine *self = (Machine *)type->tp_alloc(type, 0);
@@ -167,7 +168,7 @@ static PyTypeObject MachineType = {PyVarObject_HEAD_INIT(0, 0).tp_name = "autoco
 static int share_memory(int from, int to, size_t bytes) {
   for (int k = from; k < to; k++) {
     if (shared.bytes[k] >= bytes) continue;
-    free(shared.of[k]);
+    free_aligned(shared.of[k]);
     shared.bytes[k] = 0;
     if (!(shared.of[k] = aligned(ZEROS + bytes))) return 0;
     shared.bytes[k] = bytes;
@@ -188,10 +189,10 @@ static int provide(Machine *self, int threads, int chunks, int stretches) {
 /* Decide how many threads there are and how the passes use them; whether there was memory enough. */
 static int prepare(Job *job, PyObject *machines) {
   int parts = 1;
-  long tasks = 0;
+  Py_ssize_t tasks = 0;
   for (int k = 0; k < job->count; k++) {
     const Program *p = job->passes[k].program;
-    const long blocks = (job->examples + p->cell - 1) / p->cell;
+    const Py_ssize_t blocks = (job->examples + p->cell - 1) / p->cell;
     const int cooperative = p->phases > 0;
     int chunks = cooperative || blocks < 1 ? 1 : least(least(blocks, p->chunks), MOST_CHUNKS);
     if (chunks < blocks && chunks > job->parts) chunks -= chunks % job->parts; /* so many for each thread */
@@ -199,7 +200,7 @@ static int prepare(Job *job, PyObject *machines) {
     job->passes[k].cooperative = cooperative;
     job->passes[k].chunks = chunks;
     if (useful > parts) parts = useful;
-    for (long i = 0; i < p->phases; i++) tasks += blocks * p->phase[i * PHASE_WIDTH + PHASE_COUNT];
+    for (Py_ssize_t i = 0; i < p->phases; i++) tasks += blocks * p->phase[i * PHASE_WIDTH + PHASE_COUNT];
     tasks += chunks;
   }
   job->parts = enlist(least(parts, MOST_THREADS));
@@ -213,7 +214,7 @@ static int prepare(Job *job, PyObject *machines) {
   for (int k = 0; k < job->count; k++) {
     Pass *pass = &job->passes[k];
     tasks += 2 * job->parts; /* to pack and to collect */
-    const long blocks = (job->examples + pass->program->cell - 1) / pass->program->cell;
+    const Py_ssize_t blocks = (job->examples + pass->program->cell - 1) / pass->program->cell;
     const int stretches = pass->cooperative || blocks / pass->chunks < STRETCH ? 1 : 2; /* or more */
     if (!provide((Machine *)PyTuple_GET_ITEM(machines, k), pass->cooperative ? 1 : job->parts, pass->chunks, stretches)) return 0;
   }
@@ -225,7 +226,7 @@ static PyObject *machine_run(PyObject *module, PyObject *args) {
   PyObject *machines, *list, *updates;
   Job job = {.tested = -1, .guard = -1};
   (void)module;
-  if (!PyArg_ParseTuple(args, "O!O!liS|ii", &PyTuple_Type, &machines, &PyList_Type, &list, &job.examples, &job.parts, &updates, &job.tested, &job.guard)) return 0;
+  if (!PyArg_ParseTuple(args, "O!O!niS|ii", &PyTuple_Type, &machines, &PyList_Type, &list, &job.examples, &job.parts, &updates, &job.tested, &job.guard)) return 0;
   Py_ssize_t count = PyList_GET_SIZE(list), held = 0, used = 0;
   job.count = (int)PyTuple_GET_SIZE(machines);
   job.updates = PyBytes_GET_SIZE(updates) / (8 * UPDATE_WIDTH);
@@ -247,9 +248,9 @@ static PyObject *machine_run(PyObject *module, PyObject *args) {
   }
   if (!failed) {
     Py_BEGIN_ALLOW_THREADS;
-    pthread_mutex_lock(&pool.run);
+    lock(&pool.run);
     if ((enough = prepare(&job, machines))) run_job(&job);
-    pthread_mutex_unlock(&pool.run);
+    unlock(&pool.run);
     Py_END_ALLOW_THREADS;
   }
   while (held > 0)
@@ -288,6 +289,6 @@ PyMODINIT_FUNC PyInit__machine(void) {
   Py_INCREF(&MachineType);
   if (PyModule_AddObject(m, "Machine", (PyObject *)&MachineType) < 0) return 0;
   if (PyModule_AddStringConstant(m, "instruction_set", INSTRUCTION_SET) < 0) return 0;
-  pthread_atfork(0, 0, after_fork);
+  when_forked(after_fork);
   return m;
 }

@@ -1,17 +1,17 @@
 /* Elementwise: out = f(x, y, z) through tables of addresses: vectors ``begin`` to ``end``, and after the last vector the single numbers. */
 #define LOOP(expr) \
-  for (long c = begin; c < end; c++) { V x = FROM(mx + xs[c]), y = FROM(my + ys[c]), z = FROM(mz + zs[c]); (void)x, (void)y, (void)z; AT(mo + os[c]) = (expr); } \
-  for (long c = 0; c < singles; c++) { V x = SPREAD(m[sx[c]]), y = SPREAD(m[sy[c]]), z = SPREAD(m[sz[c]]); (void)x, (void)y, (void)z; V r = (expr); m[so[c]] = r[0]; } \
+  for (Py_ssize_t c = begin; c < end; c++) { V x = FROM(mx + xs[c]), y = FROM(my + ys[c]), z = FROM(mz + zs[c]); (void)x, (void)y, (void)z; AT(mo + os[c]) = (expr); } \
+  for (Py_ssize_t c = 0; c < singles; c++) { V x = SPREAD(m[sx[c]]), y = SPREAD(m[sy[c]]), z = SPREAD(m[sz[c]]); (void)x, (void)y, (void)z; V r = (expr); m[so[c]] = r[0]; } \
   break
 /* x y, but 0 where y is 0, even of an infinite x or NaN */
 static inline __attribute__((always_inline)) V NAME(times)(V x, V y) { return (V)((M)(x * y) & (M)(y != 0)); }
 #define TRUTH(condition) PICK(condition, SPREAD((T)1), ZERO)
-static void NAME(map)(const int64_t *w, const int *tables, T *m, long begin, long end) {
+static void NAME(map)(const int64_t *w, const int *tables, T *m, Py_ssize_t begin, Py_ssize_t end) {
   const int *os = tables + w[MAP_OUT], *xs = tables + w[MAP_X], *ys = tables + w[MAP_Y], *zs = tables + w[MAP_Z];
   T *mo = m + w[MAP_OUT_AT];
   const T *mx = m + w[MAP_X_AT], *my = m + w[MAP_Y_AT], *mz = m + w[MAP_Z_AT];
   const int *so = tables + w[MAP_SINGLE_OUT], *sx = tables + w[MAP_SINGLE_X], *sy = tables + w[MAP_SINGLE_Y], *sz = tables + w[MAP_SINGLE_Z];
-  long singles = end < w[MAP_COUNT] ? 0 : w[MAP_SINGLES]; /* they belong to the last part */
+  Py_ssize_t singles = end < w[MAP_COUNT] ? 0 : w[MAP_SINGLES]; /* they belong to the last part */
   double coefficient[3];
   memcpy(coefficient, w + MAP_NUMBER0, sizeof coefficient);
   V less = SPREAD((T)coefficient[0]), tie = SPREAD((T)coefficient[1]), more = SPREAD((T)coefficient[2]);
@@ -49,11 +49,11 @@ static void NAME(map)(const int64_t *w, const int *tables, T *m, long begin, lon
   case TANH: LOOP(NAME(tanh_)(x));
   case SIN: LOOP(NAME(sin_)(x, x));
   case COS: LOOP(NAME(cos_)(x, x));
-  case ERF: LOOP(NAME(erf_)(x, x));
-  case ERFC: LOOP(NAME(erfc_)(x, x));
+  case ERF: LOOP(BY_DOUBLE(erf_)(x, x));
+  case ERFC: LOOP(BY_DOUBLE(erfc_)(x, x));
   case LOGADDEXP: LOOP(NAME(logaddexp_)(x, y));
   case SOFTSIGN: LOOP(NAME(softsign_)(x));
-  case POWER: LOOP(NAME(pow_)(x, y));
+  case POWER: LOOP(BY_DOUBLE(pow_)(x, y));
   }
 }
 #undef LOOP

@@ -1,22 +1,22 @@
 /* After the blocks: the sums of all chunks, added in the order of the chunks, into result arrays, and the optimiser's step. */
 
 /* ``count`` numbers of result r from number ``from`` on: the same bits whichever thread ran which chunk */
-static void NAME(reduced_sums)(const Pass *pass, const int64_t *r, long from, long count, T *out) {
-  long columns = r[RESULT_COLUMNS] == r[RESULT_PITCH] ? r[RESULT_ROWS] * r[RESULT_COLUMNS] : r[RESULT_COLUMNS], pitch = r[RESULT_PITCH];
+static void NAME(reduced_sums)(const Pass *pass, const int64_t *r, Py_ssize_t from, Py_ssize_t count, T *out) {
+  Py_ssize_t columns = r[RESULT_COLUMNS] == r[RESULT_PITCH] ? r[RESULT_ROWS] * r[RESULT_COLUMNS] : r[RESULT_COLUMNS], pitch = r[RESULT_PITCH];
   for (int c = 0; c < pass->chunks; c++) {
     const T *sums = (const T *)pass->sums[c] + r[RESULT_FIRST];
     if (r[RESULT_ORDER] >= 0) {
       const int *place = pass->program->tables + r[RESULT_ORDER] + from;
-      for (long e = 0; e < count; e++) out[e] = (c ? out[e] : 0) + sums[place[e]];
+      for (Py_ssize_t e = 0; e < count; e++) out[e] = (c ? out[e] : 0) + sums[place[e]];
       continue;
     }
-    long row = from / columns, column = from % columns;
-    for (long e = 0; e < count; row++, column = 0) {
-      long n = columns - column < count - e ? columns - column : count - e;
+    Py_ssize_t row = from / columns, column = from % columns;
+    for (Py_ssize_t e = 0; e < count; row++, column = 0) {
+      Py_ssize_t n = columns - column < count - e ? columns - column : count - e;
       const T *restrict s = sums + row * pitch + column;
       T *restrict o = out + e;
       if (c)
-        for (long k = 0; k < n; k++) o[k] += s[k];
+        for (Py_ssize_t k = 0; k < n; k++) o[k] += s[k];
       else
         memcpy(o, s, (size_t)n * sizeof(T));
       e += n;
@@ -27,7 +27,7 @@ static void NAME(reduced_sums)(const Pass *pass, const int64_t *r, long from, lo
 static void NAME(collect)(const Pass *pass, int part, int parts) {
   const Program *p = pass->program;
   for (const int64_t *r = p->result; r < p->result + p->results * RESULT_WIDTH; r += RESULT_WIDTH) {
-    long size = r[RESULT_ROWS] * r[RESULT_COLUMNS], from = size * part / parts;
+    Py_ssize_t size = r[RESULT_ROWS] * r[RESULT_COLUMNS], from = size * part / parts;
     if (pass->arrays[r[RESULT_ARRAY]]) NAME(reduced_sums)(pass, r, from, size * (part + 1) / parts - from, (T *)pass->arrays[r[RESULT_ARRAY]] + from);
   }
 }
@@ -50,14 +50,14 @@ static inline __attribute__((always_inline)) void NAME(descend)(const int kind, 
   }
 }
 /* the same on n numbers from number i on, the last of them by way of a vector that they do not fill */
-static inline __attribute__((always_inline)) void NAME(descend_all)(const int kind, void *const *arrays, const int64_t *w, long i, long n, const T *g) {
+static inline __attribute__((always_inline)) void NAME(descend_all)(const int kind, void *const *arrays, const int64_t *w, Py_ssize_t i, Py_ssize_t n, const T *g) {
   double numbers[8];
   memcpy(numbers, w + UPDATE_NUMBER0, sizeof numbers);
   T h[10] = {0, 0, 0, 0, 0, 0, 0, (T)(1 - numbers[2]), (T)(1 - numbers[3]), (T)(1 - numbers[6])}; /* numbers[6]: decay that is no part of the gradient */
   for (int k = 0; k < 6; k++) h[k] = (T)numbers[k];
   T *of[4];
   for (int k = 0; k < 4; k++) of[k] = w[UPDATE_VALUE + k] < 0 ? 0 : (T *)arrays[w[UPDATE_VALUE + k]] + i;
-  long k = 0;
+  Py_ssize_t k = 0;
   for (; k + L <= n; k += L) NAME(descend)(kind, of[0] + k, of[1] + k, of[2] ? of[2] + k : 0, of[3] ? of[3] + k : 0, g + k, h);
   if (k == n) return;
   T last[5][L] = {{0}};
@@ -69,7 +69,7 @@ static inline __attribute__((always_inline)) void NAME(descend_all)(const int ki
   for (int x = 1; x < 4; x++)
     if (of[x]) memcpy(of[x] + k, last[x], bytes);
 }
-static void NAME(one_update)(void *const *arrays, const int64_t *w, long i, long n, const T *g) {
+static void NAME(one_update)(void *const *arrays, const int64_t *w, Py_ssize_t i, Py_ssize_t n, const T *g) {
   if (w[UPDATE_METHOD] == ADAM) NAME(descend_all)(ADAM, arrays, w, i, n, g);
   else if (w[UPDATE_SLOT0] >= 0) NAME(descend_all)(MOMENTUM, arrays, w, i, n, g);
   else NAME(descend_all)(SGD, arrays, w, i, n, g);
@@ -80,10 +80,10 @@ static int NAME(finite)(const Job *job, int array) {
   const int64_t *r;
   const Pass *pass = pass_of(job, array, &r);
   if (!pass) return 1;
-  for (long n, i = 0, size = r[RESULT_ROWS] * r[RESULT_COLUMNS]; i < size; i += n) {
+  for (Py_ssize_t n, i = 0, size = r[RESULT_ROWS] * r[RESULT_COLUMNS]; i < size; i += n) {
     n = size - i < STRIP ? size - i : STRIP;
     NAME(reduced_sums)(pass, r, i, n, some);
-    for (long k = 0; k < n; k++)
+    for (Py_ssize_t k = 0; k < n; k++)
       if (!(some[k] - some[k] == 0)) return 0;
   }
   return 1;
@@ -100,15 +100,15 @@ static void NAME(update)(Job *job, int part, int parts) {
     return;
   }
   for (const int64_t *w = job->update; w < job->update + job->updates * UPDATE_WIDTH; w += UPDATE_WIDTH) {
-    long end = w[UPDATE_SIZE] * (part + 1) / parts;
+    Py_ssize_t end = w[UPDATE_SIZE] * (part + 1) / parts;
     const int64_t *r;
     const Pass *pass = pass_of(job, w[UPDATE_GRADIENT], &r);
     if (!pass) continue;
     T some[STRIP];
-    long columns = r[RESULT_COLUMNS] == r[RESULT_PITCH] ? r[RESULT_ROWS] * r[RESULT_COLUMNS] : r[RESULT_COLUMNS];
+    Py_ssize_t columns = r[RESULT_COLUMNS] == r[RESULT_PITCH] ? r[RESULT_ROWS] * r[RESULT_COLUMNS] : r[RESULT_COLUMNS];
     int direct = pass->chunks == 1 && r[RESULT_ORDER] < 0 && (columns % L == 0 || columns == w[UPDATE_SIZE]); /* the sums are the gradient, row by row */
-    for (long n, i = w[UPDATE_SIZE] * part / parts; i < end; i += n) {
-      long row = direct ? i / columns : 0, column = i - row * columns;
+    for (Py_ssize_t n, i = w[UPDATE_SIZE] * part / parts; i < end; i += n) {
+      Py_ssize_t row = direct ? i / columns : 0, column = i - row * columns;
       n = direct ? columns - column : STRIP;
       if (n > end - i) n = end - i;
       if (!direct) NAME(reduced_sums)(pass, r, i, n, some);

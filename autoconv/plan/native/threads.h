@@ -9,12 +9,12 @@ typedef struct {
   atomic_int value, sleeping;
 } __attribute__((aligned(64))) Count; /* each on a cache line of its own */
 static struct {
-  pthread_mutex_t lock, run;
-  pthread_cond_t changed;
+  Lock lock, run;
+  Condition changed;
   Count runs, done, left; /* runs begun; in this one: tasks done, threads that have left */
   int size, parts, joined, first[MOST_THREADS];
   Job *job;
-} pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, {0, 0}, {0, 0}, {0, 0}, 1, 0, 0, {0}, 0};
+} pool = {LOCK, LOCK, CONDITION, {0, 0}, {0, 0}, {0, 0}, 1, 0, 0, {0}, 0};
 
 static void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -29,19 +29,19 @@ static void wait_for(Count *count, int least) {
     if (there(count, least)) return;
     relax();
   }
-  pthread_mutex_lock(&pool.lock);
+  lock(&pool.lock);
   atomic_fetch_add(&count->sleeping, 1);
-  while (!there(count, least)) pthread_cond_wait(&pool.changed, &pool.lock);
+  while (!there(count, least)) wait_on(&pool.changed, &pool.lock);
   atomic_fetch_sub(&count->sleeping, 1);
-  pthread_mutex_unlock(&pool.lock);
+  unlock(&pool.lock);
 }
 /* Who is about to sleep has the lock from adding itself to its wait, so either it sees the change or it is seen here. */
 static void add_one(Count *count) {
   atomic_fetch_add(&count->value, 1);
   if (!atomic_load(&count->sleeping)) return;
-  pthread_mutex_lock(&pool.lock);
-  pthread_cond_broadcast(&pool.changed);
-  pthread_mutex_unlock(&pool.lock);
+  lock(&pool.lock);
+  wake_all(&pool.changed);
+  unlock(&pool.lock);
 }
 
 /* ---- a thread's way through the phases: task ``task`` of the one whose first task is number ``begin`` of the run */
@@ -49,14 +49,14 @@ typedef struct {
   Job *job;
   int part, begin, tasks, seen, task;
 } Way;
-static void enter(Way *way, long tasks) {
+static void enter(Way *way, Py_ssize_t tasks) {
   way->begin += way->tasks;
   way->tasks = (int)tasks;
   way->seen = 0;
 }
 static int take(Way *way) {
   atomic_char *taken = way->job->taken + way->begin;
-  for (const int n = way->tasks, own = (int)((long)n * way->part / way->job->parts); way->seen < n;) {
+  for (const int n = way->tasks, own = (int)((Py_ssize_t)n * way->part / way->job->parts); way->seen < n;) {
     way->task = (own + way->seen++) % n;
     if (atomic_load_explicit(&taken[way->task], memory_order_relaxed)) continue;
     wait_for(&pool.done, way->begin);
@@ -68,16 +68,16 @@ static int take(Way *way) {
 
 /* One thread's way through a run; ``part``: its number, which says whose memory it uses. */
 /* A stretch's sums are added to those of the chunk's stretches before it (none if ``first``), after the last into ``sums`` */
-static void stretched(void *older, void *sums, long n, int bytes, int first, int end) {
+static void stretched(void *older, void *sums, Py_ssize_t n, int bytes, int first, int end) {
   if (first) memcpy(older, sums, (size_t)(n * bytes));
   else if (bytes == sizeof(float)) {
     const float *a = older, *b = sums;
     float *out = end ? sums : older;
-    for (long k = 0; k < n; k++) out[k] = a[k] + b[k];
+    for (Py_ssize_t k = 0; k < n; k++) out[k] = a[k] + b[k];
   } else {
     const double *a = older, *b = sums;
     double *out = end ? sums : older;
-    for (long k = 0; k < n; k++) out[k] = a[k] + b[k];
+    for (Py_ssize_t k = 0; k < n; k++) out[k] = a[k] + b[k];
   }
 }
 static void work(Job *job, int part) {
@@ -85,26 +85,26 @@ static void work(Job *job, int part) {
   for (Pass *pass = job->passes; pass < job->passes + job->count; pass++) {
     const Program *p = pass->program;
     const Variant *variant = pass->variant;
-    const long step = p->cell, blocks = (job->examples + step - 1) / step;
+    const Py_ssize_t step = p->cell, blocks = (job->examples + step - 1) / step;
     if (p->packings) PHASE(way, job->parts) variant->pack(p, pass->arrays, way.task, job->parts);
     if (pass->cooperative)
-      for (long b = 0; b < blocks; b++)
+      for (Py_ssize_t b = 0; b < blocks; b++)
         for (const int64_t *phase = p->phase; phase < p->phase + p->phases * PHASE_WIDTH; phase += PHASE_WIDTH) {
           PHASE(way, phase[PHASE_COUNT]) {
             Thread t = {pass->memory[0], pass->sums[0], pass->arrays, b == 0, 0};
-            const long left = job->examples - b * step;
+            const Py_ssize_t left = job->examples - b * step;
             variant->block(p, &t, b * step, least(left, step), p->task + (phase[PHASE_FIRST] + way.task) * TASK_WIDTH);
             if (t.wrong) atomic_store(&job->wrong, 1);
           }
         }
     else
       PHASE(way, pass->chunks) {
-        const long chunk = way.task, end = blocks * (chunk + 1) / pass->chunks;
+        const Py_ssize_t chunk = way.task, end = blocks * (chunk + 1) / pass->chunks;
         const int64_t whole[TASK_WIDTH] = {[TASK_END] = p->count, [TASK_PARTS] = 1};
         Thread t = {pass->memory[part], pass->sums[chunk], pass->arrays, 1, 0};
-        const long begin = blocks * chunk / pass->chunks;
-        for (long b = begin; b < end; b++) {
-          const long last = (b - begin + 1) % STRETCH == 0 || b + 1 == end; /* block of a stretch */
+        const Py_ssize_t begin = blocks * chunk / pass->chunks;
+        for (Py_ssize_t b = begin; b < end; b++) {
+          const Py_ssize_t last = (b - begin + 1) % STRETCH == 0 || b + 1 == end; /* block of a stretch */
           variant->block(p, &t, b * step, least(job->examples - b * step, step), whole);
           t.first = last;
           if (last && end - begin > STRETCH) stretched(pass->older[part], t.sums, p->numbers, variant->bytes, b - begin < STRETCH, b + 1 == end);
@@ -116,24 +116,23 @@ static void work(Job *job, int part) {
   if (job->updates || job->tested >= 0 || job->guard >= 0) PHASE(way, job->parts) job->passes->variant->update(job, way.task, job->parts);
 }
 /* Job, parts and the number of runs change together under the lock, so a worker never sees those of two runs. */
-static void *worker(void *number) {
+static void worker(void *number) {
   int part = (int)(intptr_t)number, seen = pool.first[part];
   for (;;) {
     wait_for(&pool.runs, (int)((unsigned)seen + 1));
-    pthread_mutex_lock(&pool.lock);
+    lock(&pool.lock);
     seen = atomic_load(&pool.runs.value);
     Job *job = part < pool.parts ? pool.job : 0;
     pool.joined += job != 0;
-    pthread_mutex_unlock(&pool.lock);
+    unlock(&pool.lock);
     if (!job) continue;
     work(job, part);
     add_one(&pool.left);
   }
-  return 0;
 }
 /* Run a job on this thread and on whoever joins it. */
 static void run_job(Job *job) {
-  pthread_mutex_lock(&pool.lock);
+  lock(&pool.lock);
   atomic_store(&pool.done.value, 0);
   atomic_store(&pool.left.value, 0);
   pool.joined = 0;
@@ -141,23 +140,21 @@ static void run_job(Job *job) {
   if (job->parts > 1) {
     pool.job = job;
     atomic_fetch_add(&pool.runs.value, 1);
-    pthread_cond_broadcast(&pool.changed);
+    wake_all(&pool.changed);
   }
-  pthread_mutex_unlock(&pool.lock);
+  unlock(&pool.lock);
   work(job, 0);
-  pthread_mutex_lock(&pool.lock);
+  lock(&pool.lock);
   pool.job = 0;
   const int joined = pool.joined;
-  pthread_mutex_unlock(&pool.lock);
+  unlock(&pool.lock);
   wait_for(&pool.left, joined); /* then all tasks are done, and the job may go */
 }
 /* Have threads for so many parts; how many parts there can be. */
 static int enlist(int parts) {
   while (pool.size < parts) {
-    pthread_t id;
     pool.first[pool.size] = atomic_load(&pool.runs.value);
-    if (pthread_create(&id, 0, worker, (void *)(intptr_t)pool.size)) return pool.size;
-    pthread_detach(id);
+    if (!start_thread(worker, (void *)(intptr_t)pool.size)) return pool.size;
     pool.size++;
   }
   return parts;
@@ -165,9 +162,8 @@ static int enlist(int parts) {
 static void after_fork(void) {
   pool.size = 1;
   pool.job = 0;
-  pthread_mutex_init(&pool.lock, 0);
-  pthread_mutex_init(&pool.run, 0);
-  pthread_cond_init(&pool.changed, 0);
+  pool.lock = pool.run = (Lock)LOCK;
+  pool.changed = (Condition)CONDITION;
   atomic_store(&pool.runs.sleeping, 0);
   atomic_store(&pool.done.sleeping, 0);
   atomic_store(&pool.left.sleeping, 0);

@@ -1,5 +1,6 @@
 /* variant.h in single and in double precision, for the instruction set SET. */
 #define T float
+#define SINGLE
 #define MASK int32_t
 #define SQRT_ sqrtf
 #define SIN_ sinf

@@ -1,5 +1,6 @@
 /* Undefines the macros of one element type, so that types.h can define those of the next. */
 #undef T
+#undef SINGLE
 #undef MASK
 #undef SQRT_
 #undef SIN_

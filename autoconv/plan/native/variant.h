@@ -6,9 +6,16 @@
 #include "vector.h"
 #include "contract.h"
 #include "functions.h"
+#ifdef SINGLE
+#include "by_double.h"
+#define BY_DOUBLE(name) NAME(name##by_double)
+#else
+#define BY_DOUBLE(name) NAME(name)
+#endif
 #include "map.h"
 #include "block.h"
 #include "reduce.h"
+#undef BY_DOUBLE
 #undef V
 #undef U
 #undef M

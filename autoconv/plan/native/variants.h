@@ -1,14 +1,15 @@
 /* variant.h for every instruction set, element type and number of lanes, and the list of them.
  *
  * On x86 each set is compiled under a target pragma of its own, so the build needs no -march and one binary runs everywhere;
- * other processors get the compiler's generic vectors, and so does a build with -DBASELINE (for sanitizers, which are slow).
+ * other processors get the compiler's generic vectors, and so does a build with -DBASELINE (for sanitizers, which are slow) and
+ * one for Windows, where gcc does not align its stack for wider ones.
  * ``registers``: how many vectors the processor can hold.
  */
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 #define NAME(x) JOIN(x##_, SUFFIX)
 
-#if defined(__x86_64__) && !defined(__clang__) && !defined(BASELINE)
+#if defined(__x86_64__) && !defined(__clang__) && !defined(_WIN32) && !defined(BASELINE)
 #define MANY_SETS
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v4,prefer-vector-width=512")

@@ -146,7 +146,9 @@ class NativeProgram:
             value = value.ravel()[:1] if value.flags.c_contiguous else value.flat[:1]
         elif wanted.part is not None:
             value = value.take(0, axis=wanted.part[1])
-        if wanted.axis:
+        if wanted.order:
+            value = value.transpose(wanted.order)
+        elif wanted.axis:
             value = np.moveaxis(value, wanted.axis, 0)
         dtype = _PLACES if wanted.places else self.dtype
         return value if in_order(value, dtype) else np.require(value, dtype, ["C", "ALIGNED"])
@@ -216,7 +218,7 @@ def _at_hand(lowering: Lowering, made: Sequence[Output | Result], wanted: Input)
         if isinstance(one, Result):
             return wanted.axis is None and wanted.part in (None, "first") and not wanted.places
         if not one.persistent:
-            whole = one.axis == wanted.axis and wanted.part is None and not wanted.places
+            whole = one.order == wanted.order and wanted.part is None and not wanted.places
             return whole and lowering.program.lines[one.line].dtype == lowering.dtype
     return True
 
@@ -243,7 +245,7 @@ class Persistent:
         for kernel in kernels:
             for out in kernel.outputs:
                 found = readers.get(out.line, [])
-                if out.line in asked or any(x.axis != out.axis or x.places or x.part is not None for x in found):
+                if out.line in asked or any(x.order != out.order or x.places or x.part is not None for x in found):
                     continue
                 shape = program.lines[out.line].shape
                 self._sizes[out.line] = prod(shape) // shape[out.axis]

@@ -202,8 +202,8 @@ class NativeRun:
                 arrays[n] = values[x.line]
             elif isinstance(x, Output):
                 shape = lines[x.line].shape
-                arrays[n] = np.empty((native.examples, *shape[: x.axis], *shape[x.axis + 1 :]), native.dtype)
-                values[x.line] = np.moveaxis(arrays[n], 0, x.axis)
+                arrays[n] = np.empty([shape[d] for d in x.order], native.dtype)
+                values[x.line] = arrays[n].transpose(np.argsort(x.order))
             elif x.line not in unread:
                 arrays[n] = values[x.line] = np.empty(x.shape, native.dtype)
                 own.add(x.line)

@@ -56,7 +56,8 @@ typedef struct {
 #include "lanes.h"
 #undef TARGET
 
-#if defined(__x86_64__) && defined(__GNUC__)
+/* (on Windows the wide registers are left alone: gcc does not align its stack for them there, and clang asks a library) */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(_WIN32)
 #define CHOICES 3
 #define TARGET __attribute__((target("avx2")))
 #define T double

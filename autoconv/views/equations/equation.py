@@ -24,6 +24,7 @@ from ...render.notebook import gap
 from ...render.svg import FONT, colour
 from ...render.text import clean
 from ...render.text import number as short_number
+from ...render.theme import anywhere
 from .terms import Steps, Sum, Term
 from .zeros import zeros
 
@@ -317,11 +318,14 @@ def csv_of(explanation: Explanation) -> str:
 ROWS, LEVELS = 10, 24  # terms of a sum that are shown unfolded; sums that can be opened
 LEGENDS = 4  # cotangents whose symbols are explained
 FOLDED = 60  # further terms, folded
+# the same in a page of its own, where size counts less
+PAGE_LEVELS, PAGE_FOLDED, PAGE_BELOW = 120, 2000, 100
 
 STYLE = f"""<style>
-.ac-eq{{font:14px/1.45 system-ui,sans-serif;max-width:72rem;overflow-x:auto;color:inherit}}
+.ac-eq{{font:var(--text,14px)/1.45 var(--font,system-ui,sans-serif);max-width:72rem;overflow-x:auto;color:inherit}}
 .ac-eq math{{font-size:1.08em}}
 .ac-eq .ac-top{{padding:.3em 0 .5em;overflow-x:auto}}
+.ac-eq>.ac-top math{{math-style:normal;font-size:1.2em}}
 .ac-eq .ac-row{{display:grid;\
 grid-template-columns:minmax(7em,1.2fr) minmax(9em,2fr) minmax(9em,2fr) minmax(5em,.8fr);\
 gap:.3em 1em;padding:.15em .4em;align-items:center;\
@@ -338,26 +342,27 @@ border-top:1px solid color-mix(in srgb,currentColor 15%,transparent)}}
 .ac-eq details[open]>summary .ac-where::before{{content:"\\25BE\\00A0"}}
 .ac-eq summary:hover,.ac-eq summary:focus-visible{{background:color-mix(in srgb,currentColor 8%,transparent)}}
 .ac-eq .ac-level{{margin:.2em 0 .5em .7em;padding-left:.7em;\
-border-left:3px solid color-mix(in srgb,#0072b2 60%,transparent)}}
+border-left:3px solid {anywhere("plus")}}}
 .ac-eq .ac-more{{padding:.25em .4em;opacity:.8}}
-.ac-eq .ac-zero{{border-left:3px solid #d55e00;padding:.2em .6em;margin:.4em 0}}
+.ac-eq .ac-zero{{border-left:3px solid {anywhere("minus")};padding:.2em .6em;margin:.4em 0}}
 .ac-eq .ac-dot{{display:inline-block;width:.7em;height:.7em;border-radius:50%;margin-right:.4em}}
 @media (max-width:560px){{.ac-eq .ac-row{{grid-template-columns:1fr 1fr;gap:.1em .6em}}.ac-eq .ac-head{{display:none}}}}
 </style>"""
 
 
-def html(explanation: Explanation) -> str:
-    """The explanation as HTML, complete in itself."""
+def html(explanation: Explanation, page: bool = False) -> str:
+    """The explanation as HTML, complete in itself; ``page``: for one of its own, in which more can be opened."""
     root = explanation.sum
     if root is None:
         words = f"d{explanation.context.of.text}/d{explanation.name} = 0: {explanation.reason}"
         return f'{STYLE}<div class="ac-eq"><div class="ac-zero">{escape(clean(words))}</div></div>'
-    opened = levels(root, explanation.depth)
+    opened = levels(root, explanation.depth, PAGE_LEVELS if page else LEVELS)
+    folded = (PAGE_FOLDED, PAGE_BELOW) if page else (FOLDED, 0)
     zero = f'<div class="ac-zero">Zero: {escape(clean(explanation.reason))}</div>' if explanation.reason else ""
     with_ = [mathml(x.latex, annotated=False) for x in legend([(root, x) for x in root.targets][:LEGENDS])]
     where = f'<div class="ac-more">with {", ".join(with_)}</div>' if with_ else ""
     ways = _ways(root)
-    return f'{STYLE}<div class="ac-eq">{_top(root)}{ways}{where}{zero}{_table(root, opened, FOLDED)}</div>'
+    return f'{STYLE}<div class="ac-eq">{_top(root)}{ways}{where}{zero}{_table(root, opened, *folded)}</div>'
 
 
 def _ways(root: Sum) -> str:
@@ -370,17 +375,17 @@ def _ways(root: Sum) -> str:
     return "".join(f'<div class="ac-more">{part}</div>' for part in parts)
 
 
-def levels(root: Sum, depth: int | None) -> set[int]:
-    """The scalars whose sums can be opened: breadth first, each once, so many in all."""
+def levels(root: Sum, depth: int | None, most: int) -> set[int]:
+    """The scalars whose sums can be opened: breadth first, each once, ``most`` in all."""
     found: set[int] = set()
     waiting: deque[tuple[Sum, int]] = deque([(root, 1)])
-    while waiting and len(found) < LEVELS:
+    while waiting and len(found) < most:
         whole, level = waiting.popleft()
         if depth is not None and level >= depth:
             continue
         for term in in_order(whole)[:ROWS]:
             below = term.opened
-            if below is not None and below.scalar not in found and len(found) < LEVELS:
+            if below is not None and below.scalar not in found and len(found) < most:
                 found.add(below.scalar)
                 waiting.append((below, level + 1))
     return found
@@ -399,7 +404,7 @@ def _top(whole: Sum) -> str:
     """The first line: the element with its colour, and the sum with its pattern or its first terms."""
     dot = _dot(whole, whole.scalar)
     s = statement(whole, derivative(whole), inline=False)
-    return f'<div class="ac-top">{dot}{mathml(_line(s), display=False)}</div>'
+    return f'<div class="ac-top" tabindex="0">{dot}{mathml(_line(s), display=False)}</div>'
 
 
 def _dot(whole: Steps, scalar: int | None) -> str:
@@ -416,7 +421,8 @@ def _line(s: Statement) -> str:
     return f"{s.left.latex} = {end}" if symbols.latex == end else f"{s.left.latex} = {symbols.latex} = {end}"
 
 
-def _table(whole: Sum, opened: set[int], folded: int = 0) -> str:
+def _table(whole: Sum, opened: set[int], folded: int = 0, below: int = 0) -> str:
+    """The terms of a sum, row by row, so many of them ``folded``; ``below``: how many in the sums that open."""
     if not whole.terms:
         return ""
     head = (
@@ -425,12 +431,12 @@ def _table(whole: Sum, opened: set[int], folded: int = 0) -> str:
     )
     terms = in_order(whole)
     none = zeros(whole)
-    rows = [_row(term, opened) for term in terms[:ROWS]]
+    rows = [_row(term, opened, below) for term in terms[:ROWS]]
     rest = terms[ROWS:]
     beyond = len(rest) - folded
     note = f'<div class="ac-more">{beyond:,} more terms are in .terms and .csv</div>' if beyond > 0 else ""
     if rest and folded:
-        inner = "".join(_row(term, opened) for term in rest[:folded])
+        inner = "".join(_row(term, opened, below) for term in rest[:folded])
         summary = f'<summary class="ac-more"><span class="ac-where">{len(rest):,} more terms</span></summary>'
         note = f"<details>{summary}{inner}{note}</details>"
     rows.append(note)
@@ -447,7 +453,7 @@ def _table(whole: Sum, opened: set[int], folded: int = 0) -> str:
     return head + "".join(rows) + total
 
 
-def _row(term: Term, opened: set[int]) -> str:
+def _row(term: Term, opened: set[int], folded: int) -> str:
     cells = (
         f'<span class="ac-where">{escape(clean(term.output))}{gap(": ")}</span>'
         f"<span>{_dot(term.sum, term.partner)}{mathml(term.written.latex, annotated=False)}{gap(' = ')}</span>"
@@ -459,7 +465,7 @@ def _row(term: Term, opened: set[int]) -> str:
         return f'<div class="ac-row">{cells}</div>'
     opened.discard(below.scalar)  # once is enough
     note = mathml(rf"{term.upstream_latex} = {_line(statement(below, derivative(below), inline=False))}")
-    inside = f'<div class="ac-top">{note}</div>{_definitions(term)}{_table(below, opened)}'
+    inside = f'<div class="ac-top" tabindex="0">{note}</div>{_definitions(term)}{_table(below, opened, folded, folded)}'
     return f'<details><summary class="ac-row">{cells}</summary><div class="ac-level">{inside}</div></details>'
 
 

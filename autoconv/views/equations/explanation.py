@@ -21,16 +21,21 @@ from . import equation
 from .terms import Context, Sum, Term
 from .zeros import reason
 
-PAGE = "body{margin:1.5rem auto;padding:0 1rem;max-width:76rem;font-family:system-ui,sans-serif}h1{font-size:1.1rem}"
-
 
 def saved(
-    equation: Any, title: str, path: str | os.PathLike[str], more: Mapping[str, Callable[[], str | bytes]] | None = None
+    equation: Any,
+    title: str,
+    path: str | os.PathLike[str],
+    html: Callable[[], str],
+    more: Mapping[str, Callable[[], str | bytes]] | None = None,
 ) -> Path:
-    """Write what has ``html``, ``markdown``, ``latex`` and ``text`` to a file, in the form that its ending says."""
+    """Write what has ``markdown``, ``latex`` and ``text`` to a file, in the form that its ending says.
+
+    html: what stands in the page, below the title.
+    """
     heading = f"<h1>{escape(clean(title))}</h1>"
     formats: dict[str, Callable[[], str | bytes]] = {
-        ".html": lambda: html_page(title, heading + equation.html, css=PAGE),
+        ".html": lambda: html_page(title, heading + html(), document=True),
         ".md": lambda: equation.markdown,
         ".tex": lambda: equation.latex + "\n",
         **(more or {}),
@@ -104,13 +109,13 @@ class Explanation:
         return equation.html(self)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the equation to a file: ``.html`` a page for light and dark screens, ``.md``, ``.tex``, ``.csv`` (all
-        terms, all digits) or ``.txt``; returns the path.
+        """Write the equation to a file: ``.html`` a page for light and dark screens, in which up to 2,000 terms can be
+        opened, ``.md``, ``.tex``, ``.csv`` (all terms, all digits) or ``.txt``; returns the path.
 
         Raises ValueError for another ending.  The file is complete or not there (or still the old one).
         """
         title = f"The gradient of {self.context.of.text} with respect to {self.name}"
-        return saved(self, title, path, {".csv": lambda: self.csv})
+        return saved(self, title, path, lambda: equation.html(self, page=True), {".csv": lambda: self.csv})
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return bundle(self.text, html=self.html, latex=self.latex, markdown=self.markdown)

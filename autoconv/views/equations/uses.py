@@ -18,6 +18,7 @@ from ...primitives import TABLE
 from ...render.element import element_name
 from ...render.notebook import bundle
 from ...render.text import clean
+from ...render.theme import anywhere
 from ...scalar import KINDS, Scalar, ScalarLines, expand
 from ...scalar.demand import ScalarGraph
 from ...tape import Tape, Tensor, describe
@@ -106,9 +107,8 @@ class Uses:
 def _cell(count: int, most: int) -> str:
     share = round(8 + 52 * count / most)
     style = (
-        "background:color-mix(in srgb,#0072b2 "
-        f"{share}%,transparent);text-align:center;min-width:1.9em;border:1px solid color-mix(in srgb,currentColor "
-        "25%,transparent)"
+        f"background:color-mix(in srgb,{anywhere('plus')} {share}%,transparent);text-align:center;min-width:1.9em;"
+        "border:1px solid color-mix(in srgb,currentColor 25%,transparent)"
     )
     return f'<td style="{style}">{count}</td>' if count else f'<td style="{style};background:none">0</td>'
 

@@ -25,7 +25,7 @@ from ...tape import Tensor, describe
 from ..lines import call, variables
 from .analysis import analysed
 from .closed import closed_value, times
-from .equation import STATEMENTS, STYLE, WHOLE, added, largest, result, result_latex
+from .equation import PAGE_FOLDED, STATEMENTS, STYLE, WHOLE, added, largest, result, result_latex, weight
 from .explanation import saved
 from .symbols import Symbols
 
@@ -146,11 +146,11 @@ class ValueExplanation:
 
     @cached_property
     def html(self) -> str:
-        return f'{STYLE}<div class="ac-eq"><div class="ac-top">{self.mathml}</div></div>'
+        return f'{STYLE}<div class="ac-eq"><div class="ac-top" tabindex="0">{self.mathml}</div></div>'
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the equation to a file: ``.html``, ``.md``, ``.tex`` or ``.txt``; ValueError for another ending."""
-        return saved(self, f"The value of {self.name}", path)
+        return saved(self, f"The value of {self.name}", path, lambda: self.html + _all_terms(self))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return bundle(self.text, html=self.html, latex=self.latex, markdown=self.markdown)
@@ -343,3 +343,23 @@ def _signed(sign: int, x: Expression) -> Expression:
         return x
     inner = x.within(PRODUCT)
     return Expression(f"-{inner.latex}", f"-{inner.text}", SUM)
+
+
+def _all_terms(explanation: ValueExplanation) -> str:
+    """For a page: all terms of a sum of which only the largest are written, to be opened; "" for a short one."""
+    first = explanation.statements[0]
+    if not first.left_out:
+        return ""
+    terms = sorted(explanation.terms, key=weight, reverse=True)
+    told = [term for term in terms if term.product != 0][:PAGE_FOLDED]
+    show = lambda x: mathml(x.latex, annotated=False)
+    rows = "".join(
+        f'<div class="ac-row"><span>{show(t.symbols)}</span><span>{show(t.numbers)}</span><span></span>'
+        f"<span>{result(t.product)}</span></div>"
+        for t in told
+    )
+    rest = len(terms) - len(told)
+    beyond = f'<div class="ac-more">{rest:,} more, among them {first.zeros:,} that are 0</div>' if rest else ""
+    words = f"the {len(told):,} largest of {len(terms):,}" if rest else f"all {len(told):,}"
+    summary = f'<summary class="ac-more"><span class="ac-where">{words} terms</span></summary>'
+    return f'<div class="ac-eq"><details>{summary}{rows}{beyond}</details></div>'

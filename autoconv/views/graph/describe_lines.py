@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,9 +12,11 @@ from ...render.node import Edge, Node
 from ...render.svg import PALETTE, element_colours
 from ...render.text import numbers, uniform
 from ...tape import Tape, Tensor
-from ..layers import layer_names, layer_title, settings
+from ..layers import deed, held, layer_names, layer_title, passes, settings
 from ..lines import is_parameter, serves, weights
 from .zoom import Group, owners
+
+MANY = 120  # boxes, more than which are drawn as cards
 
 
 def describe(
@@ -32,7 +35,7 @@ def describe(
     forward: how many lines of the tape are not of the sweep that is drawn beside it (default: all).
     """
     place = {id(line): i for i, line in enumerate(tape)}
-    words = _Words(tape, names, place, model)
+    words = Words(tape, names, place, model)
     words.forward = len(place) if forward is None else forward
     words.weights |= {key for key, x in (twins or {}).items() if id(x) in words.weights}
     chosen = [g for g in groups if kept is None or any(id(line) in kept for line in g.lines)]
@@ -44,9 +47,29 @@ def describe(
         read = [x for x in operands if id(x) in owner and (kept is None or id(x) in kept or group.step is not None)]
         nodes.append(words.node(group, ids[number], operands))
         for k, x in enumerate(operands):
-            if any(x is r for r in read):
+            shared = model and is_parameter(x) and id(x) in owner and chosen[owner[id(x)]].scope is not None
+            if any(x is r for r in read) and not shared:
                 edges.append(Edge(ids[owner[id(x)]], ids[number], k, x.shape, kink(group, k), _colour(words, x)))
     return tuple(nodes), tuple(edges)
+
+
+def compact(nodes: Sequence[Node], edges: Sequence[Edge]) -> tuple[Node, ...]:
+    """The lines and calls of a large graph as cards of one line, chains of them standing on each other; what a card
+    leaves out its tooltip tells."""
+    reads: dict[str, int] = {}
+    for edge in edges:
+        reads[edge.target] = reads.get(edge.target, 0) + 1
+    return tuple(
+        replace(
+            node,
+            card=True,
+            what=node.what or (node.kind == "call" and node.settings) or node.formula,
+            passes=node.passes or reads.get(node.id) == 1,
+        )
+        if node.kind in ("line", "call")
+        else node
+        for node in nodes
+    )
 
 
 def sweepable(tape: Tape) -> set[int]:
@@ -68,12 +91,12 @@ def kink(group: Group, k: int) -> str:
     return f"slope {line.params['slope_at_zero']} at 0{times}" if ties else ""
 
 
-def _colour(words: _Words, x: Tensor) -> str:
+def _colour(words: Words, x: Tensor) -> str:
     """The colour of an edge from a weight of one element."""
     return PALETTE[0] if x.size == 1 and id(x) in words.weights else ""
 
 
-class _Words:
+class Words:
     """What is said of one group."""
 
     def __init__(self, tape: Tape, names: Mapping[int, str], place: Mapping[int, int], model: bool) -> None:
@@ -83,6 +106,7 @@ class _Words:
         self.steps: dict[int, str] = {}
         self.layers = layer_names(tape)
         self.forward = len(place)
+        self.counted: set[int] = set()  # parameters that were told
 
     def called(self, x: Tensor) -> str:
         """How formulas speak of x: by name, number, or place on the tape; a step inside a definition by "…"."""
@@ -125,17 +149,30 @@ class _Words:
             value = "" if same and not named else value
         else:
             kind, text, fallback = "input", "", "input"
-        inside = {id(x): x for member in group.lines for x in member.operands if is_parameter(x)}
+        card = self.model and group.scope is not None and not backward
+        lines_inside = group.lines if card else ()
+        shapes = tuple(x.shape for x in group.outputs) or (last.shape,)
+        rows = held(group.scope, lines_inside) if card and group.scope is not None else ()
+        read = {id(x): x for line in lines_inside for x in line.operands if is_parameter(x)}
+        fresh = [x for key, x in read.items() if key not in self.counted]
+        self.counted |= read.keys()
+        title = group.title or named or (layer_title(group.scope) if group.scope else fallback)
+        what = deed(group.scope, lines_inside) if not rows else ""
+        if card and group.scope is not None and group.scope.kind == "call" and title != group.scope.name:
+            what = f"{group.scope.name} {what}".strip()
+        what += (", " if what else "") + "weights as before" if len(fresh) < len(read) else ""
+        output = any(id(x) in self.results for x in group.lines) and bool(group.outputs)
+        what += f" = {value}" if output and last.size == 1 else ""
         return Node(
             id=id_,
             kind=kind,
             operation=fallback if kind in ("line", "call") else kind,
-            title=group.title or named or (layer_title(group.scope) if group.scope else fallback),
+            title=title,
             formula=text,
-            shapes=tuple(x.shape for x in group.outputs) or (last.shape,),
+            shapes=shapes,
             value=value,
             gradient=gradient,
-            output=any(id(x) in self.results for x in group.lines) and bool(group.outputs),
+            output=output,
             lines=tuple(self.place[id(x)] for x in group.lines),
             count=sum(x.primitive is not None for x in group.lines) if kind == "call" else 1,
             note=note,
@@ -143,5 +180,10 @@ class _Words:
             part="backward" if backward else "forward",
             serves=self.place.get(id(served)) if served is not None else None,
             settings=settings(group.lines) if group.scope is not None and not backward else "",
-            parameters=sum(x.size for x in inside.values()) if self.model and group.scope is not None else 0,
+            parameters=sum(x.size for x in fresh),
+            weight=id(last) in self.weights or is_parameter(last),
+            card=card or (self.model and kind == "line"),
+            what=what.strip() if card else f"{text}{what}" if self.model and kind == "line" else "",
+            inside=rows if len(rows) > 1 else (),
+            passes=card and len(shapes) == 1 and not rows and passes(group.lines, operands, shapes[0]),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,14 @@ from ...shapes import choice, flag
 from ...tape import Tape, Tensor
 from ..element import resolve
 from ..lines import serves, variables
-from .describe_lines import describe
+from .describe_lines import MANY, compact, describe
 from .describe_scalars import Drawn, describe_scalars, fold_scalars
 from .fold import classes, fold_nodes
+from .page import graph_page
 from .refuse import EDGES, NODES, far_too_many_scalars, too_many_lines, too_many_scalars
 from .scalars import Scalars
 from .selection import DIRECTIONS, ancestors, focused, slice_lines, slice_of
+from .tree import Tree, tree
 from .zoom import GROUPS, ZOOMS, Request, count_edges, model, open_definitions, opening, sweep_groups, with_sweep
 
 LAYOUTS = ("auto", "dot", "own")
@@ -70,9 +72,9 @@ def graph(
         definition such as "maximum" into the lines of that, which is also what scalars do (False: keep them closed).
     depth: at zoom "model", how many levels of models are opened: 1 shows what the outermost holds, 2 what that holds;
         None opens one level, and boxes that hold nothing but blocks.
-    layout: "own" is ours; "dot" asks the ``dot`` program of Graphviz for the positions; "auto" is "dot" where it is
-        installed and not too slow for this graph, else "own" (with a RuntimeWarning if it was tried).  Scalars and
-        the sweep always have our own.
+    layout: "own", which "auto" means too, is ours: the longest path runs straight down, skips and branches beside it,
+        parameters at the left of what reads them; "dot" asks the ``dot`` program of Graphviz for the positions
+        (RuntimeError if it is missing, fails or is too slow).  Scalars and the sweep always have our own.
 
     Raises TypeError for other arguments; ValueError for an unknown zoom, direction or layout, for a focus that y does
     not depend on, and for a graph of more than 800 nodes, with the counts of what could be drawn instead.
@@ -115,8 +117,7 @@ def graph(
         depth=depth,
         scalars=names or {},
     )
-    nodes, edges = drawn(y, request)
-    return Graph(nodes, edges, zoom, layout)
+    return Graph(*drawn(y, request), zoom=zoom, layout=layout)
 
 
 @dataclass(frozen=True, repr=False)
@@ -125,6 +126,7 @@ class Graph:
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
+    tree: Tree | None
     zoom: str
     layout: str = "auto"
 
@@ -139,7 +141,12 @@ class Graph:
         return source(self.nodes, self.edges)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write ``.svg`` or ``.dot`` text, or ``.png`` or ``.pdf`` by the ``dot`` program; returns the path.
+        """Write ``.svg``, a page ``.html``, ``.dot`` text, or ``.png`` or ``.pdf`` by the ``dot`` program; returns the
+        path.
+
+        The page needs nothing else and loads nothing: drag and wheel or keys move it, boxes open into what they hold
+        and close again, a search finds what is inside closed ones, and a box that is pointed at tells its values.
+        Scalars, folds and the sweep are shown as they are, without boxes to open.
 
         Raises ValueError for another ending, RuntimeError if the dot program is needed and missing.  The file is
         complete or not there (or still the old one).
@@ -184,6 +191,7 @@ class Graph:
 
 # the ending of a file -> what is written to it; a new format is one line here and a file in ``render``
 FORMATS: dict[str, Callable[[Graph], str | bytes]] = {
+    ".html": lambda graph: graph_page(graph),
     ".svg": lambda graph: graph.svg,
     ".dot": lambda graph: graph.dot,
     ".png": lambda graph: render(graph.dot, "png"),
@@ -194,10 +202,11 @@ FORMATS: dict[str, Callable[[Graph], str | bytes]] = {
 # ---- from a request to nodes and edges: select, fold, describe
 
 
-def drawn(y: Tensor | Scalar, request: Request) -> Drawn:
-    """The nodes and edges of a request; ValueError with counts if there are too many."""
+def drawn(y: Tensor | Scalar, request: Request) -> tuple[tuple[Node, ...], tuple[Edge, ...], Tree | None]:
+    """The nodes and edges of a request, and the tree of boxes that its page opens; ValueError with counts if there are
+    too many."""
     if isinstance(y, KINDS):
-        return _scalars(with_names(expand(y), request.scalars), None, None, request)
+        return *_scalars(with_names(expand(y), request.scalars), None, None, request), None
     tape = Tape(y)
     whole = tape
     if request.backward:
@@ -205,11 +214,11 @@ def drawn(y: Tensor | Scalar, request: Request) -> Drawn:
     if request.zoom == "scalars":
         if (size := expansion_size(whole)) > ROOM:
             raise ValueError(far_too_many_scalars(whole, size, request))
-        return _scalars(expand(whole), tape, whole, request)
+        return *_scalars(expand(whole), tape, whole, request), None
     return _groups(tape, whole, request)
 
 
-def _groups(tape: Tape, whole: Tape, request: Request) -> Drawn:
+def _groups(tape: Tape, whole: Tape, request: Request) -> tuple[tuple[Node, ...], tuple[Edge, ...], Tree | None]:
     boxes = (
         model(tape, request.opened, request.depth)
         if request.zoom == "model"
@@ -234,7 +243,14 @@ def _groups(tape: Tape, whole: Tape, request: Request) -> Drawn:
         found = fold_nodes(*found)
         if len(found[0]) > NODES:
             raise ValueError(too_many_lines(tape, whole, request, len(found[0]), len(found[1])))
-    return found
+    opens = whole is tape and not request.fold
+    held = tree(tape, groups, request.names, request.opened, kept, request.zoom == "model") if opens else None
+    if len(found[0]) > MANY and whole is tape:
+        found = compact(*found), found[1]
+        if held is not None:
+            small = compact([box.node for box in held.boxes], held.edges)
+            held = Tree(tuple(replace(box, node=n) for box, n in zip(held.boxes, small, strict=True)), held.edges)
+    return *found, held
 
 
 def _scalars(flat: FlatTape, tape: Tape | None, whole: Tape | None, request: Request) -> Drawn:

@@ -22,6 +22,7 @@ from ...shapes import listed
 from ...tape import Primitive, Scope, Tape, Tensor, describe, tensor
 from ..lines import is_number, is_parameter, serves
 
+BOXES = 40  # of a model, which is opened as far as it has no more
 ZOOMS = ("model", "calls", "lines", "scalars")
 
 
@@ -143,10 +144,10 @@ def calls(tape: Tape, opened: Opening = CLOSED) -> list[Group]:
 
 def model(tape: Tape, opened: Opening = CLOSED, depth: int | None = None) -> list[Group]:
     """What the outermost model holds as one node each, with its parameters: at ``depth`` 1 what it holds directly, at 2
-    what that holds, and so on; None: 1, but boxes that hold nothing but blocks (a stage of a ResNet) are opened too,
-    and with fewer than three boxes what they hold."""
+    what that holds, and so on; None: 1, but boxes that hold nothing but layers, some with parameters (a stage of a
+    ResNet, the features of a VGG), are opened too, level by level, as long as that makes no more than 40 boxes."""
     models, wanted = holding_layers(tape), opened.scopes(tape)
-    stages = holding_blocks(tape, models) if depth is None else set()
+    stages: set[int] = set()
 
     def at(deep: int) -> list[Group]:
         def opens(scope: Scope) -> bool:
@@ -156,27 +157,35 @@ def model(tape: Tape, opened: Opening = CLOSED, depth: int | None = None) -> lis
         return boxed(tape, opens, parameters=True)
 
     found = at(depth or 1)
-    for deep in range(2, 4) if depth is None and models else ():
-        if sum(g.scope is not None and g.scope.kind == "layer" for g in found) > 2:
+    for level in holding_alone(tape, models) if depth is None else ():
+        stages |= level
+        more = at(1)
+        if len(more) > BOXES:
             break
-        found = at(deep)
+        found = more
     return found
 
 
-def holding_blocks(tape: Tape, models: set[int]) -> set[int]:
-    """The ids of the layers that hold two or more layers, all of which hold layers themselves, and compute nothing
-    else."""
+def holding_alone(tape: Tape, models: set[int]) -> list[set[int]]:
+    """The ids of the layers that hold two or more layers, parameters among them, and compute nothing else: the
+    outermost, those in them, ..."""
     inside: dict[int, list[Scope]] = {}
     scopes = scopes_of(tape)
     for scope in scopes.values():
         if scope.kind == "layer" and scope.parent is not None:
             inside.setdefault(id(scope.parent), []).append(scope)
-    bare = {id(line.scope) for line in tape if line.primitive is not None}
-    return {
-        key
-        for key, held in inside.items()
-        if scopes[key].kind == "layer" and key not in bare and len(held) > 1 and all(id(s) in models for s in held)
-    }
+    bare, trained = set(), set()
+    for line in tape:
+        if any(is_parameter(x) for x in line.operands) and line.scope is not None:
+            trained |= {id(s) for s in line.scope.path}
+        around = [s for s in (line.scope.path if line.scope else ()) if s.kind == "layer"]
+        if around and line.primitive is not None:
+            bare.add(id(around[-1]))
+    levels: dict[int, set[int]] = {}
+    for key, scope in scopes.items():
+        if key in models & trained and key not in bare and len(inside.get(key, ())) > 1:
+            levels.setdefault(len(scope.path), set()).add(key)
+    return [levels[depth] for depth in sorted(levels)]
 
 
 def holding_layers(tape: Tape) -> set[int]:
@@ -204,9 +213,11 @@ def boxed(tape: Tape, opens: Callable[[Scope], bool], parameters: bool = False) 
     """One group for each outermost scope that is not opened; they stand in the order of their last lines."""
     box = _boxes(tape, opens)
     readers: dict[int, set[int | None]] = {id(y): {None} for y in tape.outputs}
+    first: dict[int, int] = {}  # id(line) -> the box that reads it first
     for line in tape:
         scope = box.get(id(line.scope))
         for x in line.operands:
+            first.setdefault(id(x), id(scope))
             readers.setdefault(id(x), set()).add(id(scope) if scope else None)
     by_id = {id(scope): scope for scope in box.values() if scope}
 
@@ -220,6 +231,9 @@ def boxed(tape: Tape, opens: Callable[[Scope], bool], parameters: bool = False) 
             inside = by_id.get(only) if only is not None else None
             within = inside is not None and line.constant and line.serial > inside.serial
             scope = inside if within or (parameters and is_parameter(line)) else None
+            if parameters and is_parameter(line) and len(read_by) > 1 and read_by <= by_id.keys():
+                scope = by_id[first[id(line)]]  # shared by several boxes: it is told with the first
+                read_by = {id(scope)}
         key = id(scope) if scope else id(line)
         group = groups.pop(key, None) or Group(scope, [])
         groups[key] = group  # entered again: the dictionary keeps the order of last lines

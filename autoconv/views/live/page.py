@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from html import escape
 from typing import Any
 
 from ...primitives import TABLE
@@ -132,7 +133,8 @@ def html(made: dict[str, Any], report: str = "") -> str:
     """A whole page for ``data``; report: HTML that a button shows in place of the calculation."""
     body = f'{_static(("page.html",))}<script type="application/json" id="calculation">{inert(made)}</script>'
     if report:
-        body += f'<section id="report" hidden>{report}</section>'
+        name = escape(made["report"])
+        body += f'<article id="report" role="main" tabindex="0" aria-label="{name}" hidden>{report}</article>'
     return html_page(
         made["title"], body, css=_static(("page.css",)), script=script(), inline_styles=bool(report), workers=True
     )

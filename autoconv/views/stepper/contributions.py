@@ -18,11 +18,11 @@ from ...backward import pull
 from ...render.latex import Expression, matrix, number, symbol
 from ...tape import Tape, Tensor
 from ..lines import call, line_latex, operand
+from .names import OUTPUT
 
 if TYPE_CHECKING:
     from .stepper import Event
 
-OUTPUT = -1  # no id of a Tensor
 FEW, SMALL = 4, 9  # formulas with numbers: operands, and results, of up to so many elements
 
 

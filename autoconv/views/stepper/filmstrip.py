@@ -22,12 +22,12 @@ CELL = 20.0
 
 
 def chosen(stepper: Stepper, frames: int = FRAMES) -> list[Event]:
-    """The events of a strip: all, or those about named tensors, spread evenly over the walk if there are still too
+    """The events of a strip: all, or what comes out of each call, spread evenly over the walk if there are still too
     many.
     """
     listed = [e for e in stepper if e.kind != "input" or not e.line.constant]
     if len(listed) > frames:
-        listed = [e for e in listed if not stepper.names[id(e.target)].startswith("%")] or listed
+        listed = [e for stop in stepper.stops if not stop.unit.quiet for e in stop.results(stepper)] or listed
     if len(listed) > frames:
         at = np.linspace(0, len(listed) - 1, frames).round().astype(int)
         listed = [listed[i] for i in dict.fromkeys(at.tolist())]

@@ -21,18 +21,19 @@ from ...backward import Step, check_cotangent, pull, steps
 from ...files import save_as
 from ...renamed import renamed
 from ...render.mathml import mathml
-from ...render.text import number, numbers
+from ...render.text import number, numbers, uniform
 from ...scalar import KINDS, Scalar, part_of
 from ...shapes import flag, listed
 from ...tape import Tape, Tensor, describe
 from ..element import one_line
-from ..layers import line_names
-from ..lines import is_parameter, variables
+from ..lines import is_number, is_parameter, variables
 from ..live.live import Live
 from ..live.live import live as live_page
 from .condition import condition as parsed
 from .condition import locate
-from .contributions import OUTPUT, contribution_latex, derivative_latex, forward_latex, gradient_symbol, running
+from .contributions import contribution_latex, derivative_latex, forward_latex, gradient_symbol, running
+from .names import OUTPUT, labels
+from .units import Stop, Unit, stops, units
 
 WALKED = 1000  # scalars of a Scalar's program that are walked one by one
 
@@ -121,7 +122,7 @@ class Event:
     def _said(self) -> str:
         name = self.names[id(self.target)]
         if self.phase == "forward":
-            return f"{name} = {numbers(self.value)}" + (f"   {source(self)}" if self.line.primitive else "")
+            return f"{name} = {numbers(self.value)}" + (f"   {row_of(self)}" if self.line.primitive else "")
         if self.kind == "seed":
             return f"grad of {name}: {numbers(_known(self.after))}   the sweep starts here"
         if self.kind == "gradient":
@@ -154,11 +155,21 @@ class Event:
 
 
 def source(event: Event) -> str:
-    """The line at work as a reader writes it: "add(%3, b)"."""
+    """The line at work as a reader writes it: "h: add(a, b)", or "add(a, b)" where the row is its name."""
+    line, name = event.line, event.names[id(event.line)]
+    if line.primitive is None or name == line.primitive.name:
+        return row_of(event)
+    return f"{name}: {row_of(event)}"
+
+
+def row_of(event: Event) -> str:
+    """The row of the line at work and what it reads: "add(a, b)"; of what is given its name."""
     line, names = event.line, event.names
     if line.primitive is None:
         return names[id(line)]
-    return f"{names[id(line)]}: {line.primitive.name}({', '.join(names[id(x)] for x in line.operands)})"
+    read = [uniform(x.value) if is_number(x) else None for x in line.operands]
+    shown = [same if same is not None else names[id(x)] for same, x in zip(read, line.operands, strict=True)]
+    return f"{line.primitive.name}({', '.join(shown)})"
 
 
 def events(tape: Tape, sweep: Iterable[Step], names: Mapping[int, str]) -> list[Event]:
@@ -211,13 +222,6 @@ def as_read(tape: Tape) -> Iterator[Tensor]:
         yield line
 
 
-def labels(tape: Tape, variables: Mapping[int, str]) -> dict[int, str]:
-    """id(line) -> its own name, its variable's, one by its layer, or its place on the tape;
-    OUTPUT -> that of the tape's output."""
-    found = line_names(tape, variables)
-    return {**found, OUTPUT: found[id(tape.outputs[0])]}
-
-
 def frozen(g: Any) -> np.ndarray:
     """A cotangent as a read-only array (a view: the caller's own array, if it is one, stays as it is)."""
     view = np.asarray(g).view()
@@ -263,7 +267,7 @@ def step(
     >>> walk.until(w)
     <event 0 input: w = 3>
     >>> walk.breakpoint("grad(w) > 5")
-    <event 4 accumulate: grad of w: 0 -> 3 -> 6   from %1: mul(w, w)>
+    <event 4 accumulate: grad of w: 0 -> 3 -> 6   from mul(w, w)>
     """
     if not isinstance(y, (Tensor, *KINDS)):
         raise TypeError(
@@ -291,7 +295,7 @@ def step(
             "are constants"
         )
     known = labels(tape, named)
-    walk = Stepper(tape, events(tape, steps(y, asked, start), known), known)
+    walk = Stepper(tape, events(tape, steps(y, asked, start), known), known, named)
     if size > len(tape):
         which = f"the last {WALKED:,} of" if asked is None else "what leads from wrt to the output, of"
         walk.note = f"Walked here: {which} {size:,} scalars; what these read is given"
@@ -330,8 +334,12 @@ class Stepper(Sequence[Event]):
     As a sequence it is the plain list of all events, whatever the position.
     """
 
-    def __init__(self, tape: Tape, made: list[Event], names: Mapping[int, str]) -> None:
+    def __init__(
+        self, tape: Tape, made: list[Event], names: Mapping[int, str], variables: Mapping[int, str] | None = None
+    ) -> None:
         self.tape, self.events, self.names = tape, made, names
+        self.own = {id(x): x.name or (variables or {}).get(id(x), "") for x in tape}  # names that the user gave
+        self.own = {key: name for key, name in self.own.items() if name}
         self.position = 0
         self.note = ""  # which part of a large program it is
 
@@ -356,6 +364,17 @@ class Stepper(Sequence[Event]):
         if self.position == len(self):
             return None
         self.position += 1
+        return self.event
+
+    def over(self) -> Event | None:
+        """Go on to the end of the next call (a convolution, a layer, a line outside any) and return the event there;
+        None at the end.  Calls that only move elements are passed over; see ``stops``.
+        """
+        ends = [stop.last + 1 for stop in self.stops if not stop.unit.quiet] or [len(self)]
+        later = [n for n in ends if n > self.position]
+        if not later:
+            return None
+        self.position = later[0]
         return self.event
 
     def back(self) -> Event | None:
@@ -427,6 +446,18 @@ class Stepper(Sequence[Event]):
         last = [event for event in self.events if event.phase == "backward" and event.target is line]
         return last[-1].trail(np.unravel_index(index or 0, line.shape)) if last else [0.0]
 
+    # ---- calls
+
+    @cached_property
+    def units(self) -> list[Unit]:
+        """The lines of the tape as operations: calls, layers, and lines outside any."""
+        return units(self.tape, self.names, self.own)
+
+    @cached_property
+    def stops(self) -> list[Stop]:
+        """The walk at calls: units at work, forward and backward, each some events in a row."""
+        return stops(self, self.units)
+
     # ---- showing
 
     @cached_property
@@ -439,8 +470,8 @@ class Stepper(Sequence[Event]):
     def save(self, path: str | os.PathLike[str], numbers: str = "auto") -> Path:
         """Write the interactive page (``.html``), self-contained and offline; returns the path.
 
-        numbers: "auto" keeps every number of small tensors and summarises the largest, so that the file stays below
-        about 150 kB (of a long walk 400 kB, with a corner of each array); "all" keeps every number.  Raises ValueError
+        numbers: "auto" keeps as many numbers as fit into a file of about 400 kB: of small tensors all, of large ones
+        the first pictures (channels, kernels); "all" keeps every number.  Raises ValueError
         for another ending or word.
         """
         from .page import stepper_page

@@ -12,7 +12,8 @@ from ...render.text import clean
 from .condition import locate
 from .stepper import Stepper
 
-HELP = """n (or Enter)   next event                 b          back
+HELP = """n (or Enter)   over the next call          s          one line, into a call
+b              one line back               w          where: the calls around
 j N            jump to step N              f, l       first, last
 until w[0,0]   on to the next event of a tensor or element
 break C        on to where C holds, as in  grad(w) > 3   abs(h[0,1]) <= 0.5   step >= 20
@@ -54,7 +55,11 @@ def act(command: str, argument: str, walks: list[Stepper], say: Callable[[str], 
     """Carry out one command on the topmost walk."""
     stepper = walks[-1]
     if command in ("n", "next"):
+        say(reached(stepper) if stepper.over() else "the end; b goes back")
+    elif command in ("s", "step"):
         say(shown(stepper) if stepper.next() else "the end; b goes back")
+    elif command in ("w", "where"):
+        say(around(stepper))
     elif command in ("b", "back"):
         say(shown(stepper) if stepper.back() else "the start; n goes on")
     elif command in ("f", "first", "l", "last"):
@@ -91,6 +96,21 @@ def shown(stepper: Stepper) -> str:
         return ""
     more = "   (o opens it)" if event.opens else ""
     return clean(f"{stepper.position}/{len(stepper)}  {event.text}{more}")
+
+
+def reached(stepper: Stepper) -> str:
+    """The call that has just ended, with what it gives."""
+    stop = next(s for s in stepper.stops if s.last + 1 == stepper.position)
+    return clean(f"{stepper.position}/{len(stepper)}  {stop.text(stepper)}")
+
+
+def around(stepper: Stepper) -> str:
+    """The calls before and after the position, the next one marked."""
+    listed = [s for s in stepper.stops if not s.unit.quiet]
+    at = next((k for k, s in enumerate(listed) if s.last + 1 > stepper.position), len(listed))
+    first = max(0, min(at - 4, len(listed) - 9))
+    rows = [f"{'>' if k == at else ' '} {s.first + 1}-{s.last + 1}  {s.text(stepper)}" for k, s in enumerate(listed)]
+    return "\n".join(map(clean, rows[first : first + 9]))
 
 
 def printed(stepper: Stepper, name: str) -> str:

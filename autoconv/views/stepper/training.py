@@ -24,7 +24,9 @@ from ...render.page import iframe
 from ...render.text import clean, number
 from ...shapes import whole_number
 from ...tape import Tensor
-from .page import LARGEST, Pack, Strings, html, with_arrays
+from .axes import guessed
+from .packing import Pack
+from .page import LARGEST, TRAINING, Strings, with_arrays
 
 
 def record_training(model: Any, optimizer: Any = None, *, every: int = 1, keep: int = 200) -> TrainingRecording:
@@ -204,22 +206,25 @@ class TrainingRecording(Sequence[Record]):
                 "recording: nothing is recorded yet; train inside the with block, or call record(loss, gradients)"
             )
         if numbers not in ("auto", "all"):
-            raise ValueError(f"save: numbers={numbers!r}; use 'auto' (large tensors are summarised) or 'all'")
+            raise ValueError(f"save: numbers={numbers!r}; use 'auto' (large tensors are cut) or 'all'")
         pack, texts, events = Pack(), Strings(), []
         for record in self:
             grids = []
             for name, value in record.weights.items():
-                grids.append(["operand", texts.add(clean(name)), pack.add(value)])
+                grids.append(["operand", texts.add(clean(name)), pack.add(value, 0, guessed(value.shape, kernel=True))])
                 if name in record.gradients:
                     label = texts.add(clean(f"gradient of {name}"))
-                    grids.append(["after", label, pack.add(record.gradients[name])])
+                    grids.append(
+                        ["after", label, pack.add(record.gradients[name], 0, guessed(value.shape, kernel=True))]
+                    )
             loss = "" if record.loss is None else f": loss {number(record.loss)}"
             says = texts.add(f"training step {record.step}{loss}, before its update")
             events.append({"kind": "record", "line": -1, "target": -1, "says": says, "grids": grids})
         losses = [None if x is None or not math.isfinite(x) else x for x in self.losses]
         data = {"kind": "training", "position": len(self), "lines": [], "loss": losses, "steps": [r.step for r in self]}
         long = {"texts": texts.texts, "events": events}
-        return html(with_arrays(data, pack, long, None if numbers == "all" else LARGEST), "Training, step by step")
+        made = with_arrays(data, pack, long, None if numbers == "all" else LARGEST, TRAINING)
+        return TRAINING(made, "Training, step by step")
 
     def save(self, path: str | os.PathLike[str], numbers: str = "auto") -> Path:
         """Write the page (``.html``), self-contained and offline, as ``Stepper.save`` does; returns the path."""

@@ -1,6 +1,6 @@
 // Numbers as colours: from orange (negative) over a neutral zero to blue (positive), told apart by the colour-blind too.
 
-let PALETTE = null;
+let PALETTE = null, MONO = 'monospace';
 function palette() {
   if (PALETTE) return PALETTE;
   const style = getComputedStyle(document.documentElement), context = document.createElement('canvas').getContext('2d');
@@ -10,7 +10,8 @@ function palette() {
     return [1, 3, 5].map(i => parseInt(hex.slice(i, i + 2), 16));
   };
   PALETTE = {};
-  for (const name of ['plus', 'minus', 'zero', 'ink', 'soft', 'line', 'lit', 'pick', 'page', 'paper']) PALETTE[name] = rgb('--' + name);
+  MONO = style.getPropertyValue('--mono');
+  for (const name of ['plus', 'minus', 'zero', 'ink', 'inverse', 'soft', 'line', 'lit', 'on', 'page', 'paper']) PALETTE[name] = rgb('--' + name);
   return PALETTE;
 }
 const css = ([r, g, b]) => `rgb(${Math.round(r)},${Math.round(g)},${Math.round(b)})`;

@@ -138,7 +138,7 @@ class Paper {
       if (!lit(r, c + 1)) g.fillRect(x + size - 4, y, 4, size);
     }
     g.lineWidth = 3;
-    if (document.activeElement === canvas) { g.strokeStyle = css(p.pick); g.strokeRect(this.pen.x * 8 - 5, this.pen.y * 8 - 5, 10, 10); }
+    if (document.activeElement === canvas) { g.strokeStyle = css(p.on); g.strokeRect(this.pen.x * 8 - 5, this.pen.y * 8 - 5, 10, 10); }
   }
 
   examples() { // an example of the data as the input

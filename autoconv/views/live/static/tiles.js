@@ -74,7 +74,7 @@ class Tiles {
     g.setTransform(ratio, 0, 0, ratio, 0, 0);
     g.clearRect(0, 0, width, height);
     const most = scale ?? largest(values), line = cell > 4 ? 0.5 : 0;
-    if (this.numbered) { g.font = "12px 'DejaVu Sans Mono', Menlo, monospace"; g.textAlign = 'center'; g.textBaseline = 'middle'; }
+    if (this.numbered) { g.font = `12px ${MONO}`; g.textAlign = 'center'; g.textBaseline = 'middle'; }
     this.starts.forEach((start, t) => {
       const [x0, y0] = this.corner(t);
       for (let r = 0; r < this.rows; r++) for (let c = 0; c < this.columns; c++) {
@@ -92,7 +92,7 @@ class Tiles {
     if (mask) this.outline(g, mask, css(p.lit));
     const place = picked >= 0 ? this.at(picked) : null;
     if (place) {
-      g.strokeStyle = css(p.pick);
+      g.strokeStyle = css(p.on);
       g.lineWidth = 2.5;
       g.strokeRect(place[0] - 1, place[1] - 1, Math.max(cell, 4) + 1.5, Math.max(cell, 4) + 1.5);
     }
@@ -155,8 +155,11 @@ class Tiles {
     });
   }
 }
-function contrast([r, g, b]) { // ink that reads on a colour
-  return r * 0.299 + g * 0.587 + b * 0.114 > 140 ? '#111' : '#fff';
+function contrast(colour) { // ink that reads on a colour
+  const light = rgb => [0.2126, 0.7152, 0.0722].reduce((sum, w, i) => sum + w * ((rgb[i] / 255 + 0.055) / 1.055) ** 2.4, 0.05);
+  const apart = rgb => Math.max(light(rgb), light(colour)) / Math.min(light(rgb), light(colour));
+  const p = palette();
+  return css(apart(p.ink) > apart(p.inverse) ? p.ink : p.inverse);
 }
 function fitted(x) { // a number in six characters
   for (const digits of [4, 3, 2]) { const text = short(Number(x.toPrecision(digits))); if (text.length <= 6) return text; }

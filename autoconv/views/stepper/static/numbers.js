@@ -20,6 +20,7 @@ function shape(tag, attributes, ...children) {
 // Python's "%.4g": a tie (1.0625) goes to the even digit, which toPrecision does not do.
 function short(x) {
   if (typeof x === "string") return x;
+  if (x === undefined) return "?";
   if (Number.isNaN(x)) return "nan";
   if (!Number.isFinite(x)) return x > 0 ? "inf" : "-inf";
   if (x === 0) return Object.is(x, -0) ? "-0" : "0";
@@ -53,19 +54,40 @@ async function inflate(base64) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-// Each array of the trace gets .data: numbers (or texts, for what is not floating point), or null if it is only described;
-// texts, events, graph and pictures stand before the numbers.
+// Each array of the trace gets .data (numbers, or texts for what is not floating point) and .get(i), the element with flat
+// index i, undefined where that part of a large array is not in the page.
 function unpack(trace, bytes) {
+  Object.assign(trace, JSON.parse(new TextDecoder().decode(bytes.subarray(0, trace.text))));
   for (const array of trace.arrays) {
-    const count = (array.part || array.shape).reduce((a, b) => a * b, 1);
+    array.others = array.others || [];
+    const part = array.alike ? [] : array.part || array.shape, count = product(part);
     if (array.list) array.data = array.list;
-    else if (array.code) {
+    else {
       const size = Number(array.code[1]), plain = new Uint8Array(count * size);
       for (let k = 0; k < size; k++)
-        for (let i = 0; i < count; i++) plain[i * size + k] = bytes[array.at + k * count + i];
+        for (let i = 0; i < count; i++) plain[i * size + k] = bytes[trace.text + array.at + k * count + i];
       array.data = size === 8 ? new Float64Array(plain.buffer) : new Float32Array(plain.buffer);
-    } else array.data = null;
-    if (array.part) { array.corner = { shape: array.part, data: array.data }; array.data = null; }
+    }
+    array.kept = array.list || array.alike ? array.shape : part;
+    array.steps = stepsOf(array.shape);
+    const inner = stepsOf(array.kept), every = array.every || array.shape.map(() => 1);
+    array.every = every;
+    const whole = product(array.kept) === product(array.shape);
+    const flatten = (i, near) => {
+      let flat = 0;
+      for (let axis = 0; axis < array.shape.length; axis++) {
+        const at = Math.floor(i / array.steps[axis]) % array.shape[axis] / every[axis], k = Math.floor(at);
+        if (k >= array.kept[axis] || (k !== at && !near)) return -1;
+        flat += k * inner[axis];
+      }
+      return flat;
+    };
+    if (array.alike) { array.get = array.near = () => array.data[0]; continue; }
+    array.get = whole ? (i) => array.data[i] : (i) => array.data[flatten(i, false)];
+    array.near = whole ? array.get : (i) => array.data[flatten(i, true)]; // of every second row and column the last before
   }
-  Object.assign(trace, JSON.parse(new TextDecoder().decode(bytes.subarray(0, trace.text))));
 }
+const product = (list) => list.reduce((a, b) => a * b, 1);
+const stepsOf = (shape) => shape.map((_, axis) => product(shape.slice(axis + 1)));
+const indexOf = (array, flat) => array.shape.map((n, axis) => Math.floor(flat / array.steps[axis]) % n);
+const where = (array, flat) => array.shape.length ? `[${indexOf(array, flat).join(", ")}]` : "";

@@ -1,0 +1,1 @@
+document.body.dataset.ready = 'yes'; // for those who wait for the page

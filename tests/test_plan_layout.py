@@ -1,0 +1,123 @@
+"""Where an example's numbers stand is the plan's to decide: what layout a net is written in makes no difference."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from helpers.random_nets import native, swept
+
+import autoconv as ac
+from autoconv import nn
+from autoconv.plan.native import instruction_set as isa
+from autoconv.plan.run import native_run
+from autoconv.program.rewrite import simplify
+
+
+def net(layout, channels=16):
+    conv = lambda c: nn.Conv2d(c, channels, 3, padding=1, layout=layout)
+    norm = lambda: nn.BatchNorm2d(channels, layout=layout)
+    model = nn.Sequential(conv(3), norm(), nn.ReLU(), conv(channels), norm(), nn.Tanh())
+    rng = np.random.default_rng(0)
+    for p in model.parameters():
+        p.assign(rng.normal(size=p.shape).astype(np.float32) * 0.3)
+    return model
+
+
+@native
+@pytest.mark.parametrize("spare", [False, True])  # whether somebody else reads what lies between two kernels
+@pytest.mark.parametrize("lanes", ["channels", "examples"])
+def test_channels_first_is_the_same_program(lanes, spare, monkeypatch):
+    """The same instructions (a product in either form), as many moving cells side by side, and eager's numbers."""
+    monkeypatch.setenv("AUTOCONV_LANES", lanes)
+    x = np.random.default_rng(1).normal(size=(4, 9, 7, 3)).astype(np.float32)
+    code = []
+    for layout in ("channels_last", "channels_first"):
+        model = net(layout)
+        parameters = list(model.parameters())
+
+        def f(x, model=model):
+            first = model[2](model[1](model[0](x)))
+            loss = ac.sum(model[5](model[4](model[3](first))) ** 2)
+            return loss + ac.sum(first * first[:, ::-1]) if spare else loss
+
+        given = np.ascontiguousarray(np.moveaxis(x, -1, 1) if layout == "channels_first" else x)
+        planned = native_run.plan(simplify(swept(f, [given], parameters)), [given])
+        expected = f(given)
+        got = planned.run([given])
+        gradients = ac.sweep(expected, parameters)
+        for a, b in zip(got, [expected, *gradients], strict=True):
+            np.testing.assert_allclose(a, np.asarray(b), rtol=2e-3, atol=2e-3)
+        rows = [r for a in planned.native.assembled for r in np.frombuffer(a.code, np.int64).reshape(-1, isa.WIDTH)]
+        moved = [isa.kind(r.tolist()).read(r.tolist()) for r in rows if isa.kind(r.tolist()) in (isa.LOAD, isa.STORE)]
+        names = ("GEMM" if isa.kind(r.tolist()) is isa.DOT else isa.kind(r.tolist()).name for r in rows)
+        code.append((Counter(names), Counter(x.beside for x in moved)))
+    assert code[0] == code[1]
+    assert lanes == "examples" or code[0][1][1] >= code[0][1][0], "most of what is moved stands side by side"
+
+
+DEPTHWISE = {  # channels, window, settings of a depthwise convolution
+    "a vector": (16, (3, 3), {"padding": 1}),
+    "more than a vector": (24, (3, 3), {"padding": 1, "stride": 2}),
+    "less than a vector": (5, (3, 3), {}),
+    "dilated": (18, (3, 2), {"padding": 2, "dilation": 2}),
+    "a long sum": (17, (17, 17), {"padding": 8}),
+    "one place": (33, (7, 7), {}),
+}
+
+
+@native
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("name", DEPTHWISE)
+def test_channels_that_do_not_see_each_other(name, layout, dtype, monkeypatch):
+    """One instruction for all channels, forward and back; the numbers are those of a sum over shifted images."""
+    monkeypatch.setenv("AUTOCONV_LANES", "channels")
+    channels, window, settings = DEPTHWISE[name]
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, 9, 7, channels)).astype(dtype)
+    if name == "one place":
+        x = x[:, :7]
+    kernel = rng.normal(size=(*window, 1, channels)).astype(dtype) / window[0]
+    bias = rng.normal(size=channels).astype(dtype)
+    expected, of_x, of_kernel = shifted(x.astype(np.float64), kernel[:, :, 0].astype(np.float64), bias, **settings)
+    place = lambda a: np.ascontiguousarray(np.moveaxis(a, -1, 1)) if layout == "channels_first" else a
+    weights = np.moveaxis(kernel, (-1, -2), (0, 1)).copy() if layout == "channels_first" else kernel
+    w, b, scale = ac.tensor(weights), ac.tensor(bias), dtype(2)
+
+    def f(x):
+        y = ac.relu(ac.conv2d(x * scale, w, b, groups=channels, layout=layout, **settings))
+        return ac.sum(y), y
+
+    program = ac.compile(f)
+    _, y = program(place(x))
+    bits = np.finfo(dtype).eps * 400
+    np.testing.assert_allclose(y, place(expected), rtol=bits, atol=bits)
+    found = ac.compile(lambda x: f(x)[0])
+    _, gradients = found.value_and_grad(place(x), wrt=[w])
+    got = np.asarray(gradients[0])
+    got = np.moveaxis(got, (0, 1), (-1, -2)) if layout == "channels_first" else got
+    np.testing.assert_allclose(got[:, :, 0], of_kernel, rtol=bits, atol=bits * np.abs(of_kernel).max())
+    _, got = found.value_and_grad(place(x), wrt=0)
+    np.testing.assert_allclose(got, place(of_x), rtol=bits, atol=bits * np.abs(of_x).max())
+    assert "channel by channel" in str(found.plan)
+
+
+def shifted(x, kernel, bias, padding=0, stride=1, dilation=1):
+    """relu(depthwise convolution of 2 x + bias) by shifted images; the gradients of its sum for x and the kernel."""
+    padded = np.pad(2 * x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    reach = [(k - 1) * dilation + 1 for k in kernel.shape[:2]]
+    sides = [(n - r) // stride + 1 for n, r in zip(padded.shape[1:3], reach, strict=True)]
+    at = lambda p, q: (
+        slice(None),
+        slice(p * dilation, p * dilation + (sides[0] - 1) * stride + 1, stride),
+        slice(q * dilation, q * dilation + (sides[1] - 1) * stride + 1, stride),
+    )
+    taps = [(p, q) for p in range(kernel.shape[0]) for q in range(kernel.shape[1])]
+    y = bias + sum(padded[at(p, q)] * kernel[p, q] for p, q in taps)
+    seed = (y > 0) * 1.0
+    back, of_kernel = np.zeros_like(padded), np.zeros_like(kernel)
+    for p, q in taps:
+        back[at(p, q)] += seed * kernel[p, q]
+        of_kernel[p, q] = (seed * padded[at(p, q)]).sum(axis=(0, 1, 2))
+    inner = slice(padding, -padding or None)
+    return np.maximum(y, 0), 2 * back[:, inner, inner], of_kernel
