@@ -31,8 +31,8 @@ INSIDE = {
         "certificate", "breaking", "check", "__init__",
     ],
     "marking": [
-        "layer", "geometries", "variants", "courses", "families", "verdict", "truth", "relations", "naming", "asking",
-        "judge", "described", "check_backward", "check_op", "apart", "worker", "report", "__init__",
+        "layer", "geometries", "variants", "courses", "families", "verdict", "truth", "relations", "fed", "terms",
+        "naming", "asking", "judge", "described", "check_backward", "check_op", "apart", "worker", "report", "__init__",
     ],
     "exercises": [
         "sheet", "run", "nice", "given", "equations", "gradients", "picture", "marking", "key", "sealed", "paper",

@@ -15,12 +15,15 @@ import numpy as np
 
 from ..tape import Tape, Tensor
 from ..tutor.bank import BANK
+from ..tutor.bank.mistake import CallMistake
 from ..tutor.claim.compare import Tolerance
 from ..tutor.conventions.epsilon import epsilon_of, other_epsilon, with_epsilon
 from ..tutor.run.replay import Run
 from ..tutor.search.search import CANCELLING, REARRANGED, Mutation, Search, groups_of, pairs
+from .fed import fed
 from .layer import Layer
 from .relations import Evidence, Named, related, unwritten, whole
+from .terms import paths, terms
 from .truth import close
 
 LAST_ONES: set[str] = set()  # no variant is known beforehand: all whose label says "last"
@@ -31,6 +34,11 @@ ASSIGNED = (
 )  # fmt: skip
 ROUNDING = 1e-10  # of the terms: what is left where they cancel
 MOSTLY = 0.6  # of the geometries: a mistake that explains so many is named, and that it does not explain all
+SEVERAL = (
+    "added up several times", "every element is the gradient as often as a loop has passes that do not belong to it",
+    "Which loops run around the line that adds this up, and which of their indices stand in it?",
+)  # fmt: skip
+FACTORS_FIRST = ("local derivative", "upstream gradient forgotten")  # what a factor at every geometry is not called
 FEW = 4  # numbers that prove nothing
 SEARCHED = 3  # wrong geometries at which the whole bank is planted
 
@@ -130,10 +138,32 @@ def _counted(gradient: str, seen: list[Evidence]) -> Named | None:
         if np.allclose(factors, over / under, rtol=1e-5):
             name = "divided by the wrong count"
             if (under == 1).all():
-                name = "sum instead of mean"
+                means = [e.truth.runs[gradient].divisors for e in plain]
+                if not any(means):
+                    return Named(*SEVERAL)
+                if all(n == 1 or round(n) in found for n, found in zip(over, means, strict=True)):
+                    name = "sum instead of mean"
             elif (over == 1).all():
                 name = "mean instead of sum"
             return _of_bank(name)
+    return _by_setting(gradient, plain)
+
+
+def _by_setting(gradient: str, plain: list[Evidence]) -> Named | None:
+    """A factor that is a setting, such as the p of a dropout, where that changes anything."""
+    wrong = [e for e in plain if not e.right]
+    factors = factor_of(gradient, wrong)
+    if not factors:
+        return None
+    for name, value in wrong[0].truth.case.settings.items():
+        if not isinstance(value, float):
+            continue
+        numbers = np.array([float(e.truth.case.settings[name]) for e in wrong])
+        for words, made in (("times", numbers), ("divided by", 1 / numbers)):
+            for power, much in ((1, name), (2, f"the square of {name}")):
+                if np.allclose(factors, made**power, rtol=1e-5) and np.ptp(numbers):
+                    says = f"it is the gradient {words} {much}"
+                    return Named("multiplied by what does not belong here", says, f"How often does {name} stand in it?")
     return None
 
 
@@ -189,21 +219,26 @@ def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Name
     rest = [e for e in seen if not e.truth.case.kink and all(e is not t for t in telling)]
     partly: list[tuple[float, Named]] = []
     constant = _constant(gradient, wrong) or _counted(gradient, seen)
+    summed = terms(gradient, seen)
     for (name, *_), _ in sorted(names.items(), key=lambda pair: pair[1]):
         there = [e for e, f in zip(telling, found, strict=True) if (name,) in f]
         if len(there) < len(telling) and (len(telling) < SEARCHED or len(there) < SEARCHED - 1):
             continue
-        if constant and name.startswith("local derivative"):
+        if constant and name.startswith(FACTORS_FIRST):
             continue  # a division made twice is a factor first, and a square only then
+        if summed and not isinstance(BANK.get(name), CallMistake):
+            continue  # inside a normalisation its terms are what a reader thinks of, not its lines
         variants = explaining(name, searches, there)
         held = [holds(name, variants, e, gradient) for e in rest]
         if len(there) == len(telling) and all(held):
             return _told(name, variants)
         if share := _mostly([*there, *[e for e, h in zip(rest, held, strict=True) if h]], wrong, seen):
             partly.append((share, _told(name, variants, share)))
-    if constant or (named := related(gradient, seen)):
-        return constant or named
-    if named := _another_eps(gradient, wrong) or _assigned(gradient, wrong) or _left(gradient, wrong):
+    if constant or summed or (named := related(gradient, seen)):
+        return constant or summed or named
+    if named := _another_eps(gradient, wrong) or _assigned(gradient, wrong) or fed(gradient, seen):
+        return named
+    if named := paths(gradient, seen) or _left(gradient, wrong):
         return named
     if partly:
         return max(partly, key=lambda pair: pair[0])[1]

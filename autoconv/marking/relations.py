@@ -9,6 +9,7 @@ mistakes that no sweep makes: a relu that does not belong, weight decay in the g
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,24 @@ import numpy as np
 from .truth import Truth, close
 
 Arrays = dict[str, np.ndarray]
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+SLOPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "the sigmoid": lambda x: _sigmoid(x) * (1 - _sigmoid(x)),
+    "the tanh": lambda x: 1 - np.tanh(x) ** 2,
+    "the softplus": _sigmoid,
+    "the silu": lambda x: _sigmoid(x) * (1 + x * (1 - _sigmoid(x))),
+    "the elu": lambda x: np.where(x > 0, 1, np.exp(x)),
+    "the exponential": np.exp,
+    "the square": lambda x: 2 * x,
+    "the sine": np.cos,
+    "the logarithm": lambda x: 1 / x,
+    "x / (1 + |x|)": lambda x: 1 / (1 + np.abs(x)) ** 2,
+}
 
 
 class Named(NamedTuple):
@@ -37,12 +56,34 @@ class Evidence(NamedTuple):
 
 def related(gradient: str, seen: list[Evidence]) -> Named | None:
     """The relation that holds at every geometry without a kink, the plainest first."""
-    plain = [e for e in seen if not e.truth.case.kink]
-    for relation in (_factor, _slopes, _value, _reduced, _added, _clipped):
+    plain = _alike(seen)
+    for relation in (
+        _factor,
+        _spread,
+        _sized,
+        _slopes,
+        _masked,
+        _value,
+        _differed,
+        _reduced,
+        _added,
+        _stepped,
+        _clipped,
+        _rounded,
+    ):
         with np.errstate(all="ignore"):
             if named := relation(gradient, plain):
                 return named
     return None
+
+
+def _alike(seen: list[Evidence]) -> list[Evidence]:
+    """The geometries without a kink; with a mode ("train", "test") in which the claim is always right, those of the
+    other modes."""
+    plain = [e for e in seen if not e.truth.case.kink]
+    words = lambda e: tuple(v for v in e.truth.case.settings.values() if isinstance(v, str))
+    wrong = {words(e) for e in plain if not e.right}
+    return [e for e in plain if words(e) in wrong]
 
 
 def whole(gradient: str, wrong: list[Evidence]) -> Named | None:
@@ -60,15 +101,35 @@ def whole(gradient: str, wrong: list[Evidence]) -> Named | None:
 def _known(gradient: str, e: Evidence, shape: tuple[int, ...]) -> Arrays:
     """The arrays of a shape that the layer knows: the input asked about as "its own value", the others by name."""
     own = e.truth.layer.outputs[gradient]
-    named = {("its own value" if k == own else k): a for k, a in e.truth.case.arrays.items() if a.dtype.kind == "f"}
+    settings = {k: v for k, v in e.truth.case.settings.items() if isinstance(v, np.ndarray)}  # a mask
+    arrays = e.truth.case.arrays | settings
+    named = {("its own value" if k == own else k): a for k, a in arrays.items() if a.dtype.kind == "f"}
     return {k: a for k, a in (named | {"the output": e.truth.out}).items() if a.shape == shape}
+
+
+def _broadcast(gradient: str, e: Evidence, shape: tuple[int, ...]) -> Arrays:
+    """Those of another shape that go with it: one with a single axis stands at each axis that fits."""
+    own = e.truth.layer.outputs[gradient]
+    found = {}
+    for name, a in e.truth.case.arrays.items():
+        if name == own or a.dtype.kind != "f" or a.size != max(a.shape, default=0) or a.shape == shape:
+            continue
+        for axis in range(len(shape)):
+            if shape[axis] == a.size:
+                lifted = a.reshape([-1 if i == axis else 1 for i in range(len(shape))])
+                found[f"{name} along axis {axis}"] = np.broadcast_to(lifted, shape)
+    return found
 
 
 def _everywhere(plain: list[Evidence], made: Callable[[Evidence], Iterator[tuple[str, np.ndarray]]]) -> str | None:
     """The label under which ``made`` has the claimed numbers at every geometry, or None."""
     labels: dict[str, None] | None = None
     for e in plain:
-        fitting = {label: None for label, array in made(e) if close(e.claimed, array, float(np.abs(array).max()))}
+        fitting = {
+            label: None
+            for label, array in made(e)
+            if np.isfinite(array).all() and close(e.claimed, array, float(np.abs(array).max(initial=0.0)))
+        }
         labels = fitting if labels is None else {k: None for k in labels if k in fitting}
         if not labels:
             return None
@@ -78,13 +139,18 @@ def _everywhere(plain: list[Evidence], made: Callable[[Evidence], Iterator[tuple
 def _factor(gradient: str, plain: list[Evidence]) -> Named | None:
     def made(e: Evidence) -> Iterator[tuple[str, np.ndarray]]:
         right = e.truth.gradient(gradient)
-        for name, a in _known(gradient, e, right.shape).items():
+        for name, a in (_known(gradient, e, right.shape) | _broadcast(gradient, e, right.shape)).items():
             yield f"it is the gradient times {name}", right * a
             yield f"it is the gradient where {name} is above 0, and 0 elsewhere", right * (a > 0)
             yield f"it is the gradient where {name} is below 0, and 0 elsewhere", right * (a < 0)
             yield f"it is the gradient divided by {name}", right / a
             yield f"it is the gradient times the square of {name}", right * a**2
             yield f"it is the gradient times the size of {name}", right * np.abs(a)
+            yield f"it is the gradient times {name} (1 - {name})", right * a * (1 - a)
+            yield f"it is the gradient times 1 minus the square of {name}", right * (1 - a**2)
+            for what in ("the sigmoid", "the tanh"):
+                yield f"it is the gradient times the slope of {what} at {name}", right * SLOPES[what](a)
+                yield f"it is the gradient divided by the slope of {what} at {name}", right / SLOPES[what](a)
         yield "it is the square of the gradient", right**2
         yield "it is the sign of the gradient, 1 or -1", np.sign(right)
         yield "it is the size of the gradient, without its sign", np.abs(right)
@@ -94,24 +160,162 @@ def _factor(gradient: str, plain: list[Evidence]) -> Named | None:
         name = "multiplied by what does not belong here"
         name = "a mask that does not belong here" if "where" in words else name
         name = "multiplied by its own value" if words.endswith("times its own value") else name
+        name = "its sign lost" if words.endswith("without its sign") else name
         return Named(name, words, "What multiplies this gradient, and why?")
     return None
 
 
+def _spread(gradient: str, plain: list[Evidence]) -> Named | None:
+    """The gradient's sum or mean over some of its axes, in each of their places."""
+
+    def made(e: Evidence) -> Iterator[tuple[str, np.ndarray]]:
+        right = e.truth.gradient(gradient)
+        for count in range(1, right.ndim + 1):
+            for axes in combinations(range(right.ndim), count):
+                for word, reduce in (("sum", np.sum), ("mean", np.mean)):
+                    spread = np.broadcast_to(reduce(right, axis=axes, keepdims=True), right.shape)
+                    yield f"it is the {word} of the gradient over axes {axes}, in each of their places", spread
+
+    if plain[0].claimed.ndim <= 4 and (words := _everywhere(plain, made)):
+        return Named("summed over an index that stays", words, "For which indices is there a number of its own?")
+    return None
+
+
+def _differed(gradient: str, plain: list[Evidence]) -> Named | None:
+    """A multiple of the difference (or sum) of two arrays: the same one, or one divided by a count."""
+    first = plain[0]
+    shape = first.claimed.shape
+    names = list(_known(gradient, first, shape))
+    for a, b in combinations(names, 2):
+        for sign, word in ((-1, "minus"), (1, "plus")):
+            found = []
+            for e in plain:
+                arrays = _known(gradient, e, e.claimed.shape)
+                if a not in arrays or b not in arrays:
+                    break
+                both = arrays[a] + sign * arrays[b]
+                c = float(np.vdot(both, e.claimed) / np.vdot(both, both))
+                if not np.isfinite(c) or not c or not close(e.claimed, c * both, float(np.abs(c * both).max())):
+                    break
+                found.append(c / float(e.truth.dout.ravel()[0]) if e.truth.dout.size == 1 else c)
+            sizes = [[1.0] * len(plain), [float(e.claimed.size) for e in plain], [float(len(e.claimed)) for e in plain]]
+            if len(found) == len(plain) and any(np.ptp(np.multiply(found, n)) < 1e-6 for n in sizes):
+                words = f"it is a multiple of {a} {word} {b}"
+                return Named("a value instead of the derivative", words, "Which function lies between the two?")
+    return None
+
+
+def _stepped(gradient: str, plain: list[Evidence]) -> Named | None:
+    """An array and a multiple of the gradient: a step of the optimiser, not the gradient."""
+    for name in _known(gradient, plain[0], plain[0].claimed.shape):
+        found = []
+        large = [e for e in plain if e.claimed.size > 2]  # two numbers are always a sum of two multiples
+        for e in large:
+            right, a = e.truth.gradient(gradient), _known(gradient, e, e.claimed.shape).get(name)
+            if a is None:
+                break
+            c, *_ = np.linalg.lstsq(np.stack([right.ravel(), a.ravel()], axis=1), e.claimed.ravel(), rcond=None)
+            if not close(e.claimed, c[0] * right + c[1] * a, float(np.abs(c[1] * a).max())):
+                break
+            found.append(c)
+        if len(found) == len(large) > 1 and np.ptp(found, axis=0).max() < 1e-5 and np.abs(found[0]).min() > 1e-9:
+            words = f"it is {found[0][0]:.6g} times the gradient plus {found[0][1]:.6g} times {name}"
+            return Named("a step instead of the gradient", words, "Who changes the parameters, and when?")
+    return None
+
+
+def _sized(gradient: str, plain: list[Evidence]) -> Named | None:
+    """The gradient divided by one of its own sizes, or cut down to one where it exceeds it."""
+    sizes: dict[str, Callable[[np.ndarray], float]] = {
+        "its length, the root of the sum of its squares": lambda g: float(np.sqrt((g**2).sum())),
+        "its largest element": lambda g: float(np.abs(g).max()),
+        "the sum of its sizes": lambda g: float(np.abs(g).sum()),
+        "its standard deviation": lambda g: float(g.std()),
+    }
+    wrong = [e for e in plain if not e.right]
+    for words, size in sizes.items():
+        lengths = [size(e.truth.gradient(gradient)) for e in wrong]
+        left = [size(e.claimed) for e in wrong]
+        if len(wrong) < 2 or not all(lengths) or np.ptp(left) > 1e-5 * max(left):
+            continue
+        if not all(
+            close(e.claimed, e.truth.gradient(gradient) * (b / a), b)
+            for e, a, b in zip(wrong, lengths, left, strict=True)
+        ):
+            continue
+        if len(wrong) == len(plain) or all(a > left[0] for a in lengths):
+            if abs(left[0] - 1) < 1e-5 and len(wrong) == len(plain):
+                says = f"it is the gradient divided by {words}"
+                return Named("divided by its own size", says, "By what is this gradient divided, and why?")
+            says = f"it is the gradient scaled until {words}, is {left[0]:.6g}".replace(words, words.split(",")[0])
+            return Named("gradient clipped", says.replace(", is", " is"), "Is there a clip too many?")
+    return None
+
+
+def _rounded(gradient: str, plain: list[Evidence]) -> Named | None:
+    """The gradient with a few decimals."""
+    for digits in range(1, 7):
+        if all(np.allclose(e.claimed, np.round(e.claimed, digits), rtol=0, atol=1e-9) for e in plain):
+            off = max(float(np.abs(e.claimed - e.truth.gradient(gradient)).max()) for e in plain)
+            if off <= 0.5001 * 10.0**-digits + 1e-7:
+                words = f"it is the gradient rounded to {digits} decimals"
+                return Named("rounded", words, "Is it rounded, or printed and read again?")
+            return None
+    return None
+
+
+def _masked(gradient: str, plain: list[Evidence]) -> Named | None:
+    """dout where a mask lets it through: that of another threshold, or one that is the same for a whole row."""
+    lets: list[tuple[np.ndarray, np.ndarray]] = []
+    for e in plain:
+        x = e.truth.case.arrays[e.truth.layer.outputs[gradient]]
+        if not x.shape == e.truth.dout.shape == e.claimed.shape or not x.ndim:
+            return None
+        on = np.isclose(e.claimed, e.truth.dout, rtol=1e-6, atol=0)
+        if not (on | (e.claimed == 0)).all():
+            return None
+        lets.append((x, on))
+    on, off = (np.concatenate([x[m == which] for x, m in lets]) for which in (True, False))
+    if not on.size or not off.size:
+        return None
+    hint = "Which elements of the input change the output?"
+    if off.max() < on.min():
+        words = f"it is what arrives where the input is above some number from {off.max():.4g} to {on.min():.4g}"
+        return Named("a mask with another threshold", words, hint)
+    if not ((off > on.min()) & (off < on.max())).any():
+        words = f"it is what arrives where the input is from {on.min():.4g} to {on.max():.4g}, and 0 on either side"
+        return Named("a mask with another threshold", words, hint)
+    for axis, words in ((0, "all examples"), (-1, "all elements along the last axis"), (1, "all along axis 1")):
+        if all(m.ndim > axis and (m == m.take([0], axis)).all() for _, m in lets):
+            return Named("a mask for whole rows", f"what arrives is let through or cut off for {words} alike", hint)
+    return None
+
+
 def _slopes(gradient: str, plain: list[Evidence]) -> Named | None:
-    """dout times one number where the input is positive, and another where it is negative."""
+    """dout times the slope of a known activation; or one number for positive inputs, and another for negative."""
     found: list[tuple[float, float]] = []
+    others, constant = dict(SLOPES), True
     for e in plain:
         x = e.truth.case.arrays[e.truth.layer.outputs[gradient]]
         if not x.shape == e.truth.dout.shape == e.claimed.shape or not x.ndim:
             return None
         slope = e.claimed / e.truth.dout
+        for name, of in list(others.items()):
+            if not np.allclose(slope, of(x), rtol=1e-6, atol=1e-9):
+                del others[name]
         for sign in (1, -1):
             here = slope[sign * x > 0]
             if here.size and np.ptp(here) > 1e-6 * max(1.0, float(np.abs(here).max())):
-                return None
+                constant = False
+        if not constant and not others:
+            return None
         above, below = (float(slope[s * x > 0].mean()) if (s * x > 0).any() else np.nan for s in (1, -1))
         found.append((above, below))
+    if found and others:
+        words = f"its slope is that of {next(iter(others))}"
+        return Named("the slope of another activation", words, "What is the derivative of the forward, worked out?")
+    if not constant:
+        return None
     above, below = np.nanmean(found, axis=0) if found else (np.nan, np.nan)
     if not found or np.isnan([above, below]).any() or np.nanmax(np.abs(np.array(found) - (above, below))) > 1e-6:
         return None
@@ -121,18 +325,33 @@ def _slopes(gradient: str, plain: list[Evidence]) -> Named | None:
 
 def _value(gradient: str, plain: list[Evidence]) -> Named | None:
     def made(e: Evidence) -> Iterator[tuple[str, np.ndarray]]:
+        own = e.truth.case.arrays[e.truth.layer.outputs[gradient]]
         for name, a in _known(gradient, e, e.truth.dout.shape).items():
             yield f"it is what arrives times {name}", e.truth.dout * a
+            yield f"it is what arrives where {name} is 0, and 0 elsewhere", e.truth.dout * (a == 0)
+            yield f"it is what arrives where {name} is above 0, and 0 elsewhere", e.truth.dout * (a > 0)
+            yield f"it is what arrives where {name} is below 0, and 0 elsewhere", e.truth.dout * (a < 0)
+            yield f"it is what arrives times the square of {name}", e.truth.dout * a**2
             yield f"it is {name} alone", a
             yield f"it is what arrives times 1 minus {name}", e.truth.dout * (1 - a)
             yield f"it is what arrives times 1 minus the square of {name}", e.truth.dout * (1 - a**2)
             yield f"it is what arrives times {name} (1 - {name})", e.truth.dout * a * (1 - a)
             yield f"it is what arrives times {name} (1 + {name})", e.truth.dout * a * (1 + a)
+            yield f"it is what arrives times 1 plus {name}", e.truth.dout * (1 + a)
+            yield f"it is what arrives times 1 plus the square of {name}", e.truth.dout * (1 + a**2)
+            yield (
+                f"it is what arrives times {name} e^({name} - 1), the rule of a power",
+                e.truth.dout * a * np.exp(a - 1),
+            )
+            slope = np.where(own > 0, 1, a) if own.shape == a.shape else a
+            yield f"it is what arrives, for negative inputs times {name}", e.truth.dout * slope
             yield f"it is what arrives divided by {name}", e.truth.dout / a
 
     if not all(e.claimed.shape == e.truth.dout.shape for e in plain):
         return None
     if words := _everywhere(plain, made):
+        if "where" in words:
+            return Named("another mask", words, "Which elements of the input change the output?")
         return Named("a value instead of the derivative", words, "What is the derivative of the forward, worked out?")
     return None
 
@@ -151,6 +370,7 @@ def _reduced(gradient: str, plain: list[Evidence]) -> Named | None:
                 yield f"it is the sum of what arrives times {name}", total
                 yield f"it is the mean of what arrives times {name}", total * e.claimed.size / dout.size
                 yield f"it is the sum of {name}", a.sum(axis=over).reshape(e.claimed.shape)
+            yield "it is the largest of what arrives", dout.max(axis=over).reshape(e.claimed.shape)
             yield "it is the sum of the sizes of what arrives", np.abs(dout).sum(axis=over).reshape(e.claimed.shape)
             yield "it is the sum of the squares of what arrives", (dout**2).sum(axis=over).reshape(e.claimed.shape)
 
@@ -163,12 +383,14 @@ def _reduced(gradient: str, plain: list[Evidence]) -> Named | None:
 
 def _added(gradient: str, plain: list[Evidence]) -> Named | None:
     """The gradient and a multiple of an array: the same multiple at every geometry."""
-    candidates = list(_known(gradient, plain[0], plain[0].claimed.shape)) if plain else []
+    shape = plain[0].claimed.shape if plain else ()
+    candidates = [*_known(gradient, plain[0], shape), *_broadcast(gradient, plain[0], shape)] if plain else []
     for name in [*candidates, "what arrives", "1"]:
         found: list[float] = []
         for e in plain:
             right = e.truth.gradient(gradient)
-            arrays = _known(gradient, e, right.shape) | {"1": np.ones(right.shape)}
+            arrays = _known(gradient, e, right.shape) | _broadcast(gradient, e, right.shape)
+            arrays |= {"1": np.ones(right.shape)}
             a = e.truth.dout if name == "what arrives" else arrays.get(name)
             if a is None or a.shape != right.shape:
                 break

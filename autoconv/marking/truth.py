@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from .. import functional as F
+from ..backward import sweep
 from ..tape import Tape, Tensor
 from ..tutor.claim.compare import scale_of
 from ..tutor.run.replay import Run
@@ -25,7 +27,9 @@ class Truth:
 
     def __init__(self, layer: Layer, case: Try, dout: Callable[..., Any], reference: Reference | None = None) -> None:
         self.layer, self.case = layer, case
+        self._reference = reference
         made, self.leaves = layer.run(case, reference)
+        self._made = made
         self.out = np.asarray(made.value, dtype=float)
         self.dout = np.ones(()) if layer.loss else np.asarray(dout(self.out.shape))
         self._loss = made if layer.loss else F.sum(made * self.dout)
@@ -42,6 +46,26 @@ class Truth:
                 return Truth.__dict__["runs"].func(self)
             made[gradient] = Run(tape, leaf)
         return made
+
+    def fed(
+        self,
+        name: str,
+        dout: np.ndarray | None = None,
+        arrays: dict[str, np.ndarray] | None = None,
+        settings: dict[str, Any] | None = None,
+    ) -> np.ndarray:
+        """The gradient by the same rules with other numbers: another ``dout``, other arrays, other settings."""
+        made, leaves = self._made, self.leaves
+        if arrays or settings:
+            case = replace(
+                self.case,
+                arrays={**self.case.arrays, **(arrays or {})},
+                settings={**self.case.settings, **(settings or {})},
+            )
+            made, leaves = self.layer.run(case, self._reference)
+        leaf = leaves[self.layer.outputs[name]]
+        (gradient,) = sweep(made, [leaf], self.dout.reshape(made.shape) if dout is None else dout)
+        return np.asarray(gradient, dtype=float)
 
     def gradient(self, name: str) -> np.ndarray:
         return self.runs[name].gradient

@@ -69,6 +69,8 @@ def _value(p: Site) -> Variants:
     rank=0,
 )
 def _sign(p: Site) -> Variants:
+    if p.line.primitive is not None and len(p.line.operands) == 2 and p.line.operands[0] is p.line.operands[1]:
+        return {}  # of x * x both contributions are one to the reader
     return {"": lambda g: -p.right(g)} if p.elementwise else {}
 
 

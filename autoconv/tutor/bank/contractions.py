@@ -198,7 +198,14 @@ def _product_of_sums(p: Site) -> Variants:
     for role, letters in _subsets(c).items():
         if both := [x for x in letters if x in c.shared]:
             variants[f"over {role}"] = partial(c.sums, other=p.other(), letters=both)
+            count = prod(_sizes(p, c)[x] for x in both)
+            for power, words in ((1, "one of the two a mean"), (2, "both of them means")):
+                variants[f"over {role}, {words}"] = partial(_sums_over, c, p, both, float(count**power))
     return variants
+
+
+def _sums_over(c: Contraction, p: Site, letters: list[str], divisor: float, g: Any) -> Any:
+    return c.sums(g, p.other(), letters) / divisor
 
 
 @mistake(
@@ -216,7 +223,16 @@ def _mean(p: Site) -> Variants:
             f"over {role}": partial(_divided, p, prod(p.y.shape[a] for a in axes))
             for role, axes in _broadcast_roles(p).items()
         }
+    if p.row == "take":
+        return {"over the readings of an element": partial(_shared_readings, p)}
     return {"over all": partial(_divided, p, p.x.size // max(p.y.size, 1))} if p.row == "sum" and p.y.size else {}
+
+
+def _shared_readings(p: Site, g: Any) -> Any:
+    """What arrives at an element that was read several times, divided by how often that was."""
+    places, axis = p.line.operands[1].value, p.line.params["axis"]
+    counts = np.maximum(np.bincount(places.ravel() % p.x.shape[axis], minlength=p.x.shape[axis]), 1)
+    return p.right(g) / counts.reshape([-1 if i == axis else 1 for i in range(p.x.ndim)])
 
 
 @mistake(
@@ -398,6 +414,39 @@ def _earlier(p: Site) -> Variants:
     return variants
 
 
+@mistake(
+    "another function of a factor",
+    "a factor was squared, or its sign or its size was lost, before it was multiplied",
+    "Is the factor used as it is?",
+    "the gradient of a factor is y_bar times what it was multiplied with, sign and all",
+    rank=2,
+)
+def _bent(p: Site) -> Variants:
+    """Functions of the other factor, where that is no array of its own; and of a slope."""
+    functions: dict[str, Callable[[Any], Any]] = {
+        "its size": np.abs,
+        "its sign": np.sign,
+        "its square": np.square,
+        "its positive part": _positive,
+    }
+    if p.row in ("mul", "contract"):
+        other = p.line.operands[1 - p.k]
+        if other.constant or other.primitive is None:
+            return {}
+        return {words: partial(_with_factor, p, f(p.other())) for words, f in functions.items()}
+    if p.elementwise and p.primitive.bends and not p.primitive.masks and p.row != "div":
+        return {f"of the slope {words}": partial(_sloped, p, f) for words, f in functions.items() if f is not np.square}
+    return {}
+
+
+def _positive(x: Any) -> Any:
+    return np.maximum(x, 0)
+
+
+def _sloped(p: Site, f: Callable[[Any], Any], g: Any) -> Any:
+    return g * f(p.slope)
+
+
 def _ancestors(line: Tensor, most: int = 6) -> Iterator[Tensor]:
     """The values of the same shape that a line was made of, nearest first."""
     seen, front = {id(line)}, [line]
@@ -577,4 +626,11 @@ def _matrix(p: Site) -> Variants:
                     variants[label] = partial(_product_with, c, p.other().swapaxes(i, j))
                 else:
                     variants[label] = partial(_right_exchanged, p, i, j)
+    for i, j in combinations(range(len(c.result)), 2):
+        if p.y.shape[i] == p.y.shape[j] > 1 and not c.convolution:
+            variants[f"what arrives, axes {i} and {j}"] = partial(_arriving_exchanged, p, i, j)
     return variants
+
+
+def _arriving_exchanged(p: Site, i: int, j: int, g: Any) -> Any:
+    return p.right(g.swapaxes(i, j))

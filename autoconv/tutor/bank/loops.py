@@ -106,7 +106,8 @@ def _kept(x: Any, axes: tuple[int, ...], at: int) -> Any:
 
 
 def _one_pass(right: Callable[[Any], Any], axes: tuple[int, ...], at: int, g: Any) -> Any:
-    return _kept(right(g), axes, at)
+    kept = _kept(right(g), axes, at)
+    return kept if kept.any() else None  # nothing left is no pass of a loop
 
 
 def _only_arriving(right: Callable[[Any], Any], axes: tuple[int, ...], at: int) -> Callable[[Any], Any]:

@@ -191,7 +191,8 @@ def _for_hat(call: Call) -> Variants:
     n = _norm(call)
     if n is None:
         return {}
-    return {"x": partial(n.gradient, hat=n.x), "x - mean": partial(n.gradient, hat=n.deviation)}
+    both = "x - mean in both places, or the variance's term multiplied by the variance once too often"
+    return {"x": partial(n.gradient, hat=n.x), both: partial(n.gradient, hat=n.deviation)}
 
 
 @call_mistake(
@@ -288,6 +289,27 @@ def _soft_terms(call: Call) -> Variants:
 
 
 @call_mistake(
+    "the derivative of another function",
+    "the softmax's derivative stands where that of its logarithm belongs, or the other way round; or the logarithm "
+    "stands where the probabilities belong",
+    "Is it the softmax or its logarithm that the forward gives?",
+    "softmax: y (g - sum(g y)); its logarithm: g - p sum(g), with p = exp(y)",
+    2,
+)
+def _other_function(call: Call) -> Variants:
+    s = _soft(call)
+    if s is None:
+        return {}
+    shaped = lambda f: lambda g: np.reshape(f(np.reshape(g, s.shape)), np.shape(g))
+    if not s.log:
+        return {"that of its logarithm": shaped(lambda g: g - s.y * s.sum(g))}
+    return {
+        "that of the softmax": shaped(lambda g: s.y * (g - s.sum(g * s.y))),
+        "the logarithm for the probabilities": shaped(lambda g: g - np.log(s.y) * s.sum(g)),
+    }
+
+
+@call_mistake(
     "the sigmoid's derivative p (1 - p) for the softmax's",
     "p (1 - p) was written as for a sigmoid, where the softmax and its cross entropy give p - t",
     "Softmax and cross entropy together: how much is left of both derivatives?",
@@ -342,7 +364,25 @@ def _targets(call: Call) -> Variants:
         "of the class before": made(lambda w, t: w * y - np.roll(t, -1, axis=-1)),
         "of the class behind": made(lambda w, t: w * y - np.roll(t, 1, axis=-1)),
         "of another example": made(lambda w, t: w * y - np.roll(t, 1, axis=0)),
+        "of the class with the largest score": made(lambda w, t: w * y - w * _largest(y)),
+        "of every class that occurs in the batch": made(lambda w, t: w * (y - _hit(t).any(axis=0))),
+        "of all classes, for the examples numbered as the labels are": made(lambda w, t: w * (y - _rows(t))),
+        "the scores in the place of the probabilities": made(lambda w, t: w * call.x.value - t),
+        "the logarithms in the place of the probabilities": made(lambda w, t: w * np.log(y) - t),
     }
+
+
+def _hit(t: Any) -> Any:
+    return np.abs(t) > 0.5 * np.abs(t).max(axis=-1, keepdims=True)
+
+
+def _largest(y: Any) -> Any:
+    return np.eye(y.shape[-1])[y.argmax(axis=-1)]
+
+
+def _rows(t: Any) -> Any:
+    """d[labels] -= 1: whole rows, those whose number is a label."""
+    return np.isin(np.arange(len(t)), _hit(t).argmax(axis=-1)).reshape(-1, *(1,) * (t.ndim - 1))
 
 
 @call_mistake(

@@ -174,6 +174,8 @@ def _again_output(call: Call) -> Variants:
     variants: Variants = {
         "diagonal": lambda g: call.pull(g) * y * (1 - y),
         "divided": lambda g: call.pull(g) / (y * (1 - y)),
+        "by the probabilities": lambda g: call.pull(g) * y,
+        "divided by the probabilities": lambda g: call.pull(g) / y,
     }
     if call.name == "cross_entropy":
         variants["all of it"] = lambda g: _through_softmax(y, call.pull(g))

@@ -108,7 +108,9 @@ def _wrong_cell(p: Site) -> Variants:
     variants: Variants = {f"the {word} cell": partial(_shares, s, share=_cell(at)) for word, at in cells.items()}
     if p.pooling == "avg":
         variants["the largest cell"] = lambda g: _shares(s, g, winners)
+        variants["to each cell in proportion to its value"] = partial(_shares, s, share=_proportional)
         return variants
+    variants |= {f"to {words}": partial(_shares, s, share=share) for words, share in OTHER_CELLS.items()}
     variants["the smallest cell"] = partial(_shares, s, share=lambda s: winners(s, np.negative))
     variants["the cell of largest size, its sign ignored"] = partial(_shares, s, share=lambda s: winners(s, np.abs))
     for a, b in combinations(range(len(s.window)), 2):
@@ -121,6 +123,60 @@ def _wrong_cell(p: Site) -> Variants:
         variants[f"the winner of the first {what}"] = partial(_shares, s, share=partial(_borrowed, axis))
         variants[f"only where it is the largest of every {what}"] = partial(_shares, s, share=partial(_champions, axis))
     return variants
+
+
+def _ranked(s: Sliding) -> Any:
+    """For each cell its place among those of its window by size, 0 for the smallest."""
+    dims = len(s.axes)
+    moved = np.moveaxis(s.site.y, s.across, range(-dims, 0))
+    order = moved.reshape(*moved.shape[:-dims], -1).argsort(-1).argsort(-1).reshape(moved.shape)
+    return np.moveaxis(order, range(-dims, 0), s.across)
+
+
+def _proportional(s: Sliding) -> Any:
+    total = s.site.y.sum(axis=s.across, keepdims=True)
+    return s.site.y / np.where(total == 0, 1, total)
+
+
+def _exponential(s: Sliding) -> Any:
+    e = np.exp(s.site.y - s.site.y.max(axis=s.across, keepdims=True))
+    return e / e.sum(axis=s.across, keepdims=True)
+
+
+def _line_of_winner(at: int, s: Sliding) -> Any:
+    """Every cell of the winner's row (at -1: the last axis of the window is summed), or of its column (at 0)."""
+    won = winners(s)
+    return np.broadcast_to(won.max(axis=s.across[at], keepdims=True), won.shape)
+
+
+def _first_of_line(at: int, s: Sliding) -> Any:
+    """The first cell of the winner's row (at -1), or of its column (at 0): one of its two indices was lost."""
+    line = np.array(_line_of_winner(at, s))
+    first = np.arange(s.site.y.shape[s.across[at]]) == 0
+    return line * first.reshape([-1 if i == s.across[at] else 1 for i in range(line.ndim)])
+
+
+def _largest_of_all(s: Sliding) -> Any:
+    y = s.site.y
+    return winners(s) * (y == y.max(axis=(*s.axes, *s.across), keepdims=True))
+
+
+OTHER_CELLS: dict[str, Share] = {
+    "the second largest cell": lambda s: (_ranked(s) == prod(s.window) - 2).astype(float),
+    "the two largest cells": lambda s: (_ranked(s) >= prod(s.window) - 2).astype(float),
+    "the cell in the middle by size": lambda s: (_ranked(s) == prod(s.window) // 2).astype(float),
+    "every cell above the mean of its window": lambda s: (
+        s.site.y >= s.site.y.mean(axis=s.across, keepdims=True)
+    ).astype(float),
+    "every cell but the winner": lambda s: 1 - winners(s),
+    "every cell in the winner's row": partial(_line_of_winner, -1),
+    "every cell in the winner's column": partial(_line_of_winner, 0),
+    "the first cell of the winner's row": partial(_first_of_line, -1),
+    "the first cell of the winner's column": partial(_first_of_line, 0),
+    "each cell in proportion to its value": _proportional,
+    "each cell by the softmax of the window": _exponential,
+    "the winner, only where it is the largest of all windows": _largest_of_all,
+}
 
 
 def _borrowed(axis: int, s: Sliding) -> Any:

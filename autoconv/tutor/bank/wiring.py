@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from itertools import combinations, permutations
+from itertools import combinations, permutations, product
 from typing import Any
 
 import numpy as np
@@ -213,7 +213,8 @@ def _exchanged(p: Site) -> Variants:
 
 @mistake(
     "dilated by stride",
-    "the gradient was spread with s zeros between its cells instead of s - 1, or the kernel was spread by the stride",
+    "the gradient was not spread with s - 1 zeros behind each cell: with another number, elsewhere, or repeated; "
+    "or the kernel was spread by the stride",
     "With stride 2, how many zeros stand between neighbouring gradients?",
     "s - 1 zeros between neighbours: output i belongs to input i * s",
     rank=2,
@@ -224,8 +225,23 @@ def _by_stride(p: Site) -> Variants:
         return {}
     variants: Variants = {"one zero too many": s.moved(stride=tuple(x + 1 for x in s.stride))}
     if any(x > 1 for x in s.stride):
+        variants["the zeros in front of each"] = s.moved(shift=tuple(x - 1 for x in s.stride))
+        variants["repeated s times, no zeros at all"] = s.placed(_repeats(s, True))
+        variants["repeated s times, the last one once"] = s.placed(_repeats(s, False))
         variants["kernel instead of gradient"] = s.moved(stride=(1,) * len(s.axes), dilation=s.stride)
     return variants
+
+
+def _repeats(s: Sliding, last: bool) -> list[Any]:
+    """Where the taps lie if each gradient stands in s neighbouring cells (the last one, unless ``last``, in one)."""
+    chosen = []
+    for row in zip(s.size, s.counts, s.window, s.stride, s.dilation, strict=True):
+        every = [select(*row, shift) for shift in range(row[3])]
+        total = sum(every)
+        if not last:
+            total[-1] = every[0][-1]
+        chosen.append(total)
+    return chosen
 
 
 @mistake(
@@ -326,6 +342,8 @@ def _off_without(p: Site) -> Variants:
 def _flattened(p: Site) -> Variants:
     if (c := contraction(p)) is not None and c.convolution:
         return _misread(p, c)
+    if p.row == "windows" and p.inside("conv"):
+        return _columns_misread(p)
     if p.row not in ("reshape", "permute_dims") or p.composed:
         return {}
     if p.row == "permute_dims":
@@ -365,6 +383,38 @@ def _misread(p: Site, c: Contraction) -> Variants:
         "filters at the end read as if they stood before the examples": (last, front),
     }  # fmt: skip
     return {label: partial(_reread, p, there, read) for label, (there, read) in named.items()}
+
+
+MANY = 100_000  # numbers in the windows beyond which orders of columns are not tried: each moves all of them
+LAID = (  # the orders in which a product of matrices leaves the columns, and those in which they are read
+    ("taps", "examples", "positions"), ("taps", "positions", "examples"), ("examples", "positions", "taps"),
+    ("positions", "examples", "taps"),
+)  # fmt: skip
+READ = (("examples", "taps", "positions"), ("taps", "examples", "positions"), ("taps", "positions", "examples"))
+
+
+def _columns_misread(p: Site) -> Variants:
+    """The columns of an im2col, a matrix of taps (channels and cells of a window) by examples and positions, read in
+    another order than the one in which they lie; or, among the taps, channels taken for the faster index."""
+    s, n = Sliding(p), p.y.ndim
+    cells, places = list(s.across), list(s.axes)
+    channels = [i for i in range(n) if i not in cells and i not in places and i > 0]
+    if s.axes[0] == 0 or len(channels) != 1:
+        return {}
+    groups = {"taps": [*channels, *cells], "examples": [0], "positions": places}
+    variants: Variants = {}
+    if p.y.size > MANY:
+        return {}
+    for there, read in product(LAID, READ):
+        if there != read:
+            laid, taken = ([i for name in order for i in groups[name]] for order in (there, read))
+            variants[f"{', '.join(there)} read as {', '.join(read)}"] = partial(_reread, p, laid, taken)
+    outer = [0, *places]
+    orders = {"channels first": [*channels, *cells], "channels last": [*cells, *channels]}
+    for (a, lies), (b, taken) in permutations(orders.items(), 2):
+        words = f"taps with the {a} read as with the {b}"
+        variants[words] = partial(_reread, p, [*outer, *lies], [*outer, *taken])
+    return variants
 
 
 def _reread(p: Site, there: list[int], read: list[int], g: Any) -> Any:

@@ -18,6 +18,7 @@ from ...tape import Tensor
 
 Array = Any
 _CLOSE = 1e-7
+MOST_AXES = 4
 
 
 class Standardised:
@@ -70,9 +71,11 @@ class Softmax:
 
 
 def other_axes(shape: tuple[int, ...], axes: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Other choices of axes longer than 1: as many as ``axes``, or all the others."""
+    """Other choices of axes longer than 1: as many as ``axes``, all the others, or of four or less any."""
     long = [i for i, n in enumerate(shape) if n > 1]
     choices = [*combinations(long, len(axes)), tuple(i for i in long if i not in axes)]
+    if len(long) <= MOST_AXES:
+        choices += [c for count in range(1, len(long) + 1) for c in combinations(long, count)]
     return [c for c in dict.fromkeys(choices) if c and set(c) != set(axes)]
 
 

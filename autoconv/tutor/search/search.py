@@ -47,7 +47,7 @@ COMMON = 1  # the rank up to which a mistake is taken for one of two
 WAYS = 4  # variants of one mistake at one site that are taken for one of two
 ALONE = {  # mistakes that are not taken for one of two
     "loop left too early", "a pass of a loop left out", "the neighbour's gradient",
-    "an earlier value instead of the factor", "an index left at its first value",
+    "an earlier value instead of the factor", "an index left at its first value", "another function of a factor",
 }  # fmt: skip
 
 Wrong = Callable[[Any], Any]  # from the cotangent of a line to the wrong contribution to one operand

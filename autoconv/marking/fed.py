@@ -1,0 +1,289 @@
+"""The right formula fed with other numbers: what arrives, or an array that was kept, is not what it should be.
+
+    claimed = the gradient's own rule at (change(dout), x, w ..)      or at (dout, change(x), w ..)
+
+for one change at every geometry: an axis reversed, rolled or exchanged, a sum or a mean over one, a square, a mask, a
+constant taken off, another array, weights that were updated too early.  The rule itself is right, so this says what a
+sweep with a wrong rule cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import combinations, permutations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .relations import Evidence, Named
+from .truth import close
+
+Array = np.ndarray
+MOST_AXES = 4
+PADDINGS = ("edge", "reflect", "wrap", "ones")
+SPATIAL = ((2, 3), (1, 2), (2,))  # axes of images: channels first, channels last, signals
+
+BACKWARD, ROLLED = "an index that runs backward", "the neighbour's numbers"
+EXCHANGED, REREAD = "two axes exchanged", "flattened in another order"
+REDUCED, FIRST = "summed or averaged before it was used", "an index left at its first value"
+BENT, OTHER = "another function of a factor", "another array in the place of a factor"
+UPDATED, PADDED = "weights updated before they were used", "padding with other values"
+LEFT_OUT = "an array left out"
+TIMES, NORMED = "multiplied by what does not belong here", "scaled before it was used"
+HINTS = {
+    BACKWARD: "Which index of the one array goes with which index of the other?",
+    ROLLED: "Is the first index 0 in both arrays?",
+    EXCHANGED: "In which order do the axes of this array stand?",
+    REREAD: "In which order does this array lie in memory, and in which is it read?",
+    REDUCED: "Has each element of this array a partner of its own?",
+    FIRST: "Which of your loop variables stand in both arrays, and is there one that stands in neither?",
+    LEFT_OUT: "Where does this array stand in the forward, and where in your gradient?",
+    BENT: "Is this array used as it is?",
+    OTHER: "Which array did this one meet in the forward pass?",
+    UPDATED: "Are all gradients computed before the first parameter is changed?",
+    PADDED: "With what does your forward pad?",
+    TIMES: "What multiplies this gradient, and why?",
+    NORMED: "Is this array used as it is?",
+}
+
+
+class Change(NamedTuple):
+    """One change of an array: the name of the mistake, in words, the changed array."""
+
+    name: str
+    says: str
+    made: Array
+
+
+def fed(gradient: str, seen: list[Evidence]) -> Named | None:
+    """The change of one array after which the right rule gives what was claimed, at every geometry without a kink."""
+    plain = [e for e in seen if not e.truth.case.kink]
+    wrong = sorted((e for e in plain if not e.right), key=_telling)
+    if len(plain) < 2 or not wrong or sum(e.claimed.size for e in wrong) < 6:
+        return None
+    first = wrong[0]
+    for what in _arrays(first, gradient):
+        for change in _changes(first, what):
+            if not _gives(first, gradient, what, change.made):
+                continue
+            if all(_holds(e, gradient, what, change) for e in plain if e is not first):
+                whose = "what arrives" if what == "dout" else what
+                return Named(change.name, f"it is the gradient for {change.says.format(a=whose)}", HINTS[change.name])
+    return _updated(gradient, plain) or _padded(gradient, plain)
+
+
+def _telling(e: Evidence) -> tuple[int, int]:
+    """Sorts the geometry first at which most axes have several elements."""
+    shapes = [e.truth.dout.shape, *[a.shape for a in e.truth.case.arrays.values()]]
+    return -sum(n > 1 for shape in shapes for n in shape), -e.claimed.size
+
+
+def _arrays(e: Evidence, gradient: str) -> list[str]:
+    """What may be changed: "dout" (but not of a loss, where it is 1), and the arrays of numbers by name."""
+    floats = [name for name, a in e.truth.case.arrays.items() if a.dtype.kind == "f" and a.size > 1]
+    return [*(["dout"] if e.truth.dout.ndim else []), *floats]
+
+
+def _array(e: Evidence, what: str) -> Array:
+    return e.truth.dout if what == "dout" else e.truth.case.arrays[what]
+
+
+def _gives(e: Evidence, gradient: str, what: str, made: Array) -> bool:
+    with np.errstate(all="ignore"):
+        try:
+            found = e.truth.fed(gradient, made) if what == "dout" else e.truth.fed(gradient, arrays={what: made})
+        except (ValueError, TypeError, IndexError):
+            return False
+        return bool(np.isfinite(found).all()) and close(e.claimed, found, float(np.abs(found).max(initial=0.0)))
+
+
+def _holds(e: Evidence, gradient: str, what: str, change: Change) -> bool:
+    """Whether the same change says what was claimed at one more geometry; one that cannot be made there changes
+    nothing."""
+    same = next((c for c in _changes(e, what, every=True) if c.says == change.says), None)
+    return e.right if same is None else _gives(e, gradient, what, same.made)
+
+
+def _changes(e: Evidence, what: str, every: bool = False) -> Iterator[Change]:
+    """The changes that can be made of an array at one geometry, the plainest first.
+
+    every: also those along axes of one element, which change nothing there.
+    """
+    a = _array(e, what)
+    yield from _functions(a)
+    yield from _along(a, [i for i, n in enumerate(a.shape) if every or n > 1])
+    if what == "dout":
+        yield from _times(e, a)
+    yield from _replaced(e, what, a)
+    yield from _orders(a, every)
+
+
+def _along(a: Array, long: list[int]) -> Iterator[Change]:
+    for axes in _subsets(long):
+        where = _axes(axes)
+        yield Change(BACKWARD, f"{{a}} reversed along {where}", np.flip(a, axes))
+        for word, reduce in (("sum", np.sum), ("mean", np.mean)):
+            reduced = np.broadcast_to(reduce(a, axis=axes, keepdims=True), a.shape)
+            yield Change(REDUCED, f"the {word} of {{a}} over {where} in the place of each element", reduced)
+        yield Change(BENT, f"{{a}} minus its mean over {where}", a - a.mean(axis=axes, keepdims=True))
+        size = np.sqrt((a**2).sum(axis=axes, keepdims=True))
+        yield Change(NORMED, f"{{a}} divided by its length along {where}", a / np.where(size == 0, 1, size))
+        total = a.sum(axis=axes, keepdims=True)
+        yield Change(NORMED, f"{{a}} divided by its sum over {where}", a / np.where(total == 0, 1, total))
+    for i in long:
+        for by in (1, -1):
+            yield Change(ROLLED, f"{{a}} moved by {by:+d} along axis {i}", np.roll(a, by, i))
+        for word, at in (("first", 0), ("last", -1)):
+            kept = np.repeat(a.take([at], i), a.shape[i], i)
+            yield Change(FIRST, f"the {word} of {{a}} along axis {i}, for all of them", kept)
+        yield Change(REDUCED, f"the running sum of {{a}} along axis {i}", np.cumsum(a, axis=i))
+    for i, j in combinations(long, 2):
+        if a.shape[i] == a.shape[j]:
+            yield Change(EXCHANGED, f"{{a}} with axes {i} and {j} exchanged", a.swapaxes(i, j))
+
+
+def _functions(a: Array) -> Iterator[Change]:
+    with np.errstate(all="ignore"):
+        for words, made in (
+            ("0 in the place of {a}", np.zeros(a.shape)),
+            ("the square of {a}", a**2),
+            ("the size of {a}, without its sign", np.abs(a)),
+            ("the sign of {a}", np.sign(a)),
+            ("{a} where it is above 0, and 0 elsewhere", np.maximum(a, 0)),
+            ("{a} where it is below 0, and 0 elsewhere", np.minimum(a, 0)),
+            ("1 where {a} is above 0, and 0 elsewhere", (a > 0).astype(float)),
+            ("1 divided by {a}", 1 / a),
+            ("1 in the place of {a}", np.ones(a.shape)),
+            ("1 minus {a}", 1 - a),
+            ("{a} cut off at 1 and -1", np.clip(a, -1, 1)),
+            ("the whole numbers of {a}", np.trunc(a)),
+            ("the exponential of {a}", np.exp(a)),
+            ("the tanh of {a}", np.tanh(a)),
+        ):
+            if np.isfinite(made).all():
+                yield Change(BENT if words[0] != "0" else LEFT_OUT, words, made)
+
+
+def _times(e: Evidence, dout: Array) -> Iterator[Change]:
+    """What arrives, multiplied or masked by the output or by an input."""
+    for name, b in _known(e, dout.shape):
+        with np.errstate(all="ignore"):
+            for words, made in (
+                (f"{{a}} times {name}", dout * b),
+                (f"{{a}} where {name} is above 0, and 0 elsewhere", dout * (b > 0)),
+                (f"{{a}} where {name} is below 0, and 0 elsewhere", dout * (b < 0)),
+                (f"{{a}} divided by {name}", dout / b),
+                (f"{{a}} times the sign of {name}", dout * np.sign(b)),
+                (f"{{a}} times the square of {name}", dout * b**2),
+                (f"{{a}} minus {name}", dout - b),
+                (f"{{a}} plus {name}", dout + b),
+            ):
+                if np.isfinite(made).all():
+                    yield Change(TIMES, words, made)
+
+
+def _known(e: Evidence, shape: tuple[int, ...]) -> Iterator[tuple[str, Array]]:
+    """The output and the inputs that go with an array of this shape; one with a single axis stands at each axis that
+    fits."""
+    for name, a in [("the output", e.truth.out), *e.truth.case.arrays.items()]:
+        if a.dtype.kind != "f":
+            continue
+        if a.shape == shape:
+            yield name, a
+        elif a.ndim == 1 and a.size > 1:
+            for axis in [i for i, n in enumerate(shape) if n == a.size]:
+                lifted = a.reshape([-1 if i == axis else 1 for i in range(len(shape))])
+                yield f"{name} along axis {axis}", np.broadcast_to(lifted, shape)
+
+
+def _replaced(e: Evidence, what: str, a: Array) -> Iterator[Change]:
+    for name, b in _known(e, a.shape):
+        if name != what:
+            yield Change(OTHER, f"{name} in the place of {{a}}", b)
+
+
+def _orders(a: Array, every: bool) -> Iterator[Change]:
+    """The array laid out in another order of its axes than the one in which it is read."""
+    long = [i for i, n in enumerate(a.shape) if n > 1]
+    if (every or len(long) > 1) and a.ndim <= MOST_AXES:
+        for order in permutations(range(a.ndim)):
+            if [i for i in order if i in long] == long and not every:
+                continue
+            words = f"{{a}} read in the order of axes {order}"
+            yield Change(REREAD, words, a.reshape([a.shape[i] for i in order]).transpose(np.argsort(order)))
+            laid = a.transpose(order).reshape(a.shape)
+            yield Change(REREAD, f"{{a}} laid out in the order of axes {order}", laid)
+
+
+def _updated(gradient: str, plain: list[Evidence]) -> Named | None:
+    """A parameter from which a multiple of its own gradient was taken before it was used."""
+    layer = plain[0].truth.layer
+    for name, of in layer.outputs.items():
+        if name == gradient:
+            continue
+
+        def moved(e: Evidence, rate: float, name: str = name, of: str = of) -> Array:
+            return e.truth.fed(gradient, arrays={of: e.truth.case.arrays[of] - rate * e.truth.gradient(name)})
+
+        rate = _rate(gradient, plain, moved)
+        if rate is not None:
+            words = f"it is the gradient for {of} - {rate:.6g} {name}: {of} after a step with the rate {rate:.6g}"
+            return Named(UPDATED, words, HINTS[UPDATED])
+    return None
+
+
+def _rate(gradient: str, plain: list[Evidence], moved: Callable[[Evidence, float], Array]) -> float | None:
+    """The one rate that says what was claimed everywhere, found by a slope: the gradient is linear in a parameter."""
+    wrong = [e for e in plain if not e.right]
+    if len(wrong) < 2:
+        return None
+    e = max(wrong, key=lambda e: e.claimed.size)
+    try:
+        slope = moved(e, 1.0) - moved(e, 0.0)
+        size = float(np.vdot(slope, slope))
+        rate = float(np.vdot(slope, e.claimed - moved(e, 0.0))) / size if size else 0.0
+        rate = float(f"{rate:.8g}")
+        if not rate or not np.isfinite(rate):
+            return None
+        with np.errstate(all="ignore"):
+            fits = all(close(o.claimed, found := moved(o, rate), float(np.abs(found).max(initial=0.0))) for o in plain)
+        return rate if fits else None
+    except (ValueError, TypeError, IndexError):
+        return None
+
+
+def _padded(gradient: str, plain: list[Evidence]) -> Named | None:
+    """The image padded with other numbers than zeros, in the backward pass alone."""
+    layer = plain[0].truth.layer
+    image = next(iter(layer.outputs.values()))
+    if layer.outputs[gradient] == image or not any(e.truth.case.settings.get("pad") for e in plain):
+        return None
+    for axes in SPATIAL:
+        for mode in PADDINGS:
+            if all(_with_padding(e, gradient, image, axes, mode) for e in plain):
+                how = "with ones" if mode == "ones" else f'as mode="{mode}" does it'
+                return Named(PADDED, f"it is the gradient for {image} padded {how}, not with zeros", HINTS[PADDED])
+    return None
+
+
+def _with_padding(e: Evidence, gradient: str, image: str, axes: tuple[int, ...], mode: str) -> bool:
+    pad, x = e.truth.case.settings.get("pad"), e.truth.case.arrays[image]
+    if not pad or max(axes) >= x.ndim:
+        return e.right and max(axes) < x.ndim
+    width = [(pad, pad) if i in axes else (0, 0) for i in range(x.ndim)]
+    how: Any = {"mode": "constant", "constant_values": 1.0} if mode == "ones" else {"mode": mode}
+    try:
+        wide = np.pad(x, width, **how)
+        found = e.truth.fed(gradient, arrays={image: wide}, settings={"pad": 0})
+    except (ValueError, TypeError, IndexError):
+        return False
+    return close(e.claimed, found, float(np.abs(found).max(initial=0.0)))
+
+
+def _subsets(axes: list[int]) -> Iterator[tuple[int, ...]]:
+    for count in range(1, len(axes) + 1):
+        yield from combinations(axes, count)
+
+
+def _axes(axes: tuple[int, ...]) -> str:
+    return f"axis {axes[0]}" if len(axes) == 1 else f"axes {', '.join(map(str, axes))}"
