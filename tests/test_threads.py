@@ -87,3 +87,8 @@ def test_a_check_takes_one(library: Library, claim: object, right: bool) -> None
     w = ac.tensor([1.0, 2.0], name="w")
     assert bool(ac.check(claim, of=ac.sum(w**2), wrt=w)) is right
     assert 1 in library.told and library.told[-1] == 5
+
+
+def test_marking_a_backward_takes_one(library: Library) -> None:
+    assert not ac.check_backward(lambda dout, cache: dout * (cache >= 1), like="cs231n.relu")
+    assert 1 in library.told
