@@ -116,6 +116,8 @@ PLANTED: dict[str, str] = {
     "divided by the wrong count": "channels first, norms |",
     "stride applied to the gradient again": "relu, groups |",
     "rows and columns exchanged": "channels first, residual |",
+    "another function of a factor": "relu, text | mlp sequence, mlp deep",
+    "the derivative of another function": "groups, norms | mlp tanh, mlp arithmetic",
 }
 # These need something that an MLP does not have.
 ONLY_IN_IMAGES = {

@@ -2,7 +2,7 @@
 
 fractions (exact zeros and casts), order (maximum, sign, which is the greater), special (erf, xlogy), sums (of any axes,
 with their digits), wiring (windows, overlap-add, scatter), contraction; memory (the order of axes in memory), rules
-(derivative rules on large arrays).
+(derivative rules on large arrays), threads (one for many small products).
 NumPy functions only; they work for every dtype, exact fractions included.
 """
 

@@ -63,6 +63,8 @@ def fed(gradient: str, seen: list[Evidence]) -> Named | None:
         return None
     first = wrong[0]
     for what in _arrays(first, gradient):
+        if not _matters(first, gradient, what):
+            continue
         for change in _changes(first, what):
             if not _gives(first, gradient, what, change.made):
                 continue
@@ -95,6 +97,22 @@ def _gives(e: Evidence, gradient: str, what: str, made: Array) -> bool:
         except (ValueError, TypeError, IndexError):
             return False
         return bool(np.isfinite(found).all()) and close(e.claimed, found, float(np.abs(found).max(initial=0.0)))
+
+
+def _matters(e: Evidence, gradient: str, what: str) -> bool:
+    """Whether the right gradient depends on an array at all: with other numbers in it, it is another one.
+
+    It does not depend on what is only added, nor where the layer is linear in that array, on the array itself.
+    """
+    a = _array(e, what)
+    other = np.random.default_rng(0).normal(size=a.shape) * np.abs(a).max(initial=1.0)
+    right = e.truth.gradient(gradient)
+    with np.errstate(all="ignore"):
+        try:
+            found = e.truth.fed(gradient, other) if what == "dout" else e.truth.fed(gradient, arrays={what: other})
+        except (ValueError, TypeError, IndexError):
+            return True
+    return not np.array_equal(found, right)
 
 
 def _holds(e: Evidence, gradient: str, what: str, change: Change) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.threads import one_thread
 from .asking import Answer, upstream
 from .layer import Layer, Try
 from .naming import describe, name_of
@@ -28,6 +29,7 @@ def outputs_of(layer: Layer, cases: list[Try]) -> list[tuple[int, ...]]:
     return [layer.run(case)[0].shape for case in cases]
 
 
+@one_thread()
 def judge(layer: Layer, cases: list[Try], answers: list[Answer], differences: Differences) -> BackwardVerdict:
     """The verdict on what the functions gave at each geometry."""
     order = sorted(range(len(cases)), key=lambda i: (cases[i].size, i))

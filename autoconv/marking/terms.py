@@ -52,7 +52,8 @@ SHAPES = sorted(  # the plainest first: x-hat in both places, then another power
 
 _PLAIN = SHAPES[0]
 SCALED = [
-    *[_PLAIN._replace(**{term: power}) for term in ("mean", "direct") for power in POWERS if power],
+    *[_PLAIN._replace(mean=power) for power in POWERS if power],
+    *[_PLAIN._replace(direct=power) for power in POWERS if power],
     *[_PLAIN._replace(gamma=g) for p in (1, -1) for g in ((p, 0, 0), (0, p, 0), (0, 0, p))],
 ]
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any, Protocol, TypeVar, overload
 
 import numpy as np
 
+from ..arrays.threads import one_thread
 from ..scalar import KINDS, Scalar, expand
 from ..tape import Tape, Tensor, describe
 from .answers import right, simple, values
@@ -142,10 +144,16 @@ def _compared(claim: Any, given: Any, tape: Tape, known: Names, wrt: Any, rtol: 
     line, places, shape = target(wrt, tape)
     read = Claim(claim, known, shape, places.size == 1)
     large = sum(x.size for x in tape) > SEARCHED or (len(tape) > SCALARS and not any(x.ndim for x in tape))
-    run = Recorded(tape, line, _swept(given, tape, line)) if large else Run(tape, line)
-    if not run.finite:
-        raise ValueError("check: the loss or its gradient is infinite or nan at these inputs; choose others")
-    case = Case(tape, line, places, shape, known, read, run, output=given)
+    with nullcontext() if large else one_thread():
+        run = Recorded(tape, line, _swept(given, tape, line)) if large else Run(tape, line)
+        if not run.finite:
+            raise ValueError("check: the loss or its gradient is infinite or nan at these inputs; choose others")
+        return _judged(Case(tape, line, places, shape, known, read, run, output=given), large, rtol)
+
+
+def _judged(case: Case, large: bool, rtol: float | None) -> Verdict:
+    """The verdict about a claim whose loss has been run again, or is too ``large`` for that."""
+    line, places, shape, read, run = case.line, case.places, case.shape, case.read, case.run
     if read.kind == "shape":
         return simple.shape(case)
     if read.kind == "rule":

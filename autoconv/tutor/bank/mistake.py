@@ -54,8 +54,8 @@ class Injection(NamedTuple):
         """The line whose cotangent is off."""
         return self.line if self.k is None else self.line.operands[self.k]
 
-    def rules(self) -> Rules:
-        """The rules of a sweep with this one mistake."""
+    def rules(self, pull: Rules = pull) -> Rules:
+        """The rules of a sweep with this one mistake, the others by ``pull``."""
 
         def wrong(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[Any]:
             if line is not self.line:
@@ -111,17 +111,17 @@ class RuleMistake(Mistake):
         return rules
 
     def everywhere(self, run: Run, variant: str, among: Among | None = None) -> Rules:
-        return tabled(self.table(run, variant, among))
+        return tabled(self.table(run, variant, among), run)
 
 
-def tabled(table: dict[tuple[int, int], Callable[[Any], Any]]) -> Rules:
+def tabled(table: dict[tuple[int, int], Callable[[Any], Any]], run: Run) -> Rules:
     """The rules of a sweep with the wrong rules of ``table``; one whose result has no fitting shape is passed over."""
 
     def rules(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[Any]:
         wrong = {k: table[id(line), k](g) for k in wanted if (id(line), k) in table}
         wrong = {k: x for k, x in wrong.items() if np.shape(x) == line.operands[k].shape}
         rest = tuple(k for k in wanted if k not in wrong)
-        right = dict(zip(rest, pull(line, g, rest, recorded), strict=True)) if rest else {}
+        right = dict(zip(rest, run.pull(line, g, rest, recorded), strict=True)) if rest else {}
         return [wrong[k] if k in wrong else right[k] for k in wanted]
 
     return rules
@@ -147,7 +147,7 @@ class PathMistake(Mistake):
                 dropped |= {(id(line), k) for i, (line, k, _) in enumerate(received) if i not in keep}
 
         def rules(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[Any]:
-            contributions = pull(line, g, wanted, recorded)
+            contributions = run.pull(line, g, wanted, recorded)
             return [x * 0 if (id(line), k) in dropped else x for k, x in zip(wanted, contributions, strict=True)]
 
         return rules
@@ -172,7 +172,7 @@ class IncompleteMistake(Mistake):
             parts = collected.get(id(line), [g])
             running = np.cumsum(parts, axis=0)
             pushed = running.sum(axis=0) if variant == "every time" else running[0]
-            contributions = pull(line, pushed if line.primitive is not None else g, wanted, recorded)
+            contributions = run.pull(line, pushed if line.primitive is not None else g, wanted, recorded)
             for k, x in zip(wanted, contributions, strict=True):
                 collected.setdefault(id(line.operands[k]), []).append(x)
             return contributions
@@ -187,12 +187,13 @@ class CallMistake(Mistake):
 
     def injections(self, run: Run) -> Iterator[Injection]:
         for call in run.calls:
-            g = run.cotangent[id(call.y)]
+            g, right = run.cotangent[id(call.y)], None
             for variant, wrong in self.variants(call).items():
                 contribution = wrong(g)
                 if np.shape(contribution) == call.x.shape:
                     line, k = call.readers[-1]
-                    yield Injection(self, variant, line, k, contribution - call.pull(g), call.name, call)
+                    right = call.pull(g) if right is None else right
+                    yield Injection(self, variant, line, k, contribution - right, call.name, call)
 
     def everywhere(self, run: Run, variant: str, among: Among | None = None) -> Rules:
         arrived: dict[int, Any] = {}
@@ -204,7 +205,7 @@ class CallMistake(Mistake):
         def rules(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[Any]:
             if id(line) in chosen:
                 arrived[id(line)] = g
-            contributions = pull(line, g, wanted, recorded)
+            contributions = run.pull(line, g, wanted, recorded)
             for i, k in enumerate(wanted):
                 call = silent.get((id(line), k))
                 if call is not None:

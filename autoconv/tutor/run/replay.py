@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...backward import Step, steps, sweep
+from ...backward import Step, pull, steps, sweep
 from ...tape import Tape, Tensor
 from .calls import Call, calls_of, one_step
 from .site import Site
@@ -44,6 +44,7 @@ class Run:
         self.tied: dict[int, tuple[Any, Any, Any]] | None = None
         self._positions: dict[int, int] = {}
         self._sites: dict[tuple[int, int], Site] = {}
+        self._pulled: dict[int, list[tuple[Any, dict[int, Any]]]] = {}
         self.gradient: np.ndarray = self.cotangent.get(id(self.wrt), np.zeros(self.wrt.shape))
 
     def of(self, line: Tensor) -> Tensor:
@@ -60,8 +61,29 @@ class Run:
         key = (id(line), k)
         if key not in self._sites:
             readers = [reader.primitive for reader, *_ in self.received.get(id(line), [])]
-            self._sites[key] = Site(line, k, tuple([p.name for p in readers if p is not None]))
+            self._sites[key] = Site(line, k, tuple([p.name for p in readers if p is not None]), self.pull)
         return self._sites[key]
+
+    @property
+    def seed(self) -> Any:
+        """The cotangent of the loss: with this very array a sweep does only what differs from the true one."""
+        return self.steps[0].cotangent if self.steps else np.ones(self.loss.shape)
+
+    def pull(self, line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[Any]:
+        """``backward.pull`` that remembers: what the true sweep pulled back at each line, and what was the last."""
+        if recorded:
+            return pull(line, g, wanted, recorded)
+        if not self._pulled:
+            for step in self.steps:
+                self._pulled[id(step.line)] = [(step.cotangent, {k: c for k, c, *_ in step.contributions})]
+        known = self._pulled.setdefault(id(line), [(None, {})])
+        found = next((parts for cotangent, parts in known if cotangent is g), None)
+        if found is None:
+            found = {}
+            known[1:] = [(g, found)]
+        if missing := tuple(k for k in wanted if k not in found):
+            found |= zip(missing, pull(line, g, missing, False), strict=True)
+        return [found[k] for k in wanted]
 
     @cached_property
     def received(self) -> dict[int, list[tuple[Tensor, int, Any]]]:
@@ -135,7 +157,7 @@ class Run:
 
     def with_rules(self, rules: Rules) -> np.ndarray:
         """The gradient by a sweep with other rules."""
-        walked = steps(self.loss, [self.wrt], np.ones(self.loss.shape), rules=rules)
+        walked = steps(self.loss, [self.wrt], self.seed, rules=rules)
         arrived = [s.cotangent for s in walked if s.line is self.wrt]
         return arrived[0] if arrived else np.zeros(self.wrt.shape)
 
@@ -154,7 +176,7 @@ class Recorded(Run):
         self.tape, self.loss, self.wrt = tape, tape.outputs[0], wrt
         self.lines = {id(line): line for line in tape}
         self.steps, self.cotangent, self.tied = [], {}, None
-        self._positions, self._sites = {}, {}
+        self._positions, self._sites, self._pulled = {}, {}, {}
         if gradient is not None:
             self.gradient = gradient
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -18,11 +19,14 @@ Array = Any
 class Site:
     """Operand number ``k`` of ``line``; the right contribution to it, for a cotangent g of the line, is ``right(g)``.
 
-    readers: the rows that read the line, where that is known.  x, y: the values of the operand and of the line.
+    readers: the rows that read the line, where that is known.  x, y: the values of the operand and of the line.  pull:
+    what pulls back, ``backward.pull`` or that of a run.
     """
 
-    def __init__(self, line: Tensor, k: int, readers: tuple[str, ...] = ()) -> None:
-        self.line, self.k, self.readers = line, k, readers
+    def __init__(
+        self, line: Tensor, k: int, readers: tuple[str, ...] = (), pull: Callable[..., list[Any]] = pull
+    ) -> None:
+        self.line, self.k, self.readers, self._pull = line, k, readers, pull
         self.operand = line.operands[k]
 
     @property
@@ -47,7 +51,7 @@ class Site:
         return self.line.operands[1 - self.k].value
 
     def right(self, g: Array) -> Array:
-        return pull(self.line, g, (self.k,), False)[0]
+        return self._pull(self.line, g, (self.k,), False)[0]
 
     @cached_property
     def slope(self) -> Array:

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...backward import steps
+from ...tape import Tensor
 from ..bank import BANK, Mistake
 from ..bank.mistake import Among, CallMistake, Injection, RuleMistake, tabled
 from ..claim.compare import Match, Tolerance, compare, equal, noisy, ruled_out, scale_of
@@ -390,10 +391,13 @@ def _pairs_of_sites(search: Search) -> Iterator[Diagnosis]:
     below = _wrong_rules(search)
     tries = 0.0
     for first, along in _firsts(search):
-        rules = search.injection(first).rules()
-        swept = list(steps(run.loss, [run.wrt], np.ones(run.loss.shape), rules=rules))
+        injection = search.injection(first)
+        swept = list(steps(run.loss, [run.wrt], run.seed, rules=injection.rules(run.pull)))
+        above = _readers(run, injection.line)
         gradient = next((s.cotangent for s in swept if s.line is run.wrt), None)
         for step in swept:
+            if id(step.line) in above:
+                continue
             for k, right, *_ in step.contributions:
                 x = step.line.operands[k]
                 for second, wrong in below.get((id(step.line), k), ()):
@@ -411,6 +415,15 @@ def _pairs_of_sites(search: Search) -> Iterator[Diagnosis]:
                         yield Diagnosis((first, second), match, len({first, second} & search.hidden))
 
 
+def _readers(run: Run, line: Tensor) -> set[int]:
+    """By id the lines that depend on a line, and itself: a mistake at one of these is nearer to the loss."""
+    above = {id(line)}
+    for step in reversed(run.steps):
+        if any(id(x) in above for x in step.line.operands):
+            above.add(id(step.line))
+    return above
+
+
 def _pairs_everywhere(search: Search) -> Iterator[Diagnosis]:
     """Two mistakes in different rules, each made at all sites of its group."""
     run = search.runs[0]
@@ -426,9 +439,9 @@ def _pairs_everywhere(search: Search) -> Iterator[Diagnosis]:
         tried += 1
         if tried > TOGETHER or search.spent():
             return
-        both = search.chosen(run.with_rules(tabled(one | other)))
+        both = search.chosen(run.with_rules(tabled(one | other, run)))
         if match := _exact(search, both, search.truth()):
-            singly = [search.chosen(run.with_rules(tabled(table))) for table in (one, other)]
+            singly = [search.chosen(run.with_rules(tabled(table, run))) for table in (one, other)]
             if not any(equal(both, gradient, search.tolerance) for gradient in singly):
                 yield Diagnosis((first, second), match)
 
