@@ -24,6 +24,9 @@ PEERS := .venv-peers
 OLDEST := .venv-oldest
 INTEROP := .venv-interop
 XLA := .venv-xla
+# hundreds of programs that run once: XLA need not tune their code for the processor
+MANY_ON_XLA := tests/xla/test_xla_random.py tests/xla/test_from_jax.py
+UNTUNED := --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true
 # the tests of ac.compile and the oracles, which ask for whatever backend is named
 ON_XLA := test_compile_inputs test_oracles test_guards test_absence test_whole_numbers test_ceil_mode test_optim_update
 SITE := .venv-site
@@ -48,8 +51,10 @@ test-interop: $(INTEROP)/test.stamp
 	$(INTEROP)/bin/python -m pytest tests/interop
 
 test-xla: $(XLA)/test.stamp
-	$(XLA)/bin/python -m pytest -n auto tests/xla
-	AUTOCONV_BACKEND=xla $(XLA)/bin/python -m pytest --quick -n auto $(foreach name,$(ON_XLA),$(wildcard tests/$(name) tests/$(name).py))
+	XLA_FLAGS="$(UNTUNED)" $(XLA)/bin/python -m pytest -n auto $(MANY_ON_XLA)
+	$(XLA)/bin/python -m pytest -n auto tests/xla $(addprefix --ignore=,$(MANY_ON_XLA))
+	AUTOCONV_BACKEND=xla XLA_FLAGS="$(UNTUNED)" \
+	  $(XLA)/bin/python -m pytest --quick -n auto $(foreach name,$(ON_XLA),$(wildcard tests/$(name) tests/$(name).py))
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check --quiet .

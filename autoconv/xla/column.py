@@ -103,9 +103,9 @@ def _order(a: Any, b: Any) -> Any:
 def _slope(g: Any, a: Any, b: Any, less: float, tie: float, more: float, nan: str = "more") -> Any:
     """g times one of three numbers, selected: a NaN beside a number counts as more (or as less)."""
     above, below = a > b, a < b
-    if a.dtype.kind == "f":
-        first, second = (a != a) & (b == b), (b != b) & (a == a)
-        above, below = (above | first, below | second) if nan == "more" else (above | second, below | first)
+    if a.dtype.kind == "f":  # "not at least b", where a is a number, takes a NaN of b in
+        numbers = (a == a, b == b) if nan == "more" else (b == b, a == a)
+        above, below = ~(a <= b) & numbers[1], ~(a >= b) & numbers[0]
     times = lambda c: jnp.zeros_like(g) if c == 0 else g if c == 1 else g * jnp.asarray(c, g.dtype)
     if less == tie:
         return jnp.where(above, times(more), times(less))
@@ -169,6 +169,13 @@ ELEMENTWISE: dict[str, Row] = {
 
 def _flip(x: Any, axis: Any) -> Any:
     return jnp.flip(x, axis)
+
+
+def _broadcast_to(x: Any, shape: Shape) -> Any:
+    """Axes of 1 that become long are dropped first: as XLA has what a sum has left of them."""
+    new = len(shape) - x.ndim
+    kept = [d for d, n in enumerate(x.shape) if n == shape[new + d]]
+    return lax.broadcast_in_dim(jnp.reshape(x, [x.shape[d] for d in kept]), shape, [new + d for d in kept])
 
 
 def _pad(x: Any, width: Any) -> Any:
@@ -411,7 +418,7 @@ FUNCTIONS: dict[str, Row] = {
     "reshape": lambda a, shape: jnp.reshape(a, shape),
     "permute_dims": lambda a, axes=None: jnp.transpose(a, axes),
     "flip": _flip,
-    "broadcast_to": lambda a, shape: jnp.broadcast_to(a, shape),
+    "broadcast_to": _broadcast_to,
     "sum_to": _sum_to,
     "pad": _pad,
     "crop": _crop,

@@ -19,7 +19,7 @@ from ..files import replace_file
 from ..tape import Tensor
 from .library import jax, jnp, need, wide
 from .lower import Lowered
-from .optimizer_step import UPDATES, updated
+from .optimizer_step import UPDATES, numbers_in, updated
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -85,8 +85,8 @@ class Exported:
         kind, numbers, on = self._numbers(t)
         for p, g in zip(self.moved, gradients, strict=True):
             name = self.names[id(p)]
-            slots = [state[f"{name}.{slot}"] for slot in self.slots]
-            after[name], slots = updated(kind, on, state[name], g, slots, numbers)
+            value, slots = state[name], [state[f"{name}.{slot}"] for slot in self.slots]
+            after[name], slots = updated(kind, value, g, slots, numbers_in(value.dtype, on, numbers))
             after |= {f"{name}.{slot}": x for slot, x in zip(self.slots, slots, strict=True)}
         return result, after
 

@@ -80,7 +80,8 @@ class Lowered:
             elif line.primitive is not None:
                 divisor = self._repeated(line)
                 if divisor is not None:
-                    values[i] = _divided(values[line.operands[0]], values[divisor], line)
+                    large = not _moderate(lines, divisor)
+                    values[i] = _divided(values[line.operands[0]], values[divisor], line, large)
                 else:
                     values[i] = computed(line, [values[x] for x in line.operands])
             elif line.argument is not None:
@@ -126,16 +127,31 @@ def computed(line: Line, operands: Sequence[Any]) -> Any:
     return made if made.dtype == dtype else made.astype(dtype)
 
 
-def _divided(x: Any, s: Any, line: Line) -> Any:
+def _divided(x: Any, s: Any, line: Line, large: bool) -> Any:
     """x / s with s repeated: x times 1 / s, one division for each different s.  (XLA makes that of it as well, and has
     0 for 1e38 / 1e38.)
 
-    Both are first made smaller by the same power of 2 where s is so large that 1 / s would be below the normal numbers.
+    Where s may be so ``large`` that 1 / s would be below the normal numbers, both are first made smaller by the same
+    power of 2.
     """
+    if not large:
+        return x * jnp.broadcast_to(1 / s, line.shape)
     small = np.array(2.0 ** -(np.finfo(line.dtype).maxexp // 2), line.dtype)
     scale = jnp.where(jnp.abs(s) > 1 / small, small, np.ones((), line.dtype))
     wide = lambda a: jnp.broadcast_to(a, line.shape)
     return x * wide(scale) * wide(1 / (s * scale))
+
+
+def _moderate(lines: Sequence[Line], i: int) -> bool:
+    """Whether a line's numbers are known to have a normal reciprocal unless they are infinite or nearly 0: roots, as
+    the divisors of normalisations are, and constants; also with something added to them."""
+    line = lines[i]
+    if line.primitive is None:
+        value = line.value
+        return value is not None and bool((np.abs(value) <= 2.0 ** (np.finfo(line.dtype).maxexp // 2)).all())
+    if line.primitive.name in ("reshape", "broadcast_to", "permute_dims", "add", "maximum"):
+        return all(_moderate(lines, x) for x in line.operands)
+    return line.primitive.name == "sqrt"
 
 
 class _Nowhere:

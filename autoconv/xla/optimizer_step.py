@@ -84,13 +84,17 @@ _SWITCHES = {"sgd": (1, 2, 4), "adam": (1, 6), "rmsprop": (1, 4, 5), "adagrad": 
 # they are 0
 
 
-def updated(kind: str, on: tuple[bool, ...], p: Any, g: Any, slots: Arrays, numbers: Any) -> Moved:
-    """(a parameter's new value, its new slots) for gradient ``g``; numbers: those of the update, float64 (n,)."""
+def numbers_in(dtype: Any, on: tuple[bool, ...], numbers: Any) -> Numbers:
+    """The numbers of an update, float64 (n,), for parameters of this dtype."""
+    dtype = added_in(dtype)
+    each = [numbers[k] for k in range(len(on))]
+    return Numbers([x.astype(dtype) for x in each], [(1 - x).astype(dtype) for x in each], on)
+
+
+def updated(kind: str, p: Any, g: Any, slots: Arrays, by: Numbers) -> Moved:
+    """(a parameter's new value, its new slots) for gradient ``g``."""
     dtype = added_in(p.dtype)
-    known = Numbers(
-        [numbers[k].astype(dtype) for k in range(len(on))], [(1 - numbers[k]).astype(dtype) for k in range(len(on))], on
-    )
-    new, kept = UPDATES[kind](p.astype(dtype), g.astype(dtype), slots, known)
+    new, kept = UPDATES[kind](p.astype(dtype), g.astype(dtype), slots, by)
     return new.astype(p.dtype), [x.astype(s.dtype) for x, s in zip(kept, slots, strict=True)]
 
 
@@ -152,11 +156,12 @@ class XlaStep:
                 slots.append([placement.put(np.asarray(kept[name]), sharding) for name in first.slots])
         switches = _SWITCHES[first.kind]
         on = tuple([k not in switches or first.numbers[k] != 0 for k in range(len(first.numbers))])
-        numbers = np.array([updates[t].numbers for t in counts], np.float64)
+        numbers = np.array([u.numbers for u in updates.values()], np.float64)
+        rows = tuple(map(list(updates).index, counts))
         params = [on_device(p, placement, placement.tensor(p)) for p in self.params]
         if len({id(x) for x in params}) < len(params):  # Tensors that share an array: each needs its own
             params = [placement.put(p.value, placement.tensor(p)) for p in self.params]
-        return Prepared(first.kind, first.slots, on, params, slots, numbers, counts, chosen)
+        return Prepared(first.kind, first.slots, on, params, slots, numbers, rows, counts, chosen)
 
     def moved(self, prepared: Prepared, params: list[Any], slots: list[list[Any]], placement: Placement) -> None:
         """The device has computed new values: they are the parameters' from now on, unless the step is ``careful``."""
@@ -187,8 +192,8 @@ class XlaStep:
 
 
 class Prepared(NamedTuple):
-    """A step's operands on the device: values and slots of each parameter (donated), the update's numbers (one row for
-    each), and what names the computation: kind, slots, which numbers are not 0."""
+    """A step's operands on the device: values and slots of each parameter (donated), the update's numbers (``rows``:
+    which row is each parameter's), and what names the computation: kind, slots, which numbers are not 0, rows."""
 
     kind: str
     names: tuple[str, ...]
@@ -196,5 +201,6 @@ class Prepared(NamedTuple):
     params: list[Any]
     slots: list[list[Any]]
     numbers: np.ndarray
+    rows: tuple[int, ...]
     counts: list[int]
     states: list[dict[str, Any]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from ..program.rewrite import hoist, simplify
 from ..program.slope_of_result import slope_of_result
 from .library import jax, jnp, need, wide
 from .lower import Lowered, unfit
-from .optimizer_step import Prepared, XlaStep, updated
+from .optimizer_step import Prepared, XlaStep, numbers_in, updated
 from .placement import HERE, Placement
 from .resident import on_device
 
@@ -98,7 +99,7 @@ class XlaRun:
     def _stepped(self, arguments: Sequence[np.ndarray], step: XlaStep, prepared: Prepared) -> list[Any]:
         moved = {id(p): k for k, p in enumerate(step.params)}
         given, tensors = self._operands(arguments, frozenset(moved))
-        key = (prepared.kind, prepared.on, tuple(moved), step.careful, step.if_finite)
+        key = (prepared.kind, prepared.on, prepared.rows, tuple(moved), step.careful, step.if_finite)
 
         def make() -> Callable[..., Any]:
             of = [self.placement.tensor(p) for p in step.params]
@@ -122,14 +123,16 @@ class XlaRun:
 
     def _update(self, step: XlaStep, prepared: Prepared, moved: list[int | None]) -> Callable[..., Any]:
         """The whole step as one function of (parameters, slots, numbers, arguments, other Tensors)."""
-        kind, on, if_finite, count = prepared.kind, prepared.on, step.if_finite, len(step.params)
+        kind, if_finite, count = prepared.kind, step.if_finite, len(step.params)
 
         def inside(params: Any, slots: Any, numbers: Any, given: Any, others: Any) -> Any:
             rest = iter(others)
             tensors = [params[k] if k is not None else next(rest) for k in moved]
             outputs, fits = self.lowered(self._all(given), tensors)
             gradients, outputs = outputs[len(outputs) - count :], outputs[: len(outputs) - count]
-            made = [updated(kind, on, p, g, s, n) for p, g, s, n in zip(params, gradients, slots, numbers, strict=True)]
+            by = cache(lambda row, dtype: numbers_in(dtype, prepared.on, numbers[row]))
+            each = zip(params, gradients, slots, prepared.rows, strict=True)
+            made = [updated(kind, p, g, s, by(row, p.dtype)) for p, g, s, row in each]
             go = fits
             if if_finite:
                 finite = jnp.all(jnp.isfinite(outputs[self.loss]))

@@ -6,6 +6,7 @@ remove its line, because the test fails as well when it does not fail any more.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -57,6 +58,19 @@ def fused(mismatch: Mismatch) -> bool:
         tape = Eager(mismatch.program).tape
     beyond = [x for x in tape if x.primitive is not None and x.primitive.name == "contract"]
     return any(not np.isfinite(x.value).all() for x in beyond) and beyond_halfway(mismatch)
+
+
+def flushed(mismatch: Mismatch) -> bool:
+    """ac.compile was asked for XLA, and a number in the calculation, or in that of its slopes, is below the normal
+    numbers of its dtype."""
+    if os.environ.get("AUTOCONV_BACKEND") != "xla":
+        return False
+    with np.errstate(all="ignore"):
+        eager = Eager(mismatch.program)
+        for x in [*eager.arguments, *eager.values, *[line.value for line in eager.tape]]:
+            if x.dtype.kind == "f" and ((x != 0) & (np.abs(x) < np.finfo(x.dtype).smallest_normal)).any():
+                return True
+    return False
 
 
 def of_a_zero_sum(mismatch: Mismatch) -> bool:
@@ -135,6 +149,11 @@ REASONS: list[tuple[str, Callable[[Mismatch], bool], str]] = [
         fused,
         "a contraction adds up products that are not rounded first (fused multiply-add, as in BLAS), in an order of "
         "its own: a product or partial sum beyond the largest number may be met by a term of the other sign",
+    ),
+    (
+        "machine",
+        flushed,
+        "XLA's processors have 0 for every number below the normal ones (flush to zero), NumPy has subnormal numbers",
     ),
     (
         "differences",
