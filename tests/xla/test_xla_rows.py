@@ -167,14 +167,26 @@ def test_whole_numbers(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_division_by_repeated_numbers(dtype):
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda d: d,
+        ac.sqrt,
+        lambda d: ac.sqrt(d) + 1e-5,
+        lambda d: ac.maximum(d, ac.sqrt(d)),
+        lambda d: ac.reshape(ac.sqrt(ac.reshape(d, (1, 10))) + d, (10,)),
+        lambda d: np.minimum(d.value, 7),
+    ],
+    ids=["numbers", "roots", "roots and more", "the larger", "roots and numbers", "small constants"],
+)
+def test_division_by_repeated_numbers(of, dtype):
     """A row of divisors, as normalisations have it: the largest numbers, infinities and zeros among them."""
     big = np.finfo(dtype).max
     divisors = np.array([big, big / 2, big**0.5, 2.0, 0.0, -0.0, np.inf, np.nan, 1e-30, -3.0], dtype)
     x = np.repeat(np.array([big, big / 3, 0.0, 1.0, np.inf, -3.0, np.nan, 1e-20], dtype)[:, None], 10, 1)
     given = [ac.tensor(x), ac.tensor(divisors)]
     with np.errstate(all="ignore"):
-        y = given[0] / given[1]
+        y = given[0] / of(given[1])
         expected = y.value
     np.testing.assert_allclose(run([y], given)[0], expected, rtol=4e-16 if dtype == "float64" else 3e-7, atol=1e-37)
 
