@@ -249,7 +249,8 @@ def fresh_runs(
     runs: list[Run] = []
     rng = np.random.default_rng(seed)
     for attempt in range(6 * count):
-        run = Run(tape, wrt, fresh_inputs(tape, rng, None if attempt < 3 * count else 0.3, only))
+        with np.errstate(all="ignore"):  # a run that is not finite is not taken
+            run = Run(tape, wrt, fresh_inputs(tape, rng, None if attempt < 3 * count else 0.3, only))
         if run.finite and np.any(run.gradient) and suits(run):
             runs.append(run)
         if len(runs) == count:
