@@ -51,14 +51,18 @@ def layer_names(tape: Tape) -> dict[int, str]:
             what = inner[0].name if inner else line.primitive.name
         else:
             continue
-        base = name = ".".join((*where, what))
-        number = 1
-        while name in taken:
-            number += 1
-            name = f"{base}_{number}"
-        taken.add(name)
-        found[id(line)] = name
+        found[id(line)] = numbered(".".join((*where, what)), taken)
     return found
+
+
+def numbered(base: str, taken: set[str]) -> str:
+    """``base``, or "base_2", "base_3", ...: the first that is not ``taken``, which it then is."""
+    name, number = base, 1
+    while name in taken:
+        number += 1
+        name = f"{base}_{number}"
+    taken.add(name)
+    return name
 
 
 def line_names(tape: Tape, variables: Mapping[int, str]) -> dict[int, str]:

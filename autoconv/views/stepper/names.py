@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...tape import Tape, Tensor
-from ..layers import layer_path, line_names
+from ..layers import layer_path, line_names, numbered
 
 OUTPUT = -1  # no id of a Tensor
 
@@ -22,13 +22,7 @@ def labels(tape: Tape, variables: Mapping[int, str]) -> dict[int, str]:
         taken = set(found.values())
         for line in tape:
             if found[id(line)].startswith("%") and line.primitive is not None and not line.constant:
-                name = base = _by_its_call(line, ends)
-                number = 1
-                while name in taken:
-                    number += 1
-                    name = f"{base}_{number}"
-                taken.add(name)
-                found[id(line)] = name
+                found[id(line)] = numbered(_by_its_call(line, ends), taken)
     return {**found, OUTPUT: found[id(tape.outputs[0])]}
 
 
