@@ -22,7 +22,7 @@ from autoconv.tutor.claim.compare import Tolerance, ruled_out
 from autoconv.views.equations import analysis
 from autoconv.views.layers import layer_names, settings
 from autoconv.views.stepper.axes import Axes
-from autoconv.views.stepper.page import LARGEST, stepper_page
+from autoconv.views.stepper.page import LARGEST, budget, stepper_page
 
 
 def convolutions():
@@ -234,7 +234,7 @@ def test_the_page_of_a_large_net_shows_a_picture_of_what_each_call_gives(net):
     model, shape = net(size=32)
     walk = ac.step(loss_of(model.eval(), shape)[0])
     made = stepper_page(walk)
-    assert len(made) <= LARGEST
+    assert len(made) <= budget(walk) <= LARGEST
     data = read_page(made)
     for stop in data["stops"]:
         for role, _, number, line in stop["grids"]:

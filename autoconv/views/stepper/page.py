@@ -34,7 +34,9 @@ from .units import Stop, Unit
 if TYPE_CHECKING:
     from .stepper import Event, Stepper
 
-LARGEST = 400_000  # characters of a whole page; what the numbers may take is what the rest leaves
+# Characters of a whole page; what the numbers may take is what the rest leaves.  A net of many calls may have more:
+# so much for each, which holds a feature map of 64 x 64 numbers, up to a size that mail and browsers take.
+SMALL, PER_STOP, LARGEST = 400_000, 12_000, 2_000_000
 SLIDES = ("windows", "contract")  # lines in which a window is seen to slide
 VALUES = ("operand", "result")  # roles of grids that show a line's own value
 STATIC = Path(__file__).parent / "static"
@@ -46,7 +48,12 @@ def stepper_page(stepper: Stepper, numbers: str = "auto") -> str:
     if numbers not in ("auto", "all"):
         raise ValueError(f"save: numbers={numbers!r}; use 'auto' (large tensors are cut) or 'all'")
     y = stepper.tape.outputs[0]
-    return html(trace(stepper, None if numbers == "all" else LARGEST), f"Step through {stepper.names[id(y)]}")
+    return html(trace(stepper, None if numbers == "all" else budget(stepper)), f"Step through {stepper.names[id(y)]}")
+
+
+def budget(stepper: Stepper) -> int:
+    """The characters that the page of a stepper may have: the more calls, the more."""
+    return min(LARGEST, max(SMALL, PER_STOP * len(stepper.stops)))
 
 
 class _Page:
@@ -87,7 +94,7 @@ class _Page:
         return axes if role in VALUES or not axes.picture else Axes(axes.tile, axes.others)
 
 
-def trace(stepper: Stepper, largest: int | None = LARGEST) -> dict[str, Any]:
+def trace(stepper: Stepper, largest: int | None) -> dict[str, Any]:
     """Everything the page shows, as JSON data: units, stops, events, pictures, equations and packed numbers.
 
     ``largest``: the characters that a page may have; arrays are cut to keep to it.

@@ -470,9 +470,9 @@ class Stepper(Sequence[Event]):
     def save(self, path: str | os.PathLike[str], numbers: str = "auto") -> Path:
         """Write the interactive page (``.html``), self-contained and offline; returns the path.
 
-        numbers: "auto" keeps as many numbers as fit into a file of about 400 kB: of small tensors all, of large ones
-        the first pictures (channels, kernels); "all" keeps every number.  Raises ValueError
-        for another ending or word.
+        numbers: "auto" keeps as many numbers as fit into a file of about 400 kB, or of 12 kB for each call, at most
+        2 MB: of small tensors all, of large ones the first pictures (channels, kernels); "all" keeps every number.
+        Raises ValueError for another ending or word.
         """
         from .page import stepper_page
 
