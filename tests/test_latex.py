@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import autoconv as ac
+from autoconv.render.broken import aligned, width
 from autoconv.render.element import element_name
 from autoconv.render.latex import PRODUCT, SUM, Expression, element, matrix, number, symbol
 from autoconv.render.mathml import mathml
@@ -126,3 +127,36 @@ def test_any_text_gives_well_formed_mathml(latex, tags):
 def test_mathml_refuses_what_is_too_deep():
     with pytest.raises(ValueError, match="nests more than"):
         mathml("{" * 500)
+
+
+# most characters: the rows of y = side = side ..; a sum goes on below from a term on, which is never cut
+LINES = [
+    (99, ["a + b", "3"], ["y &= a + b = 3"]),
+    (7, ["a + b + c", "3"], ["y &= a + b", r"&\quad + c", "&= 3"]),
+    (7, ["a - b"], ["y &= a - b"]),
+    (4, ["a - b - c"], ["y &= a", r"&\quad - b", r"&\quad - c"]),
+    (4, ["-a + b"], ["y &= -a", r"&\quad + b"]),
+    (9, [r"\left(a + b + c\right) d + e"], [r"y &= \left(a + b + c\right) d", r"&\quad + e"]),
+    (9, [r"w_{i + 1} \cdot (-2) + e + f"], [r"y &= w_{i + 1} \cdot (-2)", r"&\quad + e + f"]),
+    (7, [r"\frac{a + b + c}{d} + e"], [r"y &= \frac{a + b + c}{d}", r"&\quad + e"]),
+    (4, ["1 \\cdot 10^{-3}"], ["y &= 1 \\cdot 10^{-3}"]),
+]
+
+
+@pytest.mark.parametrize(("most", "sides", "rows"), LINES)
+def test_a_long_equation_goes_on_below(most, sides, rows):
+    assert aligned("y", sides, most) == rows
+
+
+@pytest.mark.parametrize(("wider", "than"), [
+    ("a + b", "ab"), (r"\mathrm{long}", "a"), ("w_{10}", "w_{1}"),
+    (r"\left(a\right)", "a"), (r"\frac{abc}{d}", r"\frac{ab}{d}"), (r"a \quad b", "ab"), (r"\sqrt{a}", "a"),
+])  # fmt: skip
+def test_what_is_wider(wider, than):
+    assert width(wider) > width(than)
+
+
+def test_words_keep_their_spaces():
+    """A browser drops white space at the ends of <mtext>."""
+    assert "0.7</mn><mspace" in mathml(r"0.7\text{ over 4}") and "</mtext><mspace" in mathml(r"\text{of }x")
+    assert "mspace" not in mathml(r"\text{of x}")

@@ -49,8 +49,11 @@ def _print(part: Part) -> str:
     if kind in ("mark", "sign"):
         return _mark(part)
     if kind == "words":
-        plain = part.style == "text"
-        return _element("mtext" if plain else "mi", said, "" if plain else 'mathvariant="normal"')
+        if part.style == "text":
+            space = '<mspace width="0.25em"/>'  # browsers drop white space at the ends of <mtext>
+            before, after = (space * (said.strip() != "" and c == " ") for c in (said[:1], said[-1:]))
+            return before + _element("mtext", said) + after
+        return _element("mi", said, 'mathvariant="normal"')
     if kind == "symbol":
         sign = BIG.get(said) or OPERATORS.get(said)
         return _element("mo", sign) if sign else _element("mi", GREEK.get(said) or SYMBOLS[said])

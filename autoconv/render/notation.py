@@ -60,6 +60,11 @@ class Part:
 NOTHING = Part("nothing")
 
 
+def tokens(latex: str) -> list[str]:
+    """The words of a formula: commands, numbers, single characters, white space."""
+    return _TOKEN.findall(latex)
+
+
 def read(latex: str) -> Part:
     """The formula as a tree; ValueError for groups nested more than 100 deep."""
     return _Reader(latex).group()
@@ -69,7 +74,7 @@ class _Reader:
     """Reads tokens from left to right."""
 
     def __init__(self, latex: str) -> None:
-        self.tokens: list[str] = _TOKEN.findall(latex)
+        self.tokens = tokens(latex)
         self.at = self.depth = 0
         self.small = False  # after \\textstyle: the limits of a big sum stand beside it
 

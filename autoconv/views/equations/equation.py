@@ -18,6 +18,7 @@ from html import escape
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
+from ...render.broken import aligned
 from ...render.latex import PRODUCT, SUM, Expression, escaped, number, symbol, value
 from ...render.mathml import mathml
 from ...render.notebook import gap
@@ -252,10 +253,7 @@ def rows(explanation: Explanation) -> list[str]:
     for k, s in enumerate(found):
         parts = [*(x.latex for x in s.formulas), result_latex(s.result)]
         kept = [p for i, p in enumerate(parts) if i == 0 or p != parts[i - 1]]
-        if k == 0:
-            lines += [f"{s.left.latex} &= {kept[0]}", *[f"&= {p}" for p in kept[1:]]]
-        else:
-            lines.append(f"{s.left.latex} &= {' = '.join(kept)}")
+        lines += aligned(s.left.latex, kept, apart=k == 0)
         if s.whole.closed is not None:
             ways = s.whole.closed.parts if k == 0 else ()
             lines += [rf"&\text{{{words}: }} {x.latex} = {number(v + 0.0)}" for words, x, v in ways]
@@ -319,7 +317,7 @@ ROWS, LEVELS = 10, 24  # terms of a sum that are shown unfolded; sums that can b
 LEGENDS = 4  # cotangents whose symbols are explained
 FOLDED = 60  # further terms, folded
 # the same in a page of its own, where size counts less
-PAGE_LEVELS, PAGE_FOLDED, PAGE_BELOW = 120, 2000, 100
+PAGE_LEVELS, PAGE_FOLDED, PAGE_BELOW = 80, 2000, 10
 
 STYLE = f"""<style>
 .ac-eq{{font:var(--text,14px)/1.45 var(--font,system-ui,sans-serif);max-width:72rem;overflow-x:auto;color:inherit}}
@@ -460,8 +458,9 @@ def _row(term: Term, opened: set[int], folded: int) -> str:
         f"<span>{mathml(digits(term).latex, annotated=False)}{gap(' = ')}</span>"
         f"<span>{escape(result(term.product))}</span>"
     )
-    below = term.opened
-    if below is None or below.scalar not in opened:
+    # asked of the set first: to open a sum walks the tape
+    below = term.opened if term.scalar in opened else None
+    if below is None:
         return f'<div class="ac-row">{cells}</div>'
     opened.discard(below.scalar)  # once is enough
     note = mathml(rf"{term.upstream_latex} = {_line(statement(below, derivative(below), inline=False))}")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...primitives import TABLE
+from ...render.broken import aligned
 from ...render.latex import FACTOR, OPEN, PRODUCT, SUM, Expression, symbol, value
 from ...render.mathml import mathml
 from ...render.notebook import bundle
@@ -131,8 +132,7 @@ class ValueExplanation:
         rows: list[str] = []
         for k, s in enumerate(self.statements):
             parts = [*[x.latex for x in s.formulas()], result_latex(s.total)]
-            rows += [f"{s.left.latex} &= {parts[0]}", *[f"&= {p}" for p in parts[1:]]] if not k else []
-            rows += [f"{s.left.latex} &= {' = '.join(parts)}"] if k else []
+            rows += aligned(s.left.latex, parts, apart=k == 0)
             rows += ["&" + x.latex for x in s.where]
         return r"\begin{aligned} " + r" \\ ".join(rows) + r" \end{aligned}"
 
