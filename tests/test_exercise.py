@@ -13,6 +13,7 @@ from helpers.nets_for_tutor import conv_net, mlp
 
 import autoconv as ac
 from autoconv.cli import main
+from autoconv.exercises.given import _speaks
 from autoconv.exercises.key import Key
 from autoconv.exercises.marking import Answer
 from autoconv.exercises.nice import nice_runs
@@ -496,3 +497,29 @@ def test_the_command_refuses(tmp_path: Any, capsys: Any) -> None:
         assert main(["exercise", *call]) == 2
         assert words in capsys.readouterr().err
     assert sorted(p.name for p in tmp_path.iterdir() if p.is_file()) == ["a.json", "b.ipynb", "net.py"]
+
+
+def test_the_program_calls_layers_by_what_they_do_and_results_by_their_names():
+    """As in other views: a line's name on the left is the one that later lines read."""
+    rng = np.random.default_rng(0)
+    model = ac.nn.Sequential(
+        ac.nn.Conv2d(1, 2, 3, padding=1, rng=rng), ac.nn.ReLU(), ac.nn.MaxPool2d(2), ac.nn.Flatten(),
+        ac.nn.Linear(8, 2, rng=rng),
+    )  # fmt: skip
+    x = ac.tensor(rng.normal(size=(1, 4, 4, 1)), name="x")
+    loss = ac.losses.cross_entropy(model(x), np.array([1]))
+    text = ac.exercise(loss, names={"loss": loss}, blanks=1).markdown()
+    listed = text.partition("```text\n")[2].partition("```")[0].splitlines()
+    assert listed == [
+        "0.out = conv2d(x, 0.weight, 0.bias)   # window 3×3, padding 1",
+        "1.out = relu(0.out)",
+        "2.out = max_pool2d(1.out)   # window 2×2, stride 2",
+        "3.out = Flatten(2.out)",
+        "4.out = linear(3.out, 4.weight, 4.bias)",
+        "loss = cross_entropy(4.out, 1)",
+    ]
+
+
+def test_data_is_listed_only_where_a_formula_speaks_of_it():
+    """Line %1 is not spoken of by a formula with %12."""
+    assert _speaks("relu(%12)", "%12") and not _speaks("relu(%12)", "%1") and not _speaks("f(a.b)", "b")

@@ -13,6 +13,7 @@ from ..render.text import clean
 from ..tape import Tensor
 from ..views.equations.equation import legend
 from ..views.graph.graph import graph
+from ..views.layers import settings
 from ..views.lines import is_number
 from .run import ScalarRun
 from .sheet import Cell, Equation, Grid, Listed, Part, Prose, Quantity
@@ -68,11 +69,12 @@ def program(run: ScalarRun) -> list[Part]:
     for node in nodes:
         if node.kind not in ("line", "call") or not node.formula:
             continue
-        name = node.title if node.title not in (node.operation, "") else node.place
         inside = [run.tape[i] for i in node.lines]
+        name = run.symbols.label(inside[-1])
         data = [x for line in inside for x in line.operands if _plain_data(x)]
-        told |= {id(x) for x in data if run.symbols.label(x) in node.formula}
-        hidden = [x for x in data if x.dtype.kind == "f" and run.symbols.label(x) not in node.formula]
+        spoken = {id(x) for x in data if _speaks(node.formula, run.symbols.label(x))}
+        told |= spoken
+        hidden = [x for x in data if x.dtype.kind == "f" and id(x) not in spoken]
         read = [f"with {run.symbols.label(x)}" for x in {id(x): x for x in hidden}.values()]
         formula = re.sub(r"%\d+", lambda found: same.get(found[0], found[0]), node.formula)
         if node.operation == "cast":
@@ -89,25 +91,21 @@ def program(run: ScalarRun) -> list[Part]:
     return [Prose("The program", "heading"), Prose(text, "code")] if 0 < len(rows) <= STEPS else []
 
 
+def _speaks(formula: str, name: str) -> bool:
+    """Whether a formula names ``name``: "%31" is not in "%319"."""
+    return re.search(rf"(?<![\w.%]){re.escape(name)}(?![\w.])", formula) is not None
+
+
 def _plain_data(x: Tensor) -> bool:
     """Whether a line is data that no gradient goes to: labels, targets."""
     return x.constant and x.primitive is None and not is_number(x)
 
 
 def _settings(lines: Sequence[Tensor]) -> list[str]:
-    """Stride, padding and the like of the lines inside a call, where they are not as usual."""
-    settings: list[str] = []
-    for line in lines:
-        name, params = line.primitive.name if line.primitive else "", dict(line.params)
-        pooling = any("pool" in scope.name.lower() for scope in (line.scope.path if line.scope else ()))
-        if name == "windows":
-            told = {k: params[k] for k in ("stride", "dilation") if any(n != 1 for n in params[k])}
-            settings += [f"{k} {v}" for k, v in ({"window": params["window"]} | told if pooling else told).items()]
-        elif name == "pad":
-            settings.append(f"padding {params['width']}")
-        elif name == "flip":
-            settings.append(f"flipped along {params['axis']}")
-    return list(dict.fromkeys(settings))
+    """The window of the lines inside a call, its stride, padding and the like, and what is flipped."""
+    flips = [x.params["axis"] for x in lines if x.primitive is not None and x.primitive.name == "flip"]
+    window = settings(lines)
+    return [*([f"window {window}"] if window else []), *dict.fromkeys(f"flipped along {axis}" for axis in flips)]
 
 
 def needs(parts: Sequence[Part]) -> list[int]:

@@ -36,7 +36,7 @@ aside{position:sticky;top:0;max-height:100vh;overflow-y:auto;background:var(--bo
   border-radius:8px;padding:0 calc(2*var(--gap)) var(--gap)}
 aside h2{margin-top:calc(2*var(--gap))}
 .answers{display:grid;grid-template-columns:minmax(0,1fr) 8.5rem;gap:.3rem .8rem;align-items:center}
-.answers label{overflow-wrap:anywhere}
+.answers label{overflow-wrap:anywhere}.answers .long{grid-column:1/-1}
 .answers input{width:100%;background:var(--page)}
 .answers output{grid-column:1/-1;font-size:var(--small);min-height:0}
 .answers output:empty{display:none}
@@ -52,6 +52,7 @@ aside h2{margin-top:calc(2*var(--gap))}
 COUNTED = '<small style="float:left;margin:-.05rem .5rem 0 -.35rem;font-size:.68em;opacity:.75">{}{}</small>'
 
 STATIC = Path(__file__).parent / "static"
+BESIDE = 18  # characters of what a blank is of that stand beside its field; of more, above it
 
 
 def page(blanked: Blanked, answers: list[Answer], key: str, marking: bool = True) -> str:
@@ -89,9 +90,11 @@ def page(blanked: Blanked, answers: list[Answer], key: str, marking: bool = True
 def _field(answer: Answer) -> str:
     """A blank's number, what it is of, a place to write in, and one for what is said of it."""
     n = answer.number
+    says = escape(clean(answer.says)).replace("/", "/<wbr>")
+    long = ' class="long"' if len(answer.says) > BESIDE else ""
     return (
-        f'<label for="answer{n}"><span class="blank">{circled(n)}</span> {escape(clean(answer.says))}</label>'
-        f'<input id="answer{n}" data-blank="{n}" autocomplete="off" inputmode="text" aria-describedby="mark{n}">'
+        f'<label for="answer{n}"{long}><span class="blank">{circled(n)}</span> {says}</label>'
+        f'<input id="answer{n}"{long} data-blank="{n}" autocomplete="off" inputmode="text" aria-describedby="mark{n}">'
         f'<output id="mark{n}" for="answer{n}"></output>'
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 
 from ..scalar.expand import CONTRACT
@@ -115,10 +115,25 @@ def _same(values: Iterable[object]) -> str:
 def deed(scope: Scope | None, lines: Iterable[Tensor]) -> str:
     """What a layer or call does with what it reads, in words: "conv2d 3×3, stride 2, padding 1", "linear 84 → 10"."""
     inside = [line for line in lines if line.primitive is not None]
+    own = scope.name.partition(": ")[0] if scope else ""
+    name, window = _work(scope, inside)
+    return " ".join(words for words in (name if name != own else "", window) if words)
+
+
+def verb(scope: Scope, lines: Iterable[Tensor]) -> str:
+    """What a formula calls the work of a call or layer: "conv2d", "linear"; of a layer that does several things its
+    class, or its name."""
+    if scope.kind != "layer":
+        return scope.name
+    own, _, kind = scope.name.partition(": ")
+    return _work(scope, [line for line in lines if line.primitive is not None])[0] or kind or own
+
+
+def _work(scope: Scope | None, inside: Sequence[Tensor]) -> tuple[str, str]:
+    """(the one call of which these computed lines are, or "", what it works with: its window or its sizes)."""
     depth = len(scope.path) if scope else 0
     calls = [line.scope.path[depth:][:1] for line in inside if line.scope and line.scope is not scope]
     names = {found[0].name for found in calls if found and found[0].kind == "call"}
-    own = scope.name.partition(": ")[0] if scope else ""
     (name,) = names if len(names) == 1 and len({found[:1] for found in calls}) == 1 else ("",)
     window = settings(inside)
     products = [w for x in inside if x.primitive is CONTRACT for w in x.operands if is_parameter(moved(w))]
@@ -126,7 +141,7 @@ def deed(scope: Scope | None, lines: Iterable[Tensor]) -> str:
         name = "linear" if name in ("", "matmul") else name
         last = next(x for x in reversed(inside) if x.primitive is CONTRACT).shape[-1]
         window = f"{products[0].size // last} → {last}" if last else ""
-    return " ".join(words for words in (name if name != own else "", window) if words)
+    return name, window
 
 
 def moved(x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from ...render.node import Edge, Node
 from ...render.svg import PALETTE, element_colours
 from ...render.text import numbers, uniform
 from ...tape import Tape, Tensor
-from ..layers import deed, held, layer_names, layer_title, passes, settings
+from ..layers import deed, held, layer_names, layer_title, passes, settings, verb
 from ..lines import is_parameter, serves, weights
 from .zoom import Group, owners
 
@@ -138,7 +138,10 @@ class Words:
         if group.title:
             kind, text, fallback, note = "call", "", group.title, ""
         elif group.scope is not None:
-            kind, text, fallback, note = "call", f"{group.scope.name}({', '.join(texts)})", group.scope.name, ""
+            # what flows first, as in the call that was written, whatever its lines read first
+            given = [self.called(x) for x in sorted(operands, key=is_parameter)]
+            text = f"{verb(group.scope, group.lines)}({', '.join(given)})"
+            kind, fallback, note = "call", group.scope.name, ""
         elif line.primitive is not None:
             kind, text, fallback = "line", formula(line.primitive, texts), line.primitive.name
             if group.step is not None:
