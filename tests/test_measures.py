@@ -91,6 +91,15 @@ def test_relu_and_max_pooling_do_not_hide_what_is_read():
     assert ac.receptive_field((h, (0, 1, 0, 0))).count == 9
 
 
+def test_an_element_is_called_as_it_was_asked_for():
+    """h is what the convolution gave, not the line inside of it that its reshape reads."""
+    x, w = ac.tensor(np.zeros((3, 3)), name="x"), ac.tensor(np.ones((2, 2)), name="w")
+    h = ac.conv2d(x, w)
+    asked = {"h[0,1]": h[0, 1], "2 elements of h": h[0], "h": h}
+    for name, y in asked.items():
+        assert ac.receptive_field(y, of=x, names={"h": h}).text.startswith(f"{name} reads ")
+
+
 def test_of_a_model_by_its_layers_and_from_plain_arrays():
     model = nn.Sequential(one=nn.Conv2d(1, 2, 3, rng=0), relu=nn.ReLU(), two=nn.Conv2d(2, 1, 3, stride=2, rng=1))
     image = RNG(0).random((1, 9, 9, 1)).astype("f4")

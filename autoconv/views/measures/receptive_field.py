@@ -287,13 +287,19 @@ def _pulled(line: Tensor, k: int, mask: np.ndarray) -> np.ndarray:
 
 def _asked(y: Tensor, named: Mapping[int, str]) -> str:
     """What was asked about: a tensor, an element of one, or a part."""
-    found = followed(y, lambda line: line.primitive is None or not line.primitive.moves or bool(line.name))
+
+    def known_by(line: Tensor) -> bool:
+        """Whether a reader knows the line: it is computed, has a name, or is what a call gave."""
+        computed = line.primitive is None or not line.primitive.moves
+        return computed or not named.get(id(line), "%").startswith("%") or line.scope is not y.scope
+
+    found = followed(y, known_by)
     if found is None or y.primitive is None:
         return named[id(y)]
     line, numbers = found
     known = numbers.ravel()
     if line is y or known.size == line.size:
-        return named.get(id(line), "y")
+        return named.get(id(y), "y")
     if known.size == 1 and known[0]:
         return element_name(
             named.get(id(line), "y"), list(map(int, np.unravel_index(int(known[0]) - 1, line.shape))), line.shape
