@@ -464,6 +464,25 @@ def test_it_fits_windows_of_all_sizes(load, dark):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_a_map_jumps_to_the_layers(load):
+    """Of a net; a calculation of a few calls needs none."""
+    loss, names = lenet()
+    page = load(ac.live(loss, names=names).page)
+    entries = page.locator("#map button").all_inner_texts()
+    assert [text.split()[0] for text in entries] == page.locator("#net h3").all_inner_texts()
+    last = page.locator("#net article").last
+    page.click("#map button >> nth=-1")
+    top, height = last.bounding_box()["y"], page.viewport_size["height"]
+    assert 0 <= top < height
+    few, names = readme_of_a_few_calls()
+    assert not load(ac.live(few, names=names).page).locator("#map").is_visible()
+
+
+def readme_of_a_few_calls():
+    x = ac.tensor([1.0, 2.0], name="x")
+    return ac.sum(ac.exp(x) * x), {}
+
+
 def test_in_a_notebook_s_cell(load):
     """The sandboxed frame of an output cell: the page computes there, in a worker too."""
     loss, names = readme()

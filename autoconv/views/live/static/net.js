@@ -7,6 +7,7 @@ const make = (tag, text, name) => {
   return element;
 };
 
+const MAPPED = 5; // cards from which on there is a map to jump by
 const CARDS = 300; // of a long calculation the first and the last of these are shown
 
 class Net {
@@ -50,6 +51,19 @@ class Net {
       const what = [node.settings, from.length ? 'of ' + from.join(', ') : ''].filter(Boolean).join(' · ');
       card(k, node.call, what, [...parts, k]);
     });
+    if (this.cards.size >= MAPPED) this.mapped();
+  }
+
+  // The cards by name, beside them.
+  mapped() {
+    const map = document.getElementById('map');
+    for (const [k, box] of this.cards) {
+      const jump = make('button', undefined, 'jump'), { call, shape } = this.page.nodes[k];
+      jump.append(make('b', call), make('span', shape.join('×')));
+      jump.addEventListener('click', () => box.scrollIntoView());
+      map.append(jump);
+    }
+    map.hidden = false;
   }
 
   // Draw the tiles that can be seen; the others when they come into view.
