@@ -282,9 +282,11 @@ def test_interpolated_to_the_same_size(mode, image, expected):
     np.testing.assert_allclose(np.ravel(y), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("sizes", [(-1, 2, 3), (3, 3), (3,)])
+@pytest.mark.parametrize("sizes", [(-1, 2, 3), (3, 3), (3,), (2, -2), (-2, 2, 3)])
 def test_expand_refuses_sizes_that_are_not_there(sizes):
     t = ac.tensor([[1.0], [2.0]])
     with pytest.raises(ValueError, match="expand: shape"):
         t.expand(*sizes)
     np.testing.assert_array_equal(t.expand(2, -1, 3).value, np.broadcast_to(t.value, (2, 2, 3)))
+    for given in (t.expand(2, 3), t.expand((2, 3)), t.expand([-1, 3])):
+        np.testing.assert_array_equal(given.value, [[1.0] * 3, [2.0] * 3])

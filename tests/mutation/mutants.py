@@ -26,6 +26,20 @@ CHOICES: dict[str, tuple[str, ...]] = {
     ),  # computed again, or loaded
 }
 
+# Faults that are none: (file, the line, what is changed to what) -> why every number stays the same.
+EQUIVALENT: dict[tuple[str, str, str], str] = {
+    ("autoconv/primitives.py", '_SLOPE = {"split": 0, "first": 1}', "1 -> 2"): "a slope beyond 1 is cut off at 1",
+    ("autoconv/functional/resize.py", "cell = np.minimum(np.floor(place), n - 1)", "- -> +"): "clipped again below",
+    ("autoconv/functional/normalisation.py", "return 1", "1 -> 2"): "a scale that cancels",
+    ("autoconv/plan/lower/rematerialise.py", "if lane is None or lane.axis != axis or _cost(", "0 -> 1"): "a cost",
+    ("autoconv/plan/lower/lowering.py", "found = for_one_example(line, shape, axis, self.examples) if", "== -> !="): (
+        "a line whose batch axis is not known is NumPy's"
+    ),
+    ("autoconv/plan/lower/overlap.py", "if axis is None or axes[0] <= axis < axes[0] + 2 * len(axes):", "0 -> 1"): (
+        "more lines are NumPy's"
+    ),
+}
+
 OPERATORS: dict[type[ast.AST], tuple[str, str]] = {
     ast.Add: ("+", "-"),
     ast.Sub: ("-", "+"),
@@ -85,7 +99,10 @@ def drawn(tree: Path, patterns: list[str], count: int, seed: int) -> list[Mutant
     files = sorted({p for pattern in patterns for p in tree.glob(pattern)})
     if not files:
         raise ValueError(f"no file matches {patterns}")
-    possible = [m for p in files for m in of_file(p, str(p.relative_to(tree)))]
+    possible = [m for p in files for m in of_file(p, str(p.relative_to(tree))) if not equivalent(tree, m)]
+    for name, line, _ in EQUIVALENT:
+        if line not in (tree / name).read_text():
+            raise ValueError(f"{name} has no line {line!r} (see EQUIVALENT)")
     for name, functions in CHOICES.items():
         missing = set(functions) - {
             n.name for n in ast.walk(ast.parse((tree / name).read_text())) if isinstance(n, ast.FunctionDef)
@@ -93,6 +110,13 @@ def drawn(tree: Path, patterns: list[str], count: int, seed: int) -> list[Mutant
         if missing:
             raise ValueError(f"{name} has no function {', '.join(sorted(missing))} (see CHOICES)")
     return random.Random(seed).sample(possible, min(count, len(possible)))
+
+
+def equivalent(tree: Path, mutant: Mutant) -> bool:
+    """Whether a fault is one of those that change no number."""
+    line = (tree / mutant.file).read_text().splitlines()[mutant.line - 1].strip()
+    change = f"{mutant.old} -> {mutant.new}"
+    return any(mutant.file == name and line.startswith(text) and change == what for name, text, what in EQUIVALENT)
 
 
 def of_file(path: Path, name: str) -> Iterator[Mutant]:
