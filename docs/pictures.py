@@ -1,16 +1,19 @@
 """Make the README's pictures: python docs/pictures.py [folder]
 
 The learner's example, seen in several ways.  tests/test_readme.py compares the committed pictures with what this draws.
-Where Playwright and chromium are installed, stepper.png is made too: a screenshot of the page that
-``ac.step(C).save("walk.html")`` writes, at the first convolution's backward.  (live.png is one of the demo's page.)
+Where Playwright and chromium are installed, two screenshots are made too: stepper.png, of the page that
+``ac.step(C).save("walk.html")`` writes, at the first convolution's backward; and live.png, of the page that the demo
+writes, with a 3 drawn by hand.
 """
 
 import importlib.util
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import autoconv as ac
+from autoconv.demo import run as run_demo
 
 
 def example() -> dict[str, ac.Tensor]:
@@ -36,23 +39,55 @@ def draw() -> dict[str, str]:
     }
 
 
-def screenshot(folder: Path) -> None:
-    """The stepper's page where the sweep reaches the first convolution, as stepper.png."""
+def screenshots(folder: Path) -> None:
     from playwright.sync_api import sync_playwright
 
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        stepper(browser, folder)
+        live(browser, folder)
+        browser.close()
+
+
+def stepper(browser, folder: Path) -> None:
+    """The stepper's page where the sweep reaches the first convolution."""
     names = example()
     walk = ac.step(names["C"], names=names)
     page = walk.save(folder / "walk.html")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        window = browser.new_page(viewport={"width": 1100, "height": 640}, color_scheme="light")
-        window.goto(page.resolve().as_uri())
-        window.wait_for_selector("body[data-ready]")
-        window.keyboard.press("End")
-        window.locator("#picture [data-grid='input gradient'] .cell").nth(4).hover()
-        window.screenshot(path=folder / "stepper.png")
-        browser.close()
+    window = browser.new_page(viewport={"width": 1100, "height": 640}, color_scheme="light")
+    window.goto(page.resolve().as_uri())
+    window.wait_for_selector("body[data-ready]")
+    window.keyboard.press("End")
+    window.locator("#picture [data-grid='input gradient'] .cell").nth(4).hover()
+    window.screenshot(path=folder / "stepper.png")
     page.unlink()
+
+
+# a 3, in parts of the paper's side
+THREE = [
+    (0.32, 0.16), (0.42, 0.07), (0.55, 0.07), (0.64, 0.17), (0.62, 0.32), (0.50, 0.45), (0.63, 0.55), (0.68, 0.70),
+    (0.60, 0.85), (0.45, 0.91), (0.30, 0.83),
+]  # fmt: skip
+
+
+def live(browser, folder: Path) -> None:
+    """The demo's page: a 3 that is drawn with the mouse, and one cell that is explained."""
+    with tempfile.TemporaryDirectory() as made:
+        run_demo(made, progress=False)
+        window = browser.new_page(viewport={"width": 1200, "height": 800}, color_scheme="light")
+        window.goto((Path(made) / "index.html").as_uri())
+        window.wait_for_selector("body[data-ready]")
+        window.click("#blank")
+        paper = window.locator("#paper").bounding_box()
+        for k, (x, y) in enumerate(THREE):
+            window.mouse.move(paper["x"] + x * paper["width"], paper["y"] + y * paper["height"], steps=8)
+            if k == 0:
+                window.mouse.down()
+        window.mouse.up()
+        window.click("#bars .read >> nth=3")  # that is what it should be
+        window.evaluate("autoconv.pick('conv1.out', [0, 2, 3, 7])")
+        window.wait_for_timeout(500)
+        window.screenshot(path=folder / "live.png")
 
 
 if __name__ == "__main__":
@@ -60,4 +95,4 @@ if __name__ == "__main__":
     for name, svg in draw().items():
         (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
     if importlib.util.find_spec("playwright") and shutil.which("chromium"):
-        screenshot(folder)
+        screenshots(folder)
