@@ -1,11 +1,13 @@
 """Everything that is measured, in one run.
 
     python benchmarks/run.py [--quick] [--only steps inference growth scalars imports accuracy]
+    python benchmarks/run.py --only steps --entrants "autoconv compiled" torch "torch channels_last" jax
     python benchmarks/run.py --only steps --cases lenet:16 mlp:128 [--busy]   # some nets and batches; writes nothing
 
 ``make bench`` installs the peers (peers.txt) into an environment of their own and calls this.  A peer that does not run
 here is left out with its reason.  Writes benchmarks/results/: results.json (every number), table.md, steps.svg,
-growth.svg.  Every ratio is of medians within this run; what else the machine did meanwhile is written down as its load.
+growth.svg.  A subject that is not asked for keeps what was measured of it before, and when.  Every ratio is of medians
+within one run; what else the machine did meanwhile is written down as its load.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ import scalars
 from turns import PREDICTING, TRAINING, race
 
 RESULTS = Path(__file__).parent / "results"
+SUBJECTS = ("steps", "inference", "growth", "scalars", "imports", "accuracy")
 PEERS = ("torch", "jax", "tinygrad", "autograd", "micrograd", "casadi", "onnxruntime")
 STEPS = [("lenet", n) for n in (1, 16, 64, 256)] + [
     (name, net.batch) for name, net in nets.NETS.items() if name != "lenet"
@@ -114,12 +117,12 @@ def predictions(slices: int, cases: list[tuple[str, int]]) -> list[dict[str, Any
     return rows
 
 
-def steps(slices: int, cases: list[tuple[str, int]]) -> list[dict[str, Any]]:
+def steps(slices: int, cases: list[tuple[str, int]], entrants: list[str]) -> list[dict[str, Any]]:
     """A row for each net, batch and entrant."""
     rows = []
     for name, batch in cases:
         case, work, top = f"{name}, batch {batch}", nets.operations(nets.named(name), batch), peak()
-        found = race(name, batch, TRAINING, slices)
+        found = race(name, batch, entrants, slices)
         best = min(median(e.times) for e in found if e.name in chart.MARKS)
         print(f"{case}: {work / 1e6:,.0f} million operations; matrix products run at {top / 1e9:.0f} billion a second")
         for e in found:
@@ -148,10 +151,15 @@ def growth(slices: int) -> list[dict[str, Any]]:
 
 def table(found: dict[str, Any]) -> str:
     """The run as Markdown: what it ran on, then a table for each subject."""
-    lines = ["# Measured", "", *(f"- {key}: {value}" for key, value in found["machine"].items()), ""]
+    runs: dict[str, list[str]] = {}  # what was measured in one run, by the machine of that run
+    for subject, machine in found["machines"].items():
+        runs.setdefault("\n".join(f"- {key}: {value}" for key, value in machine.items()), []).append(subject)
+    lines = ["# Measured", ""]
+    for about, subjects in runs.items():
+        lines += [f"{', '.join(subjects)}:" if len(runs) > 1 else "", "", about, ""]
     if rows := found.get("steps"):
         lines += ["## One training step", "", "Median ms; in brackets the multiple of the fastest peer's median.", ""]
-        names = TRAINING
+        names = [name for name in TRAINING if any(row["entrant"] == name for row in rows)]
         lines += ["| | " + " | ".join(names) + " | of matrix-multiply peak |", "|---" * (len(names) + 2) + "|"]
         for case in dict.fromkeys(row["case"] for row in rows):
             of = {row["entrant"]: row for row in rows if row["case"] == case}
@@ -203,6 +211,12 @@ def case(text: str) -> tuple[str, int]:
     return name, int(batch)
 
 
+def before() -> dict[str, Any]:
+    """What was measured before, of all subjects, and on which machine."""
+    file = RESULTS / "results.json"
+    return json.loads(file.read_text()) if file.exists() else {"machines": {}}
+
+
 def busy() -> subprocess.Popen[bytes]:
     """A foreign process that never rests, on the first core."""
     pin = "import os; getattr(os, 'sched_setaffinity', lambda *_: None)(0, {0})\nwhile True: pass"
@@ -210,9 +224,9 @@ def busy() -> subprocess.Popen[bytes]:
 
 
 def main() -> None:
-    subjects = ["steps", "inference", "growth", "scalars", "imports", "accuracy"]
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--only", nargs="+", choices=subjects, default=subjects)
+    options.add_argument("--only", nargs="+", choices=SUBJECTS, default=SUBJECTS)
+    options.add_argument("--entrants", nargs="+", choices=TRAINING, default=TRAINING, help="of the training steps")
     options.add_argument("--quick", action="store_true", help="few slices: a first look, not a result")
     options.add_argument("--cases", nargs="+", type=case, help="net:batch ..., of the training steps")
     options.add_argument("--busy", action="store_true", help="beside a process that keeps one core busy")
@@ -220,11 +234,12 @@ def main() -> None:
     slices = 3 if chosen.quick else 12
     if chosen.busy:
         atexit.register(busy().kill)
-    found: dict[str, Any] = {"machine": machine()}
+    found: dict[str, Any] = before()
     for subject in chosen.only:
+        found["machines"][subject] = machine()
         print(f"--- {subject}", flush=True)
         if subject == "steps":
-            found[subject] = steps(slices, chosen.cases or STEPS)
+            found[subject] = steps(slices, chosen.cases or STEPS, chosen.entrants)
         elif subject == "inference":
             found[subject] = predictions(slices, chosen.cases or PREDICTED)
         elif subject == "growth":

@@ -87,7 +87,10 @@ class Entrant:
 def race(
     net: str, batch: int, names: list[str], slices: int, say: Callable[[str], None] = print, table: str = "ENTRANTS"
 ) -> list[Entrant]:
-    """The entrants that run here, timed in turn.  SystemExit if their first losses (or results) differ."""
+    """The entrants that run here, timed in turn.  SystemExit if their first losses (or results) differ.
+
+    Each step may add as much again to the difference: a training amplifies what it is rounded by.
+    """
     running: list[Entrant] = []
     for name in names:
         entrant = Entrant(name, net, batch, table)
@@ -97,7 +100,8 @@ def race(
             say(f"  {name} is left out: {entrant.why}")
     for other in running[1:]:
         expected = running[0].losses
-        if any(abs(a - b) > 2e-3 * max(1, abs(a)) for a, b in zip(expected, other.losses, strict=True)):
+        pairs = enumerate(zip(expected, other.losses, strict=True), 1)
+        if any(abs(a - b) > 2e-3 * k * max(1, abs(a)) for k, (a, b) in pairs):
             sys.exit(
                 f"{net}, batch {batch}: the losses differ, nothing is timed:"
                 f"\n  {running[0].name} {expected}\n  {other.name} {other.losses}"
