@@ -1,9 +1,9 @@
 """Make the README's pictures: python docs/pictures.py [folder]
 
 The learner's example, seen in several ways.  tests/test_readme.py compares the committed pictures with what this draws.
-Where Playwright and chromium are installed, two screenshots are made too: stepper.png, of the page that
-``ac.step(C).save("walk.html")`` writes, at the first convolution's backward; and live.png, of the page that the demo
-writes, with a 3 drawn by hand.
+Where Playwright and chromium are installed, screenshots are made too: stepper.png, of the page that
+``ac.step(C).save("walk.html")`` writes, at the first convolution's backward; live.png, of the page that the demo
+writes, with a 3 drawn by hand; and verdict.png, of what a notebook shows of the README's first example.
 """
 
 import importlib.util
@@ -11,9 +11,11 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import autoconv as ac
 from autoconv.demo import run as run_demo
+from autoconv.render.page import html_page
 
 
 def example() -> dict[str, ac.Tensor]:
@@ -46,6 +48,7 @@ def screenshots(folder: Path) -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         stepper(browser, folder)
         live(browser, folder)
+        verdict(browser, folder)
         browser.close()
 
 
@@ -88,6 +91,17 @@ def live(browser, folder: Path) -> None:
         window.evaluate("autoconv.pick('conv1.out', [0, 2, 3, 7])")
         window.wait_for_timeout(500)
         window.screenshot(path=folder / "live.png")
+
+
+def verdict(browser, folder: Path) -> None:
+    """What the README's first example says, as in a notebook."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(readme.partition("```python\n")[2].partition("```")[0], names)
+    said = ac.check_backward(names["backward"], names["forward"], like="cs231n.max_pool")
+    window = browser.new_page(viewport={"width": 900, "height": 400}, color_scheme="light", device_scale_factor=1.5)
+    window.set_content(html_page("verdict", f"<div id=said>{said._repr_mimebundle_()['text/html']}</div>"))
+    window.locator("#said").screenshot(path=folder / "verdict.png")
 
 
 if __name__ == "__main__":
