@@ -32,6 +32,7 @@ from ..primitives import TABLE
 from ..shapes import Shape
 from .program import Line, Program, keep
 
+_WHOLE = {int}
 _LARGEST_CONSTANT = 1 << 24  # bytes: what is folded stays in memory as long as the program
 
 
@@ -141,13 +142,16 @@ def _identity(line: Line) -> Hashable:
 
 
 def _hashable(x: Any) -> Hashable:
+    kind = type(x)
+    if kind is str or (kind is tuple and {*map(type, x)} <= _WHOLE):  # most of them, without the detour
+        return x
     if isinstance(x, dict):
-        return tuple((k, _hashable(v)) for k, v in sorted(x.items()))
+        return tuple([(k, _hashable(v)) for k, v in sorted(x.items())])
     if isinstance(x, tuple | list):
         return tuple(map(_hashable, x))
     if isinstance(x, slice):
         return ("slice", x.start, x.stop, x.step)
-    return ("nan",) if isinstance(x, float) and x != x else (type(x), x)
+    return ("nan",) if isinstance(x, float) and x != x else (kind, x)
 
 
 @rewrite(exact=True, why="each of its passes is")

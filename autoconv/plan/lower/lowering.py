@@ -369,6 +369,12 @@ class Lowering:
         """(line, kernel) of all lines that a kernel loads."""
         return {(x.line, n) for n, kernel in self.kernels.items() for x in kernel.inputs if x.axis is not None}
 
+    def along(self) -> set[tuple[int, int | None]]:
+        """(line, axis) of every line that has registers in some kernel: along which axis it counts examples there, None
+        if the kernel has all of it."""
+        laned = {(i, lane.axis) for i, lane in self.lanes.items()}
+        return {*laned, *[(i, axis) for i, axis, _ in self._loaded], *[(i, None) for i, _ in self.whole]}
+
     def in_registers(self) -> set[int]:
         """The lines that have registers in some kernel."""
         return {*self.lanes, *[i for i, _ in self.whole], *[i for i, *_ in self._loaded]}
