@@ -94,7 +94,7 @@ class NativeProgram:
         self._said = self.said()
         self.lowering, self.assembled = None, []
         for kernel in self.kernels:
-            kernel.instructions, kernel.gaps, kernel.starts = [], [], [0]
+            kernel.forget()
 
     def said(self) -> tuple[int, int, list[list[str]]]:
         """How much memory the kernels need, how many instructions there are, and what became of each line, in words."""
