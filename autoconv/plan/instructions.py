@@ -115,7 +115,7 @@ class Map(Instruction):
         tables, known = {}, {}
         for word, each in zip(("out", "x", "y", "z"), self._operands(), strict=True):
             if id(each) not in known:
-                of_vectors, of_singles = at.addresses_at(each, vectors), at.addresses_at(each, singles)
+                of_vectors, of_singles = at.addresses_at(each, vectors, singles)
                 known[id(each)] = (*at.relative(of_vectors), at.table(of_singles))
             tables[word], tables[word + "_at"], tables["single_" + word] = known[id(each)]
         counts = {"count": len(vectors), "singles": len(singles)}

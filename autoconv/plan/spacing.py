@@ -69,10 +69,13 @@ class _Numbers:
 
     def hold(self, x: np.ndarray) -> bool:
         """Whether x is a view of one of them."""
-        known, base = self._known, x.base
-        while base is not None and id(base) not in known:  # views of views, by ``as_strided``
-            base = getattr(base, "base", None)
-        return base is not None and known[id(base)]() is base
+        base = x.base
+        while base is not None:
+            found = self._known.get(id(base))
+            if found is not None:
+                return found() is base
+            base = getattr(base, "base", None)  # views of views, by ``as_strided``
+        return False
 
 
 _numbers = _Numbers()

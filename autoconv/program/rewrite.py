@@ -103,8 +103,10 @@ def fold(program: Program) -> Program:
     """Lines whose operands are all constants become constants."""
     lines = list(program.lines)
     for i, line in enumerate(lines):
+        if line.primitive is None or (line.operands and lines[line.operands[0]].value is None):
+            continue  # most of them, at a glance
         operands = [lines[x].value for x in line.operands]
-        if line.primitive is None or any(x is None for x in operands) or line.nbytes > _LARGEST_CONSTANT:
+        if any([x is None for x in operands]) or line.nbytes > _LARGEST_CONSTANT:
             continue
         value = np.asarray(line.primitive.forward(*operands, **line.params))
         lines[i] = Line(line.shape, line.dtype, value=value, scope=line.scope)
@@ -117,7 +119,7 @@ def share(program: Program) -> Program:
     first: dict[Hashable, int] = {}
     instead: dict[int, int] = {}
     for i, line in enumerate(program.lines):
-        operands = tuple(instead.get(x, x) for x in line.operands)
+        operands = tuple([instead.get(x, x) for x in line.operands])
         key = _identity(line.reading(operands))
         if key in first:
             instead[i] = first[key]

@@ -23,6 +23,7 @@ from .cooperative import phases_of
 from .tiling import tiles
 from .vector_layout import VectorLayout
 
+FEW = 1 << 12  # registers that are soon gone through, one by one
 _SEARCH = 4  # registers that are listed while one is looked for among the values
 _STORING = 3  # products of vectors that take as long as beginning and storing a result
 _SUMS_AT_HAND = 1 << 19  # numbers: what the sums of all chunks may take before they crowd the cache
@@ -102,11 +103,12 @@ class Assembled:
             return np.asarray(at + registers * self.cell)
         return spaced(at + found.first * self.cell, registers.shape, [step * self.cell for step in found.steps])
 
-    def addresses_at(self, registers: Registers, places: np.ndarray) -> np.ndarray:
-        """The addresses of some of these registers, at places counted along their axes."""
-        if spacing(registers) is None:
-            return self.addresses_of(chosen(registers, places))
-        return chosen(self.addresses_of(registers), places)
+    def addresses_at(self, registers: Registers, *places: np.ndarray) -> list[np.ndarray]:
+        """The addresses of some of these registers, for each of several lists of places along their axes."""
+        if registers.size > FEW and spacing(registers) is None:
+            return [self.addresses_of(chosen(registers, some)) for some in places]
+        addresses = self.addresses_of(registers)
+        return [chosen(addresses, some) for some in places]
 
     @cached_property
     def _offsets(self) -> np.ndarray:

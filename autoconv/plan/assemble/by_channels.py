@@ -18,7 +18,7 @@ from ..kernel import Kernel
 from ..native import instruction_set as isa
 from ..spacing import at as chosen
 from ..spacing import spacing
-from .assemble import Assembled
+from .assemble import FEW, Assembled
 from .vector_layout import VectorLayout
 
 _LONGEST = 1 << 13  # channels that are looked for in a flat instruction
@@ -101,7 +101,7 @@ class ByChannels(Assembled):
         sizes = self._evenly(out, reads)
         if sizes is not None:
             return np.arange(0, out.size, sizes)
-        begins = self._rows_of_rows(out, reads)
+        begins = self._rows_of_rows(out, reads) if out.size > FEW else None
         if begins is not None:
             return begins
         out = out.reshape(-1)

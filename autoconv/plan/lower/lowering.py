@@ -280,7 +280,8 @@ class Lowering:
             name = "slope" if params.get("nan", "more") == "more" else "slope_below"
         axes = ascending(out)
         if axes is not None:
-            ordered = [x.transpose(axes) for x in (out, *[np.broadcast_to(x, out.shape) for x in reads])]
+            whole = [x if x.shape == out.shape else np.broadcast_to(x, out.shape) for x in reads]
+            ordered = [x.transpose(axes) for x in (out, *whole)]
         else:
             order = np.argsort(out, axis=None)
             ordered = [x.reshape(-1)[order] for x in (out, *reads)]
@@ -318,9 +319,10 @@ class Lowering:
             table = np.take_along_axis(table, order[..., :most], axis=-1)
         if table.shape[-1] == 1:
             return self.place(i, table[..., 0], axis, kernel)
-        out = self.fresh(table.shape[:-1], kernel)
-        flat = table.reshape(-1, table.shape[-1])
-        self.kernels[kernel].instructions.append(Gather(i, [out.reshape(-1)], [flat]))
+        out = self.fresh(table.shape[:-1], kernel, like=terms[0] if self.channel_lanes else None)
+        axes = ascending(out) or list(range(out.ndim))
+        flat = table.transpose(*axes, -1).reshape(-1, table.shape[-1])
+        self.kernels[kernel].instructions.append(Gather(i, [out.transpose(axes).reshape(-1)], [flat]))
         return self.place(i, out, axis, kernel)
 
     # ---- lines that are derived from others, in their own kernel or in a later one
