@@ -10,8 +10,10 @@ import time
 import numpy as np
 import pytest
 
+import autoconv as ac
 from autoconv.program.record import outside
 from autoconv.program.record.outside import Calls, Hook, hook_kind
+from autoconv.tape import Primitive
 
 compiled = pytest.mark.skipif(outside._compiled() is None, reason="autoconv.program.record._calls is not built")
 
@@ -107,3 +109,14 @@ def test_many_functions_are_told_apart(floor):
     sys.setprofile(None)
     assert found == 2 * sum(range(3000))
     assert sum(getattr(x, "co_name", "") == "<lambda>" for x in asked) == 3000
+
+
+def test_a_rule_of_the_users_own_row_is_looked_at(floor):
+    """The sweep calls it; what it asks may be another thing each time."""
+    slope = lambda g, y, x: g * float(time.time() > 0)
+    row = Primitive("doubled", lambda x: 2 * x, (slope,), "2 {0}", "arithmetic", lambda rng: ([rng.normal(size=3)], {}))
+    x = np.arange(3.0)
+    for f, expected in ((lambda x: ac.sum(row(x)), "time.time()"), (lambda x: ac.sum(x * 2), "")):
+        program = ac.compile(f)
+        program.value_and_grad(x, wrt=0)
+        assert ("recorded anew" in program.plan) == bool(expected) and expected in program.plan

@@ -27,7 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from .owners import mine
+from ...tape import Primitive
+from .owners import fixed, mine
 
 _OS = (
     "urandom getrandom open read pread readv stat lstat fstat access listdir scandir readlink getcwd getcwdb times "
@@ -73,6 +74,13 @@ _BESIDE = frozenset(
 
 # What a function or the code of one is to a recording.  Of PERHAPS a call decides; BESIDE: so is what it calls itself.
 _ORDINARY, _PERHAPS, _BESIDE_IT = range(3)
+
+
+@cache
+def ours(row: Primitive) -> bool:
+    """Whether the rules of a row of the table, which a sweep calls, are this package's: they ask nothing outside."""
+    rules = row.vjps if isinstance(row.vjps, tuple) else (row.vjps,)
+    return all([fixed(getattr(f, "__module__", None)) for f in (*rules, row.definition, row.at) if f is not None])
 
 
 class Calls:
