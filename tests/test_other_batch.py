@@ -124,6 +124,7 @@ SAME = {
     "merged axes": lambda x: ac.reshape(x, (-1,)),
     "a part of the batch": lambda x: x[:1] * 2,
     "a constant of the batch's size": lambda x: ac.sum(x) / x.shape[0],
+    "constants of each channel": lambda x: ac.exp(x - np.array([0.4, 0.5, 0.6])) / np.array([0.2, 0.3, 0.2]),
 }
 
 
@@ -140,6 +141,29 @@ def test_programs_of_other_sizes_are_the_same(name, before, after, shared):
     if found is not None:
         x = np.random.default_rng(0).normal(size=(after, 3))
         np.testing.assert_array_equal(NumpyRun(found).run([x])[0], NumpyRun(other).run([x])[0])
+
+
+@native
+@pytest.mark.parametrize("lanes", ["examples", "channels"])
+def test_images_normalised_inside_share_their_plan(lanes, monkeypatch):
+    monkeypatch.setenv("AUTOCONV_LANES", lanes)
+    mean, deviation = np.array([0.4, 0.5, 0.6], np.float32), np.array([0.2, 0.3, 0.2], np.float32)
+    model = net(np.random.default_rng(1))
+    f = lambda x: ac.sum(ac.tanh(model((x - mean) / deviation)))
+    program = ac.compile(f)
+    for n in (15, 10, 12, 11):
+        x = np.random.default_rng(n).random((n, 10, 10, 3)).astype(np.float32)
+        np.testing.assert_allclose(program(x), f(x), rtol=1e-4, atol=1e-4)
+    assert len(machines(program)) == 1
+
+
+@np.errstate(divide="ignore")
+def test_a_zero_of_the_other_sign_is_another_constant():
+    places = [np.array([0.0, 1.0, 2.0]), np.array([-0.0, 1.0, 2.0])]
+    one, other = (program_of(lambda x, c=c: 1 / (ac.exp(x) * c), n) for c, n in zip(places, (7, 9), strict=True))
+    found = as_before(one, other, 7, 9)
+    assert found is not None
+    assert (NumpyRun(found).run([np.ones((9, 3))])[0][:, 0] == -np.inf).all()
 
 
 @native

@@ -89,10 +89,9 @@ class Batches:
         if not same and not self._settings(one.shape, other.shape):
             return None
         if one.value is not None and other.value is not None:
-            equal = same and _equal(one.value, other.value)
-            if self.axes.planned[i] and not equal and not _repeated(one.value, other.value):
+            if self.axes.planned[i] and not _constants(one.value, other.value):
                 return None
-            return one if equal else other
+            return one if same and _equal(one.value, other.value) else other
         mine, theirs = one.params, other.params
         if mine.keys() != theirs.keys() or not all([self._settings(x, theirs[name]) for name, x in mine.items()]):
             return None
@@ -129,18 +128,33 @@ def _identical(one: Any, other: Any) -> bool:
         return False
 
 
-def _equal(one: np.ndarray, other: np.ndarray) -> bool:
-    return one.strides == other.strides and np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+def _constants(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether a plan for the first may read the second: the numbers are the same, however often they are repeated.
 
-
-def _repeated(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether both are a number that is repeated, neither or both 0: that number may be another one for another size of
-    the batch (a mean divides by the number of examples)."""
+    One number that is repeated may also be another one for another size of the batch (a mean divides by the number of
+    examples), unless one of the two is 0.
+    """
     if one.strides != other.strides:
         return False
-    if one.dtype.kind == "f" and all(x.size and (x == x.flat[0]).all() for x in (one, other)):
-        return bool(one.flat[0] == 0) == bool(other.flat[0] == 0)
-    return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+    mine, theirs = _once(one), _once(other)
+    if one.dtype.kind == "f" and all(x.size and (x == x.flat[0]).all() for x in (mine, theirs)):
+        return bool(mine.flat[0] == 0) == bool(theirs.flat[0] == 0)
+    return np.array_equal(mine, theirs, equal_nan=one.dtype.kind == "f")
+
+
+def _equal(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether constants of one shape are the same, zeros of the same sign."""
+    if one.strides != other.strides:
+        return False
+    mine, theirs = _once(one), _once(other)
+    if one.dtype.kind != "f":
+        return np.array_equal(mine, theirs)
+    return np.array_equal(mine, theirs, equal_nan=True) and np.array_equal(np.signbit(mine), np.signbit(theirs))
+
+
+def _once(x: np.ndarray) -> np.ndarray:
+    """The numbers without those that are repeated along an axis."""
+    return x[tuple([slice(0, 1) if step == 0 else slice(None) for step in x.strides])]
 
 
 def _order(program: Program) -> list[int]:
