@@ -30,7 +30,7 @@ UNTUNED := --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passe
 # the tests of ac.compile and the oracles, which ask for whatever backend is named
 ON_XLA := test_compile_inputs test_oracles test_guards test_absence test_whole_numbers test_ceil_mode test_optim_update
 SITE := .venv-site
-PARTS := setup.py setup.cfg pyproject.toml $(wildcard autoconv/*/native/*)
+PARTS := setup.py setup.cfg pyproject.toml $(wildcard autoconv/*/native/* autoconv/*/*/native/*)
 PIP := -m pip install --quiet --disable-pip-version-check
 URL ?= $(filter https://%,$(shell git remote get-url origin 2>/dev/null))
 

@@ -123,6 +123,7 @@ LICENCE = {"license_expression": "MIT"} if int(setuptools.__version__.split(".")
 # the contractions want fused multiply-add; nothing there claims equal rounding on every machine
 PARTS = [
     *extension("autoconv.scalar._native", "autoconv/scalar/native"),
+    *extension("autoconv.program.record._calls", "autoconv/program/record/native"),
     *extension("autoconv.plan._machine", "autoconv/plan/native", extra_compile_args=["-ffp-contract=fast"]),
 ]
 

@@ -63,7 +63,7 @@ INSIDE = {
 }  # fmt: skip
 
 
-COMPILED = {"_machine", "_native"}  # modules that are no files here; they import nothing of the package
+COMPILED = {"_calls", "_machine", "_native"}  # modules that are no files here; they import nothing of the package
 
 
 def name_of(path):

@@ -110,7 +110,8 @@ def test_a_wheel_without_compiled_parts_is_for_every_system(published):
     shipped = {name for name in names if name.startswith("autoconv/")}
     assert shipped == {name for name in inside if not name.endswith((".c", ".h"))}
     (line,) = [line for line in said.splitlines() if line.startswith("autoconv: built without")]
-    assert "autoconv.scalar._native and autoconv.plan._machine, which need a C compiler" in line
+    parts = "autoconv.scalar._native and autoconv.program.record._calls and autoconv.plan._machine"
+    assert f"{parts}, which need a C compiler" in line
     warnings = re.findall("(?i).*(?:warning|deprecat|absent).*", said)
     assert all("building extension" in text for text in warnings), warnings
 
@@ -171,7 +172,7 @@ def test_a_wheel_with_compiled_parts_is_for_this_system(published, tmp_path):
     wheel, said = build("wheel", published[0], tmp_path / "wheel", CFLAGS="-O0 -g0 -DBASELINE -DUNROLL=")
     assert re.fullmatch(rf"autoconv-{ac.__version__}-cp\d+-cp\d+\w*-(?!any)\w+\.whl", wheel.name)
     parts = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith((".so", ".pyd"))]
-    assert sorted(Path(part).name.partition(".")[0] for part in parts) == ["_machine", "_native"]
+    assert sorted(Path(part).name.partition(".")[0] for part in parts) == ["_calls", "_machine", "_native"]
     assert "built without" not in said
 
 

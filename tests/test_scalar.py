@@ -459,6 +459,23 @@ def test_nothing_grows_in_a_training_loop():
     assert late - early < 50_000  # a step that stays behind costs 5,000 bytes, 700 of them 3.5 million
 
 
+def test_a_result_that_is_held_until_the_next_one_is_there_keeps_only_its_own(ground):
+    """Each recording begins in the segment in which the one before has ended."""
+    ground.limit(50)
+    Scalar(0).exp().backward()  # closes the segment at hand
+    a, b = Scalar(0.5), Scalar(0.25)
+    last = None
+    before = ground.segments()
+    for _ in range(40):
+        t = a
+        for _ in range(70):
+            t = t * a + b
+        last = t
+    assert ground.segments() - before <= 9  # three for a recording
+    last.backward()
+    assert abs(a.grad - 1) < 1e-9  # of t = t a + b at its fixed point: t / (1 - a)
+
+
 def test_results_that_nobody_holds_are_freed_without_a_sweep(ground):
     ground.limit(100)
     w = [Scalar(k) for k in range(5)]

@@ -232,9 +232,9 @@ class Compiled:
         """The recorded line of a loss that a run has computed."""
         if not isinstance(loss, Tensor):
             call.lift()
-            again = record(self._traced(call, None), call.lines, [], outcome.sources)
+            again = record(lambda: self._applied(call, None), call.lines, [], outcome.sources)
             again.late.settle()
-            loss = _loss(again.result[0])
+            loss = _loss(again.result)
         line: Tensor = loss
         return line
 
@@ -340,20 +340,13 @@ class Compiled:
         finally:
             differentiating.reset(token)
 
-    def _traced(self, call: Arguments, asked: Any) -> Callable[[], Any]:
-        """A function that runs f on lines and returns (result, lines asked for, their recorded gradients)."""
-
-        def traced() -> Any:
-            result = self._applied(call, asked)
-            if asked is None:
-                return result, [], []
-            _returned(result)
-            y = _loss(result)
-            wrt = call.wanted(asked, y)
-            _check_scalar(y)
-            return result, wrt, reached(y, wrt, Tensor(np.ones(y.shape, y.dtype), constant=True))
-
-        return traced
+    def _swept(self, result: Any, call: Arguments, asked: Any) -> Any:
+        """(result, lines asked for, their recorded gradients)"""
+        _returned(result)
+        y = _loss(result)
+        wrt = call.wanted(asked, y)
+        _check_scalar(y)
+        return result, wrt, reached(y, wrt, Tensor(np.ones(y.shape, y.dtype), constant=True))
 
     def _record(
         self, call: Arguments, asked: Any, recordings: int
@@ -362,7 +355,10 @@ class Compiled:
         before = Guards(self.function, call.statics)
         try:
             call.lift()
-            recorded = record(self._traced(call, asked), call.lines, before.generators)
+            swept = None if asked is None else lambda result: self._swept(result, call, asked)
+            recorded = record(lambda: self._applied(call, asked), call.lines, before.generators, swept=swept)
+            if asked is None:
+                recorded.result = recorded.result, [], []
         except Exception as error:
             if asked is not None:
                 raise

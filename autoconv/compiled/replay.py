@@ -222,8 +222,8 @@ def entry_for(
         owned = {(id(vars(s.holder)), s.name) for s in recorded.sources if s.name}
         guards.release(lambda place, name, value: (id(place), name) in owned)
         plans = [x.run.planned for x in others if x.run is not None]
-        native = [x for x in plans if isinstance(x, NativeRun)][-_TRIED:]
-        entry.run = Replay(recorded, call, asked, guards, native, backend, placement)
+        native = {id(x.native.machines): x for x in plans if isinstance(x, NativeRun)}  # of one plan the last size
+        entry.run = Replay(recorded, call, asked, guards, list(native.values())[-_TRIED:], backend, placement)
     return entry
 
 

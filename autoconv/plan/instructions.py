@@ -18,7 +18,6 @@ import numpy as np
 
 from .native import instruction_set as isa
 from .spacing import ascending, in_a_row
-from .spacing import at as chosen
 
 if TYPE_CHECKING:
     from .assemble.by_channels import ByChannels
@@ -116,8 +115,8 @@ class Map(Instruction):
         tables, known = {}, {}
         for word, each in zip(("out", "x", "y", "z"), self._operands(), strict=True):
             if id(each) not in known:
-                addresses = at.addresses_of(each)
-                known[id(each)] = (*at.relative(chosen(addresses, vectors)), at.table(chosen(addresses, singles)))
+                of_vectors, of_singles = at.addresses_at(each, vectors, singles)
+                known[id(each)] = (*at.relative(of_vectors), at.table(of_singles))
             tables[word], tables[word + "_at"], tables["single_" + word] = known[id(each)]
         counts = {"count": len(vectors), "singles": len(singles)}
         return [isa.MAP.row(operation=self.operation, **counts, **tables, **doubles(self.numbers))]
@@ -176,8 +175,7 @@ class Total(Gather):
 def gather_by_channels(at: ByChannels, out: np.ndarray, to: np.ndarray, reads: Registers, place: int) -> list[int]:
     """GATHER of rows of cells; ``to``: the addresses of the results ``out``, which ascend."""
     vectors, singles = at.rows_of_cells(out, [reads], grows=place == isa.IN_SUMS)
-    x = at.addresses_of(reads)
-    table, first = at.relative(x[vectors])
+    table, first = at.relative(at.addresses_of(reads[vectors]))
     return isa.GATHER.row(
         count=len(vectors),
         out=at.table(to[vectors]),
@@ -187,7 +185,7 @@ def gather_by_channels(at: ByChannels, out: np.ndarray, to: np.ndarray, reads: R
         place=place,
         singles=len(singles),
         single_out=at.table(to[singles]),
-        single_x=at.table(x[singles]),
+        single_x=at.table(at.addresses_of(reads[singles])),
     )
 
 

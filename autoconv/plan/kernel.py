@@ -107,6 +107,10 @@ class Kernel:
         found = np.searchsorted(self.starts, registers.reshape(-1), side="right") - 1
         return iter(np.flatnonzero(np.bincount(found)).tolist())
 
+    def forget(self) -> None:
+        """Let go of what only making the plan needed."""
+        self.instructions, self.gaps, self.starts = [], [], [0]
+
     def value(self, register: int) -> int:
         """The number of the value that a register belongs to."""
         return bisect(self.starts, register) - 1

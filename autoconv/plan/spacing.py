@@ -18,7 +18,8 @@ import numpy as np
 
 from ..shapes import Shape
 
-_FIRST = 1 << 16  # numbers of the first array
+_FIRST = 1 << 16  # numbers that are written at once
+_ROOM, _MOST = 8, 1 << 25  # an array has room for so many times what is wanted, but for no more than so many
 _TYPE = np.dtype(np.int32)
 
 
@@ -34,18 +35,27 @@ class _Numbers:
 
     def __init__(self) -> None:
         self._longest: weakref.ref[np.ndarray] | None = None
+        self._filled = 0  # how many numbers of it are written: memory that is not touched costs nothing
         self._kept: list[np.ndarray | None] = []
         self._known: dict[int, weakref.ref[np.ndarray]] = {}  # by id
 
     def upto(self, count: int) -> np.ndarray:
         """An array with at least so many numbers; it is there as long as somebody looks at it."""
         longest = self._longest() if self._longest is not None else None
+        if longest is not None and count <= self._filled:
+            return longest
         if longest is None or len(longest) < count:
-            longest = np.arange(max(_FIRST, count + count // 2), dtype=_TYPE)
-            longest.flags.writeable = False
-            self._longest = ref = weakref.ref(longest)
+            longest = np.empty(max(_FIRST, count + count // 2, min(_ROOM * count, _MOST)), _TYPE)
+            self._longest, self._filled = (ref := weakref.ref(longest)), 0
             self._known = {id(longest): ref, **{n: old for n, old in self._known.items() if old() is not None}}
             self._kept = [longest for _ in self._kept]
+        longest.flags.writeable = True
+        end = min(len(longest), max(_FIRST, count + count // 8))
+        for first in range(self._filled, end, _FIRST):
+            last = min(first + _FIRST, end)
+            longest[first:last] = np.arange(first, last, dtype=_TYPE)
+        longest.flags.writeable = False
+        self._filled = end
         return longest
 
     @contextmanager
@@ -59,10 +69,13 @@ class _Numbers:
 
     def hold(self, x: np.ndarray) -> bool:
         """Whether x is a view of one of them."""
-        known, base = self._known, x.base
-        while base is not None and id(base) not in known:  # views of views, by ``as_strided``
-            base = getattr(base, "base", None)
-        return base is not None and known[id(base)]() is base
+        base = x.base
+        while base is not None:
+            found = self._known.get(id(base))
+            if found is not None:
+                return found() is base
+            base = getattr(base, "base", None)  # views of views, by ``as_strided``
+        return False
 
 
 _numbers = _Numbers()

@@ -6,15 +6,16 @@ a calculation (a row of the table with operands and params).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, compress, count
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..shapes import Shape
-from ..tape import Primitive, Tape, Tensor, setting
+from ..tape import Primitive, Scope, Tape, Tensor, setting
 
 
 @dataclass(slots=True)
@@ -26,7 +27,7 @@ class Line:
     dtype: np.dtype
     primitive: Primitive | None = None
     operands: tuple[int, ...] = ()
-    params: dict[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
     argument: int | None = None
     tensor: Tensor | None = None
     value: np.ndarray | None = None
@@ -95,11 +96,14 @@ def from_tape(outputs: list[Tensor], arguments: list[Tensor], start: int) -> Pro
     number: dict[int, int] = {}
     lines: list[Line] = []
     places = {id(x): i for i, x in enumerate(arguments)}
-    scopes: dict[str, str] = {}  # each text once
+    scopes: dict[Scope | None, str] = {None: ""}
+    shapes: dict[Shape, Shape] = {}  # each once
     for x in Tape(*outputs):
         number[id(x)] = len(lines)
-        scope = " > ".join(s.name for s in x.scope.path) if x.scope else ""
-        line = Line(x.shape, x.dtype, scope=scopes.setdefault(scope, scope))
+        if (scope := scopes.get(x.scope)) is None:
+            assert x.scope is not None
+            scopes[x.scope] = scope = " > ".join([s.name for s in x.scope.path])
+        line = Line(shapes.setdefault(x.shape, x.shape), x.dtype, scope=scope)
         if id(x) in places:
             line.argument = places[id(x)]
         elif x.serial < start:
@@ -107,8 +111,8 @@ def from_tape(outputs: list[Tensor], arguments: list[Tensor], start: int) -> Pro
         elif x.primitive is None:
             line.value = x.value
         else:
-            line.primitive, line.params = x.primitive, dict(x.params)
-            line.operands = tuple(number[id(o)] for o in x.operands)
+            line.primitive, line.params = x.primitive, x.params
+            line.operands = tuple([number[id(o)] for o in x.operands])
         lines.append(line)
     return keep(Program(lines, [number[id(y)] for y in outputs]))
 
@@ -116,24 +120,25 @@ def from_tape(outputs: list[Tensor], arguments: list[Tensor], start: int) -> Pro
 def keep(program: Program, instead: dict[int, int] | None = None) -> Program:
     """The program with every use of line a replaced by ``instead[a]``, and only the lines that are then still
     needed."""
-    moved = instead or {}
-
-    def at(i: int) -> int:
-        while i in moved:
-            i = moved[i]
-        return i
-
-    outputs, checks = [at(i) for i in program.outputs], [at(i) for i in program.checks]
-    needed, waiting = {*outputs, *checks}, [*outputs, *checks]
-    while waiting:
-        for x in program.lines[waiting.pop()].operands:
-            if at(x) not in needed:
-                needed.add(at(x))
-                waiting.append(at(x))
-    order = {old: new for new, old in enumerate(sorted(needed))}
-    lines = [program.lines[old] for old in sorted(needed)]
+    lines = program.lines
+    at = list(range(len(lines)))
+    for i in instead or ():
+        while at[i] in instead:  # type: ignore[operator]
+            at[i] = instead[at[i]]  # type: ignore[index]
+    outputs, checks = [at[i] for i in program.outputs], [at[i] for i in program.checks]
+    needed = bytearray(len(lines))
+    for i in (*outputs, *checks):
+        needed[i] = 1
+    for i in range(len(lines) - 1, -1, -1):  # who reads a line comes after it
+        if needed[i]:
+            for x in lines[i].operands:
+                needed[at[x]] = 1
+    if not instead and 0 not in needed:
+        return program
+    order = [0, *accumulate(needed)]
+    to = [order[x] for x in at]
     return Program(
-        [x.reading(tuple([order[at(o)] for o in x.operands])) for x in lines],
+        [lines[i].reading(tuple([to[x] for x in lines[i].operands])) for i in compress(count(), needed)],
         [order[y] for y in outputs],
         [order[y] for y in checks],
     )

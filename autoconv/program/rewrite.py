@@ -32,6 +32,7 @@ from ..primitives import TABLE
 from ..shapes import Shape
 from .program import Line, Program, keep
 
+_WHOLE = {int}
 _LARGEST_CONSTANT = 1 << 24  # bytes: what is folded stays in memory as long as the program
 
 
@@ -102,8 +103,10 @@ def fold(program: Program) -> Program:
     """Lines whose operands are all constants become constants."""
     lines = list(program.lines)
     for i, line in enumerate(lines):
+        if line.primitive is None or (line.operands and lines[line.operands[0]].value is None):
+            continue  # most of them, at a glance
         operands = [lines[x].value for x in line.operands]
-        if line.primitive is None or any(x is None for x in operands) or line.nbytes > _LARGEST_CONSTANT:
+        if any([x is None for x in operands]) or line.nbytes > _LARGEST_CONSTANT:
             continue
         value = np.asarray(line.primitive.forward(*operands, **line.params))
         lines[i] = Line(line.shape, line.dtype, value=value, scope=line.scope)
@@ -116,7 +119,7 @@ def share(program: Program) -> Program:
     first: dict[Hashable, int] = {}
     instead: dict[int, int] = {}
     for i, line in enumerate(program.lines):
-        operands = tuple(instead.get(x, x) for x in line.operands)
+        operands = tuple([instead.get(x, x) for x in line.operands])
         key = _identity(line.reading(operands))
         if key in first:
             instead[i] = first[key]
@@ -141,13 +144,16 @@ def _identity(line: Line) -> Hashable:
 
 
 def _hashable(x: Any) -> Hashable:
+    kind = type(x)
+    if kind is str or (kind is tuple and {*map(type, x)} <= _WHOLE):  # most of them, without the detour
+        return x
     if isinstance(x, dict):
-        return tuple((k, _hashable(v)) for k, v in sorted(x.items()))
+        return tuple([(k, _hashable(v)) for k, v in sorted(x.items())])
     if isinstance(x, tuple | list):
         return tuple(map(_hashable, x))
     if isinstance(x, slice):
         return ("slice", x.start, x.stop, x.step)
-    return ("nan",) if isinstance(x, float) and x != x else (type(x), x)
+    return ("nan",) if isinstance(x, float) and x != x else (kind, x)
 
 
 @rewrite(exact=True, why="each of its passes is")

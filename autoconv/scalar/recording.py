@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .scalar import Scalar
 
 WIDTH = 6
-LIMIT = 1 << 17
+LIMIT = (1 << 22) // 24  # rows of 24 bytes in the compiled floor: 4 MB
 
 _next_serial = itertools.count(1).__next__
 
@@ -35,12 +35,13 @@ class Segment:
     older segment; ``grads``: the cotangents of its rows, once a sweep came by.
     """
 
-    __slots__ = ("_places", "count", "extend", "grads", "leaves", "limit", "names", "older", "rows", "serial")
+    __slots__ = ("_places", "count", "extend", "grads", "leaves", "limit", "names", "older", "passed", "rows", "serial")
 
     def __init__(self, limit: int) -> None:
         self.rows: list[Any] = [LEAF, 0, 0, 0.0, 0.0, 0.0]
         self.extend = self.rows.extend
         self.count, self.limit, self.serial = 1, limit, _next_serial()
+        self.passed = False  # by ``release``, because a Scalar held it
         self.leaves: list[tuple[int, Scalar]] = []
         self.older: list[tuple[int, Segment, int]] = []
         self.grads: list[float] = []
@@ -153,15 +154,24 @@ def release(segment: Segment) -> None:
 
     An expression that was under way when a segment was full ties the next one to it, that one to the one after, and so
     on.  A segment that no Scalar holds any more, only ``segment``, keeps the older ones that the rows read here need.
+    One that a Scalar holds is passed by, and looked at again when it is found further below.
     """
-    homes = {entry[1].serial: entry[1] for entry in segment.older}
-    rows: dict[int, list[int]] = {serial: [] for serial in homes}
-    for entry in segment.older:
-        rows[entry[1].serial].append(entry[2])
-    for serial, read in rows.items():
-        if homes[serial].older and _references(homes[serial]) == len(read) + _ALONE:
-            needed = homes[serial].ancestors(read)
-            homes[serial].older = [entry for entry in homes[serial].older if entry[0] in needed]
+    level, first = [segment], True
+    while level:
+        homes = {entry[1].serial: entry[1] for one in level for entry in one.older}
+        rows: dict[int, list[int]] = {serial: [] for serial in homes}
+        for one in level:
+            for entry in one.older:
+                rows[entry[1].serial].append(entry[2])
+        alone = [serial for serial, read in rows.items() if _references(homes[serial]) == len(read) + _ALONE]
+        for serial in rows.keys() - set(alone):
+            homes[serial].passed = True
+        for serial in alone:
+            if first or homes[serial].passed:
+                needed = homes[serial].ancestors(rows[serial])
+                homes[serial].older = [entry for entry in homes[serial].older if entry[0] in needed]
+                homes[serial].passed = False
+        level, first = [homes[serial] for serial in alone if homes[serial].older], False
 
 
 def _references(x: Any) -> int:

@@ -130,7 +130,7 @@ def merged(programs: Sequence[Program], batches: Sequence[int], operation: str) 
     """
     first = programs[0]
     if len(programs) == 1:
-        rows = [Row(x.shape, x, x.params, x.value) for x in first.lines]
+        rows = [Row(x.shape, x, dict(x.params), x.value) for x in first.lines]
         return Merged(rows, list(first.outputs))
     merger = _Merger(tuple(batches), operation)
     for other, batch in zip(programs[1:], batches[1:], strict=True):

@@ -17,11 +17,14 @@ import numpy as np
 from ..instructions import Instruction, Registers, Rows
 from ..kernel import Kernel
 from ..native import instruction_set as isa
-from ..spacing import bounds, least_of_others, reach, run, spaced, spacing
+from ..spacing import at as chosen
+from ..spacing import bounds, in_a_row, least_of_others, reach, run, spaced, spacing
 from .cooperative import phases_of
 from .tiling import tiles
 from .vector_layout import VectorLayout
 
+FEW = 1 << 12  # registers that are soon gone through, one by one
+_SEARCH = 4  # registers that are listed while one is looked for among the values
 _STORING = 3  # products of vectors that take as long as beginning and storing a result
 _SUMS_AT_HAND = 1 << 19  # numbers: what the sums of all chunks may take before they crowd the cache
 _LARGEST_TILE = {
@@ -50,6 +53,7 @@ class Assembled:
         self.packing = b""
         # (address, size) of each value, and of instruction i's scratch memory under the number -1 - i
         self.memory: dict[int, tuple[int, int]] = {}
+        self.touched: list[tuple[set[int], set[int]]] = []  # the values that each instruction writes, and reads
         self._place()
         self.sums = self._results()
         self.prepare()
@@ -70,7 +74,7 @@ class Assembled:
         """The rows sorted into phases, for threads that share a block."""
         rows = [self.rows(number, one) for number, one in enumerate(self.kernel.instructions)]
         written = [run(addresses := self.written_to(one)) or addresses for one in self.kernel.instructions]
-        return phases_of(self.kernel, rows, written, self.memory, self.threads)
+        return phases_of(self.kernel, rows, written, self.touched, self.memory, self.threads)
 
     def addresses(self, registers: Sequence[Registers]) -> np.ndarray:
         """The addresses of all these registers."""
@@ -91,10 +95,29 @@ class Assembled:
         if not least and self.kernel.value(least_of_others(registers)) == value:
             return np.where(registers, at + registers * self.cell, 0)
         if self.kernel.value(least) != value:
+            if registers.size * _SEARCH < self.kernel.end and "where" not in vars(self):
+                found_in = np.searchsorted(self.kernel.starts, registers, side="right") - 1
+                return np.asarray(registers * self.cell + self._offsets[found_in])
             return np.asarray(self.where[registers])
         if found is None:
             return np.asarray(at + registers * self.cell)
         return spaced(at + found.first * self.cell, registers.shape, [step * self.cell for step in found.steps])
+
+    def addresses_at(self, registers: Registers, *places: np.ndarray) -> list[np.ndarray]:
+        """The addresses of some of these registers, for each of several lists of places along their axes."""
+        if registers.size > FEW and spacing(registers) is None:
+            return [self.addresses_of(chosen(registers, some)) for some in places]
+        addresses = self.addresses_of(registers)
+        return [chosen(addresses, some) for some in places]
+
+    @cached_property
+    def _offsets(self) -> np.ndarray:
+        """What is added to the registers of each value, in cells, to have their addresses; of value 0 nothing."""
+        offsets = np.zeros(len(self.kernel.starts), np.int64)
+        for value, (at, _) in self.memory.items():
+            if value > 0:
+                offsets[value] = at - self.kernel.starts[value] * self.cell
+        return offsets
 
     @cached_property
     def where(self) -> np.ndarray:
@@ -105,7 +128,8 @@ class Assembled:
         for value, (at, _) in self.memory.items():
             if value > 0:
                 start, stop = kernel.starts[value], ends[value]
-                where[start:stop] = at + np.arange(stop - start, dtype=np.int32) * self.cell
+                np.multiply(in_a_row(0, stop - start), self.cell, out=where[start:stop])
+                where[start:stop] += at
         return where
 
     def written_to(self, one: Instruction) -> np.ndarray:
@@ -147,10 +171,11 @@ class Assembled:
         first: dict[int, int] = {}
         last: dict[int, int] = {}
         for number, one in enumerate(kernel.instructions):
-            for registers in (*one.writes, *one.reads):
-                for value in kernel.values(registers):
-                    first.setdefault(value, number)
-                    last[value] = number
+            writes, reads = ({v for x in part for v in kernel.values(x)} for part in (one.writes, one.reads))
+            for value in writes | reads:
+                first.setdefault(value, number)
+                last[value] = number
+            self.touched.append((writes - {0}, reads - {0}))
         for begin, end in self.together():
             for value in first:
                 first[value] = begin if begin < first[value] < end else first[value]

@@ -18,8 +18,10 @@ from ..kernel import Kernel
 from ..native import instruction_set as isa
 from ..spacing import at as chosen
 from ..spacing import spacing
-from .assemble import Assembled
+from .assemble import FEW, Assembled
 from .vector_layout import VectorLayout
+
+_LONGEST = 1 << 13  # channels that are looked for in a flat instruction
 
 
 @dataclass
@@ -31,6 +33,16 @@ class _Packed:
     pitch: int
     rows: dict[int, int] = field(default_factory=dict)
     begin: int = 0
+
+
+def _first_change(tables: list[np.ndarray]) -> int:
+    """After how many results any of these registers (results,) or (results, terms) first changes its step."""
+    first = []
+    for table in tables:
+        apart = np.diff(table[:_LONGEST].reshape(min(len(table), _LONGEST), -1), axis=0)
+        changes = np.flatnonzero((apart != apart[:1]).any(axis=1))
+        first.append(int(changes[0]) + 1 if len(changes) else len(table))
+    return min(first)
 
 
 class ByChannels(Assembled):
@@ -89,6 +101,9 @@ class ByChannels(Assembled):
         sizes = self._evenly(out, reads)
         if sizes is not None:
             return np.arange(0, out.size, sizes)
+        begins = self._rows_of_rows(out, reads) if out.size > FEW else None
+        if begins is not None:
+            return begins
         out = out.reshape(-1)
         joined = np.diff(out) == 1
         for registers in reads if len(out) > 1 else []:
@@ -101,6 +116,36 @@ class ByChannels(Assembled):
             if not joined.any():
                 break
         return np.flatnonzero(np.concatenate([[True], ~joined]))
+
+    def _rows_of_rows(self, out: np.ndarray, reads: list[Registers]) -> np.ndarray | None:
+        """Where rows begin, if the last axis is one in every row: then the ends of these are all there is to look at.
+
+        A flat instruction has its channels last as well, up to where its terms first change their step.
+        """
+        length = out.shape[-1] if out.ndim > 1 else _first_change([out, *reads])
+        if length < max(2, self.lanes) or out.size % length:
+            return None
+        joined = np.ones(out.size // length - 1, bool)
+        for registers in (out, *reads):
+            table = registers.reshape(-1, length, registers.shape[-1] if registers.ndim > out.ndim else 1)
+            first, last = table[:, 0], table[:, -1]
+            step = table[:, 1] - first
+            known = spacing(registers)
+            if known is None and not (table[:, 1:] - table[:, :-1] == step[:, None]).all():
+                return None
+            whole = self.addresses_of(last) - self.addresses_of(first) == length - 1
+            if registers is out:
+                if not (step == 1).all():
+                    return None
+                joined &= (first[1:, 0] - last[:-1, 0]) == 1
+                continue
+            repeats = (step == 0) & self._repeated[first]
+            if not (((step == 1) & whole) | repeats).all():
+                return None
+            follows = self.addresses_of(first[1:]) - self.addresses_of(last[:-1]) == 1
+            same = np.where(repeats[1:], repeats[:-1] & (first[1:] == last[:-1]), ~repeats[:-1] & follows)
+            joined &= same.all(axis=1)
+        return np.flatnonzero(np.concatenate([[True], ~joined])) * length
 
     def _evenly(self, out: np.ndarray, reads: list[Registers]) -> int | None:
         """The length of every row, where that is seen from how registers are spaced; else None."""

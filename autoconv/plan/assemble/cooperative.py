@@ -41,28 +41,39 @@ class _Task:
 
 
 def phases_of(
-    kernel: Kernel, rows: Sequence[Rows], written: Sequence[np.ndarray | slice], memory: Memory, threads: int
+    kernel: Kernel,
+    rows: Sequence[Rows],
+    written: Sequence[np.ndarray | slice],
+    touched: Sequence[tuple[set[int], set[int]]],
+    memory: Memory,
+    threads: int,
 ) -> tuple[Rows, Rows, Rows]:
     """The rows of words in a new order, the phases and the tasks (as PHASE and TASK of the instruction set).
 
-    ``rows`` and ``written``: of each instruction the words, and the addresses that it writes to; ``memory``: (address,
-    size) of each value, and of instruction i's scratch memory under the number -1 - i.
+    ``rows``, ``written`` and ``touched``: of each instruction the words, the addresses that it writes to, and the
+    values that it writes and reads; ``memory``: (address, size) of each value, and of instruction i's scratch memory
+    under the number -1 - i.
     """
     overlapping = _overlaps(memory)
     tasks: list[_Task] = []
     begins = [0]  # the first task of each phase
     end = max((at + size for at, size in memory.values()), default=1)
     owner = np.full(end, -1, np.int32)  # the task that wrote to an address
+    pending: list[tuple[np.ndarray | slice, int]] = []  # what tasks of this phase have written besides, and which
     for number, one in enumerate(kernel.instructions):
-        reads = {v for registers in one.reads for v in kernel.values(registers) if v}
-        writes = {v for registers in one.writes for v in kernel.values(registers) if v}
+        writes, reads = touched[number]
         exclusive = {-1 - number} if -1 - number in memory else set()
         if one.over_examples:
             exclusive.add(kernel.end + one.array)
         over = {x for v in (*writes, *exclusive) for x in overlapping.get(v, ())}
         needed = {x for v in reads for x in overlapping[v]} | (over - writes)
         for row in rows[number]:
-            mine = _different(owner[written[number]])
+            mine: set[int] = set()
+            if any([task.writes & over for task in tasks[begins[-1] :]]):
+                while pending:
+                    addresses, task_number = pending.pop(0)
+                    owner[addresses] = task_number
+                mine = _different(owner[written[number]])
             hits = [
                 k
                 for k, task in enumerate(tasks[begins[-1] :], begins[-1])
@@ -76,6 +87,7 @@ def phases_of(
             pieces = max(1, min(_PIECES * threads, work // _LITTLE)) if kind.divisible else 1
             if hits and (len(hits) > 1 or pieces > 1 or tasks[hits[0]].pieces > 1):
                 begins.append(len(tasks))
+                pending.clear()
                 hits = []
             elif not hits and len(tasks) > begins[-1] and tasks[-1].pieces == pieces == 1:
                 hits = [len(tasks) - 1] * (tasks[-1].work + work <= _LITTLE)  # some with little work make a task
@@ -88,7 +100,7 @@ def phases_of(
             task.reads |= reads
             task.writes |= writes
             task.exclusive |= exclusive
-            owner[written[number]] = at
+            pending.append((written[number], at))
     return _in_order(tasks, [*begins, len(tasks)])
 
 

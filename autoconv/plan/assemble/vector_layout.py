@@ -8,10 +8,12 @@ the cache.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
 from ..extension import machine
+from ..instructions import Instruction
 from ..lower.lowering import Lowering
 
 _OF_CHANNELS = 1.2  # what channels in the lanes cost besides: rows have ragged ends
@@ -63,20 +65,22 @@ class Estimate:
 
 
 def estimate(lowering: Lowering) -> Estimate:
-    """The costs of a program that was lowered for examples in the lanes."""
+    """The costs of a program that was lowered for examples in the lanes: for each layout the products of vectors for a
+    block of examples (as if a cell were one vector), or for one example."""
     bytes_ = lowering.dtype.itemsize
     variants = [v for v in machine().variants() if v[1] == bytes_]
     variants = [v for v in variants if v[0] == variants[0][0]]  # the best instruction set comes first
-    written = [one.writes[0].size for k in lowering.kernels.values() for one in k.instructions if one.writes]
-    largest = max(written, default=0)
+    instructions = [one for kernel in lowering.kernels.values() for one in kernel.instructions]
+    largest = max([one.writes[0].size for one in instructions if one.writes], default=0)
+    streamed = _streamed(instructions, bytes_)
     costs = []
     for set_, _, lanes, vector_registers in variants:
         for channels, vectors in ((False, 1), (False, 2), (False, 4), (True, 1)):
             layout = VectorLayout(channels, set_, lanes, vector_registers, vectors)
-            cost = _products(lowering, layout)
+            cost = sum([one.vectors(layout) for one in instructions])
             cost *= _OF_CHANNELS if channels else vectors * (1 + lanes * bytes_ / _WALK)
-            costs.append((layout, cost + _streamed(lowering, bytes_), largest * layout.examples))
-    moved = sum(x.size for k in lowering.kernels.values() for one in k.instructions for x in (*one.writes, *one.reads))
+            costs.append((layout, cost + streamed, largest * layout.examples))
+    moved = sum([x.size for one in instructions for x in (*one.writes, *one.reads)])
     return Estimate(lowering.examples, bytes_, moved * bytes_, tuple(costs))
 
 
@@ -107,13 +111,8 @@ def choose(given: Estimate, parts: int) -> VectorLayout:
     return best[1]
 
 
-def _products(lowering: Lowering, layout: VectorLayout) -> float:
-    """Products of vectors for a block of examples (as if a cell were one vector), or for one example."""
-    return sum(one.vectors(layout) for kernel in lowering.kernels.values() for one in kernel.instructions)
-
-
-def _streamed(lowering: Lowering, bytes_: int) -> float:
+def _streamed(instructions: Sequence[Instruction], bytes_: int) -> float:
     """What it costs that a block reads all weights, and reads and writes all sums over examples, in products of
     vectors; 0 if they stay in the cache that a processor has to itself."""
-    moved = bytes_ * sum(one.streams() for kernel in lowering.kernels.values() for one in kernel.instructions)
+    moved = bytes_ * sum([one.streams() for one in instructions])
     return 0.0 if moved <= _CACHE else moved / (_FROM_CACHE if moved <= _SHARED_CACHE else _FROM_MEMORY)

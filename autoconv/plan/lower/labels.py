@@ -6,8 +6,6 @@ back.
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 
 from ...program.program import Line
@@ -59,10 +57,23 @@ def _collects(low: Lowering, i: int, line: Line, fixed: np.ndarray) -> bool:
         return False
     registers, axis, kernel = found
     moved = axis if axis < along else axis - fixed.ndim + 1
-    shape = low.one(line.shape, moved)
-    targets = np.take(np.arange(prod(shape)).reshape(shape), fixed, axis=along)
-    there = registers.ravel() != 0
-    return low.collect(i, targets.ravel()[there], registers.ravel()[there], shape, moved, kernel)
+    taken = registers.reshape(*registers.shape[:along], fixed.size, *registers.shape[along + fixed.ndim :])
+    turn = np.arange(taken.ndim) == along
+    terms = []
+    for sources in _by_place(fixed.ravel(), line.params["size"]):
+        there = np.where(turn, len(sources), 1)
+        terms.append(np.where((sources >= 0).reshape(there), np.take(taken, sources, axis=along), 0))
+    return low.add_up(i, terms, moved, kernel)
+
+
+def _by_place(places: np.ndarray, size: int) -> list[np.ndarray]:
+    """Which numbers come to each of ``size`` places: the first ones, the second ones, ..; -1 where there are fewer."""
+    places = places % size
+    order = np.argsort(places, kind="stable")
+    turn = np.arange(len(places)) - np.searchsorted(places[order], places[order])
+    found = np.full((int(turn.max(initial=0)) + 1, size), -1)
+    found[turn, places[order]] = order
+    return list(found)
 
 
 def scatter_add(low: Lowering, i: int, line: Line) -> bool:

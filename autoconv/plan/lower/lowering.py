@@ -280,7 +280,8 @@ class Lowering:
             name = "slope" if params.get("nan", "more") == "more" else "slope_below"
         axes = ascending(out)
         if axes is not None:
-            ordered = [x.transpose(axes) for x in (out, *[np.broadcast_to(x, out.shape) for x in reads])]
+            whole = [x if x.shape == out.shape else np.broadcast_to(x, out.shape) for x in reads]
+            ordered = [x.transpose(axes) for x in (out, *whole)]
         else:
             order = np.argsort(out, axis=None)
             ordered = [x.reshape(-1)[order] for x in (out, *reads)]
@@ -308,18 +309,20 @@ class Lowering:
             cleared = in_a_row(at.starts[v], ends[v] - at.starts[v])
             at.instructions.append(Clear(i, [cleared], [cleared]))
 
-    def collect(self, i: int, target: Registers, source: Registers, shape: Shape, axis: int, kernel: int) -> bool:
-        """Line i, of which register number ``target[e]`` is the sum of all ``source[e]``; if each has one, it is that
+    def add_up(self, i: int, terms: list[Registers], axis: int, kernel: int) -> bool:
+        """Line i, of which each register is the sum of those at its place in ``terms``; if each has one, it is that
         register."""
-        order = np.argsort(target, kind="stable")
-        target, source = target[order], source[order]
-        number = np.arange(len(target)) - np.searchsorted(target, target)
-        table = np.zeros((prod(shape), int(number.max(initial=0)) + 1), np.int32)
-        table[target, number] = source
-        if table.shape[1] == 1:
-            return self.place(i, table.reshape(shape), axis, kernel)
-        out = self.fresh(shape, kernel)
-        self.kernels[kernel].instructions.append(Gather(i, [out.reshape(-1)], [table]))
+        table = np.stack(terms, axis=-1)
+        most = max(1, int(sum([(x != 0).astype(np.int32) for x in terms]).max(initial=0)))
+        if most < len(terms):  # nowhere are there so many: the zeros go last, and away
+            order = np.argsort(table == 0, axis=-1, kind="stable")
+            table = np.take_along_axis(table, order[..., :most], axis=-1)
+        if table.shape[-1] == 1:
+            return self.place(i, table[..., 0], axis, kernel)
+        out = self.fresh(table.shape[:-1], kernel, like=terms[0] if self.channel_lanes else None)
+        axes = ascending(out) or list(range(out.ndim))
+        flat = table.transpose(*axes, -1).reshape(-1, table.shape[-1])
+        self.kernels[kernel].instructions.append(Gather(i, [out.transpose(axes).reshape(-1)], [flat]))
         return self.place(i, out, axis, kernel)
 
     # ---- lines that are derived from others, in their own kernel or in a later one
@@ -336,7 +339,7 @@ class Lowering:
             a, b = reads
             apart = not (positive(a) and positive(b)) and not ((a != 0) & (b != 0)).any()
             if apart:  # each register of one meets the zero of the other: nothing to add
-                return np.where(a != 0, a, b)
+                return a + b
         like = reads[0] if len(reads) == 1 else max(reads, key=distinct)
         out = self.fresh(self.one(line.shape, axis), kernel, like)
         self.kernels[kernel].instructions.append(self.elementwise(i, name, out, reads, line.params))
@@ -368,6 +371,12 @@ class Lowering:
     def loads(self) -> set[tuple[int, int]]:
         """(line, kernel) of all lines that a kernel loads."""
         return {(x.line, n) for n, kernel in self.kernels.items() for x in kernel.inputs if x.axis is not None}
+
+    def along(self) -> set[tuple[int, int | None]]:
+        """(line, axis) of every line that has registers in some kernel: along which axis it counts examples there, None
+        if the kernel has all of it."""
+        laned = {(i, lane.axis) for i, lane in self.lanes.items()}
+        return {*laned, *[(i, axis) for i, axis, _ in self._loaded], *[(i, None) for i, _ in self.whole]}
 
     def in_registers(self) -> set[int]:
         """The lines that have registers in some kernel."""

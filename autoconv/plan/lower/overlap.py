@@ -13,7 +13,6 @@ from math import prod
 
 import numpy as np
 
-from ... import arrays
 from ...program.program import Line
 from ...shapes import Shape
 from ..contractions import Spaced
@@ -45,16 +44,33 @@ def overlap(low: Lowering, i: int, line: Line) -> bool:
     registers = low.registers(x, axis, kernel)
     if registers is None:
         return False
-    shape = low.one(line.shape, axis_after)
-    targets = _frames_of(np.arange(prod(shape)).reshape(shape), line, registers.shape)
-    wanted = _wanted(low, i, line, axis_after).ravel()[targets.ravel()] & (registers.ravel() != 0)
-    return low.collect(i, targets.ravel()[wanted], registers.ravel()[wanted], shape, axis_after, kernel)
+    return low.add_up(i, _terms(registers, line, _wanted(low, i, line, axis_after)), axis_after, kernel)
 
 
-def _frames_of(places: np.ndarray, line: Line, frames: Shape) -> np.ndarray:
+def _terms(frames: Registers, line: Line, wanted: np.ndarray) -> list[Registers]:
+    """The registers (.., places.., ..) that come to each place, 0 where there are fewer than elsewhere.
+
+    ``frames``: those of the windows (.., positions.., taps.., ..); ``wanted``: which places anybody reads.  Along each
+    axis a place is reached by so many windows, with a tap each; what comes to it along all axes are all combinations.
+    """
     axes = line.params["axes"]
-    window = frames[axes[-1] + 1 : axes[-1] + 1 + len(axes)]
-    return arrays.windows(places, axes, window, line.params["stride"], line.params["dilation"])
+    first, dims = axes[0], len(axes)
+    counts, window = frames.shape[first : first + dims], frames.shape[first + dims : first + 2 * dims]
+    stride, dilation = line.params["stride"], line.params["dilation"]
+    moves = [_Moves(*each) for each in zip(line.params["size"], counts, window, stride, dilation, strict=True)]
+    reached = [m.in_turn() for m in moves]
+    found = []
+    for ranks in product(*[range(tap.shape[1]) for _, tap in reached]):
+        at, taps, there = [], [], wanted
+        for d, rank in enumerate(ranks):
+            along = (1,) * d + (-1,) + (1,) * (dims - d - 1)
+            frame, tap = (x[:, rank].reshape(along) for x in reached[d])
+            at.append(frame)
+            taps.append(tap)
+            there = there & (tap >= 0).reshape((1,) * first + tap.shape + (1,) * (wanted.ndim - first - dims))
+        terms = frames[(slice(None),) * first + (*at, *taps)]
+        found.append(terms if there.all() else np.where(there, terms, 0))
+    return found
 
 
 def _wanted(low: Lowering, i: int, line: Line, axis: int) -> np.ndarray:
@@ -169,6 +185,18 @@ class _Moves:
                 known.setdefault(row.tobytes(), []).append(place)
         self.classes = [np.array(places) for places in known.values()]
         """Places that are reached alike: with the same taps, by windows at the same distances."""
+
+    def in_turn(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each place the windows that reach it, in order, and their taps (places, most windows); -1 where there are
+        fewer."""
+        reaches = self.frame[:, ::-1] >= 0  # from the last tap to the first: windows in order
+        rank = np.cumsum(reaches, axis=1) - 1
+        frame = np.full((len(rank), max(1, int(rank.max(initial=0)) + 1)), -1)
+        tap = frame.copy()
+        place, turned = np.nonzero(reaches)
+        tap[place, rank[place, turned]] = last = self.frame.shape[1] - 1 - turned
+        frame[place, rank[place, turned]] = self.frame[place, last]
+        return frame, tap
 
 
 def _classes(

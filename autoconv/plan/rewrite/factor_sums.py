@@ -84,7 +84,7 @@ class _Factored:
         elif name == "contract":
             operands, result = line.params["spec"].split("->")
             over_examples = any(x[:1] not in result for x in operands.split(",") if x)
-        self.waits.append(max((self.waits[x] for x in line.operands), default=0) + over_examples)
+        self.waits.append(max([self.waits[x] for x in line.operands], default=0) + over_examples)
         self.lines.append(line)
         return len(self.lines) - 1
 

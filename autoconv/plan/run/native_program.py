@@ -25,6 +25,7 @@ from ..extension import machine
 from ..instructions import Clear, Instruction
 from ..kernel import Input, Kernel, Output, Result
 from ..lower.lowering import Lowering
+from .other_batch import axes_of
 
 _PLACES = np.dtype(np.int64)
 
@@ -34,8 +35,8 @@ class NativeProgram:
 
     ``parts``: the most threads.  ``left``: the lines that are left to NumPy.  ``schedule``:  NumPy's lines (numbers)
     and native calls (tuples of numbers of kernels), in order.  ``by_numpy``: the lines that NumPy computes; ``asked``:
-    those that somebody besides the machine reads.  ``constants``: arrays that never change, by the id of the ``Input``
-    that reads them.
+    those that somebody besides the machine reads.  ``axes``: along which of their axes lines count examples.
+    ``constants``: arrays that never change, by the id of the ``Input`` that reads them.
     """
 
     def __init__(self, lowering: Lowering, layout: VectorLayout, parts: int) -> None:
@@ -58,6 +59,7 @@ class NativeProgram:
         self.machines = [a.machine(machine().Machine, self.dtype.itemsize, parts) for a in self.assembled]
         self.schedule = schedule(lowering, self.kernels, self.by_numpy, self.needed([]))
         self.calls = [turn for turn in self.schedule if isinstance(turn, tuple)]
+        self.axes = axes_of(lowering, self.kernels)
         self._bind(lowering.program, lowering.examples)
         self._said: tuple[int, int, list[list[str]]] | None = None
 
@@ -92,7 +94,7 @@ class NativeProgram:
         self._said = self.said()
         self.lowering, self.assembled = None, []
         for kernel in self.kernels:
-            kernel.instructions, kernel.gaps, kernel.starts = [], [], [0]
+            kernel.forget()
 
     def said(self) -> tuple[int, int, list[list[str]]]:
         """How much memory the kernels need, how many instructions there are, and what became of each line, in words."""

@@ -113,11 +113,11 @@ class NativeRun:
         native = self.native
         if dtype != native.dtype or parts != native.parts:
             return None
-        same = Batches(native.examples, examples, native.left).numbered_as(native.program, rewritten)
-        if same is None:
-            return None
         costs = replace(self._costs, examples=examples)
         if choose(costs, parts) != native.layout:
+            return None
+        same = Batches(native.examples, examples, native.axes).numbered_as(native.program, rewritten)
+        if same is None:
             return None
         other = native.for_batch(same, examples)
         return None if other is None else NativeRun(original, other, costs)

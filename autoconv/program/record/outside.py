@@ -21,11 +21,14 @@ import traceback
 import types
 import warnings
 from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from .owners import mine
+from ...tape import Primitive
+from .owners import fixed, mine
 
 _OS = (
     "urandom getrandom open read pread readv stat lstat fstat access listdir scandir readlink getcwd getcwdb times "
@@ -69,25 +72,36 @@ _BESIDE = frozenset(
 )
 
 
+# What a function or the code of one is to a recording.  Of PERHAPS a call decides; BESIDE: so is what it calls itself.
+_ORDINARY, _PERHAPS, _BESIDE_IT = range(3)
+
+
+@cache
+def ours(row: Primitive) -> bool:
+    """Whether the rules of a row of the table, which a sweep calls, are this package's: they ask nothing outside."""
+    rules = row.vjps if isinstance(row.vjps, tuple) else (row.vjps,)
+    return all([fixed(getattr(f, "__module__", None)) for f in (*rules, row.definition, row.at) if f is not None])
+
+
 class Calls:
     """``first``: the first call of the kind, in words, that ``run`` saw; "" if there was none."""
 
     def __init__(self) -> None:
         self.first = ""
-        self._beside = 0  # how many of the calls that are going on are beside the result
         self._known = _sources()
 
     def run(self, f: Callable[[], Any]) -> Any:
         """``f()``, and what it asks outside; what a garbage collection ends meanwhile may ask anything."""
         before: Any = sys.getprofile()
         thread = threading.get_ident()
+        hook = hook_kind()(self._sort, self._told)
 
         def collecting(phase: str, info: Any) -> None:
             if threading.get_ident() == thread:
-                self._beside += 1 if phase == "start" else -1
+                hook.beside += 1 if phase == "start" else -1
 
         gc.callbacks.append(collecting)
-        sys.setprofile(self._see)
+        hook.begin()
         try:
             return f()
         finally:
@@ -97,25 +111,27 @@ class Calls:
             else:
                 sys.setprofile(before)
 
-    def _see(self, frame: types.FrameType, event: str, arg: Any) -> None:
-        if event == "c_call":
-            if not self.first and not self._beside:
-                self.first = self._called(frame, arg)
-        elif event == "call":
-            if frame.f_code.co_filename in _BESIDE:
-                self._beside += 1
-            elif not self.first and not self._beside:
-                if frame.f_code in _ENVIRONMENT:
-                    self.first = "os.environ"
-                elif frame.f_code is _SEEDING and frame.f_locals.get("a") is None:
-                    self.first = "random.Random()"
-        elif event == "return" and frame.f_code.co_filename in _BESIDE:
-            self._beside -= 1
+    def _sort(self, x: Any) -> int:
+        """What calls of a built-in function, or of a function with this code, are."""
+        if isinstance(x, types.CodeType):
+            if x.co_filename in _BESIDE:
+                return _BESIDE_IT
+            return _PERHAPS if x in _ENVIRONMENT or x is _SEEDING else _ORDINARY
+        known = x in self._known or x in _BY_NAME or x.__name__ in _CLOCKS or x.__name__ in _READS
+        return _PERHAPS if known else _ORDINARY
+
+    def _told(self, frame: types.FrameType, x: Any) -> bool:
+        """Whether a call of PERHAPS is the first of the kind."""
+        if not isinstance(x, types.CodeType):
+            self.first = self._called(frame, x)
+        elif x in _ENVIRONMENT:
+            self.first = "os.environ"
+        elif frame.f_locals.get("a") is None:
+            self.first = "random.Random()"
+        return bool(self.first)
 
     def _called(self, frame: types.FrameType, f: Any) -> str:
         """What a built-in function asks, in words; "" if it is nothing of the kind."""
-        if not isinstance(f, types.BuiltinFunctionType):
-            return ""
         if f in self._known:
             return self._known[f]
         if f in _BY_NAME:
@@ -126,3 +142,50 @@ class Calls:
         if name in _READS and type(owner).__module__ in _HANDLES:
             return f"{type(owner).__name__}.{name}()"
         return ""
+
+
+class Hook:
+    """Python's profiling hook for one thread: of every call of a function (or code) that ``sort`` has called PERHAPS,
+    ``told(frame, function)`` is asked, until it says yes.  ``beside``: how many of the calls that are going on are
+    beside the result.
+
+    native/calls.c has the same, for most of the time of a recording would go into this.
+    """
+
+    def __init__(self, sort: Callable[[Any], int], told: Callable[[types.FrameType, Any], bool]) -> None:
+        self.beside = 0
+        self._sort, self._told, self._found = sort, told, False
+        self._codes: dict[int, tuple[int, types.CodeType]] = {}  # by id; the object is kept, so that it stays its id
+
+    def begin(self) -> None:
+        """Look at the calls of this thread, until ``sys.setprofile`` says otherwise."""
+        sys.setprofile(self)
+
+    def __call__(self, frame: types.FrameType, event: str, arg: Any) -> None:
+        if event == "c_call":
+            looks = not self._found and not self.beside and isinstance(arg, types.BuiltinFunctionType)
+            if looks and self._sort(arg) == _PERHAPS:
+                self._found = self._told(frame, arg)
+        elif event == "call" or (event == "return" and self.beside):
+            code = frame.f_code
+            if (known := self._codes.get(id(code))) is None:
+                self._codes[id(code)] = known = self._sort(code), code
+            kind = known[0]
+            if kind == _BESIDE_IT:
+                self.beside += 1 if event == "call" else -1
+            elif kind == _PERHAPS and event == "call" and not self._found and not self.beside:
+                self._found = self._told(frame, code)
+
+
+@cache
+def _compiled() -> Any:
+    """The compiled extension, None where it was not built."""
+    try:
+        return import_module("._calls", __package__)
+    except ImportError:
+        return None
+
+
+def hook_kind() -> Any:
+    """``Hook``, or the compiled one where it was built and is not switched off (``AUTOCONV_NATIVE=0``)."""
+    return Hook if _compiled() is None or os.environ.get("AUTOCONV_NATIVE") == "0" else _compiled().Hook

@@ -17,8 +17,9 @@ import numpy as np
 from ...hooks import Watcher, differentiating
 from ...tape import Tape, Tensor, outside, tensor
 from ...transforms import _inside
+from ...tree import flatten
 from .late import LateLines
-from .outside import Calls
+from .outside import Calls, ours
 
 
 @dataclass
@@ -115,17 +116,31 @@ class _Watch(Watcher):
 
 
 def record(
-    f: Callable[[], Any], inputs: list[Tensor], generators: list[Any], given: Sequence[np.ndarray] = ()
+    f: Callable[[], Any],
+    inputs: list[Tensor],
+    generators: list[Any],
+    given: Sequence[np.ndarray] = (),
+    swept: Callable[[Any], Any] | None = None,
 ) -> Recorded:
     """Call ``f`` apart, and watch it; nobody is told yet what it observed.
 
     ``inputs``: the Tensors that stand for arguments; ``generators``: the random generators that f can reach; ``given``:
-    what an earlier run has drawn, to be used instead of new draws.
+    what an earlier run has drawn, to be used instead of new draws.  ``swept`` makes the recorded result of f's: it
+    sweeps from the first number, and of that nothing but the rules of rows can ask anything outside.
     """
     start = tensor(0).serial
     seen = _Watch(generators, list(given))
     calls = Calls()
-    result = apart(lambda: calls.run(f), seen)
+
+    def run() -> Any:
+        result = calls.run(f)
+        if swept is None:
+            return result
+        first = [x for x in flatten(result)[0][:1] if isinstance(x, Tensor)]
+        rows = {line.primitive for line in Tape(*first) if line.primitive is not None}
+        return swept(result) if all(map(ours, rows)) else calls.run(lambda: swept(result))
+
+    result = apart(run, seen)
     reason = _reason(seen, {id(x) for x in (*inputs, *[s.line for s in seen.sources])}, start)
     if reason is None and calls.first:
         reason = f"it calls {calls.first}, which may give something else each time"

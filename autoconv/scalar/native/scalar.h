@@ -60,12 +60,19 @@ typedef struct Segment {
     PyObject *names;             /* {row: name} or NULL */
     struct Segment *before, *after; /* neighbours among the open segments; "after" also links those that wait to be freed */
     unsigned long thread;
+    int passed;       /* release has passed it by, because somebody else held it */
     Py_ssize_t reads; /* scratch of release */
     char *marks;
 } Segment;
 
 extern PyTypeObject ScalarType, SegmentType;
 extern Py_ssize_t segment_limit, segments_alive;
+
+/* memory.c */
+Row *rows_new(Py_ssize_t room);
+void rows_free(Row *rows, Py_ssize_t room);
+Py_ssize_t rows_more(Py_ssize_t room, Py_ssize_t limit);
+Row *rows_resized(Row *rows, Py_ssize_t count, Py_ssize_t room, Py_ssize_t wanted);
 
 /* segment.c */
 Segment *segment_meet(Scalar *x, Scalar *y, uint32_t *a, uint32_t *b);

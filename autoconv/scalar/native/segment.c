@@ -6,14 +6,14 @@
 #include "scalar.h"
 #include "rules.h"
 
-Py_ssize_t segment_limit = 1 << 17, segments_alive = 0;
+Py_ssize_t segment_limit = (1 << 22) / sizeof(Row), segments_alive = 0; /* 4 MB: two huge pages (memory.c) */
 
 static uint64_t next_serial = 1;
 static Segment *open_segments = NULL;
 
 /* ---- buffers of rows */
 
-#define SPARES 2
+#define SPARES 4
 #define FIRST_ROOM 64
 static struct { Row *rows; Py_ssize_t room; } spares[SPARES];
 
@@ -22,11 +22,11 @@ static void give_back(Row *rows, Py_ssize_t room) {
     for (int k = 1; k < SPARES; k++)
         if (spares[k].room < spares[smallest].room) smallest = k;
     if (room > spares[smallest].room) {
-        PyMem_Free(spares[smallest].rows);
+        rows_free(spares[smallest].rows, spares[smallest].room);
         spares[smallest].rows = rows;
         spares[smallest].room = room;
     } else
-        PyMem_Free(rows);
+        rows_free(rows, room);
 }
 
 static Row *take(Py_ssize_t *room) {
@@ -39,7 +39,7 @@ static Row *take(Py_ssize_t *room) {
     spares[largest].room = 0;
     if (!rows) {
         *room = FIRST_ROOM;
-        rows = PyMem_Malloc(FIRST_ROOM * sizeof(Row));
+        rows = rows_new(FIRST_ROOM);
     }
     return rows;
 }
@@ -48,8 +48,8 @@ static void set_space(Segment *s) { s->space = s->room < s->limit ? s->room : s-
 
 static int reserve(Segment *s, Py_ssize_t more) {
     if (s->count + more <= s->room) return 0;
-    Py_ssize_t room = s->room * 2;
-    Row *rows = PyMem_Realloc(s->rows, room * sizeof(Row));
+    Py_ssize_t room = rows_more(s->room, s->limit);
+    Row *rows = rows_resized(s->rows, s->count, s->room, room);
     if (!rows) {
         PyErr_NoMemory();
         return -1;
@@ -131,17 +131,16 @@ void segment_close(Segment *s) {
     stop(s);
     fit((void **)&s->leaves, s->leaf_count, &s->leaf_room, sizeof(Leaf));
     fit((void **)&s->older, s->older_count, &s->older_room, sizeof(Older));
-    if (s->count * 2 > s->room)
-        fit((void **)&s->rows, s->count, &s->room, sizeof(Row));
-    else {
-        Row *rows = PyMem_Malloc(s->count * sizeof(Row));
-        if (rows) {
-            memcpy(rows, s->rows, s->count * sizeof(Row));
-            give_back(s->rows, s->room);
-            s->rows = rows;
-            s->room = s->count;
-        }
+    if (s->count == s->room) return;
+    const int mostly_free = s->count * 2 <= s->room;
+    Row *rows = mostly_free ? rows_new(s->count) : rows_resized(s->rows, s->count, s->room, s->count);
+    if (!rows) return;
+    if (mostly_free) {
+        memcpy(rows, s->rows, (size_t)s->count * sizeof(Row));
+        give_back(s->rows, s->room);
     }
+    s->rows = rows;
+    s->room = s->count;
 }
 
 static void segment_free(Segment *s) {
@@ -236,36 +235,67 @@ void segment_ancestors(const Segment *s, char *marks, Py_ssize_t last) {
     marks[0] = 0;
 }
 
+/* Read on a level: segments of which each is held by the one above alone. */
+typedef struct {
+    Segment **items;
+    Py_ssize_t count;
+} Level;
+
+/* The segments that those of a level read and nobody else holds.  All of them are marked for what is read there if "all", else
+ * those that were held by somebody else when they were looked at last. */
+static Level below(Level level, int all) {
+    Level found = {NULL, 0};
+    Py_ssize_t most = 0;
+    for (Py_ssize_t i = 0; i < level.count; i++) most += level.items[i]->older_count;
+    if (most) found.items = PyMem_Malloc(most * sizeof(Segment *));
+    if (!found.items) return found;
+    for (Py_ssize_t i = 0; i < level.count; i++)
+        for (Py_ssize_t k = 0; k < level.items[i]->older_count; k++) level.items[i]->older[k].home->reads++;
+    for (Py_ssize_t i = 0; i < level.count; i++)
+        for (Py_ssize_t k = 0; k < level.items[i]->older_count; k++) {
+            Segment *home = level.items[i]->older[k].home;
+            if (home->reads > 0 && home->older_count) {
+                if (home->reads != Py_REFCNT(home)) home->passed = 1;
+                else {
+                    found.items[found.count++] = home;
+                    if (all || home->passed) home->marks = PyMem_Calloc(home->count, 1);
+                }
+            }
+            home->reads = 0;
+            if (home->marks) home->marks[level.items[i]->older[k].there] = 1;
+        }
+    return found;
+}
+
 /* Let go what the segments that s reads hold in vain (release in recording.py). */
 static void release(Segment *s) {
-    Py_ssize_t dropped_count = 0, most = 0;
-    for (Py_ssize_t k = 0; k < s->older_count; k++) s->older[k].home->reads++;
-    for (Py_ssize_t k = 0; k < s->older_count; k++) {
-        Segment *home = s->older[k].home;
-        if (home->marks || !home->older_count || home->reads != Py_REFCNT(home)) continue;
-        home->marks = PyMem_Calloc(home->count, 1);
-        most += home->marks ? home->older_count : 0;
-    }
-    Segment **dropped = most ? PyMem_Malloc(most * sizeof(Segment *)) : NULL;
-    for (Py_ssize_t k = 0; k < s->older_count; k++)
-        if (s->older[k].home->marks) s->older[k].home->marks[s->older[k].there] = 1;
-    for (Py_ssize_t k = 0; k < s->older_count; k++) {
-        Segment *home = s->older[k].home;
-        home->reads = 0;
-        if (!home->marks) continue;
-        if (dropped) {
-            Py_ssize_t kept = 0;
-            segment_ancestors(home, home->marks, home->count - 1);
-            for (Py_ssize_t j = 0; j < home->older_count; j++)
-                if (home->marks[home->older[j].row]) home->older[kept++] = home->older[j];
-                else dropped[dropped_count++] = home->older[j].home;
-            home->older_count = kept;
+    Level level = {&s, 1};
+    for (int first = 1; level.count; first = 0) {
+        Level next = below(level, first);
+        Py_ssize_t dropped_count = 0, most = 0;
+        for (Py_ssize_t i = 0; i < next.count; i++) most += next.items[i]->marks ? next.items[i]->older_count : 0;
+        Segment **dropped = most ? PyMem_Malloc(most * sizeof(Segment *)) : NULL;
+        for (Py_ssize_t i = 0; i < next.count; i++) {
+            Segment *home = next.items[i];
+            if (!home->marks) continue;
+            if (dropped) {
+                Py_ssize_t kept = 0;
+                segment_ancestors(home, home->marks, home->count - 1);
+                for (Py_ssize_t j = 0; j < home->older_count; j++)
+                    if (home->marks[home->older[j].row]) home->older[kept++] = home->older[j];
+                    else dropped[dropped_count++] = home->older[j].home;
+                home->older_count = kept;
+                home->passed = 0;
+            }
+            PyMem_Free(home->marks);
+            home->marks = NULL;
         }
-        PyMem_Free(home->marks);
-        home->marks = NULL;
+        for (Py_ssize_t k = 0; k < dropped_count; k++) Py_DECREF(dropped[k]);
+        PyMem_Free(dropped);
+        if (!first) PyMem_Free(level.items);
+        level = next;
     }
-    for (Py_ssize_t k = 0; k < dropped_count; k++) Py_DECREF(dropped[k]);
-    PyMem_Free(dropped);
+    if (level.items != &s) PyMem_Free(level.items);
 }
 
 /* The thread's open segment as a new reference, with room for one more row, and the rows in it of x and y (may be NULL).
