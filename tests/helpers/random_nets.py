@@ -51,7 +51,13 @@ def random_net(seed):
         if rng.integers(2):
             pool, k = pick(rng, *pools), pick(rng, 2, 3)
             more = {"stride": pick(rng, 1, 2), "padding": pick(rng, 0, 1), "layout": layout}
-            layers.append(lambda x, pool=pool, k=k, more=more: pool(x, k, **more))
+
+            def pooled(x, pool=pool, k=k, more=more):
+                """Where the image still holds a window."""
+                image = x.shape[2:] if first else x.shape[1:-1]
+                return pool(x, k, **more) if min(image) + 2 * more["padding"] >= k else x
+
+            layers.append(pooled)
         channels = out
     x = np.zeros((1, *shape))
     for layer in layers:
