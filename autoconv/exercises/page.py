@@ -103,13 +103,15 @@ def fragment(blanked: Blanked, answers: list[Answer]) -> str:
     """The sheet within a notebook: as in its page, the graph as an image, and a line for each answer."""
     task, exact = (escape(text) for text in remarks(blanked))
     places = "".join(f"<li>{circled(a.number)} {escape(clean(a.says))}</li>" for a in answers)
-    head = f"<h1>{escape(clean(blanked.sheet.title))}</h1>\n<p>{task}</p>\n<p>{exact}</p>"
+    # the page around has its own first heading
+    head = f"<h2>{escape(clean(blanked.sheet.title))}</h2>\n<p>{task}</p>\n<p>{exact}</p>"
     drawing = picture(picture_of(blanked) or "", "the graph with its blanks")
-    return "\n".join([head, *_parts(blanked, drawing), f"<h2>Answers</h2>\n<ul>{places}</ul>"])
+    return "\n".join([head, *_parts(blanked, drawing, "h3"), f"<h3>Answers</h3>\n<ul>{places}</ul>"])
 
 
-def _parts(blanked: Blanked, drawing: str | None = None) -> list[str]:
-    """The parts of the sheet; arrays that follow each other stand side by side.  drawing: its graph (None: as SVG)."""
+def _parts(blanked: Blanked, drawing: str | None = None, heading: str = "h2") -> list[str]:
+    """The parts of the sheet; arrays that follow each other stand side by side.  drawing: its graph (None: as SVG);
+    heading: the tag of theirs."""
     made: list[str] = []
     side: list[str] = []
     for part in [*blanked.parts, None]:
@@ -122,13 +124,13 @@ def _parts(blanked: Blanked, drawing: str | None = None) -> list[str]:
                 made.append('<p class="note">Small: the number of an element, row by row.</p>')
             side = []
         if part is not None:
-            made.append(_part(part, blanked, drawing))
+            made.append(_part(part, blanked, drawing, heading))
     return made
 
 
-def _part(part: Part, blanked: Blanked, drawing: str | None) -> str:
+def _part(part: Part, blanked: Blanked, drawing: str | None, heading: str) -> str:
     if isinstance(part, Prose):
-        tag = {"heading": "h2", "code": "pre"}.get(part.kind, "p")
+        tag = {"heading": heading, "code": "pre"}.get(part.kind, "p")
         return f"<{tag}>{escape(clean_lines(part.text))}</{tag}>"
     if isinstance(part, Equation):
         if not part.left.latex:

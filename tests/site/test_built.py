@@ -32,7 +32,7 @@ PAGES = [
     "api/autoconv-module.html",
     "api/autoconv.conv2d.html",
     "api/autoconv.nn.Conv2d.html",
-    "api/autoconv.tensor-class.html",
+    "api/autoconv.Tensor.html",
     "glossary.html",
     "speed/index.html",
     "design/map.html",
