@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import zlib
 from base64 import b64encode
+from bisect import bisect_left
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -43,6 +44,7 @@ class Pack:
         self._keep: list[Any] = []  # ids stay valid while the arrays live
         self._wanted: list[int] = []
         self._axes: list[Axes] = []
+        self._same: list[bool] = []  # whether all elements are the same number
 
     def add(self, array: Any, wanted: int = 0, axes: Axes | None = None, key: Any = None) -> int:
         """The number of ``array``.
@@ -60,6 +62,7 @@ class Pack:
             self._keep.append(array)
             if known == len(self._arrays):
                 self._arrays.append(flat)
+                self._same.append(_alike(flat))
                 self._wanted.append(wanted)
                 self._axes.append(axes or guessed(flat.shape))
         if axes is not None and wanted < self._wanted[known]:
@@ -84,25 +87,34 @@ class Pack:
             if len(packed) <= budget:
                 return packed, size, False
         levels = [(most, PLANE) for most in MOST] + [(MOST[-1], PLANE // 4**k) for k in range(1, 6)]
-        parts = list({_count(p, self._arrays): p for p in (self._parts(*level) for level in levels)}.items())
+        known: dict[int, tuple[int, list[tuple[slice, ...]]]] = {}
+
+        def at(level: int) -> tuple[int, list[tuple[slice, ...]]]:
+            """(how many numbers, which parts) are kept at a level."""
+            if level not in known:
+                parts = self._parts(*levels[level])
+                known[level] = _count(parts, self._arrays), parts
+            return known[level]
+
         rate = PER_NUMBER
         for _ in range(TRIES):  # the first try tells how well these numbers compress
-            count, tried = next((p for p in parts if p[0] * rate <= room), parts[-1])
+            chosen = bisect_left(range(len(levels) - 1), -room, key=lambda level, rate=rate: -at(level)[0] * rate)  # type: ignore[misc]
+            count, tried = at(chosen)
             packed, size = self._packed(tried, DIGITS, long)
             if len(packed) <= budget and rate != PER_NUMBER:
                 break
             rate = 1.02 * max(1, len(packed) - budget + room) / count if count else rate
         if len(packed) > budget:
-            packed, size = self._packed(parts[-1][1], DIGITS, long)
+            packed, size = self._packed(at(len(levels) - 1)[1], DIGITS, long)
         return packed, size, True
 
     def _parts(self, most: int, picture: int = PLANE) -> list[tuple[slice, ...]]:
         """What is kept of each array where those of the first class have about ``most`` numbers, or one picture."""
         found: list[tuple[slice, ...]] = []
-        for array, axes, wanted in zip(self._arrays, self._axes, self._wanted, strict=True):
+        for array, axes, wanted, same in zip(self._arrays, self._axes, self._wanted, self._same, strict=True):
             allowed = max(FEW[wanted], most // SHARES[wanted])
             shown = min(picture, THUMB if wanted else PLANE) if len(axes.tile) == 2 else 0
-            if _alike(array):
+            if same:
                 found.append((slice(0, 1),) * array.ndim)
             elif array.size <= allowed:
                 found.append(_whole(array))
@@ -114,7 +126,7 @@ class Pack:
         stream: list[bytes] = []
         described: list[dict[str, Any]] = []
         at = 0
-        for array, axes, part in zip(self._arrays, self._axes, parts, strict=True):
+        for array, axes, part, same in zip(self._arrays, self._axes, parts, self._same, strict=True):
             about: dict[str, Any] = {"shape": array.shape, "tile": axes.tile}
             about |= {"others": axes.others} if axes.others else {}
             about |= {"picture": axes.picture} if axes.picture else {}
@@ -126,7 +138,7 @@ class Pack:
                 continue
             kept = np.asarray(array[part])
             code, data = _encode(kept, digits)
-            if kept.size == 1 < array.size and _alike(array):
+            if kept.size == 1 < array.size and same:
                 about["alike"] = True
             elif kept.shape != array.shape or (array.size and not data):
                 about["part"] = kept.shape if data else [0] * array.ndim
