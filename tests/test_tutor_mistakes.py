@@ -118,6 +118,11 @@ PLANTED: dict[str, str] = {
     "rows and columns exchanged": "channels first, residual |",
     "another function of a factor": "relu, text | mlp sequence, mlp deep",
     "the derivative of another function": "groups, norms | mlp tanh, mlp arithmetic",
+    "a vector along the wrong axis": "sigmoid, norms | mlp sequence, mlp arithmetic",
+    "padded on one side alone": "channels first, text |",
+    "multiplied by its own value": "relu, residual | mlp words, mlp deep",
+    "groups mixed": "groups |",
+    "power rule: exponent lowered by another number": "text, residual | mlp tanh, mlp relu",
 }
 # These need something that an MLP does not have.
 ONLY_IN_IMAGES = {
@@ -130,6 +135,8 @@ ONLY_IN_IMAGES = {
     "dilation forgotten": "windows with gaps",
     "padding not cropped": "a border",
     "padding shifted by one": "a border",
+    "padded on one side alone": "a kernel that moves over the image",
+    "groups mixed": "a convolution with groups",
     "pooling gradient spread evenly": "a pooling layer",
     "pooling gradient copied to every cell": "a pooling layer",
     "pooling gradient to the wrong cell": "a pooling layer",

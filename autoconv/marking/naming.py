@@ -21,6 +21,7 @@ from ..tutor.conventions.epsilon import epsilon_of, other_epsilon, with_epsilon
 from ..tutor.run.replay import Run
 from ..tutor.search.search import CANCELLING, REARRANGED, Mutation, Search, groups_of, pairs
 from .fed import fed
+from .inside import inside
 from .layer import Layer
 from .relations import Evidence, Named, related, unwritten, whole
 from .terms import paths, terms
@@ -70,7 +71,8 @@ def _cancelled(gradient: str, plain: list[Evidence]) -> Named:
             names[name] = names.get(name, 0) + 1
     fitting = [name for name in CANCELLING if names.get(name) == len(plain[:SEARCHED])]
     if fitting:
-        return _of_bank(fitting[0], ": nothing is left of it, for its terms cancel")
+        others = "".join(f" (or this: {BANK[name].says})" for name in fitting[1:])
+        return _of_bank(fitting[0], f"{others}: nothing is left of it, for its terms cancel")
     return Named("zero everywhere", "all its elements are zero, up to rounding", "Which terms cancel each other here?")
 
 
@@ -189,12 +191,17 @@ def _counts(gradient: str, plain: list[Evidence]) -> Iterator[tuple[np.ndarray, 
                 number = _products(sizes, chosen)
                 yield one, number
                 yield number, one
+    numbers: list[np.ndarray] = []
     for name, value in first.settings.items():
         if isinstance(value, int) and all(e.truth.case.settings[name] for e in plain):
             number = np.array([float(e.truth.case.settings[name]) for e in plain])
             for power in (number, number**2):
                 yield one, power
                 yield power, one
+            numbers.append(number)
+    for a, b in combinations(numbers, 2):
+        yield one, a * b
+        yield a * b, one
 
 
 def _subsets(n: int) -> Iterator[tuple[int, ...]]:
@@ -238,7 +245,7 @@ def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Name
         return constant or summed or named
     if named := _another_eps(gradient, wrong) or _assigned(gradient, wrong) or fed(gradient, seen):
         return named
-    if named := paths(gradient, seen) or _left(gradient, wrong):
+    if named := paths(gradient, seen) or _left(gradient, wrong) or inside(gradient, seen):
         return named
     if partly:
         return max(partly, key=lambda pair: pair[0])[1]
