@@ -29,7 +29,7 @@ def _mixed(p: Site) -> Variants:
     at, groups = c.own.index(GROUP), p.x.shape[c.own.index(GROUP)]
     variants: Variants = {}
     for by in (1, -1) if groups > 2 else (1,):
-        variants[f"group {by:+d}"] = partial(_next_group, p, by, at)
+        variants[f"group {by:+d}"] = partial(_next_group, p, c, by, at)
     for letter, word in _WORDS.items():
         sizes = [shape[names.index(letter)] for names, shape in _arrays(p, c) if letter in names and GROUP in names]
         if sizes and max(sizes) > 1:
@@ -41,7 +41,10 @@ def _arrays(p: Site, c: Contraction) -> list[tuple[str, tuple[int, ...]]]:
     return [(c.own, p.x.shape), (c.others, p.other().shape), (c.result, p.y.shape)]
 
 
-def _next_group(p: Site, by: int, axis: int, g: Any) -> Any:
+def _next_group(p: Site, c: Contraction, by: int, axis: int, g: Any) -> Any:
+    """The image, or its gradient, taken from the next group."""
+    if c.is_kernel:
+        return c.product(g, np.roll(p.other(), by, c.others.index(GROUP)))
     return np.roll(p.right(g), by, axis)
 
 
