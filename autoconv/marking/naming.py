@@ -220,8 +220,7 @@ def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Name
     """
     telling = sorted(wrong, key=lambda e: -e.claimed.size)[:SEARCHED]
     telling = [e for e in telling if 3 * e.claimed.size >= telling[0].claimed.size]
-    searches = {id(e): searched(e, gradient) for e in telling}
-    found = [singly(searches[id(e)]) for e in telling]
+    searches, found, all_of_it = _searches(telling, gradient)
     names = {k: sum(f[k] for f in found if k in f) for k in dict.fromkeys(k for f in found for k in f)}
     rest = [e for e in seen if not e.truth.case.kink and all(e is not t for t in telling)]
     partly: list[tuple[float, Named]] = []
@@ -251,7 +250,26 @@ def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Name
         return max(partly, key=lambda pair: pair[0])[1]
     if named := unwritten(gradient, wrong):
         return named
+    if not all_of_it:
+        searches, *_ = _searches(telling, gradient, whole=True)
     return _together(gradient, seen, telling, searches)
+
+
+def _searches(
+    telling: list[Evidence], gradient: str, whole: bool = False
+) -> tuple[dict[int, Search], list[Explained], bool]:
+    """(the search at each geometry by id, what it found, whether each looked for the whole bank).
+
+    What explains all of them explains the first, so that the others are searched for that alone, if that is enough.
+    """
+    searches = {id(e): searched(e, gradient) for e in telling}
+    first, *rest = (searches[id(e)] for e in telling)
+    found = [singly(first)]
+    only = None if whole else {name for (name,) in found[0]} or None
+    found += [singly(search, only) for search in rest]
+    if only and rest and not set.intersection(*[set(f) for f in found]):
+        return _searches(telling, gradient, whole=True)
+    return searches, found, only is None or not rest
 
 
 def _mostly(fitting: list[Evidence], wrong: list[Evidence], seen: list[Evidence]) -> float:
@@ -333,10 +351,10 @@ def tolerance_of(e: Evidence) -> Tolerance:
     return Tolerance({"float16": 2e-2, "float32": 1e-4}.get(e.claimed.dtype.name, 1e-6))
 
 
-def singly(search: Search) -> Explained:
-    """The single mistakes that give the claim exactly, or up to its sign."""
+def singly(search: Search, only: set[str] | None = None) -> Explained:
+    """The single mistakes (of ``only`` those) that give the claim exactly, or up to its sign."""
     found: Explained = {}
-    for d in search.plain() + search.singles():
+    for d in search.plain() + search.singles(only):
         if not d.match.slips and not d.match.noise and abs(d.match.factor - 1) < 1e-9 and len(d.mutations) == 1:
             key = (d.mutations[0].name,)
             found[key] = min(found.get(key, np.inf), d.cost)
