@@ -23,6 +23,7 @@ from ..tutor.search.search import CANCELLING, REARRANGED, Mutation, Search, grou
 from .fed import fed
 from .inside import inside
 from .layer import Layer
+from .passes import passes
 from .relations import Evidence, Named, related, unwritten, whole
 from .terms import paths, terms
 from .truth import close
@@ -161,9 +162,16 @@ def _by_setting(gradient: str, plain: list[Evidence]) -> Named | None:
         if not isinstance(value, float):
             continue
         numbers = np.array([float(e.truth.case.settings[name]) for e in wrong])
+        if not np.ptp(numbers):
+            continue
+        rest = 1 - numbers
         for words, made in (("times", numbers), ("divided by", 1 / numbers)):
-            for power, much in ((1, name), (2, f"the square of {name}")):
-                if np.allclose(factors, made**power, rtol=1e-5) and np.ptp(numbers):
+            other = rest if words == "times" else 1 / rest
+            for much, number in (
+                (name, made), (f"the square of {name}", made**2), (f"1 - {name}", other),
+                (f"{name} / (1 - {name})", made / other),
+            ):  # fmt: skip
+                if np.allclose(factors, number, rtol=1e-5):
                     says = f"it is the gradient {words} {much}"
                     return Named("multiplied by what does not belong here", says, f"How often does {name} stand in it?")
     return None
@@ -248,7 +256,7 @@ def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Name
         return named
     if partly:
         return max(partly, key=lambda pair: pair[0])[1]
-    if named := unwritten(gradient, wrong):
+    if named := passes(gradient, seen) or unwritten(gradient, wrong):
         return named
     if not all_of_it:
         searches, *_ = _searches(telling, gradient, whole=True)

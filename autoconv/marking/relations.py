@@ -353,6 +353,8 @@ def _unmasked(gradient: str, plain: list[Evidence]) -> Named | None:
         for name, share in shares.items():
             yield f"what arrives is let through everywhere, divided by {name}", e.truth.dout / share
             yield f"what arrives is let through everywhere, times {name}", e.truth.dout * share
+            cut = e.truth.dout * (e.truth.case.settings["mask"] == 0)
+            yield f"what arrives is let through where the mask is 0, and divided by {name}", cut / share
 
     masks = [e.truth.case.settings.get("mask") for e in plain]
     if not all(isinstance(m, np.ndarray) and m.shape == e.claimed.shape for m, e in zip(masks, plain, strict=True)):

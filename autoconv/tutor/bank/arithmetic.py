@@ -148,6 +148,9 @@ def _at_gradient(p: Site) -> Variants:
 def _swapped(p: Site) -> Variants:
     primitive = p.line.primitive
     assert primitive is not None
+    if p.row == "concat" and len(p.line.operands) == 2 and p.x.shape == p.other().shape:
+        axis = p.line.params["axis"]
+        return {"": lambda g: p.right(np.roll(g, p.x.shape[axis], axis))}
     if not isinstance(primitive.vjps, tuple) or len(primitive.vjps) != 2 or p.row == "contract" or not p.elementwise:
         return {}
     if primitive.vjps[p.k] is None or p.row == "add":

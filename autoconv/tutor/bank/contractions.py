@@ -264,7 +264,11 @@ def _undivided(p: Site) -> Variants:
 )
 def _unweighted(p: Site) -> Variants:
     c = contraction(p)
-    return {"": lambda g: c.product(g, np.ones(p.other().shape))} if c else {}
+    if c is None:
+        return {}
+    plain = lambda g: c.product(g, np.ones(p.other().shape))
+    own = stored(p.operand) and p.x.size > 1
+    return {"": plain} | ({"but with its own value": lambda g: plain(g) * p.x} if own else {})
 
 
 @mistake(

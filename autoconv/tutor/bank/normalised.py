@@ -159,6 +159,9 @@ def _power(call: Call) -> Variants:
         "divided by the variance": partial(n.gradient, std=n.std**2),
         "multiplied": partial(n.gradient, std=1 / n.std),
         "divided by the standard deviation without eps": partial(n.gradient, std=np.sqrt(n.var)),
+        "eps added to the standard deviation, not to the variance": partial(
+            n.gradient, std=np.sqrt(n.var) + n.eps, hat=n.deviation / (np.sqrt(n.var) + n.eps)
+        ),
     }
 
 
@@ -415,6 +418,10 @@ def _targets(call: Call) -> Variants:
         "of the class with the largest score": made(lambda w, t: w * y - w * _largest(y)),
         "of every class that occurs in the batch": made(lambda w, t: w * (y - _hit(t).any(axis=0))),
         "of all classes, for the examples numbered as the labels are": made(lambda w, t: w * (y - _rows(t))),
+        "the probabilities not divided by the number of examples": made(lambda w, t: y - t),
+        "the shifted scores in the place of the probabilities": made(
+            lambda w, t: w * (call.x.value - call.x.value.max(axis=-1, keepdims=True)) - t
+        ),
         "the scores in the place of the probabilities": made(lambda w, t: w * call.x.value - t),
         "the logarithms in the place of the probabilities": made(lambda w, t: w * np.log(y) - t),
     }

@@ -282,6 +282,19 @@ def backward(dout, y, t):
     e = 2 * (y - t) / 2
     return dout * np.where(np.abs(e) < 1, e, np.sign(e)), dout * np.where(np.abs(e) < 1, -e, -np.sign(e))
 """, "dout, y, t", ((4, 5), (4, 5))),
+    "masked attention": Source(lambda q, k: ac.softmax(q @ k.T + np.triu(np.full((4, 4), -1e9), 1), axis=1), """
+def backward(dout, q, k):
+    later = np.triu(np.full((4, 4), -1e9), 1)
+    scores = q @ k.T + later
+    e = np.exp(scores - scores.max(axis=1, keepdims=True))
+    y = e / e.sum(axis=1, keepdims=True)
+    dS = y * (dout - (dout * y).sum(axis=1, keepdims=True))
+    return dS @ k, dS.T @ q
+""", "dout, q, k", ((4, 3), (4, 3))),
+    "joined": Source(lambda a, b: ac.concat([a, 2.0 * b], axis=1), """
+def backward(g, a, b):
+    return g[:, :3], 2 * g[:, 3:]
+""", "dout, a, b", ((2, 3), (2, 3))),
     "cubes": Source(lambda x: x**3, """
 def backward(dout, x):
     return dout * 3 * x**2
@@ -324,6 +337,8 @@ BUGS = [
     ("columns", "dout.transpose(1, 2, 3, 0)", "dout.transpose(1, 0, 2, 3)", "dw", REREAD, "in a row"),
     ("columns", "for v in range(W)", "for v in range(W - 1)", "dx", LEFT_OUT, "all but the last of taps"),
     ("columns", "dxp = np.zeros(wide)", "dxp = np.zeros(wide); dw[..., -1] = 0", "dw", LEFT_OUT, "but the last of the"),
+    ("conv", "for j in range(Wo)", "for j in range(0, Wo, 2)", "dx", LEFT_OUT, "at some indices of axes"),
+    ("conv", "for i in range(Ho)", "for i in range(Ho // 2 + 1)", "dx", LEFT_OUT, "at some indices of axes"),
     ("full correlation", "k - 1 : k - 1 + rows : stride, k - 1 : k - 1 + columns", ": rows : stride, : columns", "dA",
      "padded on one side alone", "in front"),
     ("grouped", "f // (F // 2)", "f % 2", "dx", GROUPS, "filter i in group i % G"),
@@ -352,14 +367,19 @@ BUGS = [
     ("softmax", "-np.outer(y[i], y[i])", "np.outer(y[i], y[i])", "dLdZ", JACOBIAN, "off the diagonal"),
     ("softmax", "y[i] * (1 - y[i])", "1 - y[i]", "dLdZ", JACOBIAN, "on the diagonal"),
     ("softmax loss", "dx[i, y[i]] -= 1", "dx[i, y[i]] = -1", "dx", CLASSES, "-1 for the right one"),
+    ("softmax loss", "-= 1\n", "-= 1 / N\n    dx *= N\n", "dx", TARGET, "the probabilities not divided"),
     ("softmax loss", "dx[i, y[i]] -= 1", "dx[i, i % x.shape[1]] -= 1", "dx", TARGET, "numbered as the example"),
     ("hinge loss", "dx[i, y[i]] -= 1", "dx[i, y[i]] = -1", "dx", "broadcast not summed", "not zero"),
+    ("dropout", "dout * mask", "dout * (mask == 0) / dropout_param['p']", "dx", "activation mask missing", "mask is 0"),
+    ("dropout", "dout * mask", "dout * (mask > 0) / (1 - dropout_param['p'])", "dx", TIMES, "1 - p"),
     ("dropout", "dout * mask", "dout / dropout_param['p']", "dx", "activation mask missing", "divided by p"),
     ("scale", "dout * g.reshape(1, 3, 1, 1)", "dout * g", "dx", VECTOR, "the factor along axis 3"),
     ("scale", "sum(axis=(0, 2, 3))", "sum(axis=(0, 1, 2))", "dg", VECTOR, "all axes but 3"),
     ("unit length", ") / size\n", ") / size**2\n", "dx", TIMES, "value of sqrt"),
     ("deviation", "dout * off /", "dout * x /", "dx", FACTOR, "stands where that of sub"),
     ("huber", "e, np.sign(e))", "e, 1)", "dy", "local derivative forgotten", ""),
+    ("masked attention", "+ later\n", "\n", "dq", "a constant of the forward forgotten", "at add"),
+    ("joined", "g[:, :3], 2 * g[:, 3:]", "g[:, 3:], 2 * g[:, :3]", "da", "operands swapped", ""),
     ("cubes", "3 * x**2", "3 * x", "dx", POWER, "lowered by 2"),
     ("signal", "if t + k < T:", "if t + k < T - 1:", "grad_weight", LEFT_OUT, "zeros at the last index"),
     ("signal", "if t + k < T:", "if t + k < T - 1:", "grad_input", LEFT_OUT, "all but the last"),
