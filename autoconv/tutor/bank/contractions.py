@@ -387,6 +387,9 @@ def _first_for_all(p: Site) -> Variants:
     for i, letter in enumerate(c.result):
         if p.y.shape[i] > 1 and not fixed(letter):
             variants[f"of what arrives, {c.roles[letter]}"] = partial(_after_first, p, i)
+    positions = [i for i, letter in enumerate(c.result) if c.roles[letter] == "positions" and p.y.shape[i] > 1]
+    if positions:
+        variants["of what arrives, all positions"] = partial(_after_first_of, p, positions)
     for i, letter in enumerate(c.own):
         if p.x.shape[i] > 1 and not fixed(letter):
             variants[f"of the result, {c.roles[letter]}"] = partial(_into_first, p, i)
@@ -403,6 +406,12 @@ def _repeated_first(x: Any, axis: int) -> Any:
 
 def _after_first(p: Site, axis: int, g: Any) -> Any:
     return p.right(_repeated_first(g, axis))
+
+
+def _after_first_of(p: Site, axes: list[int], g: Any) -> Any:
+    for axis in axes:
+        g = _repeated_first(g, axis)
+    return p.right(g)
 
 
 def _into_first(p: Site, axis: int, g: Any) -> Any:

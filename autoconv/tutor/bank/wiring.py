@@ -16,7 +16,7 @@ from ...functional.axes import POSITION
 from ..run.site import Contraction, Site, select
 from .contractions import contraction
 from .mistake import Variants, mistake
-from .pooling import winners
+from .pooling import pooled_after, winners
 from .sliding import Sliding, sliding_of, windows_of
 
 
@@ -262,7 +262,19 @@ def _exchanged(p: Site) -> Variants:
     for a, b in combinations(range(len(s.axes)), 2):
         if rule := s.exchanged(a, b):
             variants[f"dimensions {a} and {b}"] = rule
+        if s.counts[a] != s.counts[b] or s.counts[a] == 1:
+            continue
+        if p.row == "windows" and p.pooling in ("max", "avg"):
+            swapped = partial(np.swapaxes, axis1=s.axes[a], axis2=s.axes[b])
+            variants[f"of what arrives, dimensions {a} and {b}"] = partial(pooled_after, p, swapped)
+        elif s.contraction and {POSITION[a], POSITION[b]} <= set(s.contraction.result):
+            axes = [s.contraction.result.index(POSITION[d]) for d in (a, b)]
+            variants[f"of what arrives, dimensions {a} and {b}"] = partial(_right_of_swapped, p, axes)
     return variants
+
+
+def _right_of_swapped(p: Site, axes: list[int], g: Any) -> Any:
+    return p.right(g.swapaxes(*axes))
 
 
 @mistake(
