@@ -118,6 +118,15 @@ def test_an_explanation_reads_like_the_formula(value):
     assert ac.explain(a, a).total == 1
 
 
+def test_a_value_is_explained_with_the_names_there_are(value):
+    a, b = value(2.0, "a"), value(-3.0, "b")
+    assert str(ac.explain(a * b + 1.5 + a)) == "L = a b + 1.5 + a\n  = 2·(-3) + 1.5 + 2\n  = -2.5"
+    w, x = [value(0.5), value(4.0)], [value(1.0), value(-2.0)]
+    z = sum(u * v for u, v in zip(w, x, strict=True))
+    assert ac.explain(z, names={"w": w, "x": x, "z": z}).text.splitlines()[0].endswith("w[0] x[0] + w[1] x[1]")
+    assert ac.explain(z).value == -7.5 and ac.explain(a).value == 2.0
+
+
 def test_a_long_sum_is_one_step_to_the_neuron(value):
     w, x = [value(0.1 * k) for k in range(60)], [value(1.0 - 0.03 * k) for k in range(60)]
     z = sum(a * b for a, b in zip(w, x, strict=True))
@@ -302,6 +311,15 @@ def test_a_difference_that_is_zero_is_searched_too(kind):
     a = {"Scalar": ac.Scalar, "tensor": ac.tensor}[kind](2.0, name="a")
     y = np.exp(a - 2.0) * a
     assert ac.check(3.0, of=y, wrt=a) and not ac.check(0.77, of=y, wrt=a)
+
+
+def test_the_gradient_of_a_program_that_subtracts_the_bias_is_known(value):
+    w, x, b = value(0.4, "w"), value(0.7, "x"), value(0.3, "b")
+    y = (w * x + b).tanh()
+    slope = 1 - np.tanh(0.4 * 0.7 - 0.3) ** 2
+    for wrt, claim in ((w, 0.7 * slope), (x, 0.4 * slope), (b, -slope)):
+        verdict = ac.check(claim, of=y, wrt=wrt)
+        assert verdict.kind == "right for another forward" and "subtracts the bias" in str(verdict), str(verdict)
 
 
 def test_several_claims_name_the_first_that_departs(value):

@@ -26,7 +26,7 @@ PLANTED: dict[str, str] = {
     "upstream gradient forgotten": "channels first, winners | mlp sequence, mlp arithmetic",
     "a forward value where the upstream gradient belongs": "residual, text | mlp tanh, mlp deep",
     "sign": "relu, normalised | mlp relu, mlp sigmoid",
-    "activation mask missing": "true convolution, winners | mlp sequence, mlp arithmetic",
+    "activation mask missing": "true convolution, winners | mlp sequence, mlp relu",
     "activation mask inverted": "residual, text | mlp relu, mlp deep",
     "relu applied to the gradient": "relu, true convolution | mlp sequence, mlp deep",
     "operands swapped": "sigmoid, groups | mlp tanh, mlp words",
@@ -118,6 +118,12 @@ PLANTED: dict[str, str] = {
     "rows and columns exchanged": "channels first, residual |",
     "another function of a factor": "relu, text | mlp sequence, mlp deep",
     "the derivative of another function": "groups, norms | mlp tanh, mlp arithmetic",
+    "a vector along the wrong axis": "sigmoid, norms | mlp sequence, mlp arithmetic",
+    "a kept array read at its first index": "norms | mlp sequence",
+    "padded on one side alone": "channels first, text |",
+    "multiplied by its own value": "relu, residual | mlp words, mlp deep",
+    "groups mixed": "groups |",
+    "power rule: exponent lowered by another number": "text, residual | mlp tanh, mlp relu",
 }
 # These need something that an MLP does not have.
 ONLY_IN_IMAGES = {
@@ -130,6 +136,8 @@ ONLY_IN_IMAGES = {
     "dilation forgotten": "windows with gaps",
     "padding not cropped": "a border",
     "padding shifted by one": "a border",
+    "padded on one side alone": "a kernel that moves over the image",
+    "groups mixed": "a convolution with groups",
     "pooling gradient spread evenly": "a pooling layer",
     "pooling gradient copied to every cell": "a pooling layer",
     "pooling gradient to the wrong cell": "a pooling layer",

@@ -20,6 +20,7 @@ from .truth import close
 
 Array = np.ndarray
 MOST_AXES = 4
+SIEVE = 1e-3  # how far an inner product may be off
 PADDINGS = ("edge", "reflect", "wrap", "ones")
 SPATIAL = ((2, 3), (1, 2), (2,))  # axes of images: channels first, channels last, signals
 
@@ -28,7 +29,7 @@ EXCHANGED, REREAD = "two axes exchanged", "flattened in another order"
 REDUCED, FIRST = "summed or averaged before it was used", "an index left at its first value"
 BENT, OTHER = "another function of a factor", "another array in the place of a factor"
 UPDATED, PADDED = "weights updated before they were used", "padding with other values"
-LEFT_OUT = "an array left out"
+LEFT_OUT, LEFT = "an array left out", "a pass of a loop left out"
 TIMES, NORMED = "multiplied by what does not belong here", "scaled before it was used"
 HINTS = {
     BACKWARD: "Which index of the one array goes with which index of the other?",
@@ -37,6 +38,7 @@ HINTS = {
     REREAD: "In which order does this array lie in memory, and in which is it read?",
     REDUCED: "Has each element of this array a partner of its own?",
     FIRST: "Which of your loop variables stand in both arrays, and is there one that stands in neither?",
+    LEFT: "For which indices does your loop run, and how many elements are there?",
     LEFT_OUT: "Where does this array stand in the forward, and where in your gradient?",
     BENT: "Is this array used as it is?",
     OTHER: "Which array did this one meet in the forward pass?",
@@ -58,15 +60,16 @@ class Change(NamedTuple):
 def fed(gradient: str, seen: list[Evidence]) -> Named | None:
     """The change of one array after which the right rule gives what was claimed, at every geometry without a kink."""
     plain = [e for e in seen if not e.truth.case.kink]
-    wrong = sorted((e for e in plain if not e.right), key=_telling)
+    wrong = sorted((e for e in plain if not e.right), key=telling)
     if len(plain) < 2 or not wrong or sum(e.claimed.size for e in wrong) < 6:
         return None
     first = wrong[0]
     for what in _arrays(first, gradient):
         if not _matters(first, gradient, what):
             continue
+        may_give = _sieve(first, gradient) if what == "dout" else _any
         for change in _changes(first, what):
-            if not _gives(first, gradient, what, change.made):
+            if not may_give(change.made) or not _gives(first, gradient, what, change.made):
                 continue
             if all(_holds(e, gradient, what, change) for e in plain if e is not first):
                 whose = "what arrives" if what == "dout" else what
@@ -74,7 +77,26 @@ def fed(gradient: str, seen: list[Evidence]) -> Named | None:
     return _updated(gradient, plain) or _padded(gradient, plain)
 
 
-def _telling(e: Evidence) -> tuple[int, int]:
+def _any(made: Array) -> bool:
+    return True
+
+
+def _sieve(e: Evidence, gradient: str) -> Callable[[Array], bool]:
+    """Whether another ``dout`` may give the claim, for two inner products: the gradient is linear in it."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for _ in range(2):
+        direction = rng.normal(size=e.claimed.shape)
+        rows.append((e.truth.reached(gradient, direction), float(np.vdot(direction, e.claimed))))
+    size = float(np.abs(e.claimed).max(initial=0.0)) * np.sqrt(e.claimed.size)
+
+    def may_give(made: Array) -> bool:
+        return all(abs(float(np.vdot(out, made)) - aim) <= SIEVE * (size + abs(aim)) for out, aim in rows)
+
+    return may_give
+
+
+def telling(e: Evidence) -> tuple[int, int]:
     """Sorts the geometry first at which most axes have several elements."""
     shapes = [e.truth.dout.shape, *[a.shape for a in e.truth.case.arrays.values()]]
     return -sum(n > 1 for shape in shapes for n in shape), -e.claimed.size
@@ -133,6 +155,13 @@ def _changes(e: Evidence, what: str, every: bool = False) -> Iterator[Change]:
     if what == "dout":
         yield from _times(e, a)
     yield from _replaced(e, what, a)
+    yield from _orders(a, every, parts=what == "dout")
+
+
+def turned(a: Array, every: bool = False) -> Iterator[Change]:
+    """The changes of an array that need no other one."""
+    yield from _along(a, [i for i, n in enumerate(a.shape) if every or n > 1])
+    yield from _functions(a)
     yield from _orders(a, every)
 
 
@@ -155,6 +184,10 @@ def _along(a: Array, long: list[int]) -> Iterator[Change]:
             kept = np.repeat(a.take([at], i), a.shape[i], i)
             yield Change(FIRST, f"the {word} of {{a}} along axis {i}, for all of them", kept)
         yield Change(REDUCED, f"the running sum of {{a}} along axis {i}", np.cumsum(a, axis=i))
+        for word, at in (("first", 0), ("last", -1)):
+            kept = np.array(a, dtype=float)
+            kept[(slice(None),) * i + (at,)] = 0
+            yield Change(LEFT, f"{{a}} with zeros at the {word} index of axis {i}", kept)
     for i, j in combinations(long, 2):
         if a.shape[i] == a.shape[j]:
             yield Change(EXCHANGED, f"{{a}} with axes {i} and {j} exchanged", a.swapaxes(i, j))
@@ -220,10 +253,15 @@ def _replaced(e: Evidence, what: str, a: Array) -> Iterator[Change]:
             yield Change(OTHER, f"{name} in the place of {{a}}", b)
 
 
-def _orders(a: Array, every: bool) -> Iterator[Change]:
-    """The array laid out in another order of its axes than the one in which it is read."""
+def _orders(a: Array, every: bool, parts: bool = True) -> Iterator[Change]:
+    """The array laid out in another order of its axes, or (``parts``) of three of them, than it is read in."""
     long = [i for i, n in enumerate(a.shape) if n > 1]
     if (every or len(long) > 1) and a.ndim <= MOST_AXES:
+        some = range(a.ndim) if every else long
+        for chosen in combinations(some, 3) if parts and a.ndim > 3 else ():
+            for there, read in permutations(permutations(chosen), 2):
+                words = f"{{a}} with axes {there} in a row, read as axes {read}"
+                yield Change(REREAD, words, _reread(a, chosen, there, read))
         for order in permutations(range(a.ndim)):
             if [i for i in order if i in long] == long and not every:
                 continue
@@ -231,6 +269,13 @@ def _orders(a: Array, every: bool) -> Iterator[Change]:
             yield Change(REREAD, words, a.reshape([a.shape[i] for i in order]).transpose(np.argsort(order)))
             laid = a.transpose(order).reshape(a.shape)
             yield Change(REREAD, f"{{a}} laid out in the order of axes {order}", laid)
+
+
+def _reread(a: Array, chosen: tuple[int, ...], there: tuple[int, ...], read: tuple[int, ...]) -> Array:
+    """The axes ``chosen`` of an array laid out in the order ``there``, and read in the order ``read``; others stay."""
+    kept = [i for i in range(a.ndim) if i not in chosen]
+    laid = a.transpose([*kept, *there]).reshape([a.shape[i] for i in (*kept, *read)])
+    return laid.transpose(np.argsort([*kept, *read]))
 
 
 def _updated(gradient: str, plain: list[Evidence]) -> Named | None:
@@ -274,7 +319,7 @@ def _padded(gradient: str, plain: list[Evidence]) -> Named | None:
     """The image padded with other numbers than zeros, in the backward pass alone."""
     layer = plain[0].truth.layer
     image = next(iter(layer.outputs.values()))
-    if layer.outputs[gradient] == image or not any(e.truth.case.settings.get("pad") for e in plain):
+    if layer.outputs[gradient] == image or not any(_padding(e) for e in plain):
         return None
     for axes in SPATIAL:
         for mode in PADDINGS:
@@ -284,15 +329,21 @@ def _padded(gradient: str, plain: list[Evidence]) -> Named | None:
     return None
 
 
+def _padding(e: Evidence) -> str:
+    """The name of the setting that says by how much is padded, where that is not 0; else nothing."""
+    return next((name for name in ("pad", "padding") if e.truth.case.settings.get(name)), "")
+
+
 def _with_padding(e: Evidence, gradient: str, image: str, axes: tuple[int, ...], mode: str) -> bool:
-    pad, x = e.truth.case.settings.get("pad"), e.truth.case.arrays[image]
+    name, x = _padding(e), e.truth.case.arrays[image]
+    pad = e.truth.case.settings.get(name)
     if not pad or max(axes) >= x.ndim:
         return e.right and max(axes) < x.ndim
     width = [(pad, pad) if i in axes else (0, 0) for i in range(x.ndim)]
     how: Any = {"mode": "constant", "constant_values": 1.0} if mode == "ones" else {"mode": mode}
     try:
         wide = np.pad(x, width, **how)
-        found = e.truth.fed(gradient, arrays={image: wide}, settings={"pad": 0})
+        found = e.truth.fed(gradient, arrays={image: wide}, settings={name: 0})
     except (ValueError, TypeError, IndexError):
         return False
     return close(e.claimed, found, float(np.abs(found).max(initial=0.0)))

@@ -34,7 +34,7 @@ def judge(layer: Layer, cases: list[Try], answers: list[Answer], differences: Di
     """The verdict on what the functions gave at each geometry."""
     order = sorted(range(len(cases)), key=lambda i: (cases[i].size, i))
     cases, answers, numbers = [cases[i] for i in order], [answers[i] for i in order], order
-    refuses = [bool(c.rest and a.trouble and a.trouble[1] == "raises") for c, a in zip(cases, answers, strict=True)]
+    refuses = [c.rest and _refused(a) for c, a in zip(cases, answers, strict=True)]
     kept = [i for i, a in enumerate(answers) if not refuses[i] and _reached(a)]
     notes = []
     if any(refuses) and any(answers[i].trouble is None for i in kept):
@@ -75,6 +75,13 @@ def judge(layer: Layer, cases: list[Try], answers: list[Answer], differences: Di
     damage = list(dict.fromkeys(pair for a in answers for pair in a.damage))
     notes += list(dict.fromkeys(note for a in answers for note in a.notes))
     return BackwardVerdict(layer.name, parts, damage=damage, notes=notes)
+
+
+def _refused(answer: Answer) -> bool:
+    """Whether a function declined a geometry; an index out of range in the backward is none of that."""
+    if answer.trouble is None or answer.trouble[1] != "raises":
+        return False
+    return answer.trouble[0] == FORWARD or "IndexError" not in answer.trouble[2]
 
 
 def _reached(answer: Answer) -> bool:
@@ -308,9 +315,19 @@ def _measured(
     truths: list[Truth],
     own: dict[int, dict[str, np.ndarray]],
 ) -> Part:
-    """One gradient against differences of the student's own forward, which is not the course's."""
+    """One gradient against differences of the student's own forward, which is not the course's.
+
+    Where it computes what the course's does, the gradient is compared with the course's first.
+    """
     if not own:
         return _gradient(layer, name, cases, answers, truths)
+    outs = [(a.out, t.out) for a, t in zip(answers, truths, strict=True)]
+    alike = [i for i, (made, right) in enumerate(outs) if made is not None and _agrees(made, right)]
+    if not layer.unknown and alike:
+        there = [cases[i] for i in alike], [answers[i] for i in alike], [truths[i] for i in alike]
+        part = _gradient(layer, name, *there)
+        if not part.right:
+            return part
     right, wrong = 0, None
     for i, gradients in own.items():
         claimed = answers[i].gradients.get(name)

@@ -21,7 +21,9 @@ from ..tutor.conventions.epsilon import epsilon_of, other_epsilon, with_epsilon
 from ..tutor.run.replay import Run
 from ..tutor.search.search import CANCELLING, REARRANGED, Mutation, Search, groups_of, pairs
 from .fed import fed
+from .inside import inside
 from .layer import Layer
+from .passes import passes
 from .relations import Evidence, Named, related, unwritten, whole
 from .terms import paths, terms
 from .truth import close
@@ -70,7 +72,8 @@ def _cancelled(gradient: str, plain: list[Evidence]) -> Named:
             names[name] = names.get(name, 0) + 1
     fitting = [name for name in CANCELLING if names.get(name) == len(plain[:SEARCHED])]
     if fitting:
-        return _of_bank(fitting[0], ": nothing is left of it, for its terms cancel")
+        others = "".join(f" (or this: {BANK[name].says})" for name in fitting[1:])
+        return _of_bank(fitting[0], f"{others}: nothing is left of it, for its terms cancel")
     return Named("zero everywhere", "all its elements are zero, up to rounding", "Which terms cancel each other here?")
 
 
@@ -159,9 +162,16 @@ def _by_setting(gradient: str, plain: list[Evidence]) -> Named | None:
         if not isinstance(value, float):
             continue
         numbers = np.array([float(e.truth.case.settings[name]) for e in wrong])
+        if not np.ptp(numbers):
+            continue
+        rest = 1 - numbers
         for words, made in (("times", numbers), ("divided by", 1 / numbers)):
-            for power, much in ((1, name), (2, f"the square of {name}")):
-                if np.allclose(factors, made**power, rtol=1e-5) and np.ptp(numbers):
+            other = rest if words == "times" else 1 / rest
+            for much, number in (
+                (name, made), (f"the square of {name}", made**2), (f"1 - {name}", other),
+                (f"{name} / (1 - {name})", made / other),
+            ):  # fmt: skip
+                if np.allclose(factors, number, rtol=1e-5):
                     says = f"it is the gradient {words} {much}"
                     return Named("multiplied by what does not belong here", says, f"How often does {name} stand in it?")
     return None
@@ -189,12 +199,17 @@ def _counts(gradient: str, plain: list[Evidence]) -> Iterator[tuple[np.ndarray, 
                 number = _products(sizes, chosen)
                 yield one, number
                 yield number, one
+    numbers: list[np.ndarray] = []
     for name, value in first.settings.items():
         if isinstance(value, int) and all(e.truth.case.settings[name] for e in plain):
             number = np.array([float(e.truth.case.settings[name]) for e in plain])
             for power in (number, number**2):
                 yield one, power
                 yield power, one
+            numbers.append(number)
+    for a, b in combinations(numbers, 2):
+        yield one, a * b
+        yield a * b, one
 
 
 def _subsets(n: int) -> Iterator[tuple[int, ...]]:
@@ -213,8 +228,7 @@ def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Name
     """
     telling = sorted(wrong, key=lambda e: -e.claimed.size)[:SEARCHED]
     telling = [e for e in telling if 3 * e.claimed.size >= telling[0].claimed.size]
-    searches = {id(e): searched(e, gradient) for e in telling}
-    found = [singly(searches[id(e)]) for e in telling]
+    searches, found, all_of_it = _searches(telling, gradient)
     names = {k: sum(f[k] for f in found if k in f) for k in dict.fromkeys(k for f in found for k in f)}
     rest = [e for e in seen if not e.truth.case.kink and all(e is not t for t in telling)]
     partly: list[tuple[float, Named]] = []
@@ -238,13 +252,32 @@ def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Name
         return constant or summed or named
     if named := _another_eps(gradient, wrong) or _assigned(gradient, wrong) or fed(gradient, seen):
         return named
-    if named := paths(gradient, seen) or _left(gradient, wrong):
+    if named := paths(gradient, seen) or _left(gradient, wrong) or inside(gradient, seen):
         return named
     if partly:
         return max(partly, key=lambda pair: pair[0])[1]
-    if named := unwritten(gradient, wrong):
+    if named := passes(gradient, seen) or unwritten(gradient, wrong):
         return named
+    if not all_of_it:
+        searches, *_ = _searches(telling, gradient, whole=True)
     return _together(gradient, seen, telling, searches)
+
+
+def _searches(
+    telling: list[Evidence], gradient: str, whole: bool = False
+) -> tuple[dict[int, Search], list[Explained], bool]:
+    """(the search at each geometry by id, what it found, whether each looked for the whole bank).
+
+    What explains all of them explains the first, so that the others are searched for that alone, if that is enough.
+    """
+    searches = {id(e): searched(e, gradient) for e in telling}
+    first, *rest = (searches[id(e)] for e in telling)
+    found = [singly(first)]
+    only = None if whole else {name for (name,) in found[0]} or None
+    found += [singly(search, only) for search in rest]
+    if only and rest and not set.intersection(*[set(f) for f in found]):
+        return _searches(telling, gradient, whole=True)
+    return searches, found, only is None or not rest
 
 
 def _mostly(fitting: list[Evidence], wrong: list[Evidence], seen: list[Evidence]) -> float:
@@ -326,10 +359,10 @@ def tolerance_of(e: Evidence) -> Tolerance:
     return Tolerance({"float16": 2e-2, "float32": 1e-4}.get(e.claimed.dtype.name, 1e-6))
 
 
-def singly(search: Search) -> Explained:
-    """The single mistakes that give the claim exactly, or up to its sign."""
+def singly(search: Search, only: set[str] | None = None) -> Explained:
+    """The single mistakes (of ``only`` those) that give the claim exactly, or up to its sign."""
     found: Explained = {}
-    for d in search.plain() + search.singles():
+    for d in search.plain() + search.singles(only):
         if not d.match.slips and not d.match.noise and abs(d.match.factor - 1) < 1e-9 and len(d.mutations) == 1:
             key = (d.mutations[0].name,)
             found[key] = min(found.get(key, np.inf), d.cost)

@@ -9,11 +9,12 @@ mistakes that no sweep makes: a relu that does not belong, weight decay in the g
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import NamedTuple
 
 import numpy as np
 
+from ..tape import Tensor
 from .truth import Truth, close
 
 Arrays = dict[str, np.ndarray]
@@ -35,6 +36,10 @@ SLOPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "the logarithm": lambda x: 1 / x,
     "x / (1 + |x|)": lambda x: 1 / (1 + np.abs(x)) ** 2,
 }
+
+
+LINES = 60  # whose values are tried as a factor
+SEVERAL = 8  # numbers from which on it proves something that one of so many values fits
 
 
 class Named(NamedTuple):
@@ -63,6 +68,7 @@ def related(gradient: str, seen: list[Evidence]) -> Named | None:
         _sized,
         _slopes,
         _masked,
+        _unmasked,
         _value,
         _differed,
         _reduced,
@@ -70,6 +76,7 @@ def related(gradient: str, seen: list[Evidence]) -> Named | None:
         _stepped,
         _clipped,
         _rounded,
+        _inner,
     ):
         with np.errstate(all="ignore"):
             if named := relation(gradient, plain):
@@ -147,6 +154,7 @@ def _factor(gradient: str, plain: list[Evidence]) -> Named | None:
             yield f"it is the gradient times the square of {name}", right * a**2
             yield f"it is the gradient times the size of {name}", right * np.abs(a)
             yield f"it is the gradient times {name} (1 - {name})", right * a * (1 - a)
+            yield f"it is the gradient times 1 minus {name}", right * (1 - a)
             yield f"it is the gradient times 1 minus the square of {name}", right * (1 - a**2)
             for what in ("the sigmoid", "the tanh"):
                 yield f"it is the gradient times the slope of {what} at {name}", right * SLOPES[what](a)
@@ -163,6 +171,51 @@ def _factor(gradient: str, plain: list[Evidence]) -> Named | None:
         name = "its sign lost" if words.endswith("without its sign") else name
         return Named(name, words, "What multiplies this gradient, and why?")
     return None
+
+
+def _inner(gradient: str, plain: list[Evidence]) -> Named | None:
+    """The gradient times, or divided by, the value of a line on the way: a norm, a deviation, a sum."""
+
+    def made(e: Evidence) -> Iterator[tuple[str, np.ndarray]]:
+        run, right = e.truth.runs[gradient], e.truth.gradient(gradient)
+        for position, line in enumerate(run.tape):
+            a = run.of(line).value
+            if line.primitive is None or line.constant or a.ndim != right.ndim or position > LINES:
+                continue
+            if all(n in (1, m) for n, m in zip(a.shape, right.shape, strict=True)) and a.dtype.kind == "f":
+                yield f"it is the gradient divided by the value of {line.primitive.name} (line {position})", right / a
+                yield f"it is the gradient times the value of {line.primitive.name} (line {position})", right * a
+
+    if words := _everywhere(plain, made):
+        return Named("multiplied by what does not belong here", words, "What multiplies this gradient, and why?")
+    return _exchanged(gradient, plain)
+
+
+def _exchanged(gradient: str, plain: list[Evidence]) -> Named | None:
+    """The gradient times the value of one line, divided by that of another: one stands in the place of the other."""
+    runs = [e.truth.runs[gradient] for e in plain]
+    tapes = [list(run.tape) for run in runs]
+    if sum(e.claimed.size for e in plain) < SEVERAL or len({len(tape) for tape in tapes}) != 1:
+        return None
+    values = [[run.of(line).value for line in tape[:LINES]] for run, tape in zip(runs, tapes, strict=True)]
+    fits = lambda i: (
+        not tapes[0][i].constant
+        and all(
+            v[i].shape == e.claimed.shape and v[i].dtype.kind == "f" and v[i].all()
+            for v, e in zip(values, plain, strict=True)
+        )
+    )
+    for there, belongs in permutations([i for i in range(len(values[0])) if fits(i)], 2):
+        made = [e.truth.gradient(gradient) * v[there] / v[belongs] for e, v in zip(plain, values, strict=True)]
+        if all(close(e.claimed, m, float(np.abs(m).max())) for e, m in zip(plain, made, strict=True)):
+            here, right = (_line(tapes[0][i], i) for i in (there, belongs))
+            words = f"in it the value of {here} stands where that of {right} belongs"
+            return Named("another array in the place of a factor", words, "Which two arrays meet there?")
+    return None
+
+
+def _line(line: Tensor, position: int) -> str:
+    return f"{line.primitive.name if line.primitive else line.name or 'input'} (line {position})"
 
 
 def _spread(gradient: str, plain: list[Evidence]) -> Named | None:
@@ -291,6 +344,26 @@ def _masked(gradient: str, plain: list[Evidence]) -> Named | None:
     return None
 
 
+def _unmasked(gradient: str, plain: list[Evidence]) -> Named | None:
+    """What arrives everywhere, where a mask that was drawn cuts some of it off; times or divided by its share."""
+
+    def made(e: Evidence) -> Iterator[tuple[str, np.ndarray]]:
+        shares = {k: v for k, v in e.truth.case.settings.items() if isinstance(v, float)}
+        yield "what arrives is let through everywhere", e.truth.dout
+        for name, share in shares.items():
+            yield f"what arrives is let through everywhere, divided by {name}", e.truth.dout / share
+            yield f"what arrives is let through everywhere, times {name}", e.truth.dout * share
+            cut = e.truth.dout * (e.truth.case.settings["mask"] == 0)
+            yield f"what arrives is let through where the mask is 0, and divided by {name}", cut / share
+
+    masks = [e.truth.case.settings.get("mask") for e in plain]
+    if not all(isinstance(m, np.ndarray) and m.shape == e.claimed.shape for m, e in zip(masks, plain, strict=True)):
+        return None
+    if words := _everywhere(plain, made):
+        return Named("activation mask missing", words, "Which elements of the input did not reach the output?")
+    return None
+
+
 def _slopes(gradient: str, plain: list[Evidence]) -> Named | None:
     """dout times the slope of a known activation; or one number for positive inputs, and another for negative."""
     found: list[tuple[float, float]] = []
@@ -316,8 +389,10 @@ def _slopes(gradient: str, plain: list[Evidence]) -> Named | None:
         return Named("the slope of another activation", words, "What is the derivative of the forward, worked out?")
     if not constant:
         return None
-    above, below = np.nanmean(found, axis=0) if found else (np.nan, np.nan)
-    if not found or np.isnan([above, below]).any() or np.nanmax(np.abs(np.array(found) - (above, below))) > 1e-6:
+    if not found or np.isnan(found).all(axis=0).any():
+        return None
+    above, below = np.nanmean(found, axis=0)
+    if np.nanmax(np.abs(np.array(found) - (above, below))) > 1e-6:
         return None
     words = f"its slope is {above:.6g} for positive and {below:.6g} for negative inputs"
     return Named("the slope of another activation", words, "Which slope has the forward on each side of 0?")
@@ -332,6 +407,8 @@ def _value(gradient: str, plain: list[Evidence]) -> Named | None:
             yield f"it is what arrives where {name} is above 0, and 0 elsewhere", e.truth.dout * (a > 0)
             yield f"it is what arrives where {name} is below 0, and 0 elsewhere", e.truth.dout * (a < 0)
             yield f"it is what arrives times the square of {name}", e.truth.dout * a**2
+            both = e.truth.dout * a
+            yield f"it is what arrives times {name} where that is above 0, and 0 elsewhere", np.maximum(both, 0)
             yield f"it is {name} alone", a
             yield f"it is what arrives times 1 minus {name}", e.truth.dout * (1 - a)
             yield f"it is what arrives times 1 minus the square of {name}", e.truth.dout * (1 - a**2)
@@ -350,7 +427,7 @@ def _value(gradient: str, plain: list[Evidence]) -> Named | None:
     if not all(e.claimed.shape == e.truth.dout.shape for e in plain):
         return None
     if words := _everywhere(plain, made):
-        if "where" in words:
+        if words.startswith("it is what arrives where"):
             return Named("another mask", words, "Which elements of the input change the output?")
         return Named("a value instead of the derivative", words, "What is the derivative of the forward, worked out?")
     return None

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..tape import Tensor
 from ..tutor.run.calls import Call
 from ..tutor.run.forms import Standardised
 from ..tutor.run.replay import Run
@@ -82,13 +83,17 @@ def paths(gradient: str, seen: list[Evidence]) -> Named | None:
                 continue
             if all(_made_of(e, _contributions(e.truth.runs[gradient], position), numbers) for e in plain):
                 return _told(numbers, readers)
-        return _one_line(gradient, wrong[0], plain) or _other_value(gradient, wrong[0], plain)
+        return (
+            _one_line(gradient, wrong[0], plain)
+            or _other_value(gradient, wrong[0], plain)
+            or _path_times(gradient, wrong[0], plain)
+        )
 
 
 def _one_line(gradient: str, first: Evidence, plain: list[Evidence]) -> Named | None:
     """What comes through one line counted another number of times, or passed on as it arrives there."""
     for position in _lines(first.truth.runs[gradient]):
-        row = _row(first.truth.runs[gradient], position)
+        row = row_of(first.truth.runs[gradient], position)
         numbers = _fit(first.claimed, _through(first.truth.runs[gradient], position))
         counted = numbers is not None and numbers[0] != 1
         if (
@@ -111,20 +116,28 @@ def _lines(run: Run) -> list[int]:
     return [run.position(x) for x in inner if x.primitive is not None and x.primitive.group != "wiring"][:STEPS]
 
 
-def _row(run: Run, position: int) -> str:
+def row_of(run: Run, position: int) -> str:
     line = list(run.tape)[position]
     return line.primitive.name if line.primitive else line.name or "input"
 
 
+def line_at(run: Run, position: int) -> Tensor | None:
+    """The line at a position of the tape; None where the tape is shorter, as one with a line for each class is."""
+    tape = list(run.tape)
+    return run.lines[id(tape[position])] if position < len(tape) else None
+
+
 def _through(run: Run, position: int) -> list[Array]:
-    line = run.lines[id(list(run.tape)[position])]
+    line = line_at(run, position)
+    if line is None:
+        return []
     part = run.partial(line, run.cotangent.get(id(line), np.zeros(line.shape)))
     return [part, run.gradient - part]
 
 
 def _skipped(e: Evidence, run: Run, position: int) -> bool:
-    line = run.lines[id(list(run.tape)[position])]
-    if line.shape != run.wrt.shape or id(line) not in run.cotangent:
+    line = line_at(run, position)
+    if line is None or line.shape != run.wrt.shape or id(line) not in run.cotangent:
         return False
     part, rest = _through(run, position)
     return close(e.claimed, rest + run.cotangent[id(line)], float(np.abs(part).max(initial=0.0)))
@@ -144,14 +157,37 @@ def _other_value(gradient: str, first: Evidence, plain: list[Evidence]) -> Named
                 fits = lambda e, p=position, k=k, v=value: _with_value(e, e.truth.runs[gradient], p, k, v)
                 if fits(first) and all(fits(e) for e in plain):
                     words = f"in the gradient of {row} (line {position}) the value of "
-                    words += f"{_row(run, value)} (line {value}) stands for the factor"
+                    words += f"{row_of(run, value)} (line {value}) stands for the factor"
                     return Named("another array in the place of a factor", words, "Which two arrays meet there?")
     return None
 
 
+def _path_times(gradient: str, first: Evidence, plain: list[Evidence]) -> Named | None:
+    """One of several paths multiplied or divided by the value of a line: a factor too many, or one forgotten."""
+    run = first.truth.runs[gradient]
+    values = [i for i, line in enumerate(run.tape) if line.shape == first.claimed.shape and not line.constant][:VALUES]
+    words = {-1: "divided", 1: "multiplied"}
+    for position, readers in _meetings(run):
+        for k, value, power in product(range(len(readers)), values, words):
+            fits = lambda e, at=(position, k, value, power): _with_factor(e, e.truth.runs[gradient], *at)
+            if fits(first) and all(fits(e) for e in plain):
+                by = f"{words[power]} by the value of {row_of(run, value)} (line {value})"
+                return Named("a path with a wrong factor", f"the path through {readers[k]} is {by}", HINT)
+    return None
+
+
+def _with_factor(e: Evidence, run: Run, position: int, k: int, value: int, power: int) -> bool:
+    parts, line = _contributions(run, position), line_at(run, value)
+    if line is None or len(parts) <= k + 1 or line.shape != e.claimed.shape:
+        return False
+    found = sum(parts) + parts[k] * (line.value**power - 1)
+    return bool(np.isfinite(found).all()) and close(e.claimed, np.asarray(found), float(np.abs(found).max(initial=0.0)))
+
+
 def _with_value(e: Evidence, run: Run, position: int, k: int, value: int) -> bool:
-    tape = list(run.tape)
-    line, other = run.lines[id(tape[position])], run.lines[id(tape[value])]
+    line, other = line_at(run, position), line_at(run, value)
+    if line is None or other is None or len(line.operands) != 2:
+        return False
     factor = line.operands[1 - k]
     if other.shape != factor.shape or other is factor or id(line) not in run.cotangent:
         return False
@@ -176,7 +212,9 @@ def _meetings(run: Run) -> Iterator[tuple[int, list[str]]]:
 
 def _contributions(run: Run, position: int) -> list[Array]:
     """What each path into a line does to the gradient; last, what does not pass there."""
-    line = run.lines[id(list(run.tape)[position])]
+    line = line_at(run, position)
+    if line is None:
+        return []
     parts = [run.partial(line, c) for _, _, c in run.received.get(id(line), [])]
     return [*parts, run.gradient - sum(parts)]
 
@@ -229,7 +267,7 @@ def _normalised(gradient: str, wrong: list[Evidence], plain: list[Evidence]) -> 
     if found is None:
         return None
     telling = [e for e in wrong if e.claimed.size >= NUMBERS]
-    elsewhere = [Shape("xhat", "xhat", 0, other.axes) for other in found[1].elsewhere()]
+    elsewhere = [Shape("xhat", "xhat", 0, other.axes) for other in found[1].elsewhere]
     for shape in [*SHAPES, *elsewhere, *SCALED]:
         numbers = [_fit_all(telling[0].claimed, _parts(telling[0].truth.runs[gradient], shape))]
         if numbers[0] is None:

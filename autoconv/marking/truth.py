@@ -14,6 +14,7 @@ from ..backward import sweep
 from ..tape import Tape, Tensor
 from ..tutor.claim.compare import scale_of
 from ..tutor.run.replay import Run
+from ..tutor.search.probes import tangents
 from .layer import Layer, Try
 
 Reference = Callable[..., Tensor]
@@ -66,6 +67,13 @@ class Truth:
         leaf = leaves[self.layer.outputs[name]]
         (gradient,) = sweep(made, [leaf], self.dout.reshape(made.shape) if dout is None else dout)
         return np.asarray(gradient, dtype=float)
+
+    def reached(self, name: str, direction: np.ndarray) -> np.ndarray:
+        """(d out / d input) direction: where the output moves if the input does; with it the gradient for any ``dout``
+        along ``direction`` is an inner product."""
+        run = self.runs[name]
+        moved = tangents(run, direction).get(id(run.of(self._made)))
+        return np.zeros(self.out.shape) if moved is None else moved
 
     def gradient(self, name: str) -> np.ndarray:
         return self.runs[name].gradient

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ... import functional as F
+from ...primitives import scatter
 from ...tape import Tensor
 from ..geometries import CONV, CONV_1D, CONV_REST, POOL, POOL_REST, conv1d_tries, conv_tries, distinct, pool_tries
 from ..layer import Layer, Try, rows
@@ -33,13 +34,9 @@ def conv2d(A: Any, W: Any, b: Any, stride: int = 1, padding: int = 0) -> Tensor:
 
 def spread(A: Any, factor: int) -> Tensor:
     """factor - 1 zeros between neighbours along every spatial axis, none after the last."""
-    x = A
-    for axis in range(2, x.ndim):
-        n = x.shape[axis]
-        lifted = F.pad(F.expand_dims(x, axis + 1), [(0, (factor - 1) * (i == axis + 1)) for i in range(x.ndim + 1)])
-        long = F.reshape(lifted, (*x.shape[:axis], n * factor, *x.shape[axis + 1 :]))
-        x = long[tuple([slice(None)] * axis + [slice(0, (n - 1) * factor + 1)])]
-    return x * 1.0
+    sizes = [(n - 1) * factor + 1 for n in A.shape[2:]]
+    key = (slice(None), slice(None), *[slice(0, n, factor) for n in sizes])
+    return scatter(A, key=key, shape=(*A.shape[:2], *sizes))
 
 
 def thinned(A: Any, factor: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -169,7 +170,21 @@ def conv_pool_tries() -> list[Try]:
         ("several of everything", 3, 2, 6, 4, 4, 3, 3, 1, 1, 1),
     ]
     pooled = {"pool_height": 2, "pool_width": 2, "pool_stride": 2}
-    return [Try(t.words, t.arrays, {**t.settings, **pooled}) for t in conv_tries(table)]
+    made = [Try(t.words, t.arrays, {**t.settings, **pooled}) for t in conv_tries(table)]
+    others = [
+        ("a window that is not square, and overlaps", (2, 3, 1), ("", 2, 2, 5, 6, 3, 2, 3, 1, 1, 1)),
+        ("stride 2, and windows that overlap", (2, 2, 1), ("", 2, 2, 7, 9, 2, 3, 3, 2, 1, 1)),
+    ]  # the fast layers that are handed out need not take them
+    for words, window, row in others:
+        (t,) = conv_tries([row])
+        settings = dict(zip(pooled, window, strict=True))
+        made.append(Try(words, t.arrays, {**t.settings, **settings}, rest=True))
+    return made
+
+
+def conv_relu_tries() -> list[Try]:
+    """Stride and padding 1, as the course has it; what has others may be refused."""
+    return [replace(t, rest=t.settings != {"stride": 1, "pad": 1}) for t in conv_tries(CONV)]
 
 
 CONV_RETURNS = ("dx", "dw", "db")
@@ -234,7 +249,7 @@ LAYERS = [
     _pair("dropout", "dropout", dropout, dropout_tries, "x, dropout_param", {"dx": "x"},
           groups={"dropout_param": {"p": "p", "mode": "mode", "seed": "seed"}}, masked=True),
     _pair("affine_relu", "affine_relu", lambda x, w, b: F.relu(affine(x, w, b)), affine_tries, "x, w, b", XWB),
-    _pair("conv_relu", "conv_relu", conv_relu, lambda: conv_tries([r for r in CONV if r[8] == 1 and r[9] == 1]),
+    _pair("conv_relu", "conv_relu", conv_relu, conv_relu_tries,
           "x, w, b, conv_param", XWB, groups=CONV_PARAM, layout="NCHW, w (F, C, HH, WW)"),
     _pair("conv_relu_pool", "conv_relu_pool", conv_relu_pool, conv_pool_tries, "x, w, b, conv_param, pool_param", XWB,
           groups=CONV_PARAM | {"pool_param": {"pool_height": "pool_height", "pool_width": "pool_width",

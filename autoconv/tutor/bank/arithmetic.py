@@ -9,10 +9,12 @@ import numpy as np
 from ..run.site import Site, counts_terms
 from .mistake import Variants, mistake
 
+_SEVERAL = 4  # numbers of a tensor from which on they prove something
+
 
 def _nontrivial(p: Site) -> bool:
     """Whether forgetting the local derivative is something one could do: it is not 1, and not a mask."""
-    return p.primitive.bends and not p.primitive.masks
+    return p.primitive.bends and (not p.primitive.masks or p.row == "abs")
 
 
 @mistake(
@@ -81,7 +83,7 @@ def _sign(p: Site) -> Variants:
     "relu: x_bar = y_bar where x > 0, else 0; max: only the winner receives the gradient",
 )
 def _mask(p: Site) -> Variants:
-    return {"": lambda g: g} if p.primitive.masks and p.pooling is None else {}
+    return {"": lambda g: g} if p.primitive.masks and p.row != "abs" and p.pooling is None else {}
 
 
 @mistake(
@@ -146,6 +148,9 @@ def _at_gradient(p: Site) -> Variants:
 def _swapped(p: Site) -> Variants:
     primitive = p.line.primitive
     assert primitive is not None
+    if p.row == "concat" and len(p.line.operands) == 2 and p.x.shape == p.other().shape:
+        axis = p.line.params["axis"]
+        return {"": lambda g: p.right(np.roll(g, p.x.shape[axis], axis))}
     if not isinstance(primitive.vjps, tuple) or len(primitive.vjps) != 2 or p.row == "contract" or not p.elementwise:
         return {}
     if primitive.vjps[p.k] is None or p.row == "add":
@@ -231,6 +236,31 @@ def _exponent(p: Site) -> Variants:
 )
 def _lowered(p: Site) -> Variants:
     return {"": lambda g: g * p.other() * p.y} if p.row == "power" and not p.k else {}
+
+
+@mistake(
+    "power rule: exponent lowered by another number",
+    "the exponent was lowered by 2, or raised by 1, where it is lowered by 1",
+    "What is the derivative of a^n? Two things happen to n.",
+    "d(a^n)/da = n a^(n-1)",
+    rank=2,
+)
+def _lowered_twice(p: Site) -> Variants:
+    if p.row != "power" or p.k:
+        return {}
+    power = lambda by: lambda g: g * p.other() * p.x ** (p.other() + by)
+    return {"lowered by 2": power(-2), "raised by 1": power(1)}
+
+
+@mistake(
+    "multiplied by its own value",
+    "the gradient was multiplied by the very numbers that it is the gradient of",
+    "Does this array stand in its own gradient?",
+    "what is linear in an array has a gradient in which that array does not stand",
+    rank=2,
+)
+def _own_value(p: Site) -> Variants:
+    return {"": lambda g: p.right(g) * p.x} if p.operand.primitive is None and p.x.size >= _SEVERAL else {}
 
 
 @mistake(

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from ...functional.axes import BATCH, POSITION, WINDOW
 from ...tape import Tensor
 from ..run.site import Contraction, Site, counts_terms, stored
 from .mistake import Variants, mistake
@@ -145,7 +144,18 @@ def _bias(p: Site) -> Variants:
     rank=2,
 )
 def _broadcast(p: Site) -> Variants:
-    return _one_index(p, lambda r: True) if p.row == "broadcast_to" and not _is_bias(p) else {}
+    if p.row != "broadcast_to" or _is_bias(p):
+        return {}
+    copies = tuple(int(i) for i in _broadcast_roles(p).get("all", next(iter(_broadcast_roles(p).values()), ())))
+    set_ = {"the last one that is not zero": partial(_last_set, p, copies)} if len(copies) == 1 else {}
+    return _one_index(p, lambda r: True) | set_
+
+
+def _last_set(p: Site, axes: tuple[int, ...], g: Any) -> Any:
+    """``=`` inside of an ``if``: of what arrives at the copies the last that is not zero."""
+    moved = np.moveaxis(g, axes[0], -1)
+    later = np.cumsum(moved[..., ::-1] != 0, axis=-1)[..., ::-1]  # of those from here on that are not zero
+    return p.right(np.moveaxis(np.where(later == 1, moved, 0), -1, axes[0]))
 
 
 def _is_bias(p: Site) -> bool:
@@ -254,7 +264,11 @@ def _undivided(p: Site) -> Variants:
 )
 def _unweighted(p: Site) -> Variants:
     c = contraction(p)
-    return {"": lambda g: c.product(g, np.ones(p.other().shape))} if c else {}
+    if c is None:
+        return {}
+    plain = lambda g: c.product(g, np.ones(p.other().shape))
+    own = stored(p.operand) and p.x.size > 1
+    return {"": plain} | ({"but with its own value": lambda g: plain(g) * p.x} if own else {})
 
 
 @mistake(
@@ -262,6 +276,7 @@ def _unweighted(p: Site) -> Variants:
     "the upstream gradient and the factor it belongs to were added, where they are multiplied",
     "What does the chain rule do with a local derivative and an upstream gradient?",
     "x_bar += w * y_bar: multiply the two, then add up the products",
+    rank=2,
 )
 def _added(p: Site) -> Variants:
     if p.row == "mul":
@@ -368,14 +383,21 @@ def _first_for_all(p: Site) -> Variants:
     fixed = lambda letter: c.roles[letter] in ("window", "positions")
     for i, letter in enumerate(c.others):
         if p.other().shape[i] > 1 and not fixed(letter):
-            variants[f"of the factor, {c.roles[letter]}"] = partial(_product_with, c, _repeated_first(p.other(), i))
+            variants[f"of the factor, {c.roles[letter]}"] = partial(product_with, c, _repeated_first(p.other(), i))
     for i, letter in enumerate(c.result):
         if p.y.shape[i] > 1 and not fixed(letter):
             variants[f"of what arrives, {c.roles[letter]}"] = partial(_after_first, p, i)
+    positions = [i for i, letter in enumerate(c.result) if c.roles[letter] == "positions" and p.y.shape[i] > 1]
+    if positions:
+        variants["of what arrives, all positions"] = partial(_after_first_of, p, positions)
     for i, letter in enumerate(c.own):
         if p.x.shape[i] > 1 and not fixed(letter):
             variants[f"of the result, {c.roles[letter]}"] = partial(_into_first, p, i)
     return variants
+
+
+def product_with(c: Contraction, other: Any, g: Any) -> Any:
+    return c.product(g, other)
 
 
 def _repeated_first(x: Any, axis: int) -> Any:
@@ -384,6 +406,12 @@ def _repeated_first(x: Any, axis: int) -> Any:
 
 def _after_first(p: Site, axis: int, g: Any) -> Any:
     return p.right(_repeated_first(g, axis))
+
+
+def _after_first_of(p: Site, axes: list[int], g: Any) -> Any:
+    for axis in axes:
+        g = _repeated_first(g, axis)
+    return p.right(g)
 
 
 def _into_first(p: Site, axis: int, g: Any) -> Any:
@@ -486,151 +514,3 @@ def _factors_summed(p: Site, axes: tuple[int, ...], g: Any) -> Any:
 
 def _divided(p: Site, count: int, g: Any) -> Any:
     return p.right(g) / count
-
-
-# ---- kernels and matrices: turned, transposed, or of the other convention
-
-
-def _turned(p: Site, turn: Callable[[Any, Any], Any]) -> Variants:
-    """A kernel turned: where it meets the gradient, or where its own gradient lands."""
-    c = contraction(p)
-    if c is None:
-        return {}
-    variants: Variants = {}
-    if c.has_kernel:
-        variants["kernel"] = lambda g: c.product(g, turn(p.other(), c.window(c.others)))
-    if c.is_kernel:
-        variants["kernel gradient"] = lambda g: turn(p.right(g), c.window(c.own))
-    return variants
-
-
-@mistake(
-    "kernel not rotated",
-    "the gradient of the input was made with the kernel as it stands, not rotated by 180 degrees",
-    "Which output did the left neighbour's weight belong to? Follow one cell of the input.",
-    "x_bar = full correlation of y_bar with rot180(w)",
-    rank=0,
-)
-def _not_rotated(p: Site) -> Variants:
-    return _flipped(p, "kernel")
-
-
-def _flipped(p: Site, what: str) -> Variants:
-    """A kernel (or its gradient) reversed along all its spatial axes, or along one alone."""
-    variants = {k: f for k, f in _turned(p, np.flip).items() if k == what}
-    c = contraction(p)
-    axes = c.window(c.others if what == "kernel" else c.own) if c is not None and variants else ()
-    if len(axes) > 1:
-        for number in range(len(axes)):
-            one = lambda x, own, number=number: np.flip(x, own[number])
-            variants[f"along dimension {number} alone"] = _turned(p, one)[what]
-    shape = () if len(axes) != 2 else p.other().shape if what == "kernel" else p.x.shape
-    if shape and shape[axes[0]] == shape[axes[1]] > 1:
-        for turns in (1, 3):
-            quarter = lambda x, own, turns=turns: np.rot90(x, turns, own)
-            variants[f"by a quarter turn ({turns})"] = _turned(p, quarter)[what]
-    return variants
-
-
-@mistake(
-    "kernel gradient reversed",
-    "the numbers of the kernel's gradient are rotated by 180 degrees: each landed at the opposite weight",
-    "Which cell of the window does w[0, 0] meet?",
-    "w_bar[u, v] = sum_ij x[i + u, j + v] * y_bar[i, j] for a cross-correlation",
-    rank=0,
-)
-def _reversed(p: Site) -> Variants:
-    return _flipped(p, "kernel gradient")
-
-
-@mistake(
-    "gradient rotated on its way to the kernel",
-    "the gradient of the output was rotated by 180 degrees before it met the image in the kernel's gradient",
-    "Which output did the weight make from x[0, 0], and which gradient belongs to that output?",
-    "w_bar[u, v] = sum_ij x[i + u, j + v] * y_bar[i, j]: nothing is rotated for a cross-correlation",
-    rank=1,
-)
-def _rotated_upstream(p: Site) -> Variants:
-    c = contraction(p)
-    if c is None or not c.is_kernel:
-        return {}
-    positions = tuple(i for i, letter in enumerate(c.result) if c.roles[letter] == "positions")
-    variants: Variants = {"": lambda g: p.right(np.flip(g, positions))}
-    if p.operand.primitive is not None and p.operand.primitive.name == "flip":
-        axes = c.window(c.own)
-        variants["and the rotation of the kernel forgotten"] = lambda g: np.flip(p.right(np.flip(g, positions)), axes)
-    return variants
-
-
-@mistake(
-    "true convolution mistaken for cross-correlation",
-    "the backward pass is that of a convolution with a rotated kernel, "
-    "but the forward pass is a cross-correlation (or the other way round)",
-    "Does your forward pass rotate the kernel?",
-    "rotate in the backward pass of the input exactly if the forward pass did not",
-    rank=2,
-)
-def _convention(p: Site) -> Variants:
-    turned = list(_turned(p, np.flip).values())
-    return {"": turned[0]} if turned else {}
-
-
-def _exchanged(i: int, j: int, x: Any, axes: tuple[int, ...]) -> Any:
-    return x.swapaxes(i, j)
-
-
-def _product_with(c: Contraction, other: Any, g: Any) -> Any:
-    return c.product(g, other)
-
-
-def _right_exchanged(p: Site, i: int, j: int, g: Any) -> Any:
-    return p.right(g).swapaxes(i, j)
-
-
-@mistake(
-    "kernel transposed",
-    "rows and columns of the kernel were exchanged",
-    "Which index of the kernel runs along the rows?",
-    "w[u, v] moves u rows down and v columns to the right, forward and backward",
-)
-def _transposed(p: Site) -> Variants:
-    c = contraction(p)
-    if c is None:
-        return {}
-    names = c.others if c.has_kernel else c.own
-    shape = p.other().shape if c.has_kernel else p.x.shape
-    variants: Variants = {}
-    for i, j in combinations(c.window(names), 2):
-        if shape[i] == shape[j]:
-            variants |= {f"{k} {i} {j}": f for k, f in _turned(p, partial(_exchanged, i, j)).items()}
-    return variants
-
-
-@mistake(
-    "matrix not transposed",
-    "two axes of equal size were exchanged: W where its transpose belongs, or the gradient in transposed places",
-    "y = x W. Which axis of W does the gradient of y meet?",
-    "x_bar = y_bar W^T, W_bar = x^T y_bar",
-)
-def _matrix(p: Site) -> Variants:
-    c = contraction(p)
-    if c is None:
-        return {}
-    variants: Variants = {}
-    spatial = set(WINDOW + POSITION + BATCH) if c.convolution else set()
-    for what, names, shape in (("factor", c.others, p.other().shape), ("gradient", c.own, p.x.shape)):
-        for i, j in combinations(range(len(names)), 2):
-            if shape[i] == shape[j] > 1 and not {names[i], names[j]} & spatial:
-                label = f"{what}, axes {i} and {j}"
-                if what == "factor":
-                    variants[label] = partial(_product_with, c, p.other().swapaxes(i, j))
-                else:
-                    variants[label] = partial(_right_exchanged, p, i, j)
-    for i, j in combinations(range(len(c.result)), 2):
-        if p.y.shape[i] == p.y.shape[j] > 1 and not c.convolution:
-            variants[f"what arrives, axes {i} and {j}"] = partial(_arriving_exchanged, p, i, j)
-    return variants
-
-
-def _arriving_exchanged(p: Site, i: int, j: int, g: Any) -> Any:
-    return p.right(g.swapaxes(i, j))

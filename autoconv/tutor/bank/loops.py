@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..run.site import Site
+from ..run.site import Site, stored
 from .contractions import contraction
 from .mistake import Variants, mistake
 from .sliding import sliding_of
@@ -46,6 +46,14 @@ def _left(p: Site) -> Variants:
                 label = f"only the {word} of {names} ({''.join(chosen)})"
                 axes = tuple(c.result.index(x) for x in chosen)
                 variants[label] = _only_arriving(p.right, axes, at)
+    elif p.row == "broadcast_to" and stored(p.operand) and p.y.ndim <= _AXES:
+        copies = [i for i in range(p.y.ndim) if i < p.y.ndim - p.x.ndim or p.x.shape[i + p.x.ndim - p.y.ndim] == 1]
+        for axes in _subsets([i for i in range(p.y.ndim) if p.y.shape[i] > 1]):
+            if set(axes) & set(copies) and not set(axes) <= set(copies):  # a sum over one index is told as such
+                for word, at in (("first", 0), ("last", -1)):
+                    variants[f"only the {word} along axes {_list(axes)} of what arrives"] = _only_arriving(
+                        p.right, axes, at
+                    )
     elif p.row == "windows" and (s := sliding_of(p)) is not None and p.pooling:
         outer = [i for i in range(p.y.ndim) if i not in s.across and p.y.shape[i] > 1]
         for group in _subsets(outer):
@@ -63,22 +71,28 @@ def _left(p: Site) -> Variants:
     rank=2,
 )
 def _left_out(p: Site) -> Variants:
-    """All but the first (or last) example, filter, window, or row of a window's taps."""
+    """All but the first (or last) example, filter, window, or row of a window's taps; nothing where there is one."""
     variants: Variants = {}
     c = contraction(p)
     axes: list[tuple[int, str]] = []
+    leaf = p.operand.primitive is None and p.x.ndim <= _AXES
+    for i in range(p.x.ndim) if leaf else c.window(c.own) if c is not None and c.is_kernel else ():
+        for word, at in (("first", 0), ("last", -1)):
+            variants[f"all but the {word} of the result, axis {i}"] = partial(_result_without, p, i, at)
     if c is not None and c.convolution:
         axes = [(i, c.roles[x]) for i, x in enumerate(c.result) if c.roles[x] != "window"]
     elif c is not None:
         axes = [(c.result.index(x), c.roles[x]) for x in c.shared]
     elif p.row == "windows" and p.pooling and (s := sliding_of(p)) is not None:
-        axes = [(i, "windows" if i in s.axes else "axis") for i in range(p.y.ndim) if i not in s.across]
+        kinds = dict.fromkeys(s.axes, "windows") | dict.fromkeys(s.across, "a window's cells")
+        axes = [(i, kinds.get(i, "axis")) for i in range(p.y.ndim)]
     elif p.row == "windows" and p.inside("conv") and (s := sliding_of(p)) is not None:
         axes = [(i, "taps") for i in s.across]
+    elif p.row == "broadcast_to" and stored(p.operand):
+        axes = [(i, "what arrives") for i in range(p.y.ndim)]
     for i, what in axes:
-        if p.y.shape[i] > 1:
-            for word, at in (("first", 0), ("last", -1)):
-                variants[f"all but the {word} of {what}, axis {i}"] = partial(_without, p, i, at)
+        for word, at in (("first", 0), ("last", -1)):
+            variants[f"all but the {word} of {what}, axis {i}"] = partial(_without, p, i, at)
     return variants
 
 
@@ -86,6 +100,12 @@ def _without(p: Site, axis: int, at: int, g: Any) -> Any:
     kept = np.array(g)
     kept[(slice(None),) * axis + (at,)] = 0
     return p.right(kept)
+
+
+def _result_without(p: Site, axis: int, at: int, g: Any) -> Any:
+    right = np.array(p.right(g))
+    right[(slice(None),) * axis + (at,)] = 0
+    return right
 
 
 def _list(axes: tuple[int, ...]) -> str:

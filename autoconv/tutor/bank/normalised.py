@@ -159,6 +159,9 @@ def _power(call: Call) -> Variants:
         "divided by the variance": partial(n.gradient, std=n.std**2),
         "multiplied": partial(n.gradient, std=1 / n.std),
         "divided by the standard deviation without eps": partial(n.gradient, std=np.sqrt(n.var)),
+        "eps added to the standard deviation, not to the variance": partial(
+            n.gradient, std=np.sqrt(n.var) + n.eps, hat=n.deviation / (np.sqrt(n.var) + n.eps)
+        ),
     }
 
 
@@ -205,21 +208,65 @@ def _for_hat(call: Call) -> Variants:
 def _wrong_axis(call: Call) -> Variants:
     n = _norm(call)
     variants: Variants = {}
-    for other in n.elsewhere() if n else ():
+    n = n.refined if n else n
+    for other in n.elsewhere if n else ():
         variants[f"all of it over axes {other.axes}"] = other.gradient
         variants[f"the terms over axes {other.axes}"] = partial(other.gradient, hat=n.hat, std=n.std)  # type: ignore[union-attr]
         variants[f"the sums over axes {other.axes}"] = partial(_by_steps, n, other)  # type: ignore[arg-type]
+        for full in (False, True):
+            words = f"the sums over axes {other.axes}, divided by {n.count}{', step by step' if full else ''}"  # type: ignore[union-attr]
+            variants[words] = partial(_by_steps, n, other, share=other.count / n.count, full=full)  # type: ignore[arg-type,union-attr]
+        variants[f"the mean's term over axes {other.axes}"] = partial(_terms_over, n, other, n)  # type: ignore[arg-type]
+        variants[f"the variance's term over axes {other.axes}"] = partial(_terms_over, n, n, other)  # type: ignore[arg-type]
+        ratio = other.count / n.count  # type: ignore[union-attr]
+        if ratio != 1:
+            words = f"over axes {other.axes}, divided by {n.count}"  # type: ignore[union-attr]
+            variants[f"the mean's term {words}"] = partial(_terms_over, n, other, n, first=ratio)  # type: ignore[arg-type]
+            variants[f"the variance's term {words}"] = partial(_terms_over, n, n, other, last=ratio)  # type: ignore[arg-type]
     return variants
 
 
-def _by_steps(n: Standardised, other: Standardised, g: Any) -> Any:
+def _by_steps(n: Standardised, other: Standardised, g: Any, share: float = 1.0, full: bool = False) -> Any:
     """The gradient in the small steps in which it is often written, their sums over the axes of ``other``:
 
     var_bar = sum(g (x - mean)) / (-2 std^3), mean_bar = -sum(g / std), x_bar = g / std + 2 (x - mean) var_bar / n + ...
+
+    share: of these sums, where n is not the number of their terms.  full: with the term of var_bar in mean_bar, which
+    is zero where the deviations add up to zero.
     """
     h = np.reshape(g, n.shape)
-    var = -0.5 * other.mean(h * n.deviation / n.std**3)
-    return np.reshape(h / n.std + 2 * n.deviation * var - other.mean(h / n.std), np.shape(g))
+    var = -0.5 * other.mean(h * n.deviation / n.std**3) * share
+    mean = -other.mean(h / n.std) - (2 * var / share * other.mean(n.deviation) if full else 0.0)
+    return np.reshape(h / n.std + 2 * n.deviation * var + mean * share, np.shape(g))
+
+
+def _terms_over(
+    n: Standardised, one: Standardised, other: Standardised, g: Any, first: float = 1.0, last: float = 1.0
+) -> Any:
+    """The gradient with its two means over the axes of ``one`` and of ``other``, times ``first`` and ``last``."""
+    h = np.reshape(g, n.shape)
+    return np.reshape((h - first * one.mean(h) - last * n.hat * other.mean(h * n.hat)) / n.std, np.shape(g))
+
+
+@call_mistake(
+    "a kept array read at its first index",
+    "the deviation or the normalised value of the first example (group, channel) was used for all of them",
+    "Which loop variables stand in the arrays that the forward pass kept?",
+    _NORM + ": std and xhat are those of the example and group at hand",
+    2,
+)
+def _kept_at_first(call: Call) -> Variants:
+    n = _norm(call)
+    variants: Variants = {}
+    n = n.refined if n else n
+    for axis in [i for i, size in enumerate(n.shape) if size > 1] if n else ():
+        std = np.broadcast_to(n.std, n.shape)  # type: ignore[union-attr]
+        for what, array in (("std", std), ("hat", n.hat)):  # type: ignore[union-attr]
+            if what == "hat" or axis not in n.axes:  # type: ignore[union-attr]
+                first = np.repeat(array.take([0], axis), array.shape[axis], axis)
+                words = "the deviation" if what == "std" else "the normalised value"
+                variants[f"{words}, axis {axis}"] = partial(n.gradient, **{what: first})  # type: ignore[union-attr,arg-type]
+    return variants
 
 
 # ---- the softmax
@@ -235,7 +282,7 @@ def _by_steps(n: Standardised, other: Standardised, g: Any) -> Any:
 def _soft_axis(call: Call) -> Variants:
     s = _soft(call)
     variants: Variants = {}
-    for other in s.elsewhere() if s else ():
+    for other in s.elsewhere if s else ():
         variants[f"all of it over axes {other.axes}"] = other.gradient
         variants[f"the probabilities over axes {other.axes}"] = partial(s.gradient, y=other.y)  # type: ignore[union-attr]
         variants[f"the sum over axes {other.axes}"] = partial(s.gradient, sum=other.sum)  # type: ignore[union-attr]
@@ -279,12 +326,15 @@ def _soft_terms(call: Call) -> Variants:
             "the sum of what arrives": shaped(lambda g: g - s.y * g),
             "the term of the output itself": shaped(lambda g: -s.y * s.sum(g)),
             "the probabilities": shaped(lambda g: g - s.sum(g)),
+            "the weights of another softmax in the sum": shaped(lambda g: g - s.y * s.sum(g * s.y)),
         }
     return {
         "the factor y": shaped(lambda g: g - s.sum(g * s.y)),
+        "the factor y on the diagonal": shaped(lambda g: g * (1 - s.y) - s.y * (s.sum(g * s.y) - g * s.y)),
         "the term of the output itself": shaped(lambda g: -s.y * s.sum(g * s.y)),
         "the weights of the sum": shaped(lambda g: s.y * (g - s.sum(g))),
         "the sign of the sum": shaped(lambda g: s.y * (g + s.sum(g * s.y))),
+        "the sign off the diagonal": shaped(lambda g: s.y * (g + s.sum(g * s.y) - 2 * g * s.y)),
     }
 
 
@@ -363,10 +413,15 @@ def _targets(call: Call) -> Variants:
         "added": made(lambda w, t: w * y + t),
         "of the class before": made(lambda w, t: w * y - np.roll(t, -1, axis=-1)),
         "of the class behind": made(lambda w, t: w * y - np.roll(t, 1, axis=-1)),
+        "of the class numbered as the example": made(lambda w, t: w * (y - _numbered(y))),
         "of another example": made(lambda w, t: w * y - np.roll(t, 1, axis=0)),
         "of the class with the largest score": made(lambda w, t: w * y - w * _largest(y)),
         "of every class that occurs in the batch": made(lambda w, t: w * (y - _hit(t).any(axis=0))),
         "of all classes, for the examples numbered as the labels are": made(lambda w, t: w * (y - _rows(t))),
+        "the probabilities not divided by the number of examples": made(lambda w, t: y - t),
+        "the shifted scores in the place of the probabilities": made(
+            lambda w, t: w * (call.x.value - call.x.value.max(axis=-1, keepdims=True)) - t
+        ),
         "the scores in the place of the probabilities": made(lambda w, t: w * call.x.value - t),
         "the logarithms in the place of the probabilities": made(lambda w, t: w * np.log(y) - t),
     }
@@ -378,6 +433,11 @@ def _hit(t: Any) -> Any:
 
 def _largest(y: Any) -> Any:
     return np.eye(y.shape[-1])[y.argmax(axis=-1)]
+
+
+def _numbered(y: Any) -> Any:
+    n, classes = int(np.prod(y.shape[:-1])), y.shape[-1]
+    return np.eye(classes)[np.arange(n) % classes].reshape(y.shape)
 
 
 def _rows(t: Any) -> Any:
@@ -398,6 +458,9 @@ def _some_classes(call: Call) -> Variants:
         return {}
     hit = lambda d: np.abs(weight(y, d) * y - d) > 0.5 * np.abs(weight(y, d))
     return {
+        "the wrong ones, and -1 for the right one": lambda g: np.where(
+            hit(call.pull(g)), -weight(y, call.pull(g)), call.pull(g)
+        ),
         "the right one": lambda g: call.pull(g) * hit(call.pull(g)),
         "the wrong ones": lambda g: call.pull(g) * ~hit(call.pull(g)),
         "the right one, by the logarithm alone": lambda g: -weight(y, call.pull(g)) * hit(call.pull(g)) / y,

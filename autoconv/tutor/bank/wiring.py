@@ -16,7 +16,7 @@ from ...functional.axes import POSITION
 from ..run.site import Contraction, Site, select
 from .contractions import contraction
 from .mistake import Variants, mistake
-from .pooling import winners
+from .pooling import pooled_after, winners
 from .sliding import Sliding, sliding_of, windows_of
 
 
@@ -90,16 +90,20 @@ def _averaged(p: Site) -> Variants:
 
 @mistake(
     "overlapping windows treated as tiles",
-    "the windows were treated as tiles that do not overlap",
+    "the windows were treated as tiles side by side: moved by their size, not by the stride",
     "By how many cells does the window move from one output to the next?",
     "window i starts at cell i * stride, not at i * (window size)",
 )
 def _tiles(p: Site) -> Variants:
     s = Sliding(p)
-    if not s.found or not s.overlapping:
+    if not s.found:
         return {}
-    variants: Variants = {"spread out": s.moved(stride=s.window)}
-    if p.row == "overlap_add":
+    others = [d for d in range(len(s.axes)) if s.stride[d] != s.window[d] and s.counts[d] > 1]
+    variants: Variants = {"spread out": s.moved(stride=s.window)} if others else {}
+    for d in others if len(s.axes) > 1 else ():
+        stride = tuple(k if i == d else x for i, (k, x) in enumerate(zip(s.window, s.stride, strict=True)))
+        variants[f"spread out along axis {d} alone"] = s.moved(stride=stride)
+    if p.row == "overlap_add" or not s.overlapping:
         return variants
     keep = tuple(
         [i for i in range(n) if (i * st) % k == 0] for n, st, k in zip(s.counts, s.stride, s.window, strict=True)
@@ -127,6 +131,48 @@ def _strided(p: Site) -> Sliding | None:
     return s if s and any(x > 1 and n > 1 for x, n in zip(s.stride, s.counts, strict=True)) else None
 
 
+def _stepped(p: Site, several: bool = True) -> dict[int, slice]:
+    """The slices with a step of a line that picks cells (``index``) or spreads them (``scatter``), by axis; each stops
+    a step behind its last cell.  several: only those that pick more than one."""
+    if p.row not in ("index", "scatter") or p.composed:
+        return {}
+    whole = p.x.shape if p.row == "index" else p.y.shape
+    key = p.line.params["key"] if isinstance(p.line.params["key"], tuple) else (p.line.params["key"],)
+    if not all(isinstance(k, slice) for k in key):
+        return {}
+    cells = {i: range(*k.indices(n)) for i, (k, n) in enumerate(zip(key, whole, strict=False))}
+    return {
+        i: slice(r.start, r.start + len(r) * r.step, r.step)
+        for i, r in cells.items()
+        if r.step > 1 and len(r) > several
+    }
+
+
+def _elsewhere(p: Site, slices: dict[int, slice]) -> Callable[[Any], Any]:
+    """The rule with the cells that ``slices`` pick along their axes; those beyond the end are left out, or zero."""
+
+    def wrong(g: Any) -> Any:
+        whole, part = (p.x, p.y) if p.row == "index" else (p.y, p.x)
+        rows = []
+        for axis, (n, m) in enumerate(zip(whole.shape, part.shape, strict=True)):
+            s = slices.get(axis, p.line.params["key"][axis] if axis < len(p.line.params["key"]) else slice(None))
+            cells = np.arange(m) * (s.step or 1) + (s.start or 0)
+            rows.append((cells[:, None] == np.arange(n)).astype(float))
+        for matrix in rows:
+            g = np.tensordot(g, matrix, axes=(0, 0 if p.row == "index" else 1))
+        return g
+
+    return wrong
+
+
+def _repeated_steps(p: Site, stepped: dict[int, slice], g: Any) -> Any:
+    """Each gradient in all the cells up to the next one."""
+    for axis, s in stepped.items():
+        places = np.clip((np.arange(p.x.shape[axis]) - s.start) // s.step, 0, g.shape[axis] - 1)
+        g = g.take(places, axis)
+    return g if g.shape == p.x.shape else None
+
+
 @mistake(
     "stride not dilated",
     "the gradient was used as if the stride were 1: no gaps between its cells",
@@ -135,6 +181,10 @@ def _strided(p: Site) -> Sliding | None:
 )
 def _stride(p: Site) -> Variants:
     """In all dimensions or in one; and with the result pushed to where its shape fits: centred, or to the far end."""
+    if stepped := _stepped(p):
+        one = lambda axes: {i: slice(s.start, s.start + (s.stop - s.start) // s.step, 1) for i, s in axes.items()}
+        alone = {f"along axis {i} alone": _elsewhere(p, stepped | one({i: s})) for i, s in stepped.items()}
+        return {"": _elsewhere(p, one(stepped)), **(alone if len(alone) > 1 else {})}
     s = _strided(p)
     if s is None:
         return {}
@@ -185,13 +235,17 @@ def _strided_again(p: Site) -> Variants:
 
 @mistake(
     "position of the window forgotten",
-    "every window was taken at the corner of the image: the place within the window was used as that in the image",
+    "of the window's place in the image and the place within the window only one was used",
     "At which cell of the image does window (i, j) start?",
     "cell (u, v) of window (i, j) is cell (i * s + u, j * s + v) of the image",
 )
 def _unplaced(p: Site) -> Variants:
     s = sliding_of(p)
-    return {"": s.moved(stride=(0,) * len(s.axes))} if s and max(s.counts) > 1 else {}
+    if s is None:
+        return {}
+    variants: Variants = {"": s.moved(stride=(0,) * len(s.axes))} if max(s.counts) > 1 else {}
+    within = {"the place within the window": s.moved(dilation=(0,) * len(s.axes))} if max(s.window) > 1 else {}
+    return variants | within
 
 
 @mistake(
@@ -208,7 +262,19 @@ def _exchanged(p: Site) -> Variants:
     for a, b in combinations(range(len(s.axes)), 2):
         if rule := s.exchanged(a, b):
             variants[f"dimensions {a} and {b}"] = rule
+        if s.counts[a] != s.counts[b] or s.counts[a] == 1:
+            continue
+        if p.row == "windows" and p.pooling in ("max", "avg"):
+            swapped = partial(np.swapaxes, axis1=s.axes[a], axis2=s.axes[b])
+            variants[f"of what arrives, dimensions {a} and {b}"] = partial(pooled_after, p, swapped)
+        elif s.contraction and {POSITION[a], POSITION[b]} <= set(s.contraction.result):
+            axes = [s.contraction.result.index(POSITION[d]) for d in (a, b)]
+            variants[f"of what arrives, dimensions {a} and {b}"] = partial(_right_of_swapped, p, axes)
     return variants
+
+
+def _right_of_swapped(p: Site, axes: list[int], g: Any) -> Any:
+    return p.right(g.swapaxes(*axes))
 
 
 @mistake(
@@ -220,6 +286,11 @@ def _exchanged(p: Site) -> Variants:
     rank=2,
 )
 def _by_stride(p: Site) -> Variants:
+    if stepped := _stepped(p, several=False):
+        late = {i: slice(s.start + s.step - 1, s.stop + s.step - 1, s.step) for i, s in stepped.items()}
+        return {"the zeros in front of each": _elsewhere(p, late)} | (
+            {"repeated s times, no zeros at all": partial(_repeated_steps, p, stepped)} if p.row == "index" else {}
+        )
     s = sliding_of(p)
     if s is None:
         return {}
@@ -252,8 +323,16 @@ def _repeats(s: Sliding, last: bool) -> list[Any]:
     rank=2,
 )
 def _dilation(p: Site) -> Variants:
+    """In all dimensions or in one."""
     s = sliding_of(p)
-    return {"": s.moved(dilation=(1,) * len(s.axes))} if s and any(d > 1 for d in s.dilation) else {}
+    if s is None or all(d == 1 for d in s.dilation):
+        return {}
+    variants: Variants = {"": s.moved(dilation=(1,) * len(s.axes))}
+    for i, d in enumerate(s.dilation):
+        if d > 1 and len(s.axes) > 1:
+            alone = tuple(1 if i == j else x for j, x in enumerate(s.dilation))
+            variants[f"along axis {i} alone"] = s.moved(dilation=alone)
+    return variants
 
 
 def _padded(p: Site) -> tuple[tuple[int, int], ...] | None:
@@ -278,6 +357,25 @@ def _shifted(p: Site, shift: tuple[int, ...]) -> Callable[[Any], Any]:
         return g
 
     return wrong
+
+
+@mistake(
+    "padded on one side alone",
+    "the gradient was padded for the full correlation on one side alone, so that all of the result is moved",
+    "Which outputs did the first cell of the input reach, and how many zeros stand in front of the first of them?",
+    "full: k - 1 zeros on either side of y_bar",
+    rank=2,
+)
+def _one_sided(p: Site) -> Variants:
+    """The whole gradient of the image moved by the length of the kernel, less one."""
+    s = Sliding(p) if p.row == "windows" and p.inside("conv") else None
+    if s is None or not s.found or max(s.window) == 1:
+        return {}
+    spans = [(k - 1) * d for k, d in zip(s.window, s.dilation, strict=True)]
+    return {
+        "in front": s.moved(shift=tuple(-n for n in spans)),
+        "behind": s.moved(shift=tuple(spans)),
+    }
 
 
 @mistake(

@@ -134,7 +134,7 @@ def _only(x: Array, axis: int, at: int) -> Array:
 
 def _of_bias(line: Tensor) -> Iterator[Slip]:
     for k, bias in enumerate(line.operands):
-        if not stored(bias) or stored(line.operands[1 - k]) or not _smaller(bias):
+        if stored(line.operands[1 - k]) or not is_bias(bias):
             continue
         times = {0: ("bias forgotten", "the bias was not added"), -1: ("bias subtracted", "the bias was subtracted")}
         for n in _counts(line.operands[1 - k]):
@@ -151,12 +151,14 @@ def _plus(operands: list[Array], k: int, n: int) -> Array:
     return operands[1 - k] + n * operands[k]
 
 
-def _smaller(bias: Tensor) -> bool:
-    """Whether a stored operand was spread out over the result."""
-    source = bias
+def is_bias(x: Tensor) -> bool:
+    """Whether an operand of a sum is a parameter that was spread out over the result, or is one number."""
+    if not stored(x):
+        return False
+    source = x
     while source.primitive is not None:
         source = source.operands[0]
-    return source.size < bias.size or bias.size == 1
+    return source.size < x.size or x.size == 1
 
 
 def _counts(product: Tensor) -> set[int]:

@@ -17,12 +17,14 @@ from ...tape import Tape, Tensor
 from ..claim.case import Case
 from ..claim.compare import Match, compare, equal, scale_of
 from ..run.replay import Change, Run
-from ..run.site import Contraction, Site
+from ..run.site import Contraction, Site, stored
 from ..search.search import Diagnosis, Search
 from ..verdict import Finding, Verdict
+from .forwards import is_bias
 from .ties import tie_rules
 
 DECAY, RATE = 1.0, 10.0  # the largest weight decay and learning rate that are believed
+BIASES = 60  # more of them are not taken away one by one
 LARGE = 300_000  # elements on a tape beyond which pairs of other forwards are not tried
 
 
@@ -30,7 +32,7 @@ def other_forward(case: Case, search: Search, exact: bool) -> tuple[str, Match] 
     """The program under which the claim is right, or (unless ``exact``) right up to a sign and a factor."""
     changes = list(forwards(case.tape))
     several = [] if exact or sum(line.size for line in case.tape) > LARGE else combined(changes)
-    for what, change in [*changes, *several]:
+    for what, change in [*changes, *several, *subtracted(case.tape)]:
         match = _fitting(case, search, change, exact)
         if match is None:
             continue
@@ -132,6 +134,32 @@ def forwards(tape: Tape) -> Iterator[tuple[str, Change]]:
                         for at, axis in zip(merged, order, strict=True):
                             axes[at] = axis
                         yield f"flattening in the order of axes {tuple(axes)}", _reorder(id(line), tuple(axes))
+
+
+def subtracted(tape: Tape) -> Iterator[tuple[str, Change]]:
+    """The programs that subtract a bias: each, and all."""
+    found = {
+        id(line): k
+        for line in tape
+        if line.primitive is p.add and not line.constant
+        for k in (1, 0)
+        if is_bias(line.operands[k]) and not stored(line.operands[1 - k])
+    }
+    if 0 < len(found) <= BIASES:
+        yield "a forward pass that subtracts every bias" if len(found) > 1 else _SUBTRACTS, _subtract(found)
+        for line, k in found.items() if len(found) > 1 else ():
+            yield _SUBTRACTS, _subtract({line: k})
+
+
+_SUBTRACTS = "a forward pass that subtracts the bias"
+
+
+def _subtract(chosen: dict[int, int]) -> Change:
+    def change(line: Tensor, operands: list[Tensor]) -> Tensor | None:
+        k = chosen.get(id(line))
+        return None if k is None else p.sub(operands[1 - k], operands[k])
+
+    return change
 
 
 def _kernel(line: Tensor) -> Contraction | None:

@@ -9,6 +9,7 @@ Nothing depends on how the call was written: layer, batch, group and instance no
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -26,6 +27,7 @@ class Standardised:
 
     def __init__(self, x: Array, shape: tuple[int, ...], axes: tuple[int, ...], eps: float) -> None:
         self.shape, self.axes, self.eps = shape, axes, eps
+        self.given = np.shape(x)
         self.x = np.reshape(x, shape)
         self.deviation = self.x - self.mean(self.x)
         self.var = self.mean(self.deviation**2)
@@ -42,6 +44,15 @@ class Standardised:
         h = np.reshape(g, self.shape)
         return np.reshape((h - first * self.mean(h) - second * hat * self.mean(h * hat)) / std, np.shape(g))
 
+    @cached_property
+    def refined(self) -> Standardised:
+        """The same, its shape split wherever that of x is: a group as its channels, rows and columns."""
+        shape, start = _split(self.shape, self.given)
+        owner = np.searchsorted(np.array(start), np.arange(len(shape)), side="right") - 1
+        axes = tuple(i for i, own in enumerate(owner) if int(own) in self.axes)
+        return self if shape == self.shape else Standardised(np.reshape(self.x, self.given), shape, axes, self.eps)
+
+    @cached_property
     def elsewhere(self) -> list[Standardised]:
         """The same along other axes, as many of them."""
         return [Standardised(self.x, self.shape, axes, self.eps) for axes in other_axes(self.shape, self.axes)]
@@ -65,15 +76,43 @@ class Softmax:
         h = np.reshape(g, self.shape)
         return np.reshape(h - y * add(h) if self.log else y * (h - add(h * y)), np.shape(g))
 
+    @cached_property
     def elsewhere(self) -> list[Softmax]:
         """The same along other axes, as many of them."""
         return [Softmax(self.x, self.shape, axes, self.log) for axes in other_axes(self.shape, self.axes)]
 
 
+def _split(shape: tuple[int, ...], other: tuple[int, ...]) -> tuple[tuple[int, ...], list[int]]:
+    """(the coarsest shape that both can be read from, where each axis of ``shape`` begins in it); ``shape`` where an
+    axis of one crosses two of the other."""
+    made: list[int] = []
+    start: list[int] = []
+    rest = [n for n in other if n > 1]
+    for n in shape:
+        start.append(len(made))
+        left = n
+        while left > 1 and rest:
+            part = rest.pop(0)
+            if left % part == 0:
+                made.append(part)
+                left //= part
+            elif part % left == 0:
+                made.append(left)
+                rest.insert(0, part // left)
+                left = 1
+            else:
+                return shape, list(range(len(shape)))
+        if left > 1 or len(made) == start[-1]:
+            made.append(left)
+    return tuple(made), start
+
+
 def other_axes(shape: tuple[int, ...], axes: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Other choices of axes longer than 1: as many as ``axes``, all the others, or of four or less any."""
+    """Other choices of axes longer than 1: as many as ``axes``, part of them, all others, or of four or less any."""
     long = [i for i, n in enumerate(shape) if n > 1]
+    own = [i for i in axes if i in long]
     choices = [*combinations(long, len(axes)), tuple(i for i in long if i not in axes)]
+    choices += [c for count in range(1, len(own)) for c in combinations(own, count)]
     if len(long) <= MOST_AXES:
         choices += [c for count in range(1, len(long) + 1) for c in combinations(long, count)]
     return [c for c in dict.fromkeys(choices) if c and set(c) != set(axes)]

@@ -30,7 +30,7 @@ def explain(
 ) -> Explanation: ...
 @overload
 def explain(
-    value: Tensor, /, *, depth: int | None = None, names: Mapping[str, Any] | None = None
+    value: Tensor | Scalar, /, *, depth: int | None = None, names: Mapping[str, Any] | None = None
 ) -> ValueExplanation: ...
 def explain(
     y: Any = None,
@@ -41,7 +41,7 @@ def explain(
     of: Tensor | Scalar | FlatTape | None = None,
 ) -> Explanation | ValueExplanation:
     """Where the gradient of ``thing`` in the output ``y`` comes from: the sum of its terms, in symbols and in numbers;
-    of one tensor alone, where its value comes from.
+    of one tensor or Scalar alone, where its value comes from.
 
         d y / d x = sum over the elements T that read x of (d y / d T) (d T / d x)
 
@@ -68,6 +68,11 @@ def explain(
     >>> ac.explain(ac.conv1d(x, w)[0])
     L = x[0] w[0] + x[1] w[1]
       = 1·3 + 2·4
+      = 11
+    >>> a, b = ac.Scalar(2.0, name="a"), ac.Scalar(5.0, name="b")
+    >>> ac.explain(a * b + 1)
+    L = a b + 1
+      = 2·5 + 1
       = 11
     """
     check_depth(depth)

@@ -19,10 +19,10 @@ from ...render.broken import aligned
 from ...render.latex import FACTOR, OPEN, PRODUCT, SUM, Expression, symbol, value
 from ...render.mathml import mathml
 from ...render.notebook import bundle
-from ...scalar import FlatTape
+from ...scalar import KINDS, FlatTape
 from ...scalar.blocks import CONSTANT
 from ...scalar.blocks import SUM as ADDED
-from ...tape import Tensor, describe
+from ...tape import Tape, Tensor, describe
 from ..lines import call, variables
 from .analysis import analysed
 from .closed import closed_value, times
@@ -160,11 +160,14 @@ class ValueExplanation:
 
 
 def explain_value(thing: Any, names: Mapping[str, Any] | None = None, depth: int | None = None) -> ValueExplanation:
-    """Where the value of one element comes from: ``thing`` as ``y[0, 0]``, a 0-d tensor, or a pair (tensor, index).
+    """Where the value of one element comes from: ``thing`` as ``y[0, 0]``, a 0-d tensor, a pair (tensor, index), or a
+    Scalar.
 
     Raises TypeError for what is no tensor, ValueError for more than one element.
     """
     variables(names, "explain")  # refuses what is no mapping
+    if isinstance(thing, KINDS):
+        return _of_scalar(thing, names, depth)
     given = thing[0] if isinstance(thing, tuple) and thing else thing
     if not isinstance(given, Tensor | FlatTape):
         raise TypeError(f"explain: expected an element of a Tensor, as y[0, 0], found {type(given).__name__}")
@@ -174,6 +177,13 @@ def explain_value(thing: Any, names: Mapping[str, Any] | None = None, depth: int
     y = thing[0][thing[1]] if isinstance(thing, tuple) and len(thing) == 2 and isinstance(thing[0], Tensor) else thing
     known = analysed(y, "explain")
     return ValueExplanation(Symbols(known, variables(names, "explain", known.tape)), known.output, depth)
+
+
+def _of_scalar(y: Any, names: Mapping[str, Any] | None, depth: int | None) -> ValueExplanation:
+    """The value of a Scalar, whose tape has a line of one number for each Scalar that it was computed from."""
+    tape = Tape(y)
+    known = analysed(tape.outputs[0], "explain")
+    return ValueExplanation(Symbols(known, variables(names, "explain", tape)), known.output, depth)
 
 
 def _statement(symbols: Symbols, i: int) -> ValueStatement:

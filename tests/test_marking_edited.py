@@ -1,0 +1,69 @@
+"""Bugs that are an edit of one place in a right function: each is named, and the right functions are right."""
+
+import numpy as np
+import pytest
+from helpers.students import right
+from helpers.students.edited import BUGS, SOURCES, judged
+
+import autoconv as ac
+
+
+@pytest.mark.parametrize("layer", SOURCES)
+def test_the_right_functions_are_right(layer):
+    assert judged(layer), judged(layer).text
+
+
+@pytest.mark.quick(4)
+@pytest.mark.parametrize(("layer", "text", "instead", "gradient", "name", "phrase"), BUGS)
+def test_a_bug_is_named_with_the_words_that_say_which_one(layer, text, instead, gradient, name, phrase):
+    part = judged(layer, text, instead)[gradient]
+    assert part.mistake == name, part.text
+    assert phrase in part.text
+
+
+def test_a_gradient_is_compared_with_the_course_where_the_forward_is_the_courses():
+    """The forward takes every window for a square, so that it is another function at one geometry; 2 k is k**2 for
+    most of the others."""
+
+    def forward(x, kernel_size, stride):
+        k = kernel_size if isinstance(kernel_size, int) else kernel_size[0]
+        views = np.lib.stride_tricks.sliding_window_view(x, (k, k), axis=(2, 3))[:, :, ::stride, ::stride]
+        return views.mean(axis=(4, 5)), (x, k, stride)
+
+    def backward(g, cache):
+        x, k, s = cache
+        dx = np.zeros(x.shape)
+        for i in range(g.shape[2]):
+            for j in range(g.shape[3]):
+                dx[:, :, i * s : i * s + k, j * s : j * s + k] += g[:, :, i : i + 1, j : j + 1] / (2 * k)
+        return dx
+
+    part = ac.check_backward(backward, forward, like="tinytorch.avg_pool")["grad_input"]
+    assert not part.right
+    assert part.mistake == "divided by the wrong count"
+
+
+def test_a_window_counted_by_the_wrong_side_shows_in_the_composed_layer_too():
+    """conv, relu and pool in one function: the winner's place divided by the height of the window, not by its width."""
+
+    def forward(x, w, b, conv_param, pool_param):
+        a, conv = right.conv_forward_einsum(x, w, b, conv_param)
+        out, pool = right.max_pool_forward(np.maximum(a, 0), pool_param)
+        return out, (a, conv, pool)
+
+    def backward(side):
+        def made(dout, cache):
+            a, conv, (image, p) = cache
+            dr = np.zeros(image.shape)
+            for n, f, i, j in np.ndindex(*dout.shape):
+                top, left = i * p["stride"], j * p["stride"]
+                window = image[n, f, top : top + p["pool_height"], left : left + p["pool_width"]]
+                u, v = divmod(int(window.argmax()), p[side])
+                dr[n, f, top + u, left + v] += dout[n, f, i, j]
+            return right.conv_backward_einsum(dr * (a > 0), conv)
+
+        return made
+
+    assert ac.check_backward(backward("pool_width"), forward, like="cs231n.conv_relu_pool")
+    verdict = ac.check_backward(backward("pool_height"), forward, like="cs231n.conv_relu_pool")
+    assert not any(verdict[g].right for g in ("dx", "dw", "db")), verdict.text
