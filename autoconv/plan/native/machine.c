@@ -29,18 +29,23 @@
 enum { MOST_THREADS = 64, MOST_CHUNKS = 64 };
 enum { SOME = 64 };    /* terms of a dot product at a time */
 enum { SHORT = 128 };  /* terms of a long sum that are added up by themselves */
+enum { NEAREST = 1 << 15 }; /* bytes of the nearest cache, or less */
 enum { STRIP = 1024 }; /* numbers of a gradient at a time */
 enum { STRETCH = 256 }; /* blocks whose sums are added up by themselves, so that an error does not grow with the number of examples */
+
+#include "ahead.h"
 
 typedef struct {
   void *memory, *sums, *const *arrays;
   int first, wrong; /* whether this is the first block of a chunk, so that its sums are stored; whether a place was out of range */
+  Ahead ahead;
 } Thread;
 typedef struct {
   const int64_t *code, *result, *packing, *phase, *task;
   const int *tables;
   void *packed;
   Py_ssize_t count, results, packings, phases, arrays, cells, numbers, packs;
+  int64_t pace; /* how far a block looks ahead (ahead.h) */
   int cell, chunks; /* numbers of a cell, which is the examples of a block; the most chunks of blocks with sums of their own */
 } Program;
 typedef struct Job Job;
@@ -154,6 +159,7 @@ static PyObject *machine_new(PyTypeObject *type, PyObject *args, PyObject *keywo
   p.results = PyBytes_GET_SIZE(of[RESULTS]) / (8 * RESULT_WIDTH);
   p.packings = PyBytes_GET_SIZE(of[PACKINGS]) / (8 * PACKING_WIDTH);
   p.phases = PyBytes_GET_SIZE(of[PHASES]) / (8 * PHASE_WIDTH);
+  p.pace = pace_of(p.code, p.count, p.cell, bytes);
   self->program = p;
   return (PyObject *)self;
 }
