@@ -83,6 +83,7 @@ static void NAME(block)(const Program *p, Thread *t, Py_ssize_t first, int n, co
 #define FROM_OF(count) ((count) * part / parts)
 #define TO_OF(count) ((count) * (part + 1) / parts)
   for (const int64_t *w = p->code + task[TASK_FIRST] * WIDTH; w < p->code + task[TASK_END] * WIDTH; w += WIDTH) {
+    TIME_FROM(w);
     switch (w[0]) {
     case MAP: NAME(map)(w, tables, m, FROM_OF(w[MAP_COUNT]), TO_OF(w[MAP_COUNT])); break;
     case STRIPS: { /* the elementwise instructions that follow, strip by strip: strip s of one is ends[s] to ends[s + 1] */
@@ -193,6 +194,7 @@ static void NAME(block)(const Program *p, Thread *t, Py_ssize_t first, int n, co
       break;
     }
     }
+    TIME_TO(p);
   }
 #undef FROM_OF
 #undef TO_OF
