@@ -32,6 +32,7 @@ _LARGEST_TILE = {
     isa.DOT: (7, 4, 1),
     isa.LANEWISE: (8, 1, 0),
 }  # rows, columns, operands loaded besides (contract.h)
+_MULTIPLYING_FROM_MEMORY = 32  # vector registers: with fewer, a processor loads a number into all lanes of one first
 Table = Any  # positions that become a table of int32
 Operand = tuple[Table, Table]  # of a contraction: positions as base + step
 
@@ -269,6 +270,8 @@ class Assembled:
         """The row of a contraction with the tiles that cover its height x width results."""
         kind = isa.kind(row)
         tallest, widest, loads = _LARGEST_TILE[kind]
+        if self.vector_registers < _MULTIPLYING_FROM_MEMORY:
+            loads = 1
         tall, wide = tiles(height, width, tallest, widest, self.vector_registers, loads)
         row[kind.at["tall"]], row[kind.at["talls"]] = self.table(tall), len(tall)
         row[kind.at["wide"]], row[kind.at["wides"]] = self.table(wide), len(wide)

@@ -83,6 +83,7 @@ static void NAME(block)(const Program *p, Thread *t, Py_ssize_t first, int n, co
 #define FROM_OF(count) ((count) * part / parts)
 #define TO_OF(count) ((count) * (part + 1) / parts)
   for (const int64_t *w = p->code + task[TASK_FIRST] * WIDTH; w < p->code + task[TASK_END] * WIDTH; w += WIDTH) {
+    TIME_FROM(w);
     switch (w[0]) {
     case MAP: NAME(map)(w, tables, m, FROM_OF(w[MAP_COUNT]), TO_OF(w[MAP_COUNT])); break;
     case STRIPS: { /* the elementwise instructions that follow, strip by strip: strip s of one is ends[s] to ends[s + 1] */
@@ -177,22 +178,23 @@ static void NAME(block)(const Program *p, Thread *t, Py_ssize_t first, int n, co
     case TRANSPOSE: NAME(transpose_all)(w, tables, m, FROM_OF(w[TRANSPOSE_COUNT]), TO_OF(w[TRANSPOSE_COUNT])); break;
     case GEMM: {
       NAME(Gemm) g = {NAME(place)(p, t, w[GEMM_LEFT]), NAME(place)(p, t, w[GEMM_RIGHT]), NAME(place)(p, t, w[GEMM_BIAS]), NAME(place)(p, t, w[GEMM_OUT]),
-                      tables + w[GEMM_LEFT_BASE], tables + w[GEMM_LEFT_STEP], tables + w[GEMM_RIGHT_BASE], tables + w[GEMM_RIGHT_STEP], tables + w[GEMM_OUT_ROW], tables + w[GEMM_OUT_COLUMN], tables + w[GEMM_BIAS_BASE], w[GEMM_TERMS], (int)w[GEMM_FLAGS], w[GEMM_FLAGS] & GROWS && !t->first};
+                      tables + w[GEMM_LEFT_BASE], tables + w[GEMM_LEFT_STEP], tables + w[GEMM_RIGHT_BASE], tables + w[GEMM_RIGHT_STEP], tables + w[GEMM_OUT_ROW], tables + w[GEMM_OUT_COLUMN], tables + w[GEMM_BIAS_BASE], w[GEMM_TERMS], (int)w[GEMM_FLAGS], w[GEMM_FLAGS] & GROWS && !t->first, &t->ahead};
       NAME(all_of_gemm)(w, tables, &g, part, parts);
       break;
     }
     case LANEWISE: {
       NAME(Gemm) g = {NAME(place)(p, t, w[LANEWISE_LEFT]), NAME(place)(p, t, w[LANEWISE_RIGHT]), NAME(place)(p, t, w[LANEWISE_BIAS]), NAME(place)(p, t, w[LANEWISE_OUT]),
-                      tables + w[LANEWISE_LEFT_BASE], tables + w[LANEWISE_LEFT_STEP], tables + w[LANEWISE_RIGHT_BASE], tables + w[LANEWISE_RIGHT_STEP], tables + w[LANEWISE_OUT_ROW], tables + w[LANEWISE_OUT_COLUMN], tables + w[LANEWISE_BIAS_BASE], w[LANEWISE_TERMS], (int)w[LANEWISE_FLAGS], 0};
+                      tables + w[LANEWISE_LEFT_BASE], tables + w[LANEWISE_LEFT_STEP], tables + w[LANEWISE_RIGHT_BASE], tables + w[LANEWISE_RIGHT_STEP], tables + w[LANEWISE_OUT_ROW], tables + w[LANEWISE_OUT_COLUMN], tables + w[LANEWISE_BIAS_BASE], w[LANEWISE_TERMS], (int)w[LANEWISE_FLAGS], 0, &t->ahead};
       NAME(all_of_lanewise)(w, tables, g, t->first, part, parts);
       break;
     }
     case DOT: {
-      NAME(Dot) d = {NAME(place)(p, t, w[DOT_LEFT]), NAME(place)(p, t, w[DOT_RIGHT]), NAME(place)(p, t, w[DOT_OUT]), tables + w[DOT_LEFT_BASE], tables + w[DOT_LEFT_STEP], tables + w[DOT_RIGHT_BASE], tables + w[DOT_RIGHT_STEP], tables + w[DOT_OUT_ROW], tables + w[DOT_OUT_COLUMN], w[DOT_TERMS], 0};
+      NAME(Dot) d = {NAME(place)(p, t, w[DOT_LEFT]), NAME(place)(p, t, w[DOT_RIGHT]), NAME(place)(p, t, w[DOT_OUT]), tables + w[DOT_LEFT_BASE], tables + w[DOT_LEFT_STEP], tables + w[DOT_RIGHT_BASE], tables + w[DOT_RIGHT_STEP], tables + w[DOT_OUT_ROW], tables + w[DOT_OUT_COLUMN], w[DOT_TERMS], 0, &t->ahead};
       NAME(all_of_dot)(w, tables, d, t->first, part, parts);
       break;
     }
     }
+    TIME_TO(p);
   }
 #undef FROM_OF
 #undef TO_OF

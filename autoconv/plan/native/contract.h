@@ -6,73 +6,89 @@
  *
  * A tile is I x J results in registers; every I x J that pays is compiled, the planner chooses.
  */
+#ifndef ONE_REGISTER
+/* a pointer is kept as it is: not as the sum of two numbers, for each of which the inner loop would need a register */
+#define ONE_REGISTER(pointer) __asm__("" : "+r"(pointer)::"memory")
+#endif
 typedef struct {
   const T *s, *v, *bias;
   T *o;
   const int *sb, *sk, *vb, *vk, *oi, *oj, *ob;
   Py_ssize_t k;
   int flags, add;
+  Ahead *ahead;
 } NAME(Gemm);
 
-static inline __attribute__((always_inline)) void NAME(gemm)(const NAME(Gemm) *g, int i0, int j0, const int I, const int J) {
-  enum { MORE = 4 };
-  const int P = I * J >= 8 ? 1 : I * J >= 4 ? 2 : MORE; /* partial sums, where a tile alone would wait for its additions */
-  V a[8][4], b[MORE][8][4];
+/* H times I rows: those of each further stretch of I are ``further`` numbers from the first I */
+static inline __attribute__((always_inline)) void NAME(gemm)(const NAME(Gemm) *g, int i0, int j0, const int I, const int J, const int H, Py_ssize_t further) {
+  enum { MORE = 4, TALLEST = 16 };
+  const int R = H * I, P = R * J >= 8 ? 1 : R * J >= 4 ? 2 : MORE; /* partial sums, where a tile alone would wait for its additions */
+  V a[TALLEST][4], b[MORE][8][4];
   const T *s[8], *v[4];
-  UNROLL for (int i = 0; i < I; i++) s[i] = g->s + g->sb[i0 + i];
-  UNROLL for (int j = 0; j < J; j++) v[j] = g->v + g->vb[j0 + j];
-  UNROLL for (int i = 0; i < I; i++)
+  UNROLL for (int i = 0; i < I; i++) {
+    s[i] = g->s + g->sb[i0 + i];
+    ONE_REGISTER(s[i]);
+  }
+  UNROLL for (int j = 0; j < J; j++) {
+    v[j] = g->v + g->vb[j0 + j];
+    ONE_REGISTER(v[j]);
+  }
+  UNROLL for (int i = 0; i < R; i++)
     UNROLL for (int j = 0; j < J; j++) {
       a[i][j] = ZERO;
       UNROLL for (int p = 1; p < P; p++) b[p][i][j] = ZERO;
     }
   if (g->bias && g->flags & BIAS_OF_VECTORS)
-    UNROLL for (int i = 0; i < I; i++)
+    UNROLL for (int i = 0; i < R; i++)
       UNROLL for (int j = 0; j < J; j++) a[i][j] = FROM(g->bias + g->ob[j0 + j]);
   else if (g->bias)
-    UNROLL for (int i = 0; i < I; i++)
+    UNROLL for (int i = 0; i < R; i++)
       UNROLL for (int j = 0; j < J; j++) a[i][j] = SPREAD(g->bias[g->ob[i0 + i]]);
-  const int *sk = g->sk, *vk = g->vk;
+  const Py_ssize_t K = g->k;
+  const int *at = g->sk, *const last = at + K; /* both tables by one pointer: the tiles have no register to spare */
+  Py_ssize_t apart = g->vk - g->sk;
+  ONE_REGISTER(apart);
 #define STEP(k, sum) \
   { \
-    Py_ssize_t so = sk[k], vo = vk[k]; \
+    Py_ssize_t vo = at[(k) + apart], so = at[k]; \
     V x[4]; \
     UNROLL for (int j = 0; j < J; j++) x[j] = FROM(v[j] + vo); \
-    UNROLL for (int i = 0; i < I; i++) { \
-      V w = SPREAD(s[i][so]); \
+    UNROLL for (int i = 0; i < R; i++) { \
+      if (i && i % I == 0) so += further; \
+      V w = SPREAD(s[i % I][so]); \
       UNROLL for (int j = 0; j < J; j++) sum[i][j] += w * x[j]; \
     } \
   }
-  const Py_ssize_t K = g->k;
   const int many = K >= 2 * SHORT; /* a long sum is the sum of shorter ones, so that rounding grows with the root of their number */
-  V whole[8][4];
+  V memory[8 * 4], *whole = memory;
+  ONE_REGISTER(whole); /* so it stays there, and the inner loop has all registers for its sums */
   if (many)
-    UNROLL for (int i = 0; i < I; i++)
-      UNROLL for (int j = 0; j < J; j++) whole[i][j] = ZERO;
-  for (Py_ssize_t k = 0, end; k < K;) {
-    end = K - k < 2 * SHORT ? K : k + SHORT;
+    UNROLL for (int e = 0; e < R * J; e++) whole[e] = ZERO;
+  while (at < last) {
+    const int *const end = last - at < 2 * SHORT ? last : at + SHORT;
+    look_ahead(g->ahead, R * J * (end - at));
     if (P > 1)
-      for (; k + P <= end; k += P) {
-        STEP(k, a)
-        UNROLL for (int p = 1; p < P; p++) STEP(k + p, b[p])
+      for (; at + P <= end; at += P) {
+        STEP(0, a)
+        UNROLL for (int p = 1; p < P; p++) STEP(p, b[p])
       }
-    for (; k < end; k++) STEP(k, a)
+    for (; at < end; at++) STEP(0, a)
     if (many)
-      UNROLL for (int i = 0; i < I; i++)
+      UNROLL for (int i = 0; i < R; i++)
         UNROLL for (int j = 0; j < J; j++) {
-          whole[i][j] += a[i][j];
+          whole[i * J + j] += a[i][j];
           a[i][j] = ZERO;
         }
   }
 #undef STEP
   if (many)
-    UNROLL for (int i = 0; i < I; i++)
-      UNROLL for (int j = 0; j < J; j++) a[i][j] = whole[i][j];
+    UNROLL for (int i = 0; i < R; i++)
+      UNROLL for (int j = 0; j < J; j++) a[i][j] = whole[i * J + j];
   UNROLL for (int p = 1; p < P; p++)
-    UNROLL for (int i = 0; i < I; i++)
+    UNROLL for (int i = 0; i < R; i++)
       UNROLL for (int j = 0; j < J; j++) a[i][j] += b[p][i][j];
 #define EVERY(result) \
-  UNROLL for (int i = 0; i < I; i++) \
+  UNROLL for (int i = 0; i < R; i++) \
     UNROLL for (int j = 0; j < J; j++) { \
       T *o = g->o + g->oi[i0 + i] + g->oj[j0 + j]; \
       AT(o) = result; \
@@ -83,7 +99,7 @@ static inline __attribute__((always_inline)) void NAME(gemm)(const NAME(Gemm) *g
 #undef EVERY
 }
 #define TILE(I, J) \
-  static void NAME(g##I##_##J)(const NAME(Gemm) *g, int i, int j) { NAME(gemm)(g, i, j, I, J); }
+  static void NAME(g##I##_##J)(const NAME(Gemm) *g, int i, int j) { NAME(gemm)(g, i, j, I, J, 1, 0); }
 #define COLUMN(J) TILE(1, J) TILE(2, J) TILE(3, J) TILE(4, J) TILE(5, J) TILE(6, J) TILE(7, J) TILE(8, J)
 COLUMN(1) COLUMN(2) COLUMN(3) COLUMN(4)
 #undef TILE
@@ -92,6 +108,21 @@ COLUMN(1) COLUMN(2) COLUMN(3) COLUMN(4)
 static void (*const NAME(gemms)[5][9])(const NAME(Gemm) *, int, int) = {{0}, ROW(1), ROW(2), ROW(3), ROW(4)};
 #undef ROW
 #undef COLUMN
+/* Two tiles of 8 rows of one vector as one, which reads the vectors of all terms once for both, where these are more than the
+ * nearest cache holds: whether the rows stand alike, and it was done.  It takes many registers. */
+static inline int NAME(both)(const NAME(Gemm) *g, int i, int j) {
+#if BYTES >= 64
+  const int *base = g->sb + i, further = base[8] - base[0];
+  if (g->k * (Py_ssize_t)sizeof(V) < NEAREST) return 0;
+  for (int r = 1; r < 8; r++)
+    if (base[8 + r] - base[r] != further) return 0;
+  NAME(gemm)(g, i, j, 8, 1, 2, further);
+  return 1;
+#else
+  (void)g, (void)i, (void)j;
+  return 0;
+#endif
+}
 
 typedef struct {
   const T *a, *b;
@@ -99,6 +130,7 @@ typedef struct {
   const int *ab, *ak, *bb, *bk, *oi, *oj;
   Py_ssize_t k;
   int add;
+  Ahead *ahead;
 } NAME(Dot);
 
 static inline __attribute__((always_inline)) void NAME(dot)(const NAME(Dot) *d, int i0, int j0, const int I, const int J) {
@@ -106,11 +138,19 @@ static inline __attribute__((always_inline)) void NAME(dot)(const NAME(Dot) *d, 
   V a[FULL];
   const T *p[8], *q[8];
   UNROLL for (int e = 0; e < I * J; e++) a[e] = ZERO;
-  UNROLL for (int i = 0; i < I; i++) p[i] = d->a + d->ab[i0 + i];
-  UNROLL for (int j = 0; j < J; j++) q[j] = d->b + d->bb[j0 + j];
-  const int *ak = d->ak, *bk = d->bk;
-  for (Py_ssize_t k = 0, K = d->k; k < K; k++) {
-    Py_ssize_t ao = ak[k], bo = bk[k];
+  UNROLL for (int i = 0; i < I; i++) {
+    p[i] = d->a + d->ab[i0 + i];
+    ONE_REGISTER(p[i]);
+  }
+  UNROLL for (int j = 0; j < J; j++) {
+    q[j] = d->b + d->bb[j0 + j];
+    ONE_REGISTER(q[j]);
+  }
+  const int *at = d->ak, *const end = at + d->k;
+  Py_ssize_t apart = d->bk - d->ak;
+  ONE_REGISTER(apart);
+  for (; at < end; at++) {
+    Py_ssize_t bo = at[apart], ao = *at;
     V x[8];
     UNROLL for (int j = 0; j < J; j++) x[j] = FROM(q[j] + bo);
     UNROLL for (int i = 0; i < I; i++) {
@@ -203,12 +243,24 @@ static inline NAME(Tiles) NAME(share)(const int64_t *w, const int *tables, int p
 static void NAME(all_of_gemm)(const int64_t *w, const int *tables, const NAME(Gemm) *g, int part, int parts) {
   const NAME(Tiles) t = NAME(share)(w, tables, part, parts);
   const int *tall = t.tall, *wide = t.wide;
-  if (w[GEMM_FLAGS] & ROWS_OUTSIDE)
+  if (t.j_end - t.j == 1 && wide[2 * t.j + 1] == 1)
+    for (Py_ssize_t i = t.i; i < t.i_end; i++) {
+      next_ahead(g->ahead);
+      if (i + 1 < t.i_end && tall[2 * i + 1] == 8 && tall[2 * i + 3] == 8 && NAME(both)(g, tall[2 * i], wide[2 * t.j])) i++;
+      else NAME(gemms)[1][tall[2 * i + 1]](g, tall[2 * i], wide[2 * t.j]);
+    }
+  else if (w[GEMM_FLAGS] & ROWS_OUTSIDE)
     for (Py_ssize_t i = t.i; i < t.i_end; i++)
-      for (Py_ssize_t j = t.j; j < t.j_end; j++) NAME(gemms)[wide[2 * j + 1]][tall[2 * i + 1]](g, tall[2 * i], wide[2 * j]);
+      for (Py_ssize_t j = t.j; j < t.j_end; j++) {
+        next_ahead(g->ahead);
+        NAME(gemms)[wide[2 * j + 1]][tall[2 * i + 1]](g, tall[2 * i], wide[2 * j]);
+      }
   else
     for (Py_ssize_t j = t.j; j < t.j_end; j++)
-      for (Py_ssize_t i = t.i; i < t.i_end; i++) NAME(gemms)[wide[2 * j + 1]][tall[2 * i + 1]](g, tall[2 * i], wide[2 * j]);
+      for (Py_ssize_t i = t.i; i < t.i_end; i++) {
+        next_ahead(g->ahead);
+        NAME(gemms)[wide[2 * j + 1]][tall[2 * i + 1]](g, tall[2 * i], wide[2 * j]);
+      }
 }
 /* Some k at a time where results are sums that grow, so that their cells stay in the nearest cache for all tiles. */
 static void NAME(all_of_dot)(const int64_t *w, const int *tables, NAME(Dot) d, int first, int part, int parts) {
@@ -219,7 +271,11 @@ static void NAME(all_of_dot)(const int64_t *w, const int *tables, NAME(Dot) d, i
     d.k = count - k < some ? count - k : some;
     d.add = k > 0 || w[GEMM_FLAGS] & ADDS || (w[GEMM_FLAGS] & GROWS && !first);
     for (Py_ssize_t j = t.j; j < t.j_end; j++)
-      for (Py_ssize_t i = t.i; i < t.i_end; i++) NAME(dots)[wide[2 * j + 1]][tall[2 * i + 1]](&d, tall[2 * i], wide[2 * j]);
+      for (Py_ssize_t i = t.i; i < t.i_end; i++) {
+        next_ahead(d.ahead);
+        look_ahead(d.ahead, (int64_t)wide[2 * j + 1] * tall[2 * i + 1] * d.k);
+        NAME(dots)[wide[2 * j + 1]][tall[2 * i + 1]](&d, tall[2 * i], wide[2 * j]);
+      }
   }
 }
 /* The same; a part takes a share of the tiles or of the vectors, whichever are more. */
@@ -232,6 +288,10 @@ static void NAME(all_of_lanewise)(const int64_t *w, const int *tables, NAME(Gemm
     g.k = count - k < some ? count - k : some;
     g.add = g.flags & GROWS && (k || !first);
     for (Py_ssize_t i = talls < vectors ? 0 : talls * part / parts; i < i_end; i++)
-      for (Py_ssize_t v = talls < vectors ? vectors * part / parts : 0; v < v_end; v++) NAME(lanewises)[tall[2 * i + 1]](&g, tall[2 * i], at[v]);
+      for (Py_ssize_t v = talls < vectors ? vectors * part / parts : 0; v < v_end; v++) {
+        next_ahead(g.ahead);
+        look_ahead(g.ahead, (int64_t)tall[2 * i + 1] * g.k);
+        NAME(lanewises)[tall[2 * i + 1]](&g, tall[2 * i], at[v]);
+      }
   }
 }

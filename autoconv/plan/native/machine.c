@@ -29,20 +29,42 @@
 enum { MOST_THREADS = 64, MOST_CHUNKS = 64 };
 enum { SOME = 64 };    /* terms of a dot product at a time */
 enum { SHORT = 128 };  /* terms of a long sum that are added up by themselves */
+enum { NEAREST = 1 << 15 }; /* bytes of the nearest cache, or less */
 enum { STRIP = 1024 }; /* numbers of a gradient at a time */
 enum { STRETCH = 256 }; /* blocks whose sums are added up by themselves, so that an error does not grow with the number of examples */
+
+#include "ahead.h"
 
 typedef struct {
   void *memory, *sums, *const *arrays;
   int first, wrong; /* whether this is the first block of a chunk, so that its sums are stored; whether a place was out of range */
+  Ahead ahead;
 } Thread;
 typedef struct {
   const int64_t *code, *result, *packing, *phase, *task;
   const int *tables;
   void *packed;
   Py_ssize_t count, results, packings, phases, arrays, cells, numbers, packs;
+  int64_t pace; /* how far a block looks ahead (ahead.h) */
+#ifdef TIMED
+  atomic_llong *spent; /* nanoseconds of all threads on each instruction */
+#endif
   int cell, chunks; /* numbers of a cell, which is the examples of a block; the most chunks of blocks with sums of their own */
 } Program;
+/* built with -DTIMED, the machine keeps the time of each instruction, for benchmarks/instructions.py; else these are nothing */
+#ifdef TIMED
+#include <time.h>
+static long long now(void) {
+  struct timespec t;
+  timespec_get(&t, TIME_UTC);
+  return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+#define TIME_FROM(w) const int64_t *const timed = w; const long long begun = now()
+#define TIME_TO(p) atomic_fetch_add(&(p)->spent[(timed - (p)->code) / WIDTH], now() - begun)
+#else
+#define TIME_FROM(w)
+#define TIME_TO(p)
+#endif
 typedef struct Job Job;
 typedef struct Pass Pass;
 typedef struct {
@@ -90,7 +112,7 @@ static const Pass *pass_of(const Job *job, int64_t array, const int64_t **result
 #include "threads.h"
 
 /* ---- the Python type */
-enum { CODE, TABLES, RESULTS, PACKINGS, PHASES, TASKS, PACKED, BLOCKS };
+enum { CODE, TABLES, RESULTS, PACKINGS, PHASES, TASKS, PACKED, SPENT, BLOCKS };
 typedef struct {
   PyObject_HEAD Program program;
   const Variant *variant;
@@ -154,6 +176,14 @@ static PyObject *machine_new(PyTypeObject *type, PyObject *args, PyObject *keywo
   p.results = PyBytes_GET_SIZE(of[RESULTS]) / (8 * RESULT_WIDTH);
   p.packings = PyBytes_GET_SIZE(of[PACKINGS]) / (8 * PACKING_WIDTH);
   p.phases = PyBytes_GET_SIZE(of[PHASES]) / (8 * PHASE_WIDTH);
+#ifdef TIMED
+  self->blocks[SPENT] = aligned((size_t)p.count * sizeof *p.spent);
+  if (!(p.spent = self->blocks[SPENT])) {
+    Py_DECREF(self);
+    return PyErr_NoMemory();
+  }
+#endif
+  p.pace = pace_of(p.code, p.count, p.cell, bytes);
   self->program = p;
   return (PyObject *)self;
 }
@@ -276,7 +306,24 @@ static PyObject *variants(PyObject *self, PyObject *none) {
   }
   return list;
 }
+#ifdef TIMED
+/* spent(machine): the nanoseconds on each of its instructions since it was asked last, as bytes of int64 */
+static PyObject *spent(PyObject *module, PyObject *machine) {
+  (void)module;
+  if (Py_TYPE(machine) != &MachineType) return PyErr_Format(PyExc_TypeError, "spent: a machine is wanted");
+  Program *p = &((Machine *)machine)->program;
+  PyObject *bytes = PyBytes_FromStringAndSize(0, p->count * (Py_ssize_t)sizeof(int64_t));
+  for (Py_ssize_t i = 0; bytes && i < p->count; i++) {
+    const int64_t one = atomic_exchange(&p->spent[i], 0);
+    memcpy(PyBytes_AS_STRING(bytes) + i * (Py_ssize_t)sizeof one, &one, sizeof one);
+  }
+  return bytes;
+}
+#endif
 static PyMethodDef functions[] = {
+#ifdef TIMED
+    {"spent", spent, METH_O, "The nanoseconds on each instruction of a machine since it was asked last."},
+#endif
     {"variants", variants, METH_NOARGS, "(processor instruction set, bytes of an element, lanes, vector registers) of each variant that this processor can run."},
     {"run", machine_run, METH_VARARGS, "run(machines, arrays, examples, threads, updates, tested=-1, guard=-1): run the programs in order, then make the updates; no update and False if a place was out of range or the array number guard is not finite, None if the array number tested is not finite."},
     {0}};

@@ -91,7 +91,7 @@ static void work(Job *job, int part) {
       for (Py_ssize_t b = 0; b < blocks; b++)
         for (const int64_t *phase = p->phase; phase < p->phase + p->phases * PHASE_WIDTH; phase += PHASE_WIDTH) {
           PHASE(way, phase[PHASE_COUNT]) {
-            Thread t = {pass->memory[0], pass->sums[0], pass->arrays, b == 0, 0};
+            Thread t = {.memory = pass->memory[0], .sums = pass->sums[0], .arrays = pass->arrays, .first = b == 0};
             const Py_ssize_t left = job->examples - b * step;
             variant->block(p, &t, b * step, least(left, step), p->task + (phase[PHASE_FIRST] + way.task) * TASK_WIDTH);
             if (t.wrong) atomic_store(&job->wrong, 1);
@@ -101,10 +101,12 @@ static void work(Job *job, int part) {
       PHASE(way, pass->chunks) {
         const Py_ssize_t chunk = way.task, end = blocks * (chunk + 1) / pass->chunks;
         const int64_t whole[TASK_WIDTH] = {[TASK_END] = p->count, [TASK_PARTS] = 1};
-        Thread t = {pass->memory[part], pass->sums[chunk], pass->arrays, 1, 0};
+        Thread t = {.memory = pass->memory[part], .sums = pass->sums[chunk], .arrays = pass->arrays, .first = 1};
         const Py_ssize_t begin = blocks * chunk / pass->chunks;
         for (Py_ssize_t b = begin; b < end; b++) {
           const Py_ssize_t last = (b - begin + 1) % STRETCH == 0 || b + 1 == end; /* block of a stretch */
+          if (b + 1 < blocks) t.ahead = (Ahead){p->code, p->code + p->count * WIDTH, 0, 0, pass->arrays, (b + 1) * step, least(job->examples - (b + 1) * step, step), p->pace, variant->bytes};
+          else t.ahead.at = t.ahead.end, t.ahead.next = t.ahead.last;
           variant->block(p, &t, b * step, least(job->examples - b * step, step), whole);
           t.first = last;
           if (last && end - begin > STRETCH) stretched(pass->older[part], t.sums, p->numbers, variant->bytes, b - begin < STRETCH, b + 1 == end);

@@ -1,0 +1,56 @@
+"""Tiles of contractions, whatever their rows look like, and the memory that kernels pass on: exact on whole numbers."""
+
+import numpy as np
+import pytest
+from helpers.random_nets import native
+
+import autoconv as ac
+from autoconv.plan.run.native_program import side_by_side
+
+# (channels in, channels out, image, window, further settings): rows of weight gradients that stand alike over two tiles
+# (16 channels), or do not (3 or 5 channels in, dilation), of one vector and of several, with short and with long sums
+CONVOLUTIONS = {
+    "alike": (16, 16, (24, 24), (3, 3), {"padding": 1}),
+    "short sums": (16, 16, (9, 9), (3, 3), {"padding": 1}),
+    "three channels": (3, 16, (24, 25), (3, 3), {"padding": 1}),
+    "apart": (5, 16, (47, 49), (3, 2), {"stride": 2, "dilation": 2}),
+    "a gap at the end": (16, 13, (24, 24), (3, 3), {}),
+    "two vectors": (16, 32, (24, 24), (3, 3), {"padding": 1}),
+    "pointwise": (40, 16, (23, 24), (1, 1), {}),
+    "groups": (32, 32, (24, 24), (3, 3), {"padding": 1, "groups": 2}),
+    "one dimension": (16, 16, (700,), (5,), {}),
+}
+
+
+@native
+@pytest.mark.parametrize("instructions", ["v4", "v3", "base"])
+@pytest.mark.parametrize("lanes", ["channels", "examples"])
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_gradients_of_convolutions(name, lanes, instructions, monkeypatch):
+    monkeypatch.setenv("AUTOCONV_LANES", lanes)
+    monkeypatch.setenv("AUTOCONV_INSTRUCTIONS", instructions)
+    c_in, c_out, image, window, settings = CONVOLUTIONS[name]
+    rng = np.random.default_rng(7)
+    whole = lambda *shape: rng.integers(-3, 4, shape).astype(np.float32)
+    conv = ac.conv1d if len(image) == 1 else ac.conv2d
+    x, w = whole(3, *image, c_in), whole(*window, c_in // settings.get("groups", 1), c_out)
+    f = lambda x, w: ac.sum(conv(x, w, **settings) * weights)
+    weights = 1.0
+    weights = whole(*conv(ac.tensor(x), ac.tensor(w), **settings).shape)
+    compiled = ac.compile(ac.value_and_grad(f, (0, 1)))
+    loss, found = compiled(x, w)
+    exact, expected = ac.value_and_grad(f, (0, 1))(x.astype(np.float64), w.astype(np.float64))
+    assert float(loss) == float(exact)
+    for one, right in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(right))
+
+
+def test_arrays_side_by_side():
+    shapes = {3: (2, 5), 8: (7,), 9: (0, 4), 11: (1,), 4: (16, 16)}
+    for dtype in (np.float32, np.float64):
+        arrays = side_by_side(shapes, np.dtype(dtype))
+        assert {n: (x.shape, x.dtype) for n, x in arrays.items()} == {n: (s, dtype) for n, s in shapes.items()}
+        for n, x in arrays.items():
+            assert x.flags.c_contiguous and (x.size == 0 or x.ctypes.data % 64 == 0)
+            x[...] = n
+        assert all((x == n).all() for n, x in arrays.items())
