@@ -1,5 +1,8 @@
 """Evenly spaced numbers as views: what is said of them is true of the numbers, however they were moved."""
 
+import sys
+import threading
+
 import numpy as np
 import pytest
 
@@ -72,3 +75,31 @@ def test_offsets_are_sums_of_steps():
     np.testing.assert_array_equal(s.offsets([2, 3], [10, 1]), [0, 1, 2, 10, 11, 12])
     np.testing.assert_array_equal(s.offsets([], []), [0])
     assert s.least_of_others(np.array([[0, 7], [3, 0]], np.int32)) == 3
+
+
+def test_several_threads_may_plan_at_a_time():
+    """Each gets numbers that are written, while others let the array grow and let go of it."""
+    wrong: list[object] = []
+
+    def look(seed):
+        rng = np.random.default_rng(seed)
+        try:
+            for count in rng.integers(1, 400_000, 150).tolist():
+                with s.kept():
+                    last = s.in_a_row(count - 1, 3)
+                    if last.tolist() != [count - 1, count, count + 1]:
+                        wrong.append((count, last.tolist()))
+        except Exception as error:  # of another thread, it would be lost
+            wrong.append(error)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=look, args=(seed,)) for seed in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert wrong == []

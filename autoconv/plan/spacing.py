@@ -8,6 +8,7 @@ of which everything here is true as well, only by looking at all numbers.
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,9 +39,14 @@ class _Numbers:
         self._filled = 0  # how many numbers of it are written: memory that is not touched costs nothing
         self._kept: list[np.ndarray | None] = []
         self._known: dict[int, weakref.ref[np.ndarray]] = {}  # by id
+        self._lock = threading.Lock()  # several threads may plan at a time
 
     def upto(self, count: int) -> np.ndarray:
         """An array with at least so many numbers; it is there as long as somebody looks at it."""
+        with self._lock:
+            return self._upto(count)
+
+    def _upto(self, count: int) -> np.ndarray:
         longest = self._longest() if self._longest is not None else None
         if longest is not None and count <= self._filled:
             return longest
@@ -61,11 +67,13 @@ class _Numbers:
     @contextmanager
     def kept(self) -> Iterator[None]:
         """What one plan needs is made once."""
-        self._kept.append(self._longest() if self._longest is not None else None)
+        with self._lock:
+            self._kept.append(self._longest() if self._longest is not None else None)
         try:
             yield
         finally:
-            self._kept.pop()
+            with self._lock:
+                self._kept.pop()
 
     def hold(self, x: np.ndarray) -> bool:
         """Whether x is a view of one of them."""

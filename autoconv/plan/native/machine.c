@@ -47,19 +47,19 @@ typedef struct {
   Py_ssize_t count, results, packings, phases, arrays, cells, numbers, packs;
   int64_t pace; /* how far a block looks ahead (ahead.h) */
 #ifdef TIMED
-  atomic_llong *spent; /* nanoseconds of all threads on each instruction */
+  _Atomic int64_t *spent; /* nanoseconds of all threads on each instruction */
 #endif
   int cell, chunks; /* numbers of a cell, which is the examples of a block; the most chunks of blocks with sums of their own */
 } Program;
 /* built with -DTIMED, the machine keeps the time of each instruction, for benchmarks/instructions.py; else these are nothing */
 #ifdef TIMED
 #include <time.h>
-static long long now(void) {
+static int64_t now(void) {
   struct timespec t;
   timespec_get(&t, TIME_UTC);
-  return t.tv_sec * 1000000000LL + t.tv_nsec;
+  return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
-#define TIME_FROM(w) const int64_t *const timed = w; const long long begun = now()
+#define TIME_FROM(w) const int64_t *const timed = w; const int64_t begun = now()
 #define TIME_TO(p) atomic_fetch_add(&(p)->spent[(timed - (p)->code) / WIDTH], now() - begun)
 #else
 #define TIME_FROM(w)
