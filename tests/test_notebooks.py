@@ -42,3 +42,11 @@ def test_lesson_runs_and_shows_what_is_committed(lesson):
     assert numbers == pytest.approx(committed_numbers, rel=1e-3, abs=1e-9)  # other processors round otherwise
     pictures = [o for cell in notebook.cells for o in cell.get("outputs", []) if "image/svg+xml" in o.get("data", {})]
     assert pictures
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_has_one_first_heading(path):
+    """A page of the site, and a screen reader, begin with it."""
+    cells = [cell["source"] for cell in nbformat.read(path, 4).cells if cell["cell_type"] == "markdown"]
+    lines = [line for source in cells for line in source.split("\n")]
+    assert [line for line in lines if line.startswith("# ")] == lines[:1]
