@@ -33,6 +33,7 @@ def importable(monkeypatch):
         "mlp",
         "image 8",
         "depth 3",
+        "alexnet",
         "audio",
         "autoencoder",
         "transformer",

@@ -102,7 +102,8 @@ def model(net: nets.Net, layout: str = "channels_last") -> nn.Module:
     made = nn.Sequential(*(module(layer, net.dims, layout) for layer in net.layers))
     first = nets.channels_first(net) if layout == "channels_first" and net.dims else None
     for p, value in zip(made.parameters(), first or nets.parameters(net), strict=True):
-        p.assign(value if value.shape == p.shape else value.T)  # linear weights are (in, out) in both layouts
+        # linear weights are (in, out) in both layouts here; channels first they come as PyTorch has them
+        p.assign(value.T if first and value.ndim == 2 else value)
     return made
 
 
