@@ -152,9 +152,11 @@ class Verdict:
         parts += [paragraph(escape(line)) for line in self.evidence]
         if self.telling_input:
             rows_ = "\n".join(f"{k} = {_short(v)}" for k, v in self.telling_input.items())
-            parts.append(f'{paragraph(f"{self._input_title}:")}<pre style="overflow-x:auto">{escape(rows_)}</pre>')
+            parts.append(
+                f'{paragraph(f"{self._input_title}:")}<pre tabindex="0" style="overflow-x:auto">{escape(rows_)}</pre>'
+            )
         if self.counter_example:
-            equation = f'<div style="overflow-x:auto;padding:.2em 0">{self.counter_example.mathml}</div>'
+            equation = f'<div tabindex="0" style="overflow-x:auto;padding:.2em 0">{self.counter_example.mathml}</div>'
             parts.append(paragraph(escape(self.counter_example.sentence)) + equation)
         words = {"nudge": "A nudge", "locate": "Where to look", "show": "Show me"}
         for level, title in words.items():

@@ -183,7 +183,8 @@ class MatrixView:
         )
         said = "".join(f"<li>{escape(line)}</li>" for line in lines)
         shown = picture(self.svg, repr(self))
-        return f'<figure style="margin:0;overflow-x:auto">{shown}<figcaption><ul>{said}</ul></figcaption></figure>'
+        below = f"<figcaption><ul>{said}</ul></figcaption>"
+        return f'<figure tabindex="0" style="margin:0;overflow-x:auto">{shown}{below}</figure>'
 
     def __repr__(self) -> str:
         rows = [
