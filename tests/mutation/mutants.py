@@ -99,7 +99,10 @@ def drawn(tree: Path, patterns: list[str], count: int, seed: int) -> list[Mutant
     files = sorted({p for pattern in patterns for p in tree.glob(pattern)})
     if not files:
         raise ValueError(f"no file matches {patterns}")
-    possible = [m for p in files for m in of_file(p, str(p.relative_to(tree))) if not equivalent(tree, m)]
+    possible: list[Mutant] = []
+    for p in files:
+        lines = p.read_text().splitlines()
+        possible += [m for m in of_file(p, str(p.relative_to(tree))) if not equivalent(lines[m.line - 1], m)]
     for name, line, _ in EQUIVALENT:
         if line not in (tree / name).read_text():
             raise ValueError(f"{name} has no line {line!r} (see EQUIVALENT)")
@@ -112,11 +115,12 @@ def drawn(tree: Path, patterns: list[str], count: int, seed: int) -> list[Mutant
     return random.Random(seed).sample(possible, min(count, len(possible)))
 
 
-def equivalent(tree: Path, mutant: Mutant) -> bool:
-    """Whether a fault is one of those that change no number."""
-    line = (tree / mutant.file).read_text().splitlines()[mutant.line - 1].strip()
+def equivalent(line: str, mutant: Mutant) -> bool:
+    """Whether a fault, in this line of its file, is one of those that change no number."""
     change = f"{mutant.old} -> {mutant.new}"
-    return any(mutant.file == name and line.startswith(text) and change == what for name, text, what in EQUIVALENT)
+    return any(
+        mutant.file == name and line.strip().startswith(text) and change == what for name, text, what in EQUIVALENT
+    )
 
 
 def of_file(path: Path, name: str) -> Iterator[Mutant]:
