@@ -38,6 +38,16 @@ ENDS = {
     "sleep": ("time.sleep(60)", "too slow"),
     "10 GB": ("return np.ones(10**10 // 8) * dout.sum()", "MemoryError"),
     "10 GB in small pieces": ("kept = []\nwhile True: kept.append(np.ones(10**6))", "MemoryError|too slow"),
+    "10 GB in tiny pieces": ("kept = []\nwhile True: kept.append(np.ones(100))", "MemoryError|too slow"),
+    "10 GB that stay": (
+        "global kept\nkept = []\nwhile True: kept.append(bytes(1000))",
+        "MemoryError|too slow",
+    ),
+    "10 GB taken by a thread": (
+        "import threading\nkept = []\ndef take():\n    while True:\n        try: kept.append(bytes(1000))\n"
+        "        except MemoryError: pass\nthreading.Thread(target=take).start()\nwhile True: kept.append(bytes(100))",
+        "MemoryError|too slow",
+    ),
     "a result too large": ("return np.broadcast_to(1.0, (10**5, 10**5))", "wrong shape"),
     "os._exit": ("os._exit(0)", "ends the program"),
     "sys.exit": ("sys.exit(0)", "ends the program"),

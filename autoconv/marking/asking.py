@@ -9,6 +9,7 @@ from __future__ import annotations
 import linecache
 import threading
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -58,10 +59,18 @@ def upstream(index: int, shape: tuple[int, ...]) -> np.ndarray:
     return seeded(index, 7).normal(size=shape)
 
 
-def ask(layer: Layer, cases: list[Try], functions: Mapping[str, Any], limit: float, shapes: list[Any]) -> list[Answer]:
+def ask(
+    layer: Layer,
+    cases: list[Try],
+    functions: Mapping[str, Any],
+    limit: float,
+    shapes: list[Any],
+    relieve: Callable[[], None] = lambda: None,
+) -> list[Answer]:
     """The answers of ``functions`` ({"forward", "backward"}; a forward may be missing) at each geometry.
 
     limit: seconds for all of them.  shapes: of the output at each geometry, for a backward without its forward.
+    relieve: called before anything is said of an error: the functions may have taken all the memory there was.
     """
     end, answers = time.monotonic() + limit, []
     for index, case in enumerate(cases):
@@ -71,13 +80,19 @@ def ask(layer: Layer, cases: list[Try], functions: Mapping[str, Any], limit: flo
             answer.trouble = ("backward", "not reached", "no time was left")
         else:
             with deadline(left), quiet():
-                _one(layer, case, functions, answer, lambda shape, i=index: upstream(i, shape), shapes[index])
+                _one(layer, case, functions, answer, lambda shape, i=index: upstream(i, shape), shapes[index], relieve)
         answers.append(answer)
     return answers
 
 
 def _one(
-    layer: Layer, case: Try, functions: Mapping[str, Any], answer: Answer, dout: Callable[..., Any], shape: Any
+    layer: Layer,
+    case: Try,
+    functions: Mapping[str, Any],
+    answer: Answer,
+    dout: Callable[..., Any],
+    shape: Any,
+    relieve: Callable[[], None],
 ) -> None:
     """Fill in one answer; whatever the functions do, this returns."""
     where = "forward" if functions.get("forward") is not None else "backward"
@@ -110,17 +125,24 @@ def _one(
             answer.notes.append("backward changes dout, which belongs to whoever sent it")
         _views(made, layer, values, kept, answer)
         _again(layer, functions, values, dout(shape), answer)
-    except TimeUp:
+    except (Exception, TimeUp, SystemExit) as error:
+        relieve()
         spent = time.monotonic() - started
-        answer.trouble = (where, "too slow", f"{where} was stopped after {spent:.1f} s")
-    except TroubleError as error:
-        answer.trouble = (where, error.kind, str(error))
-    except SystemExit as error:
-        answer.trouble = (where, "raises", f"{where} ends the program (SystemExit: {error})")
-    except RecursionError:
-        answer.trouble = (where, "raises", f"{where} calls itself without end (RecursionError)")
-    except Exception as error:
-        answer.trouble = (where, "raises", f"{where} raises {told(error)}")
+        answer.trouble = (where, *_trouble(error, where, spent))
+        traceback.clear_frames(error.__traceback__)  # what the function held is free for the next geometry
+
+
+def _trouble(error: BaseException, where: str, spent: float) -> tuple[str, str]:
+    """(kind, words) of what ended a function."""
+    if isinstance(error, TimeUp):
+        return "too slow", f"{where} was stopped after {spent:.1f} s"
+    if isinstance(error, TroubleError):
+        return error.kind, str(error)
+    if isinstance(error, SystemExit):
+        return "raises", f"{where} ends the program (SystemExit: {error})"
+    if isinstance(error, RecursionError):
+        return "raises", f"{where} calls itself without end (RecursionError)"
+    return "raises", f"{where} raises {told(error)}"
 
 
 def forward(call: Call, functions: Mapping[str, Any], values: dict[str, Any]) -> tuple[Any, Any]:

@@ -6,11 +6,13 @@ import importlib.util
 import json
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 _FILES, _WRITTEN = 64, 1_000_000  # open files; bytes of a file that may be written
+_ROOM = 32 << 20  # bytes of memory kept for what is said when there is none
 _NEW_USER, _NEW_NET = 0x10000000, 0x40000000  # clone(2)
 
 
@@ -26,7 +28,8 @@ def main(pipe: int) -> None:
     cases = layer.tries()
     shapes = outputs_of(layer, cases)
     limit = float(request["limit"])
-    confine(limit, int(request["memory"]))
+    out_of_memory = _refusal("raises", "it takes more memory than there is (MemoryError)")
+    relieve = confine(limit, int(request["memory"]))
     os.write(pipe, STARTED)
 
     def send(content: bytes) -> None:
@@ -34,25 +37,31 @@ def main(pipe: int) -> None:
             content = content[os.write(pipe, content) :]
         os._exit(0)
 
-    def refuse(kind: str, says: str) -> None:
-        header = json.dumps({"kind": kind, "says": says}).encode()
-        send(len(header).to_bytes(8, "little") + header)
-
     try:
-        with deadline(limit), quiet():
-            found = imported(Path(request["file"]))
-            functions = chosen(layer, found)
-    except BaseException as error:
-        words = "its import did not end in time" if type(error).__name__ == "TimeUp" else told(error)
-        refuse("cannot be imported", f"the file cannot be imported: {words}")
-        return
-    if "differences" in request:
-        index = int(request["differences"])
-        dout = upstream(index, tuple(request["shape"]))
-        made = differences(layer, cases[index], functions, dout, limit)
-        send(packed([Answer(gradients=made or {})]))
-        return
-    send(packed(ask(layer, cases, functions, limit, shapes)))
+        try:
+            with deadline(limit), quiet():
+                found = imported(Path(request["file"]))
+                functions = chosen(layer, found)
+        except BaseException as error:
+            relieve()
+            words = "its import did not end in time" if type(error).__name__ == "TimeUp" else told(error)
+            send(_refusal("cannot be imported", f"the file cannot be imported: {words}"))
+            return
+        if "differences" in request:
+            index = int(request["differences"])
+            dout = upstream(index, tuple(request["shape"]))
+            made = differences(layer, cases[index], functions, dout, limit)
+            send(packed([Answer(gradients=made or {})]))
+            return
+        send(packed(ask(layer, cases, functions, limit, shapes, relieve)))
+    except MemoryError:  # what was made ready before needs none
+        os.write(pipe, out_of_memory)
+        os._exit(0)
+
+
+def _refusal(kind: str, says: str) -> bytes:
+    header = json.dumps({"kind": kind, "says": says}).encode()
+    return len(header).to_bytes(8, "little") + header
 
 
 def chosen(layer: Any, found: Any) -> dict[str, Any]:
@@ -74,8 +83,11 @@ def imported(path: Path) -> Any:
     return module
 
 
-def confine(seconds: float, memory: int) -> None:
-    """No more than this of time, memory, files and processes, from here on; what the system has not is left out."""
+def confine(seconds: float, memory: int) -> Callable[[], None]:
+    """No more than this of time, memory, files and processes, from here on; what the system has not is left out.
+
+    What is returned adds ``_ROOM`` to the memory, for words on what went wrong when all of it is taken.
+    """
     with suppress(ImportError, OSError, AttributeError):
         import ctypes
 
@@ -83,9 +95,8 @@ def confine(seconds: float, memory: int) -> None:
     try:
         import resource
     except ImportError:
-        return
+        return lambda: None
     limits = {
-        "RLIMIT_AS": memory,
         "RLIMIT_CPU": int(seconds) + 3,
         "RLIMIT_FSIZE": _WRITTEN,
         "RLIMIT_NOFILE": _FILES,
@@ -98,3 +109,11 @@ def confine(seconds: float, memory: int) -> None:
             hard = resource.getrlimit(number)[1]
             value = value if hard == resource.RLIM_INFINITY else min(value, hard)
             resource.setrlimit(number, (value, value))
+    try:
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        most = memory + _ROOM if hard == resource.RLIM_INFINITY else min(memory + _ROOM, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (max(most - _ROOM, 0), most))
+    except (ValueError, OSError, AttributeError):
+        return lambda: None
+    raised = (most, most)  # made here: there may be no memory for a tuple when it is needed
+    return lambda: resource.setrlimit(resource.RLIMIT_AS, raised)
