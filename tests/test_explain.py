@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import gc
 import io
+import re
 import weakref
 from fractions import Fraction
 from html.parser import HTMLParser
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -447,3 +449,45 @@ def test_a_page_of_its_own_opens_what_a_notebook_leaves_out(tmp_path):
     value = ac.explain(loss, names={"y": y}).save(tmp_path / "value.html").read_text(encoding="utf-8")
     assert "all 324 terms" in value and rows(value) == 324
     assert "<details" not in ac.explain(y[0, 0]).save(tmp_path / "short.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda x: x * 1.0001, "x[0] 1.0001"),
+        (lambda x: x * 0.044715, "x[0] 0.044715"),
+        (lambda x: x + 12345.678, "x[0] + 12345.678"),
+        (lambda x: x * (2 / 3), "x[0] 0.6667"),
+        (lambda x: x / 1.00000001, "x[0] / 1.00000001"),
+        (lambda x: x * -1.00005, "-1.00005"),
+    ],
+)
+def test_a_constant_is_written_as_the_program_has_it(made: Any, words: str) -> None:
+    x = ac.tensor([3.0, 4.0], name="x", requires_grad=True)
+    text = ac.explain(made(x)[0]).text
+    assert words in text.splitlines()[0], text
+
+
+def test_a_slope_that_is_almost_one_is_not_left_out() -> None:
+    x = ac.tensor([3.0, 4.0], name="x", requires_grad=True)
+    y = (x * 1.0001 * 1.0001).sum()
+    assert ac.explain(y, x[0]).text.startswith("dL/dx[0] = 1.0002 d[0]")
+
+
+@pytest.mark.parametrize(
+    ("step", "last"),
+    [
+        (lambda y, x: y * 1.0001, r"L = %\d+\[0\] 1\.0001"),
+        (lambda y, x: ac.sin(y) + x, r"L = %\d+\[0\] \+ x\[0\]"),
+        (lambda y, x: ac.maximum(y - 0.1, x), r"L = max\(%\d+\[0\], x\[0\]\)"),
+        (lambda y, x: ac.exp(-y), r"L = e\^.*%\d+\[0\]|L = exp\(.*%\d+\[0\]"),
+    ],
+)
+def test_a_formula_too_long_to_write_is_told_by_its_last_step(step: Any, last: str) -> None:
+    x = ac.tensor([0.5, 2.0], name="x", requires_grad=True)
+    y = x
+    for _ in range(1000):
+        y = step(y, x)
+    text = ac.explain(y[0]).text
+    assert re.match(last, text), text[:200]
+    assert "()" not in text and len(text) < 5000

@@ -19,6 +19,7 @@ from .element import INDEXED, element_name
 from .notation import ATOM, FACTOR, GREEK, OPEN, PRODUCT, SLOT, SUM, template
 from .text import clean
 from .text import number as short_number
+from .text import written as written_number
 
 ESCAPES = {
     "\\": r"\backslash ", "{": r"\{", "}": r"\}", "_": r"\_", "^": r"\wedge ", "#": r"\#", "$": r"\$", "%": r"\%",
@@ -158,11 +159,17 @@ def element(name: str, index: Sequence[int], shape: Sequence[int], subscripts: s
     return Expression(f"{base.latex.strip()}_{{{below}}}", text)
 
 
-def value(x: Any) -> Expression:
-    """A number of the run, short, with the precedence it needs: negative numbers and fractions get parentheses."""
-    text = short_number(x)
+def value(x: Any, digits: Callable[[Any], str] = short_number) -> Expression:
+    """A number of the run, short (or by ``digits``), with the precedence it needs: negative numbers and fractions get
+    parentheses."""
+    text = digits(x)
     fraction = re.search(r"[/e]", text) and "inf" not in text
-    return Expression(number(x), text, SUM if text.startswith("-") else FACTOR if fraction else ATOM)
+    return Expression(number(x, digits), text, SUM if text.startswith("-") else FACTOR if fraction else ATOM)
+
+
+def written(x: Any) -> Expression:
+    """A number of the program, not of the run: as it was written."""
+    return value(x, written_number)
 
 
 def number(x: Any, digits: Callable[[Any], str] = short_number) -> str:

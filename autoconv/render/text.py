@@ -8,12 +8,35 @@ from typing import Any
 import numpy as np
 
 LONGEST = 44  # characters in a label; the tooltip has the whole text
+EXACT = {8: 8, 4: 6}  # by bytes of a float: significant digits up to which a constant is written in full
 HANDFUL = 4  # arrays of up to so many elements are written out
 
 
 def number(x: Any) -> str:
     """One element: four significant digits of a float, whole numbers and fractions in full."""
     return f"{x:.4g}" if isinstance(x, float | np.floating) else str(x)
+
+
+def written(x: Any) -> str:
+    """A number of a program: in full if it takes few digits (1.0001, 0.044715), else with four significant digits, or
+    as many more as tell it from a whole number.
+
+    >>> written(0.044715), written(2 / 3), written(1 + 1e-5 / 3)
+    ('0.044715', '0.6667', '1.000003')
+    """
+    short = number(x)
+    if not isinstance(x, float | np.floating) or not np.isfinite(x):
+        return short
+    most = EXACT.get(x.nbytes, 4) if isinstance(x, np.floating) else EXACT[8]
+    for digits in range(4, most + 1):
+        text = f"{x:.{digits}g}"
+        if type(x)(text) == x:
+            return text
+    nearest = round(float(x))
+    if float(short) != nearest:
+        return short
+    longer = (f"{x:.{digits}g}" for digits in range(5, 18))
+    return next((text for text in longer if float(text) != nearest), short)
 
 
 def numbers(array: np.ndarray) -> str:
@@ -44,7 +67,7 @@ def uniform(array: np.ndarray) -> str | None:
     if first != last and first == first:  # most arrays are told apart at once
         return None
     same = np.isnan(array).all() if array.dtype.kind == "f" and np.isnan(first) else (array == first).all()
-    return number(first) if same else None
+    return written(first) if same else None
 
 
 def clean(text: str) -> str:

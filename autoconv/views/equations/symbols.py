@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ...render.latex import ATOM, FACTOR, OPEN, PRODUCT, SUM, Expression, element, symbol, value
+from ...render.latex import ATOM, FACTOR, OPEN, PRODUCT, SUM, Expression, element, symbol, value, written
 from ...render.text import uniform
 from ...scalar.blocks import CONSTANT, Block
 from ...scalar.blocks import SUM as ADDED
@@ -41,7 +41,7 @@ class Product:
     def expression(self) -> Expression:
         """The product written without signs between: 2(o - y), w x."""
         if not self.factors:
-            return value(self.number)
+            return written(self.number)
         if self.number == 1 and len(self.factors) == 1:
             return self.factors[0]
         counts = Counter(self.factors)
@@ -50,7 +50,7 @@ class Product:
         if abs(self.number) == 1:
             sign = "-" if self.number < 0 else ""
             return Expression(sign + latex, sign + text, SUM if sign else PRODUCT)
-        first = value(self.number)
+        first = written(self.number)
         tight = "" if text.startswith("(") else " "
         return Expression(rf"{first.latex} \, {latex}", f"{first.text}{tight}{text}", min(first.binds, PRODUCT))
 
@@ -201,16 +201,19 @@ class Symbols:
         """Scalar ``i`` by name, as the number it is, or by its formula if it is a step inside another formula."""
         graph = self.analysis.graph
         block = self.block(i)
-        if i == 0 or (block.operation is CONSTANT and not self.named[i] and self._written(block)):
-            return value(graph.number(i))
+        if i == 0 or self.is_written(i):
+            return written(graph.number(i))
         interior = not self.stops[i] and depth and block.operation.arity and block.opened is None
         if not interior:
             return self.element(i)
         operands = self._operands(i)
         return call(self._row(i), [self.expression(o, depth - 1) for o in operands])
 
-    def _written(self, block: Block) -> bool:
-        """Whether a constant is a number somebody wrote (not data)."""
+    def is_written(self, i: int) -> bool:
+        """Whether scalar ``i`` is a constant that somebody wrote as a number (not data)."""
+        block = self.block(i)
+        if block.operation is not CONSTANT or self.named[i]:
+            return False
         key = id(block.line)
         if key not in self._uniform:
             self._uniform[key] = key not in self._numbers or uniform(block.line.value) is not None
@@ -258,8 +261,7 @@ class Symbols:
 
     def _number(self, i: int) -> Any:
         """The number that stands written at scalar ``i``, or None for a symbol."""
-        block = self.block(i)
-        if block.operation is CONSTANT and not self.named[i] and self._written(block):
+        if self.is_written(i):
             number = self.analysis.graph.number(i)
             return whole(number.item() if isinstance(number, np.generic) else number)
         return None
@@ -362,15 +364,15 @@ def opened(symbols: Symbols, end: int, operand: int) -> Expression:
     about: Any = block.opened
     position = end - block.first
     names = [int(o[position]) for o in about.operands]
-    written = {id(x): symbols.expression(o) for x, o in zip(about.variables, names, strict=True)}
+    formulas = {id(x): symbols.expression(o) for x, o in zip(about.variables, names, strict=True)}
     for line in about.definition:
         if line.primitive is None:
-            written.setdefault(id(line), value(line.item()))
+            formulas.setdefault(id(line), written(line.item()))
         else:
-            written[id(line)] = call(line.primitive, [written[id(x)] for x in line.operands])
+            formulas[id(line)] = call(line.primitive, [formulas[id(x)] for x in line.operands])
     whole, row = (
-        written[id(about.definition.outputs[0])],
-        call(about.primitive, [written[id(x)] for x in about.variables]),
+        formulas[id(about.definition.outputs[0])],
+        call(about.primitive, [formulas[id(x)] for x in about.variables]),
     )
     paths = _slopes_along(symbols, end, operand)
     total = sum(_product(path) for path in paths)

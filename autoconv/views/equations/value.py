@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from ...primitives import TABLE
 from ...render.broken import aligned
-from ...render.latex import FACTOR, OPEN, PRODUCT, SUM, Expression, symbol, value
+from ...render.latex import FACTOR, OPEN, PRODUCT, SUM, Expression, symbol, value, written
 from ...render.mathml import mathml
 from ...render.notebook import bundle
 from ...scalar import KINDS, FlatTape
@@ -227,10 +227,12 @@ class _Writer:
                 raise _TooLongError
             return parts, []
         except _TooLongError:
-            return [self._named(i, scope)], []
+            return [self._named(i, scope) if scope else self._step(i)], []
 
     def _number(self, i: int) -> Expression:
         number = self.graph.number(i)
+        if self.symbols.is_written(i):
+            return written(number)
         return value(number + 0.0 if isinstance(number, float) else number)  # a zero has no sign to a reader
 
     def _added(self, i: int) -> list[tuple[int, int]]:
@@ -321,13 +323,31 @@ class _Writer:
         )
         return listed(0), listed(1)
 
+    def _step(self, i: int) -> Part:
+        """A scalar by the last step of its formula, where all of it would be too long: %5998[0] 1.0001."""
+        block = self.symbols.block(i)
+        row: Any = block.operation.primitive
+        reads = list(self.graph.read(i))
+        if block.opened is not None:
+            row, reads = block.opened.primitive, [int(o[i - block.first]) for o in block.opened.operands]
+        if row is None or len(reads) > WHOLE:  # a sum of many
+            return self._named(i, None)
+        given = [self.symbols.expression(o, 0) for o in reads]
+        numbers = [self._number(o) for o in reads]
+        if row is MUL:
+            (x, y) = (n.within(PRODUCT) for n in numbers)
+            both = times(*given), Expression(rf"{x.latex} \cdot {y.latex}", f"{x.text}·{y.text}", PRODUCT)
+        else:
+            both = call(row, given), call(row, numbers)
+        return Part(*both, self.graph.number(i), tuple(o for o in reads if o and not self.symbols.is_written(o)))
+
     def _named(self, i: int, scope: Any) -> Part:
         """A scalar as a function of what its call reads: softplus(z[0,1])."""
-        line = self.symbols.block(i).line
-        inside = {id(x) for x in self.symbols.analysis.tape if self.symbols.analysis.calls.get(id(x)) is scope}
+        line, tape = self.symbols.block(i).line, self.symbols.analysis.tape
+        inside = {id(x) for x in tape if self.symbols.analysis.calls.get(id(x)) is scope} if scope else {id(line)}
         outer = {
             id(x): x
-            for y in self.symbols.analysis.tape
+            for y in tape
             if id(y) in inside
             for x in y.operands
             if id(x) not in inside and (not x.constant or (x.primitive is None and id(x) in self.symbols.tensors))
@@ -342,10 +362,10 @@ class _Writer:
             reads += [known] if known else []
         inner = Expression(", ".join(x.latex for x in given), ", ".join(x.text for x in given), OPEN)
         called = lambda x: Expression(rf"{name.latex}\left({x.latex}\right)", f"{name.text}({x.text})", FACTOR)
-        written, number = called(inner), self._number(i)
+        symbols, number = called(inner), self._number(i)
         if len(reads) == len(given) == 1:
             number = called(self._number(reads[0]))
-        return Part(written, number, self.graph.number(i), tuple(reads))
+        return Part(symbols, number, self.graph.number(i), tuple(reads))
 
 
 def _signed(sign: int, x: Expression) -> Expression:
