@@ -72,7 +72,8 @@ def test_a_regression_has_no_accuracy():
     assert train.evaluate(model, X, target, loss=ac.losses.mse).confusion is None
 
 
-def test_progress_shows_loss_and_accuracy(capsys):
+def test_progress_shows_loss_and_accuracy(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")  # tqdm cuts a line that is wider than the terminal
     fit(mlp(), 2, progress=True, validation=(X, Y))
     shown = capsys.readouterr().err
     assert "epoch 2/2" in shown
