@@ -171,7 +171,7 @@ def document(counted: dict[str, dict[str, str | None]]) -> str:
             if reason is not None:
                 refused.setdefault(reason, []).append(n)
     parts = [
-        "# Names that people type",
+        "# Names, counted",
         "",
         f"Made by `docs/names.py` from the public names of PyTorch {versions['torch']}, NumPy {versions['numpy']} and "
         f"micrograd: {here:,} of {total:,} are here.  Each that is here is tested against NumPy's or stored PyTorch "

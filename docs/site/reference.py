@@ -209,7 +209,8 @@ class Reference:
 
     def function(self, entry: Entry, shown: str) -> str:
         text = to_rst(inspect.getdoc(entry.value) or "", arguments(entry.value), self.link)
-        return f".. py:function:: {entry.path}{shown}\n\n{indented(text)}\n"
+        module = f".. py:currentmodule:: {entry.module}\n\n"  # else the index calls it a built-in function
+        return f"{module}.. py:function:: {entry.path}{shown}\n\n{indented(text)}\n"
 
     def constant(self, entry: Entry) -> str:
         if entry.name == "TABLE":
