@@ -123,3 +123,24 @@ def test_three_mistakes_of_the_bank_are_no_other_one(chosen):
     own = {name for bug in chosen for name in vectorised.CONV[bug][1].split("|")}
     assert not v["dx"].right
     assert v["dx"].mistake is None or set(v["dx"].mistake.split(" and ")) <= own, (chosen, v["dx"].text)
+
+
+def test_an_axis_told_by_its_size_is_found_where_all_sizes_are_alike():
+    """dgamma is summed over other axes only where the width equals the number of channels."""
+
+    def forward(x, gamma, beta, bn_param):
+        eps = bn_param.get("eps", 1e-5)
+        std = np.sqrt(x.var((0, 2, 3), keepdims=True) + eps)
+        hat = (x - x.mean((0, 2, 3), keepdims=True)) / std
+        return hat * gamma.reshape(1, -1, 1, 1) + beta.reshape(1, -1, 1, 1), (hat, gamma, std)
+
+    def backward(dout, cache):
+        hat, gamma, std = cache
+        last = dout.shape[-1] == gamma.size
+        d, axes = dout * gamma.reshape(1, -1, 1, 1), (0, 2, 3)
+        dx = (d - d.mean(axes, keepdims=True) - hat * (d * hat).mean(axes, keepdims=True)) / std
+        return dx, (dout * hat).sum((0, 1, 2) if last else axes), dout.sum(axes)
+
+    v = ac.check_backward(backward, forward, like="cs231n.spatial_batchnorm")
+    assert v["dx"].right and v["dbeta"].right and not v["dgamma"].right
+    assert v["dgamma"].mistake == "a vector along the wrong axis", v.text

@@ -20,6 +20,7 @@ IMAGES = [
     ("one example", (1, 2, 3, 4)),
     ("several of everything", (2, 3, 2, 6)),
     ("as many examples as channels", (4, 2, 2, 4)),
+    ("as many of everything", (3, 3, 3, 3)),
 ]
 
 

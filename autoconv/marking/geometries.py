@@ -1,4 +1,7 @@
-"""The geometries that are tried, smallest ideas first: each row shows mistakes that others hide."""
+"""The geometries that are tried, smallest ideas first: each row shows mistakes that others hide.
+
+Where all sizes are alike, a function that tells axes by their sizes takes one for another.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,8 @@ CONV = [
     ("padding 2", 1, 2, 3, 4, 2, 3, 3, 1, 2, 1),
     ("an image and a kernel that are not square", 2, 2, 4, 6, 3, 2, 3, 1, 0, 1),
     ("padding 1 and several of everything", 2, 3, 5, 5, 4, 3, 3, 1, 1, 1),
+    ("as many of everything", 3, 3, 3, 3, 3, 2, 2, 1, 0, 1),
+    ("as many of everything, with padding", 3, 3, 3, 3, 3, 3, 3, 1, 1, 1),
     ("stride 2 and windows side by side", 2, 3, 4, 6, 2, 2, 2, 2, 0, 1),
     ("stride 2 and padding 1", 2, 2, 5, 7, 3, 3, 3, 2, 1, 1),
     ("a stride larger than the kernel", 2, 2, 5, 8, 3, 2, 2, 3, 0, 1),
@@ -39,7 +44,9 @@ CONV_1D = [
     ("several channels", 1, 3, 4, 1, 2, 1, 0),
     ("several filters", 1, 1, 4, 3, 2, 1, 0),
     ("several of everything", 2, 3, 6, 4, 3, 1, 0),
+    ("as many of everything", 3, 3, 3, 3, 2, 1, 0),
     ("padding 1", 1, 2, 4, 2, 3, 1, 1),
+    ("as many of everything, with padding", 3, 3, 3, 3, 3, 1, 1),
     ("stride 2 and padding 1", 2, 3, 7, 2, 3, 2, 1),
     ("a stride larger than the kernel", 2, 2, 8, 3, 2, 3, 0),
 ]
@@ -52,6 +59,7 @@ POOL = [
     ("several channels", 1, 3, 4, 4, 2, 2, 2),
     ("an image and a window that are not square", 2, 3, 4, 6, 2, 3, 1),
     ("overlapping windows and several of everything", 2, 3, 5, 6, 3, 3, 1),
+    ("as many of everything", 3, 3, 3, 3, 2, 2, 1),
     ("overlapping windows with stride 2", 2, 3, 5, 7, 3, 3, 2),
     ("a stride larger than the window", 2, 3, 5, 8, 2, 2, 3),
 ]

@@ -100,6 +100,7 @@ SHAPES = [
     ("several rows", (3, 4)),
     ("as many rows as columns", (3, 3)),
     ("images", (2, 2, 3, 3)),
+    ("images with as many of everything", (3, 3, 3, 3)),
 ]
 
 
@@ -137,6 +138,7 @@ def norm_tries(kind: str) -> list[Try]:
         ("one example", (1, 4, 2, 3), 2, 1.0),
         ("several of everything", (2, 6, 3, 2), 3, 2.0),
         ("as many examples as channels", (4, 4, 2, 2), 2, 1.0),
+        ("as many of everything", (3, 3, 3, 3), 3, 1.0),
         ("a small variance", (2, 4, 3, 3), 2, 0.01),
     ]
     return rows(row if kind == "rows" else image, make)

@@ -79,6 +79,7 @@ def _pictures() -> list[Try]:
         ("several filters", 1, 1, 3, 3, 3, 2, 2),
         ("an image and a kernel that are not square", 2, 2, 4, 5, 3, 2, 3),
         ("several of everything", 2, 3, 5, 4, 2, 3, 3),
+        ("as many of everything", 3, 3, 3, 3, 3, 2, 2),
         ("a kernel as large as the image", 2, 2, 3, 3, 2, 3, 3),
     ]
     return rows(table, make)
