@@ -5,6 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
+from helpers.rows import PARAMS, each_with_each, operands_of, special
 
 import autoconv as ac
 from autoconv.primitives import TABLE
@@ -13,8 +14,7 @@ from autoconv.views.live import column
 from autoconv.views.live.encode import keys
 
 each = pytest.mark.parametrize("row", TABLE.values(), ids=lambda row: row.name)
-SIZES = [0.0, 1e-300, 0.5, 1.0, 2.0, 3.5, 100.0, 1e20, np.inf]
-SPECIAL = [*SIZES, *[-x for x in SIZES], np.nan]
+SPECIAL = special(1e-300)
 
 
 def test_every_row_has_one_cell():
@@ -58,51 +58,13 @@ def test_row_reads_views(node, row):
 @pytest.mark.parametrize("row", [r for r in TABLE.values() if r.elementwise], ids=lambda row: row.name)
 def test_elementwise_row_of_special_values(node, row):
     """Infinities, NaN, zeros of both signs, each with each."""
-    operands, params = row.example(np.random.default_rng(0))
-    grid = np.meshgrid(*[SPECIAL] * len(operands), indexing="ij")
-    grid = [g > 0 if x.dtype == bool else g for g, x in zip(grid, operands, strict=True)]
-    found, y = in_javascript(node, row, grid, params)
+    found, y = in_javascript(node, row, *each_with_each(row, SPECIAL))
     np.testing.assert_allclose(found, y.value.astype(float), rtol=1e-13, atol=1e-300)
-
-
-PARAMS = [
-    ("abs", (7,), {"slope_at_zero": 1}),
-    ("sign", (7,), {"at_zero": 1}),
-    ("sign", (7,), {"at_zero": -1}),
-    ("maximum", (7,), {"ties": "first"}),
-    ("reshape", (2, 3, 4), {"shape": (4, 6)}),
-    ("permute_dims", (2, 3, 4, 2), {"axes": (3, 0, 2, 1)}),
-    ("flip", (2, 3), {"axis": (-1,)}),
-    ("broadcast_to", (3, 1, 2), {"shape": (4, 3, 5, 2)}),
-    ("sum_to", (4, 3, 5, 2), {"shape": (3, 1, 2)}),
-    ("sum_to", (4, 3), {"shape": ()}),
-    ("sum", (4, 3, 5), {"axis": (-1, 0), "keepdims": True}),
-    ("sum", (4, 3, 5), {"axis": ()}),
-    ("pad", (2, 3, 1), {"width": ((0, 0), (1, 2), (0, 3))}),
-    ("crop", (4, 3), {"width": ((2, 2), (0, 1))}),
-    ("index", (4, 5, 3), {"key": (slice(3, None, -2), None, Ellipsis, 1)}),
-    ("index", (4, 5), {"key": -1}),
-    ("index", (4, 5), {"key": (slice(3, 1), slice(None))}),
-    ("index", (4, 5), {"key": (np.array([0, 2]), np.array([1, 1]))}),
-    ("scatter", (2, 1, 5), {"key": (slice(3, None, -2), None, Ellipsis, 1), "shape": (4, 5, 3)}),
-    ("windows", (2, 7, 6, 5, 2), {"axes": (1, 2, 3), "window": (3, 2, 1), "stride": (2, 1, 3), "dilation": (1, 3, 1)}),
-    ("windows", (2, 3, 7), {"axes": (2,), "window": (3,), "stride": (1,), "dilation": (2,)}),
-    ("overlap_add", (2, 3, 3, 2), {"axes": (2,), "size": (6,), "stride": (1,), "dilation": (2,)}),
-    ("argsort", (3, 4, 2), {"axis": -2}),
-    ("contract", (3, 4), {"spec": "ij,->ij"}),
-    ("contract", (2, 3, 4, 5, 2), {"spec": "abcde,bcf->fade"}),
-]
 
 
 @pytest.mark.parametrize(("name", "shape", "params"), PARAMS, ids=lambda x: x if isinstance(x, str) else "")
 def test_row_with_other_params(node, name, shape, params):
-    rng = np.random.default_rng(2)
-    shapes = [shape] * max(1, (TABLE[name].arity or 1) if TABLE[name].elementwise else 1)
-    if name == "contract":
-        second = params["spec"].split("->")[0].split(",")[1]
-        shapes.append(tuple({"b": 3, "c": 4, "f": 6}[c] for c in second))
-    operands = [np.round(rng.normal(size=s), 1) for s in shapes]
-    found, y = in_javascript(node, TABLE[name], operands, params)
+    found, y = in_javascript(node, TABLE[name], operands_of(name, shape, params), params)
     np.testing.assert_allclose(found, y.value, rtol=1e-14, atol=1e-14)
 
 
