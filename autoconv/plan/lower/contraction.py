@@ -281,13 +281,16 @@ def _over_examples(
 def _rows_of(
     low: Lowering, i: int, kernel: int, found: Registers, letters: str, g: str, free: str, k: str
 ) -> list[Spaced]:
-    """A copy of registers in which those of the letters ``free`` stand side by side."""
+    """A copy of registers in which those of the letters ``free`` stand side by side, in the order of ``free``."""
     outside = [d for d, c in enumerate(letters) if c not in free]
-    order = [*outside, *[d for d in range(len(letters)) if d not in outside]]
+    order = [*outside, *[letters.index(c) for c in free]]
     moved = found.transpose(order)
     row = prod(moved.shape[len(outside) :])
     moved = low.copy(i, moved, kernel, low.fresh(moved.shape, kernel, None, len(free), row))
-    return in_groups(moved, "".join(letters[d] for d in order), g, free, k)
+    made = in_groups(moved, "".join(letters[d] for d in order), g, free, k)
+    side_by_side = not low.channel_lanes or all(beside(part.base) for part in made)
+    assert side_by_side, "a vector is read from registers that stand side by side"
+    return made
 
 
 def _of_each_example(
