@@ -93,3 +93,25 @@ def test_rows_are_the_same_however_they_are_found(monkeypatch):
         results.append([value, *gradients])
     for one, other in zip(*results, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+@native
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 0, 2, 3), (1, 2, 0, 3), (1, 2, 3, 0)])
+def test_examples_that_are_laid_over_one_another(order):
+    """The axis of the examples is one of the positions or of the cells of the frames: no example is alone."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(5, 3, 2, 2))
+    shape = np.transpose(x, order).shape
+    size = (shape[0] - 1 + shape[2], shape[1] - 1 + shape[3])
+    params = {"axes": (0, 1), "size": size, "stride": (1, 1), "dilation": (1, 1)}
+    weights = rng.normal(size=size)
+    loss = lambda x: ac.sum(TABLE["overlap_add"](ac.tanh(ac.permute_dims(x, order)), **params) * weights)
+    value, (found,) = ac.compile(loss).value_and_grad(x, wrt=(0,))
+    expected = np.zeros(size)
+    slope = np.zeros(shape)
+    bent = np.tanh(np.transpose(x, order))
+    for i, j, u, v in np.ndindex(shape):
+        expected[i + u, j + v] += bent[i, j, u, v]
+        slope[i, j, u, v] = weights[i + u, j + v]
+    np.testing.assert_allclose(value, (expected * weights).sum(), rtol=1e-12)
+    np.testing.assert_allclose(np.transpose(found, order), slope * (1 - bent**2), rtol=1e-12, atol=1e-14)

@@ -116,8 +116,7 @@ class Lowering:
             self.pending.pop(i).emit(self)
 
     def by_numpy(self, i: int, line: Line) -> None:
-        ready = max((self.array(x) for x in line.operands), default=0)
-        self.ready[i] = ready + ready % 2
+        self.ready[i] = max((self.array(x) for x in line.operands), default=0)  # even: the numbers of kernels are odd
         self.numpy.add(i)
         self.axis[i] = self._numpy_axis(i, line)
 

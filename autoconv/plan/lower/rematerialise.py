@@ -32,9 +32,9 @@ def _derive(low: Lowering, i: int, kernel: int) -> Registers | None:
     at = low.example_axis(line.operands[0])
     assert at is not None
     registers = low.registers(line.operands[0], at, kernel)
-    return (
-        registers if registers is None or line.primitive.name == "cast" else low.moved(i, line, registers, at, kernel)
-    )
+    if registers is None or line.primitive.name == "cast":
+        return registers
+    return low.moved(i, line, registers, at, kernel)
 
 
 def _moved(low: Lowering, i: int) -> float:
