@@ -41,8 +41,8 @@ class Placement:
         """An array of the device's own with these numbers; nobody else's memory is part of it, so it may be donated."""
         return jax.device_put(value, sharding, may_alias=False)
 
-    def given(self, value: np.ndarray, sharding: Any) -> Any:
-        """An argument of this call, as ``jit`` takes it."""
+    def given(self, value: Any, sharding: Any) -> Any:
+        """An argument of this call, NumPy's or the device's, as ``jit`` takes it."""
         return value if sharding is None else jax.device_put(value, sharding)
 
     def fetch(self, arrays: Sequence[Any]) -> list[np.ndarray]:

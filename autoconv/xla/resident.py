@@ -25,7 +25,7 @@ from .placement import Placement
 _slot: Any = Recorded.__dict__["_value"]  # where a Tensor's array is, or what stands there meanwhile
 
 
-class _There:
+class There:
     """A Tensor's array on a device, and whose it is."""
 
     __slots__ = ("array", "placement", "sharding")
@@ -102,10 +102,10 @@ def _back(x: Any) -> np.ndarray:
 
 # ---- arrays of Tensors that are also on a device
 
-_known: dict[int, tuple[weakref.ref[np.ndarray], _There]] = {}
+_known: dict[int, tuple[weakref.ref[np.ndarray], There]] = {}
 
 
-def _remember(value: np.ndarray, there: _There) -> None:
+def _remember(value: np.ndarray, there: There) -> None:
     key = id(value)
     _known[key] = weakref.ref(value, lambda _: _known.pop(key, None)), there
 
@@ -114,7 +114,7 @@ def leave(x: Tensor, array: Any, placement: Placement, sharding: Any = None) -> 
     """The Tensor's numbers are those of a device's array from now on."""
     if not isinstance(x, _Away):
         x.__class__ = _away(type(x))  # type: ignore[arg-type]
-    _slot.__set__(x, _There(array, placement, sharding))
+    _slot.__set__(x, There(array, placement, sharding))
 
 
 def on_device(x: Tensor, placement: Placement, sharding: Any = None) -> Any:
@@ -130,7 +130,7 @@ def on_device(x: Tensor, placement: Placement, sharding: Any = None) -> Any:
         if there.placement is placement and there.sharding == sharding and not there.array.is_deleted():
             return there.array
     array = placement.put(value, sharding)
-    _remember(value, _There(array, placement, sharding))
+    _remember(value, There(array, placement, sharding))
     return array
 
 
