@@ -15,7 +15,7 @@ import numpy as np
 
 from ..program.program import Line, Program
 from ..tape import Tensor
-from . import patterns
+from . import patterns, tournaments
 from .column import ELEMENTWISE, ROWS, refusals
 from .library import jax, jnp
 
@@ -45,7 +45,7 @@ class Lowered:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.fused = patterns.find(program)
+        self.fused = patterns.find(program) | tournaments.find(program)
         self.order = _needed(program, self.fused)
         lines = [program.lines[i] for i in self.order]
         self.arguments = sorted({x.argument for x in lines if x.argument is not None})
@@ -111,7 +111,7 @@ class Lowered:
             if piece is not None:
                 said.append(f"{piece.text} of {' and '.join(f'%{x}' for x in piece.operands)}")
             elif i not in order:
-                said.append("inside a convolution")
+                said.append("inside a convolution or a tournament")
             notes.append(said)
         return notes
 

@@ -79,7 +79,7 @@ class XlaRun:
         """What was decided, line by line."""
         if self._failed:
             return f"left to NumPy, because {self._failed}\n{self._numpy().describe()}"
-        fused = len(self.lowered.fused)
+        fused = sum(["convolution" in x.text for x in self.lowered.fused.values()])
         head = f"XLA (JAX {jax.__version__}) on {self.placement.described()}"
         head += f", {fused} of them convolutions" if fused else ""
         return report(self.lowered.program, head, self.lowered.notes())
