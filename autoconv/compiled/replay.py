@@ -135,10 +135,12 @@ class Replay:
         )
         if isinstance(self.planned, NumpyRun | NativeRun):
             self._read: Callable[[Source], Any] = lambda s: s.make()
+            self._untouched: Callable[[Any], bool] = lambda held: not held
             self._now: Callable[[Any, str], Any] = getattr
             self._put: Callable[..., None] = setattr
         else:
             self._read, self._now, self._put = self.planned.source, self.planned.now, self.planned.put
+            self._untouched = self.planned.untouched
 
     def __call__(
         self, call: Arguments, step: OptimizerStep | XlaStep | None = None, sources: list[np.ndarray] | None = None
@@ -181,6 +183,8 @@ class Replay:
 
     def holds(self) -> bool:
         """Whether the attributes that the run moves are of the shapes and dtypes that they were recorded with."""
+        if self._untouched(self._moves):
+            return True
         for (holder, name), like in zip(self._moves, self._moved_like, strict=True):
             now = self._now(holder, name)
             if now.dtype != like.dtype or now.shape != like.shape:

@@ -36,6 +36,11 @@ def _vars(self: Any) -> dict[str, Any]:
     return found
 
 
+def _put_vars(self: Any, value: Any) -> None:
+    bring(self)
+    self.__dict__ = value
+
+
 def _reduced(self: Any, protocol: Any) -> Any:
     """``__reduce_ex__``: whoever copies or pickles an object asks for its class."""
     bring(self)
@@ -63,7 +68,7 @@ def _attribute(name: str) -> property:
 @cache
 def _away(kind: Any, names: frozenset[str]) -> Any:
     inside: dict[str, Any] = {name: _attribute(name) for name in names}
-    inside |= {"__slots__": (), "__dict__": property(_vars), "__reduce_ex__": _reduced, "away": names}
+    inside |= {"__slots__": (), "__dict__": property(_vars, _put_vars), "__reduce_ex__": _reduced, "away": names}
     inside |= {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
     made: Any = type(kind)(kind.__name__, (kind, Away), inside)  # kind first: then the layout is its own
     return made
@@ -103,8 +108,9 @@ def bring(holder: Any) -> None:
         object.__setattr__(holder, "__class__", type(holder).__bases__[0])
 
 
-def leave_attribute(holder: Any, name: str, array: Any, placement: Placement) -> None:
-    """The attribute's numbers are those of a device's array from now on."""
+def leave_attribute(holder: Any, name: str, array: Any, placement: Placement) -> tuple[dict[str, Any], There] | None:
+    """The attribute's numbers are those of a device's array from now on: the object's dictionary, and what stands in
+    it.  None for an object that cannot have it there; its attribute is then set at once."""
     kind: Any = type(holder)
     inside = _inside(holder)
     if not (issubclass(kind, Away) and name in kind.away):
@@ -112,11 +118,12 @@ def leave_attribute(holder: Any, name: str, array: Any, placement: Placement) ->
             with wide():
                 (value,) = placement.fetch([array])
             setattr(holder, name, value)
-            return
+            return None
         before, kind = (kind.away, kind.__bases__[0]) if issubclass(kind, Away) else (frozenset(), kind)
         object.__setattr__(holder, "__class__", _away(kind, before | {name}))
     assert inside is not None
-    inside[name] = There(array, placement, None)
+    inside[name] = there = There(array, placement, None)
+    return inside, there
 
 
 def _may_be_away(holder: Any, name: str, inside: dict[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from functools import cache
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -110,11 +111,18 @@ def _remember(value: np.ndarray, there: There) -> None:
     _known[key] = weakref.ref(value, lambda _: _known.pop(key, None)), there
 
 
-def leave(x: Tensor, array: Any, placement: Placement, sharding: Any = None) -> None:
+def leave(x: Tensor, array: Any, placement: Placement, sharding: Any = None) -> There:
     """The Tensor's numbers are those of a device's array from now on."""
     if not isinstance(x, _Away):
         x.__class__ = _away(type(x))  # type: ignore[arg-type]
-    _slot.__set__(x, There(array, placement, sharding))
+    there = There(array, placement, sharding)
+    _slot.__set__(x, there)
+    return there
+
+
+def untouched(tensors: Sequence[Tensor], there: Sequence[There]) -> bool:
+    """Whether the Tensors' numbers are still those that ``leave`` has left for each."""
+    return len(tensors) == len(there) and all(map(is_, map(_slot.__get__, tensors), there))
 
 
 def on_device(x: Tensor, placement: Placement, sharding: Any = None) -> Any:
@@ -140,15 +148,16 @@ def on_device(x: Tensor, placement: Placement, sharding: Any = None) -> Any:
 class DeviceSlots:
     """An optimiser's slots on a device; ``bring`` puts them into its state, which asks for that when it is read.
 
-    states: the state of each parameter that was stepped; arrays: for each the slots ``names``; counts: its steps.
+    states: the state of each parameter that was stepped; arrays: for each the slots ``names``; counts: its steps;
+    left: where the parameters themselves were left by that step.
     """
 
     def __init__(
         self, states: Sequence[dict[str, Any]], names: tuple[str, ...], arrays: list[list[Any]], counts: list[int],
-        placement: Placement,
+        placement: Placement, left: Sequence[There] = (),
     ) -> None:  # fmt: skip
         self.states, self.names, self.arrays, self.counts = states, names, arrays, counts
-        self.placement = placement
+        self.placement, self.left = placement, left
 
     def bring(self) -> None:
         flat = [x for several in self.arrays for x in several]

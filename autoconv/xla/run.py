@@ -55,6 +55,7 @@ class XlaRun:
         self._functions: dict[Any, Callable[..., Any]] = {}
         self._plain: NumpyRun | None = None
         self._failed = ""
+        self._left: dict[tuple[int, str], tuple[dict[str, Any], There]] = {}  # attributes that are on the device
 
     def _argument(self, k: int) -> Any:
         return next(x for x in self.lowered.program.lines if x.argument == k)
@@ -100,7 +101,14 @@ class XlaRun:
         if isinstance(value, np.ndarray):
             setattr(holder, name, value)
         else:
-            leave_attribute(holder, name, value, self.placement)
+            left = leave_attribute(holder, name, value, self.placement)
+            if left is not None:
+                self._left[id(holder), name] = left
+
+    def untouched(self, held: Sequence[tuple[Any, str]]) -> bool:
+        """Whether the attributes are still what the last run has left for each."""
+        left = self._left
+        return len(left) == len(held) and all([inside.get(key[1]) is x for key, (inside, x) in left.items()])
 
     # ---- the outputs alone
 

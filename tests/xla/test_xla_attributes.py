@@ -356,3 +356,26 @@ def test_fit_puts_the_last_good_ones_back():
         ended.append(model.state_dict())
     for key, value in ended[0].items():
         near(ended[1][key], value)
+
+
+def test_the_dictionary_may_be_exchanged():
+    model, optimizer, program = trained()
+    layer = model[1]
+    layer.__dict__ = {**vars(trained("numpy")[0][1]), "running_mean": np.zeros(4, np.float32)}
+    assert type(layer) is nn.BatchNorm1d and (layer.running_mean == 0).all()
+    optimizer, program = made(model)
+    assert np.isfinite(program.step(optimizer, X, Y)) and (layer.running_mean != 0).all()
+
+
+def test_one_of_many_parameters_may_get_a_new_value_between_two_steps():
+    """The others are as the last step has left them, and so are all slots."""
+    ended = []
+    for backend in ("numpy", "xla"):
+        model, optimizer, program = trained(backend)
+        for k, p in enumerate(model.parameters()):
+            p.assign(np.full(p.shape, 0.1 * (k + 1)))
+            program.step(optimizer, X, Y)
+            program.step(optimizer, X, Y)
+        ended.append(model.state_dict())
+    for key, value in ended[0].items():
+        near(ended[1][key], value)
