@@ -45,6 +45,10 @@ class Watcher:
         """``told`` wants the numbers of ``lines``."""
         told(*[x.value for x in lines])
 
+    def moved(self, holder: Any, name: str, rule: Callable[..., Any], lines: tuple[Any, ...]) -> None:
+        """The attribute ``name`` of ``holder``, an array, becomes ``rule(it, lines)``."""
+        setattr(holder, name, rule(getattr(holder, name), *[x.value for x in lines]))
+
     def drawn(self, rng: np.random.Generator, make: Callable[[], np.ndarray]) -> Any:
         """``make`` draws an array from ``rng``."""
         return make()
@@ -76,6 +80,21 @@ def observe(told: Callable[..., None], *lines: Any) -> None:
         told(*[x._value if isinstance(x, Recorded) else x for x in lines])
     else:
         (watcher.get() or _NOBODY).observed(told, lines)
+
+
+def move(holder: Any, name: str, rule: Callable[..., Any], *lines: Any) -> None:
+    """The array in attribute ``name`` of ``holder`` becomes ``rule(it, *values of lines)``: at once, and after every
+    replay.
+
+    For what follows the numbers that pass through, as running means do.  rule: a function of arrays and of Tensors
+    alike, which looks at no numbers; it may be recorded, and computed where the lines are.  The attribute is then read
+    by ``keep``, or not at all.
+    """
+    if not all(isinstance(x, Recorded) for x in lines):
+        values = [x._value if isinstance(x, Recorded) else np.asarray(x) for x in lines]
+        setattr(holder, name, rule(getattr(holder, name), *values))
+    else:
+        (watcher.get() or _NOBODY).moved(holder, name, rule, lines)
 
 
 def draw(rng: np.random.Generator, make: Callable[[], np.ndarray]) -> Any:

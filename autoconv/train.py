@@ -463,21 +463,24 @@ class _Weights:
         self.buffers = [(module, name) for module in model.modules() for name in module._buffers]
         self._team = team
 
-    def now(self) -> tuple[Any, list[np.ndarray]]:
+    def now(self) -> tuple[Any, list[Any]]:
         return [p.value for p in self.parameters], [getattr(module, name) for module, name in self.buffers]
 
-    def moving(self) -> tuple[Any, list[np.ndarray]]:
+    def moving(self) -> tuple[Any, list[Any]]:
         """``now``, between two steps: what is on a device stays there."""
         if self._team is None:
             return self.now()
-        return self._team.snapshot(self.parameters), [getattr(module, name) for module, name in self.buffers]
+        return self._team.snapshot(self.parameters), self._team.attributes(self.buffers)
 
-    def put(self, state: tuple[Any, list[np.ndarray]]) -> None:
+    def put(self, state: tuple[Any, list[Any]]) -> None:
         if isinstance(state[0], list):
             for p, value in zip(self.parameters, state[0], strict=True):
                 p.assign(value)
         else:
             state[0].put(self.parameters)
+        if self._team is not None:
+            self._team.put_attributes(self.buffers, state[1])
+            return
         for (module, name), value in zip(self.buffers, state[1], strict=True):
             setattr(module, name, value)
 

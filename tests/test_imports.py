@@ -47,8 +47,8 @@ INSIDE = {
         "run", "__init__",
     ],
     "xla": [
-        "library", "column", "patterns", "lower", "placement", "mesh", "resident", "optimizer_step", "run", "function",
-        "export", "hosts", "team", "__init__",
+        "library", "column", "patterns", "tournaments", "lower", "placement", "mesh", "resident", "attributes",
+        "optimizer_step", "run", "function", "export", "hosts", "team", "__init__",
     ],
     "data": ["dataset", "scaled", "idx", "npz", "cifar", "table", "pictures", "load", "batches", "held", "__init__"],
     "interop": ["graph", "storage", "imported", "places", "aten", "torch_export", "lax", "jaxpr", "onnx", "__init__"],

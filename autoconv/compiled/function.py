@@ -319,7 +319,7 @@ class Compiled:
         if (
             entry is None
             or (entry.run is None and entry.recordings < _PATIENCE)
-            or (entry.run and not entry.guards.hold())
+            or (entry.run and not (entry.guards.hold() and entry.run.holds()))
         ):
             with self._lock:
                 entry, go = self._record(call, asked, entry.recordings + 1 if entry else 1)

@@ -8,7 +8,7 @@ parameters.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from ..plan.run.optimizer_step import OptimizerStep
 from ..program.numpy_run import NumpyRun
 from ..program.program import Line, Program, from_tape
 from ..program.record.guards import Guards
-from ..program.record.watch import Recorded
+from ..program.record.watch import Move, Observer, Recorded, Source
 from ..program.rewrite import simplify
 from ..shapes import Shape
 from ..tape import Tape, Tensor
@@ -103,30 +103,44 @@ class Replay:
         self._statics = [_HOLE if isinstance(x, Tensor) else x for x in leaves]
         self._outputs, self._resolved, self._asked = len(outputs), call.resolved, asked
         self._guards, self._settled = guards, False
-        self.sources = [s.make for s in recorded.sources]
-        self._kept = [s.name for s in recorded.sources]  # "" for draws
+        moves = [o for o in recorded.observers if isinstance(o, Move)] if backend == "xla" else []
+        observers = [o for o in recorded.observers if backend != "xla" or not isinstance(o, Move)]
+        self.sources = [*recorded.sources, *_first(moves)]
+        self._drawn = len(recorded.sources)
         self._given, self._like = len(call.lines), [Line(x.shape, x.dtype) for x in call.lines]
-        self._observers = [(o.told, len(o.lines)) for o in recorded.observers]
-        arguments = [*call.lines, *[s.line for s in recorded.sources]]
+        self._observed = sum([len(o.lines) for o in observers])
+        self._moves = list({(id(m.holder), m.name): (m.holder, m.name) for m in moves}.values())
+        moved = list({(id(m.holder), m.name): m.new for m in moves}.values())  # the last of each attribute's
+        self._told = list(_in_order(recorded.observers, observers, list(self._moves)))
+        self._moved_like = [Line(x.shape, x.dtype) for x in moved]
+        arguments = [*call.lines, *[s.line for s in self.sources]]
         places = {id(x): i for i, x in enumerate(arguments)}
         found = [(c, _place(c.x, places, recorded.start)) for c in recorded.checks]
         self._early = [(place, c.test) for c, place in found if place is not None]
         late = [c for c, place in found if place is None and not _still(c.x, arguments, recorded.start)]
         self._late = [c.test for c in late]
-        observed = [x for o in recorded.observers for x in o.lines]
+        observed = [x for o in observers for x in o.lines]
         self.reached = [k for k, g in enumerate(gradients) if g is not None]
         self._absent = [(x.shape, x.dtype) if g is None else None for x, g in zip(wrt, gradients, strict=True)]
-        lines = [*[c.x for c in late], *observed, *outputs, *[gradients[k] for k in self.reached]]
+        lines = [*[c.x for c in late], *observed, *moved, *outputs, *[gradients[k] for k in self.reached]]
         self.program = simplify(from_tape(lines, arguments, recorded.start))
         self.planned, self.note = _planned(
             self.program,
             [x.value for x in arguments],
             known,
             backend,
-            len(late) + len(observed),
+            range(len(late) + len(observed), len(late) + len(observed) + len(moved)),
             len(call.lines),
             placement,
         )
+        if isinstance(self.planned, NumpyRun | NativeRun):
+            self._read: Callable[[Source], Any] = lambda s: s.make()
+            self._untouched: Callable[[Any], bool] = lambda held: not held
+            self._now: Callable[[Any, str], Any] = getattr
+            self._put: Callable[..., None] = setattr
+        else:
+            self._read, self._now, self._put = self.planned.source, self.planned.now, self.planned.put
+            self._untouched = self.planned.untouched
 
     def __call__(
         self, call: Arguments, step: OptimizerStep | XlaStep | None = None, sources: list[np.ndarray] | None = None
@@ -138,7 +152,8 @@ class Replay:
         arrays = call.arrays
         for place, test in self._early:
             test(arrays[place] if isinstance(place, int) else place.value)
-        sources = [make() for make in self.sources] if sources is None else sources
+        given = sources or []
+        sources = [*given, *[self._read(s) for s in self.sources[len(given) :]]]
         arrays += sources
         if isinstance(self.planned, NumpyRun):
             outputs: list[Any] = list(self.planned.run(arrays))
@@ -150,11 +165,11 @@ class Replay:
             outputs = self.planned.run(arrays, step)  # type: ignore[arg-type]
         for test in self._late:
             test(outputs.pop(0))
-        told: list[Callable[[], None]] = []
-        for tell, count in self._observers:
-            told.append(partial(tell, *outputs[:count]))
-            outputs = outputs[count:]
-        if self._observers and not self._settled:
+        told: list[Callable[[], None]] = [
+            partial(tell or self._put, *to, *outputs[start:end]) for tell, to, start, end in self._told
+        ]
+        outputs = outputs[self._observed + len(self._moves) :]
+        if self._observed and not self._settled:
             told.append(self._settle)
         if step is not None and step.done:
             told.append(step.put)
@@ -164,12 +179,22 @@ class Replay:
         if len(self.reached) < len(self._absent):
             found = iter(gradients)
             gradients = [next(found) if like is None else absent(*like, step) for like in self._absent]
-        return Outcome(result, gradients, self._resolved, True, sources, told)
+        return Outcome(result, gradients, self._resolved, True, sources[: self._drawn], told)
+
+    def holds(self) -> bool:
+        """Whether the attributes that the run moves are of the shapes and dtypes that they were recorded with."""
+        if self._untouched(self._moves):
+            return True
+        for (holder, name), like in zip(self._moves, self._moved_like, strict=True):
+            now = self._now(holder, name)
+            if now.dtype != like.dtype or now.shape != like.shape:
+                return False
+        return True
 
     @property
     def keeps(self) -> bool:
         """Whether something is told numbers at each run, as a layer with running means."""
-        return bool(self._observers)
+        return bool(self._told)
 
     def rebuild(self, values: Iterable[Any]) -> Any:
         """The function's result from the outputs that are its own."""
@@ -181,17 +206,17 @@ class Replay:
         from ..xla.lower import Lowered
 
         arguments: dict[int, Any] = {x.argument: x for x in self.program.lines if x.argument is not None}
-        if not all(self._kept):
+        if not all([s.name for s in self.sources]):
             raise ValueError(
                 "export: this function draws random numbers, which its generator would have to draw; export it without "
                 "dropout, or in evaluation mode"
             )
         return {
             "lowered": Lowered(self.program),
-            "skipped": len(self._late) + sum(n for _, n in self._observers),
+            "skipped": len(self._late) + self._observed + len(self._moves),
             "count": self._outputs,
             "given": [arguments.get(k) or self._like[k] for k in range(self._given)],
-            "kept": [make() for make in self.sources],
+            "kept": [s.make() for s in self.sources],
             "moved": [wrt[k] for k in self.reached],
         }
 
@@ -219,7 +244,8 @@ def entry_for(
     ):
         entry.reason = "it calculates with exact fractions"
     if entry.reason is None:
-        owned = {(id(vars(s.holder)), s.name) for s in recorded.sources if s.name}
+        several: list[Source | Move] = [*recorded.sources, *[o for o in recorded.observers if isinstance(o, Move)]]
+        owned = {(id(vars(s.holder)), s.name) for s in several if s.name}
         guards.release(lambda place, name, value: (id(place), name) in owned)
         plans = [x.run.planned for x in others if x.run is not None]
         native = {id(x.native.machines): x for x in plans if isinstance(x, NativeRun)}  # of one plan the last size
@@ -237,16 +263,17 @@ def _planned(
     arrays: list[np.ndarray],
     known: Iterable[NativeRun],
     backend: str,
-    loss: int,
+    moved: range,
     given: int,
     placement: Any,
 ) -> tuple[NumpyRun | NativeRun | XlaRun, str]:
-    """The program for the backend if that can run it, else for NumPy; and what there is to say about it.  ``loss``:
-    which output comes first in what the function returns; ``given``: how many of the arguments are the caller's."""
+    """The program for the backend if that can run it, else for NumPy; and what there is to say about it.  ``moved``:
+    which outputs are attributes' new values (what the function returns comes after them); ``given``: how many of the
+    arguments are the caller's."""
     if backend == "xla":
         from ..xla import run
 
-        return run.plan(program, loss, placement, given)
+        return run.plan(program, moved, placement, given)
     if backend == "numpy":
         return NumpyRun(program), ""
     try:
@@ -259,6 +286,30 @@ def _planned(
             raise
         # for users: a gap in the planner must not refuse a function that NumPy can run; a MemoryError is no gap
         return NumpyRun(program), f"the native machine was left out: {error!r}\n"
+
+
+def _in_order(
+    all_: Iterable[Observer], told: Sequence[Observer], moves: list[tuple[Any, str]]
+) -> Iterator[tuple[Callable[..., None] | None, tuple[Any, ...], int, int]]:
+    """What is done after a run, in the function's order: (whom to tell, None for an attribute that takes its new value;
+    what to tell besides, from which to which output).  The values of ``told`` come first, then those of ``moves``."""
+    start, last = 0, {(id(m.holder), m.name): m for m in all_ if isinstance(m, Move)}
+    count = sum([len(o.lines) for o in told])
+    for o in all_:
+        if any(o is x for x in told):
+            yield o.told, (), start, start + len(o.lines)
+            start += len(o.lines)
+        elif isinstance(o, Move) and last[id(o.holder), o.name] is o:
+            k = next(k for k, (holder, name) in enumerate(moves) if holder is o.holder and name == o.name)
+            yield None, moves[k], count + k, count + k + 1
+
+
+def _first(moves: Iterable[Move]) -> list[Source]:
+    """What gives each attribute's array as it is before the run."""
+    found: dict[tuple[int, str], Source] = {}
+    for m in moves:
+        found.setdefault((id(m.holder), m.name), Source(partial(getattr, m.holder, m.name), m.old, m.holder, m.name))
+    return list(found.values())
 
 
 def _place(x: Tensor, places: dict[int, int], start: int) -> int | Tensor | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..hooks import draw, keep, observe
+from ..hooks import draw, keep, move, observe
 from ..nn.init import Rng
 from ..nn.module import Module, Parameter
 from ..operands import ARRAYS, found, generator
@@ -122,9 +122,9 @@ class Imported(Module):
             run.blocks(plan.blocks)
             result = filled(plan.graph.outputs, run.content)
             for told, lines in self._waiting:
-                observe(told, *lines)
+                told(*lines)
             for name, value in plan.graph.updates.items():
-                observe(partial(self.store, name), run.content(value))
+                move(self, name, _cast_like, run.content(value))
         finally:
             self._waiting.clear()
         return result
@@ -132,7 +132,11 @@ class Imported(Module):
     def watch(self, told: Callable[..., None], *lines: Any) -> None:
         """For operations: call ``told`` with the values of ``lines`` once the run has succeeded, and at every
         replay."""
-        self._waiting.append((told, lines))
+        self._waiting.append((partial(observe, told), lines))
+
+    def follow(self, name: str, rule: Callable[..., Any], *lines: Any) -> None:
+        """For operations: a buffer becomes ``rule(it, *lines)`` once the run has succeeded, and at every replay."""
+        self._waiting.append((partial(move, self, name, rule), lines))
 
     def draw(self, make: Callable[[np.random.Generator], Array]) -> Any:
         """For operations: an array drawn from the model's generator, drawn afresh at every replay."""
@@ -169,6 +173,11 @@ class Imported(Module):
         kept = sum(value.size for _, value in self.named_buffers())
         buffers = f", {kept:,} numbers in buffers" if kept else ""
         return "\n".join([*lines, f"total: {self.num_parameters():,} parameters{buffers}"])
+
+
+def _cast_like(old: Any, value: Any) -> Any:
+    """A buffer's new value, in its own dtype and shape."""
+    return value.reshape(old.shape).astype(old.dtype)
 
 
 class Part:

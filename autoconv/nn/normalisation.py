@@ -10,7 +10,7 @@ import numpy as np
 from ..arrays import wide
 from ..functional import normalisation as functional
 from ..functional.composed import operand
-from ..hooks import keep, observe
+from ..hooks import keep, move
 from ..operands import generator, real
 from ..shapes import Ints, flag, parse_layout, whole_number, whole_numbers
 from ..tape import Array, Tensor
@@ -50,20 +50,25 @@ class _BatchNorm(Layer):
         y = functional.batch_norm(x, self.weight, self.bias, **stored, eps=self.eps, layout=self.layout)
         if self.training:
             axes, n = tuple(i for i in range(x.ndim) if i != axis), x.size // self.num_features
-            observe(partial(self._keep, n / (n - 1)), *functional.moments(x, axes))
+            mean, var = functional.moments(x, axes)
+            move(self, "running_mean", partial(_mixed, self.momentum), mean)
+            move(self, "running_var", partial(_mixed, self.momentum, unbiased=n / (n - 1)), var)
         return y
-
-    def _keep(self, unbiased: float, batch_mean: Array, batch_var: Array) -> None:
-        self.running_mean = self._mixed(self.running_mean, batch_mean)
-        self.running_var = self._mixed(self.running_var, unbiased * batch_var)
-
-    def _mixed(self, running: Array, batch: Array) -> Array:
-        mixed = (1 - self.momentum) * running + self.momentum * batch.reshape(running.shape)
-        return mixed.astype(running.dtype)
 
     def extra_repr(self) -> str:
         changed = [f", {k}={getattr(self, k)!r}" for k, v in _USUAL.items() if getattr(self, k) != v]
         return f"{self.num_features}" + "".join(changed) + ("" if self.weight is not None else ", affine=False")
+
+
+def _mixed(momentum: float, running: Any, batch: Any, unbiased: float = 1) -> Any:
+    """(1 - momentum) * running + momentum * batch, of arrays or Tensors (C,) and (1, .., C)."""
+    batch = batch if unbiased == 1 else unbiased * batch
+    return ((1 - momentum) * running + momentum * batch.reshape(running.shape)).astype(running.dtype)
+
+
+def _mixed_examples(momentum: float, running: Any, batch: Any, unbiased: float = 1) -> Any:
+    """The same for the mean over the examples (N, 1, .., C)."""
+    return _mixed(momentum, running, (batch if unbiased == 1 else unbiased * batch).mean(0))
 
 
 _USUAL = {"eps": 1e-5, "momentum": 0.1, "layout": "channels_last"}
@@ -287,17 +292,10 @@ class _InstanceNorm(Layer):
         if self.track_running_stats:
             axes = tuple(i for i in range(1, x.ndim) if i != axis)
             n = x.size // (x.shape[0] * self.num_features)
-            observe(partial(self._keep, n / (n - 1)), *functional.moments(x, axes))
+            mean, var = functional.moments(x, axes)
+            move(self, "running_mean", partial(_mixed_examples, self.momentum), mean)
+            move(self, "running_var", partial(_mixed_examples, self.momentum, unbiased=n / (n - 1)), var)
         return y
-
-    def _keep(self, unbiased: float, means: Array, variances: Array) -> None:
-        self.running_mean = self._mixed(self.running_mean, means)
-        self.running_var = self._mixed(self.running_var, unbiased * variances)
-
-    def _mixed(self, running: Array, examples: Array) -> Array:
-        mean = examples.mean(0).reshape(running.shape)
-        mixed: Array = (1 - self.momentum) * running + self.momentum * mean
-        return mixed.astype(running.dtype)
 
     def extra_repr(self) -> str:
         changed = [f", {k}={getattr(self, k)!r}" for k, v in _USUAL.items() if getattr(self, k) != v]

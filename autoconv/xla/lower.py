@@ -15,9 +15,9 @@ import numpy as np
 
 from ..program.program import Line, Program
 from ..tape import Tensor
-from . import patterns
+from . import patterns, tournaments
 from .column import ELEMENTWISE, ROWS, refusals
-from .library import jax, jnp
+from .library import jax, jnp, lax
 
 _DTYPES = frozenset(
     ["float16", "float32", "float64", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
@@ -45,7 +45,7 @@ class Lowered:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.fused = patterns.find(program)
+        self.fused = patterns.find(program) | tournaments.find(program)
         self.order = _needed(program, self.fused)
         lines = [program.lines[i] for i in self.order]
         self.arguments = sorted({x.argument for x in lines if x.argument is not None})
@@ -83,7 +83,7 @@ class Lowered:
                     large = not _moderate(lines, divisor)
                     values[i] = _divided(values[line.operands[0]], values[divisor], line, large)
                 else:
-                    values[i] = computed(line, [values[x] for x in line.operands])
+                    values[i] = computed(line, [self._kept(line, x, values[x]) for x in line.operands])
             elif line.argument is not None:
                 values[i] = arguments[line.argument]
             elif line.tensor is not None:
@@ -91,6 +91,15 @@ class Lowered:
             else:
                 values[i] = _constant(line)
         return [jnp.asarray(values[y], self.program.lines[y].dtype) for y in self.program.outputs]
+
+    def _kept(self, line: Line, x: int, value: Any) -> Any:
+        """An operand's array; of a division by large constants one that XLA does not know to be constant: it would
+        multiply by reciprocals, which are below the normal numbers and count as 0."""
+        name = line.primitive.name if line.primitive is not None else ""
+        known = self.program.lines[x].value
+        if name != "div" or x != line.operands[1] or known is None or known.dtype.kind != "f":
+            return value
+        return value if _moderate(self.program.lines, x) else lax.optimization_barrier(jnp.asarray(value))
 
     def _repeated(self, line: Line) -> int | None:
         """The line with the different divisors of a division, where they are repeated."""
@@ -111,7 +120,7 @@ class Lowered:
             if piece is not None:
                 said.append(f"{piece.text} of {' and '.join(f'%{x}' for x in piece.operands)}")
             elif i not in order:
-                said.append("inside a convolution")
+                said.append("inside a convolution or a tournament")
             notes.append(said)
         return notes
 

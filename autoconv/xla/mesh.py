@@ -108,7 +108,9 @@ class MeshPlacement(Placement):
         value = np.array(value)
         return jax.make_array_from_callback(value.shape, sharding or self.whole, lambda part: value[part])
 
-    def given(self, value: np.ndarray, sharding: Any) -> Any:
+    def given(self, value: Any, sharding: Any) -> Any:
+        if isinstance(value, jax.Array):
+            return value if value.sharding == sharding else jax.device_put(value, sharding)
         value = np.asarray(value)
         return jax.make_array_from_callback(value.shape, sharding or self.whole, lambda part: value[part])
 

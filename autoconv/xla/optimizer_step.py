@@ -18,7 +18,7 @@ from ..tape import Tensor, _next_serial
 from .column import added_in
 from .library import jnp
 from .placement import Placement
-from .resident import DeviceSlots, leave, on_device
+from .resident import DeviceSlots, leave, on_device, untouched
 
 if TYPE_CHECKING:
     from ..optim import Update
@@ -144,6 +144,7 @@ class XlaStep:
         else:
             if held is not None:
                 self.optimizer.state  # noqa: B018
+                held = None
             names = {*first.slots, "step"}
             if any(state.keys() != names for state in chosen if state):  # a setting has changed since the first step
                 return None
@@ -158,9 +159,12 @@ class XlaStep:
         on = tuple([k not in switches or first.numbers[k] != 0 for k in range(len(first.numbers))])
         numbers = np.array([u.numbers for u in updates.values()], np.float64)
         rows = tuple(map(list(updates).index, counts))
-        params = [on_device(p, placement, placement.tensor(p)) for p in self.params]
-        if len({id(x) for x in params}) < len(params):  # Tensors that share an array: each needs its own
-            params = [placement.put(p.value, placement.tensor(p)) for p in self.params]
+        if held is not None and untouched(self.params, held.left):  # as the last step has left them
+            params = [x.array for x in held.left]
+        else:
+            params = [on_device(p, placement, placement.tensor(p)) for p in self.params]
+            if len({id(x) for x in params}) < len(params):  # Tensors that share an array: each needs its own
+                params = [placement.put(p.value, placement.tensor(p)) for p in self.params]
         return Prepared(first.kind, first.slots, on, params, slots, numbers, rows, counts, chosen)
 
     def moved(self, prepared: Prepared, params: list[Any], slots: list[list[Any]], placement: Placement) -> None:
@@ -168,9 +172,8 @@ class XlaStep:
         self.done = True
 
         def left() -> None:
-            for p, x in zip(self.params, params, strict=True):
-                leave(p, x, placement, placement.tensor(p))
-            self._slots = DeviceSlots(prepared.states, prepared.names, slots, list(prepared.counts), placement)
+            there = [leave(p, x, placement, placement.tensor(p)) for p, x in zip(self.params, params, strict=True)]
+            self._slots = DeviceSlots(prepared.states, prepared.names, slots, list(prepared.counts), placement, there)
             self.optimizer.elsewhere = self._slots
 
         if self.careful:

@@ -7,6 +7,7 @@ shardings, which the executor (``run``) hands to ``jax.jit`` as they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,15 +42,21 @@ class Placement:
         """An array of the device's own with these numbers; nobody else's memory is part of it, so it may be donated."""
         return jax.device_put(value, sharding, may_alias=False)
 
-    def given(self, value: np.ndarray, sharding: Any) -> Any:
-        """An argument of this call, as ``jit`` takes it."""
+    def given(self, value: Any, sharding: Any) -> Any:
+        """An argument of this call, NumPy's or the device's, as ``jit`` takes it."""
         return value if sharding is None else jax.device_put(value, sharding)
 
     def fetch(self, arrays: Sequence[Any]) -> list[np.ndarray]:
         """The numbers as arrays that the caller owns."""
-        for x in arrays:
-            x.copy_to_host_async()
+        if self._apart:  # all are on their way before the first is waited for
+            for x in arrays:
+                x.copy_to_host_async()
         return [np.array(x, order="C") for x in arrays]
+
+    @cached_property
+    def _apart(self) -> bool:
+        """Whether the device has a memory of its own."""
+        return bool(jax.default_backend() != "cpu")
 
     def described(self) -> str:
         """In words, for ``plan``."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from functools import cache
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from .placement import Placement
 _slot: Any = Recorded.__dict__["_value"]  # where a Tensor's array is, or what stands there meanwhile
 
 
-class _There:
+class There:
     """A Tensor's array on a device, and whose it is."""
 
     __slots__ = ("array", "placement", "sharding")
@@ -102,19 +103,26 @@ def _back(x: Any) -> np.ndarray:
 
 # ---- arrays of Tensors that are also on a device
 
-_known: dict[int, tuple[weakref.ref[np.ndarray], _There]] = {}
+_known: dict[int, tuple[weakref.ref[np.ndarray], There]] = {}
 
 
-def _remember(value: np.ndarray, there: _There) -> None:
+def _remember(value: np.ndarray, there: There) -> None:
     key = id(value)
     _known[key] = weakref.ref(value, lambda _: _known.pop(key, None)), there
 
 
-def leave(x: Tensor, array: Any, placement: Placement, sharding: Any = None) -> None:
+def leave(x: Tensor, array: Any, placement: Placement, sharding: Any = None) -> There:
     """The Tensor's numbers are those of a device's array from now on."""
     if not isinstance(x, _Away):
         x.__class__ = _away(type(x))  # type: ignore[arg-type]
-    _slot.__set__(x, _There(array, placement, sharding))
+    there = There(array, placement, sharding)
+    _slot.__set__(x, there)
+    return there
+
+
+def untouched(tensors: Sequence[Tensor], there: Sequence[There]) -> bool:
+    """Whether the Tensors' numbers are still those that ``leave`` has left for each."""
+    return len(tensors) == len(there) and all(map(is_, map(_slot.__get__, tensors), there))
 
 
 def on_device(x: Tensor, placement: Placement, sharding: Any = None) -> Any:
@@ -130,7 +138,7 @@ def on_device(x: Tensor, placement: Placement, sharding: Any = None) -> Any:
         if there.placement is placement and there.sharding == sharding and not there.array.is_deleted():
             return there.array
     array = placement.put(value, sharding)
-    _remember(value, _There(array, placement, sharding))
+    _remember(value, There(array, placement, sharding))
     return array
 
 
@@ -140,15 +148,16 @@ def on_device(x: Tensor, placement: Placement, sharding: Any = None) -> Any:
 class DeviceSlots:
     """An optimiser's slots on a device; ``bring`` puts them into its state, which asks for that when it is read.
 
-    states: the state of each parameter that was stepped; arrays: for each the slots ``names``; counts: its steps.
+    states: the state of each parameter that was stepped; arrays: for each the slots ``names``; counts: its steps;
+    left: where the parameters themselves were left by that step.
     """
 
     def __init__(
         self, states: Sequence[dict[str, Any]], names: tuple[str, ...], arrays: list[list[Any]], counts: list[int],
-        placement: Placement,
+        placement: Placement, left: Sequence[There] = (),
     ) -> None:  # fmt: skip
         self.states, self.names, self.arrays, self.counts = states, names, arrays, counts
-        self.placement = placement
+        self.placement, self.left = placement, left
 
     def bring(self) -> None:
         flat = [x for several in self.arrays for x in several]

@@ -15,41 +15,47 @@ import numpy as np
 
 from ..program.numpy_run import NumpyRun
 from ..program.program import Program, report
+from ..program.record.watch import Source
 from ..program.rewrite import hoist, simplify
 from ..program.slope_of_result import slope_of_result
+from .attributes import attribute_now, attribute_on_device, leave_attribute
 from .library import jax, jnp, need, wide
 from .lower import Lowered, unfit
 from .optimizer_step import Prepared, XlaStep, numbers_in, updated
 from .placement import HERE, Placement
-from .resident import on_device
+from .resident import There, on_device
 
 
 def plan(
-    program: Program, loss: int = 0, placement: Placement | None = None, given: int | None = None
+    program: Program, moved: range = range(0), placement: Placement | None = None, given: int | None = None
 ) -> tuple[XlaRun | NumpyRun, str]:
     """The program for XLA, or for NumPy where XLA cannot run it; and what there is to say about it.
 
-    loss: which output is the loss, that must be finite for a step that asks for it.  given: how many of the arguments
-    are the caller's; what comes after them a recording reads besides (draws, running means).
+    moved: which outputs stay on the device, as new values of attributes; what comes after them is the loss, that must
+    be finite for a step that asks for it.  given: how many of the arguments are the caller's; what comes after them a
+    recording reads besides (draws, running means).
     """
     need("backend='xla'")
     reason = unfit(program)
     if reason:
         return NumpyRun(program), f"left to NumPy, because {reason}\n"
-    return XlaRun(program, loss, placement or HERE, given), ""
+    return XlaRun(program, moved, placement or HERE, given), ""
 
 
 class XlaRun:
     """A program as jitted functions: ``run(arguments)`` gives the outputs."""
 
-    def __init__(self, program: Program, loss: int = 0, placement: Placement = HERE, given: int | None = None) -> None:
-        self.program, self.loss, self.placement = program, loss, placement
+    def __init__(
+        self, program: Program, moved: range = range(0), placement: Placement = HERE, given: int | None = None
+    ) -> None:
+        self.program, self.moved, self.loss, self.placement = program, moved, moved.stop, placement
         self.given = given  # how many of the arguments are the caller's
         self.lowered = Lowered(simplify(hoist(slope_of_result(program))))
         self.lines = [self._argument(k) for k in self.lowered.arguments]
         self._functions: dict[Any, Callable[..., Any]] = {}
         self._plain: NumpyRun | None = None
         self._failed = ""
+        self._left: dict[tuple[int, str], tuple[dict[str, Any], There]] = {}  # attributes that are on the device
 
     def _argument(self, k: int) -> Any:
         return next(x for x in self.lowered.program.lines if x.argument == k)
@@ -74,10 +80,35 @@ class XlaRun:
         """What was decided, line by line."""
         if self._failed:
             return f"left to NumPy, because {self._failed}\n{self._numpy().describe()}"
-        fused = len(self.lowered.fused)
+        fused = sum(["convolution" in x.text for x in self.lowered.fused.values()])
         head = f"XLA (JAX {jax.__version__}) on {self.placement.described()}"
         head += f", {fused} of them convolutions" if fused else ""
         return report(self.lowered.program, head, self.lowered.notes())
+
+    # ---- what stays on the device
+
+    def source(self, s: Source) -> Any:
+        """What a recording reads besides its arguments; an attribute's numbers where they are."""
+        return attribute_on_device(s.holder, s.name, self.placement) if s.name and self.works else s.make()
+
+    def now(self, holder: Any, name: str) -> Any:
+        """An attribute, or the device's array that stands for it."""
+        found = attribute_now(holder, name)
+        return found.array if isinstance(found, There) else found
+
+    def put(self, holder: Any, name: str, value: Any) -> None:
+        """An attribute's new value, as ``run`` has given it."""
+        if isinstance(value, np.ndarray):
+            setattr(holder, name, value)
+        else:
+            left = leave_attribute(holder, name, value, self.placement)
+            if left is not None:
+                self._left[id(holder), name] = left
+
+    def untouched(self, held: Sequence[tuple[Any, str]]) -> bool:
+        """Whether the attributes are still what the last run has left for each."""
+        left = self._left
+        return len(left) == len(held) and all([inside.get(key[1]) is x for key, (inside, x) in left.items()])
 
     # ---- the outputs alone
 
@@ -86,9 +117,16 @@ class XlaRun:
         function = self._made("outputs", lambda: self._jit(self._forward, (self._of_arguments(), self._of_tensors())))
         if not self._traced(function, given, tensors):
             return self._by_numpy(arguments)
-        outputs, fits = function(given, tensors)
-        outputs = self.placement.fetch(outputs)
-        return outputs if fits is None or bool(fits) else self._by_numpy(arguments)
+        outputs, fits = self._fetched(*function(given, tensors))
+        return outputs if fits else self._by_numpy(arguments)
+
+    def _fetched(self, outputs: list[Any], fits: Any) -> tuple[list[Any], bool]:
+        """The outputs, as arrays of the caller's but for those that stay; and whether they mean anything."""
+        start, stop = self.moved.start, self.moved.stop
+        wanted = [*outputs[:start], *outputs[stop:], *([] if fits is None else [fits])]
+        arrays = self.placement.fetch(wanted)
+        right = fits is None or bool(arrays.pop())
+        return [*arrays[:start], *outputs[start:stop], *arrays[start:]], right
 
     def _forward(self, given: Sequence[Any], tensors: Sequence[Any]) -> tuple[list[Any], Any]:
         outputs, fits = self.lowered(self._all(given), tensors)
@@ -115,8 +153,8 @@ class XlaRun:
             return self._by_numpy(arguments)
         outputs, params, slots, fits = function(*operands)
         step.moved(prepared, params, slots, self.placement)
-        outputs = self.placement.fetch(outputs)
-        if fits is not None and not bool(fits):
+        outputs, right = self._fetched(outputs, fits)
+        if not right:
             step.done = False
             return self._by_numpy(arguments)
         return [*outputs, *[None] * len(step.params)]
@@ -209,4 +247,4 @@ class XlaRun:
 
     def _by_numpy(self, arguments: Sequence[np.ndarray]) -> list[Any]:
         """What NumPy says: numbers, or the error that the function raises for numbers it refuses."""
-        return self._numpy().run(arguments)
+        return self._numpy().run([np.asarray(x) for x in arguments])

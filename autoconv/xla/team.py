@@ -14,6 +14,7 @@ import numpy as np
 
 from ..tape import Tensor
 from . import hosts
+from .attributes import attribute_again, attribute_now
 from .library import jax, jnp, need, wide
 from .mesh import MeshPlacement, check_patterns, mesh_placement
 from .placement import HERE, Placement
@@ -73,6 +74,14 @@ class Team:
 
     def snapshot(self, parameters: list[Any]) -> Snapshot:
         return Snapshot(parameters)
+
+    def attributes(self, held: list[tuple[Any, str]]) -> list[Any]:
+        """The values of attributes at a moment, kept where they are; ``put_attributes`` takes them."""
+        return [attribute_now(holder, name) for holder, name in held]
+
+    def put_attributes(self, held: list[tuple[Any, str]], values: list[Any]) -> None:
+        for (holder, name), value in zip(held, values, strict=True):
+            attribute_again(holder, name, value)
 
     def check(self) -> None:
         if self.pulse is not None:

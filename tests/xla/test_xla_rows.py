@@ -153,3 +153,11 @@ def test_float16_is_added_up_in_float32():
     ]
     for got, line in zip(run(made, [x, ones]), made, strict=True):
         np.testing.assert_array_equal(got, line.value)
+
+
+@pytest.mark.parametrize("large", [np.float32(3e38), np.full(5, 2e38, np.float32), np.float32([3e38, 9, 3, 1, 1e38])])
+def test_division_by_large_constants(large):
+    """Their reciprocals are below the normal numbers, and no multiplication by them does."""
+    x = np.float32([3e38, 1e38, -2e30, np.inf, 0])
+    program = ac.compile(lambda x: x / large, backend="xla")
+    np.testing.assert_allclose(program(x), x.astype(float) / large, rtol=1e-6)

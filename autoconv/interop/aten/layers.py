@@ -125,23 +125,36 @@ def batch_norm(
     if training and isinstance(running_mean, State):
         n = x.size // x.shape[1]
         means = moments(x, tuple(i for i in range(x.ndim) if i != 1))
-        told = partial(
-            _follow, model, running_mean.name, running_var.name, momentum, n / (n - 1), count.name if count else None
-        )
-        model.watch(told, *means)
+        if momentum < 0:
+            told = partial(
+                _average, model, running_mean.name, running_var.name, n / (n - 1), count.name if count else ""
+            )
+            model.watch(told, *means)
+        else:
+            _follow(model, running_mean.name, running_var.name, momentum, n / (n - 1), *means)
     return y
 
 
 def _follow(
-    model: Imported, mean: str, var: str, momentum: float, unbiased: float, count: str | None, batch_mean: Any,
-    batch_var: Any,
-) -> None:  # fmt: skip
+    model: Imported, mean: str, var: str, momentum: float, unbiased: float, batch_mean: Any, batch_var: Any
+) -> None:
     """running = (1 - momentum) running + momentum batch, with the unbiased variance."""
-    if momentum < 0:
-        momentum = 1 / (int(getattr(model, count or "")) + 1)
-    for name, batch in ((mean, batch_mean), (var, unbiased * batch_var)):
-        running = getattr(model, name)
-        model.store(name, (1 - momentum) * running + momentum * batch.reshape(running.shape))
+    model.follow(mean, partial(_mixed, momentum, 1.0), batch_mean)
+    model.follow(var, partial(_mixed, momentum, unbiased), batch_var)
+
+
+def _mixed(momentum: float, factor: float, running: Any, batch: Any) -> Any:
+    batch = batch if factor == 1 else factor * batch
+    return ((1 - momentum) * running + momentum * batch.reshape(running.shape)).astype(running.dtype)
+
+
+def _average(
+    model: Imported, mean: str, var: str, unbiased: float, count: str, batch_mean: Any, batch_var: Any
+) -> None:
+    """The same with the momentum that makes it the mean of all batches, ``count`` of them before this one."""
+    momentum = 1 / (int(getattr(model, count)) + 1)
+    for name, factor, batch in ((mean, 1.0, batch_mean), (var, unbiased, batch_var)):
+        model.store(name, _mixed(momentum, factor, getattr(model, name), batch))
 
 
 @on_model
@@ -184,8 +197,7 @@ def instance_norm(
     if isinstance(running_mean, State):
         n = math.prod(x.shape[2:])
         means = [f.mean(m, 0) for m in moments(x, tuple(range(2, x.ndim)))]
-        told = partial(_follow, model, running_mean.name, running_var.name, momentum, n / (n - 1), None)
-        model.watch(told, *means)
+        _follow(model, running_mean.name, running_var.name, momentum, n / (n - 1), *means)
     return y
 
 

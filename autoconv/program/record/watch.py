@@ -39,6 +39,17 @@ class Observer:
 
 
 @dataclass
+class Move(Observer):
+    """An attribute that ``told`` gives a new value: that of ``new``, which is computed from ``old``, the attribute's
+    before, and ``lines``."""
+
+    holder: Any
+    name: str
+    old: Tensor
+    new: Tensor
+
+
+@dataclass
 class Source:
     """A line whose numbers ``make`` gives anew at every run: drawn from a generator, or an attribute of an object."""
 
@@ -90,6 +101,15 @@ class _Watch(Watcher):
 
     def observed(self, told: Callable[..., None], lines: tuple[Tensor, ...]) -> None:
         self.observers.append(Observer(told, lines))
+
+    def moved(self, holder: Any, name: str, rule: Callable[..., Any], lines: tuple[Tensor, ...]) -> None:
+        before = [x.new for x in self.observers if isinstance(x, Move) and x.holder is holder and x.name == name]
+        old = before[-1] if before else Tensor(np.array(getattr(holder, name)), constant=True)
+
+        def told(*values: np.ndarray) -> None:
+            setattr(holder, name, rule(getattr(holder, name), *values))
+
+        self.observers.append(Move(told, lines, holder, name, old, rule(old, *lines)))
 
     def drawn(self, rng: np.random.Generator, make: Callable[[], np.ndarray]) -> Any:
         given = next(self._given, None)
