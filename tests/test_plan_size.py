@@ -117,3 +117,18 @@ def test_fifty_nets_compiled_and_dropped_leave_nothing(run_python):
     """Neither lines of their tapes nor more than 50 MB, of which the allocator may keep some."""
     grown, lines = map(int, run_python("-c", COMPILED_AND_DROPPED).split())
     assert lines <= 0 and grown < 50e6
+
+
+@native
+@pytest.mark.parametrize("most", [0, 30, 200, 1000])
+def test_what_is_beyond_the_registers_of_a_plan_is_numpys(most, monkeypatch):
+    """The first lines are the machine's and the rest NumPy's, with the same numbers."""
+    from autoconv.plan.lower import lower
+
+    monkeypatch.setattr(lower, "_MOST_REGISTERS", most)
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(3, 6, 6, 2)), ac.tensor(rng.normal(size=(3, 3, 2, 4)))
+    f = lambda x: ac.sum(ac.tanh(ac.max_pool2d(ac.relu(ac.conv2d(x, w, padding=1)), 2)) ** 2)
+    value, (of_x,) = ac.compile(f).value_and_grad(x, wrt=(0,))
+    np.testing.assert_allclose(value, f(x), rtol=1e-12)
+    np.testing.assert_allclose(of_x, ac.grad(f, argnums=(0,))(x)[0], rtol=1e-10, atol=1e-13)

@@ -38,6 +38,10 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
             "fuzz",
             "test_plan_native.py",
             "test_plan_cooperative.py",
+            "test_plan_overlap.py",
+            "test_plan_size.py",
+            "test_plan_letters.py",
+            "test_plan_exact.py",
         ],
     ),
     "functional": (

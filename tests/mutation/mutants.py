@@ -35,6 +35,9 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("autoconv/plan/lower/lowering.py", "found = for_one_example(line, shape, axis, self.examples) if", "== -> !="): (
         "a line whose batch axis is not known is NumPy's"
     ),
+    ("autoconv/plan/lower/overlap.py", "if axis is None or axes[0] <= axis < axes[0] + 2 * len(axes):", "2 -> 3"): (
+        "more lines are NumPy's"
+    ),
     ("autoconv/plan/lower/lowering.py", "most = max(1, int(sum(", "1 -> 2"): "one more 0 is added up",
     ("autoconv/plan/lower/rematerialise.py", 'if registers is None or line.primitive.name == "cast":', "or -> and"): (
         "the numbers of registers are cast, and stay the same"
