@@ -14,6 +14,15 @@ from itertools import combinations, permutations
 from typing import Any, NamedTuple
 
 Change = tuple[ast.AST, str, Any]  # an owner, one of its fields, what the field becomes
+
+
+class Instead(NamedTuple):
+    """What stands in the place of one item of a field that is a list."""
+
+    item: ast.AST
+    new: tuple[Any, ...]
+
+
 Function = ast.FunctionDef | ast.Lambda
 
 
@@ -55,9 +64,7 @@ class Place:
     def put(self, new: ast.expr) -> Change:
         if self.index is None:
             return self.owner, self.field, new
-        listed = list(getattr(self.owner, self.field))
-        listed[self.index] = new
-        return self.owner, self.field, listed
+        return self.owner, self.field, Instead(self.node, (new,))
 
 
 @dataclass
@@ -77,9 +84,7 @@ class Step:
 
     def put(self, *new: ast.stmt) -> Change:
         """Other statements in the place of this one."""
-        listed = self.listed
-        listed[self.index : self.index + 1] = list(new)
-        return self.owner, self.field, listed or [ast.Pass()]
+        return self.owner, self.field, Instead(self.node, new)
 
 
 class Edit(NamedTuple):
@@ -106,6 +111,9 @@ class Edit(NamedTuple):
 
 def put(changes: list[Change] | tuple[Change, ...]) -> None:
     for owner, name, value in changes:
+        if isinstance(value, Instead):
+            listed = getattr(owner, name)
+            value = [x for item in listed for x in (value.new if item is value.item else (item,))]
         setattr(owner, name, value)
 
 

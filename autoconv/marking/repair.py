@@ -639,7 +639,7 @@ def fix_of(edit: Edit, lines: list[str]) -> Fix:
         old = getattr(owner, name)
         if kind == "a condition too many":
             return Fix(line, kind, _short(written), "what stands under it, without this condition", hint)
-        made = next((s for s in new if not any(s is o for o in old)), None)
+        made = next((s for s in new if not any(s is o for o in old)), None) if isinstance(new, list) else new.new[0]
         if made is None or isinstance(made, ast.Pass):
             return Fix(line, kind, _short(before), "nothing: without this line", hint)
         return Fix(line, kind, _short(written), _short(ast.unparse(made).splitlines()[0]), hint)
