@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations, permutations
 from typing import Any, NamedTuple
 
@@ -125,7 +125,6 @@ class Kind:
     of: Callable[[Any], Iterator[Any]]
     hint: str
     statements: bool = False
-    tables: dict[str, Any] = field(default_factory=dict)
 
 
 # ---- small trees
@@ -201,7 +200,14 @@ def sign(p: Place) -> Iterator[ast.expr]:
     yield from exchanged_operator({ast.Add: (ast.Sub,), ast.Sub: (ast.Add,)})(p)
     if isinstance(p.node, ast.UnaryOp) and isinstance(p.node.op, ast.USub):
         yield p.node.operand
-    elif isinstance(p.node, ast.BinOp) or p.whole or (p.role == "value" and isinstance(p.node, (ast.Call, ast.Name))):
+    elif isinstance(p.node, ast.Constant) and isinstance(p.node.value, (int, float)) and p.role == "value":
+        if not isinstance(p.node.value, bool) and not isinstance(p.owner, (ast.UnaryOp, ast.Tuple, ast.keyword)):
+            yield number(-p.node.value)
+
+
+def minus(p: Place) -> Iterator[ast.expr]:
+    """A minus forgotten."""
+    if isinstance(p.node, ast.BinOp) or p.whole or (p.role == "value" and isinstance(p.node, (ast.Call, ast.Name))):
         yield ast.UnaryOp(ast.USub(), p.node)
 
 
@@ -270,6 +276,8 @@ AXES: tuple[tuple[int, ...] | int, ...] = (
 
 
 def axis(p: Place) -> Iterator[ast.expr]:
+    if called(p.node) in ("flip", "roll", "concatenate", "expand_dims", "squeeze") and isinstance(p.node, ast.Call):
+        yield from _other_axes(p.node)
     if called(p.node) not in REDUCED:
         return
     assert isinstance(p.node, ast.Call)
@@ -295,6 +303,13 @@ def axis(p: Place) -> Iterator[ast.expr]:
         yield remake(kept)
         for other in AXES[:12]:
             yield remake([ast.keyword("axis", axes(other))], [] if kept else true)
+
+
+def _other_axes(node: ast.Call) -> Iterator[ast.expr]:
+    keywords = [k for k in node.keywords if k.arg not in ("axis", "axes")]
+    keep = 2 if called(node) == "roll" else 1
+    for other in AXES:
+        yield ast.Call(node.func, node.args[:keep], [*keywords, ast.keyword("axis", axes(other))])
 
 
 def another_name(near: bool) -> Callable[[Place], Iterator[ast.expr]]:
@@ -341,33 +356,98 @@ def index_order(p: Place) -> Iterator[ast.expr]:
                 yield ast.Tuple(listed, p.node.ctx)
 
 
+def _indexed(p: Place) -> bool:
+    """Whether this is one index in brackets."""
+    if p.role != "index" or isinstance(p.node, ast.Tuple) or isinstance(p.owner, ast.Slice):
+        return False
+    return isinstance(p.owner, (ast.Subscript, ast.Tuple))
+
+
 def index(p: Place) -> Iterator[ast.expr]:
-    """Another index in brackets: one further, one back, a loop's own variable, all of them, counted from the end."""
-    if p.role != "index" or isinstance(p.node, (ast.Tuple, ast.UnaryOp)) or isinstance(p.owner, ast.Slice):
-        return
-    if not (isinstance(p.owner, ast.Subscript) or isinstance(p.owner, ast.Tuple)):
+    """Another index in brackets: a loop's own variable, one further, one back, all of them."""
+    if not _indexed(p):
         return
     if isinstance(p.node, ast.Slice):
         if p.node.lower is p.node.upper is p.node.step is None:
             for variable in p.scope.loops:
                 yield name(variable)
         return
-    if isinstance(p.node, ast.Constant) and type(p.node.value) is not int:
-        return
-    if isinstance(p.node, ast.Constant):
+    if integer(p.node) is not None:
         for variable in p.scope.loops:
             yield name(variable)
-    else:
+    elif not isinstance(p.node, ast.Constant):
         yield binary(p.node, ast.Add, number(1))
         yield binary(p.node, ast.Sub, number(1))
         yield number(0)
-        for variable in (*p.scope.loops, *p.scope.names):
-            if not (isinstance(p.node, ast.Name) and p.node.id == variable):
-                yield binary(p.node, ast.Add, name(variable))
-                yield binary(p.node, ast.Mult, name(variable))
-                yield binary(p.node, ast.FloorDiv, name(variable))
-                yield binary(binary(name(variable), ast.Sub, number(1)), ast.Sub, p.node)
     yield ast.Slice()
+
+
+def worked_out(p: Place) -> Iterator[ast.expr]:
+    """An index that is worked out otherwise: more or less by a name, times it, counted from the end."""
+    if not _indexed(p) or isinstance(p.node, (ast.Slice, ast.Constant, ast.UnaryOp)):
+        return
+    for variable in p.scope.names:
+        if not (isinstance(p.node, ast.Name) and p.node.id == variable):
+            yield binary(p.node, ast.Add, name(variable))
+            yield binary(p.node, ast.Sub, name(variable))
+            yield binary(p.node, ast.Mult, name(variable))
+            yield binary(p.node, ast.FloorDiv, name(variable))
+            yield binary(binary(name(variable), ast.Sub, number(1)), ast.Sub, p.node)
+
+
+def all_indices(p: Place) -> Iterator[ast.expr]:
+    """The same slip in all indices of one pair of brackets: turned round, or not; a step of the loop forgotten."""
+    if not isinstance(p.node, ast.Subscript) or not isinstance(p.node.slice, ast.Tuple):
+        return
+    elts = p.node.slice.elts
+    changes: list[Callable[[Any], Any]] = [
+        lambda e: e.right if isinstance(e, ast.BinOp) else None,
+        lambda e: e.left if isinstance(e, ast.BinOp) else None,
+        lambda e: binary(e.left.right, type(e.op), e.right) if isinstance(e, ast.BinOp) and isinstance(e.left, ast.BinOp) else None,
+        lambda e: binary(e.left.left, type(e.op), e.right) if isinstance(e, ast.BinOp) and isinstance(e.left, ast.BinOp) else None,
+    ]  # fmt: skip
+    for other in p.scope.names:
+        changes.append(
+            lambda e, n=other: binary(binary(e.left, ast.Mult, name(n)), type(e.op), e.right)
+            if isinstance(e, ast.BinOp) and isinstance(e.left, ast.Name) else None
+        )  # fmt: skip
+    for change in changes:
+        new = [change(e) for e in elts]
+        if sum(n is not None for n in new) > 1:
+            listed = [n if n is not None else e for n, e in zip(new, elts, strict=True)]
+            yield ast.Subscript(p.node.value, ast.Tuple(listed, ast.Load()), p.node.ctx)
+
+
+def stepped(p: Place) -> Iterator[ast.expr]:
+    """A variable of a loop that is not multiplied by the step (or another number)."""
+    if isinstance(p.node, ast.Name) and isinstance(p.node.ctx, ast.Load) and p.node.id in p.scope.loops:
+        for other in p.scope.names:
+            if other not in p.scope.loops:
+                yield binary(p.node, ast.Mult, name(other))
+
+
+def both_stepped(s: Step) -> Iterator[Change]:
+    """The same in a whole line."""
+    if not isinstance(s.node, (ast.Assign, ast.AugAssign)):
+        return
+    used = [n.id for n in ast.walk(s.node) if isinstance(n, ast.Name) and n.id in s.scope.loops]
+    if len(used) < 2:
+        return
+    for other in s.scope.names:
+        if other not in s.scope.loops:
+            for chosen in (tuple(dict.fromkeys(used)), *combinations(dict.fromkeys(used), 2)):
+                yield s.put(_Times(set(chosen), other).visit(copy.deepcopy(s.node)))
+
+
+class _Times(ast.NodeTransformer):
+    def __init__(self, names: set[str], other: str) -> None:
+        self.names, self.other = names, other
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802 (ast's name)
+        if node.id in self.names and isinstance(node.ctx, ast.Load):
+            made = ast.BinOp(node, ast.Mult(), ast.Name(self.other, ast.Load()))
+            return ast.copy_location(ast.fix_missing_locations(ast.copy_location(made, node)), node)
+        return node
 
 
 def brackets(p: Place) -> Iterator[ast.expr]:
@@ -431,6 +511,14 @@ def windows(p: Place) -> Iterator[ast.expr]:
     if not isinstance(p.node, ast.Subscript):
         return
     listed = list(p.node.slice.elts) if isinstance(p.node.slice, ast.Tuple) else [p.node.slice]
+    opened = [i for i, at in enumerate(listed) if isinstance(at, ast.Slice) and at.lower is None and at.upper is not None]
+    for chosen in [*[[i] for i in opened], *([opened] if len(opened) > 1 else [])]:
+        for other in p.scope.names:  # the image inside of its padding
+            new: list[Any] = list(listed)
+            for i in chosen:
+                new[i] = ast.Slice(name(other), binary(name(other), ast.Add, new[i].upper), new[i].step)
+            inner = ast.Tuple(new, ast.Load()) if isinstance(p.node.slice, ast.Tuple) else new[0]
+            yield ast.Subscript(p.node.value, inner, p.node.ctx)
     found = [i for i, at in enumerate(listed) if _window(at)]
     groups = [*[[i] for i in found], *([found] if len(found) > 1 else [])]
     for chosen in groups:
@@ -529,6 +617,23 @@ def arguments(p: Place) -> Iterator[ast.expr]:
             yield ast.List(listed, p.node.ctx)
 
 
+def laid_out(p: Place) -> Iterator[ast.expr]:
+    """x.reshape(..).transpose(..), both in another order."""
+    outer = p.node
+    if called(outer) != "transpose" or not isinstance(outer, ast.Call) or not isinstance(outer.func, ast.Attribute):
+        return
+    inner = outer.func.value
+    if called(inner) != "reshape" or not isinstance(inner, ast.Call) or not (2 <= len(inner.args) <= 4):
+        return
+    if len(outer.args) != len(inner.args):
+        return
+    for sizes in permutations(inner.args):
+        made = ast.Call(inner.func, list(sizes), inner.keywords)
+        for order in permutations(range(len(sizes))):
+            turned = [number(i) for i in order]
+            yield ast.Call(ast.Attribute(made, "transpose", ast.Load()), turned, [])
+
+
 def transposed(p: Place) -> Iterator[ast.expr]:
     """A transpose too many, too few, or of other axes; a reshape in another order."""
     if isinstance(p.node, ast.Attribute) and p.node.attr == "T":
@@ -585,17 +690,46 @@ def wrapper(p: Place) -> Iterator[ast.expr]:
         yield p.node.orelse
 
 
+def argument(p: Place) -> Iterator[ast.expr]:
+    """An argument too many."""
+    if isinstance(p.node, ast.Call):
+        for i in range(len(p.node.keywords)):
+            yield ast.Call(p.node.func, p.node.args, p.node.keywords[:i] + p.node.keywords[i + 1 :])
+        if len(p.node.args) > 1:
+            yield ast.Call(p.node.func, p.node.args[:-1], p.node.keywords)
+
+
+def named_number(p: Place) -> Iterator[ast.expr]:
+    """A number where a name belongs; a name where an attribute does, or the reverse."""
+    if isinstance(p.node, ast.Constant) and type(p.node.value) in (int, float):
+        for other in p.scope.names:
+            yield name(other)
+    elif isinstance(p.node, ast.Name) and p.node.id in p.scope.names and isinstance(p.node.ctx, ast.Load):
+        for base, held in p.scope.attributes.items():
+            for other in held:
+                yield ast.Attribute(ast.Name(base, ast.Load()), other, ast.Load())
+    elif isinstance(p.node, ast.Attribute) and isinstance(p.node.value, ast.Name) and isinstance(p.node.ctx, ast.Load):
+        if p.node.value.id in p.scope.attributes and not (isinstance(p.owner, ast.Call) and p.field == "func"):
+            for other in p.scope.names:
+                yield name(other)
+
+
 def dropped(p: Place) -> Iterator[ast.expr]:
     """An operand too many."""
     if isinstance(p.node, ast.BinOp):
         yield p.node.left
         yield p.node.right
+        inner = p.node.left
+        while isinstance(inner, ast.BinOp):
+            inner = inner.left
+            yield inner
 
 
 def parentheses(p: Place) -> Iterator[ast.expr]:
     n = p.node
     if isinstance(n, ast.BinOp) and isinstance(n.left, ast.BinOp):
-        yield ast.BinOp(n.left.left, n.left.op, ast.BinOp(n.left.right, n.op, n.right))
+        for operator in (n.left.op, ast.Add(), ast.Sub(), ast.Mult(), ast.Div()):
+            yield ast.BinOp(n.left.left, operator, ast.BinOp(n.left.right, n.op, n.right))
     if isinstance(n, ast.BinOp) and isinstance(n.right, ast.BinOp):
         yield ast.BinOp(ast.BinOp(n.left, n.op, n.right.left), n.right.op, n.right.right)
     if isinstance(n, ast.BinOp) and isinstance(n.left, ast.UnaryOp):
@@ -654,6 +788,16 @@ def padded(p: Place) -> Iterator[ast.expr]:
                 yield ast.Subscript(p.node, made.slice, ast.Load())
 
 
+def term_factor(p: Place) -> Iterator[ast.expr]:
+    """A factor or divisor of one term forgotten."""
+    if p.whole or p.role != "value" or isinstance(p.node, ast.Constant):
+        return
+    if isinstance(p.owner, ast.BinOp) and isinstance(p.owner.op, (ast.Add, ast.Sub)):
+        for other in p.scope.names:
+            yield binary(p.node, ast.Mult, name(other))
+            yield binary(p.node, ast.Div, name(other))
+
+
 def factor(p: Place) -> Iterator[ast.expr]:
     """A factor or divisor forgotten."""
     if not p.whole or p.role != "value" or isinstance(p.node, (ast.Tuple, ast.List, ast.Dict)):
@@ -666,6 +810,8 @@ def factor(p: Place) -> Iterator[ast.expr]:
             yield binary(p.node, ast.Div, name(base + text))
             yield binary(p.node, ast.Mult, name(base + text))
         yield binary(p.node, ast.Div, call("len", name(base)))
+    for other in p.scope.names:
+        yield binary(p.node, ast.Div, call(f"{p.scope.numpy}.sqrt", name(other)))
     for value in (2.0, 0.5):
         yield binary(p.node, ast.Mult, number(value))
     for other in p.scope.names:
@@ -754,6 +900,20 @@ def assigned(s: Step) -> Iterator[Change]:
         for other in (ast.Sub, ast.Add, ast.Mult, ast.Div):
             if not isinstance(n.op, other):
                 yield s.put(_at(ast.AugAssign(n.target, other(), n.value), n))
+
+
+def repeated(s: Step) -> Iterator[Change]:
+    """x[i] += y with an array i, which adds once where an index comes several times."""
+    n = s.node
+    if isinstance(n, ast.AugAssign) and isinstance(n.op, ast.Add) and isinstance(n.target, ast.Subscript):
+        at = n.target.slice
+        listed = at.elts if isinstance(at, ast.Tuple) else [at]
+        if any(isinstance(e, ast.Slice) and (e.lower or e.upper or e.step) for e in listed):
+            return
+        whole = [call("slice", ast.Constant(None)) if isinstance(e, ast.Slice) else e for e in listed]
+        indices = ast.Tuple(whole, ast.Load()) if isinstance(at, ast.Tuple) else whole[0]
+        made = ast.Expr(call(f"{s.scope.numpy}.add.at", n.target.value, indices, n.value))
+        yield s.put(ast.fix_missing_locations(_at(made, n)))
 
 
 def _at(new: ast.stmt, old: ast.AST) -> ast.stmt:
@@ -857,44 +1017,54 @@ def unconditional(s: Step) -> Iterator[Change]:
 # fmt: off
 KINDS = (
     #     name                              what it makes                hint
-    Kind("assigned in the place of added", assigned,                    "Is this written once or added to several times?", True),
-    Kind("another sign",                   sign,                        "Which sign does this term have?"),
-    Kind("another comparison",             comparison,                  "When exactly does this condition hold?"),
-    Kind("another operator",               OPERATORS,                   "Are these two multiplied, divided or added?"),
-    Kind("indices in another order",       index_order,                 "In which order do these stand?"),
-    Kind("another name",                   another_name(True),          "Is each name here the one that belongs here?"),
-    Kind("another name",                   renaming(True),              "Is each name here the one that belongs here?", True),
-    Kind("another number",                 constant,                    "Is this number the right one?"),
-    Kind("another axis",                   axis,                        "Over which axes is this taken, and do they stay?"),
-    Kind("a statement in the wrong loop",  moved,                       "How often should this line run?", True),
-    Kind("another loop",                   ranged,                      "Where does this loop begin and end?"),
-    Kind("an operand too many",            dropped,                     "Does every operand here belong here?"),
-    Kind("another key",                    key,                         "Is this the right key?"),
-    Kind("another name",                   attribute,                   "Is this the right attribute?"),
-    Kind("a transpose too many or too few", transposed,                 "What shape has each array here, axis by axis?"),
-    Kind("another slice",                  sliced,                      "Where does this slice begin and end?"),
-    Kind("another index",                  index,                       "Which element is read or written here?"),
-    Kind("operands in another order",      arguments,                   "In which order do these stand?"),
-    Kind("another condition",              condition,                   "When exactly does this condition hold?"),
-    Kind("another function",               function,                    "Is this the function that belongs here?"),
-    Kind("a call too many",                wrapper,                     "Does this call belong here?"),
-    Kind("a statement too many",           removed,                     "Does this line belong here?", True),
-    Kind("a condition too many",           unconditional,               "Does this belong under a condition?", True),
-    Kind("statements in another order",    reordered,                   "When does this line have to run?", True),
-    Kind("parentheses",                    parentheses,                 "In which order is this worked out?"),
-    Kind("letters of an einsum",           letters,                     "Which letter belongs to which axis?"),
-    Kind("another name",                   another_name(False),         "Is each name here the one that belongs here?"),
-    Kind("another name",                   renaming(False),             "Is each name here the one that belongs here?", True),
-    Kind("another slice",                  windows,                     "Where does this slice begin and end?"),
-    Kind("brackets",                       brackets,                    "Which indices does this array have?"),
-    Kind("a function forgotten",           bent,                        "Is this used as it is?"),
-    Kind("a factor forgotten",             factor,                      "What multiplies this, by the chain rule?"),
-    Kind("one more or less",               bound,                       "Is this count right?"),
-    Kind("a term forgotten",               term,                        "Are all terms here?"),
-    Kind("another slice",                  offset,                      "Where does this slice begin and end?"),
-    Kind("a sum forgotten",                reduced,                     "Over what is this added up?"),
-    Kind("a factor forgotten",             inner_factor,                "What multiplies this, by the chain rule?"),
-    Kind("not cropped",                    padded,                      "Which shape should this have?"),
+    Kind("assigned in the place of added",  assigned,            "Is this written once or added to several times?", True),
+    Kind("added once where an index repeats", repeated,          "Does += add twice where an index comes twice?", True),
+    Kind("another sign",                    sign,                "Which sign does this term have?"),
+    Kind("another comparison",              comparison,          "When exactly does this condition hold?"),
+    Kind("another operator",                OPERATORS,           "Are these two multiplied, divided or added?"),
+    Kind("another function",                function,            "Is this the function that belongs here?"),
+    Kind("another key",                     key,                 "Is this the right key?"),
+    Kind("another name",                    attribute,           "Is this the right attribute?"),
+    Kind("indices in another order",        index_order,         "In which order do these stand?"),
+    Kind("another name",                    another_name(True),  "Is each name here the one that belongs here?"),
+    Kind("another name",                    renaming(True),      "Is each name here the one that belongs here?", True),
+    Kind("an operand too many",             dropped,             "Does every operand here belong here?"),
+    Kind("another number",                  constant,            "Is this number the right one?"),
+    Kind("another index",                   index,               "Which element is read or written here?"),
+    Kind("a statement in the wrong loop",   moved,               "How often should this line run?", True),
+    Kind("another condition",               condition,           "When exactly does this condition hold?"),
+    Kind("a statement too many",            removed,             "Does this line belong here?", True),
+    Kind("a condition too many",            unconditional,       "Does this belong under a condition?", True),
+    Kind("a call too many",                 wrapper,             "Does this call belong here?"),
+    Kind("an argument too many",            argument,            "Does each argument belong here?"),
+    Kind("another loop",                    ranged,              "Where does this loop begin and end?"),
+    Kind("a step forgotten",                stepped,             "By how much does this move from one pass to the next?"),
+    Kind("a step forgotten",                both_stepped,        "By how much does this move from one pass to the next?", True),
+    Kind("another axis",                    axis,                "Over which axes is this taken, and do they stay?"),
+    Kind("operands in another order",       arguments,           "In which order do these stand?"),
+    Kind("another slice",                   windows,             "Where does this slice begin and end?"),
+    Kind("another index",                   all_indices,         "Which element is read or written here?"),
+    Kind("a transpose too many or too few", transposed,          "What shape has each array here, axis by axis?"),
+    Kind("parentheses",                     parentheses,         "In which order is this worked out?"),
+    Kind("another slice",                   sliced,              "Where does this slice begin and end?"),
+    Kind("letters of an einsum",            letters,             "Which letter belongs to which axis?"),
+    Kind("a minus forgotten",               minus,               "Which sign does this term have?"),
+    Kind("statements in another order",     reordered,           "When does this line have to run?", True),
+    Kind("another name",                    another_name(False), "Is each name here the one that belongs here?"),
+    Kind("a name in the place of another",  named_number,        "Is this the value that belongs here?"),
+    Kind("brackets",                        brackets,            "Which indices does this array have?"),
+    Kind("a function forgotten",            bent,                "Is this used as it is?"),
+    Kind("a factor forgotten",              factor,              "What multiplies this, by the chain rule?"),
+    Kind("a factor forgotten",              term_factor,         "What multiplies this, by the chain rule?"),
+    Kind("laid out in another order",       laid_out,            "In which order do the axes lie in memory?"),
+    Kind("another name",                    renaming(False),     "Is each name here the one that belongs here?", True),
+    Kind("a sum forgotten",                 reduced,             "Over what is this added up?"),
+    Kind("a term forgotten",                term,                "Are all terms here?"),
+    Kind("another index",                   worked_out,          "Which element is read or written here?"),
+    Kind("a factor forgotten",              inner_factor,        "What multiplies this, by the chain rule?"),
+    Kind("one more or less",                bound,               "Is this count right?"),
+    Kind("another slice",                   offset,              "Where does this slice begin and end?"),
+    Kind("not cropped",                     padded,              "Which shape should this have?"),
 )
 # fmt: on
 HINTS = {kind.name: kind.hint for kind in KINDS[::-1]}
@@ -906,9 +1076,12 @@ HINTS = {kind.name: kind.hint for kind in KINDS[::-1]}
 class Sites:
     """The places of a function at which something may be changed: the same ones for the same text."""
 
-    def __init__(self, node: Function, numpy: str) -> None:
+    def __init__(self, node: Function, numpy: str, members: list[str]) -> None:
         self.node = node
         self.scope = scope_of(node, numpy)
+        if members:
+            held = self.scope.attributes.setdefault("self", [])
+            held += [name for name in members if name not in held]
         self.places = list(_places(node, self.scope))
         self.steps = list(_steps(node, self.scope))
 

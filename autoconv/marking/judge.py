@@ -111,7 +111,8 @@ def _mend(
         (first if shown else rows).append(row)
     if not wrong or not first + rows:
         return
-    for offer in mend(Sought(wrong, right, first + rows)):
+    known = tuple(g for g in wrong if parts[g].mistake and not _vague(parts[g]))
+    for offer in mend(Sought(wrong, right, first + rows, known=known)):
         if _offered(offer, layer, answers, truths, numbers, right):
             for gradient in offer.gradients:
                 if gradient in wrong and not parts[gradient].fixes:
@@ -126,6 +127,10 @@ def _claims(truth: Truth, name: str, answer: Answer) -> bool:
     return claimed is not None and _right(truth, name, claimed)
 
 
+def _changes(answer: Answer) -> set[str]:
+    return {note for note in answer.notes if "changes" in note and "itself" not in note and "view" not in note}
+
+
 def _offered(
     offer: Offer, layer: Layer, answers: list[Answer], truths: list[Truth], numbers: list[int], right: list[str]
 ) -> bool:
@@ -135,17 +140,32 @@ def _offered(
         return False
     for number, before, truth in zip(numbers, answers, truths, strict=True):
         after = offer.answers[number]
-        if after.trouble or not all(_claims(truth, g, after) for g in (*offer.gradients, *right)):
+        if after.trouble or set(after.damage) - set(before.damage) or _changes(after) - _changes(before):
+            return False  # right at somebody else's cost
+        if not all(_claims(truth, g, after) for g in (*offer.gradients, *right)):
             return False
         if before.out is not None and (after.out is None or not close(after.out, before.out.astype(float))):
             return False
     return True
 
 
+VAGUE = (
+    "a constant factor", "factor 2 or 1/2 of the loss", "multiplied by what does not belong here",
+    "summed or averaged before it was used", "x where x-hat belongs", "a path with a wrong factor",
+    "right numbers in the wrong places", "added up several times", "left at zero in places",
+)  # fmt: skip
+"""Names that say what the numbers are and not what was written: a line of the source says more."""
+
+
+def _vague(part: Part) -> bool:
+    return part.mistake in VAGUE or "It explains" in part.says or " and " in (part.mistake or "")
+
+
 def _told_by(part: Part, fixes: list[Fix]) -> None:
     """The change told: beside a mistake that is named already, or in place of one."""
     part.fixes = fixes
-    if part.mistake is None:
+    if part.mistake is None or _vague(part):
+        part.says = ""
         kinds = list(dict.fromkeys(fix.kind for fix in fixes))
         part.mistake, part.hint = " and ".join(kinds), fixes[0].hint
 

@@ -30,11 +30,12 @@ from .layer import Layer, Try
 from .source import EFFECTS, Running, Written, functions_of, names_in, numpy_of, plain, reached, running, text_of
 from .verdict import Fix
 
-SECONDS = 2.0  # of searching
-TOGETHER = 0.35  # of them for two edits at once
+SECONDS = 2.2  # of processor time for searching
+TOGETHER = 0.25  # of them for two edits at once
+NAMED = 0.5  # of them where every mistake has a name
 OFFERS = 6  # that are run through everything
 BASES = 6  # edits on top of which a second one is tried
-LATE = 25  # the rank from which on a kind is tried after the others at all statements
+EARLY, LATE = 14, 33  # ranks from which on kinds are tried after those before at all statements
 NOTHING = -2.0  # the share of right elements where there are no numbers
 SLOW = 0.15  # seconds of one call at a small geometry beyond which nothing is searched
 
@@ -53,25 +54,27 @@ class Row(NamedTuple):
 @dataclass
 class Sought:
     """What is asked for.  wrong, right: names of gradients; rows: geometries without a kink, at which to search, in
-    the order in which they tell most for least; relative: how exactly the right numbers are known."""
+    the order in which they tell most for least; relative: how exactly the right numbers are known; known: those of the
+    wrong ones whose mistake has a name already, for which one edit is enough to look for."""
 
     wrong: list[str]
     right: list[str]
     rows: list[Row]
     relative: float = 1e-6
+    known: tuple[str, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """As plain data, for another process."""
         numbers = lambda pair: [list(pair[0].shape), pair[0].ravel().tolist(), pair[1]]
         rows = [[r.index, {g: numbers(pair) for g, pair in r.right.items()}, r.troubled] for r in self.rows]
-        return {"wrong": self.wrong, "right": self.right, "rows": rows, "relative": self.relative}
+        return {"wrong": self.wrong, "right": self.right, "rows": rows, "relative": self.relative, "known": self.known}
 
     @classmethod
     def read(cls, data: dict[str, Any]) -> Sought:
         """The reverse of ``plain``."""
         made = lambda shape, values, size: (np.array(values, dtype=float).reshape(shape), size)
         rows = [Row(i, {g: made(*numbers) for g, numbers in right.items()}, bad) for i, right, bad in data["rows"]]
-        return cls(data["wrong"], data["right"], rows, data["relative"])
+        return cls(data["wrong"], data["right"], rows, data["relative"], tuple(data["known"]))
 
 
 @dataclass
@@ -231,7 +234,7 @@ class Search:
         self.bench, self.made, self.end = bench, made, end
         self.sought = bench.sought
         self.numpy = numpy_of(text)
-        self.sites = {id(r): Sites(r.written.node, self.numpy) for r in made}
+        self.sites = {id(r): Sites(r.written.node, self.numpy, r.written.members) for r in made}
         self.sorts: dict[int, dict[str, str]] = {}
         self.limit = 1.0
         self.first: dict[str, float] = {}
@@ -303,18 +306,21 @@ class Search:
         wrong = self.sought.wrong
         itself = [g for g in wrong if any(not r.troubled and not self.tried((), g, r)[0] for r in self.sought.rows)]
         open_, found = list(itself), list[Found]()
-        end, self.end = self.end, time.monotonic() + (self.end - time.monotonic()) * (1 - TOGETHER)
+        end, self.end = self.end, time.thread_time() + (self.end - time.thread_time()) * (1 - TOGETHER)
+        known_end = time.thread_time() + (end - time.thread_time()) * NAMED
         if not open_:  # they are only not there at some geometries
             open_, self.whole = list(wrong), True
         for runner, edit in self.candidates(open_):
-            if not open_ or time.monotonic() > self.end:
+            if not open_ or time.thread_time() > self.end:
+                break
+            if time.thread_time() > known_end and set(open_) <= set(self.sought.known):
                 break
             self._one((), runner, edit, open_, found)
         self.end = end
-        for gradient in [] if self.whole else list(open_):
+        for gradient in [] if self.whole else [g for g in open_ if g not in self.sought.known]:
             bases = sorted(self.near.get(gradient, []), key=lambda t: (-t.passed, -t.share))[:BASES]
             for base in bases:
-                if gradient in open_ and time.monotonic() < self.end:
+                if gradient in open_ and time.thread_time() < self.end:
                     self._second(base, gradient, found)
                     if any(gradient in f.gradients for f in found):
                         open_.remove(gradient)
@@ -323,18 +329,18 @@ class Search:
     def _second(self, base: Tried, gradient: str, found: list[Any]) -> None:
         """A second edit on top of one that helped."""
         (runner, edit), = base.edits
-        left = (self.end - time.monotonic()) / 2
-        end, self.end = self.end, time.monotonic() + left
+        left = (self.end - time.thread_time()) / 2
+        end, self.end = self.end, time.thread_time() + left
         undo = edit.apply()
         code = runner.compiled()
         try:
             if code is None:
                 return
             sites = self.sites
-            self.sites = dict(sites) | {id(runner): Sites(runner.written.node, self.numpy)}
+            self.sites = dict(sites) | {id(runner): Sites(runner.written.node, self.numpy, runner.written.members)}
             open_ = [gradient]
             for other, second in self.candidates(open_, late=False):
-                if time.monotonic() > self.end or not open_:
+                if time.thread_time() > self.end or not open_:
                     break
                 self._one(((runner, code, edit),), other, second, open_, found)
             self.sites = sites
@@ -393,7 +399,7 @@ class Search:
             parts.append((main, lambda s: id(s) in first))
             parts.append((main, lambda s: id(s) in second))
             parts += [(r, lambda s: True) for r in self.made[1:]]
-        spans = [range(LATE), range(LATE, len(KINDS))] if late else [range(LATE)]
+        spans = [range(EARLY), range(EARLY, LATE), *([range(LATE, len(KINDS))] if late else [])]
         for span in spans:
             for runner, chosen in parts:
                 sorts = self.sorts.get(id(runner), {})
@@ -550,7 +556,7 @@ def mended(
     """What makes the wrong gradients right, each with the answers at every geometry."""
     if seconds <= 0 or not sought.wrong or not sought.rows or not can_search():
         return []
-    end = time.monotonic() + seconds
+    end = time.thread_time() + seconds
     found = sources(functions, layer)
     if found is None:
         return []
@@ -617,7 +623,7 @@ def in_words(text: str, places: list[Place]) -> list[Fix]:
         if not 0 <= number < len(file):
             return []
         written = file[number]
-        edit = Sites(written.node, numpy).edit(rank, at, count)
+        edit = Sites(written.node, numpy, written.members).edit(rank, at, count)
         if edit is None:
             return []
         fixes.append(fix_of(edit, written.lines))

@@ -31,13 +31,15 @@ EFFECTS = frozenset((
 @dataclass
 class Written:
     """A function in a file.  node: its definition; number: its place among all of the file; owner: the class around
-    it, if there is one; lines: of the whole file; imports: of the file, which the compiler looks at."""
+    it, if there is one; lines: of the whole file; imports: of the file, which the compiler looks at; members: the
+    attributes of self anywhere in the class."""
 
     node: ast.FunctionDef | ast.Lambda
     number: int
     owner: str
     lines: list[str]
     imports: list[ast.stmt]
+    members: list[str]
 
     @property
     def length(self) -> int:
@@ -70,16 +72,29 @@ def functions_of(text: str) -> list[Written]:
     lines, made = text.splitlines(), []
     imports = [s for s in tree.body if isinstance(s, (ast.Import, ast.ImportFrom))]
     imports = [s for s in imports if not (isinstance(s, ast.ImportFrom) and s.module == "__future__")]
-    for owner, node in _definitions(tree, ""):
-        made.append(Written(node, len(made), owner, lines, imports))
+    for owner, node in _definitions(tree, None):
+        named = (owner.name, _members(owner)) if owner else ("", [])
+        made.append(Written(node, len(made), named[0], lines, imports, named[1]))
     return made
 
 
-def _definitions(node: ast.AST, owner: str) -> Iterator[tuple[str, ast.FunctionDef | ast.Lambda]]:
+def _definitions(
+    node: ast.AST, owner: ast.ClassDef | None
+) -> Iterator[tuple[ast.ClassDef | None, ast.FunctionDef | ast.Lambda]]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, (ast.FunctionDef, ast.Lambda)):
             yield owner, child
-        yield from _definitions(child, child.name if isinstance(child, ast.ClassDef) else "")
+        yield from _definitions(child, child if isinstance(child, ast.ClassDef) else None)
+
+
+def _members(owner: ast.ClassDef) -> list[str]:
+    """What is stored in self anywhere in a class."""
+    found = [
+        n.attr for n in ast.walk(owner)
+        if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == "self"
+        and isinstance(n.ctx, ast.Store)
+    ]  # fmt: skip
+    return list(dict.fromkeys(found))
 
 
 def numpy_of(text: str) -> str:
