@@ -251,6 +251,8 @@ def constant(p: Place) -> Iterator[ast.expr]:
     if isinstance(value, bool):
         yield ast.Constant(not value)
     elif isinstance(value, int):
+        if isinstance(p.owner, ast.Slice) and p.field == "step":
+            return
         for other in dict.fromkeys((value + 1, value - 1, 0, 1, 2, -1, -value, 3, -2)):
             if other != value:
                 yield number(other)
@@ -1021,6 +1023,7 @@ KINDS = (
     Kind("added once where an index repeats", repeated,          "Does += add twice where an index comes twice?", True),
     Kind("another sign",                    sign,                "Which sign does this term have?"),
     Kind("another comparison",              comparison,          "When exactly does this condition hold?"),
+    Kind("an operand too many",             dropped,             "Does every operand here belong here?"),
     Kind("another operator",                OPERATORS,           "Are these two multiplied, divided or added?"),
     Kind("another function",                function,            "Is this the function that belongs here?"),
     Kind("another key",                     key,                 "Is this the right key?"),
@@ -1028,12 +1031,11 @@ KINDS = (
     Kind("indices in another order",        index_order,         "In which order do these stand?"),
     Kind("another name",                    another_name(True),  "Is each name here the one that belongs here?"),
     Kind("another name",                    renaming(True),      "Is each name here the one that belongs here?", True),
-    Kind("an operand too many",             dropped,             "Does every operand here belong here?"),
+    Kind("a statement too many",            removed,             "Does this line belong here?", True),
     Kind("another number",                  constant,            "Is this number the right one?"),
     Kind("another index",                   index,               "Which element is read or written here?"),
     Kind("a statement in the wrong loop",   moved,               "How often should this line run?", True),
     Kind("another condition",               condition,           "When exactly does this condition hold?"),
-    Kind("a statement too many",            removed,             "Does this line belong here?", True),
     Kind("a condition too many",            unconditional,       "Does this belong under a condition?", True),
     Kind("a call too many",                 wrapper,             "Does this call belong here?"),
     Kind("an argument too many",            argument,            "Does each argument belong here?"),
@@ -1067,7 +1069,6 @@ KINDS = (
     Kind("not cropped",                     padded,              "Which shape should this have?"),
 )
 # fmt: on
-HINTS = {kind.name: kind.hint for kind in KINDS[::-1]}
 
 
 # ---- all of them, at all places

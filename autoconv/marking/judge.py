@@ -13,7 +13,7 @@ from .asking import Answer, upstream
 from .layer import Layer, Try
 from .naming import describe, name_of
 from .relations import Evidence, Named
-from .repair import Mend, Offer, Row, Sought
+from .repair import Mend, Offer, Row, Sought, harmless
 from .truth import Reference, Truth, close
 from .variants import Variant, eps_variant, variants_of
 from .verdict import FORWARD, BackwardVerdict, Fix, Part
@@ -127,10 +127,6 @@ def _claims(truth: Truth, name: str, answer: Answer) -> bool:
     return claimed is not None and _right(truth, name, claimed)
 
 
-def _changes(answer: Answer) -> set[str]:
-    return {note for note in answer.notes if "changes" in note and "itself" not in note and "view" not in note}
-
-
 def _offered(
     offer: Offer, layer: Layer, answers: list[Answer], truths: list[Truth], numbers: list[int], right: list[str]
 ) -> bool:
@@ -140,7 +136,7 @@ def _offered(
         return False
     for number, before, truth in zip(numbers, answers, truths, strict=True):
         after = offer.answers[number]
-        if after.trouble or set(after.damage) - set(before.damage) or _changes(after) - _changes(before):
+        if after.trouble or not harmless(before, after):
             return False  # right at somebody else's cost
         if not all(_claims(truth, g, after) for g in (*offer.gradients, *right)):
             return False

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import os
 import signal
 import sys
 import threading
@@ -25,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .asking import Answer, TimeUp, array, ask, backward, deadline, forward, named, quiet, upstream
-from .edits import HINTS, KINDS, Edit, Sites, put
+from .edits import KINDS, Edit, Sites, put
 from .layer import Layer, Try
 from .source import EFFECTS, Running, Written, functions_of, names_in, numpy_of, plain, reached, running, text_of
 from .verdict import Fix
@@ -227,10 +228,15 @@ class Found(NamedTuple):
     clear: bool
 
 
+Asked = Callable[[tuple[tuple[Running, Edit], ...]], list[Answer]]
+
+
 class Search:
     """The edits that make wrong gradients right, within a time."""
 
-    def __init__(self, bench: Bench, made: list[Running], text: str, end: float) -> None:
+    def __init__(self, bench: Bench, made: list[Running], text: str, end: float, asked: Asked) -> None:
+        self.asked = asked  # the functions at every geometry, with edits
+        self.before: list[Answer] | None = None
         self.bench, self.made, self.end = bench, made, end
         self.sought = bench.sought
         self.numpy = numpy_of(text)
@@ -377,7 +383,7 @@ class Search:
                     self.near.setdefault(gradient, []).append(Tried(passed, part, both))
             if not right or (self.whole and len(right) < len(open_)):
                 return
-        if right and self._others_hold(changed):
+        if right and self._others_hold(changed) and self._harmless(both):
             found.append(Found(list(right), both, clear))
             for gradient in right:
                 open_.remove(gradient)
@@ -387,6 +393,13 @@ class Search:
         rows = [row for row in self.sought.rows if not row.troubled][:3]
         given = [(row, self.given(changed, row)) for row in rows] if self.sought.right else []
         return all(self.compared(claimed, g, row)[0] for g in self.sought.right for row, claimed in given)
+
+    def _harmless(self, both: tuple[tuple[Running, Edit], ...]) -> bool:
+        """Whether nothing goes wrong with the edits that went well before, such as an input that is changed."""
+        if self.before is None:
+            self.before = self.asked(())
+        after = self.asked(both)
+        return len(after) == len(self.before) and all(map(harmless, self.before, after))
 
     def candidates(self, open_: list[str], late: bool = True) -> Iterator[tuple[Running, Edit]]:
         """The edits in the order in which they are tried."""
@@ -553,7 +566,21 @@ def mended(
     sought: Sought,
     seconds: float = SECONDS,
 ) -> list[Offer]:
-    """What makes the wrong gradients right, each with the answers at every geometry."""
+    """What makes the wrong gradients right, each with the answers at every geometry.
+
+    A fault of the search itself costs the suggestion, not the verdict (under AUTOCONV_STRICT it raises).
+    """
+    try:
+        return _mended(layer, cases, functions, shapes, sought, seconds)
+    except Exception:
+        if os.environ.get("AUTOCONV_STRICT") == "1":
+            raise
+        return []
+
+
+def _mended(
+    layer: Layer, cases: list[Try], functions: Mapping[str, Any], shapes: list[Any], sought: Sought, seconds: float
+) -> list[Offer]:
     if seconds <= 0 or not sought.wrong or not sought.rows or not can_search():
         return []
     end = time.thread_time() + seconds
@@ -567,7 +594,8 @@ def mended(
     with quiet():
         silent = [(r.function, code) for r in made if (code := r.compiled()) is not None]
         with swapped(silent):
-            search = Search(bench, made, text, end)
+            asked = lambda both: _answers(layer, cases, functions, shapes, both)
+            search = Search(bench, made, text, end, asked)
             if not search.begun():
                 return []
             for gradients, both in combined(search.run(), sought)[:OFFERS]:
@@ -575,6 +603,14 @@ def mended(
                     places = [(r.written.number, e.rank, e.at, e.number) for r, e in both]
                     offers.append(Offer(gradients, places, answers, in_words(text, places)))
     return offers
+
+
+def harmless(before: Answer, after: Answer) -> bool:
+    """Whether an answer with a change has no fault that it had not without."""
+    if after.trouble and not before.trouble:
+        return False
+    changes = lambda answer: {note for note in answer.notes if note.startswith("backward changes")}
+    return not (set(after.damage) - set(before.damage)) and not changes(after) - changes(before)
 
 
 def combined(found: list[Found], sought: Sought) -> list[tuple[dict[str, list[int]], tuple[tuple[Running, Edit], ...]]]:
@@ -633,7 +669,7 @@ def in_words(text: str, places: list[Place]) -> list[Fix]:
 
 def fix_of(edit: Edit, lines: list[str]) -> Fix:
     """An edit in words: the line as it stands, and as it is right."""
-    kind, hint = edit.kind, HINTS[edit.kind]
+    kind, hint = edit.kind, KINDS[edit.rank].hint
     if edit.note:
         line = edit.statement.lineno
         return Fix(line, kind, _short(lines[line - 1]), f"the same line {edit.note}", hint)
