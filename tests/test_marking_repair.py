@@ -1,4 +1,4 @@
-"""One change of the source with which a gradient is right: each kind of slip, nothing where there is none, hostile files."""
+"""One change of the source with which a gradient is right: each kind of slip, never a story, hostile files."""
 
 import json
 import sys
@@ -10,8 +10,8 @@ import pytest
 from helpers.students import right
 
 import autoconv as ac
-from autoconv.marking import repair, source
-from autoconv.marking.edits import KINDS, Sites
+from autoconv.marking.repair import in_words, search, source
+from autoconv.marking.repair.table import KINDS, Sites
 from autoconv.marking.report import mark
 
 IMAGE, TABLE = (2, 3, 5, 8), (4, 3)
@@ -174,7 +174,9 @@ def backward(dout, x, w):
 
 def test_a_change_that_costs_another_gradient_is_none(tmp_path):
     """dw is right because of the doubled line, dx wrong because of it: halving it would be right for dx alone."""
-    text = PRODUCT.replace("    n = len(x)\n", "    n = len(x)\n    dout = 2 * dout\n").replace("np.outer(", "0.5 * np.outer(")
+    text = PRODUCT.replace("    n = len(x)\n", "    n = len(x)\n    dout = 2 * dout\n").replace(
+        "np.outer(", "0.5 * np.outer("
+    )
     part = judged(tmp_path, text, *SETTINGS[PRODUCT])["dx"]
     assert part.mistake is not None
     for fix in part.fixes:
@@ -282,7 +284,7 @@ def test_what_reaches_outside_is_not_run_again(line, tmp_path, monkeypatch):
     if "remove" in line:
         text = text.replace("os.remove", "os.path.exists")
     runs = []
-    monkeypatch.setattr(repair.Search, "run", lambda self: runs.append(1) or [])
+    monkeypatch.setattr(search.Search, "run", lambda self: runs.append(1) or [])
     assert not judged(tmp_path, text, *SETTINGS[PRODUCT])["dx"].fixes and not runs
 
 
@@ -305,9 +307,9 @@ def test_a_function_of_2000_lines_takes_no_longer(tmp_path):
 
 
 def test_numbers_that_a_process_made_up_say_nothing():
-    assert repair.in_words(PRODUCT, [(0, 0, 0, 0)]) and repair.in_words(PRODUCT, [(9, 0, 0, 0)]) == []
-    assert repair.in_words(PRODUCT, [(0, 999, 0, 0)]) == [] and repair.in_words(PRODUCT, [(0, 0, -1, 0)]) == []
-    assert repair.in_words("def f(:", [(0, 0, 0, 0)]) == []
+    assert in_words(PRODUCT, [(0, 0, 0, 0)]) and in_words(PRODUCT, [(9, 0, 0, 0)]) == []
+    assert in_words(PRODUCT, [(0, 999, 0, 0)]) == [] and in_words(PRODUCT, [(0, 0, -1, 0)]) == []
+    assert in_words("def f(:", [(0, 0, 0, 0)]) == []
 
 
 @pytest.mark.parametrize("text", [*SETTINGS, Path(right.__file__).read_text(encoding="utf-8")])
@@ -347,7 +349,8 @@ def conv_backward_naive(dout, cache):
     for i in range(dout.shape[2]):
         for j in range(dout.shape[3]):
             top, left = i * s, j * s
-            dxp[:, :, top : top + w.shape[2], left : left + w.shape[3]] += np.einsum("nf,fcij->ncij", dout[:, :, i, i], w)
+            g = dout[:, :, i, i]
+            dxp[:, :, top : top + w.shape[2], left : left + w.shape[3]] += np.einsum("nf,fcij->ncij", g, w)
     dw = np.einsum("nchwij,nfhw->fcij", views, dout)
     return dxp[:, :, p : p + x.shape[2], p : p + x.shape[3]], dw, dout.sum(axis=(0, 2, 3))
 """
@@ -365,7 +368,7 @@ def test_a_file_that_is_marked_gets_its_line(tmp_path):
 def test_a_file_that_answers_for_the_search_gets_no_right_verdict(tmp_path):
     """In its process every change is the right one; the answers are judged here."""
     cheat = """
-import autoconv.marking.repair as r
+import autoconv.marking.repair.search as r
 r.same_numbers = lambda *a: True
 """
     path = tmp_path / "layers.py"

@@ -82,6 +82,4 @@ def check_backward(
             None if out is None else differences(layer, cases[index], functions, upstream(index, out.shape), time_limit)
         )
 
-    return judge(
-        layer, cases, answers, own, lambda sought: mended(layer, cases, functions, shapes, sought, repair)
-    )
+    return judge(layer, cases, answers, own, lambda sought: mended(layer, cases, functions, shapes, sought, repair))

@@ -101,7 +101,7 @@ def _mend(
     """
     wrong = [g for g in layer.outputs if not parts[g].right and parts[g].mistake != ANOTHER and parts[g].times[1]]
     right = [g for g in layer.outputs if parts[g].right]
-    rows, first = [], []
+    rows, first = list[Row](), list[Row]()
     for number, case, answer, truth in zip(numbers, cases, answers, truths, strict=True):
         if case.kink:
             continue

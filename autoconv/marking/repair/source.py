@@ -5,7 +5,6 @@ they its source.  So a file that was edited since it was imported, or a name of 
 """
 
 from __future__ import annotations
-
 import __future__
 
 import ast
@@ -20,10 +19,10 @@ LARGEST = 400_000  # characters of a file that is read
 LINES = 400  # of a function that is changed; each change compiles all of them
 FUTURE = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 EFFECTS = frozenset((
-    "open", "exec", "eval", "compile", "input", "exit", "quit", "os", "sys", "subprocess", "shutil", "socket", "pathlib",
-    "Path", "requests", "urllib", "threading", "multiprocessing", "ctypes", "importlib", "pickle", "save", "savez",
-    "savetxt", "tofile", "write", "write_text", "write_bytes", "system", "remove", "unlink", "rmtree", "setattr",
-    "globals", "plt", "show", "sleep", "signal",
+    "open", "exec", "eval", "compile", "input", "exit", "quit", "os", "sys", "subprocess", "shutil", "socket",
+    "pathlib", "Path", "requests", "urllib", "threading", "multiprocessing", "ctypes", "importlib", "pickle", "save",
+    "savez", "savetxt", "tofile", "write", "write_text", "write_bytes", "system", "remove", "unlink", "rmtree",
+    "setattr", "globals", "plt", "show", "sleep", "signal",
 ))  # fmt: skip
 """Names of what reaches outside of a function: one that has any of them is not run again with a change."""
 
@@ -69,8 +68,8 @@ def functions_of(text: str) -> list[Written]:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
-    lines, made = text.splitlines(), []
-    imports = [s for s in tree.body if isinstance(s, (ast.Import, ast.ImportFrom))]
+    lines, made = text.splitlines(), list[Written]()
+    imports: list[ast.stmt] = [s for s in tree.body if isinstance(s, (ast.Import, ast.ImportFrom))]
     imports = [s for s in imports if not (isinstance(s, ast.ImportFrom) and s.module == "__future__")]
     for owner, node in _definitions(tree, None):
         named = (owner.name, _members(owner)) if owner else ("", [])
@@ -207,7 +206,7 @@ def compiled(written: Written, like: CodeType, flags: int) -> CodeType | None:
             type_comment=None, lineno=node.lineno, col_offset=node.col_offset,
             end_lineno=node.end_lineno, end_col_offset=node.end_col_offset,
         )  # fmt: skip
-        bare.type_params = []
+        bare.type_params = []  # type: ignore[attr-defined,unused-ignore]
         body = [bare]
     if written.owner:
         body = [_class(written.owner, body)]
@@ -228,7 +227,7 @@ def compiled(written: Written, like: CodeType, flags: int) -> CodeType | None:
 def _function(name: str, body: list[ast.stmt]) -> ast.FunctionDef:
     arguments = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
     made = ast.FunctionDef(name=name, args=arguments, body=body, decorator_list=[], returns=None, type_comment=None)
-    made.type_params = []
+    made.type_params = []  # type: ignore[attr-defined,unused-ignore]
     return made
 
 
