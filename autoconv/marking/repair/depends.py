@@ -15,27 +15,26 @@ _MODULES = frozenset(("np", "numpy", "range", "len", "int", "enumerate", "zip"))
 Flow = tuple[int, set[str], set[str]]  # a statement, the names that it writes, those that it reads
 
 
-def statements_of(
-    node: Any, outputs: list[str], wrong: list[str], right: list[str]
-) -> tuple[set[int] | None, set[int] | None]:
-    """(ids of the statements on which nothing but wrong gradients depends, of those on which wrong ones depend too).
+def statements_of(node: Any, outputs: list[str], wrong: list[str], right: list[str]) -> list[set[int]] | None:
+    """Ids of statements, the most suspect first: those on which all wrong gradients depend and no right one, those on
+    which some wrong ones do, those on which right ones depend too.
 
     None where a function does not end in one tuple of its gradients.
     """
     returns = [n for n in ast.walk(node) if isinstance(n, ast.Return)]
     if not isinstance(node, ast.FunctionDef) or len(returns) != 1 or not isinstance(returns[0].value, ast.Tuple):
-        return None, None
+        return None
     elements = returns[0].value.elts
     if len(elements) == len(outputs) + 1:
         elements = elements[1:]  # of a loss
     if len(elements) != len(outputs):
-        return None, None
+        return None
     flows = list(_flows(node, set()))
     of = {g: _reaching(flows, names_of(e)) for g, e in zip(outputs, elements, strict=True)}
-    bad = set().union(*[of[g] for g in wrong])
-    good = set().union(*[of[g] for g in right]) if right else set()
-    last = id(returns[0])
-    return (bad - good) | {last}, bad & good
+    bad = set[int]().union(*[of[g] for g in wrong])
+    common = set.intersection(*[of[g] for g in wrong])
+    good = set[int]().union(*[of[g] for g in right])
+    return [common - good, (bad - good - common) | {id(returns[0])}, bad & good]
 
 
 def names_of(node: ast.AST) -> set[str]:
@@ -63,7 +62,7 @@ def _flows(node: ast.AST, around: set[str]) -> Iterator[Flow]:
                     yield id(n), {s.name}, names_of(s) | around
             elif isinstance(s, (ast.Break, ast.Continue)):
                 yield id(s), {_ALL}, around
-            else:
+            elif not isinstance(s, ast.Return):
                 names = names_of(s)
                 yield id(s), names, names | around
 

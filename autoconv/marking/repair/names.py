@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from typing import Any
 
 from .trees import Change, Place, Scope, Step, called, name
@@ -76,6 +77,35 @@ def renamed(node: Any, old: str, new: str) -> Any:
         if isinstance(at, ast.Name) and at.id == old:
             at.id = new
     return made
+
+
+def within(near: bool) -> Callable[[Place], Iterator[ast.expr]]:
+    """The same wrong name several times in one part of a line: in a call, a slice, a product."""
+
+    def made(p: Place) -> Iterator[ast.expr]:
+        if not isinstance(p.node, (ast.Call, ast.Slice, ast.IfExp, ast.BinOp)):
+            return
+        loads = [n.id for n in ast.walk(p.node) if isinstance(n, ast.Name)]
+        for old in dict.fromkeys(loads):
+            if loads.count(old) > 1 and old in p.scope.names:
+                for new in p.scope.names:
+                    if new != old and alike(old, new, p.scope) == near:
+                        yield renamed(p.node, old, new)
+
+    return made
+
+
+def exchanged(s: Step) -> Iterator[Change]:
+    """Two names of a line, each in the place of the other."""
+    if not isinstance(s.node, (ast.Assign, ast.AugAssign, ast.Expr, ast.Return)):
+        return
+    found = [n.id for n in ast.walk(s.node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
+    for a, b in combinations([n for n in dict.fromkeys(found) if n in s.scope.names], 2):
+        made = copy.deepcopy(s.node)
+        for at in ast.walk(made):
+            if isinstance(at, ast.Name) and isinstance(at.ctx, ast.Load) and at.id in (a, b):
+                at.id = b if at.id == a else a
+        yield s.put(made)
 
 
 def renaming(near: bool) -> Callable[[Step], Iterator[Change]]:

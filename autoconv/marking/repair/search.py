@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..asking import Answer, TimeUp, deadline
+from ..asking import Answer, TimeUp
 from .depends import statements_of
-from .running import Bench, swapped
+from .running import Bench, stopped, swapped
 from .sought import Row, harmless, same_numbers, share
 from .source import Running, numpy_of
 from .table import KINDS, Sites
@@ -31,7 +31,7 @@ NAMED = 0.5  # of them where every mistake has a name
 BASES = 6  # edits on top of which a second one is tried
 
 
-EARLY, LATE = 14, 33  # ranks from which on kinds are tried after those before at all statements
+EARLY, LATE = 17, 36  # ranks from which on kinds are tried after those before at all statements
 
 
 SLOW = 0.15  # seconds of one call at a small geometry beyond which nothing is searched
@@ -92,11 +92,11 @@ class Search:
         row = max(self.sought.rows[:4], key=lambda r: sum(a.size for a, _ in r.right.values()))
         before = sys.getprofile()
         try:
-            with deadline(1.0):
+            with stopped(1.0):
                 for _ in range(2):
-                    started = time.perf_counter()
+                    started = time.thread_time()
                     self.bench.gradients(row)
-                    spent = time.perf_counter() - started
+                    spent = time.thread_time() - started
         except (Exception, TimeUp):
             spent = 0.0
         if spent > SLOW:
@@ -104,7 +104,7 @@ class Search:
         self.limit = max(0.05, 20 * spent)
         try:
             sys.setprofile(look)
-            with deadline(1.0):
+            with stopped(1.0):
                 self.bench.gradients(row)
         except (Exception, TimeUp):
             pass
@@ -119,7 +119,7 @@ class Search:
     def given(self, changed: tuple[tuple[Running, Any], ...], row: Row) -> dict[str, np.ndarray | None] | None:
         """The gradients at one geometry with other codes; None where there are none."""
         try:
-            with swapped([(r.function, code) for r, code in changed]), deadline(self.limit):
+            with swapped([(r.function, code) for r, code in changed]), stopped(self.limit):
                 return self.bench.gradients(row)
         except (Exception, TimeUp, SystemExit):
             return None
@@ -233,17 +233,19 @@ class Search:
     def candidates(self, open_: list[str], late: bool = True) -> Iterator[tuple[Running, Edit]]:
         """The edits in the order in which they are tried."""
         main = self.made[0]
-        first, second = statements_of(main.written.node, list(self.bench.layer.outputs), open_, self.sought.right)
+        suspect = statements_of(main.written.node, list(self.bench.layer.outputs), open_, self.sought.right)
         parts: list[tuple[Running, Callable[[Any], bool]]] = []
-        if first is None or second is None:
+        if suspect is None:
             parts = [(r, lambda s: True) for r in self.made]
         else:
-            parts.append((main, lambda s: id(s) in first))
-            parts.append((main, lambda s: id(s) in second))
+            parts += [(main, lambda s, chosen=chosen: id(s) in chosen) for chosen in suspect]  # type: ignore[misc]
             parts += [(r, lambda s: True) for r in self.made[1:]]
-        spans = [range(EARLY), range(EARLY, LATE), *([range(LATE, len(KINDS))] if late else [])]
-        for span in spans:
-            for runner, chosen in parts:
+        early, middle, rest = range(EARLY), range(EARLY, LATE), range(LATE, len(KINDS))
+        suspects, others = (parts[:1], parts[1:]) if suspect is not None else (parts, [])
+        turns = [(early, suspects), (early, others), (middle, suspects)]
+        turns += [(rest, suspects), (middle, others), (rest, others)] if late else [(middle, others)]
+        for span, where in turns:
+            for runner, chosen in where:
                 sorts = self.sorts.get(id(runner), {})
                 for rank in span:
                     for edit in self.sites[id(runner)].edits(rank, chosen):
@@ -251,42 +253,41 @@ class Search:
                             yield runner, edit
 
 
+NUMBER = "number"
+
+
 def sort_of(value: Any) -> str:
-    """What kind of thing a name holds: only things of one sort are taken for each other."""
+    """What kind of thing a name holds, of an array its shape too: only things of one kind are taken for each other."""
     if isinstance(value, (bool, np.bool_)):
         return "bool"
-    if isinstance(value, (int, np.integer)):
-        return "number"
-    if isinstance(value, (float, np.floating)):
-        return "number"
+    if isinstance(value, (int, float, np.integer, np.floating)):
+        return NUMBER
     if isinstance(value, np.ndarray) or hasattr(value, "detach"):
-        return "array"
-    if isinstance(value, (tuple, list)):
-        return "tuple"
-    return "other"
+        return f"array {tuple(value.shape)}"
+    return "tuple" if isinstance(value, (tuple, list)) else "other"
 
 
 def fitting(edit: Edit, sorts: dict[str, str]) -> bool:
     """Whether the names that an edit brings in hold something that can stand there."""
     if edit.new is None or not sorts:
         return True
+    kind = lambda name: sorts.get(name, "").split(" ")[0]
     if isinstance(edit.node, ast.Name) and isinstance(edit.new, ast.Name):
         a, b = sorts.get(edit.node.id), sorts.get(edit.new.id)
-        return a is not None and a == b
+        if a is None or b is None or (KINDS[edit.rank].shapes and (a != b or a == NUMBER)):
+            return False
+        return a.split()[0] == b.split()[0]
     if isinstance(edit.new, ast.BinOp):
         for side in (edit.new.left, edit.new.right):
             if isinstance(side, ast.Name) and side is not edit.node:
-                sort = sorts.get(side.id)
-                if sort not in ("number", "array", "bool") or (
-                    sort == "array" and KINDS[edit.rank].name == "another index"
-                ):
+                if kind(side.id) not in (NUMBER, "array", "bool"):
                     return False
         if KINDS[edit.rank].name in ("another slice", "another index", "one more or less"):
             sides = (edit.new.left, edit.new.right)
-            if any(isinstance(s, ast.Name) and s is not edit.node and sorts.get(s.id) != "number" for s in sides):
+            if any(isinstance(s, ast.Name) and s is not edit.node and kind(s.id) != NUMBER for s in sides):
                 return False
     if isinstance(edit.new, ast.Subscript) and isinstance(edit.node, ast.Name) and edit.new.value is edit.node:
-        return sorts.get(edit.node.id) in ("array", "tuple")
+        return kind(edit.node.id) in ("array", "tuple")
     if isinstance(edit.new, ast.Attribute) and isinstance(edit.node, ast.Name):
-        return sorts.get(edit.node.id) == "array"
+        return kind(edit.node.id) == "array"
     return True

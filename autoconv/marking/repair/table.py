@@ -43,7 +43,7 @@ from .indices import (
     windows,
     worked_out,
 )
-from .names import another_name, attribute, key, named_number, renaming
+from .names import another_name, attribute, exchanged, key, named_number, renaming, within
 from .statements import assigned, moved, removed, reordered, repeated, unconditional
 from .trees import Edit, Function, Place, Scope, Step, called
 
@@ -56,6 +56,7 @@ class Kind:
     of: Callable[[Any], Iterator[Any]]
     hint: str
     statements: bool = False
+    shapes: bool = False  # only names that hold arrays of one shape
 
 
 # fmt: off
@@ -71,8 +72,11 @@ KINDS = (
     Kind("another key",                     key,                 "Is this the right key?"),
     Kind("another name",                    attribute,           "Is this the right attribute?"),
     Kind("indices in another order",        index_order,         "In which order do these stand?"),
-    Kind("another name",                    another_name(True),  "Is each name here the one that belongs here?"),
-    Kind("another name",                    renaming(True),      "Is each name here the one that belongs here?", True),
+    Kind("another name",                    another_name(True),  "Is each name here the right one?"),
+    Kind("another name",                    renaming(True),      "Is each name here the right one?", True),
+    Kind("another name",                    within(True),        "Is each name here the right one?"),
+    Kind("another name",                    another_name(False), "Is each name here the right one?", shapes=True),
+    Kind("two names exchanged",             exchanged,           "Is each name here the right one?", True),
     Kind("a statement too many",            removed,             "Does this line belong here?", True),
     Kind("another number",                  constant,            "Is this number the right one?"),
     Kind("another index",                   index,               "Which element is read or written here?"),
@@ -94,14 +98,14 @@ KINDS = (
     Kind("letters of an einsum",            letters,             "Which letter belongs to which axis?"),
     Kind("a minus forgotten",               minus,               "Which sign does this term have?"),
     Kind("statements in another order",     reordered,           "When does this line have to run?", True),
-    Kind("another name",                    another_name(False), "Is each name here the one that belongs here?"),
+    Kind("another name",                    another_name(False), "Is each name here the right one?"),
     Kind("a name in the place of another",  named_number,        "Is this the value that belongs here?"),
     Kind("brackets",                        brackets,            "Which indices does this array have?"),
     Kind("a function forgotten",            bent,                "Is this used as it is?"),
     Kind("a factor forgotten",              factor,              "What multiplies this, by the chain rule?"),
     Kind("a factor forgotten",              term_factor,         "What multiplies this, by the chain rule?"),
     Kind("laid out in another order",       laid_out,            "In which order do the axes lie in memory?"),
-    Kind("another name",                    renaming(False),     "Is each name here the one that belongs here?", True),
+    Kind("another name",                    renaming(False),     "Is each name here the right one?", True),
     Kind("a sum forgotten",                 reduced,             "Over what is this added up?"),
     Kind("a term forgotten",                term,                "Are all terms here?"),
     Kind("another index",                   worked_out,          "Which element is read or written here?"),
