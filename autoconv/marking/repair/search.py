@@ -278,14 +278,12 @@ def fitting(edit: Edit, sorts: dict[str, str]) -> bool:
             return False
         return a.split()[0] == b.split()[0]
     if isinstance(edit.new, ast.BinOp):
-        for side in (edit.new.left, edit.new.right):
-            if isinstance(side, ast.Name) and side is not edit.node:
-                if kind(side.id) not in (NUMBER, "array", "bool"):
-                    return False
+        sides = (edit.new.left, edit.new.right)
+        brought = [kind(side.id) for side in sides if isinstance(side, ast.Name) and side is not edit.node]
+        if any(sort not in (NUMBER, "array", "bool") for sort in brought):
+            return False
         if KINDS[edit.rank].name in ("another slice", "another index", "one more or less"):
-            sides = (edit.new.left, edit.new.right)
-            if any(isinstance(s, ast.Name) and s is not edit.node and kind(s.id) != NUMBER for s in sides):
-                return False
+            return all(sort == NUMBER for sort in brought)
     if isinstance(edit.new, ast.Subscript) and isinstance(edit.node, ast.Name) and edit.new.value is edit.node:
         return kind(edit.node.id) in ("array", "tuple")
     if isinstance(edit.new, ast.Attribute) and isinstance(edit.node, ast.Name):
