@@ -85,7 +85,7 @@ SLIPS = [
     (PRODUCT, "w.T", "w.T / n", "an operand too many"),
     (PRODUCT, "dx = dout @ w.T", "dx = -dout @ w.T", "another sign"),
     (PRODUCT, "dw += np.outer", "    dw += np.outer", "a condition too many"),
-    (PRODUCT, "np.outer(x[i], dout[i])", "np.outer(dout[i], x[i]).T[:, ::-1]", "another sign|another slice|brackets"),
+    (PRODUCT, "np.outer(x[i], dout[i])", "np.outer(dout[i], x[i]).T[:, ::-1]", "another slice|brackets"),
     (PRODUCT, "np.outer(x[i], dout[i])", "np.abs(np.outer(x[i], dout[i]))", "a call too many"),
     (PRODUCT, "    return dx", "    dw *= 2\n    return dx", "a statement too many"),
     (ROWS, "mean(axis=1, keepdims=True)) / r", "sum(axis=1, keepdims=True)) / r", "another function"),
@@ -138,6 +138,13 @@ def test_each_kind_of_slip_is_told_with_its_line(text, what, instead, kinds, tmp
     assert all(f"line {fix.line}" in v.text.lower() and fix.instead in v.text for fix in told)
 
 
+def test_a_name_of_the_bank_stays_and_gets_its_line(tmp_path):
+    text = CONV.replace('+= np.einsum("nf,fcuv', '= np.einsum("nf,fcuv')
+    alone, both = (judged(tmp_path, text, *SETTINGS[CONV], repair=seconds)["dx"] for seconds in (0, 6.0))
+    assert alone.mistake == both.mistake == "windows overwritten instead of overlap-added"
+    assert alone.says == both.says and not alone.fixes and [fix.line for fix in both.fixes] == [11]
+
+
 def test_hints_name_the_line_and_not_the_answer(tmp_path):
     v = judged(tmp_path, CONV.replace("i * s, j * s", "i * s, i * s"), *SETTINGS[CONV])
     (fix,) = v["dx"].fixes
@@ -170,6 +177,14 @@ def backward(dout, x, w):
     for shapes, like in ((SETTINGS[CONV][2], conv), (SETTINGS[PRODUCT][2], product)):
         v = judged(tmp_path, text, like, "dout, x, w", shapes)
         assert all(part.mistake is None and not part.fixes for part in v.parts.values()), v.text
+
+
+def test_a_right_gradient_is_not_built_up_of_changes(tmp_path):
+    """d * cos(5 x) becomes d * (5 x > 0) by two changes; nobody has written relu's gradient there."""
+    text = "import numpy as np\ndef backward(dout, cache):\n    return dout * np.cos(5 * cache)\n"
+    function = written(tmp_path / "layers.py", text)["backward"]
+    part = ac.check_backward(function, like="cs231n.relu")["dx"]
+    assert part.mistake is None and not part.fixes, part.text
 
 
 def test_a_change_that_costs_another_gradient_is_none(tmp_path):

@@ -147,8 +147,7 @@ def _offered(
 
 VAGUE = (
     "a constant factor", "factor 2 or 1/2 of the loss", "multiplied by what does not belong here",
-    "summed or averaged before it was used", "x where x-hat belongs", "a path with a wrong factor",
-    "right numbers in the wrong places", "added up several times", "left at zero in places",
+    "summed or averaged before it was used", "x where x-hat belongs", "left at zero in places",
 )  # fmt: skip
 """Names that say what the numbers are and not what was written: a line of the source says more."""
 

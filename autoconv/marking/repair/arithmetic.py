@@ -21,7 +21,7 @@ def exchanged_operator(groups: dict[type[ast.operator], tuple[type[ast.operator]
 def sign(p: Place) -> Iterator[ast.expr]:
     yield from exchanged_operator({ast.Add: (ast.Sub,), ast.Sub: (ast.Add,)})(p)
     if isinstance(p.node, ast.UnaryOp) and isinstance(p.node.op, ast.USub):
-        yield p.node.operand
+        yield from [] if isinstance(p.owner, ast.Slice) else [p.node.operand]
     elif isinstance(p.node, ast.Constant) and isinstance(p.node.value, (int, float)) and p.role == "value":
         yield from [number(-p.node.value)] if isinstance(p.owner, (ast.BinOp, ast.Assign)) else []
 

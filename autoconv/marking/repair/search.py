@@ -208,7 +208,8 @@ class Search:
                 if ok:
                     continue
                 right.remove(gradient)
-                if not base and (passed or part > max(self.first.get(gradient, 0.0), 0.0) + 1e-9):
+                plain = not base and edit.rank < LATE  # nothing is built up out of what was put in
+                if plain and (passed or part > max(self.first.get(gradient, 0.0), 0.0) + 1e-9):
                     self.near.setdefault(gradient, []).append(Tried(passed, part, both))
             if not right or (self.whole and len(right) < len(open_)):
                 return
