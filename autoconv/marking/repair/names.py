@@ -70,6 +70,17 @@ def named_number(p: Place) -> Iterator[ast.expr]:
                 yield name(other)
 
 
+def another_part(p: Place) -> Iterator[ast.expr]:
+    """x[i] for a name or for y[j], where the function reads x[i] elsewhere."""
+    taken = isinstance(p.node, ast.Subscript) or (isinstance(p.node, ast.Name) and p.node.id in p.scope.names)
+    if not taken or p.role == "target" or isinstance(p.owner, (ast.Subscript, ast.Attribute)):
+        return
+    own = ast.dump(p.node)
+    for part in p.scope.parts:
+        if ast.dump(part) != own:
+            yield part
+
+
 def renamed(node: Any, old: str, new: str) -> Any:
     """A copy with a name exchanged for another."""
     made = copy.deepcopy(node)

@@ -43,7 +43,7 @@ from .indices import (
     windows,
     worked_out,
 )
-from .names import another_name, attribute, exchanged, key, named_number, renaming, within
+from .names import another_name, another_part, attribute, exchanged, key, named_number, renaming, within
 from .statements import assigned, moved, removed, reordered, repeated, unconditional
 from .trees import Edit, Function, Place, Scope, Step, called
 
@@ -100,6 +100,7 @@ KINDS = (
     Kind("statements in another order",     reordered,           "When does this line have to run?", True),
     Kind("another name",                    another_name(False), "Is each name here the right one?"),
     Kind("a name in the place of another",  named_number,        "Is this the value that belongs here?"),
+    Kind("a name in the place of another",  another_part,        "Is this the value that belongs here?"),
     Kind("brackets",                        brackets,            "Which indices does this array have?"),
     Kind("a function forgotten",            bent,                "Is this used as it is?"),
     Kind("a factor forgotten",              factor,              "What multiplies this, by the chain rule?"),
@@ -202,11 +203,15 @@ def scope_of(node: Function, numpy: str) -> Scope:
         {n.id for n in ast.walk(at) if isinstance(n, ast.Name)} for at in ast.walk(node)
         if isinstance(at, ast.Tuple) and isinstance(at.ctx, ast.Store)
     ]  # fmt: skip
+    parts: dict[str, ast.expr] = {
+        ast.dump(at): at for at in ast.walk(node)
+        if isinstance(at, ast.Subscript) and isinstance(at.ctx, ast.Load) and isinstance(at.value, ast.Name)
+    }  # fmt: skip
     once = lambda found: list(dict.fromkeys(found))
     first = [n for n in once([*taken, *unpacked]) if n not in ("self", "cache", "ctx")]
     return Scope(
         [n for n in once(names) if n not in ("self", "cls", "_")], once(loops), once(strings),
-        {k: once(v) for k, v in attributes.items()}, numpy, first, together,
+        {k: once(v) for k, v in attributes.items()}, numpy, first, together, list(parts.values())[:20],
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ class Scope:
 
     names: arguments and what is assigned; loops: variables of loops; strings: keys; attributes: {base: attributes};
     numpy: the name of NumPy; first: of the names, those that come from outside (arguments and what they hold).
-    together: names that are unpacked together.
+    together: names that are unpacked together; parts: what is read with brackets, x[i], each once.
     """
 
     names: list[str]
@@ -35,6 +35,7 @@ class Scope:
     numpy: str
     first: list[str]
     together: list[set[str]]
+    parts: list[ast.expr]
 
 
 @dataclass
