@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+from contextlib import suppress
 from typing import Any
 
 from ..verdict import Fix
@@ -61,8 +63,25 @@ def fix_of(edit: Edit, lines: list[str]) -> Fix:
         made = next((s for s in new if not any(s is o for o in old)), None) if isinstance(new, list) else new.new[0]
         if made is None or isinstance(made, ast.Pass):
             return Fix(line, kind, _short(before), "nothing: without this line", hint)
-        return Fix(line, kind, _short(written), _short(ast.unparse(made).splitlines()[0]), hint)
+        return Fix(line, kind, _short(written), _short(_kept(written, made)), hint)
     return Fix(line, kind, _short(written), _short(_replaced(edit, lines, line)), hint)
+
+
+_SIGNS = ("=", "+=", "-=", "*=", "/=")
+
+
+def _kept(line: str, made: ast.stmt) -> str:
+    """Another statement in the hand of the line in whose place it stands: with its sign, or its names, exchanged."""
+    text, line = ast.unparse(made).splitlines()[0], line.strip()
+    old, new = (re.findall(r"[^\W\d]\w*", part) for part in (line, text))
+    tries = [line.replace(f" {a} ", f" {b} ", 1) for a in _SIGNS for b in _SIGNS if f" {a} " in line]
+    for a, b in {(a, b) for a, b in zip(old, new, strict=False) if a != b}:
+        tries.append(re.sub(rf"\b{a}\b", b, line))
+    for tried in tries:
+        with suppress(SyntaxError, ValueError):
+            if ast.unparse(ast.parse(tried)) == text:
+                return tried
+    return text
 
 
 def _replaced(edit: Edit, lines: list[str], line: int) -> str:
