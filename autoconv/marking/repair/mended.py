@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
@@ -19,6 +20,7 @@ from .source import Running
 from .trees import Edit, put
 from .words import in_words
 
+LARGEST = 20_000  # numbers of a geometry at which changes are tried
 OFFERS = 6  # that are run through everything
 
 
@@ -50,6 +52,8 @@ def mended(
 def _mended(
     layer: Layer, cases: list[Try], functions: Mapping[str, Any], shapes: list[Any], sought: Sought, seconds: float
 ) -> list[Offer]:
+    small = [row for row in sought.rows if sum(a.size for a, _ in row.right.values()) <= LARGEST]
+    sought = replace(sought, rows=small)
     if seconds <= 0 or not sought.wrong or not sought.rows or not can_search():
         return []
     end = time.thread_time() + seconds
