@@ -304,6 +304,20 @@ def test_a_helper_of_the_same_file_may_hold_the_slip(tmp_path):
     assert [fix.line for fix in v["dw"].fixes] == [4], v.text
 
 
+def test_a_method_of_an_object_may_call_the_one_that_has_the_slip(tmp_path):
+    text = """
+class Dense:
+    def spread(self, dout, w):
+        return dout @ w.T * 2
+    def backward(self, dout, x, w):
+        return self.spread(dout, w), x.T @ dout
+backward = Dense().backward
+"""
+    scope = written(tmp_path / "layers.py", text)
+    v = ac.check_backward(scope["backward"], like=product, call={"backward": "dout, x, w"})
+    assert [fix.line for fix in v["dx"].fixes] == [4], v.text
+
+
 def test_an_edit_that_would_run_for_ever_is_stopped(tmp_path):
     text = """
 import numpy as np

@@ -78,7 +78,7 @@ def another_part(p: Place) -> Iterator[ast.expr]:
     own = ast.dump(p.node)
     for part in p.scope.parts:
         if ast.dump(part) != own:
-            yield part
+            yield copy.deepcopy(part)  # the place may lie within the part itself
 
 
 def renamed(node: Any, old: str, new: str) -> Any:

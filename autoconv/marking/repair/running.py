@@ -112,6 +112,7 @@ def sources(functions: Mapping[str, Any], layer: Layer) -> tuple[list[Running], 
     file = functions_of(text)
     if not file:
         return None
+    starts += [type(f.__self__) for f in starts if hasattr(f, "__self__")]  # what a method calls stands in its class
     found = reached(starts, members[0].__code__.co_filename)
     if any(EFFECTS & set(names_in(f.__code__)) or _swallows(f) for f in found):
         return None
