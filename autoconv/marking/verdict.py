@@ -38,8 +38,8 @@ class Part:
 
     right: at every geometry that was tried.  mistake: its name, or None where it is right or not known.  geometry: the
     smallest one that shows it, shapes and settings.  says: what was done; numbers: one element there, yours and the
-    right one; times: (right at, of) geometries; where: those at which it is right.  hint: a question, without numbers.  fixes: the changes of the source with which a wrong
-    one is right everywhere, if they were found.
+    right one; times: (right at, of) geometries; where: those at which it is right.  hint: a question, without numbers.
+    fixes: the changes of the source with which a wrong one is right everywhere, where they were found.
     """
 
     name: str

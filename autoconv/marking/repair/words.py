@@ -112,5 +112,5 @@ def _replaced(edit: Edit, lines: list[str], line: int) -> str:
 
 
 def _short(line: str) -> str:
-    line = " ".join(line.split())
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(line.split()))
     return line if len(line) <= 160 else f"{line[:157]}..."
