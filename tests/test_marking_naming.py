@@ -1,4 +1,7 @@
-"""Bugs in functions: every one found, and named by its name first, as a rate over many that were written by hand."""
+"""Bugs in functions: every one found, and named by its name first, as a rate over many that were written by hand.
+
+Their numbers are what is named here (``repair=0``); what their source says is ``test_marking_repair``'s.
+"""
 
 import itertools
 
@@ -15,7 +18,7 @@ STEP = 3  # one in so many is tried: each takes a quarter of a second
 def marked(student):
     """The judgement of the gradient in which the bug is; nothing else of these functions is wrong."""
     forward = None if str(student.like).endswith("loss") else student.forward
-    verdict = ac.check_backward(student.backward, forward, like=student.like)
+    verdict = ac.check_backward(student.backward, forward, like=student.like, repair=0)
     assert not verdict
     return verdict[student.gradient]
 
@@ -97,7 +100,7 @@ def test_three_mistakes_at_once_have_no_story(changes):
             dx = change(dx, cache[0], dout)
         return dx, dw, db
 
-    v = ac.check_backward(backward, right.conv_forward_einsum, like="cs231n.conv")
+    v = ac.check_backward(backward, right.conv_forward_einsum, like="cs231n.conv", repair=0)
     assert v["dx"].mistake is None and not v["dx"].right, v.text
     assert v["dw"].right and v["db"].right
 
@@ -119,7 +122,7 @@ SEVERAL = [b for b, (g, _) in vectorised.CONV.items() if g == "dx" and "alone" n
 def test_three_mistakes_of_the_bank_are_no_other_one(chosen):
     """Nothing that is none of the three is told; two of them may hide the third, so that one or two are named."""
     student = vectorised.conv_backward(Several(chosen))
-    v = ac.check_backward(student, right.conv_forward_einsum, like="cs231n.conv")
+    v = ac.check_backward(student, right.conv_forward_einsum, like="cs231n.conv", repair=0)
     own = {name for bug in chosen for name in vectorised.CONV[bug][1].split("|")}
     assert not v["dx"].right
     assert v["dx"].mistake is None or set(v["dx"].mistake.split(" and ")) <= own, (chosen, v["dx"].text)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import json
+import linecache
 import os
 import select
 import shutil
@@ -32,6 +33,7 @@ from ..files import open_regular
 from .asking import LARGEST, Answer
 from .judge import judge
 from .layer import Layer
+from .repair import OFFERS, SECONDS, Offer, Sought, in_words
 from .verdict import BackwardVerdict, Part
 
 LARGEST_FILE = 2_000_000  # bytes of a file that is marked
@@ -40,6 +42,7 @@ HEADER = 4_000_000  # bytes of them that are JSON
 MEMORY = 2 << 30  # bytes of address space
 BESIDE = 50  # further .py files of the same folder that are copied with it
 START = 10.0  # seconds for the start of the interpreter, beyond the time limit
+OFFERED = 3.0  # seconds to run what was found through every geometry
 GRACE, STEP = 2.0, 0.25  # seconds to send an answer, and between two looks whether the process still runs
 STARTED = b"\x01"  # the first byte of what comes back
 _KINDS = {"f2": np.float16, "f4": np.float32, "f8": np.float64}
@@ -100,7 +103,18 @@ def marked(path: Path, layer: Layer, time_limit: float, memory: int = MEMORY) ->
         shapes = {name: cases[index].arrays[x].shape for name, x in layer.outputs.items()}
         return found if {k: v.shape for k, v in found.items()} == shapes else None
 
-    return judge(layer, cases, answers, own)
+    def mend(sought: Sought) -> list[Offer]:
+        seconds = min(SECONDS, time_limit / 4)
+        asked = request | {"mend": sought.plain(), "seconds": seconds}
+        try:
+            offers = _offers(_run(path, asked, seconds + OFFERED + START), len(cases))
+        except EndedError:
+            return []
+        linecache.checkcache(str(path))
+        text = "".join(linecache.getlines(str(path)))
+        return [Offer(o.gradients, o.places, o.answers, in_words(text, o.places)) for o in offers]
+
+    return judge(layer, cases, answers, own, mend)
 
 
 # ---- the process
@@ -257,6 +271,37 @@ def _answers(sent: bytes, count: int) -> list[Answer]:
         return answers
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError):
         raise EndedError("unreadable answer", "what the process sent back cannot be read") from None
+
+
+def _offers(sent: bytes, count: int) -> list[Offer]:
+    """The offers in what a worker sent, their words not made yet; EndedError for anything else."""
+    try:
+        size = int.from_bytes(sent[:8], "little")
+        if not 0 < size <= min(HEADER, len(sent) - 8):
+            raise ValueError
+        rows = json.loads(sent[8 : 8 + size])
+        if isinstance(rows, dict) or len(rows) > OFFERS:
+            raise ValueError
+        made = []
+        for row in rows:
+            places = [tuple(int(n) for n in place) for place in row["places"]]
+            if any(len(place) != 4 for place in places):
+                raise ValueError
+            of = {str(g): [int(i) for i in chosen] for g, chosen in row["gradients"].items()}
+            if any(not 0 <= i < len(places) for chosen in of.values() for i in chosen):
+                raise ValueError
+            made.append((of, places))
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError):
+        raise EndedError("unreadable answer", "what the process sent back cannot be read") from None
+    answers = _answers(sent[8 + size :], count * len(made)) if made else []
+    return [Offer(g, p, answers[i * count : (i + 1) * count]) for i, (g, p) in enumerate(made)]  # type: ignore[arg-type]
+
+
+def packed_offers(offers: list[Offer]) -> bytes:
+    """Offers as bytes: the length of a header, the header (JSON), the answers of all of them."""
+    header = json.dumps([{"gradients": o.gradients, "places": o.places} for o in offers]).encode()
+    answers = [a for o in offers for a in o.answers]
+    return b"".join([len(header).to_bytes(8, "little"), header, packed(answers)])
 
 
 def _array(entry: dict[str, Any], sent: bytes) -> np.ndarray:

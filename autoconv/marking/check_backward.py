@@ -9,6 +9,7 @@ from .asking import ask, differences, upstream
 from .described import described
 from .judge import judge, outputs_of
 from .layer import Layer
+from .repair import SECONDS, mended
 from .verdict import BackwardVerdict
 
 LIMIT = 30.0  # seconds for all geometries
@@ -30,6 +31,7 @@ def check_backward(
     inputs: Any = None,
     call: Any = None,
     time_limit: float = LIMIT,
+    repair: float = SECONDS,
 ) -> BackwardVerdict:
     """Judge a backward function, with its forward, as a course defines them; and name what is wrong.
 
@@ -46,6 +48,8 @@ def check_backward(
     ask for any input by name, "dout", "out" and "cache".
     time_limit: seconds for all geometries together; an alarm stops a loop that takes longer (in the main thread of
     Linux and macOS; elsewhere time is looked at between geometries).
+    repair: seconds for which a wrong function's own source is searched for one change that makes it right; 0: none.
+    The functions are run again for that, with one place of their code changed, where their source can be read.
 
     The forward is compared first.  Where it is another known function (a rotated kernel, a bias counted twice, another
     eps), that is said, and the gradients are compared with *its* gradient.
@@ -78,4 +82,4 @@ def check_backward(
             None if out is None else differences(layer, cases[index], functions, upstream(index, out.shape), time_limit)
         )
 
-    return judge(layer, cases, answers, own)
+    return judge(layer, cases, answers, own, lambda sought: mended(layer, cases, functions, shapes, sought, repair))

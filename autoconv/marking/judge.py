@@ -13,9 +13,10 @@ from .asking import Answer, upstream
 from .layer import Layer, Try
 from .naming import describe, name_of
 from .relations import Evidence, Named
+from .repair import Mend, Offer, Row, Sought, harmless
 from .truth import Reference, Truth, close
 from .variants import Variant, eps_variant, variants_of
-from .verdict import FORWARD, BackwardVerdict, Part
+from .verdict import FORWARD, BackwardVerdict, Fix, Part
 
 Differences = Callable[[int], Any]  # the gradient of the student's own forward at a geometry, {gradient: array} or None
 _MEASURED = 2e-5  # how closely differences agree
@@ -30,8 +31,13 @@ def outputs_of(layer: Layer, cases: list[Try]) -> list[tuple[int, ...]]:
 
 
 @one_thread()
-def judge(layer: Layer, cases: list[Try], answers: list[Answer], differences: Differences) -> BackwardVerdict:
-    """The verdict on what the functions gave at each geometry."""
+def judge(
+    layer: Layer, cases: list[Try], answers: list[Answer], differences: Differences, mend: Mend | None = None
+) -> BackwardVerdict:
+    """The verdict on what the functions gave at each geometry.
+
+    mend: looks for a change of the functions' source that makes wrong gradients right.
+    """
     order = sorted(range(len(cases)), key=lambda i: (cases[i].size, i))
     cases, answers, numbers = [cases[i] for i in order], [answers[i] for i in order], order
     refuses = [c.rest and _refused(a) for c, a in zip(cases, answers, strict=True)]
@@ -72,9 +78,91 @@ def judge(layer: Layer, cases: list[Try], answers: list[Answer], differences: Di
                 part = parts[gradient]
                 part.mistake, part.says = ANOTHER, "it is the gradient of the course's forward, but not of yours"
                 part.hint = "Do your forward and your backward compute the same layer?"
+    if mend is not None and not measured:
+        _mend(layer, cases, answers, truths, numbers, parts, mend)
     damage = list(dict.fromkeys(pair for a in answers for pair in a.damage))
     notes += list(dict.fromkeys(note for a in answers for note in a.notes))
     return BackwardVerdict(layer.name, parts, damage=damage, notes=notes)
+
+
+def _mend(
+    layer: Layer,
+    cases: list[Try],
+    answers: list[Answer],
+    truths: list[Truth],
+    numbers: list[int],
+    parts: dict[str, Part],
+    mend: Mend,
+) -> None:
+    """Add to each wrong gradient the change of its source with which it is right, if one is found that is none other's
+    loss.
+
+    What comes back is only a suggestion until its answers were judged here like any others.
+    """
+    wrong = [g for g in layer.outputs if not parts[g].right and parts[g].mistake != ANOTHER and parts[g].times[1]]
+    right = [g for g in layer.outputs if parts[g].right]
+    rows, first = list[Row](), list[Row]()
+    for number, case, answer, truth in zip(numbers, cases, answers, truths, strict=True):
+        if case.kink:
+            continue
+        right_there = {g: (truth.gradient(g), truth.size(g)) for g in layer.outputs}
+        row = Row(number, right_there, bool(answer.trouble))
+        shown = any(not _claims(truth, g, answer) and truth.gradient(g).size >= TELLING for g in wrong)
+        (first if shown else rows).append(row)
+    if not wrong or not first + rows:
+        return
+    known = tuple(g for g in wrong if parts[g].mistake and not _vague(parts[g]))
+    for offer in mend(Sought(wrong, right, first + rows, known=known)):
+        if _offered(offer, layer, answers, truths, numbers, right):
+            for gradient in offer.gradients:
+                if gradient in wrong and not parts[gradient].fixes:
+                    _told_by(parts[gradient], [offer.fixes[i] for i in offer.gradients[gradient]])
+
+
+TELLING = 4  # numbers from which on a geometry tells one change from another
+
+
+def _claims(truth: Truth, name: str, answer: Answer) -> bool:
+    claimed = answer.gradients.get(name)
+    return claimed is not None and _right(truth, name, claimed)
+
+
+def _offered(
+    offer: Offer, layer: Layer, answers: list[Answer], truths: list[Truth], numbers: list[int], right: list[str]
+) -> bool:
+    """Whether with the offered change a gradient is right at every geometry, those that were right still are, and the
+    forward is what it was."""
+    if not offer.fixes or len(offer.fixes) != len(offer.places) or len(offer.answers) <= max(numbers):
+        return False
+    for number, before, truth in zip(numbers, answers, truths, strict=True):
+        after = offer.answers[number]
+        if after.trouble or not harmless(before, after):
+            return False  # right at somebody else's cost
+        if not all(_claims(truth, g, after) for g in (*offer.gradients, *right)):
+            return False
+        if before.out is not None and (after.out is None or not close(after.out, before.out.astype(float))):
+            return False
+    return True
+
+
+VAGUE = (
+    "a constant factor", "factor 2 or 1/2 of the loss", "multiplied by what does not belong here",
+    "summed or averaged before it was used", "x where x-hat belongs", "left at zero in places",
+)  # fmt: skip
+"""Names that say what the numbers are and not what was written: a line of the source says more."""
+
+
+def _vague(part: Part) -> bool:
+    return part.mistake in VAGUE or "It explains" in part.says or " and " in (part.mistake or "")
+
+
+def _told_by(part: Part, fixes: list[Fix]) -> None:
+    """The change told: beside a mistake that is named already, or in place of one."""
+    part.fixes = fixes
+    if part.mistake is None or _vague(part):
+        part.says = ""
+        kinds = list(dict.fromkeys(fix.kind for fix in fixes))
+        part.mistake, part.hint = " and ".join(kinds), fixes[0].hint
 
 
 def _refused(answer: Answer) -> bool:

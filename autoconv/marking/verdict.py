@@ -6,13 +6,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from html import escape
 from textwrap import wrap
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..render.judged import judged, paragraph, unfolding
 from ..render.notebook import bundle
 from ..render.text import clean
 
 FORWARD = "forward"
+
+
+class Fix(NamedTuple):
+    """One change of the source in words.  line: of the file; kind: the name of the slip; written: the line as it
+    stands; instead: what makes the gradient right; hint: a question."""
+
+    line: int
+    kind: str
+    written: str
+    instead: str
+    hint: str
+
+    @property
+    def text(self) -> str:
+        plain = not self.instead.startswith(("the same line", "nothing:", "what stands"))
+        instead = f"`{self.instead}`" if plain else self.instead
+        return f"line {self.line}, `{self.written}`: right is {instead}"
 
 
 @dataclass
@@ -22,6 +39,7 @@ class Part:
     right: at every geometry that was tried.  mistake: its name, or None where it is right or not known.  geometry: the
     smallest one that shows it, shapes and settings.  says: what was done; numbers: one element there, yours and the
     right one; times: (right at, of) geometries; where: those at which it is right.  hint: a question, without numbers.
+    fixes: the changes of the source with which a wrong one is right everywhere, where they were found.
     """
 
     name: str
@@ -34,6 +52,7 @@ class Part:
     where: str = ""
     hint: str = ""
     notes: list[str] = field(default_factory=list)
+    fixes: list[Fix] = field(default_factory=list)
 
     @property
     def kind(self) -> str:
@@ -57,6 +76,10 @@ class Part:
         rows += [f"  {self.numbers}."] if self.numbers else []
         if self.times[1]:
             rows.append(f"  Right at {self.times[0]} of {count}{f' ({self.where})' if self.where else ''}.")
+        if self.fixes:
+            both = "both changes" if len(self.fixes) > 1 else "this change"
+            rows += [f"  {fix.text[0].upper()}{fix.text[1:]}." for fix in self.fixes]
+            rows += [f"  With {both} it is right at {'all ' if self.times[1] > 1 else ''}{count}."]
         rows += [f"  {note}." for note in self.notes]
         rows += [f"  Hint: {self.hint}"] if self.hint else []
         return "\n".join(rows)
@@ -68,6 +91,7 @@ class Part:
             return f"{self.name}: RIGHT."
         rows = [f"{self.name}: NOT RIGHT."]
         rows += [f"  Try it with {self.geometry}."] if self.geometry else []
+        rows += [f"  Look at line {fix.line}: {fix.hint}" for fix in self.fixes]
         rows += [f"  Hint: {self.hint}"] if self.hint else []
         return "\n".join(rows)
 
@@ -84,10 +108,11 @@ class Part:
     def json(self, hints_only: bool = False) -> dict[str, Any]:
         """Plain data; with ``hints_only`` nothing that says what is right."""
         made: dict[str, Any] = {"name": self.name, "right": self.right, "geometry": self.geometry, "hint": self.hint}
-        made |= {"right_at": self.times[0], "tried": self.times[1]}
+        made |= {"right_at": self.times[0], "tried": self.times[1], "lines": [fix.line for fix in self.fixes]}
         if not hints_only:
             made |= {"kind": self.kind, "mistake": self.mistake, "says": self.says, "numbers": self.numbers}
             made |= {"notes": self.notes, "text": self.text}
+            made["changes"] = [{k: v for k, v in fix._asdict().items() if k != "hint"} for fix in self.fixes]
         else:
             made["text"] = self.hints
         return made

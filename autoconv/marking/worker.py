@@ -19,10 +19,11 @@ _NEW_USER, _NEW_NET = 0x10000000, 0x40000000  # clone(2)
 def main(pipe: int) -> None:
     """Answer one request from the standard input through ``pipe``, and end."""
     request = json.loads(sys.stdin.buffer.read())
-    from .apart import STARTED, packed
+    from .apart import STARTED, packed, packed_offers
     from .asking import Answer, ask, deadline, differences, quiet, told, upstream
     from .courses import find
     from .judge import outputs_of
+    from .repair import OFFERS, Sought, mended
 
     layer = find(request["layer"])
     cases = layer.tries()
@@ -52,6 +53,10 @@ def main(pipe: int) -> None:
             dout = upstream(index, tuple(request["shape"]))
             made = differences(layer, cases[index], functions, dout, limit)
             send(packed([Answer(gradients=made or {})]))
+            return
+        if "mend" in request:
+            sought, seconds = Sought.read(request["mend"]), float(request["seconds"])
+            send(packed_offers(mended(layer, cases, functions, shapes, sought, seconds)[:OFFERS]))
             return
         send(packed(ask(layer, cases, functions, limit, shapes, relieve)))
     except MemoryError:  # what was made ready before needs none

@@ -1,0 +1,89 @@
+"""Which statements a gradient depends on: a slip that spoils one gradient alone stands where no right one looks."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import Any
+
+_ALL = "*"
+
+
+_MODULES = frozenset(("np", "numpy", "range", "len", "int", "enumerate", "zip"))
+
+
+Flow = tuple[int, set[str], set[str]]  # a statement, the names that it writes, those that it reads
+
+
+def statements_of(node: Any, outputs: list[str], wrong: list[str], right: list[str]) -> list[set[int]] | None:
+    """Ids of statements, the most suspect first: those on which all wrong gradients depend and no right one, those on
+    which some wrong ones do, those on which right ones depend too.
+
+    None where a function does not end in one tuple of its gradients.
+    """
+    returns = [n for n in ast.walk(node) if isinstance(n, ast.Return)]
+    if not isinstance(node, ast.FunctionDef) or len(returns) != 1 or not isinstance(returns[0].value, ast.Tuple):
+        return None
+    elements = returns[0].value.elts
+    if len(elements) == len(outputs) + 1:
+        elements = elements[1:]  # of a loss
+    if len(elements) != len(outputs):
+        return None
+    flows = list(_flows(node, set()))
+    of = {g: _reaching(flows, names_of(e)) for g, e in zip(outputs, elements, strict=True)}
+    bad = set[int]().union(*[of[g] for g in wrong])
+    common = set.intersection(*[of[g] for g in wrong])
+    good = set[int]().union(*[of[g] for g in right])
+    return [common - good, (bad - good - common) | {id(returns[0])}, bad & good]
+
+
+def names_of(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - _MODULES
+
+
+def _flows(node: ast.AST, around: set[str]) -> Iterator[Flow]:
+    """What each statement writes and reads; what ends a pass of a loop writes ``_ALL``, which everything depends on."""
+    for name in ("body", "orelse"):
+        for s in getattr(node, name, []) if isinstance(getattr(node, name, []), list) else []:
+            if isinstance(s, (ast.For, ast.While, ast.If, ast.With)):
+                head = names_of(s.iter) | names_of(s.target) if isinstance(s, ast.For) else set()
+                head |= names_of(s.test) if isinstance(s, (ast.While, ast.If)) else set()
+                written = names_of(s.target) if isinstance(s, ast.For) else set()
+                inner = list(_flows(s, around | head))
+                yield id(s), written.union(*[w for _, w, _ in inner]), head | around
+                yield from inner
+            elif isinstance(s, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
+                targets = s.targets if isinstance(s, ast.Assign) else [s.target]
+                written = set().union(*[_written(t) for t in targets])
+                yield id(s), written, names_of(s) | around
+            elif isinstance(s, ast.FunctionDef):
+                inside = [n for n in ast.walk(s) if isinstance(n, ast.stmt)]
+                for n in inside:
+                    yield id(n), {s.name}, names_of(s) | around
+            elif isinstance(s, (ast.Break, ast.Continue)):
+                yield id(s), {_ALL}, around
+            elif not isinstance(s, ast.Return):
+                names = names_of(s)
+                yield id(s), names, names | around
+
+
+def _written(target: ast.AST) -> set[str]:
+    if isinstance(target, (ast.Subscript, ast.Attribute, ast.Starred)):
+        return _written(target.value)
+    if isinstance(target, (ast.Tuple, ast.List)):
+        return set().union(*[_written(t) for t in target.elts])
+    return {target.id} if isinstance(target, ast.Name) else set()
+
+
+def _reaching(flows: list[Flow], names: set[str]) -> set[int]:
+    """The statements that a result with these names depends on."""
+    known, found = {*names, _ALL}, set()
+    changed = True
+    while changed:
+        changed = False
+        for statement, written, read in flows:
+            if statement not in found and written & known:
+                found.add(statement)
+                known |= read
+                changed = True
+    return found

@@ -1,0 +1,128 @@
+"""The functions run again, with other codes for the time of one call; and which of them may be."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..asking import TimeUp, array, backward, forward, named, upstream
+from ..layer import Layer, Try
+from .sought import Row, Sought
+from .source import EFFECTS, Running, functions_of, names_in, plain, reached, running, text_of
+from .words import quieted
+
+HERE = Path(__file__).parents[2]  # the package
+
+
+@contextmanager
+def swapped(functions: list[tuple[Any, Any]]) -> Iterator[None]:
+    """[(function, code)]: the functions with other codes, for as long as this lasts."""
+    before = [(f, f.__code__) for f, _ in functions]
+    try:
+        for f, code in functions:
+            f.__code__ = code
+        yield
+    finally:
+        for f, code in before:
+            f.__code__ = code
+
+
+@contextmanager
+def stopped(seconds: float) -> Iterator[None]:
+    """Stop what runs after so much processor time: another process that is busy must not make a change look endless."""
+
+    def over(*_: Any) -> None:
+        raise TimeUp
+
+    before = signal.signal(signal.SIGVTALRM, over)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+class Bench:
+    """The functions at the geometries of a search, their forward run once: a backward is run with each change."""
+
+    def __init__(self, layer: Layer, cases: list[Try], functions: Mapping[str, Any], sought: Sought) -> None:
+        self.layer, self.functions, self.sought = layer, functions, sought
+        self.cases = cases
+        self._kept: dict[int, Any] = {}
+
+    def gradients(self, row: Row) -> dict[str, np.ndarray | None]:
+        """What backward gives at a geometry, from fresh copies of what it is given."""
+        layer, case = self.layer, self.cases[row.number]
+        values = layer.call.values(case)
+        if layer.loss:
+            made = self.functions["backward"](*[values[name] for name in layer.call.forward])
+            return named(tuple(made[1:]) if len(made) > 2 else made[1], layer.outputs, [])
+        if self.functions.get("forward") is not None:
+            out, cache = self._forward(row, values)
+            values |= {"out": out, "cache": cache}
+        else:
+            kept = tuple(values[name] for name in layer.call.cached)
+            values["cache"] = kept[0] if len(kept) == 1 else kept
+            out = None
+        shape = next(iter(self._shape(row, out)))
+        values["dout"] = upstream(row.number, shape)
+        return named(backward(layer.call, self.functions, values), layer.outputs, [])
+
+    def _forward(self, row: Row, values: dict[str, Any]) -> Any:
+        kept = self._kept.get(row.number)
+        if kept is None:
+            kept = self._kept[row.number] = forward(self.layer.call, self.functions, values)
+        try:
+            return copy.deepcopy(kept)
+        except Exception:
+            self._kept[row.number] = None
+            return forward(self.layer.call, self.functions, values)
+
+    def _shape(self, row: Row, out: Any) -> Iterator[tuple[int, ...]]:
+        if out is not None:
+            yield array(out, "forward returns", []).shape
+        yield self.shapes[row.number]
+
+    shapes: list[tuple[int, ...]] = []  # noqa: RUF012 (replaced, never changed)
+
+
+def sources(functions: Mapping[str, Any], layer: Layer) -> tuple[list[Running], str] | None:
+    """(the functions that may be changed, the text of their file); None where there are none.
+
+    Nothing is changed in functions that reach outside of themselves.
+    """
+    starts = [f for f in (functions.get("backward"),) if f is not None]
+    main = next((f for f in starts if isinstance(f, type)), None) or plain(starts[0])
+    if main is None:
+        return None
+    members = [f for f in map(plain, vars(main).values()) if f is not None] if isinstance(main, type) else [main]
+    if not members:
+        return None
+    if Path(members[0].__code__.co_filename).is_relative_to(HERE):
+        return None  # what calls a custom operation for somebody is no source of theirs
+    text = text_of(members[0])
+    file = functions_of(text)
+    if not file:
+        return None
+    starts += [type(f.__self__) for f in starts if hasattr(f, "__self__")]  # what a method calls stands in its class
+    found = reached(starts, members[0].__code__.co_filename)
+    if any(EFFECTS & set(names_in(f.__code__)) or _swallows(f) for f in found):
+        return None
+    made = [r for f in found if (r := running(f, file)) is not None]
+    made = [r for r in made if not any(isinstance(n, (ast.Import, ast.ImportFrom)) for n in ast.walk(r.written.node))]
+    for r in made:
+        quieted(r.written)
+    return (made, text) if made else None
+
+
+def _swallows(function: Any) -> bool:
+    """Whether it may catch the end of its time."""
+    return bool({"BaseException", "TimeUp", "Thread", "fork"} & set(names_in(function.__code__)))

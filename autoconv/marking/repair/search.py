@@ -1,0 +1,292 @@
+"""The search for one edit, or two, that makes a gradient right at every geometry, within a time."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..asking import Answer, TimeUp
+from .depends import statements_of
+from .running import Bench, stopped, swapped
+from .sought import Row, harmless, same_numbers, share
+from .source import Running, numpy_of
+from .table import KINDS, Sites
+from .trees import Edit, put
+
+SECONDS = 2.2  # of processor time for searching
+
+
+TOGETHER = 0.25  # of them for two edits at once
+
+
+NAMED = 0.5  # of them where every mistake has a name
+
+
+BASES = 6  # edits on top of which a second one is tried
+
+
+EARLY, LATE = 17, 36  # ranks from which on kinds are tried after those before at all statements
+
+
+SLOW = 0.15  # seconds of one call at a small geometry beyond which nothing is searched
+
+
+NOTHING = -2.0  # the share of right elements where there are no numbers
+
+
+@dataclass
+class Tried:
+    """How far an edit came: rows that were right from the first on, the share of right elements where it failed."""
+
+    passed: int
+    share: float
+    edits: tuple[tuple[Running, Edit], ...]
+
+
+class Found(NamedTuple):
+    """Edits with which some gradients are right; clear: wherever the functions gave no numbers they give some now."""
+
+    gradients: list[str]
+    edits: tuple[tuple[Running, Edit], ...]
+    clear: bool
+
+
+Asked = Callable[[tuple[tuple[Running, Edit], ...]], list[Answer]]
+
+
+class Search:
+    """The edits that make wrong gradients right, within a time."""
+
+    def __init__(self, bench: Bench, made: list[Running], text: str, end: float, asked: Asked) -> None:
+        self.asked = asked  # the functions at every geometry, with edits
+        self.before: list[Answer] | None = None
+        self.bench, self.made, self.end = bench, made, end
+        self.sought = bench.sought
+        self.numpy = numpy_of(text)
+        self.sites = {id(r): Sites(r.written.node, self.numpy, r.written.members) for r in made}
+        self.sorts: dict[int, dict[str, str]] = {}
+        self.limit = 1.0
+        self.first: dict[str, float] = {}
+        self.near: dict[str, list[Tried]] = {}
+        self.runs = 0
+        self.whole = False  # every wrong gradient must be right at once
+
+    def begun(self) -> bool:
+        """Run the functions as they are: what their names hold, how long it takes; False where nothing can be tried."""
+        codes = {id(r.function.__code__): r for r in self.made}
+        seen: dict[int, dict[str, str]] = {}
+
+        def look(frame: Any, event: str, _: Any) -> None:
+            found = codes.get(id(frame.f_code))
+            if event == "return" and found is not None:
+                held = seen.setdefault(id(found), {})
+                for name, value in frame.f_locals.items():
+                    held[name] = sort_of(value)
+
+        row = max(self.sought.rows[:4], key=lambda r: sum(a.size for a, _ in r.right.values()))
+        before = sys.getprofile()
+        try:
+            with stopped(1.0):
+                for _ in range(2):
+                    started = time.thread_time()
+                    self.bench.gradients(row)
+                    spent = time.thread_time() - started
+        except (Exception, TimeUp):
+            spent = 0.0
+        if spent > SLOW:
+            return False
+        self.limit = max(0.05, 20 * spent)
+        try:
+            sys.setprofile(look)
+            with stopped(1.0):
+                self.bench.gradients(row)
+        except (Exception, TimeUp):
+            pass
+        finally:
+            sys.setprofile(before)
+        self.sorts = seen
+        self.made = [r for r in self.made if id(r) in seen]
+        for gradient in self.sought.wrong:
+            self.first[gradient] = self.tried((), gradient, self.sought.rows[0])[1]
+        return bool(self.made)
+
+    def given(self, changed: tuple[tuple[Running, Any], ...], row: Row) -> dict[str, np.ndarray | None] | None:
+        """The gradients at one geometry with other codes; None where there are none."""
+        try:
+            with swapped([(r.function, code) for r, code in changed]), stopped(self.limit):
+                return self.bench.gradients(row)
+        except (Exception, TimeUp, SystemExit):
+            return None
+
+    def compared(self, claimed: Any, gradient: str, row: Row) -> tuple[bool, float]:
+        """(right, share of right elements) of one gradient at one geometry."""
+        if claimed is None:
+            return False, NOTHING
+        right, size = row.right[gradient]
+        if same_numbers(claimed.get(gradient), right, size, self.sought.relative):
+            return True, 1.0
+        return False, share(claimed.get(gradient), right, size)
+
+    def tried(self, changed: tuple[tuple[Running, Any], ...], gradient: str, row: Row) -> tuple[bool, float]:
+        return self.compared(self.given(changed, row), gradient, row)
+
+    def run(self) -> list[Found]:
+        """Single edits, and two where no single one is found; the order of the table decides."""
+        wrong = self.sought.wrong
+        itself = [g for g in wrong if any(not r.troubled and not self.tried((), g, r)[0] for r in self.sought.rows)]
+        open_, found = list(itself), list[Found]()
+        end, self.end = self.end, time.thread_time() + (self.end - time.thread_time()) * (1 - TOGETHER)
+        known_end = time.thread_time() + (end - time.thread_time()) * NAMED
+        if not open_:  # they are only not there at some geometries
+            open_, self.whole = list(wrong), True
+        for runner, edit in self.candidates(open_):
+            if not open_ or time.thread_time() > self.end:
+                break
+            if time.thread_time() > known_end and set(open_) <= set(self.sought.known):
+                break
+            self._one((), runner, edit, open_, found)
+        self.end = end
+        for gradient in [] if self.whole else [g for g in open_ if g not in self.sought.known]:
+            bases = sorted(self.near.get(gradient, []), key=lambda t: (-t.passed, -t.share))[:BASES]
+            for base in bases:
+                if gradient in open_ and time.thread_time() < self.end:
+                    self._second(base, gradient, found)
+                    if any(gradient in f.gradients for f in found):
+                        open_.remove(gradient)
+        return found
+
+    def _second(self, base: Tried, gradient: str, found: list[Any]) -> None:
+        """A second edit on top of one that helped."""
+        ((runner, edit),) = base.edits
+        left = (self.end - time.thread_time()) / 2
+        end, self.end = self.end, time.thread_time() + left
+        undo = edit.apply()
+        code = runner.compiled()
+        try:
+            if code is None:
+                return
+            sites = self.sites
+            self.sites = dict(sites) | {id(runner): Sites(runner.written.node, self.numpy, runner.written.members)}
+            open_ = [gradient]
+            for other, second in self.candidates(open_, late=False):
+                if time.thread_time() > self.end or not open_:
+                    break
+                self._one(((runner, code, edit),), other, second, open_, found)
+            self.sites = sites
+        finally:
+            put(undo[::-1])
+            self.end = end
+
+    def _one(self, base: Any, runner: Running, edit: Edit, open_: list[str], found: list[Any]) -> None:
+        """Try one edit; what it makes right leaves ``open_``."""
+        undo = edit.apply()
+        try:
+            code = runner.compiled()
+        finally:
+            put(undo[::-1])
+        if code is None:
+            return
+        self.runs += 1
+        held = {id(r): (r, c) for r, c, _ in base}
+        held[id(runner)] = (runner, code)
+        changed = tuple(held.values())
+        both = (*[(r, e) for r, _, e in base], (runner, edit))
+        right, clear = list(open_), True
+        for passed, row in enumerate(self.sought.rows):
+            claimed = self.given(changed, row)
+            if claimed is None and row.troubled and not self.whole:
+                clear = False
+                continue
+            for gradient in list(right):
+                ok, part = self.compared(claimed, gradient, row)
+                if ok:
+                    continue
+                right.remove(gradient)
+                plain = not base and edit.rank < LATE  # nothing is built up out of what was put in
+                if plain and (passed or part > max(self.first.get(gradient, 0.0), 0.0) + 1e-9):
+                    self.near.setdefault(gradient, []).append(Tried(passed, part, both))
+            if not right or (self.whole and len(right) < len(open_)):
+                return
+        if right and self._others_hold(changed) and self._harmless(both):
+            found.append(Found(list(right), both, clear))
+            for gradient in right:
+                open_.remove(gradient)
+
+    def _others_hold(self, changed: Any) -> bool:
+        """Whether what was right before is right still."""
+        rows = [row for row in self.sought.rows if not row.troubled][:3]
+        given = [(row, self.given(changed, row)) for row in rows] if self.sought.right else []
+        return all(self.compared(claimed, g, row)[0] for g in self.sought.right for row, claimed in given)
+
+    def _harmless(self, both: tuple[tuple[Running, Edit], ...]) -> bool:
+        """Whether nothing goes wrong with the edits that went well before, such as an input that is changed."""
+        if self.before is None:
+            self.before = self.asked(())
+        after = self.asked(both)
+        return len(after) == len(self.before) and all(map(harmless, self.before, after))
+
+    def candidates(self, open_: list[str], late: bool = True) -> Iterator[tuple[Running, Edit]]:
+        """The edits in the order in which they are tried."""
+        main = self.made[0]
+        suspect = statements_of(main.written.node, list(self.bench.layer.outputs), open_, self.sought.right)
+        parts: list[tuple[Running, Callable[[Any], bool]]] = []
+        if suspect is None:
+            parts = [(r, lambda s: True) for r in self.made]
+        else:
+            parts += [(main, lambda s, chosen=chosen: id(s) in chosen) for chosen in suspect]  # type: ignore[misc]
+            parts += [(r, lambda s: True) for r in self.made[1:]]
+        early, middle, rest = range(EARLY), range(EARLY, LATE), range(LATE, len(KINDS))
+        suspects, others = (parts[:1], parts[1:]) if suspect is not None else (parts, [])
+        turns = [(early, suspects), (early, others), (middle, suspects)]
+        turns += [(rest, suspects), (middle, others), (rest, others)] if late else [(middle, others)]
+        for span, where in turns:
+            for runner, chosen in where:
+                sorts = self.sorts.get(id(runner), {})
+                for rank in span:
+                    for edit in self.sites[id(runner)].edits(rank, chosen):
+                        if fitting(edit, sorts):
+                            yield runner, edit
+
+
+NUMBER = "number"
+
+
+def sort_of(value: Any) -> str:
+    """What kind of thing a name holds, of an array its shape too: only things of one kind are taken for each other."""
+    if isinstance(value, (bool, np.bool_)):
+        return "bool"
+    if isinstance(value, (int, float, np.integer, np.floating)):
+        return NUMBER
+    if isinstance(value, np.ndarray) or hasattr(value, "detach"):
+        return f"array {tuple(value.shape)}"
+    return "tuple" if isinstance(value, (tuple, list)) else "other"
+
+
+def fitting(edit: Edit, sorts: dict[str, str]) -> bool:
+    """Whether the names that an edit brings in hold something that can stand there."""
+    if edit.new is None or not sorts:
+        return True
+    kind = lambda name: sorts.get(name, "").split(" ")[0]
+    if isinstance(edit.node, ast.Name) and isinstance(edit.new, ast.Name):
+        a, b = sorts.get(edit.node.id), sorts.get(edit.new.id)
+        if a is None or b is None or (KINDS[edit.rank].shapes and (a != b or a == NUMBER)):
+            return False
+        return a.split()[0] == b.split()[0]
+    if isinstance(edit.new, ast.BinOp):
+        sides = (edit.new.left, edit.new.right)
+        brought = [kind(side.id) for side in sides if isinstance(side, ast.Name) and side is not edit.node]
+        if any(sort not in (NUMBER, "array", "bool") for sort in brought):
+            return False
+        if KINDS[edit.rank].name in ("another slice", "another index", "one more or less"):
+            return all(sort == NUMBER for sort in brought)
+    if isinstance(edit.new, ast.Subscript) and isinstance(edit.node, ast.Name) and edit.new.value is edit.node:
+        return kind(edit.node.id) in ("array", "tuple")
+    if isinstance(edit.new, ast.Attribute) and isinstance(edit.node, ast.Name):
+        return kind(edit.node.id) == "array"
+    return True

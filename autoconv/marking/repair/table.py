@@ -1,0 +1,282 @@
+"""The table of edits: each kind of change at one place of a function's tree that a slip of the hand is the reverse of.
+
+A kind is a row: its name, what it makes of an expression or of a statement, the question that leads there.  Its rank is
+its place in the table: of two edits that both make a gradient right, the one that is further up is told.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .arithmetic import (
+    OPERATORS,
+    bent,
+    bound,
+    comparison,
+    condition,
+    constant,
+    dropped,
+    factor,
+    inner_factor,
+    minus,
+    parentheses,
+    sign,
+    term,
+    term_factor,
+)
+from .calls import argument, arguments, axis, function, laid_out, letters, reduced, transposed, wrapper
+from .indices import (
+    RANGES,
+    all_indices,
+    both_stepped,
+    brackets,
+    index,
+    index_order,
+    offset,
+    padded,
+    ranged,
+    sliced,
+    stepped,
+    windows,
+    worked_out,
+)
+from .names import another_name, another_part, attribute, exchanged, key, named_number, renaming, within
+from .statements import assigned, moved, removed, reordered, repeated, unconditional
+from .trees import Edit, Function, Place, Scope, Step, called
+
+
+@dataclass(frozen=True)
+class Kind:
+    """name: what the slip is called; of: the expressions (or whole changes) that it makes; hint: the question."""
+
+    name: str
+    of: Callable[[Any], Iterator[Any]]
+    hint: str
+    statements: bool = False
+    shapes: bool = False  # only names that hold arrays of one shape
+
+
+# fmt: off
+KINDS = (
+    #     name                              what it makes                hint
+    Kind("assigned in the place of added",  assigned,            "Is this written once, or added to?", True),
+    Kind("added once where an index repeats", repeated,          "Does += add twice where an index comes twice?", True),
+    Kind("another sign",                    sign,                "Which sign does this term have?"),
+    Kind("another comparison",              comparison,          "When exactly does this condition hold?"),
+    Kind("an operand too many",             dropped,             "Does every operand here belong here?"),
+    Kind("another operator",                OPERATORS,           "Are these two multiplied, divided or added?"),
+    Kind("another function",                function,            "Is this the function that belongs here?"),
+    Kind("another key",                     key,                 "Is this the right key?"),
+    Kind("another name",                    attribute,           "Is this the right attribute?"),
+    Kind("indices in another order",        index_order,         "In which order do these stand?"),
+    Kind("another name",                    another_name(True),  "Is each name here the right one?"),
+    Kind("another name",                    renaming(True),      "Is each name here the right one?", True),
+    Kind("another name",                    within(True),        "Is each name here the right one?"),
+    Kind("another name",                    another_name(False), "Is each name here the right one?", shapes=True),
+    Kind("two names exchanged",             exchanged,           "Is each name here the right one?", True),
+    Kind("a statement too many",            removed,             "Does this line belong here?", True),
+    Kind("another number",                  constant,            "Is this number the right one?"),
+    Kind("another index",                   index,               "Which element is read or written here?"),
+    Kind("a statement in the wrong loop",   moved,               "How often should this line run?", True),
+    Kind("another condition",               condition,           "When exactly does this condition hold?"),
+    Kind("a condition too many",            unconditional,       "Does this belong under a condition?", True),
+    Kind("a call too many",                 wrapper,             "Does this call belong here?"),
+    Kind("an argument too many",            argument,            "Does each argument belong here?"),
+    Kind("another loop",                    ranged,              "Where does this loop begin and end?"),
+    Kind("a step forgotten",                stepped,             "How far does this move from pass to pass?"),
+    Kind("a step forgotten",                both_stepped,        "How far does this move from pass to pass?", True),
+    Kind("another axis",                    axis,                "Over which axes is this taken, and do they stay?"),
+    Kind("operands in another order",       arguments,           "In which order do these stand?"),
+    Kind("another slice",                   windows,             "Where does this slice begin and end?"),
+    Kind("another index",                   all_indices,         "Which element is read or written here?"),
+    Kind("a transpose too many or too few", transposed,          "What shape has each array here, axis by axis?"),
+    Kind("parentheses",                     parentheses,         "In which order is this worked out?"),
+    Kind("another slice",                   sliced,              "Where does this slice begin and end?"),
+    Kind("letters of an einsum",            letters,             "Which letter belongs to which axis?"),
+    Kind("a minus forgotten",               minus,               "Which sign does this term have?"),
+    Kind("statements in another order",     reordered,           "When does this line have to run?", True),
+    Kind("another name",                    another_name(False), "Is each name here the right one?"),
+    Kind("a name in the place of another",  named_number,        "Is this the value that belongs here?"),
+    Kind("a name in the place of another",  another_part,        "Is this the value that belongs here?"),
+    Kind("brackets",                        brackets,            "Which indices does this array have?"),
+    Kind("a function forgotten",            bent,                "Is this used as it is?"),
+    Kind("a factor forgotten",              factor,              "What multiplies this, by the chain rule?"),
+    Kind("a factor forgotten",              term_factor,         "What multiplies this, by the chain rule?"),
+    Kind("laid out in another order",       laid_out,            "In which order do the axes lie in memory?"),
+    Kind("another name",                    renaming(False),     "Is each name here the right one?", True),
+    Kind("a sum forgotten",                 reduced,             "Over what is this added up?"),
+    Kind("a term forgotten",                term,                "Are all terms here?"),
+    Kind("another index",                   worked_out,          "Which element is read or written here?"),
+    Kind("a factor forgotten",              inner_factor,        "What multiplies this, by the chain rule?"),
+    Kind("one more or less",                bound,               "Is this count right?"),
+    Kind("another slice",                   offset,              "Where does this slice begin and end?"),
+    Kind("not cropped",                     padded,              "Which shape should this have?"),
+)
+# fmt: on
+
+
+_OF_ARRAYS = frozenset(("shape", "T", "size", "ndim", "dtype"))
+
+
+class Sites:
+    """The places of a function at which something may be changed: the same ones for the same text."""
+
+    def __init__(self, node: Function, numpy: str, members: list[str]) -> None:
+        self.node = node
+        self.scope = scope_of(node, numpy)
+        if members:
+            held = self.scope.attributes.setdefault("self", [])
+            held += [name for name in members if name not in held]
+        self.places = list(_places(node, self.scope))
+        self.steps = list(_steps(node, self.scope))
+
+    def edits(self, rank: int, chosen: Callable[[Any], bool] = lambda statement: True) -> Iterator[Edit]:
+        """The edits of one kind, at the statements that are chosen."""
+        kind = KINDS[rank]
+        sites: Any = self.steps if kind.statements else self.places
+        for at, site in enumerate(sites):
+            statement = site.node if isinstance(site, Step) else site.statement
+            if chosen(statement):
+                for number, made in enumerate(kind.of(site)):
+                    yield _edit(kind, rank, at, number, site, made)
+
+    def edit(self, rank: int, at: int, number: int) -> Edit | None:
+        """The one edit that these numbers say, if there is one."""
+        if not 0 <= rank < len(KINDS):
+            return None
+        sites: Any = self.steps if KINDS[rank].statements else self.places
+        if not 0 <= at < len(sites):
+            return None
+        for i, made in enumerate(KINDS[rank].of(sites[at])):
+            if i == number:
+                return _edit(KINDS[rank], rank, at, number, sites[at], made)
+        return None
+
+
+def _edit(kind: Kind, rank: int, at: int, number: int, site: Any, made: Any) -> Edit:
+    if isinstance(site, Place):
+        change = site.put(_located(made, site.node))
+        return Edit(kind.name, rank, at, number, site.statement, (change,), site.node, made)
+    note = made[-1] if isinstance(made[-1], str) and not isinstance(made[0], ast.AST) else ""
+    parts = made[:-1] if note else made
+    changes = parts if isinstance(parts[0], tuple) else (parts,)
+    return Edit(kind.name, rank, at, number, site.node, tuple(changes), site.node, None, note)
+
+
+def _located(new: ast.expr, old: ast.AST) -> ast.expr:
+    """A new expression with the line numbers of the one in whose place it stands."""
+    stack: list[ast.AST] = [new]
+    while stack:
+        node = stack.pop()
+        if hasattr(node, "lineno"):
+            continue
+        if isinstance(node, (ast.expr, ast.keyword)):
+            ast.copy_location(node, old)
+        stack += ast.iter_child_nodes(node)
+    return new
+
+
+def scope_of(node: Function, numpy: str) -> Scope:
+    """The names in a function."""
+    taken = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+    names, loops, strings = list(taken), [], []
+    attributes: dict[str, list[str]] = {}
+    for at in ast.walk(node):
+        if isinstance(at, ast.Name) and isinstance(at.ctx, ast.Store):
+            names.append(at.id)
+        elif isinstance(at, ast.arg):
+            names.append(at.arg)
+        elif isinstance(at, (ast.For, ast.comprehension)):
+            loops += [n.id for n in ast.walk(at.target) if isinstance(n, ast.Name)]
+        elif isinstance(at, ast.Subscript) and isinstance(at.slice, ast.Constant) and isinstance(at.slice.value, str):
+            strings.append(at.slice.value)
+        elif isinstance(at, ast.Attribute) and isinstance(at.value, ast.Name) and at.value.id != numpy:
+            attributes.setdefault(at.value.id, []).extend([] if at.attr in _OF_ARRAYS else [at.attr])
+    unpacked = [
+        n.id for at in ast.walk(node) if isinstance(at, ast.Assign) and isinstance(at.value, (ast.Name, ast.Attribute))
+        for target in at.targets for n in ast.walk(target) if isinstance(n, ast.Name)
+    ]  # fmt: skip
+    together = [
+        {n.id for n in ast.walk(at) if isinstance(n, ast.Name)} for at in ast.walk(node)
+        if isinstance(at, ast.Tuple) and isinstance(at.ctx, ast.Store)
+    ]  # fmt: skip
+    parts: dict[str, ast.expr] = {
+        ast.dump(at): at for at in ast.walk(node)
+        if isinstance(at, ast.Subscript) and isinstance(at.ctx, ast.Load) and isinstance(at.value, ast.Name)
+    }  # fmt: skip
+    once = lambda found: list(dict.fromkeys(found))
+    first = [n for n in once([*taken, *unpacked]) if n not in ("self", "cache", "ctx")]
+    return Scope(
+        [n for n in once(names) if n not in ("self", "cls", "_")], once(loops), once(strings),
+        {k: once(v) for k, v in attributes.items()}, numpy, first, together, list(parts.values())[:20],
+    )  # fmt: skip
+
+
+def _steps(node: Function, scope: Scope) -> Iterator[Step]:
+    def inside(owner: ast.AST, name: str, around: list[Any]) -> Iterator[Step]:
+        for i, statement in enumerate(getattr(owner, name)):
+            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+                continue
+            yield Step(statement, owner, name, i, around, scope)
+            for inner in ("body", "orelse"):
+                if isinstance(getattr(statement, inner, None), list):
+                    loop = isinstance(statement, (ast.For, ast.While)) and inner == "body"
+                    yield from inside(statement, inner, [*around, (statement, owner, name, i)] if loop else around)
+
+    if isinstance(node, ast.FunctionDef):
+        yield from inside(node, "body", [])
+
+
+def _places(node: Function, scope: Scope) -> Iterator[Place]:
+    """The expressions of a function from top to bottom, outer before inner."""
+    if isinstance(node, ast.Lambda):
+        yield from _within(node, "body", None, node.body, "value", True, node, scope)
+        return
+    for step in _steps(node, scope):
+        s = step.node
+        for name, value in ast.iter_fields(s):
+            if isinstance(s, (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assert, ast.Raise)):
+                continue
+            role = {"test": "test", "targets": "target", "target": "target", "iter": "bound"}.get(name, "value")
+            whole = name == "value"
+            if isinstance(value, ast.expr):
+                yield from _within(s, name, None, value, role, whole, s, scope)
+            elif isinstance(value, list):
+                for i, item in enumerate(value):
+                    if isinstance(item, ast.expr):
+                        yield from _within(s, name, i, item, role, whole, s, scope)
+
+
+def _within(
+    owner: ast.AST, name: str, index: int | None, node: ast.expr, role: str, whole: bool, statement: Any, scope: Scope
+) -> Iterator[Place]:
+    yield Place(node, owner, name, index, role, whole, statement, scope)
+    for field_name, value in ast.iter_fields(node):
+        inner, still = role, False
+        if isinstance(node, ast.Subscript):
+            inner = "index" if field_name == "slice" else "value" if role != "target" else role
+        elif isinstance(node, ast.Slice) or called(node) in RANGES:
+            inner = "bound"
+        elif isinstance(node, (ast.Call, ast.IfExp)) and role == "target":
+            inner = "value"
+        elif isinstance(node, ast.Compare):
+            inner = "value" if role == "value" else role
+        if whole and isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
+            still = True  # a term
+        if whole and isinstance(node, (ast.Tuple, ast.UnaryOp)):
+            still = True
+        if whole and isinstance(node, ast.BinOp) and field_name != "op":
+            still = still or (isinstance(node.left, ast.BinOp) and field_name == "left")
+        if isinstance(value, ast.expr):
+            yield from _within(node, field_name, None, value, inner, still, statement, scope)
+        elif isinstance(value, list):
+            for i, item in enumerate(value):
+                if isinstance(item, ast.expr):
+                    yield from _within(node, field_name, i, item, inner, still, statement, scope)
+                elif isinstance(item, ast.keyword):
+                    yield from _within(item, "value", None, item.value, inner, False, statement, scope)
+                elif isinstance(item, ast.comprehension):
+                    yield from _within(item, "iter", None, item.iter, "bound", False, statement, scope)
