@@ -38,6 +38,12 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("autoconv/plan/lower/overlap.py", "if axis is None or axes[0] <= axis < axes[0] + 2 * len(axes):", "2 -> 3"): (
         "more lines are NumPy's"
     ),
+    (
+        "autoconv/plan/lower/lowering.py",
+        "self.ready[i] = lane.kernel + 1",
+        "1 -> 2",
+    ): "numbered otherwise, in one order",
+    ("autoconv/plan/rewrite/factor_sums.py", "_DEEPEST = 16", "16 -> 17"): "a product more is looked into",
     ("autoconv/plan/lower/lowering.py", "most = max(1, int(sum(", "1 -> 2"): "one more 0 is added up",
     ("autoconv/plan/lower/rematerialise.py", 'if registers is None or line.primitive.name == "cast":', "or -> and"): (
         "the numbers of registers are cast, and stay the same"
