@@ -42,7 +42,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "autoconv/plan/lower/lowering.py",
         "self.ready[i] = lane.kernel + 1",
         "1 -> 2",
-    ): "numbered otherwise, in one order",
+    ): "later numbers, in one order",
     ("autoconv/plan/rewrite/factor_sums.py", "_DEEPEST = 16", "16 -> 17"): "a product more is looked into",
     ("autoconv/plan/lower/lowering.py", "most = max(1, int(sum(", "1 -> 2"): "one more 0 is added up",
     ("autoconv/plan/lower/rematerialise.py", 'if registers is None or line.primitive.name == "cast":', "or -> and"): (
