@@ -211,6 +211,10 @@ class ByChannels(Assembled):
         starts = np.arange(0, count, self.lanes)
         return np.minimum(starts, max(0, count - self.lanes))
 
+    def apart(self, count: int) -> int:
+        """The flag of results in rows of so many numbers whose vectors share none."""
+        return 0 if count % self.lanes else isa.APART
+
     # ---- weights in vectors
 
     def weights_in_rows(self, array: int, base: np.ndarray, steps: np.ndarray) -> tuple[int, int, np.ndarray]:

@@ -145,12 +145,13 @@ _BY_OPCODE = {words.opcode: words for words in _BY_NAME.values()}
 
 PLACES = {"IN_MEMORY": -1, "IN_SUMS": -2, "IN_PACKED": -3, "NOWHERE": -4}
 """Where an operand of a contraction stands; 0 and more: the number of an array of the caller."""
-FLAGS = {"GROWS": 1, "POSITIVE_PART": 2, "BIAS_OF_VECTORS": 4, "ROWS_OUTSIDE": 8, "ADDS": 16}
+FLAGS = {"GROWS": 1, "POSITIVE_PART": 2, "BIAS_OF_VECTORS": 4, "ROWS_OUTSIDE": 8, "ADDS": 16, "APART": 32}
 """Of a contraction: its result is a sum over all examples so far; negative results become 0; the bias of a vector is a
-vector; the loop over rows of tiles is the outer one; its result is added to what an instruction before it wrote."""
+vector; the loop over rows of tiles is the outer one; its result is added to what an instruction before it wrote;
+no two of its results' vectors share numbers."""
 METHODS = {"SGD": 1, "ADAM": 2, "MOMENTUM": 3}
 IN_MEMORY, IN_SUMS, IN_PACKED, NOWHERE = PLACES.values()
-GROWS, POSITIVE_PART, BIAS_OF_VECTORS, ROWS_OUTSIDE, ADDS = FLAGS.values()
+GROWS, POSITIVE_PART, BIAS_OF_VECTORS, ROWS_OUTSIDE, ADDS, APART = FLAGS.values()
 OPERATIONS = {
     name: i
     for i, name in enumerate(
