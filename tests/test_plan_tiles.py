@@ -80,6 +80,45 @@ def test_long_sums(name, dtype, lanes, instructions, monkeypatch):
     np.testing.assert_array_equal(np.asarray(got), ac.grad(lambda x: ac.sum(f(x, w, bias)))(x.astype(np.float64)))
 
 
+@native
+@pytest.mark.parametrize("instructions", ["v4", "v3", "base"])
+@pytest.mark.parametrize("parts", ["1", "2", "3"])
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+@pytest.mark.parametrize("window", [(3, 3), (1, 1)])
+def test_gradients_that_stand_by_columns(window, momentum, parts, instructions, monkeypatch):
+    """Channels first a kernel is (C_out, C_in, ..): its gradient is collected and the parameter moved by columns."""
+    monkeypatch.setenv("AUTOCONV_LANES", "channels")
+    monkeypatch.setenv("AUTOCONV_INSTRUCTIONS", instructions)
+    monkeypatch.setenv("AUTOCONV_THREADS", parts)
+    rng = np.random.default_rng(9)
+    whole = lambda *shape: rng.integers(-3, 4, shape).astype(np.float32)
+    # more rows than are transposed at a time, and columns that are no whole vectors
+    x, first, second = whole(2, 33, 7, 8), whole(37, 33, *window), whole(16, 37, *window)
+
+    def loss(x, first, second):
+        y = ac.conv2d(x, first, layout="channels_first")
+        return ac.sum(ac.conv2d(ac.relu(y), second, layout="channels_first"))
+
+    found = ac.compile(ac.grad(loss, (1, 2)))(x, first, second)
+    expected = ac.grad(loss, (1, 2))(*[v.astype(np.float64) for v in (x, first, second)])
+    for one, right in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(right))
+    moved = []
+    for compiled in (True, False):
+        params = [ac.tensor(first, name="first"), ac.tensor(second, name="second")]
+        of = lambda x, params=params: loss(x, *params)
+        steps = ac.optim.SGD(params, lr=2.0**-12, momentum=momentum)
+        program = ac.compile(of)
+        for _ in range(3):
+            if compiled:
+                program.step(steps, x)
+            else:
+                steps.step(ac.sweep(of(x), params))
+        moved.append([np.asarray(p.value) for p in params])
+    for one, right in zip(*moved, strict=True):
+        np.testing.assert_allclose(one, right, rtol=1e-5, atol=1e-5)
+
+
 def test_arrays_side_by_side():
     shapes = {3: (2, 5), 8: (7,), 9: (0, 4), 11: (1,), 4: (16, 16)}
     for dtype in (np.float32, np.float64):

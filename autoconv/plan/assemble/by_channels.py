@@ -252,6 +252,8 @@ class ByChannels(Assembled):
         rows = []
         for x in self._packed.values():
             sizes = {"rows": len(x.rows), "columns": len(x.base), "pitch": x.pitch}
-            tables = {"base": self.table(x.base), "step": self.table(list(x.rows))}
+            steps = np.array(list(x.rows))
+            turns = np.argsort(steps)
+            tables = {"base": self.table(x.base), "step": self.table(steps[turns]), "row": self.table(turns)}
             rows.append(isa.PACKING.row(array=x.array, first=x.begin, **sizes, **tables))
         self.packing = np.array(rows, np.int64).reshape(-1, isa.PACKING.width).tobytes()

@@ -120,10 +120,11 @@ _INSTRUCTIONS: tuple[tuple[str, str, bool, Work], ...] = (
 _RECORDS = (
     # a sum over examples that becomes an array: rows x columns numbers from number ``first`` of the sums, a row each
     # ``pitch``
-    # numbers; order: table of the place of each number, or -1 if they stand in order
+    # numbers; order: table of the place of each number, or BY_ROWS or BY_COLUMNS if they stand so one after the other
     ("RESULT", "array first rows columns pitch order", 8),
-    # weights copied into rows of whole vectors: packed[first + k * pitch + i] = array[base[i] + step[k]]
-    ("PACKING", "array first rows columns pitch base step", 8),
+    # weights copied into rows of whole vectors: packed[first + row[k] * pitch + i] = array[base[i] + step[k]], k in the
+    # order in which the weights stand
+    ("PACKING", "array first rows columns pitch base step row", 8),
     # tasks that may run at the same time: the first of them, and how many
     ("PHASE", "first count", 2),
     # part ``part`` of ``parts`` of the instructions ``first`` up to ``end``
@@ -149,8 +150,11 @@ FLAGS = {"GROWS": 1, "POSITIVE_PART": 2, "BIAS_OF_VECTORS": 4, "ROWS_OUTSIDE": 8
 """Of a contraction: its result is a sum over all examples so far; negative results become 0; the bias of a vector is a
 vector; the loop over rows of tiles is the outer one; its result is added to what an instruction before it wrote;
 no two of its results' vectors share numbers."""
+ORDERS = {"BY_ROWS": -1, "BY_COLUMNS": -2}
+"""Of a result: how its numbers stand in the array, which is all of it: row after row, or column after column."""
 METHODS = {"SGD": 1, "ADAM": 2, "MOMENTUM": 3}
 IN_MEMORY, IN_SUMS, IN_PACKED, NOWHERE = PLACES.values()
+BY_ROWS, BY_COLUMNS = ORDERS.values()
 GROWS, POSITIVE_PART, BIAS_OF_VECTORS, ROWS_OUTSIDE, ADDS, APART = FLAGS.values()
 OPERATIONS = {
     name: i
@@ -212,6 +216,7 @@ def _content() -> str:
         _enum({words.name: words.opcode or 0 for words in _BY_NAME.values()}),
         _enum(PLACES),
         _enum(FLAGS),
+        _enum(ORDERS),
         _enum({name.upper(): code for name, code in OPERATIONS.items()}),
         _enum(METHODS),
     ]
