@@ -8,6 +8,16 @@
 static inline T *NAME(place)(const Program *p, const Thread *t, int64_t where) {
   return where == IN_MEMORY ? t->memory : where == IN_SUMS ? t->sums : where == IN_PACKED ? p->packed : where == NOWHERE ? 0 : t->arrays[where];
 }
+/* the sum of numbers side by side */
+static inline T NAME(row_sum)(const T *x, Py_ssize_t count) {
+  V s = ZERO, r = ZERO;
+  Py_ssize_t k = 0;
+  for (; k + 2 * L <= count; k += 2 * L) s += FROM(x + k), r += FROM(x + k + L);
+  for (; k + L <= count; k += L) s += FROM(x + k);
+  T sum = NAME(total)(s + r);
+  for (; k < count; k++) sum += x[k];
+  return sum;
+}
 /* out[c] = sum over k of x[c][k], for vectors and for single numbers */
 static void NAME(gather)(const int64_t *w, const int *tables, const T *m, T *o, int add, Py_ssize_t begin, Py_ssize_t end) {
   const Py_ssize_t terms = w[GATHER_TERMS];
@@ -23,7 +33,9 @@ static void NAME(gather)(const int64_t *w, const int *tables, const T *m, T *o, 
   if (end < w[GATHER_COUNT]) return;
   for (os = tables + w[GATHER_SINGLE_OUT], xs = tables + w[GATHER_SINGLE_X]; os < tables + w[GATHER_SINGLE_OUT] + w[GATHER_SINGLES]; os++) {
     T s = 0;
-    for (Py_ssize_t k = 0; k < terms; k++) s += m[*xs++];
+    if (w[GATHER_ROWS]) s = NAME(row_sum)(m + *xs, terms), xs += terms;
+    else
+      for (Py_ssize_t k = 0; k < terms; k++) s += m[*xs++];
     o[*os] = add ? o[*os] + s : s;
   }
 }

@@ -81,8 +81,8 @@ _INSTRUCTIONS: tuple[tuple[str, str, bool, Work], ...] = (
     ("MAP", "operation count out x y z out_at x_at y_at z_at singles single_out single_x single_y single_z "
      "number0 number1 number2", True, lambda w: _OF_CELL * w.count),
     # out[c] (at a place) = sum over k < terms of x[c][k], for vectors (x counts from number ``x_at``), then for single
-    # numbers
-    ("GATHER", "- count out x x_at terms place singles single_out single_x", True, lambda w: w.count * w.terms),
+    # numbers; rows: of these the terms stand side by side
+    ("GATHER", "- count out x x_at terms place singles single_out single_x rows", True, lambda w: w.count * w.terms),
     # examples of array ``array`` into cells; whole: as STORE left whole cells for this machine alone
     # beside: the cells are one number each and stand side by side from number ``out`` (no table)
     ("LOAD", "- count out array whole beside", False, lambda w: w.count),
