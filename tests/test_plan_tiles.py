@@ -45,6 +45,80 @@ def test_gradients_of_convolutions(name, lanes, instructions, monkeypatch):
         np.testing.assert_array_equal(np.asarray(one), np.asarray(right))
 
 
+# (channels in, channels out, image, window, further settings): sums of more terms than a stretch has, over several rows
+# of tiles, with whole vectors of results side by side, and with a last vector that overlaps or stands for itself
+LONG_SUMS = {
+    "whole vectors": (48, 64, (11, 12), (3, 3), {"padding": 1}),
+    "four columns of tiles and a rest": (40, 336, (9, 9), (3, 3), {}),
+    "a vector that overlaps": (40, 37, (9, 10), (3, 3), {}),
+    "a short vector": (70, 5, (12, 12), (2, 2), {"stride": 2}),
+    "one place": (64, 48, (3, 3), (3, 3), {}),
+    "groups": (160, 64, (8, 8), (2, 2), {"groups": 2}),
+    "pointwise": (600, 32, (5, 5), (1, 1), {}),
+}
+
+
+@native
+@pytest.mark.parametrize("instructions", ["v4", "v3", "base"])
+@pytest.mark.parametrize("lanes", ["channels", "examples"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", LONG_SUMS)
+def test_long_sums(name, dtype, lanes, instructions, monkeypatch):
+    """The bias counts once, and what is less than 0 becomes 0 when all terms are there."""
+    monkeypatch.setenv("AUTOCONV_LANES", lanes)
+    monkeypatch.setenv("AUTOCONV_INSTRUCTIONS", instructions)
+    c_in, c_out, image, window, settings = LONG_SUMS[name]
+    rng = np.random.default_rng(8)
+    whole = lambda *shape: rng.integers(-3, 4, shape).astype(dtype)
+    x, w, bias = whole(3, *image, c_in), whole(*window, c_in // settings.get("groups", 1), c_out), whole(c_out)
+    f = lambda x, w, bias: ac.relu(ac.conv2d(x, w, bias, **settings))
+    found = np.asarray(ac.compile(f)(x, w, bias))
+    expected = np.asarray(f(*[v.astype(np.float64) for v in (x, w, bias)]))
+    np.testing.assert_array_equal(found, expected)
+    assert (expected == 0).any() and (expected > 0).any()
+    got = ac.compile(ac.grad(lambda x: ac.sum(f(x, w, bias))))(x)
+    np.testing.assert_array_equal(np.asarray(got), ac.grad(lambda x: ac.sum(f(x, w, bias)))(x.astype(np.float64)))
+
+
+@native
+@pytest.mark.parametrize("instructions", ["v4", "v3", "base"])
+@pytest.mark.parametrize("parts", ["1", "2", "3"])
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+@pytest.mark.parametrize("window", [(3, 3), (1, 1)])
+def test_gradients_that_stand_by_columns(window, momentum, parts, instructions, monkeypatch):
+    """Channels first a kernel is (C_out, C_in, ..): its gradient is collected and the parameter moved by columns."""
+    monkeypatch.setenv("AUTOCONV_LANES", "channels")
+    monkeypatch.setenv("AUTOCONV_INSTRUCTIONS", instructions)
+    monkeypatch.setenv("AUTOCONV_THREADS", parts)
+    rng = np.random.default_rng(9)
+    whole = lambda *shape: rng.integers(-3, 4, shape).astype(np.float32)
+    # more rows than are transposed at a time, and columns that are no whole vectors
+    x, first, second = whole(2, 33, 7, 8), whole(37, 33, *window), whole(16, 37, *window)
+
+    def loss(x, first, second):
+        y = ac.conv2d(x, first, layout="channels_first")
+        return ac.sum(ac.conv2d(ac.relu(y), second, layout="channels_first"))
+
+    found = ac.compile(ac.grad(loss, (1, 2)))(x, first, second)
+    expected = ac.grad(loss, (1, 2))(*[v.astype(np.float64) for v in (x, first, second)])
+    for one, right in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(right))
+    moved = []
+    for compiled in (True, False):
+        params = [ac.tensor(first, name="first"), ac.tensor(second, name="second")]
+        of = lambda x, params=params: loss(x, *params)
+        steps = ac.optim.SGD(params, lr=2.0**-12, momentum=momentum)
+        program = ac.compile(of)
+        for _ in range(3):
+            if compiled:
+                program.step(steps, x)
+            else:
+                steps.step(ac.sweep(of(x), params))
+        moved.append([np.asarray(p.value) for p in params])
+    for one, right in zip(*moved, strict=True):
+        np.testing.assert_allclose(one, right, rtol=1e-5, atol=1e-5)
+
+
 def test_arrays_side_by_side():
     shapes = {3: (2, 5), 8: (7,), 9: (0, 4), 11: (1,), 4: (16, 16)}
     for dtype in (np.float32, np.float64):

@@ -102,7 +102,7 @@ class Gemm(Instruction):
             right=(x_base, self.x_step * at.cell),
             out=(out[:, 0], at.vectors(out[0] - out[0, 0])),
             bias=(isa.NOWHERE, [0]) if self.bias is None else self.bias,
-            flags=isa.POSITIVE_PART if self.relu else 0,
+            flags=isa.APART | (isa.POSITIVE_PART if self.relu else 0),
         )
         return [at.tiled(row, len(out), len(x_base))]
 
@@ -150,7 +150,7 @@ class Gemm(Instruction):
         out, x_base = (at.addresses_of(x) for x in (registers[0], self.x_base))
         starts = at.vector_starts(len(registers))
         place, base, step = at.weights_in_rows(self.array, self.weight_base, self.weight_step)
-        bias, flags = (isa.NOWHERE, starts), isa.ROWS_OUTSIDE
+        bias, flags = (isa.NOWHERE, starts), isa.ROWS_OUTSIDE | at.apart(len(registers))
         if self.bias is not None:
             bias_place, bias_base, zero = at.weights_in_rows(*self.bias, np.zeros(1, int))
             bias, flags = (bias_place, bias_base + int(zero[0]) + starts), flags | isa.BIAS_OF_VECTORS
@@ -248,7 +248,7 @@ class Dot(Instruction):
             left=(at.addresses_of(a), a_step),
             right=(at.addresses_of(b[:1]) + vectors, b_step),
             out=(rows, vectors),
-            flags=isa.GROWS,
+            flags=isa.GROWS | isa.APART,
         )
         return [at.tiled(row, len(a), len(vectors))]
 
@@ -294,6 +294,7 @@ class Product(Instruction):
             left=(at.addresses_of(self.a.base), self.a.step),
             right=(at.addresses_of(self.b.base[:1]) + starts, self.b.step),
             out=(at.addresses_of(self.writes[0][:, 0]), starts),
+            flags=at.apart(len(self.b.base)),
         )
         return [at.tiled(row, len(self.a.base), len(starts))]
 
@@ -345,7 +346,7 @@ class Outer(Instruction):
             right=(scratch + vectors, np.arange(terms) * pitch),
             out=(sums + np.arange(len(a)) * pitch, vectors),
             bias=(isa.NOWHERE, [0]),
-            flags=isa.GROWS,
+            flags=isa.GROWS | isa.APART,
         )
         return [transpose, at.tiled(row, len(a), len(vectors))]
 

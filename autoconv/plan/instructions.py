@@ -176,16 +176,18 @@ def gather_by_channels(at: ByChannels, out: np.ndarray, to: np.ndarray, reads: R
     """GATHER of rows of cells; ``to``: the addresses of the results ``out``, which ascend."""
     vectors, singles = at.rows_of_cells(out, [reads], grows=place == isa.IN_SUMS)
     table, first = at.relative(at.addresses_of(reads[vectors]))
+    of_singles, terms = at.addresses_of(reads[singles]), reads.shape[1]
     return isa.GATHER.row(
         count=len(vectors),
         out=at.table(to[vectors]),
         x=table,
         x_at=first,
-        terms=reads.shape[1],
+        terms=terms,
         place=place,
         singles=len(singles),
         single_out=at.table(to[singles]),
-        single_x=at.table(at.addresses_of(reads[singles])),
+        single_x=at.table(of_singles),
+        rows=int(terms >= at.lanes and (np.diff(of_singles, axis=1) == 1).all()),
     )
 
 

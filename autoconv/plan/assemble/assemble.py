@@ -211,8 +211,10 @@ class Assembled:
         arrays = len(self.kernel.inputs) + len(self.kernel.outputs)
         for number, r in enumerate(self.kernel.results):
             pitch = self.pitch(r.columns) if r.padded else r.columns
-            order = -1
-            if r.places is not None:
+            order = isa.BY_ROWS
+            if r.places is not None and _by_columns(r.places):
+                order = isa.BY_COLUMNS
+            elif r.places is not None:
                 at = np.arange(r.rows)[:, None] * pitch + np.arange(r.columns)
                 order = self.table(at.ravel()[np.argsort(r.places, axis=None)])
             starts.append(end)
@@ -278,3 +280,9 @@ class Assembled:
         vectors = row[kind.at["vectors"]] if kind is isa.LANEWISE else 1
         row[kind.at["work"]] = height * width * vectors * (row[kind.at["terms"]] + _STORING)
         return row
+
+
+def _by_columns(places: np.ndarray) -> bool:
+    """Whether places (rows, columns) follow one another down the columns."""
+    rows, columns = places.shape
+    return bool((places[0] == np.arange(columns) * rows).all() and (np.diff(places, axis=0) == 1).all())

@@ -150,22 +150,31 @@ class ByChannels(Assembled):
     def _evenly(self, out: np.ndarray, reads: list[Registers]) -> int | None:
         """The length of every row, where that is seen from how registers are spaced; else None."""
         found = [(spacing(x), x.ndim > out.ndim) for x in (out, *reads)]
+        inside = next((d for d in reversed(range(out.ndim)) if out.shape[d] > 1), None)
         length = 1
-        rows = []
-        for one, terms in found:
+        rows, same = [], []
+        for k, (one, terms) in enumerate(found):
             if one is None:
                 return None
             steps = one.steps[: out.ndim]
-            if any(steps):
+            if not any(steps):
+                if terms or not self._repeats(one.first):
+                    return None
+            elif k and not terms and inside is not None and not steps[inside] and self._all_repeat(reads[k - 1]):
+                same.append(steps)
+            else:
                 rows.append(steps)
-            elif terms or not self._repeats(one.first):
-                return None
         for d in reversed(range(out.ndim)):
             n = out.shape[d]
-            if n > 1 and any([steps[d] != length for steps in rows]):
+            if n > 1 and (any([steps[d] != length for steps in rows]) or any([steps[d] for steps in same])):
                 break
             length *= n
         return length
+
+    def _all_repeat(self, registers: Registers) -> bool:
+        """Whether each of these registers is the first of a vector that holds its number in all lanes."""
+        once = registers[tuple([slice(0, 1 if stride == 0 else None) for stride in registers.strides])]
+        return int(once.flat[0]) in self.kernel.repeated and bool(self._repeated[once].all())
 
     def _repeats(self, register: int) -> bool:
         """Whether all registers of its vector hold its number."""
@@ -211,6 +220,10 @@ class ByChannels(Assembled):
         starts = np.arange(0, count, self.lanes)
         return np.minimum(starts, max(0, count - self.lanes))
 
+    def apart(self, count: int) -> int:
+        """The flag of results in rows of so many numbers whose vectors share none."""
+        return 0 if count % self.lanes else isa.APART
+
     # ---- weights in vectors
 
     def weights_in_rows(self, array: int, base: np.ndarray, steps: np.ndarray) -> tuple[int, int, np.ndarray]:
@@ -248,6 +261,8 @@ class ByChannels(Assembled):
         rows = []
         for x in self._packed.values():
             sizes = {"rows": len(x.rows), "columns": len(x.base), "pitch": x.pitch}
-            tables = {"base": self.table(x.base), "step": self.table(list(x.rows))}
+            steps = np.array(list(x.rows))
+            turns = np.argsort(steps)
+            tables = {"base": self.table(x.base), "step": self.table(steps[turns]), "row": self.table(turns)}
             rows.append(isa.PACKING.row(array=x.array, first=x.begin, **sizes, **tables))
         self.packing = np.array(rows, np.int64).reshape(-1, isa.PACKING.width).tobytes()

@@ -24,6 +24,7 @@ from ..native.instruction_set import OPERATIONS
 from ..spacing import ascending, bounds, distinct, in_a_row, positive, spaced
 from .movement import for_one_example, in_memory, steps
 
+_SPREADING = 2  # elements of a result that are made one by one while a number is written to a lane
 _FULL = 1 << 23  # registers: a kernel that has more of them ends, since what it writes is in no cache any more
 
 # Line i in a kernel, with the examples along an axis: (lowering, i, axis, kernel) -> its registers, None if it cannot
@@ -81,6 +82,7 @@ class Lowering:
         self.derived: dict[int, int] = {}
         self.most = 0
         self._loaded: dict[tuple[int, int, int], Registers] = {}
+        self._spreads: dict[tuple[int, Shape, bytes], Registers] = {}
         self._stored: set[int] = set()
         self.readers: list[list[int]] = [[] for _ in program.lines]
         for i, line in enumerate(program.lines):
@@ -341,8 +343,39 @@ class Lowering:
                 return a + b
         like = reads[0] if len(reads) == 1 else max(reads, key=distinct)
         out = self.fresh(self.one(line.shape, axis), kernel, like)
+        if self.channel_lanes:
+            reads = [self._spread(i, x, out, kernel) for x in reads]
         self.kernels[kernel].instructions.append(self.elementwise(i, name, out, reads, line.params))
         return out
+
+    def _spread(self, i: int, registers: Registers, out: Registers, kernel: int) -> Registers:
+        """An operand of ``out`` as it is read in vectors: where one number stands for a whole row, as a row's maximum
+        or sum does in softmax and a token's mean in a normalisation, it is first spread over the lanes of a vector.
+
+        Only where rows are long enough for that to be less than going through them number by number.
+        """
+        at, shape = self.kernels[kernel], np.broadcast_shapes(registers.shape, out.shape)
+        row = next((d for d in reversed(in_memory(out)) if out.shape[d] > 1), None)
+        whole = np.broadcast_to(registers, shape)
+        if row is None or whole.strides[row] or shape != out.shape:
+            return registers
+        once = whole[tuple([slice(0, 1 if stride == 0 else None) for stride in whole.strides])]
+        first = int(once.flat[0])
+        if _SPREADING * once.size * self.channel_lanes > out.size or first in at.repeated or not positive(once):
+            return registers
+        key = kernel, once.shape, once.tobytes()
+        if key not in self._spreads:
+            count, lanes = once.size, self.channel_lanes
+            begin = at.new_value(count * lanes)
+            self.most = max(self.most, at.end)
+            vectors = spaced(begin, (count, lanes), (lanes, 1))
+            numbers = np.broadcast_to(once.reshape(count, 1), (count, lanes))
+            at.instructions.append(self.elementwise(i, "copy", vectors, [numbers], {}))
+            at.repeated.update(range(begin, begin + count * lanes, lanes))
+            inside = [prod(once.shape[d + 1 :]) * lanes for d in range(once.ndim)]
+            steps = [step if n > 1 else 0 for step, n in zip(inside, once.shape, strict=True)]
+            self._spreads[key] = spaced(begin, once.shape, steps)
+        return np.broadcast_to(self._spreads[key], shape)
 
     def moved(self, i: int, line: Line, registers: Registers, axis: int, kernel: int) -> Registers | None:
         """The registers of a line that only moves numbers: those of its operand in another order; None if examples

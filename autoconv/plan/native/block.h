@@ -8,6 +8,16 @@
 static inline T *NAME(place)(const Program *p, const Thread *t, int64_t where) {
   return where == IN_MEMORY ? t->memory : where == IN_SUMS ? t->sums : where == IN_PACKED ? p->packed : where == NOWHERE ? 0 : t->arrays[where];
 }
+/* the sum of numbers side by side */
+static inline T NAME(row_sum)(const T *x, Py_ssize_t count) {
+  V s = ZERO, r = ZERO;
+  Py_ssize_t k = 0;
+  for (; k + 2 * L <= count; k += 2 * L) s += FROM(x + k), r += FROM(x + k + L);
+  for (; k + L <= count; k += L) s += FROM(x + k);
+  T sum = NAME(total)(s + r);
+  for (; k < count; k++) sum += x[k];
+  return sum;
+}
 /* out[c] = sum over k of x[c][k], for vectors and for single numbers */
 static void NAME(gather)(const int64_t *w, const int *tables, const T *m, T *o, int add, Py_ssize_t begin, Py_ssize_t end) {
   const Py_ssize_t terms = w[GATHER_TERMS];
@@ -23,7 +33,9 @@ static void NAME(gather)(const int64_t *w, const int *tables, const T *m, T *o, 
   if (end < w[GATHER_COUNT]) return;
   for (os = tables + w[GATHER_SINGLE_OUT], xs = tables + w[GATHER_SINGLE_X]; os < tables + w[GATHER_SINGLE_OUT] + w[GATHER_SINGLES]; os++) {
     T s = 0;
-    for (Py_ssize_t k = 0; k < terms; k++) s += m[*xs++];
+    if (w[GATHER_ROWS]) s = NAME(row_sum)(m + *xs, terms), xs += terms;
+    else
+      for (Py_ssize_t k = 0; k < terms; k++) s += m[*xs++];
     o[*os] = add ? o[*os] + s : s;
   }
 }
@@ -199,15 +211,33 @@ static void NAME(block)(const Program *p, Thread *t, Py_ssize_t first, int n, co
 #undef FROM_OF
 #undef TO_OF
 }
-/* ---- arrays of weights as rows of whole vectors: packed[first + k * pitch + i] = array[base[i] + step[k]], zero beyond */
+/* ---- arrays of weights as rows of whole vectors: packed[first + row[k] * pitch + i] = array[base[i] + step[k]], zero beyond */
+
+/* L rows whose numbers stand side by side in the array, as squares that are transposed: the first columns, in whole vectors; how many */
+static Py_ssize_t NAME(packed_squares)(const T *x, const int *base, Py_ssize_t columns, T *o, const int *row, Py_ssize_t pitch) {
+  Py_ssize_t i = 0;
+  for (; i + L <= columns; i += L) {
+    V square[L];
+    for (int l = 0; l < L; l++) square[l] = FROM(x + base[i + l]);
+    NAME(transpose)(square);
+    for (int l = 0; l < L; l++) AT(o + row[l] * pitch + i) = square[l];
+  }
+  return i;
+}
 static void NAME(pack)(const Program *p, void *const *arrays, int part, int parts) {
   for (const int64_t *w = p->packing; w < p->packing + p->packings * PACKING_WIDTH; w += PACKING_WIDTH) {
     const T *x = arrays[w[PACKING_ARRAY]];
-    const int *base = p->tables + w[PACKING_BASE], *step = p->tables + w[PACKING_STEP];
-    for (Py_ssize_t k = w[PACKING_ROWS] * part / parts; k < w[PACKING_ROWS] * (part + 1) / parts; k++) {
-      T *o = (T *)p->packed + w[PACKING_FIRST] + k * w[PACKING_PITCH];
-      for (Py_ssize_t i = 0; i < w[PACKING_COLUMNS]; i++) o[i] = x[base[i] + step[k]];
-      for (Py_ssize_t i = w[PACKING_COLUMNS]; i < w[PACKING_PITCH]; i++) o[i] = 0;
+    const int *base = p->tables + w[PACKING_BASE], *step = p->tables + w[PACKING_STEP], *row = p->tables + w[PACKING_ROW];
+    const Py_ssize_t columns = w[PACKING_COLUMNS], pitch = w[PACKING_PITCH], end = w[PACKING_ROWS] * (part + 1) / parts;
+    T *first = (T *)p->packed + w[PACKING_FIRST];
+    for (Py_ssize_t k = w[PACKING_ROWS] * part / parts, some; k < end; k += some) {
+      some = k + L <= end && step[k + L - 1] - step[k] == L - 1 ? L : 1; /* steps ascend */
+      const Py_ssize_t done = some == L ? NAME(packed_squares)(x + step[k], base, columns, first, row + k, pitch) : 0;
+      for (Py_ssize_t l = k; l < k + some; l++) {
+        T *o = first + row[l] * pitch;
+        for (Py_ssize_t i = done; i < columns; i++) o[i] = x[base[i] + step[l]];
+        for (Py_ssize_t i = columns; i < pitch; i++) o[i] = 0;
+      }
     }
   }
 }

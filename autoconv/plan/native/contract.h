@@ -93,8 +93,11 @@ static inline __attribute__((always_inline)) void NAME(gemm)(const NAME(Gemm) *g
       T *o = g->o + g->oi[i0 + i] + g->oj[j0 + j]; \
       AT(o) = result; \
     }
-  if (g->add) EVERY(FROM(o) + a[i][j])
-  else if (g->flags & POSITIVE_PART) EVERY(PICK(a[i][j] <= 0, ZERO, a[i][j]))
+  if (g->add && g->flags & POSITIVE_PART)
+    UNROLL for (int i = 0; i < R; i++)
+      UNROLL for (int j = 0; j < J; j++) a[i][j] += FROM(g->o + g->oi[i0 + i] + g->oj[j0 + j]);
+  if (g->flags & POSITIVE_PART) EVERY(PICK(a[i][j] <= 0, ZERO, a[i][j]))
+  else if (g->add) EVERY(FROM(o) + a[i][j])
   else EVERY(a[i][j])
 #undef EVERY
 }
@@ -240,6 +243,41 @@ static inline NAME(Tiles) NAME(share)(const int64_t *w, const int *tables, int p
   else t.j = w[GEMM_WIDES] * part / parts, t.j_end = w[GEMM_WIDES] * (part + 1) / parts;
   return t;
 }
+/* Bring the numbers that a tile reads at terms ``from`` up to ``to`` near: a cache line of each term, or several side by side. */
+static inline void NAME(bring)(const T *numbers, const int *steps, Py_ssize_t from, Py_ssize_t to, Py_ssize_t bytes) {
+  for (Py_ssize_t k = from; k < to; k++)
+    for (Py_ssize_t line = 0; line < bytes; line += LINE) __builtin_prefetch((const char *)(numbers + steps[k]) + line, 0, 3);
+}
+/* A long sum in short ones: all tiles add SHORT terms before any adds the next, so that the vectors of these terms stay in the
+ * nearest cache for all rows; as many tiles at a time as leave their results and numbers in the cache behind it.  Each sum is
+ * rounded as that of a tile which makes all terms by itself. */
+static void NAME(in_stretches)(const int64_t *w, NAME(Tiles) t, const NAME(Gemm) *g) {
+  enum { TILES_AT_HAND = NEARER / (7 * 4 * sizeof(V)), COLUMNS = 4 };
+  const Py_ssize_t columns = t.j_end - t.j, rows = t.i_end - t.i, fit = TILES_AT_HAND / rows;
+  const Py_ssize_t some = columns < COLUMNS ? columns : fit > COLUMNS ? fit : COLUMNS; /* columns of tiles, and rows */
+  const Py_ssize_t many = TILES_AT_HAND / some > 1 ? TILES_AT_HAND / some : 1;
+  const int together = !(w[GEMM_FLAGS] & ROWS_OUTSIDE); /* whether the numbers of a tile stand side by side */
+  NAME(Gemm) s = *g;
+  for (Py_ssize_t i0 = t.i; i0 < t.i_end; i0 += many)
+    for (Py_ssize_t j0 = t.j; j0 < t.j_end; j0 += some) {
+      const Py_ssize_t i_end = i0 + many < t.i_end ? i0 + many : t.i_end, j_end = j0 + some < t.j_end ? j0 + some : t.j_end;
+      for (Py_ssize_t k = 0, end; k < g->k; k = end) {
+        end = g->k - k < 2 * SHORT ? g->k : k + SHORT;
+        s.sk = g->sk + k, s.vk = g->vk + k, s.k = end - k;
+        s.bias = k ? 0 : g->bias;
+        s.add = k || g->add;
+        s.flags = end < g->k ? g->flags & ~POSITIVE_PART : g->flags;
+        for (Py_ssize_t j = j0; j < j_end; j++)
+          for (Py_ssize_t i = i0; i < i_end; i++) {
+            if (j + 1 < j_end) /* a share of the next column's vectors */
+              NAME(bring)(s.v + s.vb[t.wide[2 * j + 2]], s.vk, s.k * (i - i0) / (i_end - i0), s.k * (i + 1 - i0) / (i_end - i0), t.wide[2 * j + 3] * (Py_ssize_t)sizeof(V));
+            if (together && j == j0 && i + 1 < i_end) NAME(bring)(s.s + s.sb[t.tall[2 * i + 2]], s.sk, 0, s.k, 1);
+            next_ahead(s.ahead);
+            NAME(gemms)[t.wide[2 * j + 1]][t.tall[2 * i + 1]](&s, t.tall[2 * i], t.wide[2 * j]);
+          }
+      }
+    }
+}
 static void NAME(all_of_gemm)(const int64_t *w, const int *tables, const NAME(Gemm) *g, int part, int parts) {
   const NAME(Tiles) t = NAME(share)(w, tables, part, parts);
   const int *tall = t.tall, *wide = t.wide;
@@ -249,6 +287,7 @@ static void NAME(all_of_gemm)(const int64_t *w, const int *tables, const NAME(Ge
       if (i + 1 < t.i_end && tall[2 * i + 1] == 8 && tall[2 * i + 3] == 8 && NAME(both)(g, tall[2 * i], wide[2 * t.j])) i++;
       else NAME(gemms)[1][tall[2 * i + 1]](g, tall[2 * i], wide[2 * t.j]);
     }
+  else if (w[GEMM_FLAGS] & APART && g->k >= 2 * SHORT && t.i_end - t.i > 1 && t.j_end > t.j) NAME(in_stretches)(w, t, g);
   else if (w[GEMM_FLAGS] & ROWS_OUTSIDE)
     for (Py_ssize_t i = t.i; i < t.i_end; i++)
       for (Py_ssize_t j = t.j; j < t.j_end; j++) {
@@ -262,20 +301,23 @@ static void NAME(all_of_gemm)(const int64_t *w, const int *tables, const NAME(Ge
         NAME(gemms)[wide[2 * j + 1]][tall[2 * i + 1]](g, tall[2 * i], wide[2 * j]);
       }
 }
-/* Some k at a time where results are sums that grow, so that their cells stay in the nearest cache for all tiles. */
+/* Some k at a time where results are sums that grow: the cells of a tile's rows then stay in the nearest cache, and those of as
+ * many columns as there is room for in the cache behind it. */
 static void NAME(all_of_dot)(const int64_t *w, const int *tables, NAME(Dot) d, int first, int part, int parts) {
   const NAME(Tiles) t = NAME(share)(w, tables, part, parts);
   const int *tall = t.tall, *wide = t.wide;
-  Py_ssize_t count = d.k, some = w[GEMM_FLAGS] & GROWS ? SOME : count;
+  Py_ssize_t count = d.k, some = w[GEMM_FLAGS] & GROWS ? SOME : count, some_columns = NEARER / (4 * some * (Py_ssize_t)sizeof(V));
+  if (some_columns < 1) some_columns = 1;
   for (Py_ssize_t k = 0; k < count; k += some, d.ak += some, d.bk += some) {
     d.k = count - k < some ? count - k : some;
     d.add = k > 0 || w[GEMM_FLAGS] & ADDS || (w[GEMM_FLAGS] & GROWS && !first);
-    for (Py_ssize_t j = t.j; j < t.j_end; j++)
-      for (Py_ssize_t i = t.i; i < t.i_end; i++) {
-        next_ahead(d.ahead);
-        look_ahead(d.ahead, (int64_t)wide[2 * j + 1] * tall[2 * i + 1] * d.k);
-        NAME(dots)[wide[2 * j + 1]][tall[2 * i + 1]](&d, tall[2 * i], wide[2 * j]);
-      }
+    for (Py_ssize_t j0 = t.j; j0 < t.j_end; j0 += some_columns)
+      for (Py_ssize_t i = t.i; i < t.i_end; i++)
+        for (Py_ssize_t j = j0; j < t.j_end && j < j0 + some_columns; j++) {
+          next_ahead(d.ahead);
+          look_ahead(d.ahead, (int64_t)wide[2 * j + 1] * tall[2 * i + 1] * d.k);
+          NAME(dots)[wide[2 * j + 1]][tall[2 * i + 1]](&d, tall[2 * i], wide[2 * j]);
+        }
   }
 }
 /* The same; a part takes a share of the tiles or of the vectors, whichever are more. */

@@ -81,8 +81,8 @@ _INSTRUCTIONS: tuple[tuple[str, str, bool, Work], ...] = (
     ("MAP", "operation count out x y z out_at x_at y_at z_at singles single_out single_x single_y single_z "
      "number0 number1 number2", True, lambda w: _OF_CELL * w.count),
     # out[c] (at a place) = sum over k < terms of x[c][k], for vectors (x counts from number ``x_at``), then for single
-    # numbers
-    ("GATHER", "- count out x x_at terms place singles single_out single_x", True, lambda w: w.count * w.terms),
+    # numbers; rows: of these the terms stand side by side
+    ("GATHER", "- count out x x_at terms place singles single_out single_x rows", True, lambda w: w.count * w.terms),
     # examples of array ``array`` into cells; whole: as STORE left whole cells for this machine alone
     # beside: the cells are one number each and stand side by side from number ``out`` (no table)
     ("LOAD", "- count out array whole beside", False, lambda w: w.count),
@@ -120,10 +120,11 @@ _INSTRUCTIONS: tuple[tuple[str, str, bool, Work], ...] = (
 _RECORDS = (
     # a sum over examples that becomes an array: rows x columns numbers from number ``first`` of the sums, a row each
     # ``pitch``
-    # numbers; order: table of the place of each number, or -1 if they stand in order
+    # numbers; order: table of the place of each number, or BY_ROWS or BY_COLUMNS if they stand so one after the other
     ("RESULT", "array first rows columns pitch order", 8),
-    # weights copied into rows of whole vectors: packed[first + k * pitch + i] = array[base[i] + step[k]]
-    ("PACKING", "array first rows columns pitch base step", 8),
+    # weights copied into rows of whole vectors: packed[first + row[k] * pitch + i] = array[base[i] + step[k]], k in the
+    # order in which the weights stand
+    ("PACKING", "array first rows columns pitch base step row", 8),
     # tasks that may run at the same time: the first of them, and how many
     ("PHASE", "first count", 2),
     # part ``part`` of ``parts`` of the instructions ``first`` up to ``end``
@@ -145,12 +146,16 @@ _BY_OPCODE = {words.opcode: words for words in _BY_NAME.values()}
 
 PLACES = {"IN_MEMORY": -1, "IN_SUMS": -2, "IN_PACKED": -3, "NOWHERE": -4}
 """Where an operand of a contraction stands; 0 and more: the number of an array of the caller."""
-FLAGS = {"GROWS": 1, "POSITIVE_PART": 2, "BIAS_OF_VECTORS": 4, "ROWS_OUTSIDE": 8, "ADDS": 16}
+FLAGS = {"GROWS": 1, "POSITIVE_PART": 2, "BIAS_OF_VECTORS": 4, "ROWS_OUTSIDE": 8, "ADDS": 16, "APART": 32}
 """Of a contraction: its result is a sum over all examples so far; negative results become 0; the bias of a vector is a
-vector; the loop over rows of tiles is the outer one; its result is added to what an instruction before it wrote."""
+vector; the loop over rows of tiles is the outer one; its result is added to what an instruction before it wrote;
+no two of its results' vectors share numbers."""
+ORDERS = {"BY_ROWS": -1, "BY_COLUMNS": -2}
+"""Of a result: how its numbers stand in the array, which is all of it: row after row, or column after column."""
 METHODS = {"SGD": 1, "ADAM": 2, "MOMENTUM": 3}
 IN_MEMORY, IN_SUMS, IN_PACKED, NOWHERE = PLACES.values()
-GROWS, POSITIVE_PART, BIAS_OF_VECTORS, ROWS_OUTSIDE, ADDS = FLAGS.values()
+BY_ROWS, BY_COLUMNS = ORDERS.values()
+GROWS, POSITIVE_PART, BIAS_OF_VECTORS, ROWS_OUTSIDE, ADDS, APART = FLAGS.values()
 OPERATIONS = {
     name: i
     for i, name in enumerate(
@@ -211,6 +216,7 @@ def _content() -> str:
         _enum({words.name: words.opcode or 0 for words in _BY_NAME.values()}),
         _enum(PLACES),
         _enum(FLAGS),
+        _enum(ORDERS),
         _enum({name.upper(): code for name, code in OPERATIONS.items()}),
         _enum(METHODS),
     ]

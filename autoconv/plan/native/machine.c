@@ -30,6 +30,7 @@ enum { MOST_THREADS = 64, MOST_CHUNKS = 64 };
 enum { SOME = 64 };    /* terms of a dot product at a time */
 enum { SHORT = 128 };  /* terms of a long sum that are added up by themselves */
 enum { NEAREST = 1 << 15 }; /* bytes of the nearest cache, or less */
+enum { NEARER = 3 << 17 }; /* bytes that leave room in the cache behind it */
 enum { STRIP = 1024 }; /* numbers of a gradient at a time */
 enum { STRETCH = 256 }; /* blocks whose sums are added up by themselves, so that an error does not grow with the number of examples */
 

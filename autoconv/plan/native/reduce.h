@@ -5,6 +5,10 @@ static void NAME(reduced_sums)(const Pass *pass, const int64_t *r, Py_ssize_t fr
   Py_ssize_t columns = r[RESULT_COLUMNS] == r[RESULT_PITCH] ? r[RESULT_ROWS] * r[RESULT_COLUMNS] : r[RESULT_COLUMNS], pitch = r[RESULT_PITCH];
   for (int c = 0; c < pass->chunks; c++) {
     const T *sums = (const T *)pass->sums[c] + r[RESULT_FIRST];
+    if (r[RESULT_ORDER] == BY_COLUMNS) {
+      for (Py_ssize_t e = 0; e < count; e++) out[e] = (c ? out[e] : 0) + sums[(from + e) % r[RESULT_ROWS] * pitch + (from + e) / r[RESULT_ROWS]];
+      continue;
+    }
     if (r[RESULT_ORDER] >= 0) {
       const int *place = pass->program->tables + r[RESULT_ORDER] + from;
       for (Py_ssize_t e = 0; e < count; e++) out[e] = (c ? out[e] : 0) + sums[place[e]];
@@ -21,14 +25,6 @@ static void NAME(reduced_sums)(const Pass *pass, const int64_t *r, Py_ssize_t fr
         memcpy(o, s, (size_t)n * sizeof(T));
       e += n;
     }
-  }
-}
-/* this part's share of every result that is wanted as an array */
-static void NAME(collect)(const Pass *pass, int part, int parts) {
-  const Program *p = pass->program;
-  for (const int64_t *r = p->result; r < p->result + p->results * RESULT_WIDTH; r += RESULT_WIDTH) {
-    Py_ssize_t size = r[RESULT_ROWS] * r[RESULT_COLUMNS], from = size * part / parts;
-    if (pass->arrays[r[RESULT_ARRAY]]) NAME(reduced_sums)(pass, r, from, size * (part + 1) / parts - from, (T *)pass->arrays[r[RESULT_ARRAY]] + from);
   }
 }
 /* one optimiser's row on L numbers of a parameter p with gradient g, its new value o (maybe p itself) and the slots m and v */
@@ -74,6 +70,50 @@ static void NAME(one_update)(void *const *arrays, const int64_t *w, Py_ssize_t i
   else if (w[UPDATE_SLOT0] >= 0) NAME(descend_all)(MOMENTUM, arrays, w, i, n, g);
   else NAME(descend_all)(SGD, arrays, w, i, n, g);
 }
+/* Of a result by columns: L columns from ``column`` on at n rows from ``row`` on, as squares that are transposed, DEEP numbers from
+ * one column to the next; the same bits as reduced_sums'. */
+enum { NAME(DEEP) = 128 };
+static void NAME(reduced_columns)(const Pass *pass, const int64_t *r, Py_ssize_t row, Py_ssize_t column, Py_ssize_t n, T *out) {
+  const Py_ssize_t pitch = r[RESULT_PITCH], at = r[RESULT_FIRST] + row * pitch + column;
+  for (Py_ssize_t k = 0; k < n; k += L) {
+    V square[L];
+    for (int l = 0; l < L; l++) {
+      square[l] = ZERO;
+      for (int c = 0; k + l < n && c < pass->chunks; c++) {
+        const V one = FROM((const T *)pass->sums[c] + at + (k + l) * pitch);
+        if (c) square[l] += one;
+        else square[l] = one;
+      }
+    }
+    NAME(transpose)(square);
+    for (int l = 0; l < L; l++) AT(out + l * NAME(DEEP) + k) = square[l];
+  }
+}
+/* this part's share of a result by columns: into its array, or (if there is a row w of an update) into the parameter */
+static void NAME(by_columns)(const Pass *pass, const int64_t *r, int part, int parts, void *const *arrays, const int64_t *w) {
+  const Py_ssize_t rows = r[RESULT_ROWS], columns = r[RESULT_COLUMNS], end = rows * (part + 1) / parts;
+  T some[L * NAME(DEEP)];
+  for (Py_ssize_t n, row = rows * part / parts; row < end; row += n) {
+    n = end - row < NAME(DEEP) ? end - row : NAME(DEEP);
+    for (Py_ssize_t column = 0; column < columns; column += L) {
+      NAME(reduced_columns)(pass, r, row, column, n, some);
+      for (Py_ssize_t l = 0; l < L && column + l < columns; l++) {
+        const Py_ssize_t i = (column + l) * rows + row;
+        if (w) NAME(one_update)(arrays, w, i, n, some + l * NAME(DEEP));
+        else memcpy((T *)pass->arrays[r[RESULT_ARRAY]] + i, some + l * NAME(DEEP), (size_t)n * sizeof(T));
+      }
+    }
+  }
+}
+/* this part's share of every result that is wanted as an array */
+static void NAME(collect)(const Pass *pass, int part, int parts) {
+  const Program *p = pass->program;
+  for (const int64_t *r = p->result; r < p->result + p->results * RESULT_WIDTH; r += RESULT_WIDTH) {
+    Py_ssize_t size = r[RESULT_ROWS] * r[RESULT_COLUMNS], from = size * part / parts;
+    if (pass->arrays[r[RESULT_ARRAY]] && r[RESULT_ORDER] == BY_COLUMNS) NAME(by_columns)(pass, r, part, parts, 0, 0);
+    else if (pass->arrays[r[RESULT_ARRAY]]) NAME(reduced_sums)(pass, r, from, size * (part + 1) / parts - from, (T *)pass->arrays[r[RESULT_ARRAY]] + from);
+  }
+}
 /* whether the numbers of a result are finite; every thread finds the same */
 static int NAME(finite)(const Job *job, int array) {
   T some[STRIP];
@@ -104,6 +144,10 @@ static void NAME(update)(Job *job, int part, int parts) {
     const int64_t *r;
     const Pass *pass = pass_of(job, w[UPDATE_GRADIENT], &r);
     if (!pass) continue;
+    if (r[RESULT_ORDER] == BY_COLUMNS) {
+      NAME(by_columns)(pass, r, part, parts, job->arrays, w);
+      continue;
+    }
     T some[STRIP];
     Py_ssize_t columns = r[RESULT_COLUMNS] == r[RESULT_PITCH] ? r[RESULT_ROWS] * r[RESULT_COLUMNS] : r[RESULT_COLUMNS];
     int direct = pass->chunks == 1 && r[RESULT_ORDER] < 0 && (columns % L == 0 || columns == w[UPDATE_SIZE]); /* the sums are the gradient, row by row */

@@ -1,0 +1,65 @@
+"""Rows for which one number stands: in softmax, in normalisations, in sums of rows; the numbers are NumPy's."""
+
+import numpy as np
+import pytest
+from helpers.random_nets import native
+
+import autoconv as ac
+from autoconv.plan.native import instruction_set as isa
+from autoconv.plan.run.native_program import NativeProgram
+
+ROWS = {  # shape of an example, axes along which a number stands for all
+    "rows of whole vectors": ((6, 64), (-1,)),
+    "rows with a rest": ((5, 37), (-1,)),
+    "short rows": ((40, 5), (-1,)),
+    "heads": ((3, 7, 50), (-1,)),
+    "one row": ((45,), (-1,)),
+    "rows of rows": ((4, 3, 33), (-2, -1)),
+    "columns": ((33, 20), (-2,)),
+}
+
+
+@native
+@pytest.mark.parametrize("instructions", ["v4", "v3", "base"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ROWS)
+def test_a_number_for_a_row(name, dtype, instructions, monkeypatch):
+    """Differences, products and quotients with special values are those of NumPy, and sums of whole numbers."""
+    monkeypatch.setenv("AUTOCONV_LANES", "channels")
+    monkeypatch.setenv("AUTOCONV_INSTRUCTIONS", instructions)
+    shape, axes = ROWS[name]
+    rng = np.random.default_rng(5)
+    x = rng.integers(-4, 5, (3, *shape)).astype(dtype)
+    x.reshape(3, -1)[1, :4] = np.inf, -0.0, -np.inf, np.nan  # of one example: what is beside it must not see them
+
+    def f(x):
+        most, total = (of(x, axes, keepdims=True) for of in (ac.max, ac.sum))
+        return x - most, x * total, (x - most) / total, total
+
+    with np.errstate(all="ignore"):
+        top, total = (of(x, axis=axes, keepdims=True) for of in (np.max, np.sum))
+        expected = x - top, x * total, (x - top) / total, total
+        for found, right in zip(ac.compile(f)(x), expected, strict=True):
+            np.testing.assert_array_equal(np.asarray(found), right)
+    y = rng.normal(size=x.shape).astype(dtype)
+    g = ac.grad(lambda y: ac.sum(ac.softmax(y, axes[-1]) ** 2) + ac.sum(ac.exp(y - ac.mean(y, axes, keepdims=True))))
+    exact = np.asarray(g(y.astype(np.float64)))
+    np.testing.assert_allclose(np.asarray(ac.compile(g)(y)), exact, rtol=1e-4, atol=1e-5)
+
+
+@native
+def test_rows_are_not_gone_through_number_by_number(monkeypatch):
+    """Softmax over rows of 49 is made in vectors, but for a maximum's steps and what spreads a number over a vector."""
+    monkeypatch.setenv("AUTOCONV_LANES", "channels")
+    made, settle = [], NativeProgram.settle
+    monkeypatch.setattr(NativeProgram, "settle", lambda native: (made.extend(native.assembled), settle(native)))
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(2, 8, 49, 49)).astype(np.float32)
+    ac.compile(lambda x: ac.softmax(x, -1))(x)
+    words = [
+        isa.kind(row).read(row) for a in made for row in np.frombuffer(a.code, np.int64).reshape(-1, isa.WIDTH).tolist()
+    ]
+    by_name = {code: name for name, code in isa.OPERATIONS.items()}
+    singles = {by_name[w.operation]: w.singles for w in words if w.kind is isa.MAP}
+    assert {"sub", "exp", "div"} <= set(singles) and not any(singles[name] for name in ("sub", "exp", "div"))
+    assert all(w.rows for w in words if w.kind is isa.GATHER)
