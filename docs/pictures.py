@@ -7,6 +7,7 @@ writes, with a 3 drawn by hand; and verdict.png, of what a notebook shows of the
 """
 
 import importlib.util
+import linecache
 import shutil
 import sys
 import tempfile
@@ -97,7 +98,9 @@ def verdict(browser, folder: Path) -> None:
     """What the README's first example says, as in a notebook."""
     readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
     names: dict[str, Any] = {}
-    exec(readme.partition("```python\n")[2].partition("```")[0], names)
+    code = readme.partition("```python\n")[2].partition("```")[0]
+    linecache.cache["pool.py"] = (len(code), None, code.splitlines(keepends=True), "pool.py")  # as a notebook's cell
+    exec(compile(code, "pool.py", "exec"), names)
     said = ac.check_backward(names["backward"], names["forward"], like="cs231n.max_pool")
     window = browser.new_page(viewport={"width": 900, "height": 400}, color_scheme="light", device_scale_factor=1.5)
     window.set_content(html_page("verdict", f"<div id=said>{said._repr_mimebundle_()['text/html']}</div>"))
