@@ -115,3 +115,28 @@ def test_examples_that_are_laid_over_one_another(order):
         slope[i, j, u, v] = weights[i + u, j + v]
     np.testing.assert_allclose(value, (expected * weights).sum(), rtol=1e-12)
     np.testing.assert_allclose(np.transpose(found, order), slope * (1 - bent**2), rtol=1e-12, atol=1e-14)
+
+
+@native
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (1, 2, 0)])
+@pytest.mark.parametrize("axes", [(0,), (1,), (0, 1), (1, 2)])
+def test_windows_over_axes_before_and_after_the_examples(axes, order):
+    """The axis of the examples stands before, between or behind those that the windows move along, or is one of them."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(5, 4, 3))
+    window, stride, dilation = (2,) * len(axes), (1,) * len(axes), (1,) * len(axes)
+    params = {"axes": axes, "window": window, "stride": stride, "dilation": dilation}
+    shape = TABLE["windows"].forward(np.transpose(x, order), **params).shape
+    weights = rng.normal(size=shape)
+    loss = lambda x: ac.sum(ac.tanh(TABLE["windows"](ac.permute_dims(ac.tanh(x), order), **params)) * weights)
+    value, (found,) = ac.compile(loss).value_and_grad(x, wrt=(0,))
+    cells = np.transpose(np.tanh(x), order)
+    seen = np.lib.stride_tricks.sliding_window_view(cells, window, axes)  # windows behind all other axes
+    seen = np.moveaxis(seen, range(-len(axes), 0), range(axes[-1] + 1, axes[-1] + 1 + len(axes)))
+    np.testing.assert_allclose(value, (np.tanh(seen) * weights).sum(), rtol=1e-12)
+    step = 1e-6
+    for at in [(0, 0, 0), (4, 3, 2), (2, 1, 1), (3, 2, 0)]:
+        up, down = x.copy(), x.copy()
+        up[at], down[at] = x[at] + step, x[at] - step
+        slope = (loss(ac.tensor(up)).item() - loss(ac.tensor(down)).item()) / (2 * step)
+        np.testing.assert_allclose(found[at], slope, rtol=1e-6, atol=1e-8)
