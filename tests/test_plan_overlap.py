@@ -121,7 +121,7 @@ def test_examples_that_are_laid_over_one_another(order):
 @pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (1, 2, 0)])
 @pytest.mark.parametrize("axes", [(0,), (1,), (0, 1), (1, 2)])
 def test_windows_over_axes_before_and_after_the_examples(axes, order):
-    """The axis of the examples stands before, between or behind those that the windows move along, or is one of them."""
+    """The examples stand before, between or behind the axes that the windows move along, or on one of them."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(5, 4, 3))
     window, stride, dilation = (2,) * len(axes), (1,) * len(axes), (1,) * len(axes)
