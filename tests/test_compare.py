@@ -179,8 +179,8 @@ def test_gradients_that_part(name):
 
 
 class Biased(nn.BatchNorm2d):
-    def _keep(self, unbiased, mean, var):
-        super()._keep(1.0, mean, var)
+    def _follow(self, mean, var, unbiased):
+        super()._follow(mean, var, 1.0)
 
 
 STATISTICS = [

@@ -50,10 +50,13 @@ class _BatchNorm(Layer):
         y = functional.batch_norm(x, self.weight, self.bias, **stored, eps=self.eps, layout=self.layout)
         if self.training:
             axes, n = tuple(i for i in range(x.ndim) if i != axis), x.size // self.num_features
-            mean, var = functional.moments(x, axes)
-            move(self, "running_mean", partial(_mixed, self.momentum), mean)
-            move(self, "running_var", partial(_mixed, self.momentum, unbiased=n / (n - 1)), var)
+            self._follow(*functional.moments(x, axes), n / (n - 1))
         return y
+
+    def _follow(self, mean: Tensor, var: Tensor, unbiased: float) -> None:
+        """Move the running statistics towards those of this batch; ``unbiased`` times var is the unbiased variance."""
+        move(self, "running_mean", partial(_mixed, self.momentum), mean)
+        move(self, "running_var", partial(_mixed, self.momentum, unbiased=unbiased), var)
 
     def extra_repr(self) -> str:
         changed = [f", {k}={getattr(self, k)!r}" for k, v in _USUAL.items() if getattr(self, k) != v]
