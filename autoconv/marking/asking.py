@@ -79,8 +79,12 @@ def ask(
         if left <= 0:
             answer.trouble = ("backward", "not reached", "no time was left")
         else:
-            with deadline(left), quiet():
-                _one(layer, case, functions, answer, lambda shape, i=index: upstream(i, shape), shapes[index], relieve)
+            try:
+                with deadline(left), quiet():
+                    given = lambda shape, i=index: upstream(i, shape)
+                    _one(layer, case, functions, answer, given, shapes[index], relieve)
+            except TimeUp:  # while an error was put into words
+                answer.trouble = answer.trouble or ("backward", "too slow", f"it was stopped after {limit:.1f} s")
         answers.append(answer)
     return answers
 

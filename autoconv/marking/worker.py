@@ -20,7 +20,7 @@ def main(pipe: int) -> None:
     """Answer one request from the standard input through ``pipe``, and end."""
     request = json.loads(sys.stdin.buffer.read())
     from .apart import STARTED, packed, packed_offers
-    from .asking import Answer, ask, deadline, differences, quiet, told, upstream
+    from .asking import Answer, TimeUp, ask, deadline, differences, quiet, told, upstream
     from .courses import find
     from .judge import outputs_of
     from .repair import OFFERS, Sought, mended
@@ -30,6 +30,7 @@ def main(pipe: int) -> None:
     shapes = outputs_of(layer, cases)
     limit = float(request["limit"])
     out_of_memory = _refusal("raises", "it takes more memory than there is (MemoryError)")
+    out_of_time = _refusal("too slow", f"the file was stopped after {limit:g} s")
     relieve = confine(limit, int(request["memory"]))
     os.write(pipe, STARTED)
 
@@ -59,8 +60,8 @@ def main(pipe: int) -> None:
             send(packed_offers(mended(layer, cases, functions, shapes, sought, seconds)[:OFFERS]))
             return
         send(packed(ask(layer, cases, functions, limit, shapes, relieve)))
-    except MemoryError:  # what was made ready before needs none
-        os.write(pipe, out_of_memory)
+    except (MemoryError, TimeUp) as error:  # what was made ready before needs neither memory nor time
+        os.write(pipe, out_of_memory if isinstance(error, MemoryError) else out_of_time)
         os._exit(0)
 
 
