@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import ast
 import json
-import linecache
 import os
 import select
 import shutil
@@ -23,6 +22,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from importlib.util import decode_source
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -59,10 +59,7 @@ class EndedError(Exception):
 
 def defined(path: Path) -> set[str]:
     """The functions and classes that a file defines at its top level (or imports there), read without running it."""
-    with open_regular(path) as file:
-        content = file.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
-        raise ValueError(f"{path.name} is larger than {LARGEST_FILE:,} bytes; that is no file of functions")
+    content = _content(path)
     try:
         tree = ast.parse(content)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -77,6 +74,14 @@ def defined(path: Path) -> set[str]:
         elif isinstance(node, ast.Assign):
             names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
     return names
+
+
+def _content(path: Path) -> bytes:
+    with open_regular(path) as file:
+        content = file.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise ValueError(f"{path.name} is larger than {LARGEST_FILE:,} bytes; that is no file of functions")
+    return content
 
 
 def marked(path: Path, layer: Layer, time_limit: float, memory: int = MEMORY) -> BackwardVerdict:
@@ -108,10 +113,9 @@ def marked(path: Path, layer: Layer, time_limit: float, memory: int = MEMORY) ->
         asked = request | {"mend": sought.plain(), "seconds": seconds}
         try:
             offers = _offers(_run(path, asked, seconds + OFFERED + START), len(cases))
-        except EndedError:
+            text = decode_source(_content(path))
+        except (EndedError, ValueError, OSError, SyntaxError):
             return []
-        linecache.checkcache(str(path))
-        text = "".join(linecache.getlines(str(path)))
         return [Offer(o.gradients, o.places, o.answers, in_words(text, o.places)) for o in offers]
 
     return judge(layer, cases, answers, own, mend)
@@ -249,10 +253,8 @@ def _descendants(token: str) -> list[int]:
 def _answers(sent: bytes, count: int) -> list[Answer]:
     """The answers in what a worker sent; EndedError for anything that is not ``count`` of them."""
     try:
-        size = int.from_bytes(sent[:8], "little")
-        if not 0 < size <= min(HEADER, len(sent) - 8):
-            raise ValueError
-        rows, at, answers = json.loads(sent[8 : 8 + size]), 8 + size, []
+        rows, at = _header(sent)
+        answers = []
         if isinstance(rows, dict):
             raise EndedError(str(rows["kind"])[:60], " ".join(str(rows["says"]).split())[:300])
         if len(rows) != count:
@@ -273,13 +275,18 @@ def _answers(sent: bytes, count: int) -> list[Answer]:
         raise EndedError("unreadable answer", "what the process sent back cannot be read") from None
 
 
+def _header(sent: bytes) -> tuple[Any, int]:
+    """The JSON at the beginning of what a worker sent, and where it ends; ValueError for another length."""
+    size = int.from_bytes(sent[:8], "little")
+    if not 0 < size <= min(HEADER, len(sent) - 8):
+        raise ValueError
+    return json.loads(sent[8 : 8 + size]), 8 + size
+
+
 def _offers(sent: bytes, count: int) -> list[Offer]:
     """The offers in what a worker sent, their words not made yet; EndedError for anything else."""
     try:
-        size = int.from_bytes(sent[:8], "little")
-        if not 0 < size <= min(HEADER, len(sent) - 8):
-            raise ValueError
-        rows = json.loads(sent[8 : 8 + size])
+        rows, at = _header(sent)
         if isinstance(rows, dict) or len(rows) > OFFERS:
             raise ValueError
         made = []
@@ -293,7 +300,7 @@ def _offers(sent: bytes, count: int) -> list[Offer]:
             made.append((of, places))
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError):
         raise EndedError("unreadable answer", "what the process sent back cannot be read") from None
-    answers = _answers(sent[8 + size :], count * len(made)) if made else []
+    answers = _answers(sent[at:], count * len(made)) if made else []
     return [Offer(g, p, answers[i * count : (i + 1) * count]) for i, (g, p) in enumerate(made)]  # type: ignore[arg-type]
 
 

@@ -259,8 +259,9 @@ def differences(layer: Layer, case: Try, functions: Mapping[str, Any], dout: np.
 
 
 @contextmanager
-def deadline(seconds: float) -> Iterator[None]:
-    """Stop what runs after ``seconds``, by an alarm of the operating system.
+def deadline(seconds: float, processor: bool = False) -> Iterator[None]:
+    """Stop what runs after ``seconds``, by an alarm of the operating system; with ``processor`` they are seconds of
+    processor time, which another process that is busy does not use up.
 
     Alarms reach Python's main thread only, and not on Windows; elsewhere time is looked at between two geometries.
     """
@@ -273,13 +274,14 @@ def deadline(seconds: float) -> Iterator[None]:
     def over(*_: Any) -> None:
         raise TimeUp
 
-    before = signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
+    timer, alarm = (signal.ITIMER_VIRTUAL, signal.SIGVTALRM) if processor else (signal.ITIMER_REAL, signal.SIGALRM)
+    before = signal.signal(alarm, over)
+    signal.setitimer(timer, max(seconds, 1e-3))
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(timer, 0)
+        signal.signal(alarm, before)
 
 
 @contextmanager

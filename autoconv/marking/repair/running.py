@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..asking import TimeUp, array, backward, forward, named, upstream
+from ..asking import array, backward, forward, named, upstream
 from ..layer import Layer, Try
 from .sought import Row, Sought
 from .source import EFFECTS, Running, functions_of, names_in, plain, reached, running, text_of
@@ -32,22 +31,6 @@ def swapped(functions: list[tuple[Any, Any]]) -> Iterator[None]:
     finally:
         for f, code in before:
             f.__code__ = code
-
-
-@contextmanager
-def stopped(seconds: float) -> Iterator[None]:
-    """Stop what runs after so much processor time: another process that is busy must not make a change look endless."""
-
-    def over(*_: Any) -> None:
-        raise TimeUp
-
-    before = signal.signal(signal.SIGVTALRM, over)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
 
 
 class Bench:

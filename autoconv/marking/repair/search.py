@@ -11,32 +11,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..asking import Answer, TimeUp
+from ..asking import Answer, TimeUp, deadline
 from .depends import statements_of
-from .running import Bench, stopped, swapped
+from .running import Bench, swapped
 from .sought import Row, harmless, same_numbers, share
 from .source import Running, numpy_of
 from .table import KINDS, Sites
 from .trees import Edit, put
 
 SECONDS = 2.2  # of processor time for searching
-
-
 TOGETHER = 0.25  # of them for two edits at once
-
-
 NAMED = 0.5  # of them where every mistake has a name
-
-
 BASES = 6  # edits on top of which a second one is tried
-
-
 EARLY, LATE = 17, 36  # ranks from which on kinds are tried after those before at all statements
-
-
 SLOW = 0.15  # seconds of one call at a small geometry beyond which nothing is searched
-
-
 NOTHING = -2.0  # the share of right elements where there are no numbers
 
 
@@ -74,7 +62,6 @@ class Search:
         self.limit = 1.0
         self.first: dict[str, float] = {}
         self.near: dict[str, list[Tried]] = {}
-        self.runs = 0
         self.whole = False  # every wrong gradient must be right at once
 
     def begun(self) -> bool:
@@ -92,7 +79,7 @@ class Search:
         row = max(self.sought.rows[:4], key=lambda r: sum(a.size for a, _ in r.right.values()))
         before = sys.getprofile()
         try:
-            with stopped(1.0):
+            with deadline(1.0, processor=True):
                 for _ in range(2):
                     started = time.thread_time()
                     self.bench.gradients(row)
@@ -104,7 +91,7 @@ class Search:
         self.limit = max(0.05, 20 * spent)
         try:
             sys.setprofile(look)
-            with stopped(1.0):
+            with deadline(1.0, processor=True):
                 self.bench.gradients(row)
         except (Exception, TimeUp):
             pass
@@ -119,7 +106,7 @@ class Search:
     def given(self, changed: tuple[tuple[Running, Any], ...], row: Row) -> dict[str, np.ndarray | None] | None:
         """The gradients at one geometry with other codes; None where there are none."""
         try:
-            with swapped([(r.function, code) for r, code in changed]), stopped(self.limit):
+            with swapped([(r.function, code) for r, code in changed]), deadline(self.limit, processor=True):
                 return self.bench.gradients(row)
         except (Exception, TimeUp, SystemExit):
             return None
@@ -192,7 +179,6 @@ class Search:
             put(undo[::-1])
         if code is None:
             return
-        self.runs += 1
         held = {id(r): (r, c) for r, c, _ in base}
         held[id(runner)] = (runner, code)
         changed = tuple(held.values())
