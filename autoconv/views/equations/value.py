@@ -288,12 +288,7 @@ class _Writer:
                 columns = [[_signed(sign, x[k]) for (sign, _), x in zip(signed, both, strict=True)] for k in (0, 1)]
                 return added(columns[0], 0), added(columns[1], 0)
         operands = [self._written(o, False) for o in self.graph.read(i)]
-        row: Any = block.operation.primitive
-        if row is MUL:
-            (a, x), (b, y) = operands
-            left, right = x.within(PRODUCT), y.within(PRODUCT)
-            return times(a, b), Expression(rf"{left.latex} \cdot {right.latex}", f"{left.text}·{right.text}", PRODUCT)
-        return call(row, [a for a, _ in operands]), call(row, [x for _, x in operands])
+        return _applied(block.operation.primitive, [a for a, _ in operands], [x for _, x in operands])
 
     def _extreme(self, i: int, block: Any) -> tuple[Expression, Expression]:
         """A maximum, or a tournament of them, as one: max(a, b, c, d)."""
@@ -334,11 +329,7 @@ class _Writer:
             return self._named(i, None)
         given = [self.symbols.expression(o, 0) for o in reads]
         numbers = [self._number(o) for o in reads]
-        if row is MUL:
-            (x, y) = (n.within(PRODUCT) for n in numbers)
-            both = times(*given), Expression(rf"{x.latex} \cdot {y.latex}", f"{x.text}·{y.text}", PRODUCT)
-        else:
-            both = call(row, given), call(row, numbers)
+        both = _applied(row, given, numbers)
         return Part(*both, self.graph.number(i), tuple(o for o in reads if o and not self.symbols.is_written(o)))
 
     def _named(self, i: int, scope: Any) -> Part:
@@ -366,6 +357,14 @@ class _Writer:
         if len(reads) == len(given) == 1:
             number = called(self._number(reads[0]))
         return Part(symbols, number, self.graph.number(i), tuple(reads))
+
+
+def _applied(row: Any, given: list[Expression], numbers: list[Expression]) -> tuple[Expression, Expression]:
+    """A row of the table in symbols and in numbers; a product has a sign between numbers and none between symbols."""
+    if row is not MUL:
+        return call(row, given), call(row, numbers)
+    x, y = (n.within(PRODUCT) for n in numbers)
+    return times(*given), Expression(rf"{x.latex} \cdot {y.latex}", f"{x.text}·{y.text}", PRODUCT)
 
 
 def _signed(sign: int, x: Expression) -> Expression:
