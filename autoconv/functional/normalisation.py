@@ -26,6 +26,15 @@ def moments(x: Any, axes: Shape) -> tuple[Any, Any]:
     return mu, mean(deviation * deviation, axes, keepdims=True)
 
 
+def mixed(momentum: float, running: Any, batch: Any, unbiased: float = 1) -> Any:
+    """(1 - momentum) * running + momentum * batch, of arrays or Tensors (C,) and (1, .., C), in the dtype of running.
+
+    unbiased: by what the statistic of the batch is multiplied first.
+    """
+    batch = batch if unbiased == 1 else unbiased * batch
+    return ((1 - momentum) * running + momentum * batch.reshape(running.shape)).astype(running.dtype)
+
+
 def standardize(x: Any, mu: Any, variance: Any, weight: Any, bias: Any, eps: float) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias."""
     return standardised(x - mu, variance, weight, bias, eps)

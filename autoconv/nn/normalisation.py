@@ -55,23 +55,17 @@ class _BatchNorm(Layer):
 
     def _follow(self, mean: Tensor, var: Tensor, unbiased: float) -> None:
         """Move the running statistics towards those of this batch; ``unbiased`` times var is the unbiased variance."""
-        move(self, "running_mean", partial(_mixed, self.momentum), mean)
-        move(self, "running_var", partial(_mixed, self.momentum, unbiased=unbiased), var)
+        move(self, "running_mean", partial(functional.mixed, self.momentum), mean)
+        move(self, "running_var", partial(functional.mixed, self.momentum, unbiased=unbiased), var)
 
     def extra_repr(self) -> str:
         changed = [f", {k}={getattr(self, k)!r}" for k, v in _USUAL.items() if getattr(self, k) != v]
         return f"{self.num_features}" + "".join(changed) + ("" if self.weight is not None else ", affine=False")
 
 
-def _mixed(momentum: float, running: Any, batch: Any, unbiased: float = 1) -> Any:
-    """(1 - momentum) * running + momentum * batch, of arrays or Tensors (C,) and (1, .., C)."""
-    batch = batch if unbiased == 1 else unbiased * batch
-    return ((1 - momentum) * running + momentum * batch.reshape(running.shape)).astype(running.dtype)
-
-
 def _mixed_examples(momentum: float, running: Any, batch: Any, unbiased: float = 1) -> Any:
     """The same for the mean over the examples (N, 1, .., C)."""
-    return _mixed(momentum, running, (batch if unbiased == 1 else unbiased * batch).mean(0))
+    return functional.mixed(momentum, running, (batch if unbiased == 1 else unbiased * batch).mean(0))
 
 
 _USUAL = {"eps": 1e-5, "momentum": 0.1, "layout": "channels_last"}

@@ -15,7 +15,7 @@ import numpy as np
 
 from ... import functional as f
 from ... import primitives as p
-from ...functional.normalisation import moments
+from ...functional.normalisation import mixed, moments
 from ...tape import scope
 from ..graph import State
 from ..imported import Imported, on_model
@@ -139,13 +139,8 @@ def _follow(
     model: Imported, mean: str, var: str, momentum: float, unbiased: float, batch_mean: Any, batch_var: Any
 ) -> None:
     """running = (1 - momentum) running + momentum batch, with the unbiased variance."""
-    model.follow(mean, partial(_mixed, momentum, 1.0), batch_mean)
-    model.follow(var, partial(_mixed, momentum, unbiased), batch_var)
-
-
-def _mixed(momentum: float, factor: float, running: Any, batch: Any) -> Any:
-    batch = batch if factor == 1 else factor * batch
-    return ((1 - momentum) * running + momentum * batch.reshape(running.shape)).astype(running.dtype)
+    model.follow(mean, partial(mixed, momentum), batch_mean)
+    model.follow(var, partial(mixed, momentum, unbiased=unbiased), batch_var)
 
 
 def _average(
@@ -154,7 +149,7 @@ def _average(
     """The same with the momentum that makes it the mean of all batches, ``count`` of them before this one."""
     momentum = 1 / (int(getattr(model, count)) + 1)
     for name, factor, batch in ((mean, 1.0, batch_mean), (var, unbiased, batch_var)):
-        model.store(name, _mixed(momentum, factor, getattr(model, name), batch))
+        model.store(name, mixed(momentum, getattr(model, name), batch, factor))
 
 
 @on_model
