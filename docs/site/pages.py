@@ -118,19 +118,19 @@ class Pages:
             return f"{self.url}/blob/HEAD/{file}" if self.url else None
 
         def of_link(match: re.Match[str]) -> str:
-            to = target(match[3])
-            return f"{match[1]}[{match[2]}]({to})" if to else match[2]
+            if match["picture"] is not None:
+                return of_picture(match["picture"])
+            to = target(match["to"])
+            return f"{match['shown']}[{match['words']}]({to})" if to else match["words"]
 
-        def of_picture(match: re.Match[str]) -> str:
-            settings = dict(re.findall(r'(\w+)="([^"]*)"', match[1]))
+        def of_picture(tag: str) -> str:
+            settings = dict(re.findall(r'(\w+)="([^"]*)"', tag))
             size = "".join(f" {k}={settings[k]}px" for k in ("width", "height") if k in settings)
             return f"![{settings.get('alt', '')}]({target(settings['src'])}){{{size.strip()}}}"
 
-        def change(part: str) -> str:
-            part = re.sub(r"<img ([^>]*)>", of_picture, part)
-            return re.sub(r"(!?)\[([^\]\[]*)\]\(([^)\s]+)\)", of_link, part)
-
-        return outside_code(text, change)
+        either = r"<img (?P<picture>[^>]*)>|(?P<shown>!?)\[(?P<words>[^\]\[]*)\]\((?P<to>[^)\s]+)\)"
+        # in one pass: what is made is not read again
+        return outside_code(text, lambda part: re.sub(either, of_link, part))
 
     def write_text(self, page: str, text: str) -> None:
         place = self.folder / f"{page}.md"

@@ -244,3 +244,12 @@ def test_the_runtime_of_the_tests_is_whole():
     if RUNTIME:
         names = {path.name for path in Path(RUNTIME).iterdir()}
         assert {"pyodide.mjs", "pyodide-lock.json"} <= names and any(n.startswith("numpy-") for n in names)
+
+
+def test_pictures_of_the_readme_are_on_their_pages():
+    """Those with a width or height too, and no setting of theirs stands in the text."""
+    pages = {p: p.read_text(encoding="utf-8") for p in (HTML / "guide").glob("*.html")}
+    assert not [p.name for p, text in pages.items() if "px}" in text]
+    page = pages[HTML / "guide" / "twenty-lines.html"]
+    for name in ("sweep.svg", "weight.svg", "matrix.svg"):
+        assert f"_images/{name}" in page, name
