@@ -196,13 +196,13 @@ class Dot(Instruction):
     """result[i, j] = sum over examples and k of a[i, k] * b[j, k], added to result ``array``.
 
     a [i, k] is register ``a.base[i] + a.step[k]``, b likewise.
-    ``places``: where in the result each [i, j] stands; with channels in the lanes they are rows from ``row`` on.
+    ``places``: where in the result each [i, j] stands; with channels in the lanes i are the rows ``rows`` of it.
     """
 
     a: Spaced
     b: Spaced
     places: Spaced | None = None
-    row: int = 0
+    rows: np.ndarray | None = None
 
     words: ClassVar[str] = "contract over examples"
     over_examples: ClassVar[bool] = True
@@ -240,7 +240,8 @@ class Dot(Instruction):
         (a, a_step), (b, b_step) = self.a, self.b
         pitch = at.pitch(at.kernel.results[self.array].columns)
         vectors = np.arange(0, len(b), at.lanes)
-        rows = at.sums[self.array] + (self.row + np.arange(len(a))) * pitch
+        assert self.rows is not None
+        rows = at.sums[self.array] + self.rows * pitch
         row = at.contraction(
             isa.GEMM,
             terms=len(a_step),

@@ -22,7 +22,8 @@ from .spacing import bounds, least_of_others
 class Result:
     """A sum over all examples: ``rows`` x ``columns`` numbers, each row padded to whole vectors or not.
 
-    ``places``: where in the line each of them stands; None if they stand there in this order.
+    ``places``: where in the line each of them stands; None if they stand there in this order.  ``finite``: whether they
+    have to be finite, or the run is not to be used.
     """
 
     line: int
@@ -31,6 +32,7 @@ class Result:
     padded: bool
     shape: tuple[int, ...]
     places: np.ndarray | None = None
+    finite: bool = False
 
 
 @dataclass
@@ -76,6 +78,8 @@ class Kernel:
     together, from one of ``starts`` to the next; values are what gets memory.  ``cleared``: values whose lanes without
     an example are zero.  With channels in the lanes, ``gaps`` are registers that only fill a row up to a whole vector
     (anything may be written there), and ``repeated`` the first of a whole vector of registers that all hold one number.
+    ``blank``: of values with registers that are always zero, their registers, and which of these are; ``finite``: the
+    inputs, with their sizes, whose numbers have to be finite, or the run is not to be used (known_zeros.py).
     """
 
     number: int
@@ -88,6 +92,8 @@ class Kernel:
     cleared: set[int] = field(default_factory=set)
     gaps: list[np.ndarray] = field(default_factory=list)
     repeated: set[int] = field(default_factory=set)
+    blank: dict[int, tuple[Registers, np.ndarray]] = field(default_factory=dict)
+    finite: dict[int, int] = field(default_factory=dict)
 
     def new_value(self, count: int) -> int:
         """The first of ``count`` new registers, a value of their own."""
@@ -109,7 +115,7 @@ class Kernel:
 
     def forget(self) -> None:
         """Let go of what only making the plan needed."""
-        self.instructions, self.gaps, self.starts = [], [], [0]
+        self.instructions, self.gaps, self.starts, self.blank = [], [], [0], {}
 
     def value(self, register: int) -> int:
         """The number of the value that a register belongs to."""

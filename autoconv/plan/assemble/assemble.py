@@ -38,8 +38,9 @@ Operand = tuple[Table, Table]  # of a contraction: positions as base + step
 
 
 class Assembled:
-    """A kernel in the machine's terms: ``code``, ``tables``, ``results``, ``packing``, ``phases`` and ``tasks`` as
-    bytes; and how many numbers its memory (``cells``), its sums (``numbers``) and its packed arrays (``packs``) take.
+    """A kernel in the machine's terms: ``code``, ``tables``, ``results``, ``packing``, ``finite``, ``phases`` and
+    ``tasks`` as bytes; and how many numbers its memory (``cells``), its sums (``numbers``) and its packed arrays
+    (``packs``) take.
     """
 
     cell = 1  # how many numbers a cell has
@@ -52,6 +53,8 @@ class Assembled:
         self._size = 0
         self.packs = 0
         self.packing = b""
+        finite = [isa.FINITE.row(array=array, count=count) for array, count in kernel.finite.items()]
+        self.finite = np.array(finite, np.int64).tobytes()
         # (address, size) of each value, and of instruction i's scratch memory under the number -1 - i
         self.memory: dict[int, tuple[int, int]] = {}
         self.touched: list[tuple[set[int], set[int]]] = []  # the values that each instruction writes, and reads
@@ -67,7 +70,7 @@ class Assembled:
         """The program, ready to run on up to ``parts`` threads."""
         chunks = max(parts, min(4 * parts, _SUMS_AT_HAND // max(1, self.numbers)))
         kernel = self.kernel
-        words = self.code, self.tables, self.results, self.packing, self.phases, self.tasks
+        words = self.code, self.tables, self.results, self.packing, self.finite, self.phases, self.tasks
         sizes = len(kernel.inputs) + len(kernel.outputs) + len(kernel.results), self.cells, self.numbers, self.packs
         return maker(*words, *sizes, bytes_, self.lanes, self.cell, chunks)
 
@@ -219,7 +222,7 @@ class Assembled:
                 order = self.table(at.ravel()[np.argsort(r.places, axis=None)])
             starts.append(end)
             sizes = {"rows": r.rows, "columns": r.columns, "pitch": pitch}
-            rows.append(isa.RESULT.row(array=arrays + number, first=end, **sizes, order=order))
+            rows.append(isa.RESULT.row(array=arrays + number, first=end, **sizes, order=order, finite=int(r.finite)))
             end = -(-(end + r.rows * pitch) // 16) * 16
         self.numbers = end
         self.results = np.array(rows, np.int64).reshape(-1, isa.RESULT.width).tobytes()

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +25,8 @@ from ...shapes import Shape
 from ..channelwise import Channelwise
 from ..contractions import Dot, Gemm, Outer, Product, Spaced, beside
 from ..instructions import Registers
-from ..kernel import Input, Result
-from . import channelwise
+from ..kernel import Input, Kernel, Result
+from . import channelwise, known_zeros
 from .letters import by_groups, even, in_groups, in_order, one_value, split
 from .lowering import Lowering
 
@@ -66,9 +67,21 @@ class Pending:
         else:
             x = registers_of(low, self, g, j, k)
             w = in_groups(in_order(self.in_w, self.sizes), self.in_w, g, free, k)
-            for part in range(len(x)):
-                gemm(low, self, table[part], w[part], x[part], part)
+            for there in self.parts(low, j, k, table.shape[1]):
+                for part in range(len(x)):
+                    weights = known_zeros.split(w[part], (slice(None), there[1]))
+                    gemm(low, self, table[part][:, there[0]], weights, known_zeros.split(x[part], there), part)
         low.place(self.line, out.reshape(low.one(self.shape, self.axis)), self.axis, self.kernel)
+
+    def parts(self, low: Lowering, j: str, k: str, results: int) -> list[known_zeros.Part]:
+        """The places and the terms that contractions are made of, one for each class of places with the same terms."""
+        at, looked = low.kernels[self.kernel], prod(low.program.lines[self.w].shape)
+        found = low.registers(self.x, self.in_x.index(self.n), self.kernel)
+        assert found is not None, "x was in a kernel when the contraction was lowered"
+        made = known_zeros.parts(low, at, found, self.in_x, j, k, results, looked)
+        if made is not known_zeros.WHOLE:
+            at.finite[at.input(Input(self.w, None))] = looked
+        return made
 
     def channelwise(self, low: Lowering, free: str, j: str, k: str) -> tuple[Spaced, np.ndarray] | None:
         """The registers of x by channels, where every group has one channel of results and they stand so."""
@@ -262,20 +275,36 @@ def _over_examples(
             if free == rows and not (one and table.all() and all(even(part) for part in table)):
                 table = by_groups(low.copy(i, found, kernel), letters, n, g, free, k, sizes=sizes)
             tables.append(table)
-        reads = [table.reshape(-1) for table in tables]
+        reads: list[Registers] = [table.reshape(-1) for table in tables]
         at.instructions.append(Outer(i, [], reads, len(at.results), a=tables[0][0], b=tables[1][0].T))
     else:
-        spaced_sides = []
+        spaced_sides: list[list[Spaced]] = []
         for found, letters, free in sides:
             low.clear(i, found, kernel)
             spaced_sides.append(spaced_registers(low, i, kernel, found, letters, n, g, free, k, sizes))
         places = in_groups(in_order(result, sizes), result, g, rows, columns)
-        for left, right, place in zip(*spaced_sides, places, strict=True):
-            reads = [left.base[:1], right.base[:1]]
-            at.instructions.append(Dot(i, [], reads, len(at.results), a=left, b=right, places=place))
+        for at_a, at_b, at_k in _parts_of_sums(low, at, sides, k, made):
+            for a, b, place in zip(*spaced_sides, places, strict=True):
+                left, right = known_zeros.split(a, (at_a, at_k)), known_zeros.split(b, (at_b, at_k))
+                reads, there = [left.base[:1], right.base[:1]], Spaced(place.base[at_a], place.step[at_b])
+                at.instructions.append(Dot(i, [], reads, len(at.results), a=left, b=right, places=there))
     at.results.append(made)
     low.ready[i], low.axis[i] = kernel + 1, None
     return True
+
+
+def _parts_of_sums(
+    low: Lowering, at: Kernel, sides: list[tuple[Registers, str, str]], k: str, made: Result
+) -> list[tuple[Any, Any, Any]]:
+    """The sums over k that result ``made`` is of: which rows (of the first side), columns (of the second) and terms."""
+    whole = slice(None)
+    sizes = [prod([x.shape[mine.index(c)] for c in free]) for x, mine, free in sides]
+    for side, (x, mine, free) in enumerate(sides):
+        found = known_zeros.parts(low, at, x, mine, free, k, sizes[1 - side], made.rows * made.columns, True)
+        if found is not known_zeros.WHOLE:
+            made.finite = True
+            return [(whole, p, terms) if side else (p, whole, terms) for p, terms in found]
+    return [(whole, whole, whole)]
 
 
 def _rows_of(
@@ -367,9 +396,14 @@ def _rows_of_vectors(
         places = None if beside(o.reshape(-1)) else o.reshape(-1, width)
     in_vectors = tables[side]
     assert in_vectors is not None
-    at.results.append(Result(i, len(in_vectors) * height, width, True, line.shape, places))
+    made = Result(i, len(in_vectors) * height, width, True, line.shape, places)
+    at.results.append(made)
     low.ready[i], low.axis[i] = kernel + 1, None
-    for part, (a, b) in enumerate(zip(numbers, in_vectors, strict=True)):
-        reads = [a.base[:1], b.base[:1]]
-        at.instructions.append(Dot(i, [], reads, len(at.results) - 1, a=a, b=b, row=part * height))
+    skipping = known_zeros.parts(low, at, found, mine, free, k, width, made.rows * width, True)
+    made.finite = skipping is not known_zeros.WHOLE
+    for there in skipping:
+        for part, (numbers_of, vectors_of) in enumerate(zip(numbers, in_vectors, strict=True)):
+            a, b = known_zeros.split(numbers_of, there), known_zeros.split(vectors_of, (slice(None), there[1]))
+            rows = part * height + np.arange(height)[there[0]]
+            at.instructions.append(Dot(i, [], [a.base[:1], b.base[:1]], len(at.results) - 1, a=a, b=b, rows=rows))
     return True

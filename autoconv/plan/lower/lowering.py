@@ -268,7 +268,10 @@ class Lowering:
         """The same numbers in registers of their own, in order."""
         if out is None:
             out = self.fresh(registers.shape, kernel, like=registers if self.channel_lanes else None)
-        self.kernels[kernel].instructions.append(self.elementwise(i, "copy", out, [registers], {}))
+        at = self.kernels[kernel]
+        at.instructions.append(self.elementwise(i, "copy", out, [registers], {}))
+        if not positive(registers):
+            at.blank[at.value(bounds(out)[1])] = out, registers == 0
         return out
 
     def elementwise(

@@ -224,7 +224,25 @@ static Py_ssize_t NAME(packed_squares)(const T *x, const int *base, Py_ssize_t c
   }
   return i;
 }
-static void NAME(pack)(const Program *p, void *const *arrays, int part, int parts) {
+/* whether so many numbers are finite */
+static int NAME(all_finite)(const T *x, Py_ssize_t count) {
+  M wrong = {0};
+  Py_ssize_t k = 0;
+  int all = 1;
+  for (; k + L <= count; k += L) {
+    const V one = FROM(x + k);
+    wrong |= one - one != 0; /* infinity less infinity is NaN */
+  }
+  for (; k < count; k++) all &= x[k] - x[k] == 0;
+  for (int l = 0; l < L; l++) all &= !wrong[l];
+  return all;
+}
+static int NAME(pack)(const Program *p, void *const *arrays, int part, int parts) {
+  int finite = 1;
+  for (const int64_t *w = p->finite; w < p->finite + p->finites * FINITE_WIDTH; w += FINITE_WIDTH) {
+    const Py_ssize_t from = w[FINITE_COUNT] * part / parts, to = w[FINITE_COUNT] * (part + 1) / parts;
+    finite &= NAME(all_finite)((const T *)arrays[w[FINITE_ARRAY]] + from, to - from);
+  }
   for (const int64_t *w = p->packing; w < p->packing + p->packings * PACKING_WIDTH; w += PACKING_WIDTH) {
     const T *x = arrays[w[PACKING_ARRAY]];
     const int *base = p->tables + w[PACKING_BASE], *step = p->tables + w[PACKING_STEP], *row = p->tables + w[PACKING_ROW];
@@ -240,4 +258,5 @@ static void NAME(pack)(const Program *p, void *const *arrays, int part, int part
       }
     }
   }
+  return finite;
 }

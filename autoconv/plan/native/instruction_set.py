@@ -120,11 +120,14 @@ _INSTRUCTIONS: tuple[tuple[str, str, bool, Work], ...] = (
 _RECORDS = (
     # a sum over examples that becomes an array: rows x columns numbers from number ``first`` of the sums, a row each
     # ``pitch``
-    # numbers; order: table of the place of each number, or BY_ROWS or BY_COLUMNS if they stand so one after the other
-    ("RESULT", "array first rows columns pitch order", 8),
+    # numbers; order: table of the place of each number, or BY_ROWS or BY_COLUMNS if they stand so one after the other;
+    # finite: whether they have to be, or the run is not to be used
+    ("RESULT", "array first rows columns pitch order finite", 8),
     # weights copied into rows of whole vectors: packed[first + row[k] * pitch + i] = array[base[i] + step[k]], k in the
     # order in which the weights stand
     ("PACKING", "array first rows columns pitch base step row", 8),
+    # an array of so many numbers that have to be finite, or the run is not to be used
+    ("FINITE", "array count", 2),
     # tasks that may run at the same time: the first of them, and how many
     ("PHASE", "first count", 2),
     # part ``part`` of ``parts`` of the instructions ``first`` up to ``end``
@@ -141,7 +144,7 @@ _BY_NAME = {
     for code, (name, words, divisible, work) in enumerate(_INSTRUCTIONS, start=1)
 }
 MAP, GATHER, LOAD, STORE, SPLAT, CHOOSE, PLACE, CLEAR, TOTAL, GEMM, DOT, TRANSPOSE, STRIPS, LANEWISE = _BY_NAME.values()
-RESULT, PACKING, PHASE, TASK, UPDATE = (Words(name, words, width) for name, words, width in _RECORDS)
+RESULT, PACKING, FINITE, PHASE, TASK, UPDATE = (Words(name, words, width) for name, words, width in _RECORDS)
 _BY_OPCODE = {words.opcode: words for words in _BY_NAME.values()}
 
 PLACES = {"IN_MEMORY": -1, "IN_SUMS": -2, "IN_PACKED": -3, "NOWHERE": -4}
@@ -220,7 +223,7 @@ def _content() -> str:
         _enum({name.upper(): code for name, code in OPERATIONS.items()}),
         _enum(METHODS),
     ]
-    for words in (*_BY_NAME.values(), RESULT, PACKING, PHASE, TASK, UPDATE):
+    for words in (*_BY_NAME.values(), RESULT, PACKING, FINITE, PHASE, TASK, UPDATE):
         lines.append(_enum({f"{words.name}_{word.upper()}": n for word, n in words.at.items()}))
         if words.opcode is None:
             lines.append(_enum({f"{words.name}_WIDTH": words.width}))

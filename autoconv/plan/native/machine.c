@@ -42,10 +42,10 @@ typedef struct {
   Ahead ahead;
 } Thread;
 typedef struct {
-  const int64_t *code, *result, *packing, *phase, *task;
+  const int64_t *code, *result, *packing, *finite, *phase, *task;
   const int *tables;
   void *packed;
-  Py_ssize_t count, results, packings, phases, arrays, cells, numbers, packs;
+  Py_ssize_t count, results, packings, finites, phases, arrays, cells, numbers, packs;
   int64_t pace; /* how far a block looks ahead (ahead.h) */
 #ifdef TIMED
   _Atomic int64_t *spent; /* nanoseconds of all threads on each instruction */
@@ -72,8 +72,8 @@ typedef struct {
   const char *set;
   int bytes, lanes, registers;
   void (*block)(const Program *, Thread *, Py_ssize_t, int, const int64_t *);
-  void (*pack)(const Program *, void *const *, int, int);
-  void (*collect)(const Pass *, int, int);
+  int (*pack)(const Program *, void *const *, int, int); /* this and the next: whether all is finite that has to be */
+  int (*collect)(const Pass *, int, int);
   void (*update)(Job *, int, int);
 } Variant; /* of the interpreter: for one processor instruction set, element type and number of lanes */
 /* One program of a run: its arrays are a stretch of those of the run.  A chunk is a stretch of blocks with sums of its own; each is
@@ -113,7 +113,7 @@ static const Pass *pass_of(const Job *job, int64_t array, const int64_t **result
 #include "threads.h"
 
 /* ---- the Python type */
-enum { CODE, TABLES, RESULTS, PACKINGS, PHASES, TASKS, PACKED, SPENT, BLOCKS };
+enum { CODE, TABLES, RESULTS, PACKINGS, FINITES, PHASES, TASKS, PACKED, SPENT, BLOCKS };
 typedef struct {
   PyObject_HEAD Program program;
   const Variant *variant;
@@ -158,7 +158,7 @@ static PyObject *machine_new(PyTypeObject *type, PyObject *args, PyObject *keywo
   Program p = {0};
   int bytes, lanes;
   (void)keywords;
-  if (!PyArg_ParseTuple(args, "SSSSSSnnnniiii", &of[CODE], &of[TABLES], &of[RESULTS], &of[PACKINGS], &of[PHASES], &of[TASKS], &p.arrays, &p.cells, &p.numbers, &p.packs, &bytes, &lanes, &p.cell, &p.chunks)) return 0;
+  if (!PyArg_ParseTuple(args, "SSSSSSSnnnniiii", &of[CODE], &of[TABLES], &of[RESULTS], &of[PACKINGS], &of[FINITES], &of[PHASES], &of[TASKS], &p.arrays, &p.cells, &p.numbers, &p.packs, &bytes, &lanes, &p.cell, &p.chunks)) return 0;
   const Variant *variant = find_variant(bytes, lanes);
   if (!variant) return PyErr_Format(PyExc_ValueError, "no variant for %d bytes in %d lanes", bytes, lanes);
   Machine *self = (Machine *)type->tp_alloc(type, 0);
@@ -172,10 +172,11 @@ static PyObject *machine_new(PyTypeObject *type, PyObject *args, PyObject *keywo
     return PyErr_NoMemory();
   }
   p.code = self->blocks[CODE], p.result = self->blocks[RESULTS], p.packing = self->blocks[PACKINGS], p.tables = self->blocks[TABLES];
-  p.phase = self->blocks[PHASES], p.task = self->blocks[TASKS], p.packed = self->blocks[PACKED];
+  p.finite = self->blocks[FINITES], p.phase = self->blocks[PHASES], p.task = self->blocks[TASKS], p.packed = self->blocks[PACKED];
   p.count = PyBytes_GET_SIZE(of[CODE]) / (8 * WIDTH);
   p.results = PyBytes_GET_SIZE(of[RESULTS]) / (8 * RESULT_WIDTH);
   p.packings = PyBytes_GET_SIZE(of[PACKINGS]) / (8 * PACKING_WIDTH);
+  p.finites = PyBytes_GET_SIZE(of[FINITES]) / (8 * FINITE_WIDTH);
   p.phases = PyBytes_GET_SIZE(of[PHASES]) / (8 * PHASE_WIDTH);
 #ifdef TIMED
   self->blocks[SPENT] = aligned((size_t)p.count * sizeof *p.spent);
@@ -192,7 +193,7 @@ static PyTypeObject MachineType = {PyVarObject_HEAD_INIT(0, 0).tp_name = "autoco
                                    .tp_basicsize = sizeof(Machine),
                                    .tp_dealloc = (destructor)machine_free,
                                    .tp_flags = Py_TPFLAGS_DEFAULT,
-                                   .tp_doc = "Machine(code, tables, results, packing, phases, tasks, arrays, cells, numbers, packs, bytes, lanes, cell, chunks): one fused kernel in the machine's own terms.",
+                                   .tp_doc = "Machine(code, tables, results, packing, finite, phases, tasks, arrays, cells, numbers, packs, bytes, lanes, cell, chunks): one fused kernel in the machine's own terms.",
                                    .tp_new = machine_new};
 
 /* memory of at least so many bytes for threads ``from`` up to ``to``, beside the zeros; whether there was enough */
@@ -251,8 +252,8 @@ static int prepare(Job *job, PyObject *machines) {
   }
   return (job->taken = calloc((size_t)(tasks + job->parts), sizeof *job->taken)) != 0;
 }
-/* run(machines, arrays, examples, threads, updates, tested, guard): True; False if a place was out of range or the array of
- * number guard (if given) is not finite, None if that of number tested is not.  The updates are made only if it is True. */
+/* run(machines, arrays, examples, threads, updates, tested, guard): True; False if a place was out of range or an array that has
+ * to be finite, as that of number guard (if given), is not; None if that of number tested is not.  The updates are made only if it is True. */
 static PyObject *machine_run(PyObject *module, PyObject *args) {
   PyObject *machines, *list, *updates;
   Job job = {.tested = -1, .guard = -1};

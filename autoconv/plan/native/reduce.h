@@ -105,14 +105,25 @@ static void NAME(by_columns)(const Pass *pass, const int64_t *r, int part, int p
     }
   }
 }
-/* this part's share of every result that is wanted as an array */
-static void NAME(collect)(const Pass *pass, int part, int parts) {
+/* whether this part's share of the sums that have to be finite is */
+static int NAME(finite_sums)(const Pass *pass, const int64_t *r, int part, int parts) {
+  int finite = 1;
+  for (int c = 0; c < pass->chunks; c++)
+    for (Py_ssize_t row = r[RESULT_ROWS] * part / parts; row < r[RESULT_ROWS] * (part + 1) / parts; row++)
+      finite &= NAME(all_finite)((const T *)pass->sums[c] + r[RESULT_FIRST] + row * r[RESULT_PITCH], r[RESULT_COLUMNS]);
+  return finite;
+}
+/* this part's share of every result that is wanted as an array; whether what has to be finite is */
+static int NAME(collect)(const Pass *pass, int part, int parts) {
   const Program *p = pass->program;
+  int finite = 1;
   for (const int64_t *r = p->result; r < p->result + p->results * RESULT_WIDTH; r += RESULT_WIDTH) {
     Py_ssize_t size = r[RESULT_ROWS] * r[RESULT_COLUMNS], from = size * part / parts;
+    if (r[RESULT_FINITE]) finite &= NAME(finite_sums)(pass, r, part, parts);
     if (pass->arrays[r[RESULT_ARRAY]] && r[RESULT_ORDER] == BY_COLUMNS) NAME(by_columns)(pass, r, part, parts, 0, 0);
     else if (pass->arrays[r[RESULT_ARRAY]]) NAME(reduced_sums)(pass, r, from, size * (part + 1) / parts - from, (T *)pass->arrays[r[RESULT_ARRAY]] + from);
   }
+  return finite;
 }
 /* whether the numbers of a result are finite; every thread finds the same */
 static int NAME(finite)(const Job *job, int array) {

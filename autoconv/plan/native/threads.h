@@ -86,7 +86,9 @@ static void work(Job *job, int part) {
     const Program *p = pass->program;
     const Variant *variant = pass->variant;
     const Py_ssize_t step = p->cell, blocks = (job->examples + step - 1) / step;
-    if (p->packings) PHASE(way, job->parts) variant->pack(p, pass->arrays, way.task, job->parts);
+    if (p->packings || p->finites)
+      PHASE(way, job->parts)
+        if (!variant->pack(p, pass->arrays, way.task, job->parts)) atomic_store(&job->wrong, 1);
     if (pass->cooperative)
       for (Py_ssize_t b = 0; b < blocks; b++)
         for (const int64_t *phase = p->phase; phase < p->phase + p->phases * PHASE_WIDTH; phase += PHASE_WIDTH) {
@@ -113,7 +115,8 @@ static void work(Job *job, int part) {
         }
         if (t.wrong) atomic_store(&job->wrong, 1);
       }
-    PHASE(way, job->parts) variant->collect(pass, way.task, job->parts);
+    PHASE(way, job->parts)
+      if (!variant->collect(pass, way.task, job->parts)) atomic_store(&job->wrong, 1);
   }
   if (job->updates || job->tested >= 0 || job->guard >= 0) PHASE(way, job->parts) job->passes->variant->update(job, way.task, job->parts);
 }

@@ -1,0 +1,177 @@
+"""Known zeros: terms of a contraction that padding makes zero are left out.
+
+At the border of an image some taps of a kernel stand on padding, so their products are zero: 18 % of all products of a
+3x3 kernel over 7x7 places.  Places at which the same terms are zero form a class, and each class is a contraction of
+its own, over the terms that are left; classes that are too small to pay are joined, and then keep the terms of each.
+
+The rewrite is *guarded*: w * 0 is 0 as long as w is finite.  So the machine looks whether all numbers of w are finite
+(``Kernel.finite``), and where w is of each example (a gradient, in a sum over examples) whether the sums are
+(``Result.finite``), each of which then has a product with every number of w that was left out elsewhere.  If they are
+not, the program runs as it was written.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..contractions import Spaced
+from ..instructions import Registers
+from ..kernel import Kernel
+from ..spacing import Spacing, positive, spacing
+from .lowering import Lowering
+
+_LEAST = 0.02  # the share of the products that has to go
+_MOST_CLASSES = 64
+_BEGINNING = 1.5  # places that take as long as a class takes besides: its last tile is not full, and reads all weights
+_IN_FLIGHT = 6  # vectors of sums that a processor adds to at the same time
+_CACHE = 1 << 18  # numbers in the cache that a processor has to itself
+_FAR = 4.0  # products of vectors while a vector comes from behind that cache
+_LOOKING = 0.25, 1.0  # products of vectors while a number is looked at, from that cache and from behind it
+_LANES = 8  # examples in a vector, or more
+
+Part = tuple[Any, Any]  # which places, and which terms
+WHOLE: list[Part] = [(slice(None), slice(None))]
+
+
+def parts(
+    low: Lowering, at: Kernel, x: Registers, letters: str, j: str, k: str, results: int, looked: int, each: bool = False
+) -> list[Part]:
+    """The places, counted along the letters j, and the terms, along k, that contractions have to be made of.
+
+    ``x``: registers, an axis for each of ``letters``; ``results``: how many results a place has; ``looked``: how many
+    numbers the machine has to look at then; ``each``: whether these are the sums, so that each term has to be in one.
+    """
+    found = _zeros(at, x, letters, j + k)
+    if found is None:
+        return WHOLE
+    sizes = [x.shape[letters.index(c)] for c in j + k]
+    of_j, of_k = found.shape[: len(j)], found.shape[len(j) :]
+    zero = found.reshape(prod(of_j), prod(of_k))  # places and terms that differ along no other axis are alike
+    first, class_of = _distinct(zero)
+    terms, products = ~zero[first], prod(sizes)
+    vectors = -(-results // low.channel_lanes) if low.channel_lanes else results
+    far = low.channel_lanes and results * prod(sizes[len(j) :]) > _CACHE
+    beginning = max(_BEGINNING, _IN_FLIGHT / vectors) + (_FAR if far else 0)
+    count = np.bincount(class_of)
+    groups = _joined(count * (prod(sizes[: len(j)]) // len(zero)), terms, beginning)
+    made = [(np.isin(class_of, group), terms[group].any(axis=0)) for group in groups]
+    saved = 1 - sum(int(places.sum()) * int(used.sum()) for places, used in made) / zero.size
+    times = low.examples if low.channel_lanes else -(-low.examples // _LANES)
+    if saved < _LEAST or saved * products * vectors * times < looked * _LOOKING[looked > _CACHE]:
+        return WHOLE
+    for _, used in made:
+        used[0] |= not used.any()
+    if each:
+        largest = max(made, key=lambda part: int(part[0].sum()))
+        largest[1][~np.any([used for _, used in made], axis=0)] = True
+
+    def numbers(which: np.ndarray, shape: tuple[int, ...], whole: list[int]) -> np.ndarray:
+        return np.flatnonzero(np.broadcast_to(which.reshape(shape), whole))
+
+    return [(numbers(places, of_j, sizes[: len(j)]), numbers(used, of_k, sizes[len(j) :])) for places, used in made]
+
+
+def split(x: Spaced, part: Part) -> Spaced:
+    """Positions at some places, for some terms."""
+    places, terms = part
+    return Spaced(x.base[places], x.step[terms])
+
+
+def _zeros(at: Kernel, x: Registers, letters: str, wanted: str) -> np.ndarray | None:
+    """Whether registers are always zero, with an axis for each of the letters ``wanted``, of size 1 where that makes no
+    difference; None if none is, or nobody knows."""
+    found = spacing(x)
+    if found is None or not positive(x):
+        return None
+    blank = at.blank.get(at.value(found.first))
+    if blank is None:
+        return None
+    registers, empty = blank
+    dims = range(empty.ndim)
+    # along each axis what is not all zero
+    full = [np.asarray(~empty.all(axis=tuple(e for e in dims if e != d))) for d in dims]
+    outer = np.asarray(True)
+    for one in full:
+        outer = outer[..., None] & one
+    moves = _moves(registers, found, x.shape)
+    if moves is None or not (outer == ~empty).all():
+        return None
+    begin, steps = moves
+    zero = np.zeros((1,) * len(wanted), bool)
+    for d in dims:
+        if full[d].all():
+            continue
+        if any(steps[n][d] for n, c in enumerate(letters) if c not in wanted):
+            return None
+        place = np.full((1,) * len(wanted), begin[d])
+        for axis, c in enumerate(wanted):
+            n = letters.index(c)
+            if steps[n][d]:
+                place = place + (np.arange(x.shape[n]) * steps[n][d]).reshape((-1,) + (1,) * (len(wanted) - axis - 1))
+        zero = zero | ~full[d][place]
+    return zero if zero.any() else None
+
+
+def _moves(registers: Registers, found: Spacing, shape: tuple[int, ...]) -> tuple[list[int], list[list[int]]] | None:
+    """The index in ``registers`` of the first of some registers among them, and by how much it changes along each of
+    their axes; None if that is not the same everywhere."""
+    known = spacing(registers)
+    if known is None:
+        return None
+    order = sorted(range(registers.ndim), key=lambda d: -known.steps[d])
+
+    def index(distance: int) -> list[int] | None:
+        at = [0] * registers.ndim
+        for d in order:
+            if known.steps[d]:
+                at[d], distance = divmod(distance, known.steps[d])
+        return None if distance else at
+
+    begin, *steps = [index(distance) for distance in (found.first - known.first, *found.steps)]
+    if begin is None or min(found.steps, default=0) < 0 or any(step is None for step in steps):
+        return None
+    moved = [step for step in steps if step is not None]
+    for d, n in enumerate(registers.shape):  # nowhere does it run into the next row
+        if begin[d] + sum((m - 1) * step[d] for m, step in zip(shape, moved, strict=True)) >= n:
+            return None
+    return begin, moved
+
+
+def _distinct(zero: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of the rows that differ one each, and for every row which of them it is like."""
+    if zero.shape[1] < 63:
+        rows = zero @ (1 << np.arange(zero.shape[1]))
+        _, first, like = np.unique(rows, return_index=True, return_inverse=True)
+    else:
+        rows = np.packbits(zero, axis=1)
+        _, first, like = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    return first, like.reshape(-1)
+
+
+def _joined(count: np.ndarray, terms: np.ndarray, beginning: float) -> list[list[int]]:
+    """Classes, of which so many places need these ``terms`` (class, term), joined as long as it saves work."""
+    groups = [[c] for c in range(len(count))]
+    terms, alike = np.unique(terms, axis=1, return_counts=True)  # terms that the same classes need count together
+    if len(groups) > _MOST_CLASSES:  # those that save least are one
+        saved = np.argsort(-count * (terms @ alike)).tolist()
+        few = len(groups) - _MOST_CLASSES + 1
+        groups = [saved[:few], *[[c] for c in saved[few:]]]
+    count = np.array([count[group].sum() for group in groups])
+    needs = np.array([terms[group].any(axis=0) for group in groups])
+    while len(groups) > 1:
+        cost = (count + beginning) * (needs @ alike)
+        together = ((needs[:, None] | needs) @ alike) * (count[:, None] + count + beginning)
+        gain = cost[:, None] + cost - together
+        np.fill_diagonal(gain, -1)
+        one, other = np.unravel_index(int(gain.argmax()), gain.shape)
+        if gain[one, other] < 0:
+            break
+        groups[one] += groups[other]
+        count[one] += count[other]
+        needs[one] |= needs[other]
+        del groups[other]
+        count, needs = np.delete(count, other), np.delete(needs, other, axis=0)
+    return groups
