@@ -130,6 +130,23 @@ class Map(Instruction):
 
 
 @dataclass
+class Fill(Instruction):
+    """writes[0][c, lane] = reads[0][c]: a number in all lanes of a vector, with channels in the lanes."""
+
+    words: ClassVar[str] = "spread numbers"
+
+    def vectors(self, layout: VectorLayout) -> float:
+        return len(self.writes[0])
+
+    def by_channels(self, at: ByChannels, number: int) -> Rows:
+        out, out_at = at.relative(at.addresses_of(self.writes[0][:, 0]))
+        x, x_at = at.relative(at.addresses_of(self.reads[0]))
+        operands = dict.fromkeys("xyz", x) | {f"{word}_at": x_at for word in "xyz"}
+        count = len(self.writes[0])
+        return [isa.MAP.row(operation=isa.OPERATIONS["fill"], count=count, out=out, out_at=out_at, **operands)]
+
+
+@dataclass
 class Gather(Instruction):
     """out[c] = sum over k of reads[0][c, k]."""
 

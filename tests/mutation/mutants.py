@@ -44,11 +44,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "1 -> 2",
     ): "later numbers, in one order",
     ("autoconv/plan/rewrite/factor_sums.py", "_DEEPEST = 16", "16 -> 17"): "a product more is looked into",
-    (
-        "autoconv/plan/lower/lowering.py",
-        "if _SPREADING * once.size * self.channel_lanes > out.size",
-        "* -> /",
-    ): "a choice",
     ("autoconv/plan/lower/lowering.py", "most = max(1, int(sum(", "1 -> 2"): "one more 0 is added up",
     ("autoconv/plan/lower/rematerialise.py", 'if registers is None or line.primitive.name == "cast":', "or -> and"): (
         "the numbers of registers are cast, and stay the same"

@@ -18,13 +18,12 @@ import numpy as np
 
 from ...program.program import Line, Program
 from ...shapes import Shape
-from ..instructions import Clear, Gather, Instruction, Load, Map, Registers, Store
+from ..instructions import Clear, Fill, Gather, Instruction, Load, Map, Registers, Store
 from ..kernel import Input, Kernel, Output
 from ..native.instruction_set import OPERATIONS
 from ..spacing import ascending, bounds, distinct, in_a_row, positive, spaced
 from .movement import for_one_example, in_memory, steps
 
-_SPREADING = 2  # elements of a result that are made one by one while a number is written to a lane
 _FULL = 1 << 23  # registers: a kernel that has more of them ends, since what it writes is in no cache any more
 
 # Line i in a kernel, with the examples along an axis: (lowering, i, axis, kernel) -> its registers, None if it cannot
@@ -355,7 +354,7 @@ class Lowering:
         """An operand of ``out`` as it is read in vectors: where one number stands for a whole row, as a row's maximum
         or sum does in softmax and a token's mean in a normalisation, it is first spread over the lanes of a vector.
 
-        Only where rows are long enough for that to be less than going through them number by number.
+        Only where a row fills a vector.
         """
         at, shape = self.kernels[kernel], np.broadcast_shapes(registers.shape, out.shape)
         row = next((d for d in reversed(in_memory(out)) if out.shape[d] > 1), None)
@@ -364,7 +363,7 @@ class Lowering:
             return registers
         once = whole[tuple([slice(0, 1 if stride == 0 else None) for stride in whole.strides])]
         first = int(once.flat[0])
-        if _SPREADING * once.size * self.channel_lanes > out.size or first in at.repeated or not positive(once):
+        if once.size * self.channel_lanes > out.size or first in at.repeated or not positive(once):
             return registers
         key = kernel, once.shape, once.tobytes()
         if key not in self._spreads:
@@ -372,8 +371,7 @@ class Lowering:
             begin = at.new_value(count * lanes)
             self.most = max(self.most, at.end)
             vectors = spaced(begin, (count, lanes), (lanes, 1))
-            numbers = np.broadcast_to(once.reshape(count, 1), (count, lanes))
-            at.instructions.append(self.elementwise(i, "copy", vectors, [numbers], {}))
+            at.instructions.append(Fill(i, [vectors], [once.reshape(count)]))
             at.repeated.update(range(begin, begin + count * lanes, lanes))
             inside = [prod(once.shape[d + 1 :]) * lanes for d in range(once.ndim)]
             steps = [step if n > 1 else 0 for step, n in zip(inside, once.shape, strict=True)]

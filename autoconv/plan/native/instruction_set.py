@@ -159,11 +159,13 @@ METHODS = {"SGD": 1, "ADAM": 2, "MOMENTUM": 3}
 IN_MEMORY, IN_SUMS, IN_PACKED, NOWHERE = PLACES.values()
 BY_ROWS, BY_COLUMNS = ORDERS.values()
 GROWS, POSITIVE_PART, BIAS_OF_VECTORS, ROWS_OUTSIDE, ADDS, APART = FLAGS.values()
+# "fill" is a row of the planner's own: x is a number, for all lanes of a vector
 OPERATIONS = {
     name: i
     for i, name in enumerate(
         [
             "copy",
+            "fill",
             "add",
             "sub",
             "mul",

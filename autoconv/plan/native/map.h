@@ -17,6 +17,9 @@ static void NAME(map)(const int64_t *w, const int *tables, T *m, Py_ssize_t begi
   V less = SPREAD((T)coefficient[0]), tie = SPREAD((T)coefficient[1]), more = SPREAD((T)coefficient[2]);
   switch (w[MAP_OPERATION]) {
   case COPY: LOOP(x);
+  case FILL:
+    for (Py_ssize_t c = begin; c < end; c++) AT(mo + os[c]) = SPREAD(mx[xs[c]]);
+    break;
   case ADD: LOOP(x + y);
   case SUB: LOOP(x - y);
   case MUL: LOOP(x * y);
