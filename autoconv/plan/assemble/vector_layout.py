@@ -17,8 +17,10 @@ from ..instructions import Instruction
 from ..lower.lowering import Lowering
 
 _OF_CHANNELS = 1.2  # what channels in the lanes cost besides: rows have ragged ends
-_CROWDED = 1.5  # what it costs when the values of a block do not fit the cache that a processor has to itself
+_CROWDED = 1.2  # what it costs when the values of a block do not fit the cache that a processor has to itself
 _CACHE = 1 << 20
+_FAR = 1 << 23  # bytes of a block from which on its cells come from memory
+_CELLS = 24, 6  # bytes of cells that come from the cache behind that one, and from memory, for a product of vectors
 _WAKING = 1.1  # what it costs to have more than one thread
 _SHARED = 0.75  # how much of a thread's time goes into work where threads share a block
 _WORTH_SHARING = 20_000  # products of vectors: for less, threads would meet more often than they work
@@ -96,8 +98,9 @@ def choose(given: Estimate, parts: int) -> VectorLayout:
         if forced in ("examples", "channels") and layout.channels != (forced == "channels"):
             continue
         cost, blocks = of_block, ceil(given.examples / layout.examples)
-        if 3 * largest * given.bytes_ > _CACHE:
-            cost = cost * _CROWDED + given.moved * layout.examples / _FROM_CACHE
+        alive = 3 * largest * given.bytes_
+        if alive > _CACHE:
+            cost = cost * _CROWDED + given.moved * layout.examples / _CELLS[alive >= _FAR]
         if blocks < parts and cost * blocks > _WORTH_SHARING:
             layout = replace(layout, threads=parts)
             cost *= blocks / (parts * _SHARED)
