@@ -1,0 +1,495 @@
+"""A corpus of small programs: their plans have NumPy's numbers, and what a plan is made of is stated beside each.
+
+Quick, and of all parts of the planner: what a plan has too much of (a line left to NumPy, a kernel, a copy) is seen
+here, where every number would still be right.
+"""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from helpers.random_nets import native, swept
+
+import autoconv as ac
+from autoconv import nn
+from autoconv.plan.rewrite.factor_sums import factor_sums
+from autoconv.plan.run import native_run
+from autoconv.primitives import TABLE
+from autoconv.program.numpy_run import NumpyRun
+from autoconv.program.rewrite import drop, fold, hoist, share, simplify, skip
+from autoconv.program.slope_of_result import slope_of_result
+
+LANES = ["examples", "channels"]
+OTHERS = ("Load", "Store", "Splat", "Clear", "Total")  # of which a plan has what its kernels ask for
+
+
+def numbers(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def recorded(f, arguments, parameters=()):
+    """The program of f (a number) and of its gradients for the parameters and the arguments, line by line."""
+    lines = []
+
+    def kept(*given):
+        lines.extend(x for x in given if x.dtype.kind == "f")
+        return f(*given)
+
+    wanted = list(parameters)
+    return swept(lambda *given: (kept(*given), wanted.extend(lines))[0], arguments, wanted)
+
+
+def agree(got, wanted):
+    assert np.shape(got) == wanted.shape and np.asarray(got).dtype == wanted.dtype
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-11 * (1 + np.abs(wanted).max(initial=0)))
+
+
+def plan(f, arguments, lanes, parameters=()):
+    """The plan of f and its gradients, after two runs with the numbers of NumPy."""
+    program = recorded(f, arguments, parameters)
+    with pytest.MonkeyPatch.context() as at:
+        at.setenv("AUTOCONV_LANES", lanes)
+        planned = native_run.plan(simplify(program), arguments)
+    assert planned is not None and planned.native.layout.channels == (lanes == "channels")
+    assert all(kernel.number % 2 for kernel in planned.native.kernels), "NumPy's turns have the even numbers"
+    expected = NumpyRun(program).run(arguments)
+    for _ in range(2):  # the second run is in the memory of the first
+        for got, wanted in zip(planned.run(arguments), expected, strict=True):
+            agree(got, wanted)
+    return planned.native
+
+
+def of_numpy(native):
+    """The rows of NumPy's lines."""
+    return sorted(native.program.lines[i].primitive.name for i in native.by_numpy)
+
+
+def made_of(native):
+    """How many instructions there are of each kind, but for those that any plan has; copies are elementwise
+    instructions of lines that are no arithmetic."""
+    kinds = Counter()
+    for one in [one for kernel in native.kernels for one in kernel.instructions]:
+        kind, row = type(one).__name__, native.program.lines[one.line].primitive
+        if kind == "Map" and (row is None or row.group != "arithmetic"):
+            kinds["copy"] += 1
+        elif kind not in OTHERS:
+            kinds[kind] += 1
+    return dict(kinds)
+
+
+# ---- movement: names in another order, wherever the examples stand
+
+PLACES = np.array([1, 0, 1])
+MOVES = {  # of y (5, 4, 3, 2) with its axes in three orders: what is done; the axes along which examples would mix
+    "flip": (lambda y: ac.flip(y, 1), {1}),
+    "pad": (lambda y: ac.pad(y, ((0, 0), (1, 2), (0, 0), (0, 1))), {1, 3}),
+    "slice": (lambda y: y[:, 1:3], {1}),
+    "every other": (lambda y: y[:, ::2], {1}),
+    "first and new axis": (lambda y: y[:, None, ..., 1], {3}),
+    "a new axis behind": (lambda y: y[..., 0, None], {3}),
+    "a new axis in front": (lambda y: y[None, :, 1], {1}),
+    "concat": (lambda y: ac.concat([y, y * 2], axis=1), {1}),
+    "stack": (lambda y: ac.stack([y, y + 1], axis=0), set()),
+    "roll": (lambda y: ac.roll(y, 1, axis=1), {1}),
+    "merge behind": (lambda y: ac.reshape(y, (*y.shape[:2], -1)), {3}),
+    "merge and part": (lambda y: ac.reshape(y, (y.shape[0], y.shape[2], -1)), {1, 3}),
+    "a number for each example": (lambda y: ac.sum(y, axis=(1, 2)), {1}),
+    "kept axes": (lambda y: ac.sum(y, axis=(1, 3), keepdims=True), {1, 3}),
+    "sum of the first": (lambda y: ac.sum(y, axis=0), {0}),
+    "take": (lambda y: ac.take(y, PLACES, axis=1), {1}),
+    "take of the last": (lambda y: ac.take(y, PLACES, axis=3), {3}),
+    "take of the first": (lambda y: ac.take(y, PLACES, axis=0), {0}),
+    "take in two axes": (lambda y: ac.take(y, PLACES[:2, None] + PLACES[:2], axis=2), set()),
+    "repeat": (lambda y: ac.broadcast_to(y[:, :, :, None], (*y.shape[:3], 2, y.shape[3])), set()),
+    "windows": (lambda y: TABLE["windows"](y, axes=(1, 2), window=(2, 2), stride=(1, 1), dilation=(1, 1)), {1}),
+    "cumsum": (lambda y: ac.cumsum(y, axis=1), {1}),
+    "max": (lambda y: ac.max(y, axis=(1, 2)), {1}),
+    "softmax": (lambda y: ac.softmax(y, axis=2), set()),
+    "where": (lambda y: ac.where(y > 0, y, 0.5 * y), set()),
+    "of truth values": (lambda y: ac.sum(ac.where(y[:, 1:] > 0, 1.0, 0.0) * y[:, 1:], axis=2), {1}),
+}
+ORDERS = {0: (0, 1, 2, 3), 1: (1, 0, 2, 3), 3: (3, 1, 2, 0)}
+
+
+@native
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("at", ORDERS)
+@pytest.mark.parametrize("name", MOVES)
+def test_what_moves_each_example_alone_is_planned_wholly(name, at, lanes):
+    """With examples along axis ``at``: one kernel, no copy, and nothing for NumPy unless the examples mix."""
+    move, mixed = MOVES[name]
+
+    def f(x):
+        z = move(ac.permute_dims(ac.tanh(x), ORDERS[at]))
+        return ac.sum(ac.tanh(z) * np.arange(1.0, np.prod(z.shape) + 1).reshape(z.shape))
+
+    made = plan(f, [numbers(5, 4, 3, 2)], lanes)
+    if at not in mixed:
+        assert of_numpy(made) == [] and len(made.kernels) == 1
+        assert set(made_of(made)) <= {"Gather", "Map"}
+
+
+@native
+@pytest.mark.parametrize("name", set(MOVES) - {"take of the first"})
+def test_one_example(name):
+    """Other axes may have as many numbers as there are examples: one."""
+    for lanes in LANES:
+        plan(lambda x: ac.sum(ac.tanh(MOVES[name][0](ac.tanh(x)))), [numbers(1, 4, 3, 2)], lanes)
+        plan(lambda x: ac.sum(ac.tanh(MOVES[name][0](x) * 1.5)), [numbers(1, 4, 3, 2)], lanes)
+
+
+# ---- stages: what is added up over the examples is there when the next kernel begins
+
+
+def unrolled(loss, w, x):
+    """The loss after a step along the gradient: what is added up over the examples meets the examples again."""
+    (slope,) = ac.sweep(loss(x, w), [w], ac.tensor(1.0))  # a Tensor for a seed: the sweep is recorded
+    return loss(x, w - 0.1 * slope)
+
+
+def dense(x, w):
+    return ac.sum(ac.tanh(x @ w) ** 2)
+
+
+STAGES = {  # loss(x, w), their shapes, what adds up over the examples with examples in the lanes, with channels
+    "dense": (dense, (5, 4), (4, 3), "Outer", "Dot"),
+    "dense, one place": (dense, (5, 9, 4), (4, 3), "Dot", "Dot"),
+    "turned": (lambda x, w: ac.sum(ac.tanh(ac.einsum("ni,ji->nj", x, w)) ** 2), (5, 4), (3, 4), "Outer", "Dot"),
+    "convolution": (lambda x, w: ac.sum(ac.tanh(ac.conv2d(x, w)) ** 2), (3, 5, 5, 2), (3, 3, 2, 3), "Dot", "Dot"),
+    "depthwise": (
+        lambda x, w: ac.sum(ac.tanh(ac.conv2d(x, w, groups=4)) ** 2), (3, 5, 5, 4), (3, 3, 1, 4),
+        "ChannelwiseDot", "ChannelwiseDot"),
+    "groups": (
+        lambda x, w: ac.sum(ac.tanh(ac.einsum("ngi,gij->ngj", x, w)) ** 2), (5, 2, 3), (2, 3, 4), "Dot", "Dot"),
+    "elementwise": (lambda x, w: ac.sum(ac.tanh(x * w) ** 2), (5, 4, 3), (3,), "", ""),
+}  # fmt: skip
+
+
+@native
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("name", STAGES)
+def test_sums_over_examples_are_there_for_the_next_stage(name, lanes):
+    loss, of_x, of_w, *kinds = STAGES[name]
+    w = ac.tensor(numbers(*of_w, seed=1))
+    made = plan(lambda x: unrolled(loss, w, x), [numbers(*of_x)], lanes, [w])
+    kind = kinds[lanes == "channels"]
+    assert len(made.kernels) > 1 and (not kind or made_of(made)[kind] >= 2)
+
+
+# ---- layers: what forward and sweep become together, in both layouts
+
+FLOAT = {"dtype": np.float64}
+
+
+def conv(c_in, c_out, window, of=nn.Conv2d, **settings):
+    return [nn.Tanh(), of(c_in, c_out, window, rng=1, **settings, **FLOAT)]
+
+
+FIRST = {"layout": "channels_first"}
+# name: layers, shape of an example, instructions of the plan of f = sum(layers(x)**2) and its gradients (forward one
+# product; back one over the examples, and for x one for each way in which the taps of the kernel reach a place: with a
+# window of 3 and padding at the first, a middle and the last place of each axis), and how many cells they need at most
+LAYERS = {
+    "dense": (
+        lambda: [nn.Linear(6, 4, rng=1, **FLOAT), nn.ReLU(), nn.Linear(4, 3, rng=2, **FLOAT)], (6,),
+        {"Gemm": 4, "Map": 6, "Outer": 2}, (52, 117)),
+    "conv": (lambda: conv(3, 8, 3, padding=1), (5, 5, 3),
+        {"Map": 9, "copy": 1, "Gemm": 10, "Dot": 1}, (2273, 2909)),
+    "conv and relu": (lambda: [nn.Conv2d(3, 8, 3, padding=1, rng=1, **FLOAT), nn.ReLU()], (5, 5, 3),
+        {"Gemm": 10, "Map": 6, "copy": 1, "Dot": 1}, (2173, 2684)),
+    "without padding": (lambda: conv(3, 4, 3), (7, 7, 3), {"Map": 9, "Gemm": 26, "Dot": 1}, (1686, 2797)),
+    "strided": (lambda: conv(3, 4, 3, stride=2, padding=1), (6, 6, 3),
+        {"Map": 9, "copy": 1, "Gemm": 10, "Dot": 1}, (1248, 2273)),
+    "stride beyond the window": (lambda: conv(3, 4, 2, stride=3), (7, 7, 3),
+        {"Map": 9, "Gemm": 5, "Outer": 1}, (1038, 1376)),
+    "dilated": (lambda: conv(2, 4, 3, dilation=2, padding=2), (6, 6, 2),
+        {"Map": 9, "copy": 1, "Gemm": 10, "Dot": 1}, (1972, 4217)),
+    "groups": (lambda: conv(4, 6, 3, groups=2), (5, 5, 4), {"Map": 9, "Gemm": 52, "Dot": 2}, (1053, 1442)),
+    "depthwise": (lambda: conv(6, 6, 3, groups=6, padding=1), (5, 5, 6),
+        {"Map": 9, "copy": 1, "Channelwise": 26, "ChannelwiseDot": 1}, (2564, 3109)),
+    "channels first": (lambda: conv(3, 8, 3, padding=1, **FIRST), (3, 5, 5),
+        {"Map": 9, "copy": 1, "Gemm": 10, "Dot": 1}, (2273, 2685)),
+    "transposed": (lambda: conv(3, 2, 3, nn.ConvTranspose2d, stride=2), (4, 4, 3),
+        {"Map": 10, "Gemm": 17, "Dot": 1}, (1770, 5335)),
+    "one dimension": (lambda: conv(3, 4, 3, nn.Conv1d), (7, 3), {"Map": 9, "Gemm": 6, "Outer": 1}, (290, 501)),
+    "three dimensions": (lambda: conv(1, 2, 2, nn.Conv3d), (3, 3, 3, 1), {"Map": 9, "Gemm": 28, "Dot": 1}, (306, 837)),
+    "one place": (lambda: conv(2, 3, 4), (4, 4, 2), {"Map": 9, "Gemm": 17, "Outer": 1}, (236, 463)),
+    "mean": (lambda: [nn.Tanh(), nn.AvgPool2d(2)], (4, 4, 3), {"Map": 11, "Gather": 1}, (397, 553)),
+    "overlapping means": (lambda: [nn.Tanh(), nn.AvgPool2d(3, stride=2, padding=1)], (5, 5, 2),
+        {"Map": 11, "Gather": 2}, (584, 1437)),
+    "max": (lambda: [nn.Tanh(), nn.MaxPool2d(2)], (4, 4, 3), {"Map": 15}, (474, 817)),
+    "overlapping max": (lambda: [nn.Tanh(), nn.MaxPool2d(3, stride=2, padding=1)], (5, 5, 2),
+        {"Map": 21, "Gather": 3}, (1120, 3421)),
+    "layer norm": (lambda: [nn.Tanh(), nn.LayerNorm(3, **FLOAT)], (4, 4, 3), {"Map": 42, "Gather": 5}, (1995, 2167)),
+}  # fmt: skip
+
+
+@native
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_in_one_kernel(name, lanes):
+    layers, shape, kinds, cells = LAYERS[name]
+    model = nn.Sequential(*layers())
+    for examples in (1, 3):
+        made = plan(lambda x: ac.sum(model(x) ** 2 * 0.5), [numbers(examples, *shape)], lanes, list(model.parameters()))
+        (kernel,) = made.kernels
+        assert set(of_numpy(made)) <= {"reshape"}, "of a gradient that is there already"
+        if lanes == "channels":  # numbers times vectors, whatever is summed for each example
+            kinds = {("Dot" if kind == "Outer" else kind): n for kind, n in kinds.items()}
+        assert made_of(made) == kinds and kernel.end <= cells[lanes == "channels"]
+
+
+@native
+@pytest.mark.parametrize("lanes", LANES)
+def test_groups_whose_channels_stand_apart_are_done_one_by_one(lanes):
+    """Channels first those of the examples stand side by side only when the examples are the lanes."""
+    model = nn.Sequential(*conv(6, 6, 3, groups=6, **FIRST))
+    made = plan(lambda x: ac.sum(model(x) ** 2), [numbers(3, 6, 5, 5)], lanes, list(model.parameters()))
+    forward = {"Channelwise": 1, "ChannelwiseDot": 1} if lanes == "examples" else {"Gemm": 6, "Dot": 6}
+    kinds = made_of(made)
+    kinds["Channelwise"] -= 25  # what reaches each of 25 places is made here, and side by side
+    assert {k: n for k, n in kinds.items() if n and k != "Map"} == forward
+
+
+# ---- products whose readers or operands are not the usual ones
+
+W, B = numbers(4, 3, seed=4), numbers(3, seed=5)
+CHANNELS = np.array([2, 0, 3, 1])
+PRODUCTS = {  # of x (n, 4) and weights w (4, 3), a bias b (3,)
+    "two biases": lambda x, w, b: (x @ w + b) + b * b,
+    "a bias behind a relu": lambda x, w, b: ac.relu(x @ w) + b,
+    "a relu behind a relu": lambda x, w, b: ac.relu(ac.relu(x @ w + b)),
+    "a bias, and read twice": lambda x, w, b: (lambda y: (y + b) * y)(x @ w),
+    "a relu, and read twice": lambda x, w, b: (lambda y: ac.relu(y) + y)(x @ w),
+    "twice the same": lambda x, w, b: (lambda y: y + y)(x @ w),
+    "a sum of two": lambda x, w, b: x @ w + x @ (w * w),
+    "another bound": lambda x, w, b: ac.maximum(x @ w, 0.5),
+    "bounds of channels": lambda x, w, b: ac.maximum(x @ w, np.array([0.0, 0.1, 0.0])),
+    "a bias of the example": lambda x, w, b: x @ w + ac.sum(x, axis=1, keepdims=True),
+    "a bias that is a number": lambda x, w, b: x @ w + 2.0,
+    "a bias that is computed": lambda x, w, b: x @ w + ac.tanh(b),
+    "a bias that is shaped": lambda x, w, b: x @ w + ac.reshape(b, (1, 3)),
+    "a bias of the batch": lambda x, w, b: x @ w + ac.mean(x @ w, axis=0),
+    "a bias of positions": lambda x, w, b: ac.reshape(ac.reshape(x, (-1, 2, 2)) @ w[:2] + w[:2], (x.shape[0], -1)),
+    "channels taken": lambda x, w, b: ac.take(ac.tanh(x), CHANNELS, axis=1) @ w,
+    "channels taken twice": lambda x, w, b: ac.take(ac.tanh(x), np.array([1, 1, 3, 0]), axis=1) @ w,
+    "joined": lambda x, w, b: ac.concat([ac.tanh(x)[:, :2], x[:, :2] * 2], axis=1) @ w,
+    "padded": lambda x, w, b: ac.pad(ac.tanh(x)[:, 1:], ((0, 0), (0, 1))) @ w,
+    "repeated": lambda x, w, b: ac.broadcast_to(ac.tanh(x)[:, :1], x.shape) @ w,
+    "backwards": lambda x, w, b: ac.flip(ac.tanh(x), 1) @ ac.flip(w, 0),
+    "joined on both sides": lambda x, w, b: ac.tanh(ac.concat([x, x * x], axis=1) @ ac.concat([w, w * 2], axis=0)),
+    "weights of the plan": lambda x, w, b: x @ (w * ac.exp(w)),
+    "three positions": lambda x, w, b: ac.stack([x, x * x, -x], axis=1) @ w + b,
+    "positions behind": lambda x, w, b: ac.einsum("nij,jk->nki", ac.reshape(ac.tanh(x), (-1, 2, 2)), w[:2]),
+    "an outer product": lambda x, w, b: ac.einsum("ni,jk->nijk", ac.tanh(x), w),
+    "of each example": lambda x, w, b: ac.einsum("nij,nkj->nik", ac.reshape(x, (-1, 2, 2)), ac.reshape(-x, (-1, 2, 2))),
+    "of each example, turned": lambda x, w, b: ac.einsum(
+        "nij,njk->nki", ac.reshape(ac.tanh(x), (-1, 2, 2)), ac.reshape(ac.take(x, CHANNELS, axis=1), (-1, 2, 2))),
+    "of each example in groups": lambda x, w, b: ac.einsum(
+        "ngi,ngj->ngij", ac.reshape(ac.tanh(x), (-1, 2, 2)), ac.reshape(x, (-1, 2, 2))),
+    "with itself": lambda x, w, b: (lambda y: ac.einsum("ni,nj->nij", y, y))(ac.tanh(x)),
+    "channel by channel": lambda x, w, b: ac.einsum("nc,c->nc", ac.take(ac.tanh(x), CHANNELS, axis=1), w[:, 0]),
+    "channels and taps": lambda x, w, b: ac.einsum(
+        "nck,ck->nc", ac.reshape(ac.take(ac.stack([x, x * x], axis=2), CHANNELS, axis=1), (-1, 4, 2)), w[:, :2]),
+    "channels, joined": lambda x, w, b: ac.einsum(
+        "nck,ck->nc", ac.stack([ac.tanh(x), ac.concat([x[:, 2:], x[:, :2]], axis=1)], axis=2), w[:, :2]),
+    "channels and places": lambda x, w, b: ac.einsum(
+        "npc,c->npc", ac.take(ac.stack([x, x * x, x], axis=1), CHANNELS, axis=2), w[:, 0]),
+    "channels, padded": lambda x, w, b: ac.einsum("nc,c->nc", ac.pad(ac.tanh(x)[:, 1:], ((0, 0), (1, 0))), w[:, 0]),
+}  # fmt: skip
+
+
+@native
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products(name, lanes):
+    """Each once by itself, and once as a result beside what is made of it."""
+    if name.startswith("of each") and lanes == "examples":
+        pytest.skip("a product of two operands of each example is NumPy's there")
+    product = PRODUCTS[name]
+    w, b = ac.tensor(W), ac.tensor(B)
+    for examples in (1, 5):
+        x = numbers(examples, 4, seed=6)
+        made = plan(lambda x: ac.sum(ac.tanh(product(x, w, b)) ** 2), [x], lanes, [w, b])
+        assert made.kernels
+        program = simplify(recorded(lambda x: product(x, w, b), [x], [w]))
+        with pytest.MonkeyPatch.context() as at:
+            at.setenv("AUTOCONV_LANES", lanes)
+            planned = native_run.plan(program, [x])
+        for got, wanted in zip(planned.run([x]), NumpyRun(program).run([x]), strict=True):
+            agree(got, wanted)
+
+
+@native
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("name", ["taken", "joined", "padded", "flipped"])
+def test_channels_that_do_not_see_each_other_in_any_order(name, lanes):
+    """A depthwise convolution of channels whose registers are not numbered in a row."""
+    orders = {
+        "taken": lambda y: ac.take(y, CHANNELS, axis=3),
+        "joined": lambda y: ac.concat([y[..., 2:], ac.tanh(y[..., :2])], axis=3),
+        "padded": lambda y: ac.pad(y[..., 1:], ((0, 0), (0, 0), (0, 0), (0, 1))),
+        "flipped": lambda y: ac.flip(y, (1, 3)),
+    }
+    w = ac.tensor(numbers(2, 2, 1, 4, seed=7))
+    f = lambda x: ac.sum(ac.tanh(ac.conv2d(orders[name](ac.tanh(x)), w, groups=4)) ** 2)
+    made = plan(f, [numbers(3, 4, 4, 4)], lanes, [w])
+    assert len(made.kernels) == 1 and set(of_numpy(made)) <= {"reshape"}
+
+
+@native
+def test_products_of_each_example_are_a_reason_for_channels():
+    """Where nobody says which, the lanes are channels: else such a product would be NumPy's."""
+    f = lambda x: ac.sum(ac.softmax(ac.einsum("nic,njc->nij", x, x * 2.0), axis=2) ** 2)
+    program = simplify(recorded(f, [numbers(5, 6, 8)]))
+    made = native_run.plan(program, [numbers(5, 6, 8)]).native
+    assert made.layout.channels and of_numpy(made) == []
+
+
+# ---- labels: one number of each example
+
+LOSSES = {
+    "cross entropy": (lambda y, t: ac.losses.cross_entropy(y, t), ["add", "div"]),
+    "nll": (lambda y, t: ac.losses.nll(ac.log_softmax(y), t), ["add", "div"]),
+    "taken by hand": (lambda y, t: ac.sum(ac.take(ac.reshape(ac.tanh(y), -1), t + 4 * np.arange(t.size), axis=0) ** 3),
+        ["add"]),
+}  # fmt: skip
+
+
+@native
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("examples", [1, 5])
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_label_for_each_example_is_an_instruction(name, examples, lanes):
+    loss, numpys = LOSSES[name]
+    w = ac.tensor(numbers(3, 4, seed=2))
+    labels = np.random.default_rng(3).integers(0, 4, examples)
+    made = plan(lambda x, t: loss(x @ w, t), [numbers(examples, 3), labels], lanes, [w])
+    assert len(made.kernels) == 1 and of_numpy(made) == numpys
+    assert made_of(made)["Choose"] == made_of(made)["Place"] == 1
+
+
+# ---- numbers that are the same for every example
+
+late = lambda y: ac.mean(y * y, axis=0)  # of each channel, when all examples have been passed over
+BETWEEN = {  # of y (examples, 4): what is made of numbers of channels, and the rows of it that the machine has not
+    "root": (lambda y: y / ac.sqrt(late(y) + 1), []),
+    "floor": (lambda y: y + ac.floor(3 * late(y)), ["floor"]),
+    "sorted": (lambda y: y * ac.sort(late(y)), ["argsort"]),
+    "sum of channels": (lambda y: y / (1 + ac.sum(late(y))), []),
+    "sum kept": (lambda y: y / (1 + ac.sum(late(y), axis=0, keepdims=True)), []),
+    "sums of pairs": (lambda y: y[:, :2] * ac.sum(ac.reshape(late(y), (2, 2)), axis=1), []),
+    "joined": (lambda y: y * ac.concat([late(y)[2:], late(y)[:2] * 2], axis=0), []),
+    "joined in the second axis": (
+        lambda y: y * ac.reshape(ac.concat([ac.reshape(late(y), (2, 2))[:, 1:], np.ones((2, 1))], axis=1), -1), []),
+    "one channel": (lambda y: y * late(y)[1], []),
+    "turned": (lambda y: y + ac.reshape(ac.permute_dims(ac.reshape(late(y), (2, 2)), (1, 0)), -1), []),
+    "truth": (lambda y: y * ac.where(late(y) > 0.5, late(y), 2.0), []),
+    "of truth": (lambda y: y * ac.astype(late(y) > 0.5, np.float64), []),
+    "a product of two": (lambda y: y * (late(y) * ac.mean(y, axis=0)), []),
+    "a product with numbers": (lambda y: y @ (ac.reshape(late(y), (4, 1)) * np.ones((1, 3))),
+        ["broadcast_to", "div", "mul", "reshape"]),
+    "of one number": (lambda y: y * ac.tanh(ac.mean(y * y)), []),
+    "numbers of the position": (lambda y: y * np.arange(1.0, 5.0) + late(y), []),
+    "late twice": (lambda y: y / ac.sqrt(ac.mean((y - ac.mean(y, axis=0)) ** 2, axis=0) + 1), []),
+}  # fmt: skip
+
+
+@native
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("name", BETWEEN)
+def test_numbers_of_channels_are_made_between_two_stages(name, lanes):
+    """Numbers of channels never leave the machine, unless it has no such row."""
+    made_from, missing = BETWEEN[name]
+    for examples in (1, 5, 19):
+        made = plan(lambda x: ac.sum(ac.tanh(made_from(ac.tanh(x)))), [numbers(examples, 4)], lanes)
+        rows = of_numpy(made)
+        assert set(missing) <= set(rows) and (missing or rows == []), rows
+
+
+# ---- rewrites
+
+NOTHING = {  # of x (2, 3): lines that change nothing
+    "identity": lambda x: TABLE["identity"](x),
+    "stop_gradient": lambda x: ac.stop_gradient(x),
+    "reshape": lambda x: TABLE["reshape"](x, shape=(2, 3)),
+    "broadcast_to": lambda x: TABLE["broadcast_to"](x, shape=(2, 3)),
+    "sum_to": lambda x: TABLE["sum_to"](x, shape=(2, 3)),
+    "permute_dims": lambda x: TABLE["permute_dims"](x, axes=(0, 1)),
+    "cast": lambda x: TABLE["cast"](x, dtype=np.dtype(np.float64)),
+    "sum": lambda x: TABLE["sum"](x, axis=()),
+}
+SOMETHING = {  # lines that do
+    "reshape": lambda x: TABLE["reshape"](x, shape=(3, 2)),
+    "broadcast_to": lambda x: TABLE["broadcast_to"](x, shape=(1, 2, 3)),
+    "sum_to": lambda x: TABLE["sum_to"](x, shape=(1, 3)),
+    "permute_dims": lambda x: TABLE["permute_dims"](x, axes=(1, 0)),
+    "cast": lambda x: TABLE["cast"](x, dtype=np.dtype(np.float32)),
+    "sum": lambda x: TABLE["sum"](x, axis=(0,)),
+    "flip": lambda x: TABLE["flip"](x, axis=(0,)),
+}
+
+
+def rows(program):
+    return [line.primitive.name for line in program.lines if line.primitive is not None]
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_a_line_that_changes_nothing_is_skipped(name):
+    program = recorded(lambda x: NOTHING[name](x), [numbers(2, 3)])
+    assert rows(program)[0] == name and name not in rows(skip(program))
+
+
+@pytest.mark.parametrize("name", SOMETHING)
+def test_a_line_that_changes_something_is_not(name):
+    program = recorded(lambda x: SOMETHING[name](x), [numbers(2, 3)])
+    assert rows(program)[0] == name and name in rows(skip(program))
+
+
+def well_formed(program, arguments):
+    """Every line has the shape and dtype of its numbers, and arithmetic is of operands of its shape; the outputs."""
+    values = []
+    for line in program.lines:
+        if line.primitive is None:
+            given = line.value if line.tensor is None else line.tensor.value
+            value = arguments[line.argument] if line.argument is not None else given
+        else:
+            value = np.asarray(line.primitive.forward(*[values[x] for x in line.operands], **line.params))
+            if line.primitive.group == "arithmetic":
+                assert {program.lines[x].shape for x in line.operands} == {line.shape}
+        assert value.shape == line.shape and value.dtype == line.dtype, line
+        values.append(value)
+    assert all(values[x] == 0 for x in program.checks)
+    return [values[x] for x in program.outputs]
+
+
+REPEATED = {  # of x (4, 3, 2), c (2,), d (4, 1, 1): numbers that are repeated before or after arithmetic
+    "of two": (lambda x, c, d: x * (ac.broadcast_to(c, x.shape) * ac.broadcast_to(c + 1, x.shape)), 24),
+    "of different axes": (lambda x, c, d: x * (ac.broadcast_to(c, x.shape) - ac.broadcast_to(d, x.shape)), 24),
+    "a number": (lambda x, c, d: 2.0 / ac.broadcast_to(c, x.shape) + 1.0, 2),
+    "a late factor": (lambda x, c, d: ac.tanh(ac.sum(ac.tanh(x) * ac.sum(x * x, axis=(0, 1)), axis=(0, 1))), 24),
+    "a late factor, kept": (
+        lambda x, c, d: ac.tanh(ac.sum(-(ac.tanh(x) / ac.sum(x * x, axis=(0, 1))), axis=(0, 1), keepdims=True)), 24),
+    "late factors": (
+        lambda x, c, d: ac.sum((lambda y: y + y)(ac.tanh(x) * ac.sum(x, axis=(0, 1)) / ac.sum(x * x, axis=(0, 2),
+            keepdims=True)), axis=0), 24),
+    "batch norm": (lambda x, c, d: ac.batch_norm(ac.tanh(x), c, c) ** 3 * d, 24),
+    "constants": (lambda x, c, d: x * ac.exp(ac.tensor(1.5)) + ac.sum(ac.tensor(np.ones((4, 3, 2))), axis=0), 24),
+    "twice the same": (lambda x, c, d: ac.exp(x[1:] * c) * ac.exp(x[1:] * c) + ac.exp(x[:-1] * c), 18),
+}  # fmt: skip
+PASSES = {
+    "drop": drop, "skip": skip, "fold": fold, "share": share, "simplify": simplify, "hoist": hoist,
+    "slopes": slope_of_result, "factors": factor_sums,
+    "all": lambda program: simplify(factor_sums(hoist(slope_of_result(simplify(program))))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rewrite", PASSES)
+@pytest.mark.parametrize("name", REPEATED)
+def test_what_a_pass_makes_is_a_program_line_by_line(name, rewrite):
+    f, _ = REPEATED[name]
+    given = [numbers(4, 3, 2), numbers(2) + 3, numbers(4, 1, 1)]
+    program = recorded(lambda *a: ac.sum(f(*a) * 0.5), given)
+    expected = well_formed(program, given)
+    for got, wanted in zip(well_formed(PASSES[rewrite](program), given), expected, strict=True):
+        agree(got, wanted)
