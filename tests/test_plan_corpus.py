@@ -4,78 +4,18 @@ Quick, and of all parts of the planner: what a plan has too much of (a line left
 here, where every number would still be right.
 """
 
-from collections import Counter
-
 import numpy as np
 import pytest
+from helpers.plans import LANES, agree, made_of, numbers, of_numpy, plan, recorded
 from helpers.random_nets import native, swept
 
 import autoconv as ac
 from autoconv import nn
-from autoconv.plan.rewrite.factor_sums import factor_sums
+from autoconv.plan.lower import lower
 from autoconv.plan.run import native_run
 from autoconv.primitives import TABLE
 from autoconv.program.numpy_run import NumpyRun
-from autoconv.program.rewrite import drop, fold, hoist, share, simplify, skip
-from autoconv.program.slope_of_result import slope_of_result
-
-LANES = ["examples", "channels"]
-OTHERS = ("Load", "Store", "Splat", "Clear", "Total")  # of which a plan has what its kernels ask for
-
-
-def numbers(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape)
-
-
-def recorded(f, arguments, parameters=()):
-    """The program of f (a number) and of its gradients for the parameters and the arguments, line by line."""
-    lines = []
-
-    def kept(*given):
-        lines.extend(x for x in given if x.dtype.kind == "f")
-        return f(*given)
-
-    wanted = list(parameters)
-    return swept(lambda *given: (kept(*given), wanted.extend(lines))[0], arguments, wanted)
-
-
-def agree(got, wanted):
-    assert np.shape(got) == wanted.shape and np.asarray(got).dtype == wanted.dtype
-    np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-11 * (1 + np.abs(wanted).max(initial=0)))
-
-
-def plan(f, arguments, lanes, parameters=()):
-    """The plan of f and its gradients, after two runs with the numbers of NumPy."""
-    program = recorded(f, arguments, parameters)
-    with pytest.MonkeyPatch.context() as at:
-        at.setenv("AUTOCONV_LANES", lanes)
-        planned = native_run.plan(simplify(program), arguments)
-    assert planned is not None and planned.native.layout.channels == (lanes == "channels")
-    assert all(kernel.number % 2 for kernel in planned.native.kernels), "NumPy's turns have the even numbers"
-    expected = NumpyRun(program).run(arguments)
-    for _ in range(2):  # the second run is in the memory of the first
-        for got, wanted in zip(planned.run(arguments), expected, strict=True):
-            agree(got, wanted)
-    return planned.native
-
-
-def of_numpy(native):
-    """The rows of NumPy's lines."""
-    return sorted(native.program.lines[i].primitive.name for i in native.by_numpy)
-
-
-def made_of(native):
-    """How many instructions there are of each kind, but for those that any plan has; copies are elementwise
-    instructions of lines that are no arithmetic."""
-    kinds = Counter()
-    for one in [one for kernel in native.kernels for one in kernel.instructions]:
-        kind, row = type(one).__name__, native.program.lines[one.line].primitive
-        if kind == "Map" and (row is None or row.group != "arithmetic"):
-            kinds["copy"] += 1
-        elif kind not in OTHERS:
-            kinds[kind] += 1
-    return dict(kinds)
-
+from autoconv.program.rewrite import simplify
 
 # ---- movement: names in another order, wherever the examples stand
 
@@ -130,7 +70,7 @@ def test_what_moves_each_example_alone_is_planned_wholly(name, at, lanes):
 
 
 @native
-@pytest.mark.parametrize("name", set(MOVES) - {"take of the first"})
+@pytest.mark.parametrize("name", [name for name in MOVES if name != "take of the first"])
 def test_one_example(name):
     """Other axes may have as many numbers as there are examples: one."""
     for lanes in LANES:
@@ -255,6 +195,7 @@ def test_groups_whose_channels_stand_apart_are_done_one_by_one(lanes):
 
 W, B = numbers(4, 3, seed=4), numbers(3, seed=5)
 CHANNELS = np.array([2, 0, 3, 1])
+OF_EACH = ac.tensor(numbers(5, 1, seed=9))
 PRODUCTS = {  # of x (n, 4) and weights w (4, 3), a bias b (3,)
     "two biases": lambda x, w, b: (x @ w + b) + b * b,
     "a bias behind a relu": lambda x, w, b: ac.relu(x @ w) + b,
@@ -269,7 +210,8 @@ PRODUCTS = {  # of x (n, 4) and weights w (4, 3), a bias b (3,)
     "a bias that is a number": lambda x, w, b: x @ w + 2.0,
     "a bias that is computed": lambda x, w, b: x @ w + ac.tanh(b),
     "a bias that is shaped": lambda x, w, b: x @ w + ac.reshape(b, (1, 3)),
-    "a bias of the batch": lambda x, w, b: x @ w + ac.mean(x @ w, axis=0),
+    "a bias of the batch": lambda x, w, b: x @ w + ac.mean(x, axis=0)[:3],
+    "a bias of each example": lambda x, w, b: x @ w + OF_EACH[: x.shape[0]],
     "a bias of positions": lambda x, w, b: ac.reshape(ac.reshape(x, (-1, 2, 2)) @ w[:2] + w[:2], (x.shape[0], -1)),
     "channels taken": lambda x, w, b: ac.take(ac.tanh(x), CHANNELS, axis=1) @ w,
     "channels taken twice": lambda x, w, b: ac.take(ac.tanh(x), np.array([1, 1, 3, 0]), axis=1) @ w,
@@ -299,19 +241,32 @@ PRODUCTS = {  # of x (n, 4) and weights w (4, 3), a bias b (3,)
 }  # fmt: skip
 
 
+# registers that do not stand evenly, or have the zero register among them, are copied, for the value and the gradient
+COPIES = {
+    "joined": 2, "padded": 2, "joined on both sides": 2, "three positions": 2, "channels and taps": 2,
+    "channels, joined": 2, "channels and places": 2, "channels, padded": 2, "of each example": 1,
+    "of each example, turned": 1, "of each example in groups": 1, "with itself": 1,
+}  # fmt: skip
+
+
 @native
 @pytest.mark.parametrize("lanes", LANES)
 @pytest.mark.parametrize("name", PRODUCTS)
 def test_products(name, lanes):
     """Each once by itself, and once as a result beside what is made of it."""
-    if name.startswith("of each") and lanes == "examples":
+    if name.startswith(("of each", "with itself")) and lanes == "examples":
         pytest.skip("a product of two operands of each example is NumPy's there")
     product = PRODUCTS[name]
     w, b = ac.tensor(W), ac.tensor(B)
     for examples in (1, 5):
         x = numbers(examples, 4, seed=6)
         made = plan(lambda x: ac.sum(ac.tanh(product(x, w, b)) ** 2), [x], lanes, [w, b])
-        assert made.kernels
+        left = [i for i in made.by_numpy if examples in made.program.lines[i].shape]
+        expected = ["broadcast_to", "index"] if name == "a bias of each example" else []
+        assert examples == 1 or [made.program.lines[i].primitive.name for i in left][::-1] == expected, (
+            "but for weights"
+        )
+        assert made_of(made).get("copy", 0) == COPIES.get(name, 0)
         program = simplify(recorded(lambda x: product(x, w, b), [x], [w]))
         with pytest.MonkeyPatch.context() as at:
             at.setenv("AUTOCONV_LANES", lanes)
@@ -338,12 +293,124 @@ def test_channels_that_do_not_see_each_other_in_any_order(name, lanes):
 
 
 @native
+def test_what_stands_for_a_row_is_spread_over_a_vector():
+    """The sum and the maximum of a row, and what the sweep makes of them, meet whole vectors."""
+    kinds = made_of(plan(lambda x: ac.sum(ac.softmax(x, axis=1) ** 2), [numbers(3, 64)], "channels"))
+    assert kinds["copy"] >= 2
+
+
+FORTY = np.linspace(0.5, 1.5, 40 * 4).reshape(40, 4)
+LARGE = {  # of x (5, 4): rows that are many, what is NumPy's if 39 are too many for an example, or 40
+    "elementwise": (lambda x: ac.sum(ac.exp(ac.tanh(x)[:, None] * FORTY), axis=1),
+        ["exp", "mul", "sum", "sum", "tanh"], []),
+    "read again": (lambda x: (lambda y: y + ac.tanh(y))(ac.exp(ac.tanh(x)[:, None] * FORTY)),
+        ["add", "exp", "mul", "sum", "tanh", "tanh"], []),
+    "moved": (lambda x: ac.flip(ac.broadcast_to(ac.tanh(x)[:, None], (5, 40, 4)), 1)[:, :2], [], []),
+    "moved again": (
+        lambda x: ac.flip(ac.exp(ac.tanh(x)[:, None] * FORTY), 1)[:, 0], ["exp", "flip", "index", "mul"], []),
+    "a product": (lambda x: ac.sum(ac.einsum("nc,kd->nkcd", ac.tanh(x), FORTY)[:, :2], axis=2), [], []),
+}  # fmt: skip
+
+
+@native
+@pytest.mark.parametrize("name", LARGE)
+def test_large_lines_and_their_readers_are_numpys(name, monkeypatch):
+    """What reads a large line is NumPy's, and what reads that may be the machine's again."""
+    f, numpys, none = LARGE[name]
+    for most, rows_ in ((39, numpys), (40, none)):
+        monkeypatch.setattr(lower, "_LARGEST_EXAMPLE", most)
+        program = simplify(swept(lambda x: ac.sum(ac.tanh(f(x))), [numbers(5, 4)], []))
+        planned = native_run.plan(program, [numbers(5, 4)])
+        assert of_numpy(planned.native) == rows_
+        agree(planned.run([numbers(5, 4)])[0], NumpyRun(program).run([numbers(5, 4)])[0])
+
+
+@native
 def test_products_of_each_example_are_a_reason_for_channels():
     """Where nobody says which, the lanes are channels: else such a product would be NumPy's."""
     f = lambda x: ac.sum(ac.softmax(ac.einsum("nic,njc->nij", x, x * 2.0), axis=2) ** 2)
     program = simplify(recorded(f, [numbers(5, 6, 8)]))
     made = native_run.plan(program, [numbers(5, 6, 8)]).native
     assert made.layout.channels and of_numpy(made) == []
+
+
+CHANNELWISE = {  # contractions of x and w that are one for each channel, with letters of size 1 among them
+    "c": ("nc,c->nc", (3, 4), (4,)),
+    "places": ("npc,c->npc", (3, 2, 4), (4,)),
+    "a letter of size 1": ("npac,ac->npac", (3, 2, 1, 4), (1, 4)),
+    "one tap": ("nkc,kc->nc", (3, 1, 4), (1, 4)),
+}
+
+
+@native
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("name", CHANNELWISE)
+def test_all_channels_in_one_instruction(name, lanes):
+    spec, of_x, of_w = CHANNELWISE[name]
+    w = ac.tensor(numbers(*of_w, seed=1))
+    made = plan(lambda x: ac.sum(ac.tanh(ac.einsum(spec, ac.tanh(x), w))), [numbers(*of_x)], lanes, [w])
+    kinds = made_of(made)
+    assert {kind: n for kind, n in kinds.items() if kind != "Map"} == {"Channelwise": 2, "ChannelwiseDot": 1}
+
+
+# ---- what comes to a place: sums of registers, zeros among them
+
+
+def laid(y, size=4):
+    """Frames (n, positions, taps, channels) over one another."""
+    return TABLE["overlap_add"](y, axes=(1,), size=(size,), stride=(1,), dilation=(1,))
+
+
+def tap(y, low, high):
+    """The frames with a tap in front or behind that is zero."""
+    return ac.pad(y, ((0, 0), (0, 0), (low, high), (0, 0)))
+
+
+TAPS = ac.tensor(numbers(2, 2, 1, seed=3))
+FRAMES = {  # of x (n, 3, 2, 2): sums, and how many instructions add up, of the value and of the gradients
+    "as they are": (lambda x, w, b: laid(ac.tanh(x)), 1),
+    "without the first tap": (lambda x, w, b: laid(tap(ac.tanh(x)[:, :, 1:], 1, 0)), 0),
+    "without the last tap": (lambda x, w, b: laid(tap(ac.tanh(x)[:, :, :1], 0, 1)), 0),
+    "of three taps": (lambda x, w, b: laid(tap(ac.tanh(x), 1, 0), 5), 1),
+    "cut": (lambda x, w, b: laid(ac.tanh(x))[:, 1:3], 1),
+    "of products": (lambda x, w, b: laid(ac.einsum("npkc,cd->npkd", x, w)), 1),
+    "of products and a bias": (lambda x, w, b: laid(ac.einsum("npkc,cd->npkd", x, w) + b), 1),
+    "of products and a relu": (lambda x, w, b: laid(ac.relu(ac.einsum("npkc,cd->npkd", x, w))), 1),
+    "of a bias and a relu": (lambda x, w, b: laid(ac.relu(ac.einsum("npkc,cd->npkd", x, w) + b)), 1),
+    "products of a layer": (lambda x, w, b: laid(ac.reshape(ac.einsum("npkc,cd->npkd", x, w), (-1, 3, 2, 2))), 1),
+    "products of taps": (lambda x, w, b: laid(ac.einsum("npc,ckd->npkd", x[:, :, 0], TAPS)), 0),
+    "products of taps, a bias": (lambda x, w, b: laid(ac.einsum("npc,ckd->npkd", x[:, :, 0], TAPS) + b), 2),
+    "products of taps, a relu": (lambda x, w, b: laid(ac.relu(ac.einsum("npc,ckd->npkd", x[:, :, 0], TAPS))), 1),
+    "products of taps, read twice": (
+        lambda x, w, b: (lambda y: laid(y) + ac.sum(y * y, axis=(1, 2))[:, None])(
+            ac.einsum("npc,ckd->npkd", x[:, :, 0], TAPS)), 3),
+    "products in another order": (lambda x, w, b: laid(ac.einsum("npc,ckd->nkpd", x[:, :, 0], TAPS)), 1),
+    "products that are shaped": (
+        lambda x, w, b: laid(ac.reshape(ac.einsum("npc,ckd->npkd", x[:, :, 0], TAPS), (-1, 3, 2, 1)), 4), 0),
+    "taken twice": (lambda x, w, b: ac.take(ac.tanh(x), np.array([0, 2, 0, 0]), axis=1), 1),
+    "taken, two axes": (lambda x, w, b: ac.take(ac.tanh(x), np.array([[0, 2], [0, 1]]), axis=1), 1),
+    "taken of padded": (lambda x, w, b: ac.take(tap(x, 1, 1), np.array([0, 1, 1, 3]), axis=2), 1),
+    "set into zeros": (
+        lambda x, w, b: TABLE["scatter"](x, key=(slice(None), slice(None, None, 2)), shape=(x.shape[0], 5, 2, 2)), 0),
+    "summed over zeros": (lambda x, w, b: ac.sum(ac.pad(x, ((0, 0), (0, 1), (1, 0), (0, 0))), axis=(1, 2)), 1),
+    "apart, and added": (
+        lambda x, w, b: ac.pad(ac.tanh(x), ((0, 0), (0, 3), (0, 0), (0, 0)))
+        + ac.pad(x, ((0, 0), (3, 0), (0, 0), (0, 0))), 0),
+    "overlapping, and added": (
+        lambda x, w, b: ac.pad(ac.tanh(x), ((0, 0), (0, 2), (0, 0), (0, 0)))
+        + ac.pad(x, ((0, 0), (2, 0), (0, 0), (0, 0))), 0),
+}  # fmt: skip
+
+
+@native
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("name", FRAMES)
+def test_what_comes_to_a_place(name, lanes):
+    f, sums = FRAMES[name]
+    w, b = ac.tensor(numbers(2, 2, seed=1)), ac.tensor(numbers(2, seed=2))
+    for examples in (1, 4):
+        made = plan(lambda x: ac.sum(ac.tanh(f(x, w, b)) ** 2), [numbers(examples, 3, 2, 2)], lanes, [w, b, TAPS])
+        assert len(made.kernels) == 1 and of_numpy(made) == [] and made_of(made).get("Gather", 0) == sums
 
 
 # ---- labels: one number of each example
@@ -369,29 +436,55 @@ def test_a_label_for_each_example_is_an_instruction(name, examples, lanes):
     assert made_of(made)["Choose"] == made_of(made)["Place"] == 1
 
 
+FLAT = {  # of y (n, 4) and places (n,) in y as one row: what is no pick of one number for each example
+    "read beside": lambda z, t: ac.sum(ac.take(z, t, axis=0) ** 2) + ac.sum(z * z),
+    "longer": lambda z, t: ac.sum(ac.take(ac.concat([z, np.ones(1)], axis=0), t, axis=0) ** 2),
+    "twice": lambda z, t: ac.sum(ac.take(z, t, axis=0) * ac.take(z, t[::-1], axis=0)),
+    "several": lambda z, t: ac.sum(ac.take(z, ac.stack([t, t], axis=1), axis=0) ** 2),
+    "back again": lambda z, t: ac.sum(ac.tanh(ac.reshape(z, (-1, 4))) * 2) + ac.sum(ac.take(z, t, axis=0)),
+    "bent before": lambda z, t: ac.sum(ac.take(ac.exp(z), t, axis=0) ** 2),
+    "half of them": lambda z, t: ac.sum(ac.take(z, t[: (len(t) + 1) // 2], axis=0) ** 2),
+}
+
+
+@native
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("examples", [1, 4, 5])
+@pytest.mark.parametrize("name", FLAT)
+def test_labels_of_other_kinds(name, examples, lanes):
+    """With places that are an argument, and with places that are known when the plan is made."""
+    places = np.random.default_rng(3).integers(0, 4, examples) + 4 * np.arange(examples)
+    flat = lambda x: ac.reshape(ac.tanh(x), -1)
+    beyond = name == "twice" and examples > 1  # places of other examples
+    plan(lambda x, t: FLAT[name](flat(x), t) + ac.sum(x * x), [numbers(examples, 4), places], lanes, beyond=beyond)
+    plan(lambda x: FLAT[name](flat(x), places) + ac.sum(x * x), [numbers(examples, 4)], lanes, beyond=beyond)
+
+
 # ---- numbers that are the same for every example
 
 late = lambda y: ac.mean(y * y, axis=0)  # of each channel, when all examples have been passed over
-BETWEEN = {  # of y (examples, 4): what is made of numbers of channels, and the rows of it that the machine has not
-    "root": (lambda y: y / ac.sqrt(late(y) + 1), []),
-    "floor": (lambda y: y + ac.floor(3 * late(y)), ["floor"]),
-    "sorted": (lambda y: y * ac.sort(late(y)), ["argsort"]),
-    "sum of channels": (lambda y: y / (1 + ac.sum(late(y))), []),
-    "sum kept": (lambda y: y / (1 + ac.sum(late(y), axis=0, keepdims=True)), []),
-    "sums of pairs": (lambda y: y[:, :2] * ac.sum(ac.reshape(late(y), (2, 2)), axis=1), []),
-    "joined": (lambda y: y * ac.concat([late(y)[2:], late(y)[:2] * 2], axis=0), []),
+# of y (examples, 4): what is made of numbers of channels, the rows of it that the machine has not, how many kernels
+BETWEEN = {
+    "root": (lambda y: y / ac.sqrt(late(y) + 1), [], 3),
+    "floor": (lambda y: y + ac.floor(3 * late(y)), ["floor"], 2),
+    "sorted": (lambda y: y * ac.sort(late(y)), ["argsort"], 3),
+    "sum of channels": (lambda y: y / (1 + ac.sum(late(y))), [], 3),
+    "sum kept": (lambda y: y / (1 + ac.sum(late(y), axis=0, keepdims=True)), [], 3),
+    "sums of pairs": (lambda y: y[:, :2] * ac.sum(ac.reshape(late(y), (2, 2)), axis=1), [], 3),
+    "joined": (lambda y: y * ac.concat([late(y)[2:], late(y)[:2] * 2], axis=0), [], 3),
     "joined in the second axis": (
-        lambda y: y * ac.reshape(ac.concat([ac.reshape(late(y), (2, 2))[:, 1:], np.ones((2, 1))], axis=1), -1), []),
-    "one channel": (lambda y: y * late(y)[1], []),
-    "turned": (lambda y: y + ac.reshape(ac.permute_dims(ac.reshape(late(y), (2, 2)), (1, 0)), -1), []),
-    "truth": (lambda y: y * ac.where(late(y) > 0.5, late(y), 2.0), []),
-    "of truth": (lambda y: y * ac.astype(late(y) > 0.5, np.float64), []),
-    "a product of two": (lambda y: y * (late(y) * ac.mean(y, axis=0)), []),
+        lambda y: y * ac.reshape(ac.concat([ac.reshape(late(y), (2, 2))[:, 1:], np.ones((2, 1))], axis=1), -1), [], 3),
+    "one channel": (lambda y: y * late(y)[1], [], 3),
+    "turned": (lambda y: y + ac.reshape(ac.permute_dims(ac.reshape(late(y), (2, 2)), (1, 0)), -1), [], 3),
+    "truth": (lambda y: y * ac.where(late(y) > 0.5, late(y), 2.0), [], 3),
+    "of truth": (lambda y: y * ac.astype(late(y) > 0.5, np.float64), [], 2),
+    "a product of two": (lambda y: y * (late(y) * ac.mean(y, axis=0)), [], 3),
     "a product with numbers": (lambda y: y @ (ac.reshape(late(y), (4, 1)) * np.ones((1, 3))),
-        ["broadcast_to", "div", "mul", "reshape"]),
-    "of one number": (lambda y: y * ac.tanh(ac.mean(y * y)), []),
-    "numbers of the position": (lambda y: y * np.arange(1.0, 5.0) + late(y), []),
-    "late twice": (lambda y: y / ac.sqrt(ac.mean((y - ac.mean(y, axis=0)) ** 2, axis=0) + 1), []),
+        ["broadcast_to", "div", "mul", "reshape"], 3),
+    "of one number": (lambda y: y * ac.tanh(ac.mean(y * y)), [], 3),
+    "numbers of the position": (lambda y: y * np.arange(1.0, 5.0) + late(y), [], 3),
+    "late twice": (lambda y: y / ac.sqrt(ac.mean((y - ac.mean(y, axis=0)) ** 2, axis=0) + 1), [], 5),
+    "batch norm": (lambda y: ac.batch_norm(ac.stack([y, y * y], axis=1), np.ones(4), np.zeros(4)) ** 3, [], 4),
 }  # fmt: skip
 
 
@@ -400,96 +493,9 @@ BETWEEN = {  # of y (examples, 4): what is made of numbers of channels, and the 
 @pytest.mark.parametrize("name", BETWEEN)
 def test_numbers_of_channels_are_made_between_two_stages(name, lanes):
     """Numbers of channels never leave the machine, unless it has no such row."""
-    made_from, missing = BETWEEN[name]
+    made_from, missing, kernels = BETWEEN[name]
     for examples in (1, 5, 19):
         made = plan(lambda x: ac.sum(ac.tanh(made_from(ac.tanh(x)))), [numbers(examples, 4)], lanes)
         rows = of_numpy(made)
         assert set(missing) <= set(rows) and (missing or rows == []), rows
-
-
-# ---- rewrites
-
-NOTHING = {  # of x (2, 3): lines that change nothing
-    "identity": lambda x: TABLE["identity"](x),
-    "stop_gradient": lambda x: ac.stop_gradient(x),
-    "reshape": lambda x: TABLE["reshape"](x, shape=(2, 3)),
-    "broadcast_to": lambda x: TABLE["broadcast_to"](x, shape=(2, 3)),
-    "sum_to": lambda x: TABLE["sum_to"](x, shape=(2, 3)),
-    "permute_dims": lambda x: TABLE["permute_dims"](x, axes=(0, 1)),
-    "cast": lambda x: TABLE["cast"](x, dtype=np.dtype(np.float64)),
-    "sum": lambda x: TABLE["sum"](x, axis=()),
-}
-SOMETHING = {  # lines that do
-    "reshape": lambda x: TABLE["reshape"](x, shape=(3, 2)),
-    "broadcast_to": lambda x: TABLE["broadcast_to"](x, shape=(1, 2, 3)),
-    "sum_to": lambda x: TABLE["sum_to"](x, shape=(1, 3)),
-    "permute_dims": lambda x: TABLE["permute_dims"](x, axes=(1, 0)),
-    "cast": lambda x: TABLE["cast"](x, dtype=np.dtype(np.float32)),
-    "sum": lambda x: TABLE["sum"](x, axis=(0,)),
-    "flip": lambda x: TABLE["flip"](x, axis=(0,)),
-}
-
-
-def rows(program):
-    return [line.primitive.name for line in program.lines if line.primitive is not None]
-
-
-@pytest.mark.parametrize("name", NOTHING)
-def test_a_line_that_changes_nothing_is_skipped(name):
-    program = recorded(lambda x: NOTHING[name](x), [numbers(2, 3)])
-    assert rows(program)[0] == name and name not in rows(skip(program))
-
-
-@pytest.mark.parametrize("name", SOMETHING)
-def test_a_line_that_changes_something_is_not(name):
-    program = recorded(lambda x: SOMETHING[name](x), [numbers(2, 3)])
-    assert rows(program)[0] == name and name in rows(skip(program))
-
-
-def well_formed(program, arguments):
-    """Every line has the shape and dtype of its numbers, and arithmetic is of operands of its shape; the outputs."""
-    values = []
-    for line in program.lines:
-        if line.primitive is None:
-            given = line.value if line.tensor is None else line.tensor.value
-            value = arguments[line.argument] if line.argument is not None else given
-        else:
-            value = np.asarray(line.primitive.forward(*[values[x] for x in line.operands], **line.params))
-            if line.primitive.group == "arithmetic":
-                assert {program.lines[x].shape for x in line.operands} == {line.shape}
-        assert value.shape == line.shape and value.dtype == line.dtype, line
-        values.append(value)
-    assert all(values[x] == 0 for x in program.checks)
-    return [values[x] for x in program.outputs]
-
-
-REPEATED = {  # of x (4, 3, 2), c (2,), d (4, 1, 1): numbers that are repeated before or after arithmetic
-    "of two": (lambda x, c, d: x * (ac.broadcast_to(c, x.shape) * ac.broadcast_to(c + 1, x.shape)), 24),
-    "of different axes": (lambda x, c, d: x * (ac.broadcast_to(c, x.shape) - ac.broadcast_to(d, x.shape)), 24),
-    "a number": (lambda x, c, d: 2.0 / ac.broadcast_to(c, x.shape) + 1.0, 2),
-    "a late factor": (lambda x, c, d: ac.tanh(ac.sum(ac.tanh(x) * ac.sum(x * x, axis=(0, 1)), axis=(0, 1))), 24),
-    "a late factor, kept": (
-        lambda x, c, d: ac.tanh(ac.sum(-(ac.tanh(x) / ac.sum(x * x, axis=(0, 1))), axis=(0, 1), keepdims=True)), 24),
-    "late factors": (
-        lambda x, c, d: ac.sum((lambda y: y + y)(ac.tanh(x) * ac.sum(x, axis=(0, 1)) / ac.sum(x * x, axis=(0, 2),
-            keepdims=True)), axis=0), 24),
-    "batch norm": (lambda x, c, d: ac.batch_norm(ac.tanh(x), c, c) ** 3 * d, 24),
-    "constants": (lambda x, c, d: x * ac.exp(ac.tensor(1.5)) + ac.sum(ac.tensor(np.ones((4, 3, 2))), axis=0), 24),
-    "twice the same": (lambda x, c, d: ac.exp(x[1:] * c) * ac.exp(x[1:] * c) + ac.exp(x[:-1] * c), 18),
-}  # fmt: skip
-PASSES = {
-    "drop": drop, "skip": skip, "fold": fold, "share": share, "simplify": simplify, "hoist": hoist,
-    "slopes": slope_of_result, "factors": factor_sums,
-    "all": lambda program: simplify(factor_sums(hoist(slope_of_result(simplify(program))))),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("rewrite", PASSES)
-@pytest.mark.parametrize("name", REPEATED)
-def test_what_a_pass_makes_is_a_program_line_by_line(name, rewrite):
-    f, _ = REPEATED[name]
-    given = [numbers(4, 3, 2), numbers(2) + 3, numbers(4, 1, 1)]
-    program = recorded(lambda *a: ac.sum(f(*a) * 0.5), given)
-    expected = well_formed(program, given)
-    for got, wanted in zip(well_formed(PASSES[rewrite](program), given), expected, strict=True):
-        agree(got, wanted)
+        assert len(made.kernels) == kernels or examples == 1

@@ -12,17 +12,36 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# Functions that only choose between two plans that give the same numbers: another choice is slower, not wrong, and that
-# is what benchmarks/ are for.  Faults are not planted in them.
+# Functions and limits that only choose between two plans that give the same numbers: another choice is slower, not
+# wrong, and that is what benchmarks/ are for.  Faults are not planted in them.
 CHOICES: dict[str, tuple[str, ...]] = {
-    "autoconv/plan/lower/batch_invariant.py": ("_worth_deriving", "_vectors"),  # computed again, or by NumPy
-    "autoconv/plan/lower/lower.py": ("_larger", "_work"),  # too large for a plan, so NumPy's
+    "autoconv/program/rewrite.py": ("_LARGEST_CONSTANT",),  # computed when planning, or in every run
+    "autoconv/plan/rewrite/factor_sums.py": ("_DEEPEST",),  # a product more is looked into
+    "autoconv/plan/lower/batch_invariant.py": (  # computed again, or by NumPy
+        "_worth_deriving",
+        "_vectors",
+        "_CALL",
+        "_START",
+        "_BLOCK",
+        "_PART",
+    ),
+    "autoconv/plan/lower/contraction.py": ("vectors", "_FEW"),  # which side is read in vectors; by Outer, or Dot
+    "autoconv/plan/lower/lower.py": (  # too large for a plan, so NumPy's
+        "_larger",
+        "_work",
+        "_MOST_REGISTERS",
+        "_LARGEST_EXAMPLE",
+        "_MOST_TERMS",
+        "_ROW",
+    ),
+    "autoconv/plan/lower/lowering.py": ("_SPREADING", "_FULL"),  # number by number, or spread; a kernel more
     "autoconv/plan/lower/movement.py": ("in_memory",),  # the order in which cells are gone through
     "autoconv/plan/lower/rematerialise.py": (
         "_cost",
         "_cost_of_operand",
         "_moved",
         "_size",
+        "_DEEPEST",
     ),  # computed again, or loaded
 }
 
@@ -43,7 +62,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "self.ready[i] = lane.kernel + 1",
         "1 -> 2",
     ): "later numbers, in one order",
-    ("autoconv/plan/rewrite/factor_sums.py", "_DEEPEST = 16", "16 -> 17"): "a product more is looked into",
     (
         "autoconv/plan/lower/lowering.py",
         "if _SPREADING * once.size * self.channel_lanes > out.size",
@@ -125,11 +143,9 @@ def drawn(tree: Path, patterns: list[str], count: int, seed: int) -> list[Mutant
         if line not in (tree / name).read_text():
             raise ValueError(f"{name} has no line {line!r} (see EQUIVALENT)")
     for name, functions in CHOICES.items():
-        missing = set(functions) - {
-            n.name for n in ast.walk(ast.parse((tree / name).read_text())) if isinstance(n, ast.FunctionDef)
-        }
+        missing = set(functions) - {named(n) for n in ast.walk(ast.parse((tree / name).read_text()))}
         if missing:
-            raise ValueError(f"{name} has no function {', '.join(sorted(missing))} (see CHOICES)")
+            raise ValueError(f"{name} has no {', '.join(sorted(missing))} (see CHOICES)")
     return random.Random(seed).sample(possible, min(count, len(possible)))
 
 
@@ -206,11 +222,16 @@ def operators(node: ast.AST) -> list[tuple[ast.AST, ast.expr, ast.expr]]:
 def arithmetic(tree: ast.AST, choices: tuple[str, ...] = ()) -> Iterator[ast.AST]:
     """Nodes that compute: not annotations, texts, defaults of errors, nor the tests that raise them.
 
-    Left out too is what can be changed without a fault: a row's samples, how strict a zip is, a limit of the costs, and
-    the functions ``choices`` (see CHOICES).
+    Left out too is what can be changed without a fault: a row's samples, how strict a zip is, a limit of the costs, how
+    a dataclass compares, -2 for -1 in a reshape, and the functions and limits ``choices`` (see CHOICES).
     """
     for child in ast.iter_child_nodes(tree):
-        if isinstance(child, ast.FunctionDef) and child.name in choices:
+        if named(child) in choices:
+            continue
+        if isinstance(tree, ast.ClassDef) and child in tree.decorator_list:
+            continue
+        if any_size(tree, child):
+            yield child
             continue
         if isinstance(child, ast.Raise | ast.JoinedStr | ast.ImportFrom | ast.Import | ast.Assert):
             continue
@@ -233,6 +254,19 @@ def sample(node: ast.AST) -> bool:
     if isinstance(node, ast.Lambda):
         return [a.arg for a in node.args.args] == ["rng"]
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("_on", "_indexed")
+
+
+def named(node: ast.AST) -> str | None:
+    """The name of a function, or of a limit that is set."""
+    if isinstance(node, ast.FunctionDef):
+        return node.name
+    return node.targets[0].id if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) else None
+
+
+def any_size(call: ast.AST, node: ast.AST) -> bool:
+    """The -1 of ``x.reshape(-1)``, or of ``ac.reshape(x, -1)``: any negative number stands for what is left."""
+    function = call.func if isinstance(call, ast.Call) else None
+    return isinstance(function, ast.Attribute) and function.attr == "reshape" and isinstance(node, ast.UnaryOp)
 
 
 def limit(node: ast.AST) -> bool:

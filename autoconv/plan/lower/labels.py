@@ -40,9 +40,7 @@ def take(low: Lowering, i: int, line: Line) -> bool:
         return False
     flat = low.merged[x]
     kernel = low.open(max(low.kernel_for(flat), low.array(places) + 1))
-    of_flat = low.registers(flat, 0, kernel)
-    if of_flat is None:
-        return False
+    of_flat = low.laned(flat, 0, kernel)
     out, at = low.fresh((1,), kernel), low.kernels[kernel]
     number = at.input(Input(places, 0, places=True))
     at.instructions.append(Choose(i, [out], [of_flat.reshape(-1)], number))
@@ -94,9 +92,7 @@ def scatter_add(low: Lowering, i: int, line: Line) -> bool:
     if whole * low.examples != line.params["size"] or not back or i in low.program.outputs or not readers:
         return False
     kernel = low.open(max(low.kernel_for(x), low.array(places) + 1))
-    registers = low.registers(x, 0, kernel)
-    if registers is None:
-        return False
+    registers = low.laned(x, 0, kernel)
     out, at = low.fresh((1, whole), kernel), low.kernels[kernel]
     number = at.input(Input(places, 0, places=True))
     at.instructions.append(Place(i, [out.reshape(-1)], [registers.reshape(-1)], number))

@@ -41,9 +41,7 @@ def overlap(low: Lowering, i: int, line: Line) -> bool:
         del low.pending[x]
         return True
     kernel = low.kernel_for(x)
-    registers = low.registers(x, axis, kernel)
-    if registers is None:
-        return False
+    registers = low.laned(x, axis, kernel)
     return low.add_up(i, _terms(registers, line, _wanted(low, i, line, axis_after)), axis_after, kernel)
 
 

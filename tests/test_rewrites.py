@@ -1,0 +1,96 @@
+"""Rewrites make programs that are well-formed, line by line, and leave out what changes nothing."""
+
+import numpy as np
+import pytest
+from helpers.plans import agree, numbers, recorded
+
+import autoconv as ac
+from autoconv.plan.rewrite.factor_sums import factor_sums
+from autoconv.primitives import TABLE
+from autoconv.program.rewrite import drop, fold, hoist, share, simplify, skip
+from autoconv.program.slope_of_result import slope_of_result
+
+NOTHING = {  # of x (2, 3): lines that change nothing
+    "identity": lambda x: TABLE["identity"](x),
+    "stop_gradient": lambda x: ac.stop_gradient(x),
+    "reshape": lambda x: TABLE["reshape"](x, shape=(2, 3)),
+    "broadcast_to": lambda x: TABLE["broadcast_to"](x, shape=(2, 3)),
+    "sum_to": lambda x: TABLE["sum_to"](x, shape=(2, 3)),
+    "permute_dims": lambda x: TABLE["permute_dims"](x, axes=(0, 1)),
+    "cast": lambda x: TABLE["cast"](x, dtype=np.dtype(np.float64)),
+    "sum": lambda x: TABLE["sum"](x, axis=()),
+}
+SOMETHING = {  # lines that do
+    "reshape": lambda x: TABLE["reshape"](x, shape=(3, 2)),
+    "broadcast_to": lambda x: TABLE["broadcast_to"](x, shape=(1, 2, 3)),
+    "sum_to": lambda x: TABLE["sum_to"](x, shape=(1, 3)),
+    "permute_dims": lambda x: TABLE["permute_dims"](x, axes=(1, 0)),
+    "cast": lambda x: TABLE["cast"](x, dtype=np.dtype(np.float32)),
+    "sum": lambda x: TABLE["sum"](x, axis=(0,)),
+    "flip": lambda x: TABLE["flip"](x, axis=(0,)),
+}
+
+
+def rows(program):
+    return [line.primitive.name for line in program.lines if line.primitive is not None]
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_a_line_that_changes_nothing_is_skipped(name):
+    program = recorded(lambda x: NOTHING[name](x), [numbers(2, 3)])
+    assert rows(program)[0] == name and name not in rows(skip(program))
+
+
+@pytest.mark.parametrize("name", SOMETHING)
+def test_a_line_that_changes_something_is_not(name):
+    program = recorded(lambda x: SOMETHING[name](x), [numbers(2, 3)])
+    assert rows(program)[0] == name and name in rows(skip(program))
+
+
+def well_formed(program, arguments):
+    """Every line has the shape and dtype of its numbers, and arithmetic is of operands of its shape; the outputs."""
+    values = []
+    for line in program.lines:
+        if line.primitive is None:
+            given = line.value if line.tensor is None else line.tensor.value
+            value = arguments[line.argument] if line.argument is not None else given
+        else:
+            value = np.asarray(line.primitive.forward(*[values[x] for x in line.operands], **line.params))
+            if line.primitive.group == "arithmetic":
+                assert {program.lines[x].shape for x in line.operands} == {line.shape}
+        assert value.shape == line.shape and value.dtype == line.dtype, line
+        values.append(value)
+    assert all(values[x] == 0 for x in program.checks)
+    return [values[x] for x in program.outputs]
+
+
+REPEATED = {  # of x (4, 3, 2), c (2,), d (4, 1, 1): numbers that are repeated before or after arithmetic
+    "of two": (lambda x, c, d: x * (ac.broadcast_to(c, x.shape) * ac.broadcast_to(c + 1, x.shape)), 24),
+    "of different axes": (lambda x, c, d: x * (ac.broadcast_to(c, x.shape) - ac.broadcast_to(d, x.shape)), 24),
+    "a number": (lambda x, c, d: 2.0 / ac.broadcast_to(c, x.shape) + 1.0, 2),
+    "a late factor": (lambda x, c, d: ac.tanh(ac.sum(ac.tanh(x) * ac.sum(x * x, axis=(0, 1)), axis=(0, 1))), 24),
+    "a late factor, kept": (
+        lambda x, c, d: ac.tanh(ac.sum(-(ac.tanh(x) / ac.sum(x * x, axis=(0, 1))), axis=(0, 1), keepdims=True)), 24),
+    "late factors": (
+        lambda x, c, d: ac.sum((lambda y: y + y)(ac.tanh(x) * ac.sum(x, axis=(0, 1)) / ac.sum(x * x, axis=(0, 2),
+            keepdims=True)), axis=0), 24),
+    "batch norm": (lambda x, c, d: ac.batch_norm(ac.tanh(x), c, c) ** 3 * d, 24),
+    "constants": (lambda x, c, d: x * ac.exp(ac.tensor(1.5)) + ac.sum(ac.tensor(np.ones((4, 3, 2))), axis=0), 24),
+    "twice the same": (lambda x, c, d: ac.exp(x[1:] * c) * ac.exp(x[1:] * c) + ac.exp(x[:-1] * c), 18),
+}  # fmt: skip
+PASSES = {
+    "drop": drop, "skip": skip, "fold": fold, "share": share, "simplify": simplify, "hoist": hoist,
+    "slopes": slope_of_result, "factors": factor_sums,
+    "all": lambda program: simplify(factor_sums(hoist(slope_of_result(simplify(program))))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rewrite", PASSES)
+@pytest.mark.parametrize("name", REPEATED)
+def test_what_a_pass_makes_is_a_program_line_by_line(name, rewrite):
+    f, _ = REPEATED[name]
+    given = [numbers(4, 3, 2), numbers(2) + 3, numbers(4, 1, 1)]
+    program = recorded(lambda *a: ac.sum(f(*a) * 0.5), given)
+    expected = well_formed(program, given)
+    for got, wanted in zip(well_formed(PASSES[rewrite](program), given), expected, strict=True):
+        agree(got, wanted)
