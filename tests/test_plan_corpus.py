@@ -336,6 +336,7 @@ def test_products_of_each_example_are_a_reason_for_channels():
 
 CHANNELWISE = {  # contractions of x and w that are one for each channel, with letters of size 1 among them
     "c": ("nc,c->nc", (3, 4), (4,)),
+    "two channels": ("nc,c->nc", (3, 2), (2,)),
     "places": ("npc,c->npc", (3, 2, 4), (4,)),
     "a letter of size 1": ("npac,ac->npac", (3, 2, 1, 4), (1, 4)),
     "one tap": ("nkc,kc->nc", (3, 1, 4), (1, 4)),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from helpers.plans import agree, numbers, recorded
+from helpers.random_nets import swept
 
 import autoconv as ac
 from autoconv.plan.rewrite.factor_sums import factor_sums
@@ -47,6 +48,10 @@ def test_a_line_that_changes_something_is_not(name):
     assert rows(program)[0] == name and name in rows(skip(program))
 
 
+def twice(y):
+    return y + y
+
+
 def well_formed(program, arguments):
     """Every line has the shape and dtype of its numbers, and arithmetic is of operands of its shape; the outputs."""
     values = []
@@ -64,20 +69,18 @@ def well_formed(program, arguments):
     return [values[x] for x in program.outputs]
 
 
+EVERY = (0, 1)
 REPEATED = {  # of x (4, 3, 2), c (2,), d (4, 1, 1): numbers that are repeated before or after arithmetic
-    "of two": (lambda x, c, d: x * (ac.broadcast_to(c, x.shape) * ac.broadcast_to(c + 1, x.shape)), 24),
-    "of different axes": (lambda x, c, d: x * (ac.broadcast_to(c, x.shape) - ac.broadcast_to(d, x.shape)), 24),
-    "a number": (lambda x, c, d: 2.0 / ac.broadcast_to(c, x.shape) + 1.0, 2),
-    "a late factor": (lambda x, c, d: ac.tanh(ac.sum(ac.tanh(x) * ac.sum(x * x, axis=(0, 1)), axis=(0, 1))), 24),
-    "a late factor, kept": (
-        lambda x, c, d: ac.tanh(ac.sum(-(ac.tanh(x) / ac.sum(x * x, axis=(0, 1))), axis=(0, 1), keepdims=True)), 24),
-    "late factors": (
-        lambda x, c, d: ac.sum((lambda y: y + y)(ac.tanh(x) * ac.sum(x, axis=(0, 1)) / ac.sum(x * x, axis=(0, 2),
-            keepdims=True)), axis=0), 24),
-    "batch norm": (lambda x, c, d: ac.batch_norm(ac.tanh(x), c, c) ** 3 * d, 24),
-    "constants": (lambda x, c, d: x * ac.exp(ac.tensor(1.5)) + ac.sum(ac.tensor(np.ones((4, 3, 2))), axis=0), 24),
-    "twice the same": (lambda x, c, d: ac.exp(x[1:] * c) * ac.exp(x[1:] * c) + ac.exp(x[:-1] * c), 18),
-}  # fmt: skip
+    "of two": lambda x, c, d: x * (ac.broadcast_to(c, x.shape) * ac.broadcast_to(c + 1, x.shape)),
+    "of different axes": lambda x, c, d: x * (ac.broadcast_to(c, x.shape) - ac.broadcast_to(d, x.shape)),
+    "a number": lambda x, c, d: 2.0 / ac.broadcast_to(c, x.shape) + 1.0,
+    "a late factor": lambda x, c, d: ac.tanh(ac.sum(ac.tanh(x) * ac.sum(x * x, EVERY), EVERY)),
+    "a late factor, kept": lambda x, c, d: ac.tanh(ac.sum(-(ac.tanh(x) / ac.sum(x * x, EVERY)), EVERY, keepdims=True)),
+    "late factors": lambda x, c, d: ac.sum(twice(ac.tanh(x) * ac.sum(x, EVERY) / ac.sum(x * x, (0, 2), True)), 0),
+    "batch norm": lambda x, c, d: ac.batch_norm(ac.tanh(x), c, c) ** 3 * d,
+    "constants": lambda x, c, d: x * ac.exp(ac.tensor(1.5)) + ac.sum(ac.tensor(np.ones((4, 3, 2))), axis=0),
+    "twice the same": lambda x, c, d: ac.exp(x[1:] * c) * ac.exp(x[1:] * c) + ac.exp(x[:-1] * c),
+}
 PASSES = {
     "drop": drop, "skip": skip, "fold": fold, "share": share, "simplify": simplify, "hoist": hoist,
     "slopes": slope_of_result, "factors": factor_sums,
@@ -88,9 +91,38 @@ PASSES = {
 @pytest.mark.parametrize("rewrite", PASSES)
 @pytest.mark.parametrize("name", REPEATED)
 def test_what_a_pass_makes_is_a_program_line_by_line(name, rewrite):
-    f, _ = REPEATED[name]
+    f = REPEATED[name]
     given = [numbers(4, 3, 2), numbers(2) + 3, numbers(4, 1, 1)]
     program = recorded(lambda *a: ac.sum(f(*a) * 0.5), given)
     expected = well_formed(program, given)
     for got, wanted in zip(well_formed(PASSES[rewrite](program), given), expected, strict=True):
+        agree(got, wanted)
+
+
+def scaled(x):
+    """A sum over the examples of a product whose factor is there when all of them have been passed over."""
+    return ac.sum(ac.tanh(x) * ac.sum(x * x, axis=0), axis=0)
+
+
+SUMS = {  # of x (4, 3): whether the factor is taken out of the sum
+    "a result": (scaled, False),
+    "a result, shaped": (lambda x: ac.reshape(scaled(x), (3, 1)), False),
+    "a result, shaped twice": (lambda x: ac.reshape(ac.reshape(scaled(x), (3, 1)) * 1.0, (1, 3)), True),
+    "read": (lambda x: ac.tanh(scaled(x)), True),
+    "read, and shaped": (lambda x: ac.tanh(ac.reshape(scaled(x), (3, 1))), True),
+    "of whole numbers": (lambda x: (lambda y: ac.sum(y * ac.sum(y, 0), 0) * 0.5)(ac.where(x > 0, 1, 2)), False),
+    "of a factor of each example": (lambda x: ac.tanh(ac.sum(x * ac.sum(x, axis=1, keepdims=True), axis=0)), False),
+    "of a product with weights": (lambda x: ac.tanh(ac.sum(ac.tanh(x) * (np.ones(4) @ x), axis=0)), True),
+    "of a product over channels": (lambda x: ac.tanh(ac.sum(ac.tanh(x) * (x @ np.ones((3, 1))), axis=0)), False),
+    "along another axis": (lambda x: ac.tanh(ac.sum(ac.tanh(x) * ac.sum(x * x, axis=0), axis=1)), False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_when_a_factor_is_taken_out_of_a_sum(name):
+    f, taken = SUMS[name]
+    x = numbers(4, 3)
+    program = simplify(swept(f, [x], []))
+    assert bool(factor_sums(program).checks) == taken
+    for got, wanted in zip(well_formed(factor_sums(program), [x]), well_formed(program, [x]), strict=True):
         agree(got, wanted)
