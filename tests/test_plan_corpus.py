@@ -12,9 +12,11 @@ from helpers.random_nets import native, swept
 import autoconv as ac
 from autoconv import nn
 from autoconv.plan.lower import lower
+from autoconv.plan.lower.lowering import Lowering
 from autoconv.plan.run import native_run
 from autoconv.primitives import TABLE
 from autoconv.program.numpy_run import NumpyRun
+from autoconv.program.program import Program
 from autoconv.program.rewrite import simplify
 
 # ---- movement: names in another order, wherever the examples stand
@@ -500,3 +502,39 @@ def test_numbers_of_channels_are_made_between_two_stages(name, lanes):
         rows = of_numpy(made)
         assert set(missing) <= set(rows) and (missing or rows == []), rows
         assert len(made.kernels) == kernels or examples == 1
+        one_number = {"sum of channels": 1, "sum kept": 1, "batch norm": 2}  # to be read in vectors it is repeated
+        assert made_of(made).get("copy", 0) == (one_number.get(name, 0) if lanes == "channels" else 0) or examples == 1
+
+
+# ---- where new registers stand
+
+# lanes that channels fill, shape of an example, axes of channels, channels in a group: the numbers, and their end
+REGISTERS = {
+    "in a row": (0, (3,), 0, 0, [1, 2, 3], 4),
+    "one number": (0, (), 0, 0, 1, 2),
+    "planes of odd size": (0, (2, 3), 0, 0, [[1, 2, 3], [4, 5, 6]], 7),
+    "planes of even size": (0, (2, 2), 0, 0, [[1, 2], [4, 5]], 7),
+    "one plane": (0, (1, 2, 2), 0, 0, [[[1, 2], [4, 5]]], 7),
+    "channels outside": (0, (3, 2), 1, 0, [[1, 4], [2, 5], [3, 6]], 7),
+    "channels outside, even": (0, (2, 2), 1, 0, [[1, 4], [2, 5]], 7),
+    "two axes of channels": (0, (2, 2, 2), 2, 0, [[[1, 3], [6, 8]], [[2, 4], [7, 9]]], 11),
+    "short rows": (4, (2, 3), 0, 0, [[1, 2, 3], [5, 6, 7]], 9),
+    "rows of a vector": (4, (2, 4), 0, 0, [[1, 2, 3, 4], [5, 6, 7, 8]], 9),
+    "long rows": (4, (2, 5), 0, 0, [[1, 2, 3, 4, 5], [6, 7, 8, 9, 10]], 11),
+    "channels inside": (4, (2, 3), 1, 3, [[1, 2, 3], [5, 6, 7]], 9),
+    "rows of one behind": (4, (2, 3, 1), 0, 0, [[[1], [2], [3]], [[5], [6], [7]]], 9),
+    "groups in a row": (4, (2, 2, 3), 2, 3, [[[1, 2, 3], [4, 5, 6]], [[8, 9, 10], [11, 12, 13]]], 15),
+    "numbers by themselves": (4, (2, 2), 0, 1, [[1, 5], [9, 13]], 17),
+    "one number in a vector": (4, (1,), 0, 0, [1], 5),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REGISTERS)
+def test_where_new_registers_stand(name):
+    """From one channel to the next an odd number of registers; with channels in the lanes rows fill whole vectors."""
+    lanes, shape, channels, free, wanted, end = REGISTERS[name]
+    state = Lowering(Program([], []), 1, np.dtype(float), lanes, frozenset(), 0, (), True)
+    found = state.fresh(shape, state.open(1), None, channels, free)
+    assert found.tolist() == wanted and state.kernels[1].end == state.most == end
+    gaps = {int(x) for gap in state.kernels[1].gaps for x in gap.ravel()}
+    assert gaps == set(range(1, end)) - set(found.ravel().tolist()) or not lanes

@@ -16,7 +16,11 @@ from pathlib import Path
 # wrong, and that is what benchmarks/ are for.  Faults are not planted in them.
 CHOICES: dict[str, tuple[str, ...]] = {
     "autoconv/program/rewrite.py": ("_LARGEST_CONSTANT",),  # computed when planning, or in every run
-    "autoconv/plan/rewrite/factor_sums.py": ("_DEEPEST",),  # a product more is looked into
+    "autoconv/plan/rewrite/factor_sums.py": (
+        "_DEEPEST",
+        "_ROOM",
+        "_ABOVE",
+    ),  # a product more is looked into; run as it was
     "autoconv/plan/lower/batch_invariant.py": (  # computed again, or by NumPy
         "_worth_deriving",
         "_vectors",
@@ -27,6 +31,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     ),
     "autoconv/plan/lower/contraction.py": ("vectors", "_FEW"),  # which side is read in vectors; by Outer, or Dot
     "autoconv/plan/lower/lower.py": (  # too large for a plan, so NumPy's
+        "_too_large",
         "_larger",
         "_work",
         "_MOST_REGISTERS",
@@ -56,6 +61,21 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ),
     ("autoconv/plan/lower/overlap.py", "if axis is None or axes[0] <= axis < axes[0] + 2 * len(axes):", "2 -> 3"): (
         "more lines are NumPy's"
+    ),
+    ("autoconv/plan/lower/batch_invariant.py", "at.instructions.insert(0 if count == 1 else", "0 -> 1"): "an order",
+    ("autoconv/plan/lower/batch_invariant.py", "at.instructions.insert(0 if count == 1 else", "1 -> 2"): "an order",
+    ("autoconv/plan/lower/batch_invariant.py", "at.instructions.insert(0 if count == 1 else", "== -> !="): "an order",
+    ("autoconv/plan/lower/channelwise.py", "return prod([sizes[c] for c in g]) > 1 and", "> -> >="): (
+        "one channel: the same product by another instruction"
+    ),
+    ("autoconv/plan/lower/lowering.py", "inside = channels or next(", "0 -> 1"): "one number: a row of one, or none",
+    ("autoconv/plan/lower/lowering.py", "step = inside | 1 if inside > 1 else 1", "> -> >="): "1 | 1 is 1",
+    ("autoconv/plan/rewrite/factor_sums.py", "self.waits.append(max(", "0 -> 1"): "all lines wait one longer",
+    ("autoconv/plan/rewrite/factor_sums.py", 'small = self._row("where", self._row("equal", zero', "1.0 -> 2.0"): (
+        "any number within the bounds"
+    ),
+    ("autoconv/program/rewrite.py", 'return ("constant", line.shape, line.dtype.str, line.value.flat[:1]', "1 -> 2"): (
+        "the same number twice"
     ),
     (
         "autoconv/plan/lower/lowering.py",
