@@ -48,6 +48,8 @@ MOVES = {  # of y (5, 4, 3, 2) with its axes in three orders: what is done; the 
     "max": (lambda y: ac.max(y, axis=(1, 2)), {1}),
     "softmax": (lambda y: ac.softmax(y, axis=2), set()),
     "where": (lambda y: ac.where(y > 0, y, 0.5 * y), set()),
+    "truth moved": (lambda y: ac.where(ac.flip(y > 0, 1), y, 0.5 * y), {1}),
+    "truth repeated": (lambda y: ac.where(ac.broadcast_to((y > 0)[:, :, :, :1], y.shape), y, 0.5 * y), {3}),
     "of truth values": (lambda y: ac.sum(ac.where(y[:, 1:] > 0, 1.0, 0.0) * y[:, 1:], axis=2), {1}),
 }
 ORDERS = {0: (0, 1, 2, 3), 1: (1, 0, 2, 3), 3: (3, 1, 2, 0)}
@@ -235,6 +237,9 @@ PRODUCTS = {  # of x (n, 4) and weights w (4, 3), a bias b (3,)
     "channel by channel": lambda x, w, b: ac.einsum("nc,c->nc", ac.take(ac.tanh(x), CHANNELS, axis=1), w[:, 0]),
     "channels and taps": lambda x, w, b: ac.einsum(
         "nck,ck->nc", ac.reshape(ac.take(ac.stack([x, x * x], axis=2), CHANNELS, axis=1), (-1, 4, 2)), w[:, :2]),
+    "channels taken, with taps": lambda x, w, b: ac.einsum(
+        "nck,ck->nc", ac.take(ac.reshape(ac.tanh(ac.concat([x, x * x], axis=1)), (-1, 4, 2)), CHANNELS, axis=1),
+        w[:, :2]),
     "channels, joined": lambda x, w, b: ac.einsum(
         "nck,ck->nc", ac.stack([ac.tanh(x), ac.concat([x[:, 2:], x[:, :2]], axis=1)], axis=2), w[:, :2]),
     "channels and places": lambda x, w, b: ac.einsum(

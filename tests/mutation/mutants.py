@@ -68,6 +68,10 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("autoconv/plan/lower/channelwise.py", "return prod([sizes[c] for c in g]) > 1 and", "> -> >="): (
         "one channel: the same product by another instruction"
     ),
+    ("autoconv/plan/lower/labels.py", "found = np.full((int(turn.max(initial=0)) + 1, size), -1)", "0 -> 1"): (
+        "zeros more, which are left out of sums"
+    ),
+    ("autoconv/plan/lower/lowering.py", "self.most = 0", "0 -> 1"): "a kernel has more",
     ("autoconv/plan/lower/lowering.py", "inside = channels or next(", "0 -> 1"): "one number: a row of one, or none",
     ("autoconv/plan/lower/lowering.py", "step = inside | 1 if inside > 1 else 1", "> -> >="): "1 | 1 is 1",
     ("autoconv/plan/rewrite/factor_sums.py", "self.waits.append(max(", "0 -> 1"): "all lines wait one longer",
