@@ -300,10 +300,40 @@ def test_channels_that_do_not_see_each_other_in_any_order(name, lanes):
 
 
 @native
-def test_what_stands_for_a_row_is_spread_over_a_vector():
+@pytest.mark.parametrize("rows", [(), (2,), (2, 1), (2, 3)])
+def test_what_stands_for_a_row_is_spread_over_a_vector(rows):
     """The sum and the maximum of a row, and what the sweep makes of them, meet whole vectors."""
-    kinds = made_of(plan(lambda x: ac.sum(ac.softmax(x, axis=1) ** 2), [numbers(3, 64)], "channels"))
+    kinds = made_of(plan(lambda x: ac.sum(ac.softmax(x, axis=-1) ** 2), [numbers(3, *rows, 64)], "channels"))
     assert kinds["copy"] >= 2
+
+
+KINKS = {
+    "relu": ac.relu,
+    "leaky relu": ac.leaky_relu,
+    "maximum": lambda x: ac.maximum(x, 1.0),
+    "maximum, ties to the first": lambda x: ac.maximum(x, 1.0, ties="first"),
+    "minimum": lambda x: ac.minimum(x, 1.0),
+    "minimum, ties to the first": lambda x: ac.minimum(x, 1.0, ties="first"),
+    "of two": lambda x: ac.maximum(x, x[:, ::-1]),
+    "abs": ac.abs,
+    "clip": lambda x: ac.clip(x, -1.0, 1.0),
+    "max": lambda x: ac.max(x, axis=1),
+    "min": lambda x: ac.min(ac.reshape(x, (-1, 2, 4)), axis=2),
+    "max pool": lambda x: ac.max_pool1d(x[..., None], 3, stride=2, padding=1),
+}
+
+
+@native
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("name", KINKS)
+def test_kinks_are_where_they_are_and_what_is_no_number_stays_so(name, lanes, monkeypatch):
+    monkeypatch.setenv("AUTOCONV_LANES", lanes)
+    x = np.array([[0.0, -0.0, 1.0, 1.0, -1.0, 2.0, -3.0, 0.5], [np.nan, 1.0, np.inf, -np.inf, 0.0, np.nan, -2.0, 1.0]])
+    with np.errstate(all="ignore"):
+        program = recorded(lambda x: KINKS[name](x) * 2.0, [x])
+        planned = native_run.plan(simplify(program), [x])
+        for got, wanted in zip(planned.run([x]), NumpyRun(program).run([x]), strict=True):
+            np.testing.assert_array_equal(got, wanted)
 
 
 FORTY = np.linspace(0.5, 1.5, 40 * 4).reshape(40, 4)

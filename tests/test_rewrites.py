@@ -8,6 +8,7 @@ from helpers.random_nets import swept
 import autoconv as ac
 from autoconv.plan.rewrite.factor_sums import factor_sums
 from autoconv.primitives import TABLE
+from autoconv.program.program import Line, Program, from_tape
 from autoconv.program.rewrite import drop, fold, hoist, share, simplify, skip
 from autoconv.program.slope_of_result import slope_of_result
 
@@ -126,3 +127,54 @@ def test_when_a_factor_is_taken_out_of_a_sum(name):
     assert bool(factor_sums(program).checks) == taken
     for got, wanted in zip(well_formed(factor_sums(program), [x]), well_formed(program, [x]), strict=True):
         agree(got, wanted)
+
+
+A = np.arange(1.0, 4.0)
+EQUAL = {  # two constants, whether they are one afterwards
+    "the same array": (A, A, True),
+    "the same numbers": (A, A.copy(), True),
+    "other numbers": (A, A + 1, False),
+    "in another shape": (A, A.reshape(1, 3), False),
+    "in another dtype": (A, A.astype(np.float32), False),
+    "one number repeated": (np.broadcast_to(2.0, 3), np.broadcast_to(2.0, 3), True),
+    "another number repeated": (np.broadcast_to(2.0, 3), np.broadcast_to(3.0, 3), False),
+    "zeros of another sign": (np.broadcast_to(0.0, 3), np.broadcast_to(-0.0, 3), False),
+    "not a number": (np.array([np.nan, 1.0]), np.array([np.nan, 1.0]), True),
+    "nothing": (np.ones(0), np.ones(0), True),
+    "whole numbers": (np.arange(3), np.arange(3), True),
+}
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_equal_constants_are_one(name):
+    a, b, one = EQUAL[name]
+    lines = [Line(x.shape, x.dtype, value=x) for x in (a, b)]
+    program = share(Program(lines, [0, 1]))
+    assert len(program.lines) == (1 if one else 2)
+    for i, x in zip(program.outputs, (a, b), strict=True):
+        np.testing.assert_array_equal(program.lines[i].value, x)
+        assert np.array_equal(np.signbit(program.lines[i].value), np.signbit(x))
+
+
+CALLS = {  # lines of x (2, 3), and how many are left of two
+    "the same": (lambda x: (ac.exp(x), ac.exp(x)), 1),
+    "other rows": (lambda x: (ac.exp(x), ac.tanh(x)), 2),
+    "the same params": (lambda x: (x[:, 1:], x[:, 1:]), 1),
+    "other params": (lambda x: (x[:, 1:], x[:, :-1]), 2),
+    "another step": (lambda x: (x[:, ::2], x[:, ::1]), 2),
+    "other axes": (lambda x: (ac.flip(x, 0), ac.flip(x, 1)), 2),
+    "whole and true": (lambda x: (ac.sum(x, 0, keepdims=True), ac.sum(x, 0, keepdims=False)), 2),
+    "operands exchanged": (lambda x: (TABLE["sub"](x, ac.flip(x, 0)), TABLE["sub"](ac.flip(x, 0), x)), 3),
+    "of shared operands": (lambda x: (ac.tanh(ac.exp(x)), ac.tanh(ac.exp(x))), 2),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_equal_lines_are_one(name):
+    f, left = CALLS[name]
+    start = ac.tensor(0).serial
+    x = ac.tensor(numbers(2, 3))
+    program = share(from_tape(list(f(x)), [x], start))
+    assert len(rows(program)) == left
+    for got, wanted in zip(well_formed(program, [x.value]), f(x.value), strict=True):
+        np.testing.assert_array_equal(got, wanted)
