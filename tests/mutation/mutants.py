@@ -68,7 +68,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("autoconv/plan/lower/channelwise.py", "return prod([sizes[c] for c in g]) > 1 and", "> -> >="): (
         "one channel: the same product by another instruction"
     ),
-    ("autoconv/optim/lr_scheduler.py", "if step <= end or end ==", "<= -> <"): "one phase ends where the next begins",
+    ("autoconv/optim/lr_scheduler.py", "if step <= end:", "<= -> <"): "one phase ends where the next begins",
     ("autoconv/plan/lower/labels.py", "found = np.full((int(turn.max(initial=0)) + 1, size), -1)", "0 -> 1"): (
         "zeros more, which are left out of sums"
     ),
