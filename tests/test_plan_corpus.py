@@ -6,6 +6,7 @@ here, where every number would still be right.
 
 import numpy as np
 import pytest
+from helpers.moves import MOVES, ORDERS
 from helpers.plans import LANES, agree, made_of, numbers, of_numpy, plan, recorded
 from helpers.random_nets import native, swept
 
@@ -20,39 +21,6 @@ from autoconv.program.program import Program
 from autoconv.program.rewrite import simplify
 
 # ---- movement: names in another order, wherever the examples stand
-
-PLACES = np.array([1, 0, 1])
-MOVES = {  # of y (5, 4, 3, 2) with its axes in three orders: what is done; the axes along which examples would mix
-    "flip": (lambda y: ac.flip(y, 1), {1}),
-    "pad": (lambda y: ac.pad(y, ((0, 0), (1, 2), (0, 0), (0, 1))), {1, 3}),
-    "slice": (lambda y: y[:, 1:3], {1}),
-    "every other": (lambda y: y[:, ::2], {1}),
-    "first and new axis": (lambda y: y[:, None, ..., 1], {3}),
-    "a new axis behind": (lambda y: y[..., 0, None], {3}),
-    "a new axis in front": (lambda y: y[None, :, 1], {1}),
-    "concat": (lambda y: ac.concat([y, y * 2], axis=1), {1}),
-    "stack": (lambda y: ac.stack([y, y + 1], axis=0), set()),
-    "roll": (lambda y: ac.roll(y, 1, axis=1), {1}),
-    "merge behind": (lambda y: ac.reshape(y, (*y.shape[:2], -1)), {3}),
-    "merge and part": (lambda y: ac.reshape(y, (y.shape[0], y.shape[2], -1)), {1, 3}),
-    "a number for each example": (lambda y: ac.sum(y, axis=(1, 2)), {1}),
-    "kept axes": (lambda y: ac.sum(y, axis=(1, 3), keepdims=True), {1, 3}),
-    "sum of the first": (lambda y: ac.sum(y, axis=0), {0}),
-    "take": (lambda y: ac.take(y, PLACES, axis=1), {1}),
-    "take of the last": (lambda y: ac.take(y, PLACES, axis=3), {3}),
-    "take of the first": (lambda y: ac.take(y, PLACES, axis=0), {0}),
-    "take in two axes": (lambda y: ac.take(y, PLACES[:2, None] + PLACES[:2], axis=2), set()),
-    "repeat": (lambda y: ac.broadcast_to(y[:, :, :, None], (*y.shape[:3], 2, y.shape[3])), set()),
-    "windows": (lambda y: TABLE["windows"](y, axes=(1, 2), window=(2, 2), stride=(1, 1), dilation=(1, 1)), {1}),
-    "cumsum": (lambda y: ac.cumsum(y, axis=1), {1}),
-    "max": (lambda y: ac.max(y, axis=(1, 2)), {1}),
-    "softmax": (lambda y: ac.softmax(y, axis=2), set()),
-    "where": (lambda y: ac.where(y > 0, y, 0.5 * y), set()),
-    "truth moved": (lambda y: ac.where(ac.flip(y > 0, 1), y, 0.5 * y), {1}),
-    "truth repeated": (lambda y: ac.where(ac.broadcast_to((y > 0)[:, :, :, :1], y.shape), y, 0.5 * y), {3}),
-    "of truth values": (lambda y: ac.sum(ac.where(y[:, 1:] > 0, 1.0, 0.0) * y[:, 1:], axis=2), {1}),
-}
-ORDERS = {0: (0, 1, 2, 3), 1: (1, 0, 2, 3), 3: (3, 1, 2, 0)}
 
 
 @native
@@ -215,11 +183,14 @@ PRODUCTS = {  # of x (n, 4) and weights w (4, 3), a bias b (3,)
     "a bias that is computed": lambda x, w, b: x @ w + ac.tanh(b),
     "a bias that is shaped": lambda x, w, b: x @ w + ac.reshape(b, (1, 3)),
     "a bias of the batch": lambda x, w, b: x @ w + ac.mean(x, axis=0)[:3],
+    "a bias that is a sum": lambda x, w, b: x @ w + ac.sum(ac.tanh(x[:, :3]), axis=0),
+    "shaped, and read": lambda x, w, b: (lambda y: ac.reshape(y, (-1, 1, 3)) + ac.reshape(y * y, (-1, 1, 3)))(x @ w),
     "a bias of each example": lambda x, w, b: x @ w + OF_EACH[: x.shape[0]],
     "a bias of positions": lambda x, w, b: ac.reshape(ac.reshape(x, (-1, 2, 2)) @ w[:2] + w[:2], (x.shape[0], -1)),
     "channels taken": lambda x, w, b: ac.take(ac.tanh(x), CHANNELS, axis=1) @ w,
     "channels taken twice": lambda x, w, b: ac.take(ac.tanh(x), np.array([1, 1, 3, 0]), axis=1) @ w,
     "joined": lambda x, w, b: ac.concat([ac.tanh(x)[:, :2], x[:, :2] * 2], axis=1) @ w,
+    "joined in a row": lambda x, w, b: ac.concat([ac.tanh(x[:, :2]), x[:, 2:] * 2], axis=1) @ w,
     "padded": lambda x, w, b: ac.pad(ac.tanh(x)[:, 1:], ((0, 0), (0, 1))) @ w,
     "repeated": lambda x, w, b: ac.broadcast_to(ac.tanh(x)[:, :1], x.shape) @ w,
     "backwards": lambda x, w, b: ac.flip(ac.tanh(x), 1) @ ac.flip(w, 0),
@@ -244,12 +215,15 @@ PRODUCTS = {  # of x (n, 4) and weights w (4, 3), a bias b (3,)
         "nck,ck->nc", ac.stack([ac.tanh(x), ac.concat([x[:, 2:], x[:, :2]], axis=1)], axis=2), w[:, :2]),
     "channels and places": lambda x, w, b: ac.einsum(
         "npc,c->npc", ac.take(ac.stack([x, x * x, x], axis=1), CHANNELS, axis=2), w[:, 0]),
+    "channels, half padded": lambda x, w, b: ac.einsum(
+        "nc,c->nc", ac.pad(ac.tanh(x)[:, 2:], ((0, 0), (2, 0))), w[:, 0]),
     "channels, padded": lambda x, w, b: ac.einsum("nc,c->nc", ac.pad(ac.tanh(x)[:, 1:], ((0, 0), (1, 0))), w[:, 0]),
 }  # fmt: skip
 
 
 # registers that do not stand evenly, or have the zero register among them, are copied, for the value and the gradient
 COPIES = {
+    "joined in a row": 2, "channels, half padded": 2,
     "joined": 2, "padded": 2, "joined on both sides": 2, "three positions": 2, "channels and taps": 2,
     "channels, joined": 2, "channels and places": 2, "channels, padded": 2, "of each example": 1,
     "of each example, turned": 1, "of each example in groups": 1, "with itself": 1,
@@ -273,7 +247,12 @@ def test_products(name, lanes):
         assert examples == 1 or [made.program.lines[i].primitive.name for i in left][::-1] == expected, (
             "but for weights"
         )
-        assert made_of(made).get("copy", 0) == COPIES.get(name, 0)
+        kinds = made_of(made)
+        assert kinds.get("copy", 0) == COPIES.get(name, 0)
+        if examples > 1 and name in ("a bias that is computed", "a bias that is shaped"):
+            assert kinds["Map"] == 8, "the sums start from the bias"
+        if name.endswith("padded") and name.startswith("channels"):
+            assert "Gemm" not in kinds
         program = simplify(recorded(lambda x: product(x, w, b), [x], [w]))
         with pytest.MonkeyPatch.context() as at:
             at.setenv("AUTOCONV_LANES", lanes)

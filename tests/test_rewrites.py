@@ -78,6 +78,11 @@ REPEATED = {  # of x (4, 3, 2), c (2,), d (4, 1, 1): numbers that are repeated b
     "a late factor": lambda x, c, d: ac.tanh(ac.sum(ac.tanh(x) * ac.sum(x * x, EVERY), EVERY)),
     "a late factor, kept": lambda x, c, d: ac.tanh(ac.sum(-(ac.tanh(x) / ac.sum(x * x, EVERY)), EVERY, keepdims=True)),
     "late factors": lambda x, c, d: ac.sum(twice(ac.tanh(x) * ac.sum(x, EVERY) / ac.sum(x * x, (0, 2), True)), 0),
+    "late factors, a sum between": lambda x, c, d: ac.sum(
+        (ac.tanh(x) * ac.sum(x, EVERY) + x) * ac.sum(x * x, EVERY), EVERY
+    ),
+    "a difference": lambda x, c, d: ac.tanh(ac.sum(ac.tanh(x) - ac.sum(x, EVERY), EVERY)),
+    "a power": lambda x, c, d: ac.tanh(ac.sum(ac.exp(x) ** ac.tanh(ac.sum(x, EVERY)), EVERY)),
     "batch norm": lambda x, c, d: ac.batch_norm(ac.tanh(x), c, c) ** 3 * d,
     "constants": lambda x, c, d: x * ac.exp(ac.tensor(1.5)) + ac.sum(ac.tensor(np.ones((4, 3, 2))), axis=0),
     "twice the same": lambda x, c, d: ac.exp(x[1:] * c) * ac.exp(x[1:] * c) + ac.exp(x[:-1] * c),
@@ -165,6 +170,8 @@ CALLS = {  # lines of x (2, 3), and how many are left of two
     "other axes": (lambda x: (ac.flip(x, 0), ac.flip(x, 1)), 2),
     "whole and true": (lambda x: (ac.sum(x, 0, keepdims=True), ac.sum(x, 0, keepdims=False)), 2),
     "operands exchanged": (lambda x: (TABLE["sub"](x, ac.flip(x, 0)), TABLE["sub"](ac.flip(x, 0), x)), 3),
+    "other numbers": (lambda x: tuple(TABLE["slope"](x, x, x, less=0.0, tie=t, more=1.0) for t in (0.0, 0.5)), 2),
+    "the same numbers": (lambda x: tuple(TABLE["slope"](x, x, x, less=0.0, tie=0.5, more=1.0) for _ in (1, 2)), 1),
     "of shared operands": (lambda x: (ac.tanh(ac.exp(x)), ac.tanh(ac.exp(x))), 2),
 }
 
@@ -178,3 +185,9 @@ def test_equal_lines_are_one(name):
     assert len(rows(program)) == left
     for got, wanted in zip(well_formed(program, [x.value]), f(x.value), strict=True):
         np.testing.assert_array_equal(got, wanted)
+
+
+def test_what_depends_on_constants_alone_is_computed_when_planning():
+    f = lambda x: x * ac.exp(ac.tensor(A)) + ac.sum(ac.tensor(A) * 2.0)
+    program = recorded(f, [numbers(2, 3)])
+    assert {"exp", "sum"} <= set(rows(program)) and not {"exp", "sum"} & set(rows(fold(program)))

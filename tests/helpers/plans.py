@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from autoconv.plan.instructions import Clear
 from autoconv.plan.native.instruction_set import OPERATIONS
 from autoconv.plan.run import native_run
 from autoconv.program.numpy_run import NumpyRun
@@ -40,19 +41,22 @@ def agree(got, wanted):
 def plan(f, arguments, lanes, parameters=(), beyond=False):
     """The plan of f and its gradients, after two runs with the numbers of NumPy.
 
-    ``beyond``: whether these are NumPy's own, since a label was out of range or a guard did not hold.
+    ``beyond``: whether these are NumPy's own, since a label was out of range or a guard did not hold; None: either.
     """
     program = recorded(f, arguments, parameters)
     with pytest.MonkeyPatch.context() as at:
         at.setenv("AUTOCONV_LANES", lanes)
         planned = native_run.plan(simplify(program), arguments)
     assert planned is not None and planned.native.layout.channels == (lanes == "channels")
+    for kernel in planned.native.kernels:
+        cleared = [int(x) for one in kernel.instructions if isinstance(one, Clear) for x in one.writes[0].ravel()]
+        assert len(set(cleared)) == len(cleared) and 0 not in cleared
     assert all(kernel.number % 2 for kernel in planned.native.kernels), "NumPy's turns have the even numbers"
     expected = NumpyRun(program).run(arguments)
     for _ in range(2):  # the second run is in the memory of the first
         for got, wanted in zip(planned.run(arguments), expected, strict=True):
             agree(got, wanted)
-    assert ("_plain" in vars(planned)) == beyond
+    assert beyond is None or ("_plain" in vars(planned)) == beyond
     return planned.native
 
 

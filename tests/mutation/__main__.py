@@ -34,6 +34,7 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
         [
             "test_plan_corpus.py",
             "test_rewrites.py",
+            "test_plan_results.py",
             "test_plan.py",
             "test_plan_kernels.py",
             "test_plan_repeat.py",

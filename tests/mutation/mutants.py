@@ -39,7 +39,12 @@ CHOICES: dict[str, tuple[str, ...]] = {
         "_MOST_TERMS",
         "_ROW",
     ),
-    "autoconv/plan/lower/lowering.py": ("_SPREADING", "_FULL"),  # number by number, or spread; a kernel more
+    "autoconv/plan/lower/lowering.py": (  # number by number, or spread; a kernel more; what a kernel loads
+        "_SPREADING",
+        "_FULL",
+        "has",
+        "loads",
+    ),
     "autoconv/plan/lower/movement.py": ("in_memory",),  # the order in which cells are gone through
     "autoconv/plan/lower/rematerialise.py": (
         "_cost",
@@ -73,6 +78,21 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "zeros more, which are left out of sums"
     ),
     ("autoconv/plan/lower/lowering.py", "self.most = 0", "0 -> 1"): "a kernel has more",
+    (
+        "autoconv/plan/lower/lowering.py",
+        "if row is None or whole.strides[row]:",
+        "or -> and",
+    ): "is seen by its size too",
+    ("autoconv/plan/lower/lowering.py", "if _SPREADING * once.size", "or -> and"): "spread more often",
+    ("autoconv/plan/lower/lowering.py", "if (line.shape == shape and line.primitive.group", "and -> or"): (
+        "any axis of that length may be the one of the examples"
+    ),
+    ("autoconv/plan/lower/batch_invariant.py", "if i in low.lanes or not line.shape:", "or -> and"): (
+        "what is repeated has the same numbers by either way"
+    ),
+    ("autoconv/plan/lower/batch_invariant.py", "if x in low.lanes or x in low.pending or", "or -> and"): (
+        "such a line has registers itself"
+    ),
     ("autoconv/plan/lower/lowering.py", "inside = channels or next(", "0 -> 1"): "one number: a row of one, or none",
     ("autoconv/plan/lower/lowering.py", "step = inside | 1 if inside > 1 else 1", "> -> >="): "1 | 1 is 1",
     ("autoconv/plan/rewrite/factor_sums.py", "self.waits.append(max(", "0 -> 1"): "all lines wait one longer",

@@ -17,7 +17,7 @@ from .lowering import Lowering
 def merges(low: Lowering, i: int, line: Line, x: int, axis: int) -> bool:
     """A reshape (N, C, ..) -> (N * C ..,): it waits for a ``take`` that picks one number of each example."""
     assert line.primitive is not None
-    if line.primitive.name != "reshape" or axis != 0 or len(line.shape) != 1 or low.examples < 1:
+    if line.primitive.name != "reshape" or axis != 0 or len(line.shape) != 1:
         return False
     if not all(low.program.lines[r].primitive.name == "take" for r in low.readers[i]):  # type: ignore[union-attr]
         return False
@@ -79,7 +79,7 @@ def scatter_add(low: Lowering, i: int, line: Line) -> bool:
     at_places = low.program.lines[places]
     if at_places.value is not None:
         return _collects(low, i, line, at_places.value)
-    whole = line.params["size"] // max(1, low.examples)
+    whole = line.params["size"] // low.examples
     readers = [low.program.lines[r] for r in low.readers[i]]
     back = all(r.primitive.name == "reshape" and r.shape[:1] == (low.examples,) for r in readers)  # type: ignore[union-attr]
     if (

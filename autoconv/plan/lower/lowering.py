@@ -175,7 +175,7 @@ class Lowering:
                 return None
             found = next((x for way in self._ways if (x := way(self, i, axis, kernel)) is not None), None)
             if found is None:
-                if not line.shape or line.shape[axis] != self.examples:
+                if line.shape[axis : axis + 1] != (self.examples,):
                     return None
                 self.array(i)
                 found = self._load(i, axis, kernel)
@@ -196,7 +196,7 @@ class Lowering:
 
     def _load(self, i: int, axis: int, kernel: int) -> Registers:
         line, at = self.program.lines[i], self.kernels[kernel]
-        count = prod(line.shape) // max(1, self.examples)
+        count = prod(line.shape) // self.examples
         first = at.new_value(count)
         registers = in_a_row(first, count)
         self.most = max(self.most, at.end)
@@ -366,10 +366,9 @@ class Lowering:
 
         Only where rows are long enough for that to be less than going through them number by number.
         """
-        at, shape = self.kernels[kernel], np.broadcast_shapes(registers.shape, out.shape)
-        row = next((d for d in reversed(in_memory(out)) if out.shape[d] > 1), None)
-        whole = np.broadcast_to(registers, shape)
-        if row is None or whole.strides[row] or shape != out.shape:
+        at, row = self.kernels[kernel], next((d for d in reversed(in_memory(out)) if out.shape[d] > 1), None)
+        whole = np.broadcast_to(registers, out.shape)
+        if row is None or whole.strides[row]:
             return registers
         once = whole[tuple([slice(0, 1 if stride == 0 else None) for stride in whole.strides])]
         first = int(once.flat[0])
@@ -387,7 +386,7 @@ class Lowering:
             inside = [prod(once.shape[d + 1 :]) * lanes for d in range(once.ndim)]
             steps = [step if n > 1 else 0 for step, n in zip(inside, once.shape, strict=True)]
             self._spreads[key] = spaced(begin, once.shape, steps)
-        return np.broadcast_to(self._spreads[key], shape)
+        return np.broadcast_to(self._spreads[key], out.shape)
 
     def moved(self, i: int, line: Line, registers: Registers, axis: int, kernel: int) -> Registers | None:
         """The registers of a line that only moves numbers: those of its operand in another order; None if examples
