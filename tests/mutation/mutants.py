@@ -93,6 +93,16 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("autoconv/plan/lower/batch_invariant.py", "if x in low.lanes or x in low.pending or", "or -> and"): (
         "such a line has registers itself"
     ),
+    (
+        "autoconv/plan/lower/overlap.py",
+        "most = int(rank.max(initial=0)) + 1",
+        "0 -> 1",
+    ): "zeros more, which are left out",
+    (
+        "autoconv/plan/lower/overlap.py",
+        "most = int(rank.max(initial=0)) + 1",
+        "1 -> 2",
+    ): "zeros more, which are left out",
     ("autoconv/plan/lower/lowering.py", "inside = channels or next(", "0 -> 1"): "one number: a row of one, or none",
     ("autoconv/plan/lower/lowering.py", "step = inside | 1 if inside > 1 else 1", "> -> >="): "1 | 1 is 1",
     ("autoconv/plan/rewrite/factor_sums.py", "self.waits.append(max(", "0 -> 1"): "all lines wait one longer",

@@ -189,7 +189,8 @@ class _Moves:
         fewer."""
         reaches = self.frame[:, ::-1] >= 0  # from the last tap to the first: windows in order
         rank = np.cumsum(reaches, axis=1) - 1
-        frame = np.full((len(rank), max(1, int(rank.max(initial=0)) + 1)), -1)
+        most = int(rank.max(initial=0)) + 1
+        frame = np.full((len(rank), most), -1)
         tap = frame.copy()
         place, turned = np.nonzero(reaches)
         tap[place, rank[place, turned]] = last = self.frame.shape[1] - 1 - turned
