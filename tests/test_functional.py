@@ -421,3 +421,12 @@ def test_whole_parts_of_multiples_are_numpys(name, dtype):
     x = (rng.integers(-1000, 1000, 5000) * rng.choice(units, 5000)).astype(dtype)
     y = (rng.choice(units, 5000) * rng.choice([-1, 1], 5000)).astype(dtype)
     np.testing.assert_array_equal(getattr(ac, name)(ac.tensor(x), y).value, getattr(np, name)(x, y))
+
+
+@pytest.mark.parametrize("norm", [ac.layer_norm, lambda x, eps: ac.group_norm(x, 1, eps=eps)], ids=["layer", "group"])
+@pytest.mark.parametrize(("dtype", "size"), [(np.float32, 1e25), (np.float64, 1e200)])
+def test_eps_is_nothing_beside_large_numbers(dtype, size, norm):
+    """However their squares are kept within the range of the dtype."""
+    x = np.random.default_rng(0).normal(size=(3, 5))
+    expected = (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True)
+    np.testing.assert_allclose(norm((x * size).astype(dtype), eps=0.5), expected, rtol=1e-5)
