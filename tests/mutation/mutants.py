@@ -61,6 +61,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("autoconv/functional/resize.py", "cell = np.minimum(np.floor(place), n - 1)", "- -> +"): "clipped again below",
     ("autoconv/functional/normalisation.py", "return 1", "1 -> 2"): "a scale that cancels",
     ("autoconv/plan/lower/rematerialise.py", "if lane is None or lane.axis != axis or _cost(", "0 -> 1"): "a cost",
+    ("autoconv/plan/lower/rematerialise.py", "if lane is None or lane.axis != axis or _cost(", "> -> >="): "a cost",
     ("autoconv/plan/lower/lowering.py", "found = for_one_example(line, shape, axis, self.examples) if", "== -> !="): (
         "a line whose batch axis is not known is NumPy's"
     ),
