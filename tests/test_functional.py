@@ -410,3 +410,23 @@ def test_cross_entropy_by_its_definition(shape, kind, smooth, weighted, axis):
         found = ac.losses.cross_entropy(x, target, weight, **settings)
         expected = cross_entropy_by_definition(x, target, weight, smooth, ignored, axis, reduction)
         np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["floor_divide", "fmod", "remainder"])
+def test_whole_parts_of_multiples_are_numpys(name, dtype):
+    """k / 10 by 1 / 10 and the like, where a rounding decides between two whole numbers."""
+    rng = np.random.default_rng(0)
+    units = np.array([0.1, 0.3, 0.7, 1 / 3, 1, 7])
+    x = (rng.integers(-1000, 1000, 5000) * rng.choice(units, 5000)).astype(dtype)
+    y = (rng.choice(units, 5000) * rng.choice([-1, 1], 5000)).astype(dtype)
+    np.testing.assert_array_equal(getattr(ac, name)(ac.tensor(x), y).value, getattr(np, name)(x, y))
+
+
+@pytest.mark.parametrize("norm", [ac.layer_norm, lambda x, eps: ac.group_norm(x, 1, eps=eps)], ids=["layer", "group"])
+@pytest.mark.parametrize(("dtype", "size"), [(np.float32, 1e25), (np.float64, 1e200)])
+def test_eps_is_nothing_beside_large_numbers(dtype, size, norm):
+    """However their squares are kept within the range of the dtype."""
+    x = np.random.default_rng(0).normal(size=(3, 5))
+    expected = (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True)
+    np.testing.assert_allclose(norm((x * size).astype(dtype), eps=0.5), expected, rtol=1e-5)

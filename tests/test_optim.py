@@ -1,5 +1,6 @@
 """Optimisers and schedules against stored results of PyTorch (tests/reference), and what they refuse."""
 
+import inspect
 import json
 from pathlib import Path
 
@@ -318,3 +319,61 @@ def test_centred_rmsprop_takes_no_root_below_zero(dtype, alpha):
     for _ in range(300):
         o.step([np.array([-1.194746804680598, 1e-3, 0.1], dtype)])
         assert np.isfinite(q.value).all()
+
+
+THIRD = 1 / 3
+DEFAULTS = {  # as PyTorch's documentation has them
+    "SGD": {"lr": 1e-3, "momentum": 0, "dampening": 0, "weight_decay": 0, "nesterov": False},
+    "Adam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0},
+    "AdamW": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-2},
+    "RMSprop": {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "weight_decay": 0, "momentum": 0, "centered": False},
+    "Adagrad": {"lr": 1e-2, "lr_decay": 0, "weight_decay": 0, "initial_accumulator_value": 0, "eps": 1e-10},
+    "StepLR": {"gamma": 0.1},
+    "MultiStepLR": {"gamma": 0.1},
+    "ConstantLR": {"factor": THIRD, "total_iters": 5},
+    "LinearLR": {"start_factor": THIRD, "end_factor": 1.0, "total_iters": 5},
+    "PolynomialLR": {"total_iters": 5, "power": 1.0},
+    "CosineLR": {"eta_min": 0},
+    "CosineAnnealingWarmRestarts": {"T_mult": 1, "eta_min": 0},
+    "OneCycleLR": {
+        "total_steps": None, "epochs": None, "steps_per_epoch": None, "pct_start": 0.3, "anneal_strategy": "cos",
+        "cycle_momentum": True, "base_momentum": 0.85, "max_momentum": 0.95, "div_factor": 25, "final_div_factor": 1e4,
+        "three_phase": False},
+    "ReduceLROnPlateau": {
+        "mode": "min", "factor": 0.1, "patience": 10, "threshold": 1e-4, "threshold_mode": "rel", "cooldown": 0,
+        "min_lr": 0, "eps": 1e-8},
+}  # fmt: skip
+
+
+def of_optim(name):
+    return getattr(optim, name, None) or getattr(optim.lr_scheduler, name)
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_what_is_not_said_is_as_in_pytorch(name):
+    parameters = inspect.signature(of_optim(name)).parameters.values()
+    assert {p.name: p.default for p in parameters if p.default is not p.empty} == DEFAULTS[name]
+
+
+LEAST = [  # a setting that counts, and the least that it may be
+    ("StepLR", "step_size", 1, {}),
+    ("ConstantLR", "total_iters", 0, {}),
+    ("LinearLR", "total_iters", 1, {}),
+    ("PolynomialLR", "total_iters", 1, {}),
+    ("CosineLR", "T_max", 1, {}),
+    ("CosineAnnealingWarmRestarts", "T_0", 1, {}),
+    ("CosineAnnealingWarmRestarts", "T_mult", 1, {"T_0": 2}),
+    ("OneCycleLR", "total_steps", 1, {"max_lr": 0.1}),
+    ("OneCycleLR", "epochs", 1, {"max_lr": 0.1, "steps_per_epoch": 1}),
+    ("OneCycleLR", "steps_per_epoch", 1, {"max_lr": 0.1, "epochs": 1}),
+    ("ReduceLROnPlateau", "patience", 0, {}),
+    ("ReduceLROnPlateau", "cooldown", 0, {}),
+]
+
+
+@pytest.mark.parametrize(("name", "setting", "least", "more"), LEAST)
+def test_the_least_that_a_setting_may_be(name, setting, least, more):
+    optimizer = optim.SGD([nn.Parameter([1.0])], lr=0.1, momentum=0.9)
+    of_optim(name)(optimizer, **{**more, setting: least})
+    with pytest.raises(ValueError, match=setting):
+        of_optim(name)(optimizer, **{**more, setting: least - 1})

@@ -256,7 +256,7 @@ class OneCycleLR(Schedule):
             ends = [(top, low, high), (2 * top, high, low), (self.total_steps - 1, low, last)]
         start = 0.0
         for end, a, b in ends:
-            if step <= end or end == ends[-1][0]:
+            if step <= end:
                 share = (step - start) / (end - start) if end != start else 0.0
                 return b + (a - b) * (1 + cos(pi * share)) / 2 if self.anneal_strategy == "cos" else a + (b - a) * share
             start = end

@@ -41,6 +41,11 @@ class Spaced(NamedTuple):
     base: np.ndarray
     step: np.ndarray
 
+    @property
+    def one(self) -> np.ndarray:
+        """One of the positions, for all: registers of one value stand for it by any of them."""
+        return self.base[:1]
+
 
 def _rows(count: int, layout: VectorLayout) -> int:
     """Vectors for so many channels: in the lanes, or one after the other."""

@@ -32,6 +32,10 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
     "passes": (
         ["autoconv/program/rewrite.py", "autoconv/plan/rewrite/*.py", "autoconv/**/lower/*.py"],
         [
+            "test_plan_corpus.py",
+            "test_rewrites.py",
+            "test_plan_results.py",
+            "test_plan_zeros.py",
             "test_plan.py",
             "test_plan_kernels.py",
             "test_plan_repeat.py",
@@ -42,6 +46,9 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
             "test_plan_size.py",
             "test_plan_letters.py",
             "test_plan_exact.py",
+            "test_plan_layout.py",
+            "test_plan_rows.py",
+            "test_plan_attention.py",
         ],
     ),
     "functional": (

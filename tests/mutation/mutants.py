@@ -12,17 +12,59 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# Functions that only choose between two plans that give the same numbers: another choice is slower, not wrong, and that
-# is what benchmarks/ are for.  Faults are not planted in them.
+# Functions and limits that only choose between two plans that give the same numbers: another choice is slower, not
+# wrong, and that is what benchmarks/ are for.  Faults are not planted in them.
 CHOICES: dict[str, tuple[str, ...]] = {
-    "autoconv/plan/lower/batch_invariant.py": ("_worth_deriving", "_vectors"),  # computed again, or by NumPy
-    "autoconv/plan/lower/lower.py": ("_larger", "_work"),  # too large for a plan, so NumPy's
+    "autoconv/program/rewrite.py": ("_LARGEST_CONSTANT",),  # computed when planning, or in every run
+    "autoconv/plan/rewrite/factor_sums.py": (
+        "_DEEPEST",
+        "_ROOM",
+        "_ABOVE",
+    ),  # a product more is looked into; run as it was
+    "autoconv/plan/lower/batch_invariant.py": (  # computed again, or by NumPy
+        "_worth_deriving",
+        "_vectors",
+        "_CALL",
+        "_START",
+        "_BLOCK",
+        "_PART",
+    ),
+    "autoconv/plan/lower/contraction.py": ("vectors", "_FEW"),  # which side is read in vectors; by Outer, or Dot
+    "autoconv/plan/lower/known_zeros.py": (  # products with zeros are made, or left out
+        "_LEAST",
+        "_MOST_CLASSES",
+        "_BEGINNING",
+        "_IN_FLIGHT",
+        "_CACHE",
+        "_FAR",
+        "_LOOKING",
+        "_LANES",
+        "_vectors",
+        "_beginning",
+        "_pays",
+        "_gain",
+    ),
+    "autoconv/plan/lower/lower.py": (  # too large for a plan, so NumPy's
+        "_too_large",
+        "_larger",
+        "_work",
+        "_MOST_REGISTERS",
+        "_LARGEST_EXAMPLE",
+        "_MOST_TERMS",
+        "_ROW",
+    ),
+    "autoconv/plan/lower/lowering.py": (  # number by number, or spread; a kernel more; what a kernel loads
+        "_FULL",
+        "has",
+        "loads",
+    ),
     "autoconv/plan/lower/movement.py": ("in_memory",),  # the order in which cells are gone through
     "autoconv/plan/lower/rematerialise.py": (
         "_cost",
         "_cost_of_operand",
         "_moved",
         "_size",
+        "_DEEPEST",
     ),  # computed again, or loaded
 }
 
@@ -32,18 +74,63 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("autoconv/functional/resize.py", "cell = np.minimum(np.floor(place), n - 1)", "- -> +"): "clipped again below",
     ("autoconv/functional/normalisation.py", "return 1", "1 -> 2"): "a scale that cancels",
     ("autoconv/plan/lower/rematerialise.py", "if lane is None or lane.axis != axis or _cost(", "0 -> 1"): "a cost",
+    ("autoconv/plan/lower/rematerialise.py", "if lane is None or lane.axis != axis or _cost(", "> -> >="): "a cost",
     ("autoconv/plan/lower/lowering.py", "found = for_one_example(line, shape, axis, self.examples) if", "== -> !="): (
         "a line whose batch axis is not known is NumPy's"
     ),
     ("autoconv/plan/lower/overlap.py", "if axis is None or axes[0] <= axis < axes[0] + 2 * len(axes):", "2 -> 3"): (
         "more lines are NumPy's"
     ),
+    ("autoconv/plan/lower/batch_invariant.py", "at.instructions.insert(0 if count == 1 else", "0 -> 1"): "an order",
+    ("autoconv/plan/lower/batch_invariant.py", "at.instructions.insert(0 if count == 1 else", "1 -> 2"): "an order",
+    ("autoconv/plan/lower/batch_invariant.py", "at.instructions.insert(0 if count == 1 else", "== -> !="): "an order",
+    ("autoconv/plan/lower/channelwise.py", "return prod([sizes[c] for c in g]) > 1 and", "> -> >="): (
+        "one channel: the same product by another instruction"
+    ),
+    ("autoconv/optim/lr_scheduler.py", "if step <= end:", "<= -> <"): "one phase ends where the next begins",
+    ("autoconv/plan/lower/labels.py", "found = np.full((int(turn.max(initial=0)) + 1, size), -1)", "0 -> 1"): (
+        "zeros more, which are left out of sums"
+    ),
+    ("autoconv/plan/lower/lowering.py", "self.most = 0", "0 -> 1"): "a kernel has more",
+    (
+        "autoconv/plan/lower/lowering.py",
+        "if row is None or whole.strides[row]:",
+        "or -> and",
+    ): "is seen by its size too",
+    ("autoconv/plan/lower/lowering.py", "if once.size * self.channel_lanes", "or -> and"): "spread more often",
+    ("autoconv/plan/lower/lowering.py", "if (line.shape == shape and line.primitive.group", "and -> or"): (
+        "any axis of that length may be the one of the examples"
+    ),
+    ("autoconv/plan/lower/batch_invariant.py", "if i in low.lanes or not line.shape:", "or -> and"): (
+        "what is repeated has the same numbers by either way"
+    ),
+    ("autoconv/plan/lower/batch_invariant.py", "if x in low.lanes or x in low.pending or", "or -> and"): (
+        "such a line has registers itself"
+    ),
+    (
+        "autoconv/plan/lower/overlap.py",
+        "most = int(rank.max(initial=0)) + 1",
+        "0 -> 1",
+    ): "zeros more, which are left out",
+    (
+        "autoconv/plan/lower/overlap.py",
+        "most = int(rank.max(initial=0)) + 1",
+        "1 -> 2",
+    ): "zeros more, which are left out",
+    ("autoconv/plan/lower/lowering.py", "inside = channels or next(", "0 -> 1"): "one number: a row of one, or none",
+    ("autoconv/plan/lower/lowering.py", "step = inside | 1 if inside > 1 else 1", "> -> >="): "1 | 1 is 1",
+    ("autoconv/plan/rewrite/factor_sums.py", "self.waits.append(max(", "0 -> 1"): "all lines wait one longer",
+    ("autoconv/plan/rewrite/factor_sums.py", 'small = self._row("where", self._row("equal", zero', "1.0 -> 2.0"): (
+        "any number within the bounds"
+    ),
+    ("autoconv/program/rewrite.py", 'return ("constant", line.shape, line.dtype.str, line.value.flat[:1]', "1 -> 2"): (
+        "the same number twice"
+    ),
     (
         "autoconv/plan/lower/lowering.py",
         "self.ready[i] = lane.kernel + 1",
         "1 -> 2",
     ): "later numbers, in one order",
-    ("autoconv/plan/rewrite/factor_sums.py", "_DEEPEST = 16", "16 -> 17"): "a product more is looked into",
     ("autoconv/plan/lower/lowering.py", "most = max(1, int(sum(", "1 -> 2"): "one more 0 is added up",
     ("autoconv/plan/lower/rematerialise.py", 'if registers is None or line.primitive.name == "cast":', "or -> and"): (
         "the numbers of registers are cast, and stay the same"
@@ -120,11 +207,9 @@ def drawn(tree: Path, patterns: list[str], count: int, seed: int) -> list[Mutant
         if line not in (tree / name).read_text():
             raise ValueError(f"{name} has no line {line!r} (see EQUIVALENT)")
     for name, functions in CHOICES.items():
-        missing = set(functions) - {
-            n.name for n in ast.walk(ast.parse((tree / name).read_text())) if isinstance(n, ast.FunctionDef)
-        }
+        missing = set(functions) - {named(n) for n in ast.walk(ast.parse((tree / name).read_text()))}
         if missing:
-            raise ValueError(f"{name} has no function {', '.join(sorted(missing))} (see CHOICES)")
+            raise ValueError(f"{name} has no {', '.join(sorted(missing))} (see CHOICES)")
     return random.Random(seed).sample(possible, min(count, len(possible)))
 
 
@@ -201,11 +286,16 @@ def operators(node: ast.AST) -> list[tuple[ast.AST, ast.expr, ast.expr]]:
 def arithmetic(tree: ast.AST, choices: tuple[str, ...] = ()) -> Iterator[ast.AST]:
     """Nodes that compute: not annotations, texts, defaults of errors, nor the tests that raise them.
 
-    Left out too is what can be changed without a fault: a row's samples, how strict a zip is, a limit of the costs, and
-    the functions ``choices`` (see CHOICES).
+    Left out too is what can be changed without a fault: a row's samples, how strict a zip is, a limit of the costs, how
+    a dataclass compares, -2 for -1 in a reshape, and the functions and limits ``choices`` (see CHOICES).
     """
     for child in ast.iter_child_nodes(tree):
-        if isinstance(child, ast.FunctionDef) and child.name in choices:
+        if named(child) in choices:
+            continue
+        if isinstance(tree, ast.ClassDef) and child in tree.decorator_list:
+            continue
+        if any_size(tree, child):
+            yield child
             continue
         if isinstance(child, ast.Raise | ast.JoinedStr | ast.ImportFrom | ast.Import | ast.Assert):
             continue
@@ -228,6 +318,19 @@ def sample(node: ast.AST) -> bool:
     if isinstance(node, ast.Lambda):
         return [a.arg for a in node.args.args] == ["rng"]
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("_on", "_indexed")
+
+
+def named(node: ast.AST) -> str | None:
+    """The name of a function, or of a limit that is set."""
+    if isinstance(node, ast.FunctionDef):
+        return node.name
+    return node.targets[0].id if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) else None
+
+
+def any_size(call: ast.AST, node: ast.AST) -> bool:
+    """The -1 of ``x.reshape(-1)``, or of ``ac.reshape(x, -1)``: any negative number stands for what is left."""
+    function = call.func if isinstance(call, ast.Call) else None
+    return isinstance(function, ast.Attribute) and function.attr == "reshape" and isinstance(node, ast.UnaryOp)
 
 
 def limit(node: ast.AST) -> bool:

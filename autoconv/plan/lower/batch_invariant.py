@@ -201,5 +201,5 @@ def _summed(low: Lowering, i: int, line: Line, registers: Registers, kernel: int
     if not low.channel_lanes or out.size > 1:
         return out
     row = _repeated(low, kernel)
-    at.instructions.append(low.elementwise(i, "copy", row, [np.broadcast_to(out.reshape(-1), row.shape)], {}))
+    at.instructions.append(low.elementwise(i, "copy", row, [np.broadcast_to(out.ravel(), row.shape)], {}))
     return row[:1].reshape(line.shape)

@@ -99,17 +99,16 @@ def over_examples(
     right = registers(low, i, kernel, of_b, in_b, (n, g, single, k), sizes)
     assert left is not None and right is not None, "channels stand side by side"
     height, width = (prod([sizes[c] for c in x]) for x in (rows, g))
-    at = low.kernels[kernel]
     places = in_groups(in_order(result, sizes), result, "", rows, g)[0]
     if low.channel_lanes:
         in_rows = places.base[:, None] + places.step
         made = Result(i, height, width, True, line.shape, None if beside(in_rows.reshape(-1)) else in_rows)
     else:
         made = Result(i, 1, prod(line.shape), False, line.shape)
-    at.results.append(made)
-    low.ready[i], low.axis[i] = kernel + 1, None
     (a, a_apart), (b, b_apart) = left, right
-    reads = [a.base[:1], b.base[:1]]
-    one = ChannelwiseDot(i, [], reads, len(at.results) - 1, a=a, a_apart=a_apart, b=b, b_apart=b_apart, places=places)
-    at.instructions.append(one)
+    number, reads = low.over_examples(i, made, kernel), [a.one, b.one]
+    at = low.kernels[kernel]
+    at.instructions.append(
+        ChannelwiseDot(i, [], reads, number, a=a, a_apart=a_apart, b=b, b_apart=b_apart, places=places)
+    )
     return True

@@ -88,8 +88,7 @@ class Pending:
         g = self.letters()[0]
         if not channelwise.possible(g, free, self.sizes):
             return None
-        found = low.registers(self.x, self.in_x.index(self.n), self.kernel)
-        assert found is not None, "x was in a kernel when the contraction was lowered"
+        found = low.laned(self.x, self.in_x.index(self.n), self.kernel)
         return channelwise.registers(low, self.line, self.kernel, found, self.in_x, (self.n, g, j, k), self.sizes)
 
     def letters(self) -> tuple[str, str, str, str]:
@@ -178,15 +177,13 @@ def _varies(shape: Shape, source: Shape, axis: int) -> bool:
 
 def registers_of(low: Lowering, p: Pending, g: str, j: str, k: str) -> list[Spaced]:
     """The registers of x by groups of letters, for each place of the letters g, all of one value."""
-    found = low.registers(p.x, p.in_x.index(p.n), p.kernel)
-    assert found is not None, "x was in a kernel when the contraction was lowered"
+    found = low.laned(p.x, p.in_x.index(p.n), p.kernel)
     return spaced_registers(low, p.line, p.kernel, found, p.in_x, p.n, g, j, k, p.sizes)
 
 
 def copied(low: Lowering, p: Pending, g: str, j: str, k: str) -> list[Spaced]:
     """The same of a copy, whose registers are evenly spaced along each letter."""
-    found = low.registers(p.x, p.in_x.index(p.n), p.kernel)
-    assert found is not None
+    found = low.laned(p.x, p.in_x.index(p.n), p.kernel)
     return in_groups(low.copy(p.line, found, p.kernel), p.in_x, g, j, k)
 
 
@@ -207,12 +204,11 @@ def gemm(low: Lowering, p: Pending, out: Registers, weights: Spaced, x: Spaced, 
     at = low.kernels[p.kernel]
     bias = None if p.bias is None else (at.input(Input(p.bias[0], None)), p.bias[1][part])
     (weight_base, weight_step), (x_base, x_step), array = weights, x, at.input(Input(p.w, None))
-    reads = [x_base[:1]]  # all of them are of one value
     at.instructions.append(
         Gemm(
             p.line,
             [out],
-            reads,
+            [x.one],
             array,
             weight_base=weight_base,
             weight_step=weight_step,
@@ -229,7 +225,7 @@ def by_channel(low: Lowering, p: Pending, out: Registers, weights: Spaced, x: Sp
     at = low.kernels[p.kernel]
     bias = None if p.bias is None else (at.input(Input(p.bias[0], None)), p.bias[1][:, 0])
     array = at.input(Input(p.w, None))
-    made = Channelwise(p.line, [out], [x.base[:1]], array, weights=weights, x=x, apart=apart, bias=bias, relu=p.relu)
+    made = Channelwise(p.line, [out], [x.one], array, weights=weights, x=x, apart=apart, bias=bias, relu=p.relu)
     at.instructions.append(made)
 
 
@@ -248,9 +244,7 @@ def _over_examples(
     """sum over n and k of a[n, g, i, k] * b[n, g, j, k]: an array, one for all examples."""
     a, b, in_a, in_b = _last_in_second(line, in_a, in_b, result)
     kernel = low.kernel_for(a, b)
-    registers = [low.registers(x, letters.index(n), kernel) for x, letters in ((a, in_a), (b, in_b))]
-    if registers[0] is None or registers[1] is None:
-        return False
+    registers = [low.laned(x, letters.index(n), kernel) for x, letters in ((a, in_a), (b, in_b))]
     g = "".join(c for c in result if c in in_a and c in in_b)
     k = "".join(c for c in in_a if c in in_b and c not in result and c != n)
     rows, columns = [
@@ -265,7 +259,6 @@ def _over_examples(
     outer = terms < _FEW and not g and result == rows + columns
     at = low.kernels[kernel]
     height, width = (prod([sizes[c] for c in part]) for part in (rows, columns))
-    made = Result(i, height, width, True, line.shape) if outer else Result(i, 1, prod(line.shape), False, line.shape)
     if outer:
         tables = []
         for found, letters, free in sides:
@@ -276,20 +269,21 @@ def _over_examples(
                 table = by_groups(low.copy(i, found, kernel), letters, n, g, free, k, sizes=sizes)
             tables.append(table)
         reads: list[Registers] = [table.reshape(-1) for table in tables]
-        at.instructions.append(Outer(i, [], reads, len(at.results), a=tables[0][0], b=tables[1][0].T))
+        number = low.over_examples(i, Result(i, height, width, True, line.shape), kernel)
+        at.instructions.append(Outer(i, [], reads, number, a=tables[0][0], b=tables[1][0].T))
     else:
         spaced_sides: list[list[Spaced]] = []
         for found, letters, free in sides:
             low.clear(i, found, kernel)
             spaced_sides.append(spaced_registers(low, i, kernel, found, letters, n, g, free, k, sizes))
         places = in_groups(in_order(result, sizes), result, g, rows, columns)
+        made = Result(i, 1, prod(line.shape), False, line.shape)
+        number = low.over_examples(i, made, kernel)
         for at_a, at_b, at_k in _parts_of_sums(low, at, sides, k, made):
             for a, b, place in zip(*spaced_sides, places, strict=True):
                 left, right = known_zeros.split(a, (at_a, at_k)), known_zeros.split(b, (at_b, at_k))
-                reads, there = [left.base[:1], right.base[:1]], Spaced(place.base[at_a], place.step[at_b])
-                at.instructions.append(Dot(i, [], reads, len(at.results), a=left, b=right, places=there))
-    at.results.append(made)
-    low.ready[i], low.axis[i] = kernel + 1, None
+                there = Spaced(place.base[at_a], place.step[at_b])
+                at.instructions.append(Dot(i, [], [left.one, right.one], number, a=left, b=right, places=there))
     return True
 
 
@@ -334,9 +328,7 @@ def _of_each_example(
     if sorted(n + g + rows + k) != sorted(in_a) or sorted(n + g + columns + k) != sorted(in_b):
         return False
     kernel = low.kernel_for(a, b)
-    of_a, of_b = [low.registers(x, mine.index(n), kernel) for x, mine in ((a, in_a), (b, in_b))]
-    if of_a is None or of_b is None:
-        return False
+    of_a, of_b = [low.laned(x, mine.index(n), kernel) for x, mine in ((a, in_a), (b, in_b))]
     left = spaced_registers(low, i, kernel, of_a, in_a, n, g, rows, k, sizes)
     right = split(of_b, in_b, n, g, columns, k, sizes) if one_value(low, kernel, of_b) else None
     if right is None or not all(beside(part.base) for part in right):
@@ -347,8 +339,7 @@ def _of_each_example(
     out = out.transpose([order.index(c) for c in result])
     table = by_groups(out, result, n, g, rows, columns, sizes=sizes)
     for part, (x, y) in enumerate(zip(left, right, strict=True)):
-        reads = [x.base[:1], y.base[:1]]
-        low.kernels[kernel].instructions.append(Product(i, [table[part]], reads, a=x, b=y))
+        low.kernels[kernel].instructions.append(Product(i, [table[part]], [x.one, y.one], a=x, b=y))
     return low.place(i, out, result.index(n), kernel)
 
 
@@ -397,13 +388,12 @@ def _rows_of_vectors(
     in_vectors = tables[side]
     assert in_vectors is not None
     made = Result(i, len(in_vectors) * height, width, True, line.shape, places)
-    at.results.append(made)
-    low.ready[i], low.axis[i] = kernel + 1, None
+    number = low.over_examples(i, made, kernel)
     skipping = known_zeros.parts(low, at, found, mine, free, k, width, made.rows * width, True)
     made.finite = skipping is not known_zeros.WHOLE
     for there in skipping:
         for part, (numbers_of, vectors_of) in enumerate(zip(numbers, in_vectors, strict=True)):
             a, b = known_zeros.split(numbers_of, there), known_zeros.split(vectors_of, (slice(None), there[1]))
             rows = part * height + np.arange(height)[there[0]]
-            at.instructions.append(Dot(i, [], [a.base[:1], b.base[:1]], len(at.results) - 1, a=a, b=b, rows=rows))
+            at.instructions.append(Dot(i, [], [a.one, b.one], number, a=a, b=b, rows=rows))
     return True

@@ -51,16 +51,11 @@ def parts(
     of_j, of_k = found.shape[: len(j)], found.shape[len(j) :]
     zero = found.reshape(prod(of_j), prod(of_k))  # places and terms that differ along no other axis are alike
     first, class_of = _distinct(zero)
-    terms, products = ~zero[first], prod(sizes)
-    vectors = -(-results // low.channel_lanes) if low.channel_lanes else results
-    far = low.channel_lanes and results * prod(sizes[len(j) :]) > _CACHE
-    beginning = max(_BEGINNING, _IN_FLIGHT / vectors) + (_FAR if far else 0)
-    count = np.bincount(class_of)
-    groups = _joined(count * (prod(sizes[: len(j)]) // len(zero)), terms, beginning)
+    terms, count = ~zero[first], np.bincount(class_of) * (prod(sizes[: len(j)]) // len(zero))
+    groups = _joined(count, terms, _beginning(low, results, prod(sizes[len(j) :])))
     made = [(np.isin(class_of, group), terms[group].any(axis=0)) for group in groups]
-    saved = 1 - sum(int(places.sum()) * int(used.sum()) for places, used in made) / zero.size
-    times = low.examples if low.channel_lanes else -(-low.examples // _LANES)
-    if saved < _LEAST or saved * products * vectors * times < looked * _LOOKING[looked > _CACHE]:
+    left = sum(int(places.sum()) * int(used.sum()) for places, used in made) / zero.size
+    if not _pays(low, left, results * prod(sizes), looked):
         return WHOLE
     for _, used in made:
         used[0] |= not used.any()
@@ -72,6 +67,23 @@ def parts(
         return np.flatnonzero(np.broadcast_to(which.reshape(shape), whole))
 
     return [(numbers(places, of_j, sizes[: len(j)]), numbers(used, of_k, sizes[len(j) :])) for places, used in made]
+
+
+def _vectors(low: Lowering, results: int) -> int:
+    """How many vectors so many results of a place are."""
+    return -(-results // low.channel_lanes) if low.channel_lanes else results
+
+
+def _beginning(low: Lowering, results: int, terms: int) -> float:
+    """How many places take as long as a class takes besides its places."""
+    far = low.channel_lanes and results * terms > _CACHE
+    return max(_BEGINNING, _IN_FLIGHT / _vectors(low, results)) + (_FAR if far else 0)
+
+
+def _pays(low: Lowering, left: float, products: int, looked: int) -> bool:
+    """Whether it is less to make this share of the products of an example, and to look at so many numbers."""
+    times = low.examples / low.channel_lanes if low.channel_lanes else -(-low.examples // _LANES)
+    return left <= 1 - _LEAST and (1 - left) * products * times >= looked * _LOOKING[looked > _CACHE]
 
 
 def split(x: Spaced, part: Part) -> Spaced:
@@ -162,10 +174,7 @@ def _joined(count: np.ndarray, terms: np.ndarray, beginning: float) -> list[list
     count = np.array([count[group].sum() for group in groups])
     needs = np.array([terms[group].any(axis=0) for group in groups])
     while len(groups) > 1:
-        cost = (count + beginning) * (needs @ alike)
-        together = ((needs[:, None] | needs) @ alike) * (count[:, None] + count + beginning)
-        gain = cost[:, None] + cost - together
-        np.fill_diagonal(gain, -1)
+        gain = _gain(count, needs, alike, beginning)
         one, other = np.unravel_index(int(gain.argmax()), gain.shape)
         if gain[one, other] < 0:
             break
@@ -175,3 +184,12 @@ def _joined(count: np.ndarray, terms: np.ndarray, beginning: float) -> list[list
         del groups[other]
         count, needs = np.delete(count, other), np.delete(needs, other, axis=0)
     return groups
+
+
+def _gain(count: np.ndarray, needs: np.ndarray, alike: np.ndarray, beginning: float) -> np.ndarray:
+    """What is saved by joining every two classes: each by itself, and both together."""
+    cost = (count + beginning) * (needs @ alike)
+    together = ((needs[:, None] | needs) @ alike) * (count[:, None] + count + beginning)
+    gain = np.asarray(cost[:, None] + cost - together)
+    np.fill_diagonal(gain, -1)
+    return gain

@@ -17,7 +17,7 @@ from .lowering import Lowering
 def merges(low: Lowering, i: int, line: Line, x: int, axis: int) -> bool:
     """A reshape (N, C, ..) -> (N * C ..,): it waits for a ``take`` that picks one number of each example."""
     assert line.primitive is not None
-    if line.primitive.name != "reshape" or axis != 0 or len(line.shape) != 1 or low.examples < 1:
+    if line.primitive.name != "reshape" or axis != 0 or len(line.shape) != 1:
         return False
     if not all(low.program.lines[r].primitive.name == "take" for r in low.readers[i]):  # type: ignore[union-attr]
         return False
@@ -40,9 +40,7 @@ def take(low: Lowering, i: int, line: Line) -> bool:
         return False
     flat = low.merged[x]
     kernel = low.open(max(low.kernel_for(flat), low.array(places) + 1))
-    of_flat = low.registers(flat, 0, kernel)
-    if of_flat is None:
-        return False
+    of_flat = low.laned(flat, 0, kernel)
     out, at = low.fresh((1,), kernel), low.kernels[kernel]
     number = at.input(Input(places, 0, places=True))
     at.instructions.append(Choose(i, [out], [of_flat.reshape(-1)], number))
@@ -81,7 +79,7 @@ def scatter_add(low: Lowering, i: int, line: Line) -> bool:
     at_places = low.program.lines[places]
     if at_places.value is not None:
         return _collects(low, i, line, at_places.value)
-    whole = line.params["size"] // max(1, low.examples)
+    whole = line.params["size"] // low.examples
     readers = [low.program.lines[r] for r in low.readers[i]]
     back = all(r.primitive.name == "reshape" and r.shape[:1] == (low.examples,) for r in readers)  # type: ignore[union-attr]
     if (
@@ -94,9 +92,7 @@ def scatter_add(low: Lowering, i: int, line: Line) -> bool:
     if whole * low.examples != line.params["size"] or not back or i in low.program.outputs or not readers:
         return False
     kernel = low.open(max(low.kernel_for(x), low.array(places) + 1))
-    registers = low.registers(x, 0, kernel)
-    if registers is None:
-        return False
+    registers = low.laned(x, 0, kernel)
     out, at = low.fresh((1, whole), kernel), low.kernels[kernel]
     number = at.input(Input(places, 0, places=True))
     at.instructions.append(Place(i, [out.reshape(-1)], [registers.reshape(-1)], number))

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...program.program import Line, Program
 from ...shapes import Shape, broadcast_axes, keepdims_shape
-from ..instructions import Gather, Total
+from ..instructions import Gather, Registers, Total
 from ..kernel import Result
 from ..native.instruction_set import OPERATIONS
 from . import contraction, labels, overlap
@@ -152,11 +152,8 @@ def _wiring(low: Lowering, i: int, line: Line) -> bool:
         return labels.merges(low, i, line, x, axis)
     if line.primitive.name == "reshape" and x in low.pending and contraction.reshaped(low, i, x, line, moved[1]):
         return True
-    found = low.operand(i, line)
-    if found is None:
-        return False
-    registers, _, kernel = found
-    there = low.moved(i, line, registers, axis, kernel)
+    kernel = low.kernel_for(x)
+    there = low.moved(i, line, low.laned(x, axis, kernel), axis, kernel)
     return there is not None and low.place(i, there, moved[1], kernel)
 
 
@@ -186,18 +183,13 @@ def _sum(low: Lowering, i: int, line: Line) -> bool:
     rest = [d for d in range(len(shape)) if d not in axes and d != axis]
     table = registers.transpose(*rest, *[d for d in range(len(shape)) if d not in rest])
     table = table.reshape(prod([shape[d] for d in rest]), -1)
-    at = low.kernels[kernel]
     if axis in axes:
         low.clear(i, registers, kernel)
-        at.results.append(Result(i, 1, len(table), False, line.shape))
-        at.instructions.append(Total(i, [], [table], len(at.results) - 1))
-        low.ready[i] = kernel + 1
-        low.axis[i] = None
-        return True
+        return _total(low, i, line, table, kernel)
     kept = keepdims_shape(shape, axes)
     left = _axis_after_sum(line, shape, axes, axis)
     out = low.fresh(low.one(kept, axis), kernel)
-    at.instructions.append(Gather(i, [out.reshape(-1)], [table]))
+    low.kernels[kernel].instructions.append(Gather(i, [out.reshape(-1)], [table]))
     return low.place(i, out.reshape(low.one(line.shape, left)), left, kernel)
 
 
@@ -205,12 +197,13 @@ def _guard(low: Lowering, i: int, line: Line) -> bool:
     """A number that is 0 or NaN, where the machine looks at it: as a sum over all examples that leaves it as it is."""
     x = line.operands[0]
     kernel = low.open(low.array(x) + 1)
-    registers = whole(low, x, kernel)
-    at = low.kernels[kernel]
-    at.results.append(Result(i, 1, 1, False, line.shape))
-    at.instructions.append(Total(i, [], [registers.reshape(1, 1)], len(at.results) - 1))
-    low.ready[i] = kernel + 1
-    low.axis[i] = None
+    return _total(low, i, line, whole(low, x, kernel).reshape(1, 1), kernel)
+
+
+def _total(low: Lowering, i: int, line: Line, table: Registers, kernel: int) -> bool:
+    """Each row of the table added up, over the examples as well."""
+    number = low.over_examples(i, Result(i, 1, len(table), False, line.shape), kernel)
+    low.kernels[kernel].instructions.append(Total(i, [], [table], number))
     return True
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from ...program.program import Line, Program
 from ...shapes import Shape
 from ..instructions import Clear, Fill, Gather, Instruction, Load, Map, Registers, Store
-from ..kernel import Input, Kernel, Output
+from ..kernel import Input, Kernel, Output, Result
 from ..native.instruction_set import OPERATIONS
 from ..spacing import ascending, bounds, distinct, in_a_row, positive, spaced
 from .movement import for_one_example, in_memory, steps
@@ -61,11 +61,11 @@ class Lowering:
         program: Program,
         examples: int,
         dtype: np.dtype,
-        channel_lanes: int = 0,
-        wanted: Set[tuple[int, int]] = frozenset(),
-        work: int = 0,
-        ways: tuple[Way, ...] = (),
-        each_alone: bool = True,
+        channel_lanes: int,
+        wanted: Set[tuple[int, int]],
+        work: int,
+        ways: tuple[Way, ...],
+        each_alone: bool,
     ) -> None:
         self.program, self.examples, self.dtype, self.channel_lanes = program, examples, dtype, channel_lanes
         self.wanted, self.work, self._ways, self.each_alone = wanted, work, ways, each_alone
@@ -174,12 +174,18 @@ class Lowering:
                 return None
             found = next((x for way in self._ways if (x := way(self, i, axis, kernel)) is not None), None)
             if found is None:
-                if not line.shape or line.shape[axis] != self.examples:
+                if line.shape[axis : axis + 1] != (self.examples,):
                     return None
                 self.array(i)
                 found = self._load(i, axis, kernel)
             self._loaded[i, axis, kernel] = found
         return self._loaded[i, axis, kernel]
+
+    def laned(self, i: int, axis: int, kernel: int) -> Registers:
+        """The same of a line that is known to count examples along ``axis``, and has numbers that a kernel takes."""
+        found = self.registers(i, axis, kernel)
+        assert found is not None, "such a line can be had in every kernel behind it"
+        return found
 
     def has(self, i: int, kernel: int) -> bool:
         """Whether line i has its registers in a kernel."""
@@ -189,7 +195,7 @@ class Lowering:
 
     def _load(self, i: int, axis: int, kernel: int) -> Registers:
         line, at = self.program.lines[i], self.kernels[kernel]
-        count = prod(line.shape) // max(1, self.examples)
+        count = prod(line.shape) // self.examples
         first = at.new_value(count)
         registers = in_a_row(first, count)
         self.most = max(self.most, at.end)
@@ -300,12 +306,17 @@ class Lowering:
         registers = self.registers(x, axis, kernel)
         return None if registers is None else (registers, axis, kernel)
 
+    def over_examples(self, i: int, result: Result, kernel: int) -> int:
+        """Have line i as a sum over all examples, which is there when the kernel is done; its number in the kernel."""
+        at = self.kernels[kernel]
+        at.results.append(result)
+        self.ready[i], self.axis[i] = kernel + 1, None
+        return len(at.results) - 1
+
     def clear(self, i: int, registers: Registers, kernel: int) -> None:
         """Lanes without an example must not count when lanes are added up."""
         at = self.kernels[kernel]
         todo = [v for v in at.values(registers) if v and v not in at.cleared]
-        if not todo or self.channel_lanes:
-            return
         at.cleared.update(todo)
         ends = [*at.starts[1:], at.end]
         for v in todo:
@@ -323,7 +334,8 @@ class Lowering:
         if table.shape[-1] == 1:
             return self.place(i, table[..., 0], axis, kernel)
         out = self.fresh(table.shape[:-1], kernel, like=terms[0] if self.channel_lanes else None)
-        axes = ascending(out) or list(range(out.ndim))
+        axes = ascending(out)
+        assert axes is not None, "new registers are numbered in order"
         flat = table.transpose(*axes, -1).reshape(-1, table.shape[-1])
         self.kernels[kernel].instructions.append(Gather(i, [out.transpose(axes).reshape(-1)], [flat]))
         return self.place(i, out, axis, kernel)
@@ -356,10 +368,9 @@ class Lowering:
 
         Only where a row fills a vector.
         """
-        at, shape = self.kernels[kernel], np.broadcast_shapes(registers.shape, out.shape)
-        row = next((d for d in reversed(in_memory(out)) if out.shape[d] > 1), None)
-        whole = np.broadcast_to(registers, shape)
-        if row is None or whole.strides[row] or shape != out.shape:
+        at, row = self.kernels[kernel], next((d for d in reversed(in_memory(out)) if out.shape[d] > 1), None)
+        whole = np.broadcast_to(registers, out.shape)
+        if row is None or whole.strides[row]:
             return registers
         once = whole[tuple([slice(0, 1 if stride == 0 else None) for stride in whole.strides])]
         first = int(once.flat[0])
@@ -376,7 +387,7 @@ class Lowering:
             inside = [prod(once.shape[d + 1 :]) * lanes for d in range(once.ndim)]
             steps = [step if n > 1 else 0 for step, n in zip(inside, once.shape, strict=True)]
             self._spreads[key] = spaced(begin, once.shape, steps)
-        return np.broadcast_to(self._spreads[key], shape)
+        return np.broadcast_to(self._spreads[key], out.shape)
 
     def moved(self, i: int, line: Line, registers: Registers, axis: int, kernel: int) -> Registers | None:
         """The registers of a line that only moves numbers: those of its operand in another order; None if examples

@@ -143,8 +143,7 @@ def steps(registers: Registers) -> list[int] | None:
     if known is not None:
         return list(known.steps)
     apart = [
-        int(registers.take(1, axis=d).flat[0] - registers.flat[0]) if n > 1 else 0
-        for d, n in enumerate(registers.shape)
+        int(registers.take(min(1, n - 1), axis=d).flat[0] - registers.flat[0]) for d, n in enumerate(registers.shape)
     ]
     even = np.full((1,) * registers.ndim, registers.flat[0], registers.dtype)
     for d, (n, step) in enumerate(zip(registers.shape, apart, strict=True)):

@@ -41,9 +41,7 @@ def overlap(low: Lowering, i: int, line: Line) -> bool:
         del low.pending[x]
         return True
     kernel = low.kernel_for(x)
-    registers = low.registers(x, axis, kernel)
-    if registers is None:
-        return False
+    registers = low.laned(x, axis, kernel)
     return low.add_up(i, _terms(registers, line, _wanted(low, i, line, axis_after)), axis_after, kernel)
 
 
@@ -191,7 +189,8 @@ class _Moves:
         fewer."""
         reaches = self.frame[:, ::-1] >= 0  # from the last tap to the first: windows in order
         rank = np.cumsum(reaches, axis=1) - 1
-        frame = np.full((len(rank), max(1, int(rank.max(initial=0)) + 1)), -1)
+        most = int(rank.max(initial=0)) + 1
+        frame = np.full((len(rank), most), -1)
         tap = frame.copy()
         place, turned = np.nonzero(reaches)
         tap[place, rank[place, turned]] = last = self.frame.shape[1] - 1 - turned

@@ -43,7 +43,7 @@ def _moved(low: Lowering, i: int) -> float:
 
 
 def _size(low: Lowering, i: int) -> int:
-    return prod(low.program.lines[i].shape) // max(1, low.examples)
+    return prod(low.program.lines[i].shape) // low.examples
 
 
 def _cost(low: Lowering, i: int, kernel: int, known: dict[int, float], depth: int) -> float:

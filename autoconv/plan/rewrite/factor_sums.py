@@ -29,6 +29,8 @@ from ...shapes import Shape, broadcast_axes
 from ...tape import Primitive
 
 _DEEPEST = 16  # products of products
+_ROOM = 16  # how far below the largest number everything stays
+_ABOVE = 2.0**20  # how far above the smallest normal one, times the digits of a number
 _SUMS = ("sum", "sum_to")
 Factor = tuple[str, int | None]  # what is done with the sum, and the line that is the other operand
 
@@ -184,9 +186,9 @@ class _Factored:
             small = number(np.nan)
             for zero in [before, *([] if factor is None else [factor])]:
                 small = self._row("where", self._row("equal", zero, number(0.0)), number(1.0), small)
-            least = float(info.smallest_normal / info.eps) * 2.0**20
+            least = float(info.smallest_normal / info.eps) * _ABOVE
             checked = self._row("where", self._row("greater_equal", size, number(least)), size, small)
-        fits = self._row("less_equal", checked, number(float(info.max) / 16))
+        fits = self._row("less_equal", checked, number(float(info.max) / _ROOM))
         self.checks.append(self._row("where", fits, number(0.0), number(np.nan)))
 
     def _row(self, name: str, *operands: int, **params: object) -> int:
