@@ -122,7 +122,7 @@ def test_gradients_that_stand_by_columns(window, momentum, parts, instructions, 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("seed", range(6))
 def test_arrays_share_memory_only_where_they_are_not_needed_at_the_same_time(seed, dtype):
-    """Kernel after kernel writes its arrays, and every array has its own numbers until the last kernel that reads it."""
+    """Kernel after kernel writes its arrays, and each has its own numbers until the last kernel that reads it."""
     rng, kernels = np.random.default_rng(seed), 12
     shapes: dict[int, tuple[int, ...]] = {3: (2, 5), 8: (7,), 9: (0, 4), 11: (1,), 4: (16, 16)}
     shapes |= {20 + n: tuple(rng.integers(1, 40, 2).tolist()) for n in range(30)}
