@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -21,7 +20,7 @@ from .hooks import watcher
 from .operands import found, numbers
 from .primitives import slope
 from .renamed import renamed
-from .tape import Array, Primitive, Tape, Tensor, describe, outside, scope, tensor
+from .tape import Array, Primitive, Tape, Tensor, describe, enter, leave, outside, tensor
 
 _accumulating = threading.RLock()
 if hasattr(os, "register_at_fork"):  # another thread may hold it when this one forks, and would never give it back
@@ -63,17 +62,18 @@ def steps(
         if id(line) not in sums:
             continue
         step = Step(line, sums.pop(id(line)), [])
-        wanted = tuple(k for k, x in enumerate(line.operands) if id(x) in leads and _passes(line, k))
-        with (
-            scope(f"backward of {line.primitive.name}", "backward", of=line)
-            if recorded and line.primitive
-            else nullcontext()
-        ):
-            for k, g in zip(wanted, rules(line, step.cotangent, wanted, recorded), strict=True):
-                x = line.operands[k]
-                before = sums.get(id(x))
-                sums[id(x)] = g if before is None else before + g
-                step.contributions.append((k, g, before, sums[id(x)]))
+        wanted = tuple([k for k, x in enumerate(line.operands) if id(x) in leads and _passes(line, k)])
+        if wanted:
+            entered = enter(f"backward of {line.primitive.name}", "backward", line) if recorded else None  # type: ignore[union-attr]
+            try:
+                for k, g in zip(wanted, rules(line, step.cotangent, wanted, recorded), strict=True):
+                    x = line.operands[k]
+                    before = sums.get(id(x))
+                    sums[id(x)] = after = g if before is None else before + g
+                    step.contributions.append((k, g, before, after))
+            finally:
+                if entered is not None:
+                    leave(entered)
         yield step
 
 

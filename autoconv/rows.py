@@ -120,7 +120,10 @@ def fit(x: Any, shape: tuple[int, ...], dtype: Any, name: str) -> Tensor:
 def number(x: Any, shape: tuple[int, ...], dtype: Any, name: str) -> Tensor:
     """A constant written out at ``shape``, without copies of its elements."""
     value = number_as(x, dtype, name)
-    return Tensor(value if value.shape == shape else np.broadcast_to(value, shape), constant=True)
+    if value.shape != shape:
+        alone = not value.ndim and dtype != object
+        value = np.ndarray(shape, dtype, value, strides=(0,) * len(shape)) if alone else np.broadcast_to(value, shape)
+    return Tensor(value, constant=True)
 
 
 def select(name: str, operands: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar, Token, copy_context
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -88,13 +88,22 @@ def scope(name: str, kind: str = "call", of: Tensor | None = None, records: bool
     >>> y.scope
     <layer my layer>
     """
-    outer = _scope.get()
-    inner = Scope(name, kind, outer, of, records and (outer is None or outer.records))
-    token = _scope.set(inner)
+    token = enter(name, kind, of, records)
     try:
-        yield inner
+        yield _scope.get()  # type: ignore[misc]
     finally:
-        _scope.reset(token)
+        leave(token)
+
+
+def enter(name: str, kind: str, of: Tensor | None = None, records: bool = True) -> Token[Scope | None]:
+    """Record inside a new Scope until ``leave``: ``scope`` without its ``with``, for a sweep that enters many."""
+    outer = _scope.get()
+    return _scope.set(Scope(name, kind, outer, of, records and (outer is None or outer.records)))
+
+
+def leave(token: Token[Scope | None]) -> None:
+    """Record again where ``enter`` found us."""
+    _scope.reset(token)
 
 
 def no_grad() -> AbstractContextManager[Scope]:

@@ -120,3 +120,43 @@ def test_a_rule_of_the_users_own_row_is_looked_at(floor):
         program = ac.compile(f)
         program.value_and_grad(x, wrt=0)
         assert ("recorded anew" in program.plan) == bool(expected) and expected in program.plan
+
+
+UNSEEN = {
+    "what is known to ask nothing": (lambda calls: calls.unseen(time.time), ""),
+    "what comes after it": (lambda calls: (calls.unseen(len, []), os.getpid()), "os.getpid()"),
+    "what comes before it": (lambda calls: (os.getpid(), calls.unseen(time.time)), "os.getpid()"),
+    "what comes after it failed": (lambda calls: (fails(calls), os.getpid()), "os.getpid()"),
+}
+
+
+def fails(calls):
+    with pytest.raises(TypeError):
+        calls.unseen(len, 3)
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_a_call_that_is_not_looked_at(name, floor):
+    f, expected = UNSEEN[name]
+    calls = Calls()
+    calls.run(lambda: f(calls))
+    assert calls.first == expected and sys.getprofile() is None
+
+
+def test_a_hook_that_another_has_set_stays(floor):
+    calls, other = Calls(), lambda frame, event, x: None
+
+    def changes():
+        sys.setprofile(other)
+        calls.unseen(len, [])
+        return sys.getprofile()
+
+    assert calls.run(changes) is other and calls.unseen(sys.getprofile) is None
+
+
+def test_the_forward_of_the_users_own_row_is_looked_at(floor):
+    forward = lambda x: x * float(time.time() > 0)
+    row = Primitive("now", forward, (None,), "{0}", "arithmetic", lambda rng: ([rng.normal(size=3)], {}))
+    program = ac.compile(lambda x: row(ac.exp(x)))
+    program(np.zeros(1 << 15))
+    assert "recorded anew" in program.plan and "time.time()" in program.plan

@@ -5,7 +5,7 @@ import pytest
 from helpers.random_nets import native
 
 import autoconv as ac
-from autoconv.plan.run.native_program import side_by_side
+from autoconv.plan.run.persistent import Span, overlaid
 
 # (channels in, channels out, image, window, further settings): rows of weight gradients that stand alike over two tiles
 # (16 channels), or do not (3 or 5 channels in, dilation), of one vector and of several, with short and with long sums
@@ -119,12 +119,32 @@ def test_gradients_that_stand_by_columns(window, momentum, parts, instructions, 
         np.testing.assert_allclose(one, right, rtol=1e-5, atol=1e-5)
 
 
-def test_arrays_side_by_side():
-    shapes = {3: (2, 5), 8: (7,), 9: (0, 4), 11: (1,), 4: (16, 16)}
-    for dtype in (np.float32, np.float64):
-        arrays = side_by_side(shapes, np.dtype(dtype))
-        assert {n: (x.shape, x.dtype) for n, x in arrays.items()} == {n: (s, dtype) for n, s in shapes.items()}
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("seed", range(6))
+def test_arrays_share_memory_only_where_they_are_not_needed_at_the_same_time(seed, dtype):
+    """Kernel after kernel writes its arrays, and each has its own numbers until the last kernel that reads it."""
+    rng, kernels = np.random.default_rng(seed), 12
+    shapes: dict[int, tuple[int, ...]] = {3: (2, 5), 8: (7,), 9: (0, 4), 11: (1,), 4: (16, 16)}
+    shapes |= {20 + n: tuple(rng.integers(1, 40, 2).tolist()) for n in range(30)}
+    firsts = {n: int(rng.integers(kernels)) for n in shapes}
+    spans = {n: Span(first, int(rng.integers(first, kernels))) for n, first in firsts.items()}
+    memory, arrays = overlaid(shapes, spans, np.dtype(dtype), [])
+    assert {n: (x.shape, x.dtype) for n, x in arrays.items()} == {n: (s, dtype) for n, s in shapes.items()}
+    assert all(x.flags.c_contiguous and (x.size == 0 or x.ctypes.data % 64 == 0) for x in arrays.values())
+    for k in range(kernels):
         for n, x in arrays.items():
-            assert x.flags.c_contiguous and (x.size == 0 or x.ctypes.data % 64 == 0)
-            x[...] = n
-        assert all((x == n).all() for n, x in arrays.items())
+            if spans[n].first == k:
+                x[...] = n
+        assert all((x == n).all() for n, x in arrays.items() if spans[n].first <= k <= spans[n].last)
+    assert memory.nbytes < sum(x.nbytes for x in arrays.values())
+
+
+def test_memory_of_another_size_is_taken_over():
+    """Unless it is too small or far too large; then it goes first."""
+    spans = {0: Span(0, 1), 1: Span(0, 1)}
+    for size, same in ((100, True), (60, True), (20, False), (101, False)):
+        before, _ = overlaid({0: (100, 64), 1: (100, 64)}, spans, np.dtype(np.float32), [])
+        given = [before]
+        memory, _ = overlaid({0: (size, 64), 1: (size, 64)}, spans, np.dtype(np.float32), given)
+        assert (memory is before) == same
+        assert same or not given

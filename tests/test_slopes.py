@@ -225,3 +225,21 @@ def test_a_slope_pushed_forward_is_the_one_pulled_back(name):
 
             pushed, pulled = ac.jvp(f, at[i], 1.0)[1], ac.grad(f)(at[i])
             assert np.array_equal(pushed, pulled, equal_nan=True), (at, i)
+
+
+@pytest.mark.parametrize("shapes", [[(5, 2), (5, 1), (5, 1)], [(2,), (5, 1), (1, 2)], [(), (3,), ()], [(3,), (), ()]])
+@pytest.mark.parametrize("cases", [(0.0, 0.5, 1.0), (2.0, 2.0, 2.0), (0.0, 1.0, 1.0)])
+def test_a_slope_of_plain_arrays_that_broadcast(shapes, cases):
+    """Whichever operand is repeated: as of arrays written out."""
+    rng, settings = np.random.default_rng(0), dict(zip(("less", "tie", "more"), cases, strict=True))
+    for nan in (False, True):
+        g, x, y = (np.round(rng.normal(size=shape)) for shape in shapes)
+        x = x * np.nan if nan else x
+        expected = [
+            c if c == 0 else float(g) * c
+            for g, x, y in np.nditer([g, x, y])
+            for c in [cases[0] if x < y else cases[1] if x == y else cases[2]]
+        ]
+        found = ac.slope(g, x, y, **settings)
+        assert np.shape(found) == np.broadcast_shapes(*shapes)
+        np.testing.assert_array_equal(np.ravel(found), expected)

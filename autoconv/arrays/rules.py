@@ -48,6 +48,8 @@ def cases(rule: Rule) -> list[Cases]:
 
 def slope(g: Array, x: Array, y: Array, less: float, tie: float, more: float, nan: str = "more") -> Array:
     """g times ``less``, ``tie`` or ``more``, as x < y, x = y or x > y; 0 where that number is 0."""
+    if not np.shape(g) == np.shape(x) == np.shape(y):
+        g, x, y = np.broadcast_arrays(g, x, y)
     return times_cases(g, x, y, [Cases(less, tie, more, nan)])[0]
 
 

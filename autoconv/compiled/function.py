@@ -370,9 +370,8 @@ class Compiled:
         if recordings > _KEPT:
             recorded.reason = recorded.reason or "something it reads besides its arguments changes from call to call"
         others = list(self._entries.values())
-        entry = entry_for(
-            recorded, call, Guards(self.function, call.statics), asked, others, self.backend, self.placement
-        )
+        guards = Guards(self.function, call.statics, before=before)
+        entry = entry_for(recorded, call, guards, asked, others, self.backend, self.placement)
         entry.recordings = recordings
         late = recorded.late
         if entry.run is not None:

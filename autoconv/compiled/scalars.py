@@ -104,7 +104,7 @@ class ScalarFunction:
         recording = _Recording(traced.result, inputs)
         floats = isinstance(numbers.key, int)
         return _Entry(
-            Guards(self.function, kept), kept, None if reason else recording, reason, floats=floats
+            Guards(self.function, kept, before=guards), kept, None if reason else recording, reason, floats=floats
         ), recording
 
     def _called(self, numbers: Numbers, row: Sequence[float]) -> Any:

@@ -11,9 +11,9 @@ The way of a program, file by file:
 - ``assemble``: what the lanes of a vector hold (vector_layout), registers to addresses and instructions to words
   (assemble; by_examples or by_channels), tiles and strips (tiling), and tasks for threads that share a block
   (cooperative);
-- ``run``: the assembled program, its order, the buffers that stay between kernels and the plan in words
-  (native_program), a run (native_run), the same plan for another size of the batch (other_batch), an optimiser's step
-  in the same call (optimizer_step), and a step like the last one (repeated_step);
+- ``run``: the assembled program, its order and the plan in words (native_program), the memory that kernels pass on
+  (persistent), a run (native_run), the same plan for another size of the batch (other_batch), an optimiser's step in
+  the same call (optimizer_step), and a step like the last one (repeated_step);
 - ``native``: the machine in C, and its instruction set; ``extension``: whether it is there.
 
 Nothing about speed leaks into the maths: the plain tape stays the oracle.

@@ -60,7 +60,7 @@ class Output:
 
     ``order``: the axes in the order in which they stand in memory, that of the examples first.
     ``persistent``: only later kernels read it, so whole cells are written, block by block, and read in the same order
-    (Persistent, run/native_program.py).
+    (run/persistent.py).
     """
 
     line: int

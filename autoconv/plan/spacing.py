@@ -22,6 +22,7 @@ from ..shapes import Shape
 _FIRST = 1 << 16  # numbers that are written at once
 _ROOM, _MOST = 8, 1 << 25  # an array has room for so many times what is wanted, but for no more than so many
 _TYPE = np.dtype(np.int32)
+_SIZE = _TYPE.itemsize
 
 
 class Spacing(NamedTuple):
@@ -94,10 +95,11 @@ def spaced(first: int, shape: Shape, steps: Sequence[int]) -> np.ndarray:
     """The numbers first + sum of i_d * steps[d], none negative."""
     if 0 in shape:
         return np.empty(shape, _TYPE)
-    end = first + 1 + sum([(n - 1) * step for n, step in zip(shape, steps, strict=True) if step > 0])
-    numbers = _numbers.upto(end)
-    strides = [step * _TYPE.itemsize for step in steps]
-    return np.ndarray(shape, _TYPE, numbers, first * _TYPE.itemsize, strides)
+    end = first + 1
+    for n, step in zip(shape, steps, strict=True):
+        if step > 0:
+            end += (n - 1) * step
+    return np.ndarray(shape, _TYPE, _numbers.upto(end), first * _SIZE, [step * _SIZE for step in steps])
 
 
 def in_a_row(first: int, count: int) -> np.ndarray:
@@ -107,10 +109,10 @@ def in_a_row(first: int, count: int) -> np.ndarray:
 
 def spacing(x: np.ndarray) -> Spacing | None:
     """First number and steps of evenly spaced numbers; None unless x is a view that is known to be so."""
-    if not _numbers.hold(x) or not x.size:
+    if x.base is None or not _numbers.hold(x) or not x.size:
         return None
-    size = _TYPE.itemsize
-    return Spacing(x.item(0), tuple([0 if n == 1 else s // size for n, s in zip(x.shape, x.strides, strict=True)]))
+    steps = [0 if n == 1 else stride // _SIZE for n, stride in zip(x.shape, x.strides, strict=True)]
+    return Spacing(x.item(0), tuple(steps))
 
 
 def bounds(x: np.ndarray) -> tuple[int, int]:

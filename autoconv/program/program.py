@@ -103,7 +103,8 @@ def from_tape(outputs: list[Tensor], arguments: list[Tensor], start: int) -> Pro
         if (scope := scopes.get(x.scope)) is None:
             assert x.scope is not None
             scopes[x.scope] = scope = " > ".join([s.name for s in x.scope.path])
-        line = Line(shapes.setdefault(x.shape, x.shape), x.dtype, scope=scope)
+        shape = x.shape
+        line = Line(shapes.setdefault(shape, shape), x.dtype, scope=scope)
         if id(x) in places:
             line.argument = places[id(x)]
         elif x.serial < start:

@@ -20,7 +20,7 @@ once).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import update_wrapper
 from math import prod
@@ -79,14 +79,14 @@ def drop(program: Program) -> Program:
 def skip(program: Program) -> Program:
     """Without the lines whose result is their operand: identity, stop_gradient, a reshape or broadcast to the same
     shape."""
-    instead = {i: line.operands[0] for i, line in enumerate(program.lines) if _changes_nothing(program, line)}
+    instead = {i: line.operands[0] for i, line in enumerate(program.lines) if _changes_nothing(program.lines, line)}
     return keep(program, instead)
 
 
-def _changes_nothing(program: Program, line: Line) -> bool:
+def _changes_nothing(lines: Sequence[Line], line: Line) -> bool:
     if line.primitive is None or not line.operands:
         return False
-    name, operand = line.primitive.name, program.lines[line.operands[0]]
+    name, operand = line.primitive.name, lines[line.operands[0]]
     if name in ("identity", "stop_gradient"):
         return True
     if name in ("reshape", "broadcast_to", "sum_to"):
@@ -101,16 +101,21 @@ def _changes_nothing(program: Program, line: Line) -> bool:
 @rewrite(exact=True, why="NumPy computes the same line from the same numbers, only earlier")
 def fold(program: Program) -> Program:
     """Lines whose operands are all constants become constants."""
-    lines = list(program.lines)
-    for i, line in enumerate(lines):
-        if line.primitive is None or (line.operands and lines[line.operands[0]].value is None):
-            continue  # most of them, at a glance
-        operands = [lines[x].value for x in line.operands]
-        if any([x is None for x in operands]) or line.nbytes > _LARGEST_CONSTANT:
-            continue
-        value = np.asarray(line.primitive.forward(*operands, **line.params))
-        lines[i] = Line(line.shape, line.dtype, value=value, scope=line.scope)
+    lines: list[Line] = []
+    for line in program.lines:
+        lines.append(_folded(lines, line))
     return keep(replace(program, lines=lines))
+
+
+def _folded(lines: Sequence[Line], line: Line) -> Line:
+    """The line, as a constant if that is what it is; ``lines``: those before it."""
+    if line.primitive is None or (line.operands and lines[line.operands[0]].value is None):
+        return line  # most of them, at a glance
+    operands = [lines[x].value for x in line.operands]
+    if any([x is None for x in operands]) or line.nbytes > _LARGEST_CONSTANT:
+        return line
+    value = np.asarray(line.primitive.forward(*operands, **line.params))
+    return Line(line.shape, line.dtype, value=value, scope=line.scope)
 
 
 @rewrite(exact=True, why="equal lines of equal operands have equal numbers")
@@ -130,7 +135,7 @@ def share(program: Program) -> Program:
 
 def _identity(line: Line) -> Hashable:
     if line.primitive is not None:
-        return (line.primitive.name, line.operands, _hashable(line.params))
+        return (line.primitive.name, line.operands, _hashable(line.params) if line.params else ())
     if line.argument is not None:
         return ("argument", line.argument)
     if line.tensor is not None:
@@ -148,7 +153,7 @@ def _hashable(x: Any) -> Hashable:
     if kind is str or (kind is tuple and {*map(type, x)} <= _WHOLE):  # most of them, without the detour
         return x
     if isinstance(x, dict):
-        return tuple([(k, _hashable(v)) for k, v in sorted(x.items())])
+        return tuple([(k, _hashable(v)) for k, v in (sorted(x.items()) if len(x) > 1 else x.items())])
     if isinstance(x, tuple | list):
         return tuple(map(_hashable, x))
     if isinstance(x, slice):
@@ -158,8 +163,23 @@ def _hashable(x: Any) -> Hashable:
 
 @rewrite(exact=True, why="each of its passes is")
 def simplify(program: Program) -> Program:
-    """All of them, in the order in which each makes work for the next."""
-    return share(fold(skip(drop(program))))
+    """``share(fold(skip(drop(program))))``: all of them, line by line, as each makes work for the next."""
+    program = drop(program)
+    lines: list[Line] = []
+    at: list[int] = []  # where each of the program's lines is among those
+    first: dict[Hashable, int] = {}
+    for old in program.lines:
+        line = old.reading(tuple([at[x] for x in old.operands])) if old.operands else old
+        if _changes_nothing(lines, line):
+            at.append(line.operands[0])
+            continue
+        line = _folded(lines, line)
+        key = _identity(line)
+        if (known := first.get(key)) is None:
+            first[key] = known = len(lines)
+            lines.append(line)
+        at.append(known)
+    return keep(Program(lines, [at[y] for y in program.outputs], [at[y] for y in program.checks]))
 
 
 # ---- arithmetic above broadcasts

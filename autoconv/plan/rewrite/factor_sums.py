@@ -18,7 +18,9 @@ NaN; the machine looks at it before anything else is changed, and if it is NaN t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 
@@ -68,25 +70,35 @@ def summed_axes(line: Line, shape: Shape) -> Shape:
     return tuple(broadcast_axes(line.shape, shape))
 
 
+@cache
+def _adds_up_examples(spec: str) -> bool:
+    """Whether a contraction adds up along the first axis of an operand."""
+    operands, result = spec.split("->")
+    return any([x[:1] not in result for x in operands.split(",") if x])
+
+
 @dataclass
 class _Factored:
-    """The lines so far; of each the number of sums over the first axis that one has to wait for; and for each factored
-    sum the line that is 0 or NaN."""
+    """The lines so far; of each the number of sums over the first axis that one has to wait for; for each factored sum
+    the line that is 0 or NaN; and the constants that these lines need."""
 
     lines: list[Line]
     waits: list[int]
     checks: list[int]
+    numbers: dict[Hashable, int] = field(default_factory=dict)
 
     def add(self, line: Line) -> int:
         """The number of a new line."""
         name = None if line.primitive is None else line.primitive.name
-        over_examples = False
+        waits = 0
+        for x in line.operands:
+            if self.waits[x] > waits:
+                waits = self.waits[x]
         if name in _SUMS:
-            over_examples = 0 in summed_axes(line, self.lines[line.operands[0]].shape)
+            waits += 0 in summed_axes(line, self.lines[line.operands[0]].shape)
         elif name == "contract":
-            operands, result = line.params["spec"].split("->")
-            over_examples = any(x[:1] not in result for x in operands.split(",") if x)
-        self.waits.append(max([self.waits[x] for x in line.operands], default=0) + over_examples)
+            waits += _adds_up_examples(line.params["spec"])
+        self.waits.append(waits)
         self.lines.append(line)
         return len(self.lines) - 1
 
@@ -179,7 +191,10 @@ class _Factored:
         info = np.finfo(dtype)
 
         def number(value: float) -> int:
-            return self.add(Line(shape, dtype, value=np.broadcast_to(np.array(value, dtype), shape)))
+            key = repr(value), shape, dtype
+            if key not in self.numbers:
+                self.numbers[key] = self.add(Line(shape, dtype, value=np.broadcast_to(np.array(value, dtype), shape)))
+            return self.numbers[key]
 
         checked = size
         if before is not None:

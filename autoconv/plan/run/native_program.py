@@ -6,14 +6,11 @@ the last one without looking anything up; all three only read it.
 
 from __future__ import annotations
 
-import weakref
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Sequence, Set
 from copy import copy
 from functools import cached_property
-from math import prod
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -26,9 +23,9 @@ from ..instructions import Clear, Instruction
 from ..kernel import Input, Kernel, Output, Result
 from ..lower.lowering import Lowering
 from .other_batch import axes_of
+from .persistent import Persistent
 
 _PLACES = np.dtype(np.int64)
-_CACHE_LINE = 64  # bytes
 
 
 class NativeProgram:
@@ -224,76 +221,6 @@ def _at_hand(lowering: Lowering, made: Sequence[Output | Result], wanted: Input)
             whole = one.order == wanted.order and wanted.part is None and not wanted.places
             return whole and lowering.program.lines[one.line].dtype == lowering.dtype
     return True
-
-
-# ---- memory that stays: lines that only later kernels read, in the machine's own order
-
-
-class Persistent:
-    """The lines that kernels write and only later kernels read; ``asked``: those that somebody else reads.
-
-    The arrays of the program that ran last are kept for its next run.
-    """
-
-    _last: ClassVar[weakref.ref[Persistent] | None] = None
-
-    def __init__(self, program: Program, kernels: Sequence[Kernel], asked: set[int]) -> None:
-        self._sizes: dict[int, int] = {}  # how many numbers each example has
-        self._sums: dict[int, tuple[int, ...]] = {}
-        self._spare: list[dict[int, np.ndarray]] = []
-        readers: dict[int, list[Input]] = {}
-        for kernel in kernels:
-            for x in kernel.inputs:
-                readers.setdefault(x.line, []).append(x)
-        for kernel in kernels:
-            for out in kernel.outputs:
-                found = readers.get(out.line, [])
-                if out.line in asked or any(x.order != out.order or x.places or x.part is not None for x in found):
-                    continue
-                shape = program.lines[out.line].shape
-                self._sizes[out.line] = prod(shape) // shape[out.axis]
-                out.persistent = True
-                for x in found:
-                    x.persistent = True
-            for result in kernel.results:
-                if result.line in readers and result.line not in asked:
-                    self._sums[result.line] = result.shape
-
-    def __contains__(self, line: int) -> bool:
-        return line in self._sizes or line in self._sums
-
-    @contextmanager
-    def memory(self, examples: int, dtype: np.dtype) -> Iterator[dict[int, np.ndarray]]:
-        """Arrays for these lines, ``examples`` rounded up to whole blocks; no other run has them meanwhile."""
-        last = Persistent._last() if Persistent._last is not None else None
-        if last is not self:
-            if last is not None:
-                last._spare.clear()
-            Persistent._last = weakref.ref(self)
-        try:
-            arrays = self._spare.pop()
-        except IndexError:
-            arrays = side_by_side(self._sums | {line: (examples, size) for line, size in self._sizes.items()}, dtype)
-        try:
-            yield arrays
-        finally:
-            if Persistent._last is not None and Persistent._last() is self:
-                self._spare.append(arrays)
-
-
-def side_by_side(shapes: Mapping[int, tuple[int, ...]], dtype: np.dtype) -> dict[int, np.ndarray]:
-    """Arrays of these shapes in one piece of memory, each from a cache line on.
-
-    In one piece they are large enough for NumPy to ask for large pages, without which a run that passes over all of
-    them spends its time on finding the pages.
-    """
-    line = _CACHE_LINE // dtype.itemsize
-    ends = np.cumsum([0, *[-(-prod(shape) // line) * line for shape in shapes.values()]])
-    memory = np.empty(int(ends[-1]) + line, dtype)
-    skipped = -memory.ctypes.data % _CACHE_LINE // dtype.itemsize
-    begins = (ends[:-1] + skipped).tolist()
-    found = zip(shapes.items(), begins, strict=True)
-    return {number: memory[begin : begin + prod(shape)].reshape(shape) for (number, shape), begin in found}
 
 
 # ---- the plan in words: what each line became

@@ -93,6 +93,8 @@ class Batches:
                 return None
             return one if same and _equal(one.value, other.value) else other
         mine, theirs = one.params, other.params
+        if same and not (mine or theirs):
+            return one
         if mine.keys() != theirs.keys() or not all([self._settings(x, theirs[name]) for name, x in mine.items()]):
             return None
         return one if same and _identical(mine, theirs) else other.reading(operands)

@@ -15,10 +15,13 @@ from .reach import MISSING, NOTE, PLAIN, Reach, numbers, parts_of
 
 
 class Guards:
-    """The state that ``roots`` (a function and its static arguments) can reach, and whether it is unchanged."""
+    """The state that ``roots`` (a function and its static arguments) can reach, and whether it is unchanged.
 
-    def __init__(self, *roots: Any) -> None:
-        self._reach = Reach(*roots)
+    ``before``: those of the same roots a moment ago, which says what to look for.
+    """
+
+    def __init__(self, *roots: Any, before: Guards | None = None) -> None:
+        self._reach: Reach = Reach(*roots, before=None if before is None else before._reach)
         self._counts: list[int] = []  # of attributes, when they were found right
         self._group()
 

@@ -66,7 +66,7 @@ class LateLines:
     """Makes late lines, and knows which of them are still there."""
 
     def __init__(self) -> None:
-        self._made: weakref.WeakSet[Late] = weakref.WeakSet()
+        self._made: list[weakref.ref[Late]] = []
 
     def line(
         self, primitive: Primitive, operands: tuple[Tensor, ...], params: dict[str, Any], around: Scope | None
@@ -80,18 +80,25 @@ class LateLines:
             return None
         still = not primitive.differentiable or found.dtype.kind != "f" or all([x.constant for x in operands])
         made = Late(found, primitive, operands, params, around, constant=still)
-        self._made.add(made)
+        self._made.append(weakref.ref(made))
         return made
 
     def settle(self) -> None:
         """Compute the numbers of those that somebody has kept, while what they depend on is as it was."""
-        for line in list(self._made):
+        for line in [one for made in self._made if (one := made()) is not None]:
             line._value  # noqa: B018 (reading computes)
 
 
 def _large(primitive: Primitive, operands: tuple[Tensor, ...]) -> bool:
     """Whether a result of these operands may be large, and is no view of one that is there."""
-    return not primitive.view and (primitive.group == "contract" or max([x.size for x in operands]) >= _SMALL)
+    if primitive.view:
+        return False
+    return primitive.group == "contract" or max([_of_numbers(x).size for x in operands]) >= _SMALL
+
+
+def _of_numbers(x: Tensor) -> np.ndarray:
+    """An array with the shape and dtype of a line; with its numbers only if they are there."""
+    return x._like if isinstance(x, Late) else x._value
 
 
 # ---- shapes and dtypes
@@ -99,8 +106,9 @@ def _large(primitive: Primitive, operands: tuple[Tensor, ...]) -> bool:
 
 def like(primitive: Primitive, operands: tuple[Tensor, ...], params: Mapping[str, Any]) -> np.ndarray | None:
     """An array with the shape and dtype of a result, its numbers nobody's; None if only the numbers tell."""
-    of_numbers = [x._like if isinstance(x, Late) else x._value for x in operands]
-    if any([x.dtype.kind not in "fb" for x in of_numbers[:1]]) or any([x.dtype.kind == "O" for x in of_numbers]):
+    of_numbers = [_of_numbers(x) for x in operands]
+    kinds = [x.dtype.kind for x in of_numbers]
+    if "O" in kinds or kinds[0] not in "fb":
         return None
     try:
         if primitive.elementwise:
@@ -113,14 +121,24 @@ def like(primitive: Primitive, operands: tuple[Tensor, ...], params: Mapping[str
 
 def _empty(shape: Iterable[int], dtype: np.dtype) -> np.ndarray:
     shape = tuple(shape)
-    return np.ndarray(shape, dtype, np.zeros(1, dtype), strides=(0,) * len(shape))
+    return np.ndarray(shape, dtype, _zero(dtype), strides=(0,) * len(shape))
+
+
+@cache
+def _zero(dtype: np.dtype) -> np.ndarray:
+    return np.zeros(1, dtype)
 
 
 def _elementwise(primitive: Primitive, x: list[np.ndarray], params: Mapping[str, Any]) -> np.ndarray | None:
     if any([one.dtype.kind not in "fb" for one in x]):
         return None  # whole numbers are refused by what they are: negative powers, say
     dtype = _dtype(primitive, tuple([one.dtype for one in x]), tuple(params.items()))
-    return _empty(np.broadcast_shapes(*[one.shape for one in x]), dtype)
+    shape = x[0].shape
+    for one in x:
+        if one.shape != shape:
+            shape = np.broadcast_shapes(*[one.shape for one in x])
+            break
+    return _empty(shape, dtype)
 
 
 @cache
@@ -185,6 +203,14 @@ def _windows(x: list[np.ndarray], lines: tuple[Tensor, ...], params: Mapping[str
     return framed(x[0], **params)
 
 
+def _broadcast_to(x: list[np.ndarray], lines: tuple[Tensor, ...], params: Mapping[str, Any]) -> np.ndarray:
+    shape, before = tuple(params["shape"]), x[0].shape
+    for n, to in zip(reversed(before), reversed(shape), strict=False):
+        if n not in (1, to):
+            return np.broadcast_to(x[0], shape)  # which says what is wrong
+    return _empty(shape, x[0].dtype) if len(before) <= len(shape) else np.broadcast_to(x[0], shape)
+
+
 _Rule = Callable[[list[np.ndarray], tuple[Tensor, ...], Mapping[str, Any]], "np.ndarray | None"]
 _RULES: dict[str, _Rule] = {
     "contract": _contract,
@@ -206,7 +232,7 @@ _RULES: dict[str, _Rule] = {
     "reshape": lambda x, lines, params: np.reshape(x[0], params["shape"]),
     "permute_dims": lambda x, lines, params: np.transpose(x[0], **params),
     "flip": lambda x, lines, params: np.flip(x[0], **params),
-    "broadcast_to": lambda x, lines, params: np.broadcast_to(x[0], **params),
+    "broadcast_to": _broadcast_to,
     "crop": lambda x, lines, params: arrays.crop(x[0], **params),
     "index": lambda x, lines, params: x[0][params["key"]],
 }

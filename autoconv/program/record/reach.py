@@ -47,16 +47,17 @@ class Reach:
     ``named``: (place, name, value) of globals and attributes; ``fields``: the same of slots, which have no dict;
     ``cells`` of closures; ``sizes`` of (holder, parts); ``arrays`` and ``buffers`` with a copy; ``variables`` of
     contexts; ``weak`` references and whether they are dead; ``counts`` of attributes.  ``visited`` objects; what was
-    met of random ``generators`` and ``iterators``; why it is ``unwatched``, or "".
+    met of random ``generators`` and ``iterators``; why it is ``unwatched``, or "".  The walk is made again until it
+    meets no new name of an attribute; ``before``: a reach of the same roots, whose names it begins with.
     """
 
-    def __init__(self, *roots: Any) -> None:
-        self._used: set[str] = set()  # attributes that the functions reached so far name
-        self._computed = False  # whether one of them computes such names
+    def __init__(self, *roots: Any, before: Reach | None = None) -> None:
+        self._used: set[str] = set(before._used if before else ())  # attributes that the functions reached name
+        self._computed: bool = before is not None and before._computed  # whether one of them computes such names
         self.skipped: set[str] = set()
-        before: Any = None
-        while before != (now := (len(self._used), self._computed)):  # a method is reached when something names it
-            before = now
+        known: Any = None
+        while known != (now := (len(self._used), self._computed)):  # a method is reached when something names it
+            known = now
             self._walk(roots)
         self.skipped = effects.only_written(self._codes)
         if self.skipped and not self.unwatched:

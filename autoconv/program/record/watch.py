@@ -19,7 +19,7 @@ from ...tape import Tape, Tensor, outside, tensor
 from ...transforms import _inside
 from ...tree import flatten
 from .late import LateLines
-from .outside import Calls, ours
+from .outside import Calls, computes, ours
 
 
 @dataclass
@@ -74,9 +74,10 @@ class Recorded:
 
 
 class _Watch(Watcher):
-    """What was seen while a function was recorded.  ``generators``: the random generators that it can reach."""
+    """What was seen while a function was recorded.  ``generators``: the random generators that it can reach; ``calls``
+    looks at what it calls."""
 
-    def __init__(self, generators: list[Any], given: list[np.ndarray]) -> None:
+    def __init__(self, generators: list[Any], given: list[np.ndarray], calls: Calls) -> None:
         self.looked: list[Tensor] = []
         self.changed: list[Tensor] = []
         self.checks: list[Check] = []
@@ -84,7 +85,7 @@ class _Watch(Watcher):
         self.sources: list[Source] = []
         self.late = LateLines()
         self.elsewhere = False
-        self.generators, self._given = generators, iter(given)
+        self.generators, self._given, self._calls = generators, iter(given), calls
         self._states = _states(generators)
 
     def read(self, x: Tensor) -> None:
@@ -94,7 +95,9 @@ class _Watch(Watcher):
         self.changed.append(x)
 
     def later(self, primitive: Any, operands: tuple[Any, ...], params: dict[str, Any], around: Any) -> Any:
-        return self.late.line(primitive, operands, params, around)
+        if not computes(primitive):
+            return self.late.line(primitive, operands, params, around)
+        return self._calls.unseen(self.late.line, primitive, operands, params, around)
 
     def checked(self, test: Callable[[np.ndarray], None], x: Tensor) -> None:
         self.checks.append(Check(test, x))
@@ -149,8 +152,8 @@ def record(
     sweeps from the first number, and of that nothing but the rules of rows can ask anything outside.
     """
     start = tensor(0).serial
-    seen = _Watch(generators, list(given))
     calls = Calls()
+    seen = _Watch(generators, list(given), calls)
 
     def run() -> Any:
         result = calls.run(f)
