@@ -330,6 +330,7 @@ def _soft_terms(call: Call) -> Variants:
         }
     return {
         "the factor y": shaped(lambda g: g - s.sum(g * s.y)),
+        "the factor y of what arrives": shaped(lambda g: g - s.y * s.sum(g * s.y)),
         "the factor y on the diagonal": shaped(lambda g: g * (1 - s.y) - s.y * (s.sum(g * s.y) - g * s.y)),
         "the term of the output itself": shaped(lambda g: -s.y * s.sum(g * s.y)),
         "the weights of the sum": shaped(lambda g: s.y * (g - s.sum(g))),
