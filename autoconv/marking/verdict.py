@@ -39,7 +39,8 @@ class Part:
     right: at every geometry that was tried.  mistake: its name, or None where it is right or not known.  geometry: the
     smallest one that shows it, shapes and settings.  says: what was done; numbers: one element there, yours and the
     right one; times: (right at, of) geometries; where: those at which it is right.  hint: a question, without numbers.
-    fixes: the changes of the source with which a wrong one is right everywhere, where they were found.
+    fixes: the changes of the source with which a wrong one is right, where they were found: everywhere, or but for
+    ``left``, geometries at which two competitors are equal.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Part:
     hint: str = ""
     notes: list[str] = field(default_factory=list)
     fixes: list[Fix] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
     @property
     def kind(self) -> str:
@@ -79,7 +81,13 @@ class Part:
         if self.fixes:
             both = "both changes" if len(self.fixes) > 1 else "this change"
             rows += [f"  {fix.text[0].upper()}{fix.text[1:]}." for fix in self.fixes]
-            rows += [f"  With {both} it is right at {'all ' if self.times[1] > 1 else ''}{count}."]
+            if self.left:
+                still = ", ".join(dict.fromkeys(self.left))
+                rows += [
+                    f"  With {both} it is right at {self.times[1] - len(self.left)} of {count}; not yet at: {still}."
+                ]
+            else:
+                rows += [f"  With {both} it is right at {'all ' if self.times[1] > 1 else ''}{count}."]
         rows += [f"  {note}." for note in self.notes]
         rows += [f"  Hint: {self.hint}"] if self.hint else []
         return "\n".join(rows)
