@@ -111,7 +111,7 @@ def _mend(
         (first if shown else rows).append(row)
     if not wrong or not first + rows:
         return
-    known = tuple(g for g in wrong if parts[g].mistake and not _vague(parts[g]))
+    known = tuple(g for g in wrong if parts[g].mistake not in (None, "raises") and not _vague(parts[g]))
     for offer in mend(Sought(wrong, right, first + rows, known=known)):
         if _offered(offer, layer, answers, truths, numbers, right):
             for gradient in offer.gradients:

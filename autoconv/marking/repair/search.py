@@ -227,7 +227,11 @@ class Search:
         kept = [(r, kept_only(r.written.node)) for r in self.ahead]
         ahead: Any = [(r, lambda s, ids=ids: id(s) in ids) for r, ids in kept]
         turns = [(SOON, suspects), (SOON, others), (SOON, ahead), (THEN, suspects)]
-        turns += [(THEN, ahead), (LAST, suspects), (THEN, others), (LAST, others)] if late else [(THEN, others)]
+        turns += (
+            [(THEN, ahead), (LAST, suspects), (THEN, others), (LAST, ahead), (LAST, others)]
+            if late
+            else [(THEN, others)]
+        )
         for turn, where in turns:
             for runner, chosen in where:
                 sorts = self.sorts.get(id(runner), {})
