@@ -17,19 +17,25 @@ FORWARD = "forward"
 
 class Fix(NamedTuple):
     """One change of the source in words.  line: of the file; kind: the name of the slip; written: the line as it
-    stands; instead: what makes the gradient right; hint: a question."""
+    stands; instead: what makes the gradient right; hint: a question; file: the name of a file beside the one judged, if
+    it stands there."""
 
     line: int
     kind: str
     written: str
     instead: str
     hint: str
+    file: str = ""
+
+    @property
+    def where(self) -> str:
+        return f"line {self.line}{f' of {self.file}' if self.file else ''}"
 
     @property
     def text(self) -> str:
         plain = not self.instead.startswith(("the same line", "nothing:", "what stands"))
         instead = f"`{self.instead}`" if plain else self.instead
-        return f"line {self.line}, `{self.written}`: right is {instead}"
+        return f"{self.where}, `{self.written}`: right is {instead}"
 
 
 @dataclass
@@ -99,7 +105,7 @@ class Part:
             return f"{self.name}: RIGHT."
         rows = [f"{self.name}: NOT RIGHT."]
         rows += [f"  Try it with {self.geometry}."] if self.geometry else []
-        rows += [f"  Look at line {fix.line}: {fix.hint}" for fix in self.fixes]
+        rows += [f"  Look at {fix.where}: {fix.hint}" for fix in self.fixes]
         rows += [f"  Hint: {self.hint}"] if self.hint else []
         return "\n".join(rows)
 

@@ -93,8 +93,9 @@ class Bench:
     shapes: list[tuple[int, ...]] = []  # noqa: RUF012 (replaced, never changed)
 
 
-def sources(functions: Mapping[str, Any], layer: Layer) -> tuple[list[Running], str] | None:
-    """(the functions that may be changed, the text of their file); None where there are none.
+def sources(functions: Mapping[str, Any], layer: Layer) -> tuple[list[Running], dict[str, str]] | None:
+    """(the functions that may be changed, the texts of their files: by name, "" for that of the backward); None where
+    there are none.
 
     Nothing is changed in functions that reach outside of themselves.
     """
@@ -107,19 +108,24 @@ def sources(functions: Mapping[str, Any], layer: Layer) -> tuple[list[Running], 
         return None
     if Path(members[0].__code__.co_filename).is_relative_to(HERE):
         return None  # what calls a custom operation for somebody is no source of theirs
-    text = text_of(members[0])
-    file = functions_of(text)
-    if not file:
+    main_file = members[0].__code__.co_filename
+    texts = {"": text_of(members[0])}
+    files = {main_file: functions_of(texts[""])}
+    if not files[main_file]:
         return None
     starts += [type(f.__self__) for f in starts if hasattr(f, "__self__")]  # what a method calls stands in its class
-    found = reached(starts, members[0].__code__.co_filename)
+    found = reached(starts, main_file)
     if any(EFFECTS & set(names_in(f.__code__)) or _swallows(f) for f in found):
         return None
-    made = [r for f in found if (r := running(f, file)) is not None]
+    for f in found:
+        if (path := f.__code__.co_filename) not in files and not Path(path).is_relative_to(HERE):
+            texts[Path(path).name] = text_of(f)
+            files[path] = functions_of(texts[Path(path).name], Path(path).name)
+    made = [r for f in found if (r := running(f, files.get(f.__code__.co_filename, []))) is not None]
     made = [r for r in made if not any(isinstance(n, (ast.Import, ast.ImportFrom)) for n in ast.walk(r.written.node))]
     for r in made:
         quieted(r.written)
-    return (made, text) if made else None
+    return (made, texts) if made else None
 
 
 def _swallows(function: Any) -> bool:

@@ -15,7 +15,7 @@ from ..asking import Answer, TimeUp, deadline
 from .depends import kept_only, statements_of
 from .running import Bench, swapped
 from .sought import Row, harmless, same_numbers, share
-from .source import Running, numpy_of
+from .source import Running
 from .table import KINDS, LAST, SOON, THEN, Sites
 from .trees import Edit, put
 
@@ -50,13 +50,12 @@ Asked = Callable[[tuple[tuple[Running, Edit], ...]], list[Answer]]
 class Search:
     """The edits that make wrong gradients right, within a time."""
 
-    def __init__(self, bench: Bench, made: list[Running], text: str, end: float, asked: Asked) -> None:
+    def __init__(self, bench: Bench, made: list[Running], end: float, asked: Asked) -> None:
         self.asked = asked  # the functions at every geometry, with edits
         self.before: list[Answer] | None = None
         self.bench, self.made, self.end = bench, made, end
         self.sought = bench.sought
-        self.numpy = numpy_of(text)
-        self.sites = {id(r): Sites(r.written.node, self.numpy, r.written.members) for r in made}
+        self.sites = {id(r): Sites(r.written.node, r.written.numpy, r.written.members) for r in made}
         self.sorts: dict[int, dict[str, str]] = {}
         self.limit = 1.0
         self.first: dict[str, float] = {}
@@ -155,7 +154,9 @@ class Search:
             if code is None:
                 return
             sites = self.sites
-            self.sites = dict(sites) | {id(runner): Sites(runner.written.node, self.numpy, runner.written.members)}
+            self.sites = dict(sites) | {
+                id(runner): Sites(runner.written.node, runner.written.numpy, runner.written.members)
+            }
             open_ = [gradient]
             for other, second in self.candidates(open_, late=False):
                 if time.thread_time() > self.end or not open_:

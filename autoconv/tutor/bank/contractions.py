@@ -377,6 +377,11 @@ def _first_for_all(p: Site) -> Variants:
             own = i if i < p.line.params["axes"][0] else i - len(p.line.params["axes"])  # the frames have more axes
             variants[f"of the result, axis {i}"] = partial(_into_first, p, own)
         return variants
+    if p.row == "mul" and p.line.operands[1 - p.k].primitive is not None and _repeated(p.line.operands[1 - p.k]):
+        for i, n in enumerate(p.y.shape):  # a vector for each feature, read at its first for all
+            if n > 1 and p.other().shape == p.y.shape and np.ptp(p.other(), axis=i).any():
+                variants[f"of the factor, axis {i}"] = partial(_with_factor, p, _repeated_first(p.other(), i))
+        return variants
     c = contraction(p)
     if c is None or not c.convolution:
         return variants

@@ -247,6 +247,7 @@ def _wrong_axis(call: Call) -> Variants:
             words = f"the sums over axes {other.axes}, divided by {n.count}{', step by step' if full else ''}"  # type: ignore[union-attr]
             variants[words] = partial(_by_steps, n, other, share=other.count / n.count, full=full)  # type: ignore[arg-type,union-attr]
         variants[f"the mean's term over axes {other.axes}"] = partial(_terms_over, n, other, n)  # type: ignore[arg-type]
+        variants[f"the mean's term over axes {other.axes}, taken last"] = partial(_mean_last, n, other)  # type: ignore[arg-type]
         variants[f"the variance's term over axes {other.axes}"] = partial(_terms_over, n, n, other)  # type: ignore[arg-type]
         ratio = other.count / n.count  # type: ignore[union-attr]
         if ratio != 1:
@@ -254,6 +255,12 @@ def _wrong_axis(call: Call) -> Variants:
             variants[f"the mean's term {words}"] = partial(_terms_over, n, other, n, first=ratio)  # type: ignore[arg-type]
             variants[f"the variance's term {words}"] = partial(_terms_over, n, n, other, last=ratio)  # type: ignore[arg-type]
     return variants
+
+
+def _mean_last(n: Standardised, other: Standardised, g: Any) -> Any:
+    """The gradient of x - mean first, then its mean subtracted over the axes of ``other``."""
+    centred = np.reshape(n.gradient(g, first=0), n.shape)
+    return np.reshape(centred - other.mean(centred), np.shape(g))
 
 
 def _by_steps(n: Standardised, other: Standardised, g: Any, share: float = 1.0, full: bool = False) -> Any:
