@@ -49,8 +49,8 @@ def test_most_of_their_arrays_alone_are_named(part, tmp_path):
     for number, one in enumerate([s for s in WRONG if s.words][part :: 2 * PARTS]):
         for gradient, claimed, loss, tensor in claims(one, tmp_path / f"layers{number}.py"):
             verdict = ac.check(claimed, of=loss, wrt=tensor)
-            assert verdict.status != "right", (one.label, gradient)
-            said = "" if verdict.status == "unknown" else verdict.text
+            assert verdict.kind != "right", (one.label, gradient)
+            said = "" if verdict.kind == "unknown" else verdict.text
             right = any(re.search(word, said, re.IGNORECASE) for word in one.words.split("|"))
             named += right
             others += [] if right else [(one.label, gradient, verdict.summary)]
@@ -62,7 +62,7 @@ def test_most_of_their_arrays_alone_are_named(part, tmp_path):
 def test_arrays_that_have_nothing_to_do_with_it_have_no_name(one, tmp_path):
     for _, claimed, loss, tensor in claims(one, tmp_path / "layers.py"):
         verdict = ac.check(claimed, of=loss, wrt=tensor)
-        assert verdict.status == "unknown" and not verdict.mistakes, verdict.text
+        assert verdict.kind == "unknown" and not verdict.mistakes, verdict.text
 
 
 @pytest.mark.quick(2)
