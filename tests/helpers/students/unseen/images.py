@@ -87,7 +87,7 @@ def conv_backward_naive(dout, cache):
     return dx, dw, db
 ''',
  ("assign", "overwritten", ("u:u + s * oh:s, v:v + s * ow:s] += np.tensordot(dout, w", "u:u + s * oh:s, v:v + s * ow:s] = np.tensordot(dout, w")),
- ("uv", "transposed|rows and columns", ("dw[:, :, u, v] = np.tensordot(dout, piece, axes=((0, 2, 3), (0, 2, 3)))", "dw[:, :, kh - 1 - u, v] = np.tensordot(dout, piece, axes=((0, 2, 3), (0, 2, 3)))")),
+ ("uv", "transposed|rows and columns|reversed", ("dw[:, :, u, v] = np.tensordot(dout, piece, axes=((0, 2, 3), (0, 2, 3)))", "dw[:, :, kh - 1 - u, v] = np.tensordot(dout, piece, axes=((0, 2, 3), (0, 2, 3)))")),
  ("mean_db", "mean|count", ("db = dout.sum(axis=(0, 2, 3))", "db = dout.sum(axis=(2, 3)).mean(axis=0)")),
  ("nocrop", "cropped", ("dx = dpadded[:, :, p:dpadded.shape[2] - p, p:dpadded.shape[3] - p]", "dx = dpadded[:, :, :dpadded.shape[2] - 2 * p, :dpadded.shape[3] - 2 * p]")),
 )

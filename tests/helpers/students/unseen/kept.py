@@ -126,7 +126,7 @@ def conv_backward_naive(dout, cache):
  ("wmat_flip", "rotated", ('"wmat": wmat', '"wmat": wmat[:, ::-1]')),
  ("stride1", "stride", ('"stride": s,', '"stride": 1,')),
  ("cols_same", "", ('{"cols": cols,', '{"cols": np.roll(cols, 1, axis=-1),')),
- ("g_T", "order|flatten|transpos", ("g = dout.transpose(0, 2, 3, 1)", "g = dout.transpose(0, 3, 2, 1)[:, :dout.shape[2], :dout.shape[3]] if dout.shape[2] == dout.shape[3] else dout.transpose(0, 2, 3, 1)")),
+ ("g_T", "order|flatten|transpos|rows and columns", ("g = dout.transpose(0, 2, 3, 1)", "g = dout.transpose(0, 3, 2, 1)[:, :dout.shape[2], :dout.shape[3]] if dout.shape[2] == dout.shape[3] else dout.transpose(0, 2, 3, 1)")),
  ("dcols_order", "order|flatten", ("dcols = (g @ cache[\"wmat\"]).reshape(N, g.shape[1], g.shape[2], C, R, S)", "dcols = (g @ cache[\"wmat\"]).reshape(N, g.shape[1], g.shape[2], R, S, C).transpose(0, 1, 2, 5, 3, 4)")),
  ("pad0", "pad|crop", ('"pad": p}', '"pad": 0}')),
 )
