@@ -364,9 +364,10 @@ def test_a_function_of_2000_lines_takes_no_longer(tmp_path):
 
 
 def test_numbers_that_a_process_made_up_say_nothing():
-    assert in_words(PRODUCT, [(0, 0, 0, 0)]) and in_words(PRODUCT, [(9, 0, 0, 0)]) == []
-    assert in_words(PRODUCT, [(0, 999, 0, 0)]) == [] and in_words(PRODUCT, [(0, 0, -1, 0)]) == []
-    assert in_words("def f(:", [(0, 0, 0, 0)]) == []
+    assert in_words({"": PRODUCT}, [(0, 0, 0, 0, "")]) and in_words({"": PRODUCT}, [(9, 0, 0, 0, "")]) == []
+    assert in_words({"": PRODUCT}, [(0, 999, 0, 0, "")]) == [] and in_words({"": PRODUCT}, [(0, 0, -1, 0, "")]) == []
+    assert in_words({"": PRODUCT}, [(0, 0, 0, 0, "other.py")]) == []
+    assert in_words({"": "def f(:"}, [(0, 0, 0, 0, "")]) == []
 
 
 @pytest.mark.parametrize("text", [*SETTINGS, Path(right.__file__).read_text(encoding="utf-8")])
@@ -419,6 +420,90 @@ def test_a_file_that_is_marked_gets_its_line(tmp_path):
     path.write_text(FILE, encoding="utf-8")
     part = mark(path, "cs231n", only=["conv"]).verdicts[0]["dx"]
     assert [fix.line for fix in part.fixes] == [14] and "dout[:, :, i, j]" in part.text, part.text
+
+
+HELPERS = """
+import numpy as np
+def spread(dxp, g, w, top, left):
+    dxp[:, :, top : top + w.shape[2], left : left + w.shape[3]] = np.einsum("nf,fcij->ncij", g, w)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX systems")
+@pytest.mark.parametrize(
+    ("head", "called"), [("import helpers_2", "helpers_2.spread"), ("from helpers_2 import *", "spread")]
+)
+def test_a_slip_in_a_file_beside_is_told_with_its_name(head, called, tmp_path):
+    path, line = tmp_path / "layers.py", FILE.splitlines()[14]
+    assert "dxp[:, :, top" in line
+    text = head + FILE.replace(line, f"            {called}(dxp, g, w, top, left)").replace("i, i]", "i, j]")
+    path.write_text(text, encoding="utf-8")
+    (tmp_path / "helpers_2.py").write_text(HELPERS, encoding="utf-8")
+    (tmp_path / "others.py").write_text("def spread(): pass", encoding="utf-8")
+    part = mark(path, "cs231n", only=["conv"]).verdicts[0]["dx"]
+    assert [(fix.line, fix.file) for fix in part.fixes] == [(4, "helpers_2.py")], part.text
+    assert "Line 4 of helpers_2.py" in part.text and "line 4 of helpers_2.py" in part.hints
+    assert part.json()["changes"][0]["file"] == "helpers_2.py"
+
+
+KEPT = [  # what the forward of FILE keeps, and how it is right
+    ("(x, w, views, xp, s, p)\ndef", "(x, w, views, xp, s + 1, p)\ndef", "s"),
+    ("(x, w, views, xp, s, p)\ndef", "(x, w**2, views, xp, s, p)\ndef", "w, views"),
+    ("(x, w, views, xp, s, p)\ndef", "(x, w, np.abs(views), xp, s, p)\ndef", "w, views"),
+]
+
+
+@pytest.mark.parametrize(("what", "instead", "right"), KEPT)
+def test_a_slip_in_what_the_forward_keeps_is_told(what, instead, right, tmp_path):
+    text = FILE.replace("i, i]", "i, j]")
+    assert text.count(what) == 1
+    scope = written(tmp_path / "layers.py", text.replace(what, instead))
+    v = ac.check_backward(scope["conv_backward_naive"], scope["conv_forward_naive"], like="cs231n.conv")
+    fixes = [fix for part in v.parts.values() for fix in part.fixes]
+    assert not v and v["forward"].right
+    assert fixes and all(fix.line == 7 and right in fix.instead for fix in fixes), v.text
+
+
+def test_methods_of_an_object_that_remembers_get_their_line(tmp_path):
+    """The search runs the backward at one geometry after another: each time the object remembers that geometry."""
+    text = """
+import numpy as np
+class Mine:
+    def forward(self, x, w, b):
+        self.flat, self.w, self.shape = x.reshape(len(x), -1), w, x.shape
+        return self.flat @ w + b, None
+    def spread(self, dout):
+        return self.w.T.T @ dout.T
+    def backward(self, dout, cache):
+        dx = self.spread(dout)
+        return dx.T.reshape(self.shape), self.flat.T @ np.abs(dout), dout.sum(axis=0)
+"""
+    mine = written(tmp_path / "layers.py", text)["Mine"]()
+    v = ac.check_backward(mine.backward, mine.forward, like="cs231n.affine")
+    assert v["dx"].right and v["db"].right and [fix.line for fix in v["dw"].fixes] == [11], v.text
+
+
+def test_a_change_that_leaves_only_ties_wrong_is_told_with_what_remains(tmp_path):
+    text = """
+import numpy as np
+def forward(x, pool_param):
+    h, w, s = pool_param["pool_height"], pool_param["pool_width"], pool_param["stride"]
+    views = np.lib.stride_tricks.sliding_window_view(x, (h, w), axis=(2, 3))[:, :, ::s, ::s]
+    return views.max(axis=(4, 5)), (x, h, w, s)
+def backward(dout, cache):
+    x, h, w, s = cache
+    dx = np.zeros(x.shape)
+    for i in range(dout.shape[2]):
+        for j in range(dout.shape[3]):
+            at = np.s_[:, :, i * s : i * s + h, j * s : j * s + w]
+            mask = x[at] == x[at].max(axis=(2, 3), keepdims=True)
+            dx[at] += mask * dout[:, :, i, i][:, :, None, None]
+    return dx
+"""
+    scope = written(tmp_path / "layers.py", text)
+    part = ac.check_backward(scope["backward"], scope["forward"], like="cs231n.max_pool")["dx"]
+    assert [fix.line for fix in part.fixes] == [14] and "i, j]" in part.fixes[0].instead, part.text
+    assert part.left == ["equal values in a window"] and "not yet at: equal values in a window" in part.text
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX systems")

@@ -97,6 +97,8 @@ PLANTED: dict[str, str] = {
     "an index left at its first value": "channels first, true convolution |",
     "a term of the normalisation with a wrong factor": "norms | mlp sequence",
     "a factor missing in a term of the normalisation": "norms | mlp sequence",
+    "gamma behind the means": "norms | mlp sequence",
+    "an index that runs backward": "relu, text | mlp words",
     "sums where means belong": "norms | mlp sequence",
     "deviation in the wrong power": "norms | mlp sequence",
     "unbiased variance": "norms | mlp sequence",

@@ -113,10 +113,15 @@ def marked(path: Path, layer: Layer, time_limit: float, memory: int = MEMORY) ->
         asked = request | {"mend": sought.plain(), "seconds": seconds}
         try:
             offers = _offers(_run(path, asked, seconds + OFFERED + START), len(cases))
-            text = decode_source(_content(path))
+            texts = {"": decode_source(_content(path))}
+            for name in sorted({place[4] for o in offers for place in o.places} - {""}):
+                found = {beside.name: beside for beside in _beside(path)}
+                if name not in found:
+                    raise ValueError(name)
+                texts[name] = decode_source(_content(found[name]))
         except (EndedError, ValueError, OSError, SyntaxError):
             return []
-        return [Offer(o.gradients, o.places, o.answers, in_words(text, o.places)) for o in offers]
+        return [Offer(o.gradients, o.places, o.answers, in_words(texts, o.places)) for o in offers]
 
     return judge(layer, cases, answers, own, mend)
 
@@ -158,10 +163,19 @@ def _run(path: Path, request: dict[str, Any], seconds: float) -> bytes:
 def _copied(path: Path, folder: Path) -> None:
     """The file and its Python neighbours, which it may import; the originals are never touched."""
     shutil.copyfile(path, folder / path.name)
+    for other in _beside(path):
+        with suppress(OSError):
+            shutil.copyfile(other, folder / other.name)
+
+
+def _beside(path: Path) -> list[Path]:
+    """The Python files beside a file that are copied with it."""
+    made = []
     for other in sorted(path.resolve().parent.glob("*.py"))[:BESIDE]:
         with suppress(OSError):
             if other.is_file() and other.name != path.name and other.stat().st_size <= LARGEST_FILE:
-                shutil.copyfile(other, folder / other.name)
+                made.append(other)
+    return made
 
 
 class _Cleared:
@@ -291,8 +305,8 @@ def _offers(sent: bytes, count: int) -> list[Offer]:
             raise ValueError
         made = []
         for row in rows:
-            places = [tuple(int(n) for n in place) for place in row["places"]]
-            if any(len(place) != 4 for place in places):
+            places = [(*(int(n) for n in place[:4]), str(place[4])) for place in row["places"]]
+            if any(len(place) != 5 for place in places):
                 raise ValueError
             of = {str(g): [int(i) for i in chosen] for g, chosen in row["gradients"].items()}
             if any(not 0 <= i < len(places) for chosen in of.values() for i in chosen):

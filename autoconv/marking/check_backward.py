@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from .asking import ask, differences, upstream
+from .autograd_function import as_functions, is_function
 from .described import described
 from .judge import judge, outputs_of
 from .layer import Layer
-from .repair import SECONDS, mended
+from .repair import SECONDS, Offer, Sought, mended
 from .verdict import BackwardVerdict
 
 LIMIT = 30.0  # seconds for all geometries
+FREE = 0.5  # seconds of processor time for names that the search does not lack
 
 
 def standing(layer: Layer, backward: Any, forward: Any) -> dict[str, Any]:
@@ -39,7 +42,8 @@ def check_backward(
 
     backward, forward: the functions, in the course's signature: forward(x, w, b, ..) -> (out, cache),
     backward(dout, cache) -> (dx, dw, db), or a dict of these; NumPy or torch.  The backward alone is enough where the
-    course fixes the cache; the one function of a loss, or the class of a course that has classes, stands first.
+    course fixes the cache; the one function of a loss, the class of a course that has classes, or a
+    ``torch.autograd.Function`` (with ``like``), stands first.
     like: what they should compute: a name of ``ac.courses()`` ("cs231n.conv"); a function of autoconv (ac.conv2d) or
     any of Tensors (lambda x, w, b: ..); None: the gradient is compared with differences of ``forward``.
     inputs: arrays, in their order or by name; several such, or a generator of them.  None: geometries are chosen here,
@@ -70,7 +74,11 @@ def check_backward(
         raise TypeError(f"check_backward: forward is a function; found {type(forward).__name__}")
     if not time_limit > 0:
         raise ValueError(f"check_backward: time_limit={time_limit} must be above 0 seconds")
-    layer = described(backward, forward, like, inputs, call)
+    if is_function(backward):
+        layer = as_functions(described(backward, backward if isinstance(like, str) else None, like, inputs, call))
+        forward = backward
+    else:
+        layer = described(backward, forward, like, inputs, call)
     functions = standing(layer, backward, forward)
     cases = layer.tries()
     shapes = outputs_of(layer, cases)
@@ -82,4 +90,10 @@ def check_backward(
             None if out is None else differences(layer, cases[index], functions, upstream(index, out.shape), time_limit)
         )
 
-    return judge(layer, cases, answers, own, lambda sought: mended(layer, cases, functions, shapes, sought, repair))
+    started = time.thread_time()
+
+    def mend(sought: Sought) -> list[Offer]:
+        left = repair + FREE - (time.thread_time() - started)  # where naming took long, the search is shorter
+        return mended(layer, cases, functions, shapes, sought, max(repair / 2, min(repair, left)))
+
+    return judge(layer, cases, answers, own, mend)

@@ -111,12 +111,14 @@ def _mend(
         (first if shown else rows).append(row)
     if not wrong or not first + rows:
         return
-    known = tuple(g for g in wrong if parts[g].mistake and not _vague(parts[g]))
+    known = tuple(g for g in wrong if parts[g].mistake not in (None, "raises") and not _vague(parts[g]))
     for offer in mend(Sought(wrong, right, first + rows, known=known)):
         if _offered(offer, layer, answers, truths, numbers, right):
             for gradient in offer.gradients:
                 if gradient in wrong and not parts[gradient].fixes:
-                    _told_by(parts[gradient], [offer.fixes[i] for i in offer.gradients[gradient]])
+                    after = [(t, offer.answers[n]) for n, t in zip(numbers, truths, strict=True)]
+                    left = [t.case.words for t, a in after if not _claims(t, gradient, a)]
+                    _told_by(parts[gradient], [offer.fixes[i] for i in offer.gradients[gradient]], left)
 
 
 TELLING = 4  # numbers from which on a geometry tells one change from another
@@ -138,8 +140,9 @@ def _offered(
         after = offer.answers[number]
         if after.trouble or not harmless(before, after):
             return False  # right at somebody else's cost
-        if not all(_claims(truth, g, after) for g in (*offer.gradients, *right)):
-            return False
+        wrong_still = [g for g in (*offer.gradients, *right) if not _claims(truth, g, after)]
+        if any(not truth.case.kink or _claims(truth, g, before) for g in wrong_still):
+            return False  # where two competitors are equal, another mistake may remain
         if before.out is not None and (after.out is None or not close(after.out, before.out.astype(float))):
             return False
     return True
@@ -156,9 +159,9 @@ def _vague(part: Part) -> bool:
     return part.mistake in VAGUE or "It explains" in part.says or " and " in (part.mistake or "")
 
 
-def _told_by(part: Part, fixes: list[Fix]) -> None:
-    """The change told: beside a mistake that is named already, or in place of one."""
-    part.fixes = fixes
+def _told_by(part: Part, fixes: list[Fix], left: list[str]) -> None:
+    """The change told: beside a mistake that is named already, or in place of one; left: where it is wrong still."""
+    part.fixes, part.left = fixes, left
     if part.mistake is None or _vague(part):
         part.says = ""
         kinds = list(dict.fromkeys(fix.kind for fix in fixes))

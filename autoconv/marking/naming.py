@@ -24,7 +24,7 @@ from .fed import fed
 from .inside import inside
 from .layer import Layer
 from .passes import passes
-from .relations import Evidence, Named, related, unwritten, whole
+from .relations import Evidence, Named, labelled, related, unwritten, whole
 from .terms import paths, terms
 from .truth import close
 
@@ -61,7 +61,8 @@ def name_of(layer: Layer, gradient: str, seen: list[Evidence]) -> Named | None:
         return Named("zero everywhere", "all its elements are zero", "Is anything ever written into this array?")
     if all(np.abs(e.claimed).max() <= ROUNDING * e.truth.size(gradient) for e in plain):
         return _cancelled(gradient, plain)
-    return _exchanged(layer, gradient, plain) or _planted(gradient, seen, plain) or whole(gradient, plain)
+    named = _exchanged(layer, gradient, plain) or _planted(gradient, seen, plain) or whole(gradient, plain)
+    return named or labelled(gradient, plain)
 
 
 def _cancelled(gradient: str, plain: list[Evidence]) -> Named:

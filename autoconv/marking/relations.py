@@ -105,6 +105,27 @@ def whole(gradient: str, wrong: list[Evidence]) -> Named | None:
     return None
 
 
+def labelled(gradient: str, wrong: list[Evidence]) -> Named | None:
+    """Right but for the elements of the right class; or right there alone."""
+    kinds = set()
+    for e in wrong:
+        labels = [a for a in e.truth.case.arrays.values() if a.dtype.kind in "iu" and a.ndim == 1]
+        right = e.truth.gradient(gradient)
+        if len(labels) != 1 or right.ndim != 2 or e.claimed.shape != right.shape or right.shape[1] < 2:
+            return None
+        there = labels[0][:, None] == np.arange(right.shape[1])
+        size = e.truth.size(gradient)
+        kinds.add(tuple(close(np.where(m, right, e.claimed), right, size) for m in (there, ~there)))
+    hint = "What does the score of the right class do in the loss, and how often?"
+    if kinds == {(True, False)}:
+        words = "the elements of the right class are wrong, those of all other classes are right"
+        return Named("the right class's own term", words, hint)
+    if kinds == {(False, True)}:
+        words = "the elements of the right class are right, those of the other classes are not"
+        return Named("the other classes' term", words, "What does the score of a wrong class do in the loss?")
+    return None
+
+
 def _known(gradient: str, e: Evidence, shape: tuple[int, ...]) -> Arrays:
     """The arrays of a shape that the layer knows: the input asked about as "its own value", the others by name."""
     own = e.truth.layer.outputs[gradient]
@@ -360,7 +381,8 @@ def _unmasked(gradient: str, plain: list[Evidence]) -> Named | None:
     if not all(isinstance(m, np.ndarray) and m.shape == e.claimed.shape for m, e in zip(masks, plain, strict=True)):
         return None
     if words := _everywhere(plain, made):
-        return Named("activation mask missing", words, "Which elements of the input did not reach the output?")
+        name = "activation mask inverted" if "is 0" in words else "activation mask missing"
+        return Named(name, words, "Which elements of the input did not reach the output?")
     return None
 
 

@@ -42,6 +42,7 @@ class Shape(NamedTuple):
     mean: int = 0  # the power of std too many in the mean's term
     direct: int = 0  # and in that of x
     gamma: tuple[int, int, int] = (0, 0, 0)  # the power of gamma too many in each term
+    late: bool = False  # gamma multiplied in behind the means, where it belongs inside of them
 
 
 _FACTORS = ("xhat", "x - mean", "x", "1")
@@ -56,6 +57,7 @@ SCALED = [
     *[_PLAIN._replace(mean=power) for power in POWERS if power],
     *[_PLAIN._replace(direct=power) for power in POWERS if power],
     *[_PLAIN._replace(gamma=g) for p in (1, -1) for g in ((p, 0, 0), (0, p, 0), (0, 0, p))],
+    _PLAIN._replace(late=True),
 ]
 
 
@@ -278,11 +280,9 @@ def _normalised(gradient: str, wrong: list[Evidence], plain: list[Evidence]) -> 
             continue
         if shape == SHAPES[0] and all(np.allclose(n, n[0], rtol=1e-5) for n in kept):
             return None  # a factor of all of it
-        same = bool(np.ptp(kept, axis=0).max() < 1e-4)
-        if same and len(kept) == len(telling):
-            if all(_made_of(e, _parts(e.truth.runs[gradient], shape), kept[0]) for e in plain):
-                return _norm_told(kept[0], shape, same)
-        elif shape.axes or all(_counted(n) for n in kept):
+        same = bool(np.ptp(kept, axis=0).max() < 1e-4) and len(kept) == len(telling)
+        same = same and all(_made_of(e, _parts(e.truth.runs[gradient], shape), kept[0]) for e in plain)
+        if same or shape.axes or all(_counted(n) for n in kept):
             return _norm_told(kept[0], shape, same)
     return None
 
@@ -304,15 +304,16 @@ def _parts(run: Run, shape: Shape) -> list[Array]:
     call, n = found
     h = np.reshape(run.cotangent[id(call.y)], n.shape)
     gamma = np.ones(())
-    if any(shape.gamma):
+    if any(shape.gamma) or shape.late:
         if call.scale is None or np.size(call.scale) != h.size:
             return []
         gamma = np.reshape(call.scale, n.shape)
-    d, m, v = (h * gamma**power for power in shape.gamma)
+    d, m, v = (h * gamma**power for power in ((-1, -1, -1) if shape.late else shape.gamma))
     mean = (lambda a: np.mean(a, axis=shape.axes, keepdims=True)) if shape.axes else n.mean
     factor = {"xhat": n.hat, "x - mean": n.deviation, "x": n.x, "1": np.ones(())}
     variance = factor[shape.front] * mean(v * factor[shape.inside]) * n.std ** (shape.power - 1.0)
     parts = [d * n.std ** (shape.direct - 1.0), -mean(m) * n.std ** (shape.mean - 1.0), -variance]
+    parts = [gamma * p for p in parts] if shape.late else parts
     return [run.partial(call.x, np.broadcast_to(p, n.shape).reshape(call.x.shape)) for p in parts]
 
 
@@ -347,6 +348,9 @@ def _norm_told(numbers: Array, shape: Shape, same: bool) -> Named:
         much = "the standard deviation" if abs(shape.power) == 1 else "the variance (and eps)"
         words += f"; the variance's is {times} by {much} once too often"
     name = "a term of the normalisation with a wrong factor"
+    if shape.late:
+        words = "gamma is multiplied in behind the means, where it belongs inside of them: it differs along their axes"
+        return Named("gamma behind the means", words, "Over what are the means taken: over dout, or over gamma dout?")
     if shape.axes:
         words = f"its means run over axes {shape.axes} of {{shape}}, not over those of the forward; " + words
         return Named("normalised over the wrong axis", words.replace(" of {shape}", ""), HINT)

@@ -17,19 +17,25 @@ FORWARD = "forward"
 
 class Fix(NamedTuple):
     """One change of the source in words.  line: of the file; kind: the name of the slip; written: the line as it
-    stands; instead: what makes the gradient right; hint: a question."""
+    stands; instead: what makes the gradient right; hint: a question; file: the name of a file beside the one judged, if
+    it stands there."""
 
     line: int
     kind: str
     written: str
     instead: str
     hint: str
+    file: str = ""
+
+    @property
+    def where(self) -> str:
+        return f"line {self.line}{f' of {self.file}' if self.file else ''}"
 
     @property
     def text(self) -> str:
         plain = not self.instead.startswith(("the same line", "nothing:", "what stands"))
         instead = f"`{self.instead}`" if plain else self.instead
-        return f"line {self.line}, `{self.written}`: right is {instead}"
+        return f"{self.where}, `{self.written}`: right is {instead}"
 
 
 @dataclass
@@ -39,7 +45,8 @@ class Part:
     right: at every geometry that was tried.  mistake: its name, or None where it is right or not known.  geometry: the
     smallest one that shows it, shapes and settings.  says: what was done; numbers: one element there, yours and the
     right one; times: (right at, of) geometries; where: those at which it is right.  hint: a question, without numbers.
-    fixes: the changes of the source with which a wrong one is right everywhere, where they were found.
+    fixes: the changes of the source with which a wrong one is right, where they were found: everywhere, or but for
+    ``left``, geometries at which two competitors are equal.
     """
 
     name: str
@@ -53,6 +60,7 @@ class Part:
     hint: str = ""
     notes: list[str] = field(default_factory=list)
     fixes: list[Fix] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
     @property
     def kind(self) -> str:
@@ -79,7 +87,13 @@ class Part:
         if self.fixes:
             both = "both changes" if len(self.fixes) > 1 else "this change"
             rows += [f"  {fix.text[0].upper()}{fix.text[1:]}." for fix in self.fixes]
-            rows += [f"  With {both} it is right at {'all ' if self.times[1] > 1 else ''}{count}."]
+            if self.left:
+                still = ", ".join(dict.fromkeys(self.left))
+                rows += [
+                    f"  With {both} it is right at {self.times[1] - len(self.left)} of {count}; not yet at: {still}."
+                ]
+            else:
+                rows += [f"  With {both} it is right at {'all ' if self.times[1] > 1 else ''}{count}."]
         rows += [f"  {note}." for note in self.notes]
         rows += [f"  Hint: {self.hint}"] if self.hint else []
         return "\n".join(rows)
@@ -91,7 +105,7 @@ class Part:
             return f"{self.name}: RIGHT."
         rows = [f"{self.name}: NOT RIGHT."]
         rows += [f"  Try it with {self.geometry}."] if self.geometry else []
-        rows += [f"  Look at line {fix.line}: {fix.hint}" for fix in self.fixes]
+        rows += [f"  Look at {fix.where}: {fix.hint}" for fix in self.fixes]
         rows += [f"  Hint: {self.hint}"] if self.hint else []
         return "\n".join(rows)
 

@@ -109,7 +109,8 @@ def group_normalised(seed: int) -> Net:
     h = ac.batch_norm(ac.conv2d(x, w, layout="channels_first"), s, b, layout="channels_first")
     h = ac.reshape(ac.tanh(h), (3, 2, 24))
     far = h - ac.mean(h, axis=2, keepdims=True)
-    h = ac.reshape(far / ac.sqrt(ac.mean(far * far, axis=2, keepdims=True) + 1e-3), (3, 4, 4, 3))
+    h = far / ac.sqrt(ac.mean(far * far, axis=2, keepdims=True) + 1e-3)
+    h = ac.reshape(h * np.linspace(0.5, 2, 24), (3, 4, 4, 3))
     h = ac.avg_pool2d(h, 2, padding=1, count_include_pad=False, layout="channels_first")
     v = t("v", 24, 3, scale=0.3)
     return ac.losses.cross_entropy(ac.flatten(h, 1) @ v, np.array([0, 2, 1])), t.tensors

@@ -53,7 +53,16 @@ def _pool(kind: str, reference: Any, other: dict[str, Any]) -> Layer:
     says = f"class {kind}(kernel_size, stride): forward(x) -> out, backward(grad_output) -> grad_input"
     call = called(protocol, says, outputs, ("x", *settings))
     name = {"MaxPool2d": "max_pool", "AvgPool2d": "avg_pool"}[kind]
-    return Layer(f"tinytorch.{name}", (kind,), reference, outputs, made, call, "NCHW", of_pool(reference, other))
+    return Layer(
+        f"tinytorch.{name}",
+        (kind,),
+        reference,
+        outputs,
+        made,
+        call,
+        "NCHW, kernel_size (kh, kw)",
+        of_pool(reference, other),
+    )
 
 
 _says = (

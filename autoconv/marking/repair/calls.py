@@ -43,8 +43,8 @@ def axis(p: Place) -> Iterator[ast.expr]:
             yield remake(new, kept)
     if at is not None:
         yield remake(kept)
-        for other in AXES[:12]:
-            yield remake([ast.keyword("axis", axes(other))], [] if kept else true)
+    for other in AXES[:12]:
+        yield remake([ast.keyword("axis", axes(other))], [] if kept else true)
 
 
 def _other_axes(node: ast.Call) -> Iterator[ast.expr]:

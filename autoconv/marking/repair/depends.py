@@ -37,8 +37,29 @@ def statements_of(node: Any, outputs: list[str], wrong: list[str], right: list[s
     return [common - good, (bad - good - common) | {id(returns[0])}, bad & good]
 
 
+def kept_only(node: Any) -> set[int]:
+    """Ids of the statements that make what a forward keeps and not what it gives: its result does not depend on them.
+
+    Of a function that returns (result, kept, ..), or one result and keeps the rest in self.
+    """
+    returns = [n for n in ast.walk(node) if isinstance(n, ast.Return) and n.value is not None]
+    if not isinstance(node, ast.FunctionDef) or not returns:
+        return set()
+    results = [r.value.elts[0] if isinstance(r.value, ast.Tuple) and r.value.elts else r.value for r in returns]
+    flows = list(_flows(node, set()))
+    given = _reaching(flows, set().union(*[names_of(r) for r in results if r is not None]))
+    return {statement for statement, *_ in flows if statement not in given} | {id(r) for r in returns}
+
+
 def names_of(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - _MODULES
+    """Names, and attributes of self by both names."""
+    held = {n.value for n in ast.walk(node) if _member(n)}  # type: ignore[attr-defined]
+    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n not in held}
+    return (names | {f"self.{n.attr}" for n in ast.walk(node) if _member(n)}) - _MODULES  # type: ignore[attr-defined]
+
+
+def _member(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
 
 
 def _flows(node: ast.AST, around: set[str]) -> Iterator[Flow]:
@@ -68,6 +89,8 @@ def _flows(node: ast.AST, around: set[str]) -> Iterator[Flow]:
 
 
 def _written(target: ast.AST) -> set[str]:
+    if _member(target):
+        return names_of(target)
     if isinstance(target, (ast.Subscript, ast.Attribute, ast.Starred)):
         return _written(target.value)
     if isinstance(target, (ast.Tuple, ast.List)):

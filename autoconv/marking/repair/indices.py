@@ -153,6 +153,10 @@ def brackets(p: Place) -> Iterator[ast.expr]:
 
 def sliced(p: Place) -> Iterator[ast.expr]:
     """A slice with another bound or step; a bound that is one further or nearer."""
+    if called(p.node) == "slice" and isinstance(p.node, ast.Call):
+        for i in range(len(p.node.args)):
+            yield ast.Call(p.node.func, [*p.node.args[:i], ast.Constant(None), *p.node.args[i + 1 :]], [])
+        return
     if not isinstance(p.node, ast.Slice):
         if p.role == "bound" and isinstance(p.owner, ast.Slice):
             yield binary(p.node, ast.Add, number(1))

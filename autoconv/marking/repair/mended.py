@@ -60,7 +60,7 @@ def _mended(
     found = sources(functions, layer)
     if found is None:
         return []
-    made, text = found
+    made, texts = found
     bench = Bench(layer, cases, functions, sought)
     bench.shapes = shapes
     offers = []
@@ -68,13 +68,13 @@ def _mended(
         silent = [(r.function, code) for r in made if (code := r.compiled()) is not None]
         with swapped(silent):
             asked = lambda both: _answers(layer, cases, functions, shapes, both)
-            search = Search(bench, made, text, end, asked)
+            search = Search(bench, made, end, asked)
             if not search.begun():
                 return []
             for gradients, both in combined(search.run(), sought)[:OFFERS]:
                 if answers := _answers(layer, cases, functions, shapes, both):
-                    places = [(r.written.number, e.rank, e.at, e.number) for r, e in both]
-                    offers.append(Offer(gradients, places, answers, in_words(text, places)))
+                    places = [(r.written.number, e.rank, e.at, e.number, r.written.file) for r, e in both]
+                    offers.append(Offer(gradients, places, answers, in_words(texts, places)))
     return offers
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from itertools import combinations
 from typing import Any
 
-from .trees import Change, Place, Scope, Step, called, name
+from .trees import Change, Place, Scope, Step, call, called, integer, name, number
 
 
 def key(p: Place) -> Iterator[ast.expr]:
@@ -59,6 +59,8 @@ def named_number(p: Place) -> Iterator[ast.expr]:
     if isinstance(p.node, ast.Constant) and type(p.node.value) in (int, float):
         for other in p.scope.names:
             yield name(other)
+        for other in p.scope.names if p.role == "value" else []:
+            yield call(f"{p.scope.numpy}.sum", name(other))
     elif isinstance(p.node, ast.Name) and p.node.id in p.scope.names and isinstance(p.node.ctx, ast.Load):
         for base, held in p.scope.attributes.items():
             for other in held:
@@ -107,9 +109,18 @@ def within(near: bool) -> Callable[[Place], Iterator[ast.expr]]:
 
 
 def exchanged(s: Step) -> Iterator[Change]:
-    """Two names of a line, each in the place of the other."""
+    """Two names of a line, each in the place of the other; x[0] and x[1]."""
     if not isinstance(s.node, (ast.Assign, ast.AugAssign, ast.Expr, ast.Return)):
         return
+    numbered = lambda tree: [n for n in ast.walk(tree) if isinstance(n, ast.Subscript) and integer(n.slice) is not None]
+    parts = dict.fromkeys((ast.dump(n.value), integer(n.slice)) for n in numbered(s.node))
+    for (base, first), (other, second) in combinations(parts, 2):
+        if base == other:
+            made = copy.deepcopy(s.node)
+            for part in numbered(made):
+                if ast.dump(part.value) == base and integer(part.slice) in (first, second):
+                    part.slice = number(second if integer(part.slice) == first else first)
+            yield s.put(ast.fix_missing_locations(made))
     found = [n.id for n in ast.walk(s.node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
     for a, b in combinations([n for n in dict.fromkeys(found) if n in s.scope.names], 2):
         made = copy.deepcopy(s.node)

@@ -40,16 +40,19 @@ class Bench:
         self.layer, self.functions, self.sought = layer, functions, sought
         self.cases = cases
         self._kept: dict[int, Any] = {}
+        given = [getattr(f, "__self__", None) for f in functions.values() if f is not None]
+        self._owners = list({id(o): o for o in given if hasattr(o, "__dict__") and not isinstance(o, type)}.values())
 
-    def gradients(self, row: Row) -> dict[str, np.ndarray | None]:
-        """What backward gives at a geometry, from fresh copies of what it is given."""
+    def gradients(self, row: Row, anew: bool = False) -> dict[str, np.ndarray | None]:
+        """What backward gives at a geometry, from fresh copies of what it is given; anew: the forward is run for it,
+        which must give what it gave before."""
         layer, case = self.layer, self.cases[row.number]
         values = layer.call.values(case)
         if layer.loss:
             made = self.functions["backward"](*[values[name] for name in layer.call.forward])
             return named(tuple(made[1:]) if len(made) > 2 else made[1], layer.outputs, [])
         if self.functions.get("forward") is not None:
-            out, cache = self._forward(row, values)
+            out, cache = self._anew(row, values) if anew else self._forward(row, values)
             values |= {"out": out, "cache": cache}
         else:
             kept = tuple(values[name] for name in layer.call.cached)
@@ -60,14 +63,27 @@ class Bench:
         return named(backward(layer.call, self.functions, values), layer.outputs, [])
 
     def _forward(self, row: Row, values: dict[str, Any]) -> Any:
+        """Output and cache, of which copies are kept; with them what the objects remember whose methods these are."""
         kept = self._kept.get(row.number)
-        if kept is None:
-            kept = self._kept[row.number] = forward(self.layer.call, self.functions, values)
         try:
-            return copy.deepcopy(kept)
+            if kept is None:
+                made = forward(self.layer.call, self.functions, values)
+                kept = self._kept[row.number] = copy.deepcopy((made, [vars(o) for o in self._owners]))
+            made, held = copy.deepcopy(kept)
         except Exception:
             self._kept[row.number] = None
             return forward(self.layer.call, self.functions, values)
+        for owner, state in zip(self._owners, held, strict=True):
+            vars(owner).clear()
+            vars(owner).update(state)
+        return made
+
+    def _anew(self, row: Row, values: dict[str, Any]) -> Any:
+        made = forward(self.layer.call, self.functions, values)
+        kept = self._kept.get(row.number)
+        if kept is not None and not np.array_equal(made[0], kept[0][0], equal_nan=True):
+            raise ValueError("another output")
+        return made
 
     def _shape(self, row: Row, out: Any) -> Iterator[tuple[int, ...]]:
         if out is not None:
@@ -77,12 +93,13 @@ class Bench:
     shapes: list[tuple[int, ...]] = []  # noqa: RUF012 (replaced, never changed)
 
 
-def sources(functions: Mapping[str, Any], layer: Layer) -> tuple[list[Running], str] | None:
-    """(the functions that may be changed, the text of their file); None where there are none.
+def sources(functions: Mapping[str, Any], layer: Layer) -> tuple[list[Running], dict[str, str]] | None:
+    """(the functions that may be changed, the texts of their files: by name, "" for that of the backward); None where
+    there are none.
 
     Nothing is changed in functions that reach outside of themselves.
     """
-    starts = [f for f in (functions.get("backward"),) if f is not None]
+    starts = [f for f in (functions.get("backward"), functions.get("forward")) if f is not None]
     main = next((f for f in starts if isinstance(f, type)), None) or plain(starts[0])
     if main is None:
         return None
@@ -91,19 +108,24 @@ def sources(functions: Mapping[str, Any], layer: Layer) -> tuple[list[Running], 
         return None
     if Path(members[0].__code__.co_filename).is_relative_to(HERE):
         return None  # what calls a custom operation for somebody is no source of theirs
-    text = text_of(members[0])
-    file = functions_of(text)
-    if not file:
+    main_file = members[0].__code__.co_filename
+    texts = {"": text_of(members[0])}
+    files = {main_file: functions_of(texts[""])}
+    if not files[main_file]:
         return None
     starts += [type(f.__self__) for f in starts if hasattr(f, "__self__")]  # what a method calls stands in its class
-    found = reached(starts, members[0].__code__.co_filename)
+    found = reached(starts, main_file)
     if any(EFFECTS & set(names_in(f.__code__)) or _swallows(f) for f in found):
         return None
-    made = [r for f in found if (r := running(f, file)) is not None]
+    for f in found:
+        if (path := f.__code__.co_filename) not in files and not Path(path).is_relative_to(HERE):
+            texts[Path(path).name] = text_of(f)
+            files[path] = functions_of(texts[Path(path).name], Path(path).name)
+    made = [r for f in found if (r := running(f, files.get(f.__code__.co_filename, []))) is not None]
     made = [r for r in made if not any(isinstance(n, (ast.Import, ast.ImportFrom)) for n in ast.walk(r.written.node))]
     for r in made:
         quieted(r.written)
-    return (made, text) if made else None
+    return (made, texts) if made else None
 
 
 def _swallows(function: Any) -> bool:

@@ -12,18 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..asking import Answer, TimeUp, deadline
-from .depends import statements_of
+from .depends import kept_only, statements_of
 from .running import Bench, swapped
 from .sought import Row, harmless, same_numbers, share
-from .source import Running, numpy_of
-from .table import KINDS, Sites
+from .source import Running
+from .table import KINDS, LAST, SOON, THEN, Sites
 from .trees import Edit, put
 
 SECONDS = 2.2  # of processor time for searching
 TOGETHER = 0.25  # of them for two edits at once
 NAMED = 0.5  # of them where every mistake has a name
 BASES = 6  # edits on top of which a second one is tried
-EARLY, LATE = 17, 36  # ranks from which on kinds are tried after those before at all statements
 SLOW = 0.15  # seconds of one call at a small geometry beyond which nothing is searched
 NOTHING = -2.0  # the share of right elements where there are no numbers
 
@@ -51,18 +50,18 @@ Asked = Callable[[tuple[tuple[Running, Edit], ...]], list[Answer]]
 class Search:
     """The edits that make wrong gradients right, within a time."""
 
-    def __init__(self, bench: Bench, made: list[Running], text: str, end: float, asked: Asked) -> None:
+    def __init__(self, bench: Bench, made: list[Running], end: float, asked: Asked) -> None:
         self.asked = asked  # the functions at every geometry, with edits
         self.before: list[Answer] | None = None
         self.bench, self.made, self.end = bench, made, end
         self.sought = bench.sought
-        self.numpy = numpy_of(text)
-        self.sites = {id(r): Sites(r.written.node, self.numpy, r.written.members) for r in made}
+        self.sites = {id(r): Sites(r.written.node, r.written.numpy, r.written.members) for r in made}
         self.sorts: dict[int, dict[str, str]] = {}
         self.limit = 1.0
         self.first: dict[str, float] = {}
         self.near: dict[str, list[Tried]] = {}
         self.whole = False  # every wrong gradient must be right at once
+        self.ahead: list[Running] = []  # what the forward runs and the backward does not: it makes the cache
 
     def begun(self) -> bool:
         """Run the functions as they are: what their names hold, how long it takes; False where nothing can be tried."""
@@ -77,7 +76,6 @@ class Search:
                     held[name] = sort_of(value)
 
         row = max(self.sought.rows[:4], key=lambda r: sum(a.size for a, _ in r.right.values()))
-        before = sys.getprofile()
         try:
             with deadline(1.0, processor=True):
                 for _ in range(2):
@@ -89,16 +87,12 @@ class Search:
         if spent > SLOW:
             return False
         self.limit = max(0.05, 20 * spent)
-        try:
-            sys.setprofile(look)
-            with deadline(1.0, processor=True):
-                self.bench.gradients(row)
-        except (Exception, TimeUp):
-            pass
-        finally:
-            sys.setprofile(before)
+        _watched(look, lambda: self.bench.gradients(row))
+        back = set(seen)
+        _watched(look, lambda: self.bench.gradients(row, anew=True))
         self.sorts = seen
-        self.made = [r for r in self.made if id(r) in seen]
+        self.ahead = [r for r in self.made if id(r) in set(seen) - back]
+        self.made = [r for r in self.made if id(r) in back]
         for gradient in self.sought.wrong:
             self.first[gradient] = self.tried((), gradient, self.sought.rows[0])[1]
         return bool(self.made)
@@ -106,8 +100,9 @@ class Search:
     def given(self, changed: tuple[tuple[Running, Any], ...], row: Row) -> dict[str, np.ndarray | None] | None:
         """The gradients at one geometry with other codes; None where there are none."""
         try:
+            anew = any(r is one for r, _ in changed for one in self.ahead)
             with swapped([(r.function, code) for r, code in changed]), deadline(self.limit, processor=True):
-                return self.bench.gradients(row)
+                return self.bench.gradients(row, anew)
         except (Exception, TimeUp, SystemExit):
             return None
 
@@ -159,7 +154,9 @@ class Search:
             if code is None:
                 return
             sites = self.sites
-            self.sites = dict(sites) | {id(runner): Sites(runner.written.node, self.numpy, runner.written.members)}
+            self.sites = dict(sites) | {
+                id(runner): Sites(runner.written.node, runner.written.numpy, runner.written.members)
+            }
             open_ = [gradient]
             for other, second in self.candidates(open_, late=False):
                 if time.thread_time() > self.end or not open_:
@@ -194,7 +191,7 @@ class Search:
                 if ok:
                     continue
                 right.remove(gradient)
-                plain = not base and edit.rank < LATE  # nothing is built up out of what was put in
+                plain = not base and KINDS[edit.rank].turn < LAST  # nothing is built up out of what was put in
                 if plain and (passed or part > max(self.first.get(gradient, 0.0), 0.0) + 1e-9):
                     self.near.setdefault(gradient, []).append(Tried(passed, part, both))
             if not right or (self.whole and len(right) < len(open_)):
@@ -227,17 +224,35 @@ class Search:
         else:
             parts += [(main, lambda s, chosen=chosen: id(s) in chosen) for chosen in suspect]  # type: ignore[misc]
             parts += [(r, lambda s: True) for r in self.made[1:]]
-        early, middle, rest = range(EARLY), range(EARLY, LATE), range(LATE, len(KINDS))
         suspects, others = (parts[:1], parts[1:]) if suspect is not None else (parts, [])
-        turns = [(early, suspects), (early, others), (middle, suspects)]
-        turns += [(rest, suspects), (middle, others), (rest, others)] if late else [(middle, others)]
-        for span, where in turns:
+        kept = [(r, kept_only(r.written.node)) for r in self.ahead]
+        ahead: Any = [(r, lambda s, ids=ids: id(s) in ids) for r, ids in kept]
+        turns = [(SOON, suspects), (SOON, others), (SOON, ahead), (THEN, suspects)]
+        turns += (
+            [(THEN, ahead), (LAST, suspects), (THEN, others), (LAST, ahead), (LAST, others)]
+            if late
+            else [(THEN, others)]
+        )
+        for turn, where in turns:
             for runner, chosen in where:
                 sorts = self.sorts.get(id(runner), {})
-                for rank in span:
+                for rank in (rank for rank, kind in enumerate(KINDS) if kind.turn == turn):
                     for edit in self.sites[id(runner)].edits(rank, chosen):
                         if fitting(edit, sorts):
                             yield runner, edit
+
+
+def _watched(look: Callable[..., None], run: Callable[[], Any]) -> None:
+    """Run something, whatever comes of it, and look at every call that ends."""
+    before = sys.getprofile()
+    try:
+        sys.setprofile(look)
+        with deadline(1.0, processor=True):
+            run()
+    except (Exception, TimeUp):
+        pass
+    finally:
+        sys.setprofile(before)
 
 
 NUMBER = "number"

@@ -11,7 +11,8 @@ import numpy as np
 from ..asking import Answer
 from ..verdict import Fix
 
-Place = tuple[int, int, int, int]  # number of the function in its file; rank, place and number of the edit
+Place = tuple[int, int, int, int, str]
+"""Number of the function in its file; rank, place and number of the edit; name of the file, "" for the one judged."""
 
 
 class Row(NamedTuple):

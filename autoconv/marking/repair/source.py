@@ -12,7 +12,8 @@ import inspect
 import linecache
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import CodeType, FunctionType
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 LARGEST = 400_000  # characters of a file that is read
@@ -31,7 +32,8 @@ EFFECTS = frozenset((
 class Written:
     """A function in a file.  node: its definition; number: its place among all of the file; owner: the class around
     it, if there is one; lines: of the whole file; imports: of the file, which the compiler looks at; members: the
-    attributes of self anywhere in the class."""
+    attributes of self anywhere in the class; numpy: the file's name of NumPy; file: its name, "" for the one that is
+    judged."""
 
     node: ast.FunctionDef | ast.Lambda
     number: int
@@ -39,6 +41,8 @@ class Written:
     lines: list[str]
     imports: list[ast.stmt]
     members: list[str]
+    numpy: str = "np"
+    file: str = ""
 
     @property
     def length(self) -> int:
@@ -60,7 +64,7 @@ class Running:
         return made if made is not None and made.co_freevars == self.code.co_freevars else None
 
 
-def functions_of(text: str) -> list[Written]:
+def functions_of(text: str, file: str = "") -> list[Written]:
     """All functions of a file in the order of its lines; [] for what is no Python."""
     if len(text) > LARGEST:
         return []
@@ -68,12 +72,12 @@ def functions_of(text: str) -> list[Written]:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
-    lines, made = text.splitlines(), list[Written]()
+    lines, made, numpy = text.splitlines(), list[Written](), numpy_of(text)
     imports: list[ast.stmt] = [s for s in tree.body if isinstance(s, (ast.Import, ast.ImportFrom))]
     imports = [s for s in imports if not (isinstance(s, ast.ImportFrom) and s.module == "__future__")]
     for owner, node in _definitions(tree, None):
         named = (owner.name, _members(owner)) if owner else ("", [])
-        made.append(Written(node, len(made), named[0], lines, imports, named[1]))
+        made.append(Written(node, len(made), named[0], lines, imports, named[1], numpy, file))
     return made
 
 
@@ -131,8 +135,14 @@ def text_of(function: FunctionType) -> str:
     return "".join(linecache.getlines(function.__code__.co_filename, function.__globals__))
 
 
+def beside(other: str, file: str) -> bool:
+    """Whether a function of one file counts for one of another: the same, or one in the same folder."""
+    return other == file or (Path(other).suffix == ".py" and Path(other).parent == Path(file).parent)
+
+
 def reached(starts: list[Any], file: str) -> list[FunctionType]:
-    """The functions of ``file`` that these may call, themselves first: by a name that their code has."""
+    """The functions of ``file``, and of the files beside it, that these may call, themselves first: by a name that
+    their code has."""
     found: list[FunctionType] = []
     queue: list[Any] = list(starts)
     while queue and len(found) < 40:
@@ -142,18 +152,21 @@ def reached(starts: list[Any], file: str) -> list[FunctionType]:
             queue += [v for kind in bases for v in vars(kind).values() if plain_member(v) is not None]
             continue
         function = plain(at)
-        if function is None or function in found or function.__code__.co_filename != file:
+        if function is None or function in found or not beside(function.__code__.co_filename, file):
             continue
         found.append(function)
         names = names_in(function.__code__)
-        queue += [function.__globals__[n] for n in names if _callable_of(function.__globals__.get(n), file)]
+        held = [function.__globals__[n] for n in names if n in function.__globals__]
+        modules = [m for m in held if isinstance(m, ModuleType) and beside(getattr(m, "__file__", None) or "", file)]
+        held += [vars(m)[n] for m in modules for n in names if n in vars(m)]
+        queue += [value for value in held if _callable_of(value, file)]
         for cell in function.__closure__ or ():
             try:
-                held = cell.cell_contents
+                value = cell.cell_contents
             except ValueError:
                 continue
-            if _callable_of(held, file):
-                queue.append(held)
+            if _callable_of(value, file):
+                queue.append(value)
     return found
 
 
@@ -166,7 +179,7 @@ def plain_member(value: Any) -> FunctionType | None:
 
 def _callable_of(value: Any, file: str) -> bool:
     if isinstance(value, type):
-        return any((f := plain_member(v)) and f.__code__.co_filename == file for v in vars(value).values())
+        return any((f := plain_member(v)) and beside(f.__code__.co_filename, file) for v in vars(value).values())
     return callable(value) and plain(value) is not None
 
 

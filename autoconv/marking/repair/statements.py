@@ -18,6 +18,8 @@ def assigned(s: Step) -> Iterator[Change]:
     ):
         for operator in (ast.Add, ast.Sub, ast.Mult):
             yield s.put(_at(ast.AugAssign(n.targets[0], operator(), n.value), n))
+        if isinstance(n.value, ast.BinOp) and ast.unparse(n.value.left) == ast.unparse(n.targets[0]):
+            yield s.put(_at(ast.AugAssign(n.targets[0], n.value.op, n.value.right), n))  # x = x + y is another array
     elif isinstance(n, ast.AugAssign):
         yield s.put(_at(ast.Assign([n.target], n.value, None), n))
         for other in (ast.Sub, ast.Add, ast.Mult, ast.Div):

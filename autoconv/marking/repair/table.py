@@ -47,11 +47,15 @@ from .names import another_name, another_part, attribute, exchanged, key, named_
 from .statements import assigned, moved, removed, reordered, repeated, unconditional
 from .trees import Edit, Function, Place, Scope, Step, called
 
+SOON, THEN, LAST = range(3)  # a turn: one is tried at the statements at hand before the next is
+
 
 @dataclass(frozen=True)
 class Kind:
-    """name: what the slip is called; of: the expressions (or whole changes) that it makes; hint: the question."""
+    """turn: when it is tried, those that many hands make and that cost few tries first (LAST builds up something new);
+    name: what the slip is called; of: the expressions (or whole changes) that it makes; hint: the question."""
 
+    turn: int
     name: str
     of: Callable[[Any], Iterator[Any]]
     hint: str
@@ -61,59 +65,59 @@ class Kind:
 
 # fmt: off
 KINDS = (
-    #     name                              what it makes                hint
-    Kind("assigned in the place of added",  assigned,            "Is this written once, or added to?", True),
-    Kind("added once where an index repeats", repeated,          "Does += add twice where an index comes twice?", True),
-    Kind("another sign",                    sign,                "Which sign does this term have?"),
-    Kind("another comparison",              comparison,          "When exactly does this condition hold?"),
-    Kind("an operand too many",             dropped,             "Does every operand here belong here?"),
-    Kind("another operator",                OPERATORS,           "Are these two multiplied, divided or added?"),
-    Kind("another function",                function,            "Is this the function that belongs here?"),
-    Kind("another key",                     key,                 "Is this the right key?"),
-    Kind("another name",                    attribute,           "Is this the right attribute?"),
-    Kind("indices in another order",        index_order,         "In which order do these stand?"),
-    Kind("another name",                    another_name(True),  "Is each name here the right one?"),
-    Kind("another name",                    renaming(True),      "Is each name here the right one?", True),
-    Kind("another name",                    within(True),        "Is each name here the right one?"),
-    Kind("another name",                    another_name(False), "Is each name here the right one?", shapes=True),
-    Kind("two names exchanged",             exchanged,           "Is each name here the right one?", True),
-    Kind("a statement too many",            removed,             "Does this line belong here?", True),
-    Kind("another number",                  constant,            "Is this number the right one?"),
-    Kind("another index",                   index,               "Which element is read or written here?"),
-    Kind("a statement in the wrong loop",   moved,               "How often should this line run?", True),
-    Kind("another condition",               condition,           "When exactly does this condition hold?"),
-    Kind("a condition too many",            unconditional,       "Does this belong under a condition?", True),
-    Kind("a call too many",                 wrapper,             "Does this call belong here?"),
-    Kind("an argument too many",            argument,            "Does each argument belong here?"),
-    Kind("another loop",                    ranged,              "Where does this loop begin and end?"),
-    Kind("a step forgotten",                stepped,             "How far does this move from pass to pass?"),
-    Kind("a step forgotten",                both_stepped,        "How far does this move from pass to pass?", True),
-    Kind("another axis",                    axis,                "Over which axes is this taken, and do they stay?"),
-    Kind("operands in another order",       arguments,           "In which order do these stand?"),
-    Kind("another slice",                   windows,             "Where does this slice begin and end?"),
-    Kind("another index",                   all_indices,         "Which element is read or written here?"),
-    Kind("a transpose too many or too few", transposed,          "What shape has each array here, axis by axis?"),
-    Kind("parentheses",                     parentheses,         "In which order is this worked out?"),
-    Kind("another slice",                   sliced,              "Where does this slice begin and end?"),
-    Kind("letters of an einsum",            letters,             "Which letter belongs to which axis?"),
-    Kind("a minus forgotten",               minus,               "Which sign does this term have?"),
-    Kind("statements in another order",     reordered,           "When does this line have to run?", True),
-    Kind("another name",                    another_name(False), "Is each name here the right one?"),
-    Kind("a name in the place of another",  named_number,        "Is this the value that belongs here?"),
-    Kind("a name in the place of another",  another_part,        "Is this the value that belongs here?"),
-    Kind("brackets",                        brackets,            "Which indices does this array have?"),
-    Kind("a function forgotten",            bent,                "Is this used as it is?"),
-    Kind("a factor forgotten",              factor,              "What multiplies this, by the chain rule?"),
-    Kind("a factor forgotten",              term_factor,         "What multiplies this, by the chain rule?"),
-    Kind("laid out in another order",       laid_out,            "In which order do the axes lie in memory?"),
-    Kind("another name",                    renaming(False),     "Is each name here the right one?", True),
-    Kind("a sum forgotten",                 reduced,             "Over what is this added up?"),
-    Kind("a term forgotten",                term,                "Are all terms here?"),
-    Kind("another index",                   worked_out,          "Which element is read or written here?"),
-    Kind("a factor forgotten",              inner_factor,        "What multiplies this, by the chain rule?"),
-    Kind("one more or less",                bound,               "Is this count right?"),
-    Kind("another slice",                   offset,              "Where does this slice begin and end?"),
-    Kind("not cropped",                     padded,              "Which shape should this have?"),
+    #     turn  name                              what it makes                hint
+    Kind(SOON, "assigned in the place of added",  assigned,            "Is this written once, or added to?", True),
+    Kind(SOON, "added once where an index repeats", repeated,       "Does += add twice where an index is twice?", True),
+    Kind(SOON, "another sign",                    sign,                "Which sign does this term have?"),
+    Kind(SOON, "another comparison",              comparison,          "When exactly does this condition hold?"),
+    Kind(SOON, "an operand too many",             dropped,             "Does every operand here belong here?"),
+    Kind(SOON, "another operator",                OPERATORS,           "Are these two multiplied, divided or added?"),
+    Kind(SOON, "another function",                function,            "Is this the function that belongs here?"),
+    Kind(SOON, "another key",                     key,                 "Is this the right key?"),
+    Kind(SOON, "another name",                    attribute,           "Is this the right attribute?"),
+    Kind(SOON, "indices in another order",        index_order,         "In which order do these stand?"),
+    Kind(SOON, "another name",                    another_name(True),  "Is each name here the right one?"),
+    Kind(SOON, "another name",                    renaming(True),      "Is each name here the right one?", True),
+    Kind(SOON, "another name",                    within(True),        "Is each name here the right one?"),
+    Kind(SOON, "another name",                    another_name(False), "Is each name here the right one?", shapes=True),
+    Kind(SOON, "two names exchanged",             exchanged,           "Is each name here the right one?", True),
+    Kind(SOON, "a statement too many",            removed,             "Does this line belong here?", True),
+    Kind(SOON, "another number",                  constant,            "Is this number the right one?"),
+    Kind(THEN, "another index",                   index,               "Which element is read or written here?"),
+    Kind(THEN, "a statement in the wrong loop",   moved,               "How often should this line run?", True),
+    Kind(THEN, "another condition",               condition,           "When exactly does this condition hold?"),
+    Kind(THEN, "a condition too many",            unconditional,       "Does this belong under a condition?", True),
+    Kind(THEN, "a call too many",                 wrapper,             "Does this call belong here?"),
+    Kind(THEN, "an argument too many",            argument,            "Does each argument belong here?"),
+    Kind(THEN, "another loop",                    ranged,              "Where does this loop begin and end?"),
+    Kind(THEN, "a step forgotten",                stepped,             "How far does this move in each pass?"),
+    Kind(THEN, "a step forgotten",                both_stepped,        "How far does this move in each pass?", True),
+    Kind(THEN, "another axis",                    axis,                "Over which axes is this, and do they stay?"),
+    Kind(THEN, "operands in another order",       arguments,           "In which order do these stand?"),
+    Kind(THEN, "another slice",                   windows,             "Where does this slice begin and end?"),
+    Kind(THEN, "another index",                   all_indices,         "Which element is read or written here?"),
+    Kind(THEN, "a transpose too many or too few", transposed,          "What shape has each array here, axis by axis?"),
+    Kind(THEN, "parentheses",                     parentheses,         "In which order is this worked out?"),
+    Kind(THEN, "another slice",                   sliced,              "Where does this slice begin and end?"),
+    Kind(THEN, "letters of an einsum",            letters,             "Which letter belongs to which axis?"),
+    Kind(THEN, "a minus forgotten",               minus,               "Which sign does this term have?"),
+    Kind(THEN, "statements in another order",     reordered,           "When does this line have to run?", True),
+    Kind(LAST, "another name",                    another_name(False), "Is each name here the right one?"),
+    Kind(LAST, "a name in the place of another",  named_number,        "Is this the value that belongs here?"),
+    Kind(LAST, "a name in the place of another",  another_part,        "Is this the value that belongs here?"),
+    Kind(LAST, "brackets",                        brackets,            "Which indices does this array have?"),
+    Kind(LAST, "a function forgotten",            bent,                "Is this used as it is?"),
+    Kind(LAST, "a factor forgotten",              factor,              "What multiplies this, by the chain rule?"),
+    Kind(LAST, "a factor forgotten",              term_factor,         "What multiplies this, by the chain rule?"),
+    Kind(LAST, "laid out in another order",       laid_out,            "In which order do the axes lie in memory?"),
+    Kind(LAST, "another name",                    renaming(False),     "Is each name here the right one?", True),
+    Kind(LAST, "a sum forgotten",                 reduced,             "Over what is this added up?"),
+    Kind(LAST, "a term forgotten",                term,                "Are all terms here?"),
+    Kind(LAST, "another index",                   worked_out,          "Which element is read or written here?"),
+    Kind(LAST, "a factor forgotten",              inner_factor,        "What multiplies this, by the chain rule?"),
+    Kind(LAST, "one more or less",                bound,               "Is this count right?"),
+    Kind(LAST, "another slice",                   offset,              "Where does this slice begin and end?"),
+    Kind(LAST, "not cropped",                     padded,              "Which shape should this have?"),
 )
 # fmt: on
 

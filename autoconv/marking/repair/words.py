@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 from ..verdict import Fix
 from .sought import Place
-from .source import Written, functions_of, numpy_of
+from .source import Written, functions_of
 from .table import KINDS, Sites
 from .trees import Edit, put
 
@@ -27,21 +29,20 @@ def quieted(written: Written) -> None:
                         listed[i] = ast.copy_location(ast.Pass(), statement)
 
 
-def in_words(text: str, places: list[Place]) -> list[Fix]:
-    """Edits as lines of a file; [] for numbers that are none of it."""
-    file, fixes = functions_of(text), []
+def in_words(texts: Mapping[str, str], places: list[Place]) -> list[Fix]:
+    """Edits as lines of files, given by name; [] for numbers that are none of them."""
+    files, fixes = {name: functions_of(text, name) for name, text in texts.items()}, []
     undo: list[Any] = []
-    numpy = numpy_of(text)
-    for written in file:
+    for written in chain(*files.values()):
         quieted(written)
-    for number, rank, at, count in places:
-        if not 0 <= number < len(file):
+    for number, rank, at, count, name in places:
+        if not 0 <= number < len(files.get(name, [])):
             return []
-        written = file[number]
-        edit = Sites(written.node, numpy, written.members).edit(rank, at, count)
+        written = files[name][number]
+        edit = Sites(written.node, written.numpy, written.members).edit(rank, at, count)
         if edit is None:
             return []
-        fixes.append(fix_of(edit, written.lines))
+        fixes.append(fix_of(edit, written.lines)._replace(file=name))
         undo = [*edit.apply()[::-1], *undo]
     return fixes
 

@@ -377,6 +377,11 @@ def _first_for_all(p: Site) -> Variants:
             own = i if i < p.line.params["axes"][0] else i - len(p.line.params["axes"])  # the frames have more axes
             variants[f"of the result, axis {i}"] = partial(_into_first, p, own)
         return variants
+    if p.row == "mul" and p.line.operands[1 - p.k].primitive is not None and _repeated(p.line.operands[1 - p.k]):
+        for i, n in enumerate(p.y.shape):  # a vector for each feature, read at its first for all
+            if n > 1 and p.other().shape == p.y.shape and np.ptp(p.other(), axis=i).any():
+                variants[f"of the factor, axis {i}"] = partial(_with_factor, p, _repeated_first(p.other(), i))
+        return variants
     c = contraction(p)
     if c is None or not c.convolution:
         return variants
@@ -459,12 +464,36 @@ def _bent(p: Site) -> Variants:
     }
     if p.row in ("mul", "contract"):
         other = p.line.operands[1 - p.k]
-        if other.constant or other.primitive is None:
+        if other.constant:
             return {}
+        if other.primitive is None:
+            functions = {"its size": np.abs} if p.row == "contract" else {}
         return {words: partial(_with_factor, p, f(p.other())) for words, f in functions.items()}
     if p.elementwise and p.primitive.bends and not p.primitive.masks and p.row != "div":
         return {f"of the slope {words}": partial(_sloped, p, f) for words, f in functions.items() if f is not np.square}
     return {}
+
+
+@mistake(
+    "an index that runs backward",
+    "a factor was read from its end to its beginning, along an axis along which the forward pass reads it as it stands",
+    "In which direction does each index of the factor run?",
+    "each term has the factor that it had in the forward pass",
+    rank=3,
+)
+def _backward_read(p: Site) -> Variants:
+    """The other factor of a contraction reversed along an axis or several; a kernel's window has a name of its own."""
+    c = contraction(p)
+    if c is None:
+        return {}
+    other, window = p.other(), set(c.window(c.others))
+    axes = [i for i, n in enumerate(other.shape) if n > 1]
+    variants: Variants = {}
+    for count in range(1, len(axes) + 1 if len(axes) <= 4 else 2):
+        for chosen in combinations(axes, count):
+            if not set(chosen) <= window:
+                variants[f"along axes {chosen}"] = partial(_with_factor, p, np.flip(other, chosen))
+    return variants
 
 
 def _positive(x: Any) -> Any:

@@ -5,8 +5,9 @@ They are found wherever a call computes one of the two (see ``run.forms``): as a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,11 @@ from .mistake import Variants, call_mistake
 
 _NORM = "x_bar = (g - mean(g) - xhat * mean(g * xhat)) / std, with g the gradient of xhat"
 _SOFTMAX = "x_bar = y * (y_bar - sum_j y_bar_j y_j), along the axis of the softmax"
+
+
+_TOO_OFTEN = {
+    "divided once too often": -1, "divided twice too often": -2, "not divided": 1, "multiplied": 2,
+}  # fmt: skip
 
 
 def _norm(call: Call) -> Standardised | None:
@@ -108,13 +114,23 @@ def _term_factors(call: Call) -> Variants:
     if n.count > 2:
         less = n.count / (n.count - 1)
         variants["both divided by n - 1"] = partial(n.gradient, first=less, second=less)
-    for axis, size in enumerate(n.shape):
-        if size != n.count:
+    for words, size in _sizes(n):
+        if size not in (1, n.count):
             ratio = n.count / size
-            variants[f"both divided by the length of axis {axis}"] = partial(n.gradient, first=ratio, second=ratio)
-            variants[f"the mean's divided by the length of axis {axis}"] = partial(n.gradient, first=ratio)
-            variants[f"the variance's divided by the length of axis {axis}"] = partial(n.gradient, second=ratio)
+            variants[f"both divided by {words}"] = partial(n.gradient, first=ratio, second=ratio)
+            variants[f"the mean's divided by {words}"] = partial(n.gradient, first=ratio)
+            variants[f"the variance's divided by {words}"] = partial(n.gradient, second=ratio)
     return variants
+
+
+def _sizes(n: Standardised) -> Iterator[tuple[str, int]]:
+    """Numbers that may be taken for n, each once: the length of an axis, the product of some of those of the mean."""
+    found = {size: f"the length of axis {axis}" for axis, size in reversed([*enumerate(n.shape)])}
+    of = n.refined
+    for count in range(2, len(of.axes)):
+        for axes in combinations(of.axes, count):
+            found.setdefault(int(np.prod([of.shape[a] for a in axes])), f"the lengths of axes {axes} of {of.shape}")
+    yield from ((words, size) for size, words in found.items())
 
 
 @call_mistake(
@@ -145,6 +161,19 @@ def _term_without(call: Call) -> Variants:
 
 
 @call_mistake(
+    "gamma behind the means",
+    "gamma was multiplied in at the end, where it differs along the axes of the means and belongs inside of them",
+    "Over what are the means taken: over dout, or over gamma dout?",
+    _NORM,
+)
+def _late(call: Call) -> Variants:
+    n, gamma = _norm(call), call.scale
+    if n is None or gamma is None or np.size(gamma) != np.size(n.x) or not np.all(gamma):
+        return {}
+    return {"": lambda g: n.gradient(g / np.reshape(gamma, np.shape(g))) * np.reshape(gamma, np.shape(g))}
+
+
+@call_mistake(
     "deviation in the wrong power",
     "the gradient was divided by the variance, or not divided at all, where it is divided by the standard deviation",
     "xhat = (x - mean) / std. What is d xhat / d x, with mean and std held fixed?",
@@ -158,6 +187,7 @@ def _power(call: Call) -> Variants:
         "not divided": partial(n.gradient, std=1.0),
         "divided by the variance": partial(n.gradient, std=n.std**2),
         "multiplied": partial(n.gradient, std=1 / n.std),
+        **{f"{words} in the variance's term": partial(n.gradient, second=n.std**k) for words, k in _TOO_OFTEN.items()},
         "divided by the standard deviation without eps": partial(n.gradient, std=np.sqrt(n.var)),
         "eps added to the standard deviation, not to the variance": partial(
             n.gradient, std=np.sqrt(n.var) + n.eps, hat=n.deviation / (np.sqrt(n.var) + n.eps)
@@ -217,6 +247,7 @@ def _wrong_axis(call: Call) -> Variants:
             words = f"the sums over axes {other.axes}, divided by {n.count}{', step by step' if full else ''}"  # type: ignore[union-attr]
             variants[words] = partial(_by_steps, n, other, share=other.count / n.count, full=full)  # type: ignore[arg-type,union-attr]
         variants[f"the mean's term over axes {other.axes}"] = partial(_terms_over, n, other, n)  # type: ignore[arg-type]
+        variants[f"the mean's term over axes {other.axes}, taken last"] = partial(_mean_last, n, other)  # type: ignore[arg-type]
         variants[f"the variance's term over axes {other.axes}"] = partial(_terms_over, n, n, other)  # type: ignore[arg-type]
         ratio = other.count / n.count  # type: ignore[union-attr]
         if ratio != 1:
@@ -224,6 +255,12 @@ def _wrong_axis(call: Call) -> Variants:
             variants[f"the mean's term {words}"] = partial(_terms_over, n, other, n, first=ratio)  # type: ignore[arg-type]
             variants[f"the variance's term {words}"] = partial(_terms_over, n, n, other, last=ratio)  # type: ignore[arg-type]
     return variants
+
+
+def _mean_last(n: Standardised, other: Standardised, g: Any) -> Any:
+    """The gradient of x - mean first, then its mean subtracted over the axes of ``other``."""
+    centred = np.reshape(n.gradient(g, first=0), n.shape)
+    return np.reshape(centred - other.mean(centred), np.shape(g))
 
 
 def _by_steps(n: Standardised, other: Standardised, g: Any, share: float = 1.0, full: bool = False) -> Any:
@@ -330,6 +367,7 @@ def _soft_terms(call: Call) -> Variants:
         }
     return {
         "the factor y": shaped(lambda g: g - s.sum(g * s.y)),
+        "the factor y of what arrives": shaped(lambda g: g - s.y * s.sum(g * s.y)),
         "the factor y on the diagonal": shaped(lambda g: g * (1 - s.y) - s.y * (s.sum(g * s.y) - g * s.y)),
         "the term of the output itself": shaped(lambda g: -s.y * s.sum(g * s.y)),
         "the weights of the sum": shaped(lambda g: s.y * (g - s.sum(g))),

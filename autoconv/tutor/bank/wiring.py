@@ -372,10 +372,15 @@ def _one_sided(p: Site) -> Variants:
     if s is None or not s.found or max(s.window) == 1:
         return {}
     spans = [(k - 1) * d for k, d in zip(s.window, s.dilation, strict=True)]
-    return {
+    variants = {
         "in front": s.moved(shift=tuple(-n for n in spans)),
         "behind": s.moved(shift=tuple(spans)),
     }
+    for i, n in enumerate(spans if len(spans) > 1 else []):
+        alone = [n if at == i else 0 for at in range(len(spans))]
+        variants[f"in front, along dimension {i} alone"] = s.moved(shift=tuple(-n for n in alone))
+        variants[f"behind, along dimension {i} alone"] = s.moved(shift=tuple(alone))
+    return variants
 
 
 @mistake(
@@ -475,10 +480,13 @@ def _misread(p: Site, c: Contraction) -> Variants:
     if p.y.shape[filters[0]] == 1:
         return {}
     first, last, front = [*batch, *filters, *positions], [*batch, *positions, *filters], [*filters, *batch, *positions]
+    behind = [*filters, *positions, *batch]
     named = {
         "filters read as if they were last": (first, last), "filters read as if they were first": (last, first),
         "filters read as if they stood before the examples": (first, front),
         "filters at the end read as if they stood before the examples": (last, front),
+        "examples in front read as if they were last": (first, behind),
+        "examples behind the filters read as if they were last": (front, behind),
     }  # fmt: skip
     return {label: partial(_reread, p, there, read) for label, (there, read) in named.items()}
 

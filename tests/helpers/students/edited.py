@@ -319,6 +319,7 @@ def backward(g, cache):
 
 LEFT_OUT, EARLY, AXIS = "a pass of a loop left out", "loop left too early", "normalised over the wrong axis"
 TILES, STEP, SPREAD = "overlapping windows treated as tiles", "stride not dilated", "dilated by stride"
+INVERTED = "activation mask inverted"
 GROUPS, REREAD, VECTOR = "groups mixed", "flattened in another order", "a vector along the wrong axis"
 KEPT, JACOBIAN = "a kept array read at its first index", "a factor of the softmax's Jacobian forgotten"
 TARGET, CLASSES = "target in the wrong place or size", "only some of the classes"
@@ -374,7 +375,7 @@ BUGS = [
     ("softmax loss", "-= 1\n", "-= 1 / N\n    dx *= N\n", "dx", TARGET, "the probabilities not divided"),
     ("softmax loss", "dx[i, y[i]] -= 1", "dx[i, i % x.shape[1]] -= 1", "dx", TARGET, "numbered as the example"),
     ("hinge loss", "dx[i, y[i]] -= 1", "dx[i, y[i]] = -1", "dx", "broadcast not summed", "not zero"),
-    ("dropout", "dout * mask", "dout * (mask == 0) / dropout_param['p']", "dx", "activation mask missing", "mask is 0"),
+    ("dropout", "dout * mask", "dout * (mask == 0) / dropout_param['p']", "dx", INVERTED, "mask is 0"),
     ("dropout", "dout * mask", "dout * (mask > 0) / (1 - dropout_param['p'])", "dx", TIMES, "1 - p"),
     ("dropout", "dout * mask", "dout / dropout_param['p']", "dx", "activation mask missing", "divided by p"),
     ("scale", "dout * g.reshape(1, 3, 1, 1)", "dout * g", "dx", VECTOR, "the factor along axis 3"),
