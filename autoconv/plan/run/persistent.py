@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import prod
 from typing import ClassVar, NamedTuple
 
@@ -77,9 +77,9 @@ class Persistent:
         given: list[np.ndarray] = []
         last = Persistent._last() if Persistent._last is not None else None
         if last is not self:
-            if last is not None:
-                given = [memory for memory, _ in last._spare]
-                last._spare.clear()
+            with suppress(IndexError):
+                while last is not None:
+                    given.append(last._spare.pop()[0])  # one at a time: what a run of another thread takes is not here
             Persistent._last = weakref.ref(self)
         try:
             memory, arrays = self._spare.pop()
