@@ -119,7 +119,8 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): "zeros more, which are left out",
     ("autoconv/plan/lower/lowering.py", "inside = channels or next(", "0 -> 1"): "one number: a row of one, or none",
     ("autoconv/plan/lower/lowering.py", "step = inside | 1 if inside > 1 else 1", "> -> >="): "1 | 1 is 1",
-    ("autoconv/plan/rewrite/factor_sums.py", "self.waits.append(max(", "0 -> 1"): "all lines wait one longer",
+    ("autoconv/plan/rewrite/factor_sums.py", "waits = 0", "0 -> 1"): "all lines wait one longer",
+    ("autoconv/plan/rewrite/factor_sums.py", "if self.waits[x] > waits:", "> -> >="): "the same number again",
     ("autoconv/plan/rewrite/factor_sums.py", 'small = self._row("where", self._row("equal", zero', "1.0 -> 2.0"): (
         "any number within the bounds"
     ),
