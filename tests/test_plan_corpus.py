@@ -150,7 +150,9 @@ def test_layers_in_one_kernel(name, lanes, monkeypatch):
         assert set(of_numpy(made)) <= {"reshape"}, "of a gradient that is there already"
         if lanes == "channels":  # numbers times vectors, whatever is summed for each example
             kinds = {("Dot" if kind == "Outer" else kind): n for kind, n in kinds.items()}
-        assert made_of(made) == kinds and kernel.end <= cells[lanes == "channels"]
+        found = made_of(made)
+        found.pop("Fill", None)  # whether a row fills a vector depends on the processor
+        assert found == kinds and kernel.end <= cells[lanes == "channels"]
 
 
 @native

@@ -71,6 +71,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
 # Faults that are none: (file, the line, what is changed to what) -> why every number stays the same.
 EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("autoconv/primitives.py", '_SLOPE = {"split": 0, "first": 1}', "1 -> 2"): "a slope beyond 1 is cut off at 1",
+    ("autoconv/primitives.py", "lambda g, y, a, b: multiply_no_nan(g, where(_nothing(a, b), 0, a / where(", "1 -> 2"): (
+        "what 1 is there for is not selected"
+    ),
     ("autoconv/functional/resize.py", "cell = np.minimum(np.floor(place), n - 1)", "- -> +"): "clipped again below",
     ("autoconv/functional/normalisation.py", "return 1", "1 -> 2"): "a scale that cancels",
     ("autoconv/plan/lower/rematerialise.py", "if lane is None or lane.axis != axis or _cost(", "0 -> 1"): "a cost",

@@ -16,17 +16,19 @@ from ..extension import machine
 from ..instructions import Instruction
 from ..lower.lowering import Lowering
 
-_OF_CHANNELS = 1.2  # what channels in the lanes cost besides: rows have ragged ends
+_OF_CHANNELS = 1.07  # what channels in the lanes cost besides: rows have ragged ends
 _CROWDED = 1.2  # what it costs when the values of a block do not fit the cache that a processor has to itself
 _CACHE = 1 << 20
 _FAR = 1 << 23  # bytes of a block from which on its cells come from memory
-_CELLS = 24, 6  # bytes of cells that come from the cache behind that one, and from memory, for a product of vectors
+_CELLS = 18, 4.5  # bytes of cells that come from the cache behind that one, and from memory, for a product of vectors
 _WAKING = 1.1  # what it costs to have more than one thread
 _SHARED = 0.75  # how much of a thread's time goes into work where threads share a block
 _WORTH_SHARING = 20_000  # products of vectors: for less, threads would meet more often than they work
 _SHARED_CACHE = 1 << 25  # that of all processors together
-_FROM_CACHE, _FROM_MEMORY = 16, 4  # bytes that come from there, and from memory, while a product of vectors is made
-_WALK = 512  # bytes: a vector of any width is one operation, and a wider one has more memory to walk through
+_FROM_CACHE, _FROM_MEMORY = 12, 3  # bytes that come from there, and from memory, while a product of vectors is made
+# what a product of vectors of so many bytes costs: a wider one has more memory to walk through, and many processors
+# take the widest in two halves
+_OF_WIDTH = {16: 1.03, 32: 1.06, 64: 1.46}
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def estimate(lowering: Lowering) -> Estimate:
         for channels, vectors in ((False, 1), (False, 2), (False, 4), (True, 1)):
             layout = VectorLayout(channels, set_, lanes, vector_registers, vectors)
             cost = sum([one.vectors(layout) for one in instructions])
-            cost *= _OF_CHANNELS if channels else vectors * (1 + lanes * bytes_ / _WALK)
+            cost *= (_OF_CHANNELS if channels else vectors) * _OF_WIDTH[lanes * bytes_]
             costs.append((layout, cost + streamed, largest * layout.examples))
     moved = sum([x.size for one in instructions for x in (*one.writes, *one.reads)])
     return Estimate(lowering.examples, bytes_, moved * bytes_, tuple(costs))
