@@ -11,6 +11,7 @@ import autoconv as ac
 from autoconv.plan.contractions import Dot, Gemm
 from autoconv.plan.lower import contraction, known_zeros
 from autoconv.plan.run.native_run import NativeRun
+from autoconv.plan.spacing import Spacing, spaced
 from autoconv.program.numpy_run import NumpyRun
 
 pytestmark = native
@@ -122,6 +123,31 @@ def test_the_products_that_are_made_are_those_on_the_image(geometry, lanes, monk
         assert gradient == 0
     else:
         assert gradient == (right + 256 * (~whole.any(axis=0)).sum() if worth else every)
+
+
+# first register and steps among those of an array (4, 5), numbered from 10 on; sizes; where they begin and move along
+# each axis, or None if somewhere they run into the next row
+MOVES = [
+    ((10, (5, 1)), (4, 5), ([0, 0], [[1, 0], [0, 1]])),
+    ((11, (1,)), (4,), ([0, 1], [[0, 1]])),
+    ((11, (1,)), (5,), None),
+    ((11, (5, 1)), (4, 4), ([0, 1], [[1, 0], [0, 1]])),
+    ((11, (5, 1)), (4, 5), None),
+    ((15, (5, 1)), (3, 5), ([1, 0], [[1, 0], [0, 1]])),
+    ((10, (10, 2)), (2, 3), ([0, 0], [[2, 0], [0, 2]])),
+    ((10, (6,)), (4,), ([0, 0], [[1, 1]])),
+    ((11, (6,)), (5,), None),
+    ((10, (1, 1)), (3, 3), ([0, 0], [[0, 1], [0, 1]])),
+    ((10, (1, 1)), (3, 4), None),
+    ((14, (-1,)), (5,), None),
+    ((10, (0, 5)), (7, 4), ([0, 0], [[0, 0], [1, 0]])),
+]
+
+
+@pytest.mark.parametrize(("found", "sizes", "right"), MOVES, ids=str)
+def test_how_registers_move_within_an_array(found, sizes, right):
+    registers = spaced(10, (4, 5), (5, 1))
+    assert known_zeros._moves(registers, Spacing(*found), sizes) == right
 
 
 def test_small_classes_are_joined(monkeypatch):

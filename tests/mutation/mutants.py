@@ -81,6 +81,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("autoconv/plan/lower/lowering.py", "found = for_one_example(line, shape, axis, self.examples) if", "== -> !="): (
         "a line whose batch axis is not known is NumPy's"
     ),
+    ("autoconv/plan/lower/contraction.py", "for there in self.parts(low, j, k, table.shape[1]):", "1 -> 2"): "a cost",
     ("autoconv/plan/lower/overlap.py", "if axis is None or axes[0] <= axis < axes[0] + 2 * len(axes):", "2 -> 3"): (
         "more lines are NumPy's"
     ),
