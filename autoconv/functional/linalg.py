@@ -57,7 +57,7 @@ def dot(x: Any, y: Any) -> Tensor:
     if not x.ndim or not y.ndim:
         return p.mul(x, y)
     _check_product(x, y, "dot")
-    return tensordot(x, y, ((-1,), (-2,))) if y.ndim > 2 or (y.ndim > 1 and x.ndim > 2) else matmul(x, y)
+    return tensordot(x, y, ((-1,), (-2,))) if y.ndim > 2 else matmul(x, y)
 
 
 def _check_product(x: Any, y: Any, name: str) -> None:
