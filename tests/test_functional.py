@@ -430,3 +430,11 @@ def test_eps_is_nothing_beside_large_numbers(dtype, size, norm):
     x = np.random.default_rng(0).normal(size=(3, 5))
     expected = (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True)
     np.testing.assert_allclose(norm((x * size).astype(dtype), eps=0.5), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("leading", [(), (2,), (2, 3), (2, 3, 4)], ids=str)
+def test_attention_to_no_keys_is_nothing(leading):
+    """As the sum over no keys, whatever stands in front."""
+    query, key, value = (np.ones((*leading, *tail)) for tail in ((4, 5), (0, 5), (0, 6)))
+    found = ac.nn.functional.scaled_dot_product_attention(query, key, value)
+    np.testing.assert_array_equal(found, np.zeros((*leading, 4, 6)))

@@ -30,6 +30,13 @@ EXPECTED = {line: (PARTS[2 * k], PARTS[2 * k + 1]) for k, line in enumerate(STOR
 ROOM = {"torch": ac, "F": nn.functional, "nn": nn, "np": np, "optim": optim}
 
 
+@pytest.mark.parametrize("power", [-2, -1, 0, 1, 2, 5])
+@pytest.mark.parametrize("shape", [(3, 3), (2, 3, 3), (2, 5, 3, 3)], ids=str)
+def test_powers_of_stacks_of_matrices(shape, power):
+    a = np.random.default_rng(4).normal(size=shape) + 2 * np.eye(3)
+    np.testing.assert_allclose(ac.matrix_power(a, power), np.linalg.matrix_power(a, power), rtol=1e-9, atol=1e-12)
+
+
 def test_every_line_is_stored():
     assert list(EXPECTED) == TORCH
 

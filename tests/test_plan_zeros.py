@@ -9,6 +9,7 @@ from helpers.random_nets import native
 
 import autoconv as ac
 from autoconv.plan.contractions import Dot, Gemm
+from autoconv.plan.kernel import Kernel
 from autoconv.plan.lower import contraction, known_zeros
 from autoconv.plan.run.native_run import NativeRun
 from autoconv.plan.spacing import Spacing, spaced
@@ -144,6 +145,37 @@ MOVES = [
 ]
 
 
+def padded(mask):
+    """A kernel with one value (4, 5), registers from 1 on, of which these are always zero."""
+    at = Kernel(1)
+    registers = spaced(at.new_value(20), (4, 5), (5, 1))
+    at.blank[1] = registers, mask
+    return at, registers
+
+
+def test_what_is_known_to_be_zero():
+    """By letters of the places that are read: only where these are evenly spaced, in the rows of what was padded."""
+    border = np.zeros((4, 5), bool)
+    border[0], border[:, 4] = True, True
+    at, registers = padded(border)
+    rows = known_zeros._zeros(at, registers, "yx", "yx")
+    np.testing.assert_array_equal(rows, border)
+    np.testing.assert_array_equal(known_zeros._zeros(at, registers.T, "xy", "xy"), border.T)
+    inside = known_zeros._zeros(at, registers[1:, :3], "yx", "yx")
+    assert inside is None, "none is zero there"
+    assert known_zeros._zeros(at, registers[1:], "yx", "yx").tolist() == [[False] * 4 + [True]] * 3
+    assert known_zeros._zeros(at, registers, "yx", "y") is None, "it depends on a letter that is not asked for"
+    assert known_zeros._zeros(at, registers.reshape(20), "a", "a") is None, "one row runs into the next"
+    assert known_zeros._zeros(at, np.array(registers), "yx", "yx") is None, "not known to be evenly spaced"
+    assert known_zeros._zeros(at, np.zeros((4, 5), np.int32), "yx", "yx") is None, "the zero register is no padding"
+    alone = np.zeros((4, 5), bool)
+    alone[2, 3] = True
+    at, registers = padded(alone)
+    assert known_zeros._zeros(at, registers, "yx", "yx") is None, "no whole row or column"
+    other = spaced(at.new_value(6), (2, 3), (3, 1))
+    assert known_zeros._zeros(at, other, "yx", "yx") is None, "of a value that is not padded"
+
+
 @pytest.mark.parametrize(("found", "sizes", "right"), MOVES, ids=str)
 def test_how_registers_move_within_an_array(found, sizes, right):
     registers = spaced(10, (4, 5), (5, 1))
@@ -230,6 +262,22 @@ def test_a_step_with_an_infinite_gradient_moves_what_eager_code_moves(lanes, mon
         moved.append(kernel.value.copy())
     assert np.isnan(moved[1][..., 7]).any()
     np.testing.assert_allclose(*moved, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("lanes", ["examples", "channels"])
+def test_an_infinite_gradient_that_meets_nothing_but_padding(lanes, monkeypatch):
+    """No product with it need be made; the gradient of the kernel is NaN all the same."""
+    monkeypatch.setenv("AUTOCONV_LANES", lanes)
+    as_many_classes_as_there_are(monkeypatch)
+    _, (x, w, b, up) = net((3, 3), (1, 1), 1, 2, 1, "channels_last", examples=8, dtype="float32")
+    loss = lambda x, w, b, up: ac.sum(ac.conv2d(x, w, b, padding=2) * up)
+    compiled = ac.compile(loss)
+    for _ in range(2):
+        compiled.value_and_grad(x, w, b, up, wrt=(1,))
+    up[3, 0, 6, 5] = np.inf
+    _, (found,) = compiled.value_and_grad(x, w, b, up, wrt=(1,))
+    assert np.isnan(found[..., 5]).all() and np.isfinite(np.delete(found, 5, axis=-1)).all()
 
 
 def test_what_is_no_padding_is_not_left_out(monkeypatch):

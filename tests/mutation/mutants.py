@@ -81,6 +81,13 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("autoconv/plan/lower/lowering.py", "found = for_one_example(line, shape, axis, self.examples) if", "== -> !="): (
         "a line whose batch axis is not known is NumPy's"
     ),
+    ("autoconv/plan/lower/known_zeros.py", "terms, count = ~zero[first], np.bincount(", "* -> /"): "a cost",
+    ("autoconv/plan/lower/known_zeros.py", "terms, count = ~zero[first], np.bincount(", "// -> /"): "a cost",
+    ("autoconv/plan/lower/known_zeros.py", "if not _pays(low, left,", "* -> /"): "a cost",
+    ("autoconv/plan/lower/known_zeros.py", "largest = max(made,", "0 -> 1"): "any of them will do",
+    ("autoconv/plan/lower/known_zeros.py", "if zero.shape[1] < 63:", "< -> <="): "rows as numbers, or as bytes",
+    ("autoconv/plan/lower/known_zeros.py", "if zero.shape[1] < 63:", "63 -> 64"): "rows as numbers, or as bytes",
+    ("autoconv/plan/lower/known_zeros.py", "rows = zero @ (1 << np.arange(", "1 -> 2"): "twice the numbers",
     ("autoconv/plan/lower/contraction.py", "for there in self.parts(low, j, k, table.shape[1]):", "1 -> 2"): "a cost",
     ("autoconv/plan/lower/overlap.py", "if axis is None or axes[0] <= axis < axes[0] + 2 * len(axes):", "2 -> 3"): (
         "more lines are NumPy's"

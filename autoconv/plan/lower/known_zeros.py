@@ -93,8 +93,8 @@ def split(x: Spaced, part: Part) -> Spaced:
 
 
 def _zeros(at: Kernel, x: Registers, letters: str, wanted: str) -> np.ndarray | None:
-    """Whether registers are always zero, with an axis for each of the letters ``wanted``, of size 1 where that makes no
-    difference; None if none is, or nobody knows."""
+    """Whether registers are always zero, with an axis for each of the letters ``wanted``, of size 1 where it moves along no
+    padded axis; None if none is, or nobody knows."""
     found = spacing(x)
     if found is None or not positive(x):
         return None
@@ -120,9 +120,9 @@ def _zeros(at: Kernel, x: Registers, letters: str, wanted: str) -> np.ndarray | 
             return None
         place = np.full((1,) * len(wanted), begin[d])
         for axis, c in enumerate(wanted):
-            n = letters.index(c)
-            if steps[n][d]:
-                place = place + (np.arange(x.shape[n]) * steps[n][d]).reshape((-1,) + (1,) * (len(wanted) - axis - 1))
+            if step := steps[letters.index(c)][d]:
+                moved = np.arange(x.shape[letters.index(c)]) * step
+                place = place + np.expand_dims(moved, [other for other in range(len(wanted)) if other != axis])
         zero = zero | ~full[d][place]
     return zero if zero.any() else None
 
