@@ -88,6 +88,8 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("autoconv/plan/lower/known_zeros.py", "if zero.shape[1] < 63:", "< -> <="): "rows as numbers, or as bytes",
     ("autoconv/plan/lower/known_zeros.py", "if zero.shape[1] < 63:", "63 -> 64"): "rows as numbers, or as bytes",
     ("autoconv/plan/lower/known_zeros.py", "rows = zero @ (1 << np.arange(", "1 -> 2"): "twice the numbers",
+    ("autoconv/plan/lower/known_zeros.py", "few = len(groups) - _MOST_CLASSES + 1", "1 -> 2"): "a group less",
+    ("autoconv/plan/lower/known_zeros.py", "while len(groups) > 1:", "> -> >="): "one has none to be joined with",
     ("autoconv/plan/lower/contraction.py", "for there in self.parts(low, j, k, table.shape[1]):", "1 -> 2"): "a cost",
     ("autoconv/plan/lower/overlap.py", "if axis is None or axes[0] <= axis < axes[0] + 2 * len(axes):", "2 -> 3"): (
         "more lines are NumPy's"

@@ -93,8 +93,8 @@ def split(x: Spaced, part: Part) -> Spaced:
 
 
 def _zeros(at: Kernel, x: Registers, letters: str, wanted: str) -> np.ndarray | None:
-    """Whether registers are always zero, with an axis for each of the letters ``wanted``, of size 1 where it moves along no
-    padded axis; None if none is, or nobody knows."""
+    """Whether registers are always zero, an axis for each of the letters ``wanted``, of size 1 where one moves along no
+    padded axis; None if none is zero, or nobody knows."""
     found = spacing(x)
     if found is None or not positive(x):
         return None
