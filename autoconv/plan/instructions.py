@@ -138,6 +138,9 @@ class Fill(Instruction):
     def vectors(self, layout: VectorLayout) -> float:
         return len(self.writes[0])
 
+    def by_examples(self, at: ByExamples, number: int) -> Rows:
+        raise NotImplementedError("with examples in the lanes a number fills its cell as it is")
+
     def by_channels(self, at: ByChannels, number: int) -> Rows:
         out, out_at = at.relative(at.addresses_of(self.writes[0][:, 0]))
         x, x_at = at.relative(at.addresses_of(self.reads[0]))

@@ -21,8 +21,11 @@ _SOFTMAX = "x_bar = y * (y_bar - sum_j y_bar_j y_j), along the axis of the softm
 
 
 _TOO_OFTEN = {
-    "divided once too often": -1, "divided twice too often": -2, "not divided": 1, "multiplied": 2,
-}  # fmt: skip
+    "divided by the standard deviation once too often": -1,
+    "divided by the standard deviation twice too often": -2,
+    "not divided by the standard deviation": 1,
+    "multiplied by the standard deviation": 2,
+}
 
 
 def _norm(call: Call) -> Standardised | None:
@@ -99,7 +102,7 @@ def _not_divided(call: Call) -> Variants:
 
 @call_mistake(
     "a term of the normalisation with a wrong factor",
-    "what flows back through the mean or the variance was halved, doubled, or divided by another number than n",
+    "what flows back through the mean or the variance was halved, doubled, or divided by another number than it is",
     "d (x^2) = 2 x dx and d std = d var / (2 std): are both of the twos in your formula? Over how many runs the mean?",
     _NORM,
 )
@@ -111,6 +114,8 @@ def _term_factors(call: Call) -> Variants:
     for what, factor in (("half", 0.5), ("twice", 2.0), ("minus twice", -2.0), ("minus half", -0.5)):
         variants[f"{what} of the variance's"] = partial(n.gradient, second=factor)
         variants[f"{what} of the mean's"] = partial(n.gradient, first=factor)
+    for words, power in _TOO_OFTEN.items():
+        variants[f"the variance's {words}"] = partial(n.gradient, second=n.std**power)
     if n.count > 2:
         less = n.count / (n.count - 1)
         variants["both divided by n - 1"] = partial(n.gradient, first=less, second=less)
@@ -187,7 +192,6 @@ def _power(call: Call) -> Variants:
         "not divided": partial(n.gradient, std=1.0),
         "divided by the variance": partial(n.gradient, std=n.std**2),
         "multiplied": partial(n.gradient, std=1 / n.std),
-        **{f"{words} in the variance's term": partial(n.gradient, second=n.std**k) for words, k in _TOO_OFTEN.items()},
         "divided by the standard deviation without eps": partial(n.gradient, std=np.sqrt(n.var)),
         "eps added to the standard deviation, not to the variance": partial(
             n.gradient, std=np.sqrt(n.var) + n.eps, hat=n.deviation / (np.sqrt(n.var) + n.eps)
