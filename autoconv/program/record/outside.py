@@ -117,6 +117,7 @@ class Calls:
                 before.enable()
             else:
                 sys.setprofile(before)
+            self._hook = None  # it knows this object, and the two would wait for the garbage collection
 
     def unseen(self, f: Callable[..., Any], *args: Any) -> Any:
         """``f(*args)``, which is known to ask nothing outside: to look at its calls would take as long again."""
