@@ -76,8 +76,7 @@ class Pending:
     def parts(self, low: Lowering, j: str, k: str, results: int) -> list[known_zeros.Part]:
         """The places and the terms that contractions are made of, one for each class of places with the same terms."""
         at, looked = low.kernels[self.kernel], prod(low.program.lines[self.w].shape)
-        found = low.registers(self.x, self.in_x.index(self.n), self.kernel)
-        assert found is not None, "x was in a kernel when the contraction was lowered"
+        found = low.laned(self.x, self.in_x.index(self.n), self.kernel)
         made = known_zeros.parts(low, at, found, self.in_x, j, k, results, looked)
         if made is not known_zeros.WHOLE:
             at.finite[at.input(Input(self.w, None))] = looked

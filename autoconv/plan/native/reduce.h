@@ -134,8 +134,7 @@ static int NAME(finite)(const Job *job, int array) {
   for (Py_ssize_t n, i = 0, size = r[RESULT_ROWS] * r[RESULT_COLUMNS]; i < size; i += n) {
     n = size - i < STRIP ? size - i : STRIP;
     NAME(reduced_sums)(pass, r, i, n, some);
-    for (Py_ssize_t k = 0; k < n; k++)
-      if (!(some[k] - some[k] == 0)) return 0;
+    if (!NAME(all_finite)(some, n)) return 0;
   }
   return 1;
 }
