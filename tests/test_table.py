@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import autoconv as ac
+from autoconv.backward import derive
 from autoconv.gradcheck import adjoint_products
 from autoconv.primitives import TABLE
 from autoconv.tape import Tensor
@@ -152,3 +153,27 @@ def test_mixed_second_derivatives_are_one_number(name):
             asked += 1
             assert mixed[0, 1] == pytest.approx(mixed[1, 0], rel=1e-12, abs=1e-12), (a, b)
     assert asked >= 12
+
+
+LARGEST = float(np.finfo(float).max)
+
+# x, y, and what of the cotangent goes to (x, y) in a maximum and in a minimum; a NaN gets all of it
+ORDERED = [
+    (1.0, 2.0, (0, 1), (1, 0)),
+    (2.0, 1.0, (1, 0), (0, 1)),
+    (-3.0, -3.0, (0.5, 0.5), (0.5, 0.5)),
+    (0.0, -0.0, (0.5, 0.5), (0.5, 0.5)),
+    (-np.inf, np.inf, (0, 1), (1, 0)),
+    (np.inf, np.inf, (0.5, 0.5), (0.5, 0.5)),
+    (LARGEST, -LARGEST, (1, 0), (0, 1)),
+    (np.nan, 5.0, (1, 0), (1, 0)),
+    (5.0, np.nan, (0, 1), (0, 1)),
+]
+
+
+@pytest.mark.parametrize(("x", "y", "of_maximum", "of_minimum"), ORDERED)
+def test_a_definition_by_order_has_its_slopes_at_any_pair(x, y, of_maximum, of_minimum):
+    """The rule drawn and stepped through is asked at the operands themselves, not only at -1, 0 and 1 beside 0."""
+    for name, expected in (("maximum", of_maximum), ("minimum", of_minimum)):
+        rule = derive(TABLE[name], 2, (0, 1), ())
+        assert [float(g) for g in rule(np.ones(()), np.float64(x), np.float64(y))] == list(expected), name

@@ -74,6 +74,9 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("autoconv/primitives.py", "lambda g, y, a, b: multiply_no_nan(g, where(_nothing(a, b), 0, a / where(", "1 -> 2"): (
         "what 1 is there for is not selected"
     ),
+    ("autoconv/primitives.py", "size = where(where(less(size, _np.inf), greater(size, 0), False)", "1 -> 2"): (
+        "the size of what has no direction, which is 0 with any"
+    ),
     ("autoconv/functional/resize.py", "cell = np.minimum(np.floor(place), n - 1)", "- -> +"): "clipped again below",
     ("autoconv/functional/normalisation.py", "return 1", "1 -> 2"): "a scale that cancels",
     ("autoconv/plan/lower/rematerialise.py", "if lane is None or lane.axis != axis or _cost(", "0 -> 1"): "a cost",
