@@ -43,6 +43,18 @@ def test_a_sum_has_the_value_of_its_terms(name):
     np.testing.assert_allclose(twice(f, *arguments), right, rtol=1e-5)
 
 
+ANY_SIGN = np.array([-np.inf, -2.0, -1e-45, -0.0, 0.0, 1e-45, 2.0, np.inf, np.nan], f32)
+
+
+@pytest.mark.parametrize("turn", [lambda x: x, lambda x: ac.permute_dims(x, (1, 0))], ids=["channels", "examples"])
+def test_a_sign_is_that_of_numpy(turn):
+    x = np.stack([ANY_SIGN] * 20)
+    found = twice(lambda x: ac.sign(turn(x)), x)
+    np.testing.assert_array_equal(found, np.sign(turn(x)))
+    slope = ac.compile(lambda x: ac.sum(ac.abs(turn(x)))).value_and_grad(x, wrt=0)[1]
+    np.testing.assert_array_equal(slope, np.where(x == x, np.sign(x), np.nan))
+
+
 def waits(x):
     """Sums over the batch of a product whose factor is a sum over the batch: what ``factor_sums`` takes apart."""
     y = ac.tanh(x) * 1e-3 + x

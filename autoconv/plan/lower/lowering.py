@@ -283,8 +283,10 @@ class Lowering:
         self, i: int, name: str, out: Registers, reads: list[Registers], params: Mapping[str, Any]
     ) -> Instruction:
         """One instruction for all registers, in the order in which the results stand in memory."""
-        numbers = (0.0, float(params.get("at_zero", 0)), 0.0)
-        if name == "slope":
+        numbers: tuple[float, ...] = ()
+        if name == "sign":
+            numbers = (-1.0, float(params.get("at_zero", 0)), 1.0)
+        elif name == "slope":
             numbers = (params["less"], params["tie"], params["more"])
             name = "slope" if params.get("nan", "more") == "more" else "slope_below"
         axes = ascending(out)

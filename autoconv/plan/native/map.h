@@ -26,7 +26,7 @@ static void NAME(map)(const int64_t *w, const int *tables, T *m, Py_ssize_t begi
   case DIV: LOOP(x / y);
   case NEG: LOOP(-x);
   case ABS: LOOP((V)((M)x & ~(M)SPREAD((T)-0.0)));
-  case SIGN: LOOP(PICK((x > 0) | (x < 0) | (x != x), PICK(x > 0, SPREAD((T)1), PICK(x < 0, SPREAD((T)-1), x)), tie));
+  case SIGN: LOOP(PICK(x > 0, more, PICK(x < 0, less, PICK(x == 0, tie, x))));
   case MAXIMUM: LOOP(PICK((x > y) | (x != x), x, y));
   case MINIMUM: LOOP(PICK((x < y) | (x != x), x, y));
   case GREATER: LOOP(TRUTH(x > y));
