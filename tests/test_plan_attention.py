@@ -122,7 +122,7 @@ def test_what_a_block_streams_is_weights_and_sums():
     rows, columns = Spaced(base, step), Spaced(base[:3], step)
     assert gemm.streams() == 30
     assert Dot(0, [], [], 0, a=rows, b=columns).streams() == 2 * 6 * 3
-    assert Outer(0, [], [], 0, a=np.ones((4, 2)), b=np.ones((2, 7))).streams() == 2 * 4 * 7
+    assert Outer(0, [], [], 0, a=rows, b=columns, parts=[]).streams() == 2 * 6 * 3
     assert Product(0, [np.ones((6, 3), np.int32)], [], a=rows, b=columns).streams() == 0
 
 

@@ -8,6 +8,8 @@ from helpers.random_nets import native, swept
 
 import autoconv as ac
 from autoconv import nn
+from autoconv.plan.assemble import vector_layout
+from autoconv.plan.lower.lower import lower
 from autoconv.plan.native import instruction_set as isa
 from autoconv.plan.run import native_run
 from autoconv.program.rewrite import simplify
@@ -121,3 +123,26 @@ def shifted(x, kernel, bias, padding=0, stride=1, dilation=1):
         of_kernel[p, q] = (seed * padded[at(p, q)]).sum(axis=(0, 1, 2))
     inner = slice(padding, -padding or None)
     return np.maximum(y, 0), 2 * back[:, inner, inner], of_kernel
+
+
+class OfOneProcessor:
+    """What the machine says of a processor whose vectors of 64 bytes are taken in halves, or whole."""
+
+    def __init__(self, halved: bool) -> None:
+        self.halved = halved
+
+    def variants(self):
+        return [("v4", 4, 16, 32, int(self.halved)), ("v4", 4, 8, 32, 0)]
+
+
+@pytest.mark.parametrize("channels", [False, True])
+def test_wide_vectors_cost_more_where_the_processor_halves_them(channels, monkeypatch):
+    """And the narrow ones what they cost anywhere."""
+    program = simplify(swept(lambda x: ac.sum(ac.tanh(x) ** 2), [np.ones((64, 5, 8), np.float32)], []))
+    lowering, costs = lower(program, 64, np.dtype("float32")), {}
+    for halved in (True, False):
+        monkeypatch.setattr(vector_layout, "machine", lambda halved=halved: OfOneProcessor(halved))
+        found = vector_layout.estimate(lowering)
+        costs[halved] = {(one.lanes, one.vectors): cost for one, cost, _ in found.costs if one.channels == channels}
+    for key, cost in costs[True].items():
+        assert cost > costs[False][key] if key[0] == 16 else cost == costs[False][key]

@@ -2,7 +2,7 @@
 
     Gemm   out[i, j] = bias[i] + sum_k weights[i, k] * x[j, k]            an array of weights; a result for each example
     Dot    result[i, j] = sum over examples and k of a[i, k] * b[j, k]    one result for all examples
-    Outer  the same, where k has few terms: lanes are transposed first
+    Outer  the same with a result in rows of vectors: lanes may be transposed first
 
 and in channelwise.py those of channels that do not see each other.
 With channels in the lanes a Gemm may become the machine's GEMM or DOT, and a Dot its GEMM, whichever has rows of cells
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -33,6 +33,12 @@ _NARROW = (
 _PACKING = 4  # numbers packed while a product of vectors is made
 _OF_NUMPY = 4  # products that NumPy makes while one of vectors is made
 _SUM = 4  # products of vectors that take as long as the sum over a vector's lanes
+_FEW = 8  # terms of an example for which tiles wait for their additions
+_SUM_OF_LANES = 7  # the same where examples are in the lanes, in the time of two products, with all that ends a tile
+_AT_A_TIME = 64  # terms after which lanes are added up (machine.c)
+_TRANSPOSING = 3  # the time of two products that a vector takes which is transposed
+_ONE_VECTOR = 1.3  # how much longer a product takes where each number meets one vector alone
+_TRANSPOSED = 1 << 15  # numbers that are transposed at a time, so that they stay in a cache
 
 
 class Spaced(NamedTuple):
@@ -307,54 +313,102 @@ class Product(Instruction):
 
 @dataclass(kw_only=True)
 class Outer(Instruction):
-    """result[i, j] = sum over examples and k of a[i, k] * b[k, j]: with few terms k, but as many as there are examples
-    in all.
+    """result[i, j] = sum over examples and k of a[i, k] * b[j, k], in rows of whole vectors; examples in the lanes.
 
-    The lanes of b become rows of numbers side by side; then numbers of a meet vectors of these.
+    A result may be added up vector by vector of a cell, and its lanes in the end; or the lanes of b become rows of
+    numbers side by side first, and numbers of a meet vectors of these: whichever takes less.
+
+    a [i, k] is register ``a.base[i] + a.step[k]``, b likewise.  ``parts``: (rows, columns, terms) of which the sums are
+    made; a row stands in one part.
     """
 
-    a: Registers
-    b: Registers
+    a: Spaced
+    b: Spaced
+    parts: Sequence[tuple[Any, Any, Any]]
 
-    words: ClassVar[str] = "contract over examples, transposed"
+    words: ClassVar[str] = "contract over examples, rows of vectors"
     over_examples: ClassVar[bool] = True
 
     def products(self) -> int:
-        return self.a.size * self.b.shape[1]
+        return sum(len(x.base) * len(y.base) * len(x.step) for x, y in self._sides())
 
     def streams(self) -> int:
-        return 2 * len(self.a) * self.b.shape[1]
+        return 2 * len(self.a.base) * len(self.b.base)
 
     def vectors(self, layout: VectorLayout) -> float:
-        return len(self.a) * _rows(self.b.shape[1], layout) * self.a.shape[1] * waits(1, layout)
+        made = sum(len(x.base) * _rows(len(y.base), layout) * len(x.step) for x, y in self._sides())
+        return made * (waits(1, layout) if len(self.a.step) < _FEW else 1.0)
 
     def described(self, alike: Sequence[Instruction]) -> str:
-        return f"contract and sum over examples: {len(self.a)} x {self.b.shape[1]} numbers, lanes transposed first"
+        return f"contract and sum over examples: {len(self.a.base)} x {len(self.b.base)} numbers in rows of vectors"
+
+    def _sides(self) -> list[tuple[Spaced, Spaced]]:
+        """Both operands of each part."""
+        a, b = self.a, self.b
+        return [(Spaced(a.base[i], a.step[k]), Spaced(b.base[j], b.step[k])) for i, j, k in self.parts]
+
+    def _transposed(self, at: ByExamples) -> int:
+        """How many terms are transposed at a time; 0 if lanes are added up in the end."""
+        height, width, terms = len(self.a.base), len(self.b.base), len(self.a.step)
+        if any(len(y.base) < width for _, y in self._sides()):
+            return 0
+        vectors, pitch = terms * at.cell // at.lanes, at.pitch(width)
+        summed = vectors / 2 + _SUM_OF_LANES * ceil(vectors / _AT_A_TIME)
+        wide = 1.0 if pitch > at.lanes else _ONE_VECTOR
+        transposed = vectors / 2 * wide * pitch / width + _TRANSPOSING * vectors / height
+        return min(terms, max(1, _TRANSPOSED // (at.cell * pitch))) if transposed < summed else 0
 
     def scratch_by_examples(self, at: ByExamples) -> int:
-        terms, columns = self.b.shape
-        return terms * at.cell * at.pitch(columns)
+        return self._transposed(at) * at.cell * at.pitch(len(self.b.base))
 
     def by_examples(self, at: ByExamples, number: int) -> Rows:
-        a, b, cell = self.a, self.b, at.cell
-        columns, scratch, sums = b.shape[1], at.scratch(number), at.sums[self.array]
-        pitch = at.pitch(columns)
-        vectors_of_b = at.addresses_of(b)[:, None, :] + at.beside[:, None]  # (terms, vectors of a cell, columns)
-        transpose = isa.TRANSPOSE.row(
-            count=vectors_of_b.size // columns, columns=columns, x=at.table(vectors_of_b), pitch=pitch, out=scratch
-        )
-        terms, vectors = a.shape[1] * cell, np.arange(pitch // at.lanes) * at.lanes
-        row = at.contraction(
-            isa.GEMM,
-            terms=terms,
-            places=(isa.IN_MEMORY, isa.IN_MEMORY, isa.IN_SUMS),
-            left=(at.addresses_of(a[:, 0]), ((a[0] - a[0, 0]) * cell)[:, None] + np.arange(cell)),
-            right=(scratch + vectors, np.arange(terms) * pitch),
-            out=(sums + np.arange(len(a)) * pitch, vectors),
-            bias=(isa.NOWHERE, [0]),
-            flags=isa.GROWS | isa.APART,
-        )
-        return [transpose, at.tiled(row, len(a), len(vectors))]
+        sums, pitch = at.sums[self.array], at.pitch(len(self.b.base))
+        rows_of, columns = np.arange(len(self.a.base)) * pitch, np.arange(len(self.b.base))
+        some = self._transposed(at)
+        if some:
+            return self._by_rows(at, at.scratch(number), some)
+        made = []
+        for (i, j, _), (a, b) in zip(self.parts, self._sides(), strict=True):
+            row = at.contraction(
+                isa.DOT,
+                terms=len(a.step) * at.cell // at.lanes,
+                places=(isa.IN_MEMORY, isa.IN_MEMORY, isa.IN_SUMS),
+                left=(at.addresses_of(a.base), at.vectors(a.step * at.cell)),
+                right=(at.addresses_of(b.base), at.vectors(b.step * at.cell)),
+                out=(sums + rows_of[i], columns[j]),
+                flags=isa.GROWS,
+            )
+            made.append(at.tiled(row, len(a.base), len(b.base)))
+        return made
+
+    def _by_rows(self, at: ByExamples, scratch: int, some: int) -> Rows:
+        """``some`` terms of b transposed at a time, and each part's products with them."""
+        cell, pitch = at.cell, at.pitch(len(self.b.base))
+        left, right = at.addresses_of(self.a.base), at.addresses_of(self.b.base)
+        rows, vectors = at.sums[self.array] + np.arange(len(left)) * pitch, np.arange(0, pitch, at.lanes)
+        numbers, begun, made = np.arange(cell), set(), []
+        for first in range(0, len(self.b.step), some):
+            steps = self.b.step[first : first + some] * cell
+            of_b = (right + steps[:, None])[:, None, :] + at.beside[:, None]  # (terms, vectors of a cell, columns)
+            words = {"x": at.table(of_b), "pitch": pitch, "out": scratch}
+            made.append(isa.TRANSPOSE.row(count=of_b.size // len(right), columns=len(right), **words))
+            for part, (i, _, k) in enumerate(self.parts):
+                terms = np.arange(len(self.a.step))[k]
+                terms = terms[(terms >= first) & (terms < first + some)]
+                if not terms.size:
+                    continue
+                row = at.contraction(
+                    isa.GEMM,
+                    terms=terms.size * cell,
+                    places=(isa.IN_MEMORY, isa.IN_MEMORY, isa.IN_SUMS),
+                    left=(left[i], (self.a.step[terms] * cell)[:, None] + numbers),
+                    right=(scratch + vectors, (((terms - first) * cell)[:, None] + numbers) * pitch),
+                    out=(rows[i], vectors),
+                    flags=isa.GROWS | isa.APART | (isa.ADDS if part in begun else 0),
+                )
+                begun.add(part)
+                made.append(at.tiled(row, len(left[i]), len(vectors)))
+        return made
 
     def by_channels(self, at: ByChannels, number: int) -> Rows:
         raise NotImplementedError("with channels in the lanes a contraction over examples is lowered to Dot")

@@ -96,7 +96,7 @@ def doubles(numbers: Sequence[float]) -> dict[str, int]:
 
 @dataclass
 class Map(Instruction):
-    """out = operation(x, y, z) for each element; ``numbers``: what the operation needs besides (of ``sign`` and ``slope``
+    """out = operation(x, y, z) for each element; ``numbers``: what the operation needs besides (``sign`` and ``slope``:
     what is for less, a tie and more)."""
 
     operation: int = 0

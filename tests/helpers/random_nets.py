@@ -95,7 +95,7 @@ def layouts(dtype):
     return [
         VectorLayout(channels, set_, lanes, registers, vectors, team)
         for vectors, channels in ((1, False), (1, True), (2, False), (4, False))
-        for set_, _, lanes, registers in kinds
+        for set_, _, lanes, registers, _ in kinds
         if set_ == kinds[0][0]
         for team in (1, 3)
     ]

@@ -36,6 +36,7 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
             "test_rewrites.py",
             "test_plan_results.py",
             "test_plan_zeros.py",
+            "test_plan_sums.py",
             "test_plan.py",
             "test_plan_kernels.py",
             "test_plan_repeat.py",

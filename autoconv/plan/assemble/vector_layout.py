@@ -26,9 +26,9 @@ _SHARED = 0.75  # how much of a thread's time goes into work where threads share
 _WORTH_SHARING = 20_000  # products of vectors: for less, threads would meet more often than they work
 _SHARED_CACHE = 1 << 25  # that of all processors together
 _FROM_CACHE, _FROM_MEMORY = 12, 3  # bytes that come from there, and from memory, while a product of vectors is made
-# what a product of vectors of so many bytes costs: a wider one has more memory to walk through, and many processors
-# take the widest in two halves
-_OF_WIDTH = {16: 1.03, 32: 1.06, 64: 1.46}
+# what a product of vectors of so many bytes costs: a wider one has more memory to walk through
+_OF_WIDTH = {16: 1.03, 32: 1.06, 64: 1.25}
+_IN_HALVES = 1.17  # and if the processor takes it in two halves, as many take the widest
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,13 @@ def estimate(lowering: Lowering) -> Estimate:
     largest = max([one.writes[0].size for one in instructions if one.writes], default=0)
     streamed = _streamed(instructions, bytes_)
     costs = []
-    for set_, _, lanes, vector_registers in variants:
+    for set_, _, lanes, vector_registers, halved in variants:
         for channels, vectors in ((False, 1), (False, 2), (False, 4), (True, 1)):
             layout = VectorLayout(channels, set_, lanes, vector_registers, vectors)
             cost = sum([one.vectors(layout) for one in instructions])
-            cost *= (_OF_CHANNELS if channels else vectors) * _OF_WIDTH[lanes * bytes_]
+            cost *= (
+                (_OF_CHANNELS if channels else vectors) * _OF_WIDTH[lanes * bytes_] * (_IN_HALVES if halved else 1.0)
+            )
             costs.append((layout, cost + streamed, largest * layout.examples))
     moved = sum([x.size for one in instructions for x in (*one.writes, *one.reads)])
     return Estimate(lowering.examples, bytes_, moved * bytes_, tuple(costs))

@@ -27,10 +27,11 @@ from ..contractions import Dot, Gemm, Outer, Product, Spaced, beside
 from ..instructions import Registers
 from ..kernel import Input, Kernel, Result
 from . import channelwise, known_zeros
-from .letters import by_groups, even, in_groups, in_order, one_value, split
+from .letters import by_groups, in_groups, in_order, one_value, split
 from .lowering import Lowering
 
-_FEW = 8  # terms for each example below which lanes are summed by transposition rather than one result at a time
+_FEW = 8  # terms for each example below which a result over examples has rows of vectors, however short they are
+_WIDE = 8  # numbers in a row from which on it always has
 
 
 @dataclass
@@ -254,35 +255,30 @@ def _over_examples(
         return True
     if low.channel_lanes:
         return _rows_of_vectors(low, i, line, sides, (n, g, k, result), sizes, kernel)
-    terms = prod([sizes[c] for c in k])
-    outer = terms < _FEW and not g and result == rows + columns
-    at = low.kernels[kernel]
+    at, few = low.kernels[kernel], prod([sizes[c] for c in k]) < _FEW
     height, width = (prod([sizes[c] for c in part]) for part in (rows, columns))
-    if outer:
-        tables = []
-        for found, letters, free in sides:
-            low.clear(i, found, kernel)
-            table = by_groups(found, letters, n, g, free, k, sizes=sizes)
-            one = one_value(low, kernel, table)
-            if free == rows and not (one and table.all() and all(even(part) for part in table)):
-                table = by_groups(low.copy(i, found, kernel), letters, n, g, free, k, sizes=sizes)
-            tables.append(table)
-        reads: list[Registers] = [table.reshape(-1) for table in tables]
-        number = low.over_examples(i, Result(i, height, width, True, line.shape), kernel)
-        at.instructions.append(Outer(i, [], reads, number, a=tables[0][0], b=tables[1][0].T))
-    else:
-        spaced_sides: list[list[Spaced]] = []
-        for found, letters, free in sides:
-            low.clear(i, found, kernel)
-            spaced_sides.append(spaced_registers(low, i, kernel, found, letters, n, g, free, k, sizes))
-        places = in_groups(in_order(result, sizes), result, g, rows, columns)
-        made = Result(i, 1, prod(line.shape), False, line.shape)
+    if width > height and not few:  # whatever the order of the result: few columns are soon transposed
+        sides, rows, columns, height, width = sides[::-1], columns, rows, width, height
+    spaced_sides: list[list[Spaced]] = []
+    for found, letters, free in sides:
+        low.clear(i, found, kernel)
+        spaced_sides.append(spaced_registers(low, i, kernel, found, letters, n, g, free, k, sizes))
+    places = in_groups(in_order(result, sizes), result, g, rows, columns)
+    if not g and (few or width >= _WIDE):
+        ((left,), (right,)), (there,) = spaced_sides, places
+        of_line = None if result == rows + columns else there.base[:, None] + there.step
+        made = Result(i, height, width, True, line.shape, of_line)
         number = low.over_examples(i, made, kernel)
-        for at_a, at_b, at_k in _parts_of_sums(low, at, sides, k, made):
-            for a, b, place in zip(*spaced_sides, places, strict=True):
-                left, right = known_zeros.split(a, (at_a, at_k)), known_zeros.split(b, (at_b, at_k))
-                there = Spaced(place.base[at_a], place.step[at_b])
-                at.instructions.append(Dot(i, [], [left.one, right.one], number, a=left, b=right, places=there))
+        parts = _parts_of_sums(low, at, sides, k, made)
+        at.instructions.append(Outer(i, [], [left.one, right.one], number, a=left, b=right, parts=parts))
+        return True
+    made = Result(i, 1, prod(line.shape), False, line.shape)
+    number = low.over_examples(i, made, kernel)
+    for at_a, at_b, at_k in _parts_of_sums(low, at, sides, k, made):
+        for a, b, place in zip(*spaced_sides, places, strict=True):
+            left, right = known_zeros.split(a, (at_a, at_k)), known_zeros.split(b, (at_b, at_k))
+            there = Spaced(place.base[at_a], place.step[at_b])
+            at.instructions.append(Dot(i, [], [left.one, right.one], number, a=left, b=right, places=there))
     return True
 
 

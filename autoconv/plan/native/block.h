@@ -190,7 +190,7 @@ static void NAME(block)(const Program *p, Thread *t, Py_ssize_t first, int n, co
     case TRANSPOSE: NAME(transpose_all)(w, tables, m, FROM_OF(w[TRANSPOSE_COUNT]), TO_OF(w[TRANSPOSE_COUNT])); break;
     case GEMM: {
       NAME(Gemm) g = {NAME(place)(p, t, w[GEMM_LEFT]), NAME(place)(p, t, w[GEMM_RIGHT]), NAME(place)(p, t, w[GEMM_BIAS]), NAME(place)(p, t, w[GEMM_OUT]),
-                      tables + w[GEMM_LEFT_BASE], tables + w[GEMM_LEFT_STEP], tables + w[GEMM_RIGHT_BASE], tables + w[GEMM_RIGHT_STEP], tables + w[GEMM_OUT_ROW], tables + w[GEMM_OUT_COLUMN], tables + w[GEMM_BIAS_BASE], w[GEMM_TERMS], (int)w[GEMM_FLAGS], w[GEMM_FLAGS] & GROWS && !t->first, &t->ahead};
+                      tables + w[GEMM_LEFT_BASE], tables + w[GEMM_LEFT_STEP], tables + w[GEMM_RIGHT_BASE], tables + w[GEMM_RIGHT_STEP], tables + w[GEMM_OUT_ROW], tables + w[GEMM_OUT_COLUMN], tables + w[GEMM_BIAS_BASE], w[GEMM_TERMS], (int)w[GEMM_FLAGS], w[GEMM_FLAGS] & ADDS || (w[GEMM_FLAGS] & GROWS && !t->first), &t->ahead};
       NAME(all_of_gemm)(w, tables, &g, part, parts);
       break;
     }

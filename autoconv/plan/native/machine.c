@@ -296,13 +296,14 @@ static PyObject *machine_run(PyObject *module, PyObject *args) {
   if (atomic_load(&job.infinite)) Py_RETURN_NONE;
   return PyBool_FromLong(!atomic_load(&job.wrong));
 }
-/* variants(): (processor instruction set, bytes of an element, lanes, vector registers) of each variant that this processor runs */
+/* variants(): (processor instruction set, bytes of an element, lanes, vector registers, whether a vector is taken in two halves) of
+ * each variant that this processor runs */
 static PyObject *variants(PyObject *self, PyObject *none) {
   (void)self, (void)none;
   PyObject *list = PyList_New(0);
   for (const Variant *k = all_variants; list && k->set; k++) {
     if (!supported(k->set)) continue;
-    PyObject *item = Py_BuildValue("siii", k->set, k->bytes, k->lanes, k->registers);
+    PyObject *item = Py_BuildValue("siiii", k->set, k->bytes, k->lanes, k->registers, k->bytes * k->lanes == 64 && in_halves());
     if (!item || PyList_Append(list, item)) Py_CLEAR(list);
     Py_XDECREF(item);
   }
@@ -326,7 +327,7 @@ static PyMethodDef functions[] = {
 #ifdef TIMED
     {"spent", spent, METH_O, "The nanoseconds on each instruction of a machine since it was asked last."},
 #endif
-    {"variants", variants, METH_NOARGS, "(processor instruction set, bytes of an element, lanes, vector registers) of each variant that this processor can run."},
+    {"variants", variants, METH_NOARGS, "(processor instruction set, bytes of an element, lanes, vector registers, whether a vector is taken in two halves) of each variant that this processor can run."},
     {"run", machine_run, METH_VARARGS, "run(machines, arrays, examples, threads, updates, tested=-1, guard=-1): run the programs in order, then make the updates; no update and False if a place was out of range or the array number guard is not finite, None if the array number tested is not finite."},
     {0}};
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_machine", "The native machine of compiled tapes.", -1, functions};
