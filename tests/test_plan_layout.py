@@ -57,6 +57,31 @@ def test_channels_first_is_the_same_program(lanes, spare, monkeypatch):
     assert lanes == "examples" or code[0][1][1] >= code[0][1][0], "most of what is moved stands side by side"
 
 
+@native
+@pytest.mark.parametrize("pool", [ac.avg_pool2d, ac.lp_pool2d])
+def test_pooled_channels_stay_in_the_lanes(pool, monkeypatch):
+    """A sum over windows, and a constant that stands for each element, have the order of what is pooled."""
+    monkeypatch.setenv("AUTOCONV_LANES", "channels")
+    x = np.random.default_rng(1).normal(size=(3, 8, 8, 3)).astype(np.float32)
+    made = []
+    for layout in ("channels_last", "channels_first"):
+        conv, more = (nn.Conv2d(c, 16, 3, padding=1, layout=layout, rng=c) for c in (3, 16))
+        given = np.ascontiguousarray(np.moveaxis(x, -1, 1) if layout == "channels_first" else x)
+        loss = lambda x, conv=conv, more=more, layout=layout: ac.sum(
+            more(pool(ac.softplus(conv(x)), kernel_size=2, stride=2, layout=layout)) ** 2
+        )
+        program = simplify(swept(loss, [given], [conv.weight, more.weight]))
+        planned = native_run.plan(program, [given])
+        rows = [
+            r.tolist() for a in planned.native.assembled for r in np.frombuffer(a.code, np.int64).reshape(-1, isa.WIDTH)
+        ]
+        words = [isa.kind(row).read(row) for row in rows if isa.kind(row) is isa.MAP]
+        padding = isa.OPERATIONS["copy"]  # the image is padded as it stands
+        made.append(Counter((x.operation, x.count, x.singles) for x in words if x.operation != padding))
+    assert made[0] == made[1]
+    assert not any(singles for _, _, singles in made[0])
+
+
 DEPTHWISE = {  # channels, window, settings of a depthwise convolution
     "a vector": (16, (3, 3), {"padding": 1}),
     "more than a vector": (24, (3, 3), {"padding": 1, "stride": 2}),

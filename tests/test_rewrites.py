@@ -191,3 +191,21 @@ def test_what_depends_on_constants_alone_is_computed_when_planning():
     f = lambda x: x * ac.exp(ac.tensor(A)) + ac.sum(ac.tensor(A) * 2.0)
     program = recorded(f, [numbers(2, 3)])
     assert {"exp", "sum"} <= set(rows(program)) and not {"exp", "sum"} & set(rows(fold(program)))
+
+
+@pytest.mark.parametrize(
+    ("numbers_of_it", "one"),
+    [
+        ([3.0] * 6, True),
+        ([0.0] * 6, True),
+        ([np.nan] * 6, True),
+        ([3.0] * 5 + [4.0], False),
+        ([0.0] * 5 + [-0.0], False),
+    ],
+)
+def test_a_folded_constant_of_one_number_takes_no_room(numbers_of_it, one):
+    b = np.reshape(numbers_of_it, (2, 3))
+    negated = Line((2, 3), b.dtype, TABLE["neg"], (0,))
+    folded = fold(Program([Line((2, 3), b.dtype, value=b), negated], [1])).lines[-1].value
+    assert (not any(folded.strides)) == one
+    np.testing.assert_array_equal(np.copysign(1, folded), -np.copysign(1, b))

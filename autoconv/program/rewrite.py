@@ -115,7 +115,14 @@ def _folded(lines: Sequence[Line], line: Line) -> Line:
     if any([x is None for x in operands]) or line.nbytes > _LARGEST_CONSTANT:
         return line
     value = np.asarray(line.primitive.forward(*operands, **line.params))
-    return Line(line.shape, line.dtype, value=value, scope=line.scope)
+    return Line(line.shape, line.dtype, value=_repeated(value), scope=line.scope)
+
+
+def _repeated(value: np.ndarray) -> np.ndarray:
+    """The same numbers, without their places where they are all one number: an exponent less one, for each element."""
+    if value.size < 2 or value.dtype == object or value.tobytes() != value.flat[:1].tobytes() * value.size:
+        return value
+    return np.broadcast_to(value.flat[0], value.shape)
 
 
 @rewrite(exact=True, why="equal lines of equal operands have equal numbers")
