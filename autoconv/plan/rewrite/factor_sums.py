@@ -49,8 +49,7 @@ def factor_sums(program: Program) -> Program:
     A sum that is a result stays: the machine makes it as it is, and an optimiser's step can follow in the same call.
     """
     results = set(program.outputs)
-    for i in range(len(program.lines) - 1, -1, -1):
-        line = program.lines[i]
+    for i, line in reversed([*enumerate(program.lines)]):
         if i in results and line.primitive is not None and line.primitive.name == "reshape":
             results.update(line.operands)
     new = _Factored([], [], [])
