@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,12 +14,11 @@ from .layer import Layer, Try
 from .naming import describe, name_of
 from .relations import Evidence, Named
 from .repair import Mend, Offer, Row, Sought, harmless
-from .truth import Reference, Truth, close
+from .truth import MEASURED, Measured, Reference, Standard, Truth, close
 from .variants import Variant, eps_variant, variants_of
 from .verdict import FORWARD, BackwardVerdict, Fix, Part
 
 Differences = Callable[[int], Any]  # the gradient of the student's own forward at a geometry, {gradient: array} or None
-_MEASURED = 2e-5  # how closely differences agree
 _BY_DIFFERENCES = 3  # geometries at which an unknown forward is differentiated so
 ANOTHER = "gradient of another forward"
 HINT_FORWARD = "Work the forward out by hand, for one element of the output, at this geometry."
@@ -78,8 +77,12 @@ def judge(
                 part = parts[gradient]
                 part.mistake, part.says = ANOTHER, "it is the gradient of the course's forward, but not of yours"
                 part.hint = "Do your forward and your backward compute the same layer?"
-    if mend is not None and not measured:
-        _mend(layer, cases, answers, truths, numbers, parts, mend)
+    if mend is not None:
+        if measured:
+            standards: dict[int, Standard] = {i: Measured(cases[i], made) for i, made in by_differences.items()}
+        else:
+            standards = dict(enumerate(truths))
+        _mend(layer, answers, standards, numbers, parts, mend)
     damage = list(dict.fromkeys(pair for a in answers for pair in a.damage))
     notes += list(dict.fromkeys(note for a in answers for note in a.notes))
     return BackwardVerdict(layer.name, parts, damage=damage, notes=notes)
@@ -87,9 +90,8 @@ def judge(
 
 def _mend(
     layer: Layer,
-    cases: list[Try],
     answers: list[Answer],
-    truths: list[Truth],
+    standards: Mapping[int, Standard],
     numbers: list[int],
     parts: dict[str, Part],
     mend: Mend,
@@ -97,26 +99,28 @@ def _mend(
     """Add to each wrong gradient the change of its source with which it is right, if one is found that is none other's
     loss.
 
-    What comes back is only a suggestion until its answers were judged here like any others.
+    standards: the right numbers, at the positions where they are known.  What comes back is only a suggestion until
+    its answers were judged here like any others.
     """
     wrong = [g for g in layer.outputs if not parts[g].right and parts[g].mistake != ANOTHER and parts[g].times[1]]
     right = [g for g in layer.outputs if parts[g].right]
     rows, first = list[Row](), list[Row]()
-    for number, case, answer, truth in zip(numbers, cases, answers, truths, strict=True):
-        if case.kink:
+    for i, truth in standards.items():
+        if truth.case.kink:
             continue
         right_there = {g: (truth.gradient(g), truth.size(g)) for g in layer.outputs}
-        row = Row(number, right_there, bool(answer.trouble))
-        shown = any(not _claims(truth, g, answer) and truth.gradient(g).size >= TELLING for g in wrong)
+        row = Row(numbers[i], right_there, bool(answers[i].trouble))
+        shown = any(not _claims(truth, g, answers[i]) and truth.gradient(g).size >= TELLING for g in wrong)
         (first if shown else rows).append(row)
     if not wrong or not first + rows:
         return
     known = tuple(g for g in wrong if parts[g].mistake not in (None, "raises") and not _vague(parts[g]))
-    for offer in mend(Sought(wrong, right, first + rows, known=known)):
-        if _offered(offer, layer, answers, truths, numbers, right):
+    relative = max(truth.relative for truth in standards.values())
+    for offer in mend(Sought(wrong, right, first + rows, relative, known)):
+        if _offered(offer, answers, standards, numbers, right):
             for gradient in offer.gradients:
                 if gradient in wrong and not parts[gradient].fixes:
-                    after = [(t, offer.answers[n]) for n, t in zip(numbers, truths, strict=True)]
+                    after = [(t, offer.answers[numbers[i]]) for i, t in standards.items()]
                     left = [t.case.words for t, a in after if not _claims(t, gradient, a)]
                     _told_by(parts[gradient], [offer.fixes[i] for i in offer.gradients[gradient]], left)
 
@@ -124,20 +128,20 @@ def _mend(
 TELLING = 4  # numbers from which on a geometry tells one change from another
 
 
-def _claims(truth: Truth, name: str, answer: Answer) -> bool:
+def _claims(truth: Standard, name: str, answer: Answer) -> bool:
     claimed = answer.gradients.get(name)
     return claimed is not None and _right(truth, name, claimed)
 
 
 def _offered(
-    offer: Offer, layer: Layer, answers: list[Answer], truths: list[Truth], numbers: list[int], right: list[str]
+    offer: Offer, answers: list[Answer], standards: Mapping[int, Standard], numbers: list[int], right: list[str]
 ) -> bool:
     """Whether with the offered change a gradient is right at every geometry, those that were right still are, and the
     forward is what it was."""
     if not offer.fixes or len(offer.fixes) != len(offer.places) or len(offer.answers) <= max(numbers):
         return False
-    for number, before, truth in zip(numbers, answers, truths, strict=True):
-        after = offer.answers[number]
+    for i, truth in standards.items():
+        before, after = answers[i], offer.answers[numbers[i]]
         if after.trouble or not harmless(before, after):
             return False  # right at somebody else's cost
         wrong_still = [g for g in (*offer.gradients, *right) if not _claims(truth, g, after)]
@@ -347,7 +351,7 @@ def _gradient(layer: Layer, name: str, cases: list[Try], answers: list[Answer], 
     return part
 
 
-def _right(truth: Truth, name: str, claimed: np.ndarray) -> bool:
+def _right(truth: Standard, name: str, claimed: np.ndarray) -> bool:
     right = truth.gradient(name)
     return claimed.shape == right.shape and bool(np.isfinite(claimed).all()) and truth.agrees(name, claimed)
 
@@ -422,8 +426,7 @@ def _measured(
     right, wrong = 0, None
     for i, gradients in own.items():
         claimed = answers[i].gradients.get(name)
-        measured = gradients[name]
-        if claimed is not None and close(claimed.astype(float), measured, float(np.abs(measured).max()), _MEASURED):
+        if claimed is not None and Measured(cases[i], gradients).agrees(name, claimed):
             right += 1
         elif wrong is None:
             wrong = i
@@ -460,7 +463,7 @@ def _by_factor(part: Part, answers: list[Answer], own: dict[int, dict[str, np.nd
         if claimed is None or claimed.shape != measured.shape or not norm:
             return part
         factors.append(float(np.vdot(measured, claimed)) / norm)
-        if not close(claimed.astype(float), factors[-1] * measured, float(np.abs(claimed).max(initial=0)), _MEASURED):
+        if not close(claimed.astype(float), factors[-1] * measured, float(np.abs(claimed).max(initial=0)), MEASURED):
             return part
     if not any(factors):
         part.mistake, part.says = "zero everywhere", "all its elements are zero"
