@@ -22,6 +22,7 @@ from .trees import Edit, put
 SECONDS = 2.2  # of processor time for searching
 TOGETHER = 0.25  # of them for two edits at once
 NAMED = 0.5  # of them where every mistake has a name
+ALONE = 0.6  # seconds for one edit that does what two do
 BASES = 6  # edits on top of which a second one is tried
 SLOW = 0.15  # seconds of one call at a small geometry beyond which nothing is searched
 NOTHING = -2.0  # the share of right elements where there are no numbers
@@ -127,12 +128,15 @@ class Search:
         known_end = time.thread_time() + (end - time.thread_time()) * NAMED
         if not open_:  # they are only not there at some geometries
             open_, self.whole = list(wrong), True
-        for runner, edit in self.candidates(open_):
+        tries = self.candidates(open_)
+        for runner, edit in tries:
+            self._one((), runner, edit, open_, found)
             if not open_ or time.thread_time() > self.end:
                 break
             if time.thread_time() > known_end and set(open_) <= set(self.sought.known):
                 break
-            self._one((), runner, edit, open_, found)
+        if not open_ and len(found) > 1 and not self.whole:
+            found = self._alone(tries, itself) or found
         self.end = end
         for gradient in [] if self.whole else [g for g in open_ if g not in self.sought.known]:
             bases = sorted(self.near.get(gradient, []), key=lambda t: (-t.passed, -t.share))[:BASES]
@@ -141,6 +145,17 @@ class Search:
                     self._second(base, gradient, found)
                     if any(gradient in f.gradients for f in found):
                         open_.remove(gradient)
+        return found
+
+    def _alone(self, tries: Iterator[tuple[Running, Edit]], wrong: list[str]) -> list[Found]:
+        """The one edit, of those that were not tried yet, that does what several did."""
+        end, found, open_ = min(self.end, time.thread_time() + ALONE), list[Found](), list(wrong)
+        self.whole = True
+        for runner, edit in tries:
+            self._one((), runner, edit, open_, found)
+            if found or time.thread_time() > end:
+                break
+        self.whole = False
         return found
 
     def _second(self, base: Tried, gradient: str, found: list[Any]) -> None:
@@ -197,9 +212,16 @@ class Search:
             if not right or (self.whole and len(right) < len(open_)):
                 return
         if right and self._others_hold(changed) and self._harmless(both):
-            found.append(Found(list(right), both, clear))
             for gradient in right:
                 open_.remove(gradient)
+            before = {g for one in found for g in one.gradients}
+            right += [g for g in self.sought.wrong if g in before and self._holds(changed, g)]
+            found[:] = [one for one in found if not set(one.gradients) <= set(right)]  # one edit does what they did
+            found.append(Found(right, both, clear))
+
+    def _holds(self, changed: Any, gradient: str) -> bool:
+        """Whether a gradient is right at every geometry."""
+        return all(self.tried(changed, gradient, row)[0] for row in self.sought.rows if not row.troubled)
 
     def _others_hold(self, changed: Any) -> bool:
         """Whether what was right before is right still."""
@@ -237,7 +259,8 @@ class Search:
             for runner, chosen in where:
                 sorts = self.sorts.get(id(runner), {})
                 for rank in (rank for rank, kind in enumerate(KINDS) if kind.turn == turn):
-                    for edit in self.sites[id(runner)].edits(rank, chosen):
+                    allowed = (lambda s: True) if KINDS[rank].everywhere else chosen
+                    for edit in self.sites[id(runner)].edits(rank, allowed):
                         if fitting(edit, sorts):
                             yield runner, edit
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,15 @@ def assigned(s: Step) -> Iterator[Change]:
         for other in (ast.Sub, ast.Add, ast.Mult, ast.Div):
             if not isinstance(n.op, other):
                 yield s.put(_at(ast.AugAssign(n.target, other(), n.value), n))
+
+
+def anew(s: Step) -> Iterator[Change]:
+    """x /= y, which changes the array that others hold, as x = x / y."""
+    n = s.node
+    if isinstance(n, ast.AugAssign):
+        read = copy.deepcopy(n.target)
+        read.ctx = ast.Load()
+        yield s.put(ast.fix_missing_locations(_at(ast.Assign([n.target], ast.BinOp(read, n.op, n.value), None), n)))
 
 
 def repeated(s: Step) -> Iterator[Change]:

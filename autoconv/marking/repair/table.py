@@ -44,7 +44,7 @@ from .indices import (
     worked_out,
 )
 from .names import another_name, another_part, attribute, exchanged, key, named_number, renaming, within
-from .statements import assigned, moved, removed, reordered, repeated, unconditional
+from .statements import anew, assigned, moved, removed, reordered, repeated, unconditional
 from .trees import Edit, Function, Place, Scope, Step, called
 
 SOON, THEN, LAST = range(3)  # a turn: one is tried at the statements at hand before the next is
@@ -53,7 +53,8 @@ SOON, THEN, LAST = range(3)  # a turn: one is tried at the statements at hand be
 @dataclass(frozen=True)
 class Kind:
     """turn: when it is tried, those that many hands make and that cost few tries first (LAST builds up something new);
-    name: what the slip is called; of: the expressions (or whole changes) that it makes; hint: the question."""
+    name: what the slip is called; of: the expressions (or whole changes) that it makes; hint: the question.
+    everywhere: it gives the same numbers in another array, so that a forward's result stays what it is."""
 
     turn: int
     name: str
@@ -61,18 +62,21 @@ class Kind:
     hint: str
     statements: bool = False
     shapes: bool = False  # only names that hold arrays of one shape
+    everywhere: bool = False
 
 
 # fmt: off
 KINDS = (
     #     turn  name                              what it makes                hint
     Kind(SOON, "assigned in the place of added",  assigned,            "Is this written once, or added to?", True),
+    Kind(SOON, "changed in place",                anew,                "Who else holds what is changed here?", True, False, True),
     Kind(SOON, "added once where an index repeats", repeated,       "Does += add twice where an index is twice?", True),
     Kind(SOON, "another sign",                    sign,                "Which sign does this term have?"),
     Kind(SOON, "another comparison",              comparison,          "When exactly does this condition hold?"),
     Kind(SOON, "an operand too many",             dropped,             "Does every operand here belong here?"),
     Kind(SOON, "another operator",                OPERATORS,           "Are these two multiplied, divided or added?"),
     Kind(SOON, "another function",                function,            "Is this the function that belongs here?"),
+    Kind(SOON, "a statement too many",            removed,             "Does this line belong here?", True),
     Kind(SOON, "another key",                     key,                 "Is this the right key?"),
     Kind(SOON, "another name",                    attribute,           "Is this the right attribute?"),
     Kind(SOON, "indices in another order",        index_order,         "In which order do these stand?"),
@@ -81,7 +85,6 @@ KINDS = (
     Kind(SOON, "another name",                    within(True),        "Is each name here the right one?"),
     Kind(SOON, "another name",                    another_name(False), "Is each name here the right one?", shapes=True),
     Kind(SOON, "two names exchanged",             exchanged,           "Is each name here the right one?", True),
-    Kind(SOON, "a statement too many",            removed,             "Does this line belong here?", True),
     Kind(SOON, "another number",                  constant,            "Is this number the right one?"),
     Kind(THEN, "another index",                   index,               "Which element is read or written here?"),
     Kind(THEN, "a statement in the wrong loop",   moved,               "How often should this line run?", True),
