@@ -63,17 +63,21 @@ def _behind(node: Any, makers: set[int]) -> Iterator[int]:
 
 
 def names_of(node: ast.AST) -> set[str]:
-    """What is read of names: "x" and "x:" of a name, "x.a" and "x:" of an attribute alone.
+    """What is read of names: "x" and "x:" of a name, "x.a" and "x:" of an attribute x.a or a part x["a"] alone.
 
     A name that is assigned or changed as a whole is "x:" too, so that its attributes depend on it.
     """
-    parts = {n.value: f"{n.value.id}.{n.attr}" for n in ast.walk(node) if _member(n)}  # type: ignore[attr-defined]
+    parts = {n.value: held for n in ast.walk(node) if (held := _member(n))}  # type: ignore[attr-defined]
     names = [n for n in ast.walk(node) if isinstance(n, ast.Name) and n.id not in _MODULES]
     return {parts.get(n, n.id) for n in names} | {f"{n.id}:" for n in names}
 
 
-def _member(node: ast.AST) -> bool:
-    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id not in _MODULES
+def _member(node: ast.AST) -> str:
+    """ "x.a" of x.a and of x["a"], "" of anything else."""
+    if not isinstance(node, (ast.Attribute, ast.Subscript)) or not isinstance(node.value, ast.Name):
+        return ""
+    of = node.attr if isinstance(node, ast.Attribute) else getattr(node.slice, "value", None)
+    return f"{node.value.id}.{of}" if isinstance(of, str) and node.value.id not in _MODULES else ""
 
 
 def _flows(node: ast.AST, around: set[str]) -> Iterator[Flow]:
@@ -90,7 +94,9 @@ def _flows(node: ast.AST, around: set[str]) -> Iterator[Flow]:
             elif isinstance(s, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
                 targets = s.targets if isinstance(s, ast.Assign) else [s.target]
                 written = set().union(*[_written(t) for t in targets])
-                yield id(s), written, names_of(s) | around
+                anew = isinstance(s, ast.Assign)  # what the name was before does not matter
+                of = [s.value, *(t for t in targets if not (anew and isinstance(t, ast.Name)))]
+                yield id(s), written, around.union(*[names_of(part) for part in of if part is not None])
             elif isinstance(s, ast.FunctionDef):
                 inside = [n for n in ast.walk(s) if isinstance(n, ast.stmt)]
                 for n in inside:
@@ -103,8 +109,8 @@ def _flows(node: ast.AST, around: set[str]) -> Iterator[Flow]:
 
 
 def _written(target: ast.AST) -> set[str]:
-    if _member(target):
-        return {f"{target.value.id}.{target.attr}"}  # type: ignore[attr-defined]
+    if held := _member(target):
+        return {held}
     if isinstance(target, (ast.Subscript, ast.Attribute, ast.Starred)):
         return _written(target.value)
     if isinstance(target, (ast.Tuple, ast.List)):

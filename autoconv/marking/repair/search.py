@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,7 +57,7 @@ class Search:
         self.before: list[Answer] | None = None
         self.bench, self.made, self.end = bench, made, end
         self.sought = bench.sought
-        self.sites = {id(r): Sites(r.written.node, r.written.numpy, r.written.members) for r in made}
+        self.sites = {id(r): Sites(r.written) for r in made}
         self.sorts: dict[int, dict[str, str]] = {}
         self.limit = 1.0
         self.first: dict[str, float] = {}
@@ -169,9 +170,7 @@ class Search:
             if code is None:
                 return
             sites = self.sites
-            self.sites = dict(sites) | {
-                id(runner): Sites(runner.written.node, runner.written.numpy, runner.written.members)
-            }
+            self.sites = dict(sites) | {id(runner): Sites(runner.written)}
             open_ = [gradient]
             for other, second in self.candidates(open_, late=False):
                 if time.thread_time() > self.end or not open_:
@@ -184,11 +183,7 @@ class Search:
 
     def _one(self, base: Any, runner: Running, edit: Edit, open_: list[str], found: list[Any]) -> None:
         """Try one edit; what it makes right leaves ``open_``."""
-        undo = edit.apply()
-        try:
-            code = runner.compiled()
-        finally:
-            put(undo[::-1])
+        code = changed_code(runner, edit)
         if code is None:
             return
         held = {id(r): (r, c) for r, c, _ in base}
@@ -259,10 +254,58 @@ class Search:
             for runner, chosen in where:
                 sorts = self.sorts.get(id(runner), {})
                 for rank in (rank for rank, kind in enumerate(KINDS) if kind.turn == turn):
+                    if KINDS[rank].fitted:
+                        yield from ((runner, edit) for edit in self._fitted(runner, rank, chosen, open_) if late)
+                        continue
                     allowed = (lambda s: True) if KINDS[rank].everywhere else chosen
                     for edit in self.sites[id(runner)].edits(rank, allowed):
                         if fitting(edit, sorts):
                             yield runner, edit
+
+    def _fitted(self, runner: Running, rank: int, chosen: Callable[[Any], bool], open_: list[str]) -> Iterator[Edit]:
+        """Edits that multiply by the number with which a wrong gradient comes right, where it depends on it by a line:
+        what is missing is then a multiple of what twice as much adds."""
+        sites, row = self.sites[id(runner)], self.sought.rows[0]
+        before = self.given((), row) or {}
+        for at in sites.fitted(rank, chosen):
+            doubled = sites.times(rank, at, 2.0)
+            code = None if doubled is None else changed_code(runner, doubled)
+            after = None if code is None else self.given(((runner, code),), row)
+            for gradient in list(open_) if after else []:
+                value = factor_of(before.get(gradient), (after or {}).get(gradient), row.right[gradient][0])
+                edit = None if value is None else sites.times(rank, at, value)
+                if edit is not None:
+                    yield edit
+
+
+def changed_code(runner: Running, edit: Edit) -> CodeType | None:
+    """The code of a function with an edit."""
+    undo = edit.apply()
+    try:
+        return runner.compiled()
+    finally:
+        put(undo[::-1])
+
+
+PLAIN = 4  # digits of a number that somebody may have meant
+
+
+def factor_of(once: np.ndarray | None, twice: np.ndarray | None, right: np.ndarray) -> float | None:
+    """The factor of a part of a gradient with which it is right: a number with few digits, or the reverse of one."""
+    if once is None or twice is None or not once.shape == twice.shape == right.shape or right.size < PLAIN:
+        return None
+    with np.errstate(all="ignore"):
+        adds, lacks = twice.astype(float) - once, right - once.astype(float)
+        size = float(np.vdot(adds, adds))
+        more = float(np.vdot(adds, lacks)) / size if size else np.nan
+        if not np.isfinite(more) or np.abs(lacks - more * adds).max() > 1e-4 * np.abs(lacks).max():
+            return None
+    value = 1 + more
+    for digits in range(1, PLAIN) if abs(value) > 1e-6 else ():
+        for made in (float(f"{value:.{digits}g}"), 1 / float(f"{1 / value:.{digits}g}")):
+            if abs(made - value) <= 1e-4 * abs(made):
+                return made
+    return None
 
 
 def _watched(look: Callable[..., None], run: Callable[[], Any]) -> None:
@@ -307,6 +350,8 @@ def fitting(edit: Edit, sorts: dict[str, str]) -> bool:
         brought = [kind(side.id) for side in sides if isinstance(side, ast.Name) and side is not edit.node]
         if any(sort not in (NUMBER, "array", "bool") for sort in brought):
             return False
+        if KINDS[edit.rank].name == "a term forgotten" and isinstance(edit.new.right, ast.BinOp):
+            return _adds(edit, edit.new.right, sorts)
         if KINDS[edit.rank].name in ("another slice", "another index", "one more or less"):
             return all(sort == NUMBER for sort in brought)
     if isinstance(edit.new, ast.Subscript) and isinstance(edit.node, ast.Name) and edit.new.value is edit.node:
@@ -314,3 +359,30 @@ def fitting(edit: Edit, sorts: dict[str, str]) -> bool:
     if isinstance(edit.new, ast.Attribute) and isinstance(edit.node, ast.Name):
         return kind(edit.node.id) == "array"
     return True
+
+
+def _adds(edit: Edit, term: ast.BinOp, sorts: dict[str, str]) -> bool:
+    """Whether a product of two arrays has a shape that can be added to the array that the statement makes."""
+    shapes = [_shape(side, sorts) for side in (term.left, term.right)]
+    if None in shapes:
+        return False
+    one, two = (np.broadcast_to(0.0, shape) for shape in shapes if shape is not None)
+    try:
+        made = (one @ two if isinstance(term.op, ast.MatMult) else one * two).shape
+    except ValueError:
+        return False
+    targets = edit.statement.targets if isinstance(edit.statement, ast.Assign) else []
+    into = _shape(targets[0], sorts) if targets and getattr(edit.statement, "value", None) is edit.node else None
+    return into is None or (
+        len(made) <= len(into) and all(n in (1, m) for n, m in zip(made[::-1], into[::-1], strict=False))
+    )
+
+
+def _shape(node: ast.expr, sorts: dict[str, str]) -> tuple[int, ...] | None:
+    """The shape of an array by its name, or turned over."""
+    name = node.value if isinstance(node, ast.Attribute) else node
+    what, _, text = sorts.get(name.id, "").partition(" ") if isinstance(name, ast.Name) else ("", "", "")
+    if what != "array":
+        return None
+    shape = tuple(int(n) for n in text.strip("(), ").split(",") if n.strip())
+    return shape[::-1] if name is not node else shape

@@ -39,7 +39,7 @@ def in_words(texts: Mapping[str, str], places: list[Place]) -> list[Fix]:
         if not 0 <= number < len(files.get(name, [])):
             return []
         written = files[name][number]
-        edit = Sites(written.node, written.numpy, written.members).edit(rank, at, count)
+        edit = Sites(written).edit(rank, at, count)
         if edit is None:
             return []
         fixes.append(fix_of(edit, written.lines)._replace(file=name))

@@ -42,12 +42,11 @@ def hand(name: str, like: Any, text: str, *wrongs: Any, call: Any = None, made: 
     THIRD.append(Third(name, like, text, None, frozenset(), call, made))
     for what, words, *changes in wrongs:
         changed, lines = text, set[int]()
-        for old, new in changes:
-            assert old in changed, (name, what, old)
-            changed = changed.replace(old, new, 1)
-        for old, new in changes:
-            piece = new.strip() or "\n" + text[text.index(old) + len(old) :].lstrip("\n").split("\n")[0]
-            lines |= hands.lines_of(changed, piece) if piece in changed else set()
+        for old, new in changes:  # from top to bottom, so that the lines stay where they are
+            at = changed.index(old)
+            changed = changed[:at] + new + changed[at + len(old) :]
+            first = changed.count("\n", 0, at + len(new) - len(new.lstrip())) + 1
+            lines |= set(range(first, first + max(1, len(new.strip().splitlines()))))
         THIRD.append(Third(f"{name}: {what}", like, changed, words, frozenset(lines), call, made))
 
 
