@@ -11,10 +11,11 @@ import numpy as np
 from ..arrays.threads import one_thread
 from .asking import Answer, upstream
 from .layer import Layer, Try
-from .naming import describe, name_of
+from .measured import Measured, measured_name
+from .naming import ONE_SIGN, describe, name_of
 from .relations import Evidence, Named
 from .repair import Mend, Offer, Row, Sought, harmless
-from .truth import MEASURED, Measured, Reference, Standard, Truth, close
+from .truth import Reference, Standard, Truth, close
 from .variants import Variant, eps_variant, variants_of
 from .verdict import FORWARD, BackwardVerdict, Fix, Part
 
@@ -79,10 +80,9 @@ def judge(
                 part.hint = "Do your forward and your backward compute the same layer?"
     if mend is not None:
         if measured:
-            standards: dict[int, Standard] = {i: Measured(cases[i], made) for i, made in by_differences.items()}
+            _mend(layer, answers, by_differences, numbers, parts, mend)
         else:
-            standards = dict(enumerate(truths))
-        _mend(layer, answers, standards, numbers, parts, mend)
+            _mend(layer, answers, dict(enumerate(truths)), numbers, parts, mend)
     damage = list(dict.fromkeys(pair for a in answers for pair in a.damage))
     notes += list(dict.fromkeys(note for a in answers for note in a.notes))
     return BackwardVerdict(layer.name, parts, damage=damage, notes=notes)
@@ -160,7 +160,8 @@ VAGUE = (
 
 
 def _vague(part: Part) -> bool:
-    return part.mistake in VAGUE or "It explains" in part.says or " and " in (part.mistake or "")
+    said = part.says == ONE_SIGN.says or "It explains" in part.says
+    return said or part.mistake in VAGUE or " and " in (part.mistake or "")
 
 
 def _told_by(part: Part, fixes: list[Fix], left: list[str]) -> None:
@@ -388,17 +389,20 @@ def _both(what: str, claimed: np.ndarray, right: np.ndarray) -> str:
 
 def _own_gradients(
     cases: list[Try], answers: list[Answer], numbers: list[int], differences: Differences
-) -> dict[int, dict[str, np.ndarray]]:
-    """{position: {gradient: array}} by differences of the student's forward, at a few geometries.
+) -> dict[int, Measured]:
+    """{position: the gradients there} by differences of the student's forward, at a few geometries.
 
     They are the smallest, and small ones with several of everything: one channel hides what goes wrong with two.
     """
-    found: dict[int, dict[str, np.ndarray]] = {}
+    found: dict[int, Measured] = {}
     usable = [i for i, a in enumerate(answers) if a.out is not None and not cases[i].kink]  # by size
     several = lambda i: -sum(n > 1 for a in cases[i].arrays.values() for n in a.shape)
     for i in dict.fromkeys([*usable[:1], *sorted(usable, key=several)[:2], *usable[1:]]):
-        if len(found) < _BY_DIFFERENCES and (made := differences(numbers[i])) is not None:
-            found[i] = made
+        out = answers[i].out
+        if out is None or len(found) >= _BY_DIFFERENCES:
+            continue
+        if (made := differences(numbers[i])) is not None:
+            found[i] = Measured(cases[i], upstream(numbers[i], out.shape), made)
     return dict(sorted(found.items()))
 
 
@@ -408,7 +412,7 @@ def _measured(
     cases: list[Try],
     answers: list[Answer],
     truths: list[Truth],
-    own: dict[int, dict[str, np.ndarray]],
+    own: dict[int, Measured],
 ) -> Part:
     """One gradient against differences of the student's own forward, which is not the course's.
 
@@ -424,9 +428,9 @@ def _measured(
         if not part.right:
             return part
     right, wrong = 0, None
-    for i, gradients in own.items():
+    for i, standard in own.items():
         claimed = answers[i].gradients.get(name)
-        if claimed is not None and Measured(cases[i], gradients).agrees(name, claimed):
+        if claimed is not None and standard.agrees(name, claimed):
             right += 1
         elif wrong is None:
             wrong = i
@@ -441,9 +445,13 @@ def _measured(
         part.mistake, part.says, part.hint = found
         return part
     assert claimed is not None
-    part.numbers = _both(name, claimed, own[wrong][name])
+    part.numbers = _both(name, claimed, own[wrong].gradient(name))
     if layer.unknown:
-        return _by_factor(part, answers, own, name)
+        claims = [(standard, answers[i].gradients.get(name)) for i, standard in own.items()]
+        seen = [(m, c) for m, c in claims if c is not None and c.shape == m.gradient(name).shape]
+        if len(seen) == len(own) and (told := measured_name(name, layer.outputs[name], seen)):
+            part.mistake, part.says, part.hint = told
+        return part
     course = _gradient(layer, name, cases, answers, truths)
     if course.right:
         part.mistake = ANOTHER
@@ -451,24 +459,4 @@ def _measured(
         part.hint = "Do forward and backward compute the same layer?"
     elif course.mistake:
         part.mistake, part.says, part.hint = course.mistake, course.says, course.hint
-    return part
-
-
-def _by_factor(part: Part, answers: list[Answer], own: dict[int, dict[str, np.ndarray]], name: str) -> Part:
-    """What can be said without a reference: nothing computed, a sign, a factor."""
-    factors = []
-    for i, gradients in own.items():
-        claimed, measured = answers[i].gradients.get(name), gradients[name]
-        norm = float(np.vdot(measured, measured))
-        if claimed is None or claimed.shape != measured.shape or not norm:
-            return part
-        factors.append(float(np.vdot(measured, claimed)) / norm)
-        if not close(claimed.astype(float), factors[-1] * measured, float(np.abs(claimed).max(initial=0)), MEASURED):
-            return part
-    if not any(factors):
-        part.mistake, part.says = "zero everywhere", "all its elements are zero"
-    elif np.ptp(factors) < 1e-4 * abs(factors[0]):
-        sign = abs(factors[0] + 1) < 1e-4
-        part.mistake = "sign" if sign else "a constant factor"
-        part.says = "the sign is wrong" if sign else f"every element is {factors[0]:.5g} times the gradient"
     return part

@@ -45,6 +45,9 @@ FEW = 4  # numbers that prove nothing
 SEARCHED = 3  # wrong geometries at which the whole bank is planted
 
 
+ONE_SIGN = Named(
+    "sign", "the sign is wrong of one of the ways on which it flows back", "Which sign has each term of your formula?"
+)
 Explained = dict[tuple[str, ...], float]  # {names of the mistakes: how unlikely together}
 
 
@@ -130,6 +133,12 @@ def _constant(gradient: str, wrong: list[Evidence]) -> Named | None:
         return Named("factor 2 or 1/2 of the loss", words, "Is something counted twice, or halved?")
     words = f"every element is {factor:.6g} times the gradient, at every geometry"
     return Named("a constant factor", words, "What multiplies all of it?")
+
+
+def _negative(gradient: str, wrong: list[Evidence]) -> bool:
+    """Whether all of the gradient has the other sign."""
+    factors = factor_of(gradient, wrong)
+    return factors is not None and np.allclose(factors, -1, rtol=1e-5)
 
 
 def _counted(gradient: str, seen: list[Evidence]) -> Named | None:
@@ -246,7 +255,7 @@ def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Name
         variants = explaining(name, searches, there)
         held = [holds(name, variants, e, gradient) for e in rest]
         if len(there) == len(telling) and all(held):
-            return _told(name, variants)
+            return _told(name, variants) if name != "sign" or _negative(gradient, wrong) else ONE_SIGN
         if share := _mostly([*there, *[e for e, h in zip(rest, held, strict=True) if h]], wrong, seen):
             partly.append((share, _told(name, variants, share)))
     if constant or summed or (named := related(gradient, seen)):

@@ -19,7 +19,6 @@ from .layer import Layer, Try
 
 Reference = Callable[..., Tensor]
 EXACT = 1e-6  # how closely a search compares with the sweep's numbers
-MEASURED = 2e-5  # how closely differences agree
 
 
 class Standard(Protocol):
@@ -32,24 +31,6 @@ class Standard(Protocol):
     def gradient(self, name: str) -> np.ndarray: ...
     def size(self, name: str) -> float: ...
     def agrees(self, name: str, claimed: np.ndarray) -> bool: ...
-
-
-class Measured:
-    """The right numbers of a forward that is not known: differences of it."""
-
-    relative = MEASURED
-
-    def __init__(self, case: Try, gradients: dict[str, np.ndarray]) -> None:
-        self.case, self._gradients = case, gradients
-
-    def gradient(self, name: str) -> np.ndarray:
-        return self._gradients[name]
-
-    def size(self, name: str) -> float:
-        return float(np.abs(self._gradients[name]).max(initial=0.0))
-
-    def agrees(self, name: str, claimed: np.ndarray) -> bool:
-        return close(claimed.astype(float), self.gradient(name), self.size(name), MEASURED)
 
 
 class Truth:
