@@ -61,7 +61,7 @@ from .names import (
     within,
 )
 from .source import Written
-from .statements import anew, assigned, moved, removed, reordered, repeated, unconditional
+from .statements import anew, assigned, carried, moved, removed, reordered, repeated, unconditional
 from .trees import Edit, Function, Place, Scope, Step, called
 
 SOON, THEN, LAST = range(3)  # a turn: one is tried at the statements at hand before the next is
@@ -126,6 +126,7 @@ KINDS = (
     Kind(THEN, "letters of an einsum",            letters,             "Which letter belongs to which axis?"),
     Kind(THEN, "a minus forgotten",               minus,               "Which sign does this term have?"),
     Kind(THEN, "statements in another order",     reordered,           "When does this line have to run?", True),
+    Kind(THEN, "a statement forgotten",           carried,             "What does one pass hand on to the next?", True),
     Kind(THEN, "another number",                  other_number,        "Is this number the right one?", fitted=True),
     Kind(LAST, "another name",                    another_name(False), "Is each name here the right one?"),
     Kind(LAST, "a name in the place of another",  named_number,        "Is this the value that belongs here?"),
