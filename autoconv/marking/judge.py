@@ -12,7 +12,7 @@ from ..arrays.threads import one_thread
 from .asking import Answer, upstream
 from .layer import Layer, Try
 from .measured import Measured, measured_name
-from .naming import ONE_SIGN, describe, name_of
+from .naming import ONE_SIGN, Later, describe, name_of
 from .relations import Evidence, Named
 from .repair import Mend, Offer, Row, Sought, harmless
 from .truth import Reference, Standard, Truth, close
@@ -66,11 +66,12 @@ def judge(
         dout = lambda own, i=index, s=shape: upstream(i, s if s is not None and s == own else own)
         truths.append(Truth(layer, case, dout, reference))
     by_differences = _own_gradients(cases, answers, numbers, differences) if measured else {}
+    later: Later | None = None if mend is None else {}  # a line of the source says more than two mistakes at once
     for gradient in layer.outputs:
         parts[gradient] = (
             _measured(layer, gradient, cases, answers, truths, by_differences)
             if measured
-            else _gradient(layer, gradient, cases, answers, truths)
+            else _gradient(layer, gradient, cases, answers, truths, later)
         )
         if reference is not layer.reference and not measured and not parts[gradient].right:
             course = [Truth(layer, t.case, lambda _, t=t: t.dout) for t in truths if t.dout.shape == t.out.shape]
@@ -83,6 +84,9 @@ def judge(
             _mend(layer, answers, by_differences, numbers, parts, mend)
         else:
             _mend(layer, answers, dict(enumerate(truths)), numbers, parts, mend)
+        for gradient, two in (later or {}).items():
+            if parts[gradient].mistake is None and (named := two()):
+                parts[gradient].mistake, parts[gradient].says, parts[gradient].hint = named
     damage = list(dict.fromkeys(pair for a in answers for pair in a.damage))
     notes += list(dict.fromkeys(note for a in answers for note in a.notes))
     return BackwardVerdict(layer.name, parts, damage=damage, notes=notes)
@@ -315,8 +319,15 @@ def _scaled(layer: Layer, made: list[tuple[Try, Answer]]) -> list[Variant]:
 # ---- the gradients
 
 
-def _gradient(layer: Layer, name: str, cases: list[Try], answers: list[Answer], truths: list[Truth]) -> Part:
-    """One gradient against the sweep of the forward that the student has."""
+def _gradient(
+    layer: Layer,
+    name: str,
+    cases: list[Try],
+    answers: list[Answer],
+    truths: list[Truth],
+    later: Later | None = None,
+) -> Part:
+    """One gradient against the sweep of the forward that the student has; later: see ``name_of``."""
     seen: list[tuple[Try, Answer, Truth, np.ndarray | None, bool]] = []
     for case, answer, truth in zip(cases, answers, truths, strict=True):
         claimed = answer.gradients.get(name)
@@ -337,7 +348,7 @@ def _gradient(layer: Layer, name: str, cases: list[Try], answers: list[Answer], 
     ]
     unusable = _unusable(name, answer, truth, claimed)
     usable = [e for e in evidence if np.isfinite(e.claimed).all()]
-    named = name_of(layer, name, usable) if unusable is None or any(not e.right for e in usable) else None
+    named = name_of(layer, name, usable, later) if unusable is None or any(not e.right for e in usable) else None
     if unusable is not None and named is None:
         part.mistake, part.says, part.hint = unusable
         return part

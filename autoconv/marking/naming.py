@@ -7,7 +7,7 @@ kind could be seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations, product
 from typing import NamedTuple
 
@@ -51,8 +51,11 @@ ONE_SIGN = Named(
 Explained = dict[tuple[str, ...], float]  # {names of the mistakes: how unlikely together}
 
 
-def name_of(layer: Layer, gradient: str, seen: list[Evidence]) -> Named | None:
-    """The mistake behind ``gradient``, or None where nothing known explains it at all geometries."""
+def name_of(layer: Layer, gradient: str, seen: list[Evidence], later: Later | None = None) -> Named | None:
+    """The mistake behind ``gradient``, or None where nothing known explains it at all geometries.
+
+    later: where the search for two mistakes at once is left, which takes longest, in the place of being made here.
+    """
     wrong = [e for e in seen if not e.right]
     tied = [e for e in wrong if e.truth.case.kink]
     plain = [e for e in wrong if not e.truth.case.kink]
@@ -64,8 +67,11 @@ def name_of(layer: Layer, gradient: str, seen: list[Evidence]) -> Named | None:
         return Named("zero everywhere", "all its elements are zero", "Is anything ever written into this array?")
     if all(np.abs(e.claimed).max() <= ROUNDING * e.truth.size(gradient) for e in plain):
         return _cancelled(gradient, plain)
-    named = _exchanged(layer, gradient, plain) or _planted(gradient, seen, plain) or whole(gradient, plain)
+    named = _exchanged(layer, gradient, plain) or _planted(gradient, seen, plain, later) or whole(gradient, plain)
     return named or labelled(gradient, plain)
+
+
+Later = dict[str, Callable[[], Named | None]]
 
 
 def _cancelled(gradient: str, plain: list[Evidence]) -> Named:
@@ -231,7 +237,7 @@ def _products(shapes: list[tuple[int, ...]], chosen: tuple[int, ...]) -> np.ndar
     return np.array([float(np.prod([shape[a] for a in chosen])) for shape in shapes])
 
 
-def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Named | None:
+def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence], later: Later | None) -> Named | None:
     """The bank, planted at the geometries where the claim is wrong; then a constant factor; then two at once.
 
     A name that explains the claim at most geometries, but not at all, comes after what explains it at all of them.
@@ -268,9 +274,15 @@ def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Name
         return max(partly, key=lambda pair: pair[0])[1]
     if named := passes(gradient, seen) or unwritten(gradient, wrong):
         return named
-    if not all_of_it:
-        searches, *_ = _searches(telling, gradient, whole=True)
-    return _together(gradient, seen, telling, searches)
+
+    def two() -> Named | None:
+        held = searches if all_of_it else _searches(telling, gradient, whole=True)[0]
+        return _together(gradient, seen, telling, held)
+
+    if later is None:
+        return two()
+    later[gradient] = two
+    return None
 
 
 def _searches(
