@@ -31,7 +31,7 @@ from .arithmetic import (
     term,
     term_factor,
 )
-from .calls import argument, arguments, axis, function, laid_out, letters, reduced, transposed, wrapper
+from .calls import argument, arguments, axis, evened, function, laid_out, letters, reduced, transposed, wrapper
 from .indices import (
     RANGES,
     all_indices,
@@ -105,8 +105,8 @@ KINDS = (
     Kind(SOON, "another name",                    within(True),        "Is each name here the right one?"),
     Kind(SOON, "another name",                    another_name(False), "Is each name here the right one?", shapes=True),
     Kind(SOON, "two names exchanged",             exchanged,           "Is each name here the right one?", True),
-    Kind(SOON, "another number",                  constant,            "Is this number the right one?"),
     Kind(SOON, "another count",                   count,               "How many are these, and of what?"),
+    Kind(SOON, "another number",                  constant,            "Is this number the right one?"),
     Kind(THEN, "another index",                   index,               "Which element is read or written here?"),
     Kind(THEN, "a statement in the wrong loop",   moved,               "How often should this line run?", True),
     Kind(THEN, "another condition",               condition,           "When exactly does this condition hold?"),
@@ -123,6 +123,7 @@ KINDS = (
     Kind(THEN, "a transpose too many or too few", transposed,          "What shape has each array here, axis by axis?"),
     Kind(THEN, "parentheses",                     parentheses,         "In which order is this worked out?"),
     Kind(THEN, "another slice",                   sliced,              "Where does this slice begin and end?"),
+    Kind(THEN, "padded on one side alone",        evened,              "How many zeros stand on each side?"),
     Kind(THEN, "letters of an einsum",            letters,             "Which letter belongs to which axis?"),
     Kind(THEN, "a minus forgotten",               minus,               "Which sign does this term have?"),
     Kind(THEN, "statements in another order",     reordered,           "When does this line have to run?", True),
