@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from helpers.students.unseen import hands
 
 import autoconv as ac
+from helpers.students.unseen import hands
 
 CF = "channels_first"
 THIRD: list[Third] = []
@@ -107,9 +107,9 @@ def claims(one: Third, path: Path) -> Iterator[tuple[str, Any, Any, Any]]:
     for i, (claimed, tensor) in enumerate(zip(answer, wanted, strict=False)):
         truth = np.asarray(truths[i])
         claimed = np.asarray(claimed)
-        if claimed.shape == truth.shape and 4 <= claimed.size <= hands.MOST:
-            if not np.allclose(claimed, truth, rtol=1e-6, atol=1e-9):
-                yield f"d{i}", claimed, loss, tensor
+        usable = claimed.shape == truth.shape and 4 <= claimed.size <= hands.MOST
+        if usable and not np.allclose(claimed, truth, rtol=1e-6, atol=1e-9):
+            yield f"d{i}", claimed, loss, tensor
 
 
 def told(one: Third, verdict: Any) -> str:

@@ -1,10 +1,9 @@
 """The third set: forwards of the students' own, with nothing to compare but them; nets, recurrences, torch."""
 # ruff: noqa: E501 (sources as they were written)
 
+import autoconv as ac
 from helpers.students.unseen.third_hands import hand
 from helpers.students.unseen.third_plain import normal
-
-import autoconv as ac
 
 
 def unrolled(x, wx, wh):

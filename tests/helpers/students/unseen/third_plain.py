@@ -1,9 +1,8 @@
 """The third set: functions of autoconv without a course, and forwards that autoconv does not know."""
 # ruff: noqa: E501 (sources as they were written)
 
-from helpers.students.unseen.third_hands import CF, hand
-
 import autoconv as ac
+from helpers.students.unseen.third_hands import CF, hand
 
 XW = {"backward": "dout, x, w"}
 X = {"backward": "dout, x"}
