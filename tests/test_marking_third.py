@@ -1,14 +1,14 @@
 """A third set of students that nobody had seen when the marking was written: layers, activations, recurrences, nets.
 
-At first sight 72 % of the 172 wrong functions that have a reference were told by name and 18 % by their line (6 % had no
-name, 5 % one that was not meant), of the 49 with nothing but their own forward 12 %: no line was looked for there.
-None was called right, and no right one wrong.
+At first sight 72 % of the 172 wrong functions that have a reference were told by name and 18 % by their line (6 % had
+no name, 5 % one that was not meant), of the 49 with nothing but their own forward 12 %: no line was looked for there.
+Of the 35 of ``third_later``, written and run after that was mended, 83 %.  None was called right, and no right one wrong.
 """
 
 import re
 
 import pytest
-from helpers.students.unseen import third_courses, third_own, third_plain  # noqa: F401 (they make the students)
+from helpers.students.unseen import third_courses, third_later, third_own, third_plain  # noqa: F401 (they make the students)
 from helpers.students.unseen.third_hands import THIRD, claims, judged, told
 
 import autoconv as ac

@@ -106,7 +106,9 @@ def number_factor(p: Place, times: float) -> Iterator[ast.expr]:
         if isinstance(p.owner, (ast.Attribute, ast.Subscript, ast.Call)) and p.field in ("value", "func"):
             return
         if not isinstance(p.node, ast.Name) or p.node.id in p.scope.names:
-            yield binary(p.node, ast.Mult, number(_shorter(times)))
+            by = round(1 / times) if times else 0
+            parts = by > 1 and abs(by * times - 1) < 1e-4
+            yield binary(p.node, ast.Div, number(by)) if parts else binary(p.node, ast.Mult, number(_shorter(times)))
 
 
 def dropped(p: Place) -> Iterator[ast.expr]:
@@ -157,10 +159,21 @@ def bent(p: Place) -> Iterator[ast.expr]:
     yield binary(p.node, ast.Pow, number(3))
     yield call(f"{n}.cos", p.node)
     yield ast.Call(ast.Attribute(p.node, "copy", ast.Load()), [], [])
+    for helper in p.scope.helpers:
+        yield call(helper, p.node)
     if not isinstance(p.node, ast.BinOp):
         yield call(f"{n}.flip", p.node)
         for turned in ("[::-1, ::-1]", "[..., ::-1, ::-1]", "[..., ::-1]", "[::-1]", "[:, ::-1]"):
             yield ast.Subscript(p.node, ast.parse("x" + turned, mode="eval").body.slice, ast.Load())  # type: ignore[attr-defined]
+
+
+def count_factor(p: Place) -> Iterator[ast.expr]:
+    """A number of elements forgotten, the product of two extents."""
+    if p.whole and p.role == "value" and not isinstance(p.node, (ast.Tuple, ast.List, ast.Dict)):
+        for a, b in combinations(p.scope.names, 2):
+            extent = binary(name(a), ast.Mult, name(b))
+            yield binary(p.node, ast.Div, extent)
+            yield binary(p.node, ast.Mult, extent)
 
 
 def term_factor(p: Place) -> Iterator[ast.expr]:

@@ -18,6 +18,10 @@ AXES: tuple[tuple[int, ...] | int, ...] = (
 
 
 def axis(p: Place) -> Iterator[ast.expr]:
+    if isinstance(p.node, ast.Tuple) and isinstance(p.owner, ast.Assign) and p.node.elts:
+        if all(integer(e) is not None for e in p.node.elts):  # kept under a name
+            yield from (axes(other) for other in AXES if ast.dump(axes(other)) != ast.dump(p.node))
+        return
     if called(p.node) in ("flip", "roll", "concatenate", "expand_dims", "squeeze") and isinstance(p.node, ast.Call):
         yield from _other_axes(p.node)
     if called(p.node) not in REDUCED:

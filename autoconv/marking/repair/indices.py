@@ -231,15 +231,15 @@ def _counted(node: ast.Subscript, listed: list[Any], loops: list[str]) -> Iterat
 
     bounds: dict[int, tuple[int, int]] = {}
     for i, at in enumerate(listed):
-        if isinstance(at, ast.Slice) and at.step is None and at.upper is not None:
-            low, high = (0 if at.lower is None else integer(at.lower)), integer(at.upper)
+        if isinstance(at, ast.Slice) and at.step is None and (at.upper or at.lower) is not None:
+            low, high = (0 if end is None else integer(end) for end in (at.lower, at.upper))
             if low is not None and high is not None:
                 bounds[i] = low, high
     for i, (low, high) in bounds.items():
         for variable in loops if high > low >= 0 else []:
             ends = binary(name(variable), ast.Add, number(high - low))
             yield remade([*listed[:i], ast.Slice(name(variable), ends), *listed[i + 1 :]])
-    cut = [i for i, (low, high) in bounds.items() if low >= 0 > high]
+    cut = [i for i, (low, high) in bounds.items() if low >= 0 >= high]
     for chosen in [*[[i] for i in cut], *([cut] if len(cut) > 1 else [])]:
         for by in (1, -1):
             moved = {i: (bounds[i][0] + by, bounds[i][1] + by) for i in chosen}

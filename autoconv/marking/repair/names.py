@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from itertools import combinations, permutations
 from typing import Any
 
-from .trees import Change, Place, Scope, Step, call, called, integer, name, number
+from .trees import Change, Place, Scope, Step, binary, call, called, integer, name, number
 
 
 def key(p: Place) -> Iterator[ast.expr]:
@@ -83,7 +83,7 @@ def indexed_number(p: Place) -> Iterator[ast.expr]:
 
 
 def count(p: Place) -> Iterator[ast.expr]:
-    """A length, one extent of a shape or the number of all elements, each in the place of another."""
+    """A length, an extent of a shape, the number of all elements or of all but one axis, each in place of another."""
     if called(p.node) == "len" and isinstance(p.node, ast.Call) and len(p.node.args) == 1:
         of: ast.expr = p.node.args[0]
     elif isinstance(p.node, ast.Attribute) and p.node.attr == "size":
@@ -98,9 +98,12 @@ def count(p: Place) -> Iterator[ast.expr]:
         ast.dump(p.node),
         lambda i: ast.Subscript(ast.Attribute(of, "shape", ast.Load()), number(i), ast.Load()),
     )
-    for other in (*map(shape, range(4)), ast.Attribute(of, "size", ast.Load())):
+    size = ast.Attribute(of, "size", ast.Load())
+    for other in (*map(shape, range(4)), size):
         if ast.dump(other) != own:
             yield other
+    for one in range(3):
+        yield binary(size, ast.FloorDiv, shape(one))
 
 
 def another_part(p: Place) -> Iterator[ast.expr]:

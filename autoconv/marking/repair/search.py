@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..asking import Answer, TimeUp, deadline
+from .arithmetic import count_factor
 from .depends import kept_only, statements_of
 from .running import Bench, swapped
 from .sought import Row, harmless, same_numbers, share
@@ -266,13 +267,13 @@ class Search:
         """Edits that multiply by the number with which a wrong gradient comes right, where it depends on it by a line:
         what is missing is then a multiple of what twice as much adds."""
         sites, row = self.sites[id(runner)], self.sought.rows[0]
-        before = self.given((), row) or {}
+        before, known = self.given((), row) or {}, sites.scope.numbers
         for at in sites.fitted(rank, chosen):
             doubled = sites.times(rank, at, 2.0)
             code = None if doubled is None else changed_code(runner, doubled)
             after = None if code is None else self.given(((runner, code),), row)
             for gradient in list(open_) if after else []:
-                value = factor_of(before.get(gradient), (after or {}).get(gradient), row.right[gradient][0])
+                value = factor_of(before.get(gradient), (after or {}).get(gradient), row.right[gradient][0], known)
                 edit = None if value is None else sites.times(rank, at, value)
                 if edit is not None:
                     yield edit
@@ -287,25 +288,28 @@ def changed_code(runner: Running, edit: Edit) -> CodeType | None:
         put(undo[::-1])
 
 
-PLAIN = 4  # digits of a number that somebody may have meant
+PLAIN = 4  # digits that a number has which nobody meant
+NEAR = 2e-5  # how closely it is worked out
 
 
-def factor_of(once: np.ndarray | None, twice: np.ndarray | None, right: np.ndarray) -> float | None:
-    """The factor of a part of a gradient with which it is right: a number with few digits, or the reverse of one."""
+def factor_of(once: np.ndarray | None, twice: np.ndarray | None, right: np.ndarray, known: list[float]) -> float | None:
+    """The factor of a part of a gradient with which it is right: a number with few digits, one of the file's (known),
+    or the reverse of such a one."""
     if once is None or twice is None or not once.shape == twice.shape == right.shape or right.size < PLAIN:
         return None
     with np.errstate(all="ignore"):
         adds, lacks = twice.astype(float) - once, right - once.astype(float)
         size = float(np.vdot(adds, adds))
         more = float(np.vdot(adds, lacks)) / size if size else np.nan
-        if not np.isfinite(more) or np.abs(lacks - more * adds).max() > 1e-4 * np.abs(lacks).max():
+        if not np.isfinite(more) or np.abs(lacks - more * adds).max() > NEAR * np.abs(lacks).max():
             return None
     value = 1 + more
-    for digits in range(1, PLAIN) if abs(value) > 1e-6 else ():
-        for made in (float(f"{value:.{digits}g}"), 1 / float(f"{1 / value:.{digits}g}")):
-            if abs(made - value) <= 1e-4 * abs(made):
-                return made
-    return None
+    if abs(value) < 1e-6:
+        return None
+    short = [(float(f"{value:.{digits}g}"), float(f"{1 / value:.{digits}g}")) for digits in range(1, PLAIN)]
+    meant = [made for pair in short for made in (pair[0], 1 / pair[1])]
+    meant += [made for number in known if number for made in (number, 1 / number)]
+    return next((made for made in meant if abs(made - value) <= NEAR * abs(made)), None)
 
 
 def _watched(look: Callable[..., None], run: Callable[[], Any]) -> None:
@@ -352,6 +356,8 @@ def fitting(edit: Edit, sorts: dict[str, str]) -> bool:
             return False
         if KINDS[edit.rank].name == "a term forgotten" and isinstance(edit.new.right, ast.BinOp):
             return _adds(edit, edit.new.right, sorts)
+        if KINDS[edit.rank].of is count_factor:
+            return all(kind(n.id) == NUMBER for n in ast.walk(edit.new.right) if isinstance(n, ast.Name))
         if KINDS[edit.rank].name in ("another slice", "another index", "one more or less"):
             return all(sort == NUMBER for sort in brought)
     if isinstance(edit.new, ast.Subscript) and isinstance(edit.node, ast.Name) and edit.new.value is edit.node:

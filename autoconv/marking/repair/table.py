@@ -18,6 +18,7 @@ from .arithmetic import (
     comparison,
     condition,
     constant,
+    count_factor,
     dropped,
     factor,
     indexed_term,
@@ -137,6 +138,7 @@ KINDS = (
     Kind(LAST, "a function forgotten",            bent,                "Is this used as it is?"),
     Kind(LAST, "a factor forgotten",              factor,              "What multiplies this, by the chain rule?"),
     Kind(LAST, "a factor forgotten",              term_factor,         "What multiplies this, by the chain rule?"),
+    Kind(LAST, "a factor forgotten",              count_factor,        "Over how many is this?"),
     Kind(LAST, "laid out in another order",       laid_out,            "In which order do the axes lie in memory?"),
     Kind(LAST, "another name",                    renaming(False),     "Is each name here the right one?", True),
     Kind(LAST, "a sum forgotten",                 reduced,             "Over what is this added up?"),
@@ -164,6 +166,7 @@ class Sites:
         self.scope = scope_of(node, written.numpy)
         self.scope.strings += [key for key in written.keys if key not in self.scope.strings]
         self.scope.numbers += written.numbers
+        self.scope.helpers += written.helpers
         if written.members:
             held = self.scope.attributes.setdefault("self", [])
             held += [name for name in written.members if name not in held]
@@ -270,7 +273,7 @@ def scope_of(node: Function, numpy: str) -> Scope:
     return Scope(
         [n for n in once(names) if n not in ("self", "cls", "_")], once(loops), once(strings),
         {k: once(v) for k, v in attributes.items()}, numpy, first, together, list(parts.values())[:20],
-        list(indexed.values())[:6], [],
+        list(indexed.values())[:6], [], [],
     )  # fmt: skip
 
 
