@@ -94,9 +94,9 @@ def _flows(node: ast.AST, around: set[str]) -> Iterator[Flow]:
             elif isinstance(s, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
                 targets = s.targets if isinstance(s, ast.Assign) else [s.target]
                 written = set().union(*[_written(t) for t in targets])
-                anew = isinstance(s, ast.Assign)  # what the name was before does not matter
-                of = [s.value, *(t for t in targets if not (anew and isinstance(t, ast.Name)))]
-                yield id(s), written, around.union(*[names_of(part) for part in of if part is not None])
+                held = _held if isinstance(s, ast.Assign) else names_of  # what a name was before does not matter
+                read = set[str]().union(*[held(t) for t in targets], names_of(s.value) if s.value else ())
+                yield id(s), written, around | read
             elif isinstance(s, ast.FunctionDef):
                 inside = [n for n in ast.walk(s) if isinstance(n, ast.stmt)]
                 for n in inside:
@@ -116,6 +116,13 @@ def _written(target: ast.AST) -> set[str]:
     if isinstance(target, (ast.Tuple, ast.List)):
         return set().union(*[_written(t) for t in target.elts])
     return names_of(target) if isinstance(target, ast.Name) else set()
+
+
+def _held(target: ast.AST) -> set[str]:
+    """What an assignment reads of its target: nothing of a name, all of an array that it changes."""
+    if isinstance(target, (ast.Tuple, ast.List)):
+        return set().union(*[_held(t) for t in target.elts])
+    return set() if isinstance(target, ast.Name) else names_of(target)
 
 
 def _reaching(flows: list[Flow], names: set[str]) -> set[int]:
