@@ -32,8 +32,8 @@ INSIDE = {
     ],
     "marking": [
         "layer", "geometries", "variants", "courses", "families", "verdict", "truth", "relations", "fed", "terms",
-        "inside", "passes", "naming", "asking", "autograd_function", "repair", "judge", "described", "check_backward",
-        "check_op", "apart", "worker", "report", "__init__",
+        "inside", "passes", "measured", "naming", "asking", "autograd_function", "repair", "judge", "described",
+        "check_backward", "check_op", "apart", "worker", "report", "__init__",
     ],
     "exercises": [
         "sheet", "run", "nice", "given", "equations", "gradients", "picture", "marking", "key", "sealed", "paper",

@@ -375,7 +375,7 @@ def test_every_edit_can_be_undone_and_is_found_again_by_its_numbers(text):
     import ast
 
     for written_ in source.functions_of(text)[:2]:
-        sites = Sites(written_.node, "np", written_.members)
+        sites = Sites(written_)
         before = ast.dump(written_.node)
         for rank in range(len(KINDS)):
             for edit in list(sites.edits(rank))[::7]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,15 +11,15 @@ import numpy as np
 from ..arrays.threads import one_thread
 from .asking import Answer, upstream
 from .layer import Layer, Try
-from .naming import describe, name_of
+from .measured import Measured, measured_name
+from .naming import ONE_SIGN, Later, describe, name_of
 from .relations import Evidence, Named
 from .repair import Mend, Offer, Row, Sought, harmless
-from .truth import Reference, Truth, close
+from .truth import Reference, Standard, Truth, close
 from .variants import Variant, eps_variant, variants_of
 from .verdict import FORWARD, BackwardVerdict, Fix, Part
 
 Differences = Callable[[int], Any]  # the gradient of the student's own forward at a geometry, {gradient: array} or None
-_MEASURED = 2e-5  # how closely differences agree
 _BY_DIFFERENCES = 3  # geometries at which an unknown forward is differentiated so
 ANOTHER = "gradient of another forward"
 HINT_FORWARD = "Work the forward out by hand, for one element of the output, at this geometry."
@@ -66,11 +66,12 @@ def judge(
         dout = lambda own, i=index, s=shape: upstream(i, s if s is not None and s == own else own)
         truths.append(Truth(layer, case, dout, reference))
     by_differences = _own_gradients(cases, answers, numbers, differences) if measured else {}
+    later: Later | None = None if mend is None else {}  # a line of the source says more than two mistakes at once
     for gradient in layer.outputs:
         parts[gradient] = (
             _measured(layer, gradient, cases, answers, truths, by_differences)
             if measured
-            else _gradient(layer, gradient, cases, answers, truths)
+            else _gradient(layer, gradient, cases, answers, truths, later)
         )
         if reference is not layer.reference and not measured and not parts[gradient].right:
             course = [Truth(layer, t.case, lambda _, t=t: t.dout) for t in truths if t.dout.shape == t.out.shape]
@@ -78,8 +79,14 @@ def judge(
                 part = parts[gradient]
                 part.mistake, part.says = ANOTHER, "it is the gradient of the course's forward, but not of yours"
                 part.hint = "Do your forward and your backward compute the same layer?"
-    if mend is not None and not measured:
-        _mend(layer, cases, answers, truths, numbers, parts, mend)
+    if mend is not None:
+        if measured:
+            _mend(layer, answers, by_differences, numbers, parts, mend)
+        else:
+            _mend(layer, answers, dict(enumerate(truths)), numbers, parts, mend)
+        for gradient, two in (later or {}).items():
+            if parts[gradient].mistake is None and (named := two()):
+                parts[gradient].mistake, parts[gradient].says, parts[gradient].hint = named
     damage = list(dict.fromkeys(pair for a in answers for pair in a.damage))
     notes += list(dict.fromkeys(note for a in answers for note in a.notes))
     return BackwardVerdict(layer.name, parts, damage=damage, notes=notes)
@@ -87,9 +94,8 @@ def judge(
 
 def _mend(
     layer: Layer,
-    cases: list[Try],
     answers: list[Answer],
-    truths: list[Truth],
+    standards: Mapping[int, Standard],
     numbers: list[int],
     parts: dict[str, Part],
     mend: Mend,
@@ -97,26 +103,28 @@ def _mend(
     """Add to each wrong gradient the change of its source with which it is right, if one is found that is none other's
     loss.
 
-    What comes back is only a suggestion until its answers were judged here like any others.
+    standards: the right numbers, at the positions where they are known.  What comes back is only a suggestion until
+    its answers were judged here like any others.
     """
     wrong = [g for g in layer.outputs if not parts[g].right and parts[g].mistake != ANOTHER and parts[g].times[1]]
     right = [g for g in layer.outputs if parts[g].right]
     rows, first = list[Row](), list[Row]()
-    for number, case, answer, truth in zip(numbers, cases, answers, truths, strict=True):
-        if case.kink:
+    for i, truth in standards.items():
+        if truth.case.kink:
             continue
         right_there = {g: (truth.gradient(g), truth.size(g)) for g in layer.outputs}
-        row = Row(number, right_there, bool(answer.trouble))
-        shown = any(not _claims(truth, g, answer) and truth.gradient(g).size >= TELLING for g in wrong)
+        row = Row(numbers[i], right_there, bool(answers[i].trouble))
+        shown = any(not _claims(truth, g, answers[i]) and truth.gradient(g).size >= TELLING for g in wrong)
         (first if shown else rows).append(row)
     if not wrong or not first + rows:
         return
     known = tuple(g for g in wrong if parts[g].mistake not in (None, "raises") and not _vague(parts[g]))
-    for offer in mend(Sought(wrong, right, first + rows, known=known)):
-        if _offered(offer, layer, answers, truths, numbers, right):
+    relative = max(truth.relative for truth in standards.values())
+    for offer in mend(Sought(wrong, right, first + rows, relative, known)):
+        if _offered(offer, answers, standards, numbers, right):
             for gradient in offer.gradients:
                 if gradient in wrong and not parts[gradient].fixes:
-                    after = [(t, offer.answers[n]) for n, t in zip(numbers, truths, strict=True)]
+                    after = [(t, offer.answers[numbers[i]]) for i, t in standards.items()]
                     left = [t.case.words for t, a in after if not _claims(t, gradient, a)]
                     _told_by(parts[gradient], [offer.fixes[i] for i in offer.gradients[gradient]], left)
 
@@ -124,27 +132,25 @@ def _mend(
 TELLING = 4  # numbers from which on a geometry tells one change from another
 
 
-def _claims(truth: Truth, name: str, answer: Answer) -> bool:
+def _claims(truth: Standard, name: str, answer: Answer) -> bool:
     claimed = answer.gradients.get(name)
     return claimed is not None and _right(truth, name, claimed)
 
 
 def _offered(
-    offer: Offer, layer: Layer, answers: list[Answer], truths: list[Truth], numbers: list[int], right: list[str]
+    offer: Offer, answers: list[Answer], standards: Mapping[int, Standard], numbers: list[int], right: list[str]
 ) -> bool:
     """Whether with the offered change a gradient is right at every geometry, those that were right still are, and the
     forward is what it was."""
     if not offer.fixes or len(offer.fixes) != len(offer.places) or len(offer.answers) <= max(numbers):
         return False
-    for number, before, truth in zip(numbers, answers, truths, strict=True):
-        after = offer.answers[number]
+    for i, truth in standards.items():
+        before, after = answers[i], offer.answers[numbers[i]]
         if after.trouble or not harmless(before, after):
             return False  # right at somebody else's cost
         wrong_still = [g for g in (*offer.gradients, *right) if not _claims(truth, g, after)]
         if any(not truth.case.kink or _claims(truth, g, before) for g in wrong_still):
             return False  # where two competitors are equal, another mistake may remain
-        if before.out is not None and (after.out is None or not close(after.out, before.out.astype(float))):
-            return False
     return True
 
 
@@ -156,7 +162,8 @@ VAGUE = (
 
 
 def _vague(part: Part) -> bool:
-    return part.mistake in VAGUE or "It explains" in part.says or " and " in (part.mistake or "")
+    said = part.says == ONE_SIGN.says or "It explains" in part.says
+    return said or part.mistake in VAGUE or " and " in (part.mistake or "")
 
 
 def _told_by(part: Part, fixes: list[Fix], left: list[str]) -> None:
@@ -312,8 +319,15 @@ def _scaled(layer: Layer, made: list[tuple[Try, Answer]]) -> list[Variant]:
 # ---- the gradients
 
 
-def _gradient(layer: Layer, name: str, cases: list[Try], answers: list[Answer], truths: list[Truth]) -> Part:
-    """One gradient against the sweep of the forward that the student has."""
+def _gradient(
+    layer: Layer,
+    name: str,
+    cases: list[Try],
+    answers: list[Answer],
+    truths: list[Truth],
+    later: Later | None = None,
+) -> Part:
+    """One gradient against the sweep of the forward that the student has; later: see ``name_of``."""
     seen: list[tuple[Try, Answer, Truth, np.ndarray | None, bool]] = []
     for case, answer, truth in zip(cases, answers, truths, strict=True):
         claimed = answer.gradients.get(name)
@@ -334,7 +348,7 @@ def _gradient(layer: Layer, name: str, cases: list[Try], answers: list[Answer], 
     ]
     unusable = _unusable(name, answer, truth, claimed)
     usable = [e for e in evidence if np.isfinite(e.claimed).all()]
-    named = name_of(layer, name, usable) if unusable is None or any(not e.right for e in usable) else None
+    named = name_of(layer, name, usable, later) if unusable is None or any(not e.right for e in usable) else None
     if unusable is not None and named is None:
         part.mistake, part.says, part.hint = unusable
         return part
@@ -347,7 +361,7 @@ def _gradient(layer: Layer, name: str, cases: list[Try], answers: list[Answer], 
     return part
 
 
-def _right(truth: Truth, name: str, claimed: np.ndarray) -> bool:
+def _right(truth: Standard, name: str, claimed: np.ndarray) -> bool:
     right = truth.gradient(name)
     return claimed.shape == right.shape and bool(np.isfinite(claimed).all()) and truth.agrees(name, claimed)
 
@@ -384,17 +398,20 @@ def _both(what: str, claimed: np.ndarray, right: np.ndarray) -> str:
 
 def _own_gradients(
     cases: list[Try], answers: list[Answer], numbers: list[int], differences: Differences
-) -> dict[int, dict[str, np.ndarray]]:
-    """{position: {gradient: array}} by differences of the student's forward, at a few geometries.
+) -> dict[int, Measured]:
+    """{position: the gradients there} by differences of the student's forward, at a few geometries.
 
     They are the smallest, and small ones with several of everything: one channel hides what goes wrong with two.
     """
-    found: dict[int, dict[str, np.ndarray]] = {}
+    found: dict[int, Measured] = {}
     usable = [i for i, a in enumerate(answers) if a.out is not None and not cases[i].kink]  # by size
     several = lambda i: -sum(n > 1 for a in cases[i].arrays.values() for n in a.shape)
     for i in dict.fromkeys([*usable[:1], *sorted(usable, key=several)[:2], *usable[1:]]):
-        if len(found) < _BY_DIFFERENCES and (made := differences(numbers[i])) is not None:
-            found[i] = made
+        out = answers[i].out
+        if out is None or len(found) >= _BY_DIFFERENCES:
+            continue
+        if (made := differences(numbers[i])) is not None:
+            found[i] = Measured(cases[i], upstream(numbers[i], out.shape), made)
     return dict(sorted(found.items()))
 
 
@@ -404,7 +421,7 @@ def _measured(
     cases: list[Try],
     answers: list[Answer],
     truths: list[Truth],
-    own: dict[int, dict[str, np.ndarray]],
+    own: dict[int, Measured],
 ) -> Part:
     """One gradient against differences of the student's own forward, which is not the course's.
 
@@ -420,10 +437,9 @@ def _measured(
         if not part.right:
             return part
     right, wrong = 0, None
-    for i, gradients in own.items():
+    for i, standard in own.items():
         claimed = answers[i].gradients.get(name)
-        measured = gradients[name]
-        if claimed is not None and close(claimed.astype(float), measured, float(np.abs(measured).max()), _MEASURED):
+        if claimed is not None and standard.agrees(name, claimed):
             right += 1
         elif wrong is None:
             wrong = i
@@ -438,9 +454,13 @@ def _measured(
         part.mistake, part.says, part.hint = found
         return part
     assert claimed is not None
-    part.numbers = _both(name, claimed, own[wrong][name])
+    part.numbers = _both(name, claimed, own[wrong].gradient(name))
     if layer.unknown:
-        return _by_factor(part, answers, own, name)
+        claims = [(standard, answers[i].gradients.get(name)) for i, standard in own.items()]
+        seen = [(m, c) for m, c in claims if c is not None and c.shape == m.gradient(name).shape]
+        if len(seen) == len(own) and (told := measured_name(name, layer.outputs[name], seen)):
+            part.mistake, part.says, part.hint = told
+        return part
     course = _gradient(layer, name, cases, answers, truths)
     if course.right:
         part.mistake = ANOTHER
@@ -448,24 +468,4 @@ def _measured(
         part.hint = "Do forward and backward compute the same layer?"
     elif course.mistake:
         part.mistake, part.says, part.hint = course.mistake, course.says, course.hint
-    return part
-
-
-def _by_factor(part: Part, answers: list[Answer], own: dict[int, dict[str, np.ndarray]], name: str) -> Part:
-    """What can be said without a reference: nothing computed, a sign, a factor."""
-    factors = []
-    for i, gradients in own.items():
-        claimed, measured = answers[i].gradients.get(name), gradients[name]
-        norm = float(np.vdot(measured, measured))
-        if claimed is None or claimed.shape != measured.shape or not norm:
-            return part
-        factors.append(float(np.vdot(measured, claimed)) / norm)
-        if not close(claimed.astype(float), factors[-1] * measured, float(np.abs(claimed).max(initial=0)), _MEASURED):
-            return part
-    if not any(factors):
-        part.mistake, part.says = "zero everywhere", "all its elements are zero"
-    elif np.ptp(factors) < 1e-4 * abs(factors[0]):
-        sign = abs(factors[0] + 1) < 1e-4
-        part.mistake = "sign" if sign else "a constant factor"
-        part.says = "the sign is wrong" if sign else f"every element is {factors[0]:.5g} times the gradient"
     return part

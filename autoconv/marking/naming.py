@@ -7,7 +7,7 @@ kind could be seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations, product
 from typing import NamedTuple
 
@@ -45,11 +45,17 @@ FEW = 4  # numbers that prove nothing
 SEARCHED = 3  # wrong geometries at which the whole bank is planted
 
 
+ONE_SIGN = Named(
+    "sign", "the sign is wrong of one of the ways on which it flows back", "Which sign has each term of your formula?"
+)
 Explained = dict[tuple[str, ...], float]  # {names of the mistakes: how unlikely together}
 
 
-def name_of(layer: Layer, gradient: str, seen: list[Evidence]) -> Named | None:
-    """The mistake behind ``gradient``, or None where nothing known explains it at all geometries."""
+def name_of(layer: Layer, gradient: str, seen: list[Evidence], later: Later | None = None) -> Named | None:
+    """The mistake behind ``gradient``, or None where nothing known explains it at all geometries.
+
+    later: where the search for two mistakes at once is left, which takes longest, in the place of being made here.
+    """
     wrong = [e for e in seen if not e.right]
     tied = [e for e in wrong if e.truth.case.kink]
     plain = [e for e in wrong if not e.truth.case.kink]
@@ -61,8 +67,11 @@ def name_of(layer: Layer, gradient: str, seen: list[Evidence]) -> Named | None:
         return Named("zero everywhere", "all its elements are zero", "Is anything ever written into this array?")
     if all(np.abs(e.claimed).max() <= ROUNDING * e.truth.size(gradient) for e in plain):
         return _cancelled(gradient, plain)
-    named = _exchanged(layer, gradient, plain) or _planted(gradient, seen, plain) or whole(gradient, plain)
+    named = _exchanged(layer, gradient, plain) or _planted(gradient, seen, plain, later) or whole(gradient, plain)
     return named or labelled(gradient, plain)
+
+
+Later = dict[str, Callable[[], Named | None]]
 
 
 def _cancelled(gradient: str, plain: list[Evidence]) -> Named:
@@ -130,6 +139,12 @@ def _constant(gradient: str, wrong: list[Evidence]) -> Named | None:
         return Named("factor 2 or 1/2 of the loss", words, "Is something counted twice, or halved?")
     words = f"every element is {factor:.6g} times the gradient, at every geometry"
     return Named("a constant factor", words, "What multiplies all of it?")
+
+
+def _negative(gradient: str, wrong: list[Evidence]) -> bool:
+    """Whether all of the gradient has the other sign."""
+    factors = factor_of(gradient, wrong)
+    return factors is not None and np.allclose(factors, -1, rtol=1e-5)
 
 
 def _counted(gradient: str, seen: list[Evidence]) -> Named | None:
@@ -222,7 +237,7 @@ def _products(shapes: list[tuple[int, ...]], chosen: tuple[int, ...]) -> np.ndar
     return np.array([float(np.prod([shape[a] for a in chosen])) for shape in shapes])
 
 
-def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Named | None:
+def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence], later: Later | None) -> Named | None:
     """The bank, planted at the geometries where the claim is wrong; then a constant factor; then two at once.
 
     A name that explains the claim at most geometries, but not at all, comes after what explains it at all of them.
@@ -246,7 +261,7 @@ def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Name
         variants = explaining(name, searches, there)
         held = [holds(name, variants, e, gradient) for e in rest]
         if len(there) == len(telling) and all(held):
-            return _told(name, variants)
+            return _told(name, variants) if name != "sign" or _negative(gradient, wrong) else ONE_SIGN
         if share := _mostly([*there, *[e for e, h in zip(rest, held, strict=True) if h]], wrong, seen):
             partly.append((share, _told(name, variants, share)))
     if constant or summed or (named := related(gradient, seen)):
@@ -259,9 +274,15 @@ def _planted(gradient: str, seen: list[Evidence], wrong: list[Evidence]) -> Name
         return max(partly, key=lambda pair: pair[0])[1]
     if named := passes(gradient, seen) or unwritten(gradient, wrong):
         return named
-    if not all_of_it:
-        searches, *_ = _searches(telling, gradient, whole=True)
-    return _together(gradient, seen, telling, searches)
+
+    def two() -> Named | None:
+        held = searches if all_of_it else _searches(telling, gradient, whole=True)[0]
+        return _together(gradient, seen, telling, held)
+
+    if later is None:
+        return two()
+    later[gradient] = two
+    return None
 
 
 def _searches(

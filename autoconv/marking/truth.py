@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,6 +18,19 @@ from ..tutor.search.probes import tangents
 from .layer import Layer, Try
 
 Reference = Callable[..., Tensor]
+EXACT = 1e-6  # how closely a search compares with the sweep's numbers
+
+
+class Standard(Protocol):
+    """The right numbers at one geometry, how large the terms are that they are sums of, and whether others agree;
+    relative: how exactly they are known."""
+
+    case: Try
+    relative: float
+
+    def gradient(self, name: str) -> np.ndarray: ...
+    def size(self, name: str) -> float: ...
+    def agrees(self, name: str, claimed: np.ndarray) -> bool: ...
 
 
 class Truth:
@@ -25,6 +38,8 @@ class Truth:
 
     out: its output.  runs: {gradient: the run of sum(out * dout), swept down to that input}.
     """
+
+    relative = EXACT
 
     def __init__(self, layer: Layer, case: Try, dout: Callable[..., Any], reference: Reference | None = None) -> None:
         self.layer, self.case = layer, case

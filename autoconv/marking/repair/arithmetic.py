@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Callable, Iterator
+from itertools import combinations, combinations_with_replacement, permutations
 from typing import Any
 
 from .trees import Place, binary, call, name, number
@@ -78,10 +80,35 @@ def constant(p: Place) -> Iterator[ast.expr]:
             if other != value:
                 yield number(other)
         yield number(float(value) / 2) if value % 2 else number(value * 2)
+        for real in p.scope.numbers if p.role == "value" else ():
+            yield number(real)
     elif isinstance(value, float):
-        for real in dict.fromkeys((-value, value * 2, value / 2, value + 1, value - 1, 1.0, 0.0, value**2)):
+        near = (-value, value * 2, value / 2, value + 1, value - 1, 1.0, 0.0, value**2)
+        for real in dict.fromkeys((*near, *p.scope.numbers, value * 10, value / 10)):
             if real != value:
                 yield number(real)
+
+
+def _shorter(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+def other_number(p: Place, times: float) -> Iterator[ast.expr]:
+    """A number that is so many times what is written."""
+    value: Any = getattr(p.node, "value", None) if isinstance(p.node, ast.Constant) else None
+    if type(value) in (int, float) and p.role == "value" and value:
+        yield number(_shorter(value * times))
+
+
+def number_factor(p: Place, times: float) -> Iterator[ast.expr]:
+    """What stands somewhere, times a number."""
+    if p.role == "value" and isinstance(p.node, (ast.Name, ast.Call, ast.BinOp, ast.Subscript)):
+        if isinstance(p.owner, (ast.Attribute, ast.Subscript, ast.Call)) and p.field in ("value", "func"):
+            return
+        if not isinstance(p.node, ast.Name) or p.node.id in p.scope.names:
+            by = round(1 / times) if times else 0
+            parts = by > 1 and abs(by * times - 1) < 1e-4
+            yield binary(p.node, ast.Div, number(by)) if parts else binary(p.node, ast.Mult, number(_shorter(times)))
 
 
 def dropped(p: Place) -> Iterator[ast.expr]:
@@ -132,10 +159,21 @@ def bent(p: Place) -> Iterator[ast.expr]:
     yield binary(p.node, ast.Pow, number(3))
     yield call(f"{n}.cos", p.node)
     yield ast.Call(ast.Attribute(p.node, "copy", ast.Load()), [], [])
+    for helper in p.scope.helpers:
+        yield call(helper, p.node)
     if not isinstance(p.node, ast.BinOp):
         yield call(f"{n}.flip", p.node)
         for turned in ("[::-1, ::-1]", "[..., ::-1, ::-1]", "[..., ::-1]", "[::-1]", "[:, ::-1]"):
             yield ast.Subscript(p.node, ast.parse("x" + turned, mode="eval").body.slice, ast.Load())  # type: ignore[attr-defined]
+
+
+def count_factor(p: Place) -> Iterator[ast.expr]:
+    """A number of elements forgotten, the product of two extents."""
+    if p.whole and p.role == "value" and not isinstance(p.node, (ast.Tuple, ast.List, ast.Dict)):
+        for a, b in combinations(p.scope.names, 2):
+            extent = binary(name(a), ast.Mult, name(b))
+            yield binary(p.node, ast.Div, extent)
+            yield binary(p.node, ast.Mult, extent)
 
 
 def term_factor(p: Place) -> Iterator[ast.expr]:
@@ -162,6 +200,8 @@ def factor(p: Place) -> Iterator[ast.expr]:
         yield binary(p.node, ast.Div, call("len", name(base)))
     for other in p.scope.names:
         yield binary(p.node, ast.Div, call(f"{p.scope.numpy}.sqrt", name(other)))
+    for part in p.scope.parts:
+        yield binary(p.node, ast.Mult, copy.deepcopy(part))
     for value in (2.0, 0.5):
         yield binary(p.node, ast.Mult, number(value))
     for other in p.scope.names:
@@ -184,6 +224,9 @@ def inner_factor(p: Place) -> Iterator[ast.expr]:
         for other in p.scope.names:
             yield binary(p.node, ast.Mult, name(other))
             yield binary(p.node, ast.Div, name(other))
+    if p.role == "value" and isinstance(p.node, ast.Constant) and type(p.node.value) in (int, float):
+        for other in p.scope.names:
+            yield binary(p.node, ast.Mult, call(f"{p.scope.numpy}.sign", name(other)))
 
 
 def term(p: Place) -> Iterator[ast.expr]:
@@ -194,6 +237,37 @@ def term(p: Place) -> Iterator[ast.expr]:
             yield binary(p.node, ast.Sub, name(other))
         yield binary(p.node, ast.Sub, number(1))
         yield binary(p.node, ast.Add, number(1))
+
+
+def product(p: Place) -> Iterator[ast.expr]:
+    """A term forgotten that is a product of two names; a name where such a product belongs."""
+    if p.role != "value" or isinstance(p.node, (ast.Tuple, ast.List, ast.Dict)) or isinstance(p.owner, ast.Attribute):
+        return
+    own = p.node.id if isinstance(p.node, ast.Name) else ""
+    if own not in p.scope.names and not p.whole:
+        return
+    for a, b in combinations(p.scope.names, 2) if own in p.scope.names else ():
+        if own not in (a, b):
+            yield binary(name(a), ast.Mult, name(b))
+    for a, b in combinations_with_replacement(p.scope.names, 2):
+        yield binary(p.node, ast.Add, binary(name(a), ast.Mult, name(b)))
+        yield binary(p.node, ast.Sub, binary(name(a), ast.Mult, name(b)))
+    for a, b in permutations(p.scope.names, 2):
+        for left, right in ((a, b), (a, f"{b}.T"), (f"{a}.T", b)):
+            yield binary(p.node, ast.Add, binary(name(left), ast.MatMult, name(right)))
+
+
+def indexed_term(p: Place) -> Iterator[ast.expr]:
+    """A term forgotten that is an array with an index of the loop."""
+    if p.role != "value" or not isinstance(p.node, (ast.Name, ast.Subscript, ast.BinOp)):
+        return
+    if isinstance(p.owner, (ast.Attribute, ast.Subscript)):
+        return
+    for other in p.scope.names:
+        for at in p.scope.indexed:
+            part = ast.Subscript(name(other), copy.deepcopy(at), ast.Load())
+            yield binary(p.node, ast.Add, part)
+            yield binary(p.node, ast.Sub, part)
 
 
 def bound(p: Place) -> Iterator[ast.expr]:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from itertools import combinations, permutations
 
-from .trees import Place, axes, call, called, name, number, of_module
+from .trees import Place, axes, call, called, integer, name, number, of_module
 
 REDUCED = ("sum", "mean", "max", "min", "argmax", "argmin", "var", "std", "prod", "any", "all", "cumsum", "softmax")
 
@@ -18,6 +18,10 @@ AXES: tuple[tuple[int, ...] | int, ...] = (
 
 
 def axis(p: Place) -> Iterator[ast.expr]:
+    if isinstance(p.node, ast.Tuple) and isinstance(p.owner, ast.Assign) and p.node.elts:
+        if all(integer(e) is not None for e in p.node.elts):  # kept under a name
+            yield from (axes(other) for other in AXES if ast.dump(axes(other)) != ast.dump(p.node))
+        return
     if called(p.node) in ("flip", "roll", "concatenate", "expand_dims", "squeeze") and isinstance(p.node, ast.Call):
         yield from _other_axes(p.node)
     if called(p.node) not in REDUCED:
@@ -143,6 +147,36 @@ def function(p: Place) -> Iterator[ast.expr]:
                         ast.Attribute(f.value, other, ast.Load()) if isinstance(f, ast.Attribute) else name(other)
                     )
                     yield ast.Call(new, p.node.args, p.node.keywords)
+
+
+def evened(p: Place) -> Iterator[ast.expr]:
+    """Widths of a pad that all lie on one side, (0, 2 k), shared between the two."""
+    if called(p.node) != "pad" or not isinstance(p.node, ast.Call) or len(p.node.args) < 2:
+        return
+    widths = p.node.args[1]
+    if not isinstance(widths, (ast.Tuple, ast.List)):
+        return
+    half = {i: _half(whole) for i, at in enumerate(widths.elts) if (whole := _one_side(at))}
+    for chosen in [*[[i] for i in half], *([list(half)] if len(half) > 1 else [])]:
+        new = [ast.Tuple([half[i], half[i]], ast.Load()) if i in chosen else at for i, at in enumerate(widths.elts)]
+        held = [p.node.args[0], ast.Tuple(new, ast.Load()), *p.node.args[2:]]
+        yield ast.Call(p.node.func, held, p.node.keywords)
+
+
+def _one_side(at: ast.expr) -> ast.expr | None:
+    """What stands beside a 0 in a pair."""
+    if not isinstance(at, ast.Tuple) or len(at.elts) != 2:
+        return None
+    rest = [e for e in at.elts if integer(e) != 0]
+    return rest[0] if len(rest) == 1 else None
+
+
+def _half(whole: ast.expr) -> ast.expr:
+    if (value := integer(whole)) is not None and value % 2 == 0:
+        return number(value // 2)
+    if isinstance(whole, ast.BinOp) and isinstance(whole.op, ast.Mult) and 2 in map(integer, (whole.left, whole.right)):
+        return whole.right if integer(whole.left) == 2 else whole.left
+    return ast.BinOp(whole, ast.FloorDiv(), number(2))
 
 
 def wrapper(p: Place) -> Iterator[ast.expr]:

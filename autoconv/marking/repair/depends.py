@@ -38,7 +38,8 @@ def statements_of(node: Any, outputs: list[str], wrong: list[str], right: list[s
 
 
 def kept_only(node: Any) -> set[int]:
-    """Ids of the statements that make what a forward keeps and not what it gives: its result does not depend on them.
+    """Ids of the statements that make what a forward keeps and not what it gives: its result does not depend on them,
+    or was there before they run.
 
     Of a function that returns (result, kept, ..), or one result and keeps the rest in self.
     """
@@ -46,20 +47,37 @@ def kept_only(node: Any) -> set[int]:
     if not isinstance(node, ast.FunctionDef) or not returns:
         return set()
     results = [r.value.elts[0] if isinstance(r.value, ast.Tuple) and r.value.elts else r.value for r in returns]
-    flows = list(_flows(node, set()))
-    given = _reaching(flows, set().union(*[names_of(r) for r in results if r is not None]))
+    flows, wanted = list(_flows(node, set())), set().union(*[names_of(r) for r in results if r is not None])
+    given = _reaching(flows, wanted) - set(_behind(node, {statement for statement, w, _ in flows if w & wanted}))
     return {statement for statement, *_ in flows if statement not in given} | {id(r) for r in returns}
 
 
+def _behind(node: Any, makers: set[int]) -> Iterator[int]:
+    """The statements behind the last one of their block that makes a result."""
+    for block in (getattr(node, "body", []), getattr(node, "orelse", [])):
+        last = max((i for i, s in enumerate(block) if any(id(n) in makers for n in ast.walk(s))), default=len(block))
+        yield from (id(n) for s in block[last + 1 :] for n in ast.walk(s) if isinstance(n, ast.stmt))
+        for s in block:
+            if isinstance(s, (ast.If, ast.With)):
+                yield from _behind(s, makers)
+
+
 def names_of(node: ast.AST) -> set[str]:
-    """Names, and attributes of self by both names."""
-    held = {n.value for n in ast.walk(node) if _member(n)}  # type: ignore[attr-defined]
-    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n not in held}
-    return (names | {f"self.{n.attr}" for n in ast.walk(node) if _member(n)}) - _MODULES  # type: ignore[attr-defined]
+    """What is read of names: "x" and "x:" of a name, "x.a" and "x:" of an attribute x.a or a part x["a"] alone.
+
+    A name that is assigned or changed as a whole is "x:" too, so that its attributes depend on it.
+    """
+    parts = {n.value: held for n in ast.walk(node) if (held := _member(n))}  # type: ignore[attr-defined]
+    names = [n for n in ast.walk(node) if isinstance(n, ast.Name) and n.id not in _MODULES]
+    return {parts.get(n, n.id) for n in names} | {f"{n.id}:" for n in names}
 
 
-def _member(node: ast.AST) -> bool:
-    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
+def _member(node: ast.AST) -> str:
+    """ "x.a" of x.a and of x["a"], "" of anything else."""
+    if not isinstance(node, (ast.Attribute, ast.Subscript)) or not isinstance(node.value, ast.Name):
+        return ""
+    of = node.attr if isinstance(node, ast.Attribute) else getattr(node.slice, "value", None)
+    return f"{node.value.id}.{of}" if isinstance(of, str) and node.value.id not in _MODULES else ""
 
 
 def _flows(node: ast.AST, around: set[str]) -> Iterator[Flow]:
@@ -76,7 +94,9 @@ def _flows(node: ast.AST, around: set[str]) -> Iterator[Flow]:
             elif isinstance(s, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
                 targets = s.targets if isinstance(s, ast.Assign) else [s.target]
                 written = set().union(*[_written(t) for t in targets])
-                yield id(s), written, names_of(s) | around
+                held = _held if isinstance(s, ast.Assign) else names_of  # what a name was before does not matter
+                read = set[str]().union(*[held(t) for t in targets], names_of(s.value) if s.value else ())
+                yield id(s), written, around | read
             elif isinstance(s, ast.FunctionDef):
                 inside = [n for n in ast.walk(s) if isinstance(n, ast.stmt)]
                 for n in inside:
@@ -89,13 +109,20 @@ def _flows(node: ast.AST, around: set[str]) -> Iterator[Flow]:
 
 
 def _written(target: ast.AST) -> set[str]:
-    if _member(target):
-        return names_of(target)
+    if held := _member(target):
+        return {held}
     if isinstance(target, (ast.Subscript, ast.Attribute, ast.Starred)):
         return _written(target.value)
     if isinstance(target, (ast.Tuple, ast.List)):
         return set().union(*[_written(t) for t in target.elts])
-    return {target.id} if isinstance(target, ast.Name) else set()
+    return names_of(target) if isinstance(target, ast.Name) else set()
+
+
+def _held(target: ast.AST) -> set[str]:
+    """What an assignment reads of its target: nothing of a name, all of an array that it changes."""
+    if isinstance(target, (ast.Tuple, ast.List)):
+        return set().union(*[_held(t) for t in target.elts])
+    return set() if isinstance(target, ast.Name) else names_of(target)
 
 
 def _reaching(flows: list[Flow], names: set[str]) -> set[int]:
@@ -105,7 +132,7 @@ def _reaching(flows: list[Flow], names: set[str]) -> set[int]:
     while changed:
         changed = False
         for statement, written, read in flows:
-            if statement not in found and written & known:
+            if statement not in found and (written & known or any(w.split(".")[0] in known for w in written)):
                 found.add(statement)
                 known |= read
                 changed = True

@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Any
 
 from .names import renamed
-from .trees import Change, Place, Scope, Step, binary, called, integer, name, number
+from .trees import Change, Place, Scope, Step, binary, call, called, integer, name, number
 
 
 def index_order(p: Place) -> Iterator[ast.expr]:
@@ -203,6 +203,7 @@ def windows(p: Place) -> Iterator[ast.expr]:
                 new[i] = ast.Slice(name(other), binary(name(other), ast.Add, new[i].upper), new[i].step)
             inner = ast.Tuple(new, ast.Load()) if isinstance(p.node.slice, ast.Tuple) else new[0]
             yield ast.Subscript(p.node.value, inner, p.node.ctx)
+    yield from _counted(p.node, listed, p.scope.loops)
     found = [i for i, at in enumerate(listed) if _window(at)]
     groups = [*[[i] for i in found], *([found] if len(found) > 1 else [])]
     for chosen in groups:
@@ -218,6 +219,35 @@ def windows(p: Place) -> Iterator[ast.expr]:
             else:
                 inner = ast.Tuple(new, ast.Load()) if isinstance(p.node.slice, ast.Tuple) else new[0]
                 yield ast.Subscript(p.node.value, inner, p.node.ctx)
+
+
+def _counted(node: ast.Subscript, listed: list[Any], loops: list[str]) -> Iterator[ast.expr]:
+    """Slices of numbers: a:b in a loop as i:i + b - a, and a:-b one further or nearer."""
+
+    def remade(new: list[Any]) -> ast.expr:
+        return ast.Subscript(
+            node.value, ast.Tuple(new, ast.Load()) if isinstance(node.slice, ast.Tuple) else new[0], node.ctx
+        )
+
+    bounds: dict[int, tuple[int, int]] = {}
+    for i, at in enumerate(listed):
+        if isinstance(at, ast.Slice) and at.step is None and (at.upper or at.lower) is not None:
+            low, high = (0 if end is None else integer(end) for end in (at.lower, at.upper))
+            if low is not None and high is not None:
+                bounds[i] = low, high
+    for i, (low, high) in bounds.items():
+        for variable in loops if high > low >= 0 else []:
+            ends = binary(name(variable), ast.Add, number(high - low))
+            yield remade([*listed[:i], ast.Slice(name(variable), ends), *listed[i + 1 :]])
+    cut = [i for i, (low, high) in bounds.items() if low >= 0 >= high]
+    for chosen in [*[[i] for i in cut], *([cut] if len(cut) > 1 else [])]:
+        for by in (1, -1):
+            moved = {i: (bounds[i][0] + by, bounds[i][1] + by) for i in chosen}
+            if all(low >= 0 >= high for low, high in moved.values()):
+                new = list(listed)
+                for i, (low, high) in moved.items():
+                    new[i] = ast.Slice(number(low) if low else None, number(high) if high else None)
+                yield remade(new)
 
 
 def _window(at: ast.expr) -> bool:
@@ -242,6 +272,19 @@ def _elsewhere(low: ast.expr, scope: Scope, several: bool) -> Iterator[Callable[
 
 
 RANGES = ("range", "xrange", "arange")
+
+
+def backwards(p: Place) -> Iterator[ast.expr]:
+    """A loop that runs the other way."""
+    if p.role != "bound" or not isinstance(p.owner, (ast.For, ast.comprehension)):
+        return
+    if called(p.node) == "reversed" and isinstance(p.node, ast.Call) and p.node.args:
+        yield p.node.args[0]
+    elif isinstance(p.node, ast.Subscript) and isinstance(p.node.slice, ast.Slice):
+        yield p.node.value
+    else:
+        inner = p.node if called(p.node) == "range" else call("list", p.node)
+        yield call("reversed", inner)
 
 
 def ranged(p: Place) -> Iterator[ast.expr]:

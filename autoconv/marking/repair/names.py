@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Callable, Iterator
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Any
 
-from .trees import Change, Place, Scope, Step, call, called, integer, name, number
+from .trees import Change, Place, Scope, Step, binary, call, called, integer, name, number
 
 
 def key(p: Place) -> Iterator[ast.expr]:
@@ -72,10 +72,45 @@ def named_number(p: Place) -> Iterator[ast.expr]:
                 yield name(other)
 
 
+def indexed_number(p: Place) -> Iterator[ast.expr]:
+    """A number where an element of an array belongs, at an index of the loop."""
+    if p.role == "value" and isinstance(p.node, ast.Constant) and type(p.node.value) in (int, float):
+        within = [ast.Name(v, ast.Load()) for v in p.scope.loops]
+        pairs: list[ast.expr] = [ast.Tuple([a, b], ast.Load()) for a, b in permutations(within, 2)]
+        for other in p.scope.names:
+            for at in (*within, *pairs, *p.scope.indexed):
+                yield ast.Subscript(name(other), copy.deepcopy(at), ast.Load())
+
+
+def count(p: Place) -> Iterator[ast.expr]:
+    """A length, an extent of a shape, the number of all elements or of all but one axis, each in place of another."""
+    if called(p.node) == "len" and isinstance(p.node, ast.Call) and len(p.node.args) == 1:
+        of: ast.expr = p.node.args[0]
+    elif isinstance(p.node, ast.Attribute) and p.node.attr == "size":
+        of = p.node.value
+    elif isinstance(p.node, ast.Subscript) and isinstance(p.node.value, ast.Attribute) and p.role != "target":
+        if p.node.value.attr != "shape":
+            return
+        of = p.node.value.value
+    else:
+        return
+    own, shape = (
+        ast.dump(p.node),
+        lambda i: ast.Subscript(ast.Attribute(of, "shape", ast.Load()), number(i), ast.Load()),
+    )
+    size = ast.Attribute(of, "size", ast.Load())
+    for other in (*map(shape, range(4)), size):
+        if ast.dump(other) != own:
+            yield other
+    for one in range(3):
+        yield binary(size, ast.FloorDiv, shape(one))
+
+
 def another_part(p: Place) -> Iterator[ast.expr]:
     """x[i] for a name or for y[j], where the function reads x[i] elsewhere."""
     taken = isinstance(p.node, ast.Subscript) or (isinstance(p.node, ast.Name) and p.node.id in p.scope.names)
-    if not taken or p.role == "target" or isinstance(p.owner, (ast.Subscript, ast.Attribute)):
+    turned = isinstance(p.owner, ast.Attribute) and p.owner.attr == "T"
+    if not taken or p.role == "target" or (isinstance(p.owner, (ast.Subscript, ast.Attribute)) and not turned):
         return
     own = ast.dump(p.node)
     for part in p.scope.parts:

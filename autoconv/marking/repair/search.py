@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..asking import Answer, TimeUp, deadline
+from .arithmetic import count_factor
 from .depends import kept_only, statements_of
 from .running import Bench, swapped
 from .sought import Row, harmless, same_numbers, share
@@ -22,6 +24,7 @@ from .trees import Edit, put
 SECONDS = 2.2  # of processor time for searching
 TOGETHER = 0.25  # of them for two edits at once
 NAMED = 0.5  # of them where every mistake has a name
+ALONE = 0.6  # seconds for one edit that does what two do
 BASES = 6  # edits on top of which a second one is tried
 SLOW = 0.15  # seconds of one call at a small geometry beyond which nothing is searched
 NOTHING = -2.0  # the share of right elements where there are no numbers
@@ -55,7 +58,7 @@ class Search:
         self.before: list[Answer] | None = None
         self.bench, self.made, self.end = bench, made, end
         self.sought = bench.sought
-        self.sites = {id(r): Sites(r.written.node, r.written.numpy, r.written.members) for r in made}
+        self.sites = {id(r): Sites(r.written) for r in made}
         self.sorts: dict[int, dict[str, str]] = {}
         self.limit = 1.0
         self.first: dict[str, float] = {}
@@ -127,12 +130,15 @@ class Search:
         known_end = time.thread_time() + (end - time.thread_time()) * NAMED
         if not open_:  # they are only not there at some geometries
             open_, self.whole = list(wrong), True
-        for runner, edit in self.candidates(open_):
+        tries = self.candidates(open_)
+        for runner, edit in tries:
+            self._one((), runner, edit, open_, found)
             if not open_ or time.thread_time() > self.end:
                 break
             if time.thread_time() > known_end and set(open_) <= set(self.sought.known):
                 break
-            self._one((), runner, edit, open_, found)
+        if not open_ and len(found) > 1 and not self.whole:
+            found = self._alone(tries, itself) or found
         self.end = end
         for gradient in [] if self.whole else [g for g in open_ if g not in self.sought.known]:
             bases = sorted(self.near.get(gradient, []), key=lambda t: (-t.passed, -t.share))[:BASES]
@@ -141,6 +147,17 @@ class Search:
                     self._second(base, gradient, found)
                     if any(gradient in f.gradients for f in found):
                         open_.remove(gradient)
+        return found
+
+    def _alone(self, tries: Iterator[tuple[Running, Edit]], wrong: list[str]) -> list[Found]:
+        """The one edit, of those that were not tried yet, that does what several did."""
+        end, found, open_ = min(self.end, time.thread_time() + ALONE), list[Found](), list(wrong)
+        self.whole = True
+        for runner, edit in tries:
+            self._one((), runner, edit, open_, found)
+            if found or time.thread_time() > end:
+                break
+        self.whole = False
         return found
 
     def _second(self, base: Tried, gradient: str, found: list[Any]) -> None:
@@ -154,9 +171,7 @@ class Search:
             if code is None:
                 return
             sites = self.sites
-            self.sites = dict(sites) | {
-                id(runner): Sites(runner.written.node, runner.written.numpy, runner.written.members)
-            }
+            self.sites = dict(sites) | {id(runner): Sites(runner.written)}
             open_ = [gradient]
             for other, second in self.candidates(open_, late=False):
                 if time.thread_time() > self.end or not open_:
@@ -169,11 +184,7 @@ class Search:
 
     def _one(self, base: Any, runner: Running, edit: Edit, open_: list[str], found: list[Any]) -> None:
         """Try one edit; what it makes right leaves ``open_``."""
-        undo = edit.apply()
-        try:
-            code = runner.compiled()
-        finally:
-            put(undo[::-1])
+        code = changed_code(runner, edit)
         if code is None:
             return
         held = {id(r): (r, c) for r, c, _ in base}
@@ -197,9 +208,16 @@ class Search:
             if not right or (self.whole and len(right) < len(open_)):
                 return
         if right and self._others_hold(changed) and self._harmless(both):
-            found.append(Found(list(right), both, clear))
             for gradient in right:
                 open_.remove(gradient)
+            before = {g for one in found for g in one.gradients}
+            right += [g for g in self.sought.wrong if g in before and self._holds(changed, g)]
+            found[:] = [one for one in found if not set(one.gradients) <= set(right)]  # one edit does what they did
+            found.append(Found(right, both, clear))
+
+    def _holds(self, changed: Any, gradient: str) -> bool:
+        """Whether a gradient is right at every geometry."""
+        return all(self.tried(changed, gradient, row)[0] for row in self.sought.rows if not row.troubled)
 
     def _others_hold(self, changed: Any) -> bool:
         """Whether what was right before is right still."""
@@ -237,9 +255,61 @@ class Search:
             for runner, chosen in where:
                 sorts = self.sorts.get(id(runner), {})
                 for rank in (rank for rank, kind in enumerate(KINDS) if kind.turn == turn):
-                    for edit in self.sites[id(runner)].edits(rank, chosen):
+                    if KINDS[rank].fitted:
+                        yield from ((runner, edit) for edit in self._fitted(runner, rank, chosen, open_) if late)
+                        continue
+                    allowed = (lambda s: True) if KINDS[rank].everywhere else chosen
+                    for edit in self.sites[id(runner)].edits(rank, allowed):
                         if fitting(edit, sorts):
                             yield runner, edit
+
+    def _fitted(self, runner: Running, rank: int, chosen: Callable[[Any], bool], open_: list[str]) -> Iterator[Edit]:
+        """Edits that multiply by the number with which a wrong gradient comes right, where it depends on it by a line:
+        what is missing is then a multiple of what twice as much adds."""
+        sites, row = self.sites[id(runner)], self.sought.rows[0]
+        before, known = self.given((), row) or {}, sites.scope.numbers
+        for at in sites.fitted(rank, chosen):
+            doubled = sites.times(rank, at, 2.0)
+            code = None if doubled is None else changed_code(runner, doubled)
+            after = None if code is None else self.given(((runner, code),), row)
+            for gradient in list(open_) if after else []:
+                value = factor_of(before.get(gradient), (after or {}).get(gradient), row.right[gradient][0], known)
+                edit = None if value is None else sites.times(rank, at, value)
+                if edit is not None:
+                    yield edit
+
+
+def changed_code(runner: Running, edit: Edit) -> CodeType | None:
+    """The code of a function with an edit."""
+    undo = edit.apply()
+    try:
+        return runner.compiled()
+    finally:
+        put(undo[::-1])
+
+
+PLAIN = 4  # digits that a number has which nobody meant
+NEAR = 2e-5  # how closely it is worked out
+
+
+def factor_of(once: np.ndarray | None, twice: np.ndarray | None, right: np.ndarray, known: list[float]) -> float | None:
+    """The factor of a part of a gradient with which it is right: a number with few digits, one of the file's (known),
+    or the reverse of such a one."""
+    if once is None or twice is None or not once.shape == twice.shape == right.shape or right.size < PLAIN:
+        return None
+    with np.errstate(all="ignore"):
+        adds, lacks = twice.astype(float) - once, right - once.astype(float)
+        size = float(np.vdot(adds, adds))
+        more = float(np.vdot(adds, lacks)) / size if size else np.nan
+        if not np.isfinite(more) or np.abs(lacks - more * adds).max() > NEAR * np.abs(lacks).max():
+            return None
+    value = 1 + more
+    if abs(value) < 1e-6:
+        return None
+    short = [(float(f"{value:.{digits}g}"), float(f"{1 / value:.{digits}g}")) for digits in range(1, PLAIN)]
+    meant = [made for pair in short for made in (pair[0], 1 / pair[1])]
+    meant += [made for number in known if number for made in (number, 1 / number)]
+    return next((made for made in meant if abs(made - value) <= NEAR * abs(made)), None)
 
 
 def _watched(look: Callable[..., None], run: Callable[[], Any]) -> None:
@@ -284,6 +354,10 @@ def fitting(edit: Edit, sorts: dict[str, str]) -> bool:
         brought = [kind(side.id) for side in sides if isinstance(side, ast.Name) and side is not edit.node]
         if any(sort not in (NUMBER, "array", "bool") for sort in brought):
             return False
+        if KINDS[edit.rank].name == "a term forgotten" and isinstance(edit.new.right, ast.BinOp):
+            return _adds(edit, edit.new.right, sorts)
+        if KINDS[edit.rank].of is count_factor:
+            return all(kind(n.id) == NUMBER for n in ast.walk(edit.new.right) if isinstance(n, ast.Name))
         if KINDS[edit.rank].name in ("another slice", "another index", "one more or less"):
             return all(sort == NUMBER for sort in brought)
     if isinstance(edit.new, ast.Subscript) and isinstance(edit.node, ast.Name) and edit.new.value is edit.node:
@@ -291,3 +365,30 @@ def fitting(edit: Edit, sorts: dict[str, str]) -> bool:
     if isinstance(edit.new, ast.Attribute) and isinstance(edit.node, ast.Name):
         return kind(edit.node.id) == "array"
     return True
+
+
+def _adds(edit: Edit, term: ast.BinOp, sorts: dict[str, str]) -> bool:
+    """Whether a product of two arrays has a shape that can be added to the array that the statement makes."""
+    shapes = [_shape(side, sorts) for side in (term.left, term.right)]
+    if None in shapes:
+        return False
+    one, two = (np.broadcast_to(0.0, shape) for shape in shapes if shape is not None)
+    try:
+        made = (one @ two if isinstance(term.op, ast.MatMult) else one * two).shape
+    except ValueError:
+        return False
+    targets = edit.statement.targets if isinstance(edit.statement, ast.Assign) else []
+    into = _shape(targets[0], sorts) if targets and getattr(edit.statement, "value", None) is edit.node else None
+    return into is None or (
+        len(made) <= len(into) and all(n in (1, m) for n, m in zip(made[::-1], into[::-1], strict=False))
+    )
+
+
+def _shape(node: ast.expr, sorts: dict[str, str]) -> tuple[int, ...] | None:
+    """The shape of an array by its name, or turned over."""
+    name = node.value if isinstance(node, ast.Attribute) else node
+    what, _, text = sorts.get(name.id, "").partition(" ") if isinstance(name, ast.Name) else ("", "", "")
+    if what != "array":
+        return None
+    shape = tuple(int(n) for n in text.strip("(), ").split(",") if n.strip())
+    return shape[::-1] if name is not node else shape

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..asking import Answer
+from ..truth import close
 from ..verdict import Fix
 
 Place = tuple[int, int, int, int, str]
@@ -86,8 +87,10 @@ def share(claimed: np.ndarray | None, right: np.ndarray, size: float) -> float:
 
 
 def harmless(before: Answer, after: Answer) -> bool:
-    """Whether an answer with a change has no fault that it had not without."""
+    """Whether an answer with a change has no fault that it had not without, and the same result of the forward."""
     if after.trouble and not before.trouble:
+        return False
+    if before.out is not None and (after.out is None or not close(after.out, before.out.astype(float))):
         return False
     changes = lambda answer: {note for note in answer.notes if note.startswith("backward changes")}
     return not (set(after.damage) - set(before.damage)) and not changes(after) - changes(before)

@@ -33,7 +33,8 @@ class Written:
     """A function in a file.  node: its definition; number: its place among all of the file; owner: the class around
     it, if there is one; lines: of the whole file; imports: of the file, which the compiler looks at; members: the
     attributes of self anywhere in the class; numpy: the file's name of NumPy; file: its name, "" for the one that is
-    judged."""
+    judged; keys, numbers: what stands in brackets as a string, and numbers with a point, anywhere in the file;
+    helpers: its functions of one argument."""
 
     node: ast.FunctionDef | ast.Lambda
     number: int
@@ -43,6 +44,9 @@ class Written:
     members: list[str]
     numpy: str = "np"
     file: str = ""
+    keys: tuple[str, ...] = ()
+    numbers: tuple[float, ...] = ()
+    helpers: tuple[str, ...] = ()
 
     @property
     def length(self) -> int:
@@ -75,9 +79,10 @@ def functions_of(text: str, file: str = "") -> list[Written]:
     lines, made, numpy = text.splitlines(), list[Written](), numpy_of(text)
     imports: list[ast.stmt] = [s for s in tree.body if isinstance(s, (ast.Import, ast.ImportFrom))]
     imports = [s for s in imports if not (isinstance(s, ast.ImportFrom) and s.module == "__future__")]
+    constants = _keys(tree), _numbers(tree), _helpers(tree)
     for owner, node in _definitions(tree, None):
         named = (owner.name, _members(owner)) if owner else ("", [])
-        made.append(Written(node, len(made), named[0], lines, imports, named[1], numpy, file))
+        made.append(Written(node, len(made), named[0], lines, imports, named[1], numpy, file, *constants))
     return made
 
 
@@ -88,6 +93,26 @@ def _definitions(
         if isinstance(child, (ast.FunctionDef, ast.Lambda)):
             yield owner, child
         yield from _definitions(child, child if isinstance(child, ast.ClassDef) else None)
+
+
+def _keys(tree: ast.AST) -> tuple[str, ...]:
+    found = [
+        n.slice.value for n in ast.walk(tree) if isinstance(n, ast.Subscript) and isinstance(n.slice, ast.Constant)
+    ]
+    return tuple(dict.fromkeys(key for key in found if isinstance(key, str)))
+
+
+def _numbers(tree: ast.AST) -> tuple[float, ...]:
+    found = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, float)]
+    return tuple(dict.fromkeys(found))[:12]
+
+
+def _helpers(tree: ast.Module) -> tuple[str, ...]:
+    found = [(s.name, s.args) for s in tree.body if isinstance(s, ast.FunctionDef)]
+    for s in tree.body:
+        if isinstance(s, ast.Assign) and isinstance(s.value, ast.Lambda) and isinstance(s.targets[0], ast.Name):
+            found.append((s.targets[0].id, s.value.args))
+    return tuple(name for name, args in found if len(args.args) == 1)
 
 
 def _members(owner: ast.ClassDef) -> list[str]:

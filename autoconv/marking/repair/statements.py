@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterator
+from itertools import permutations
 from typing import Any
 
-from .trees import Change, Step, call
+from .trees import Change, Step, binary, call, name
 
 
 def assigned(s: Step) -> Iterator[Change]:
@@ -25,6 +27,15 @@ def assigned(s: Step) -> Iterator[Change]:
         for other in (ast.Sub, ast.Add, ast.Mult, ast.Div):
             if not isinstance(n.op, other):
                 yield s.put(_at(ast.AugAssign(n.target, other(), n.value), n))
+
+
+def anew(s: Step) -> Iterator[Change]:
+    """x /= y, which changes the array that others hold, as x = x / y."""
+    n = s.node
+    if isinstance(n, ast.AugAssign):
+        read = copy.deepcopy(n.target)
+        read.ctx = ast.Load()
+        yield s.put(ast.fix_missing_locations(_at(ast.Assign([n.target], ast.BinOp(read, n.op, n.value), None), n)))
 
 
 def repeated(s: Step) -> Iterator[Change]:
@@ -63,14 +74,14 @@ def _outside(s: Step) -> Iterator[Any]:
     levels = [(loop, owner, where, at)]
     if len(s.around) > 1 and owner is s.around[-2][0]:
         levels.append(s.around[-2])
-    for outer, over, name, place in levels:
-        listed = list(getattr(over, name))
+    for outer, over, field, place in levels:
+        listed = list(getattr(over, field))
         if s.index == len(rest):
             behind = [*listed[: place + 1], s.node, *listed[place + 1 :]]
-            yield inside, (over, name, behind), f"behind the loop of line {outer.lineno}"
+            yield inside, (over, field, behind), f"behind the loop of line {outer.lineno}"
         if s.index == 0 and not isinstance(s.node, ast.Return):
             front = [*listed[:place], s.node, *listed[place:]]
-            yield inside, (over, name, front), f"in front of the loop of line {outer.lineno}"
+            yield inside, (over, field, front), f"in front of the loop of line {outer.lineno}"
 
 
 def _inside(s: Step) -> Iterator[Any]:
@@ -88,6 +99,29 @@ def _inside(s: Step) -> Iterator[Any]:
             break
         yield rest, (after, "body", [s.node, *after.body]), f"in the loop of line {after.lineno}, at its beginning"
         after = after.body[0]
+
+
+def carried(s: Step) -> Iterator[Change]:
+    """What each pass of a loop should hand on to the next, which begins as another name's array: the product of two."""
+    if not isinstance(s.node, ast.For):
+        return
+    stored = {n.id for n in ast.walk(s.node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    inside = {n.id for part in s.node.body for n in ast.walk(part) if isinstance(n, ast.Name)} - stored
+    last = s.node.body[-1]
+    for begin in s.listed[: s.index]:
+        target = begin.targets[0] if isinstance(begin, ast.Assign) else None
+        if not isinstance(target, ast.Name) or target.id not in inside or not _borrowed(begin.value):  # type: ignore[attr-defined]
+            continue
+        for a, b in permutations(s.scope.names, 2):
+            for operator, other in ((ast.MatMult, f"{b}.T"), (ast.MatMult, b), (ast.Mult, b)):
+                new = _at(ast.Assign([target], binary(name(a), operator, name(other)), None), last)
+                yield s.node, "body", [*s.node.body, ast.fix_missing_locations(new)]
+
+
+def _borrowed(value: ast.expr) -> bool:
+    """Whether this is a name, or a copy of one."""
+    copied = isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr == "copy"
+    return isinstance(value.func.value if copied else value, ast.Name)  # type: ignore[attr-defined]
 
 
 def reordered(s: Step) -> Iterator[Any]:

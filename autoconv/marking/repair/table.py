@@ -18,19 +18,25 @@ from .arithmetic import (
     comparison,
     condition,
     constant,
+    count_factor,
     dropped,
     factor,
+    indexed_term,
     inner_factor,
     minus,
+    number_factor,
+    other_number,
     parentheses,
+    product,
     sign,
     term,
     term_factor,
 )
-from .calls import argument, arguments, axis, function, laid_out, letters, reduced, transposed, wrapper
+from .calls import argument, arguments, axis, evened, function, laid_out, letters, reduced, transposed, wrapper
 from .indices import (
     RANGES,
     all_indices,
+    backwards,
     both_stepped,
     brackets,
     index,
@@ -43,8 +49,20 @@ from .indices import (
     windows,
     worked_out,
 )
-from .names import another_name, another_part, attribute, exchanged, key, named_number, renaming, within
-from .statements import assigned, moved, removed, reordered, repeated, unconditional
+from .names import (
+    another_name,
+    another_part,
+    attribute,
+    count,
+    exchanged,
+    indexed_number,
+    key,
+    named_number,
+    renaming,
+    within,
+)
+from .source import Written
+from .statements import anew, assigned, carried, moved, removed, reordered, repeated, unconditional
 from .trees import Edit, Function, Place, Scope, Step, called
 
 SOON, THEN, LAST = range(3)  # a turn: one is tried at the statements at hand before the next is
@@ -53,26 +71,33 @@ SOON, THEN, LAST = range(3)  # a turn: one is tried at the statements at hand be
 @dataclass(frozen=True)
 class Kind:
     """turn: when it is tried, those that many hands make and that cost few tries first (LAST builds up something new);
-    name: what the slip is called; of: the expressions (or whole changes) that it makes; hint: the question."""
+    name: what the slip is called; of: the expressions (or whole changes) that it makes; hint: the question.
+    everywhere: it gives the same numbers in another array, so that a forward's result stays what it is; fitted: what
+    it makes is of a number that is worked out from the gradient."""
 
     turn: int
     name: str
-    of: Callable[[Any], Iterator[Any]]
+    of: Callable[..., Iterator[Any]]
     hint: str
     statements: bool = False
     shapes: bool = False  # only names that hold arrays of one shape
+    everywhere: bool = False
+    fitted: bool = False
 
 
 # fmt: off
 KINDS = (
     #     turn  name                              what it makes                hint
     Kind(SOON, "assigned in the place of added",  assigned,            "Is this written once, or added to?", True),
+    Kind(SOON, "changed in place",                anew,                "Who else holds this?", True, False, True),
     Kind(SOON, "added once where an index repeats", repeated,       "Does += add twice where an index is twice?", True),
     Kind(SOON, "another sign",                    sign,                "Which sign does this term have?"),
     Kind(SOON, "another comparison",              comparison,          "When exactly does this condition hold?"),
     Kind(SOON, "an operand too many",             dropped,             "Does every operand here belong here?"),
     Kind(SOON, "another operator",                OPERATORS,           "Are these two multiplied, divided or added?"),
+    Kind(SOON, "a call too many",                 wrapper,             "Does this call belong here?"),
     Kind(SOON, "another function",                function,            "Is this the function that belongs here?"),
+    Kind(SOON, "a statement too many",            removed,             "Does this line belong here?", True),
     Kind(SOON, "another key",                     key,                 "Is this the right key?"),
     Kind(SOON, "another name",                    attribute,           "Is this the right attribute?"),
     Kind(SOON, "indices in another order",        index_order,         "In which order do these stand?"),
@@ -81,14 +106,14 @@ KINDS = (
     Kind(SOON, "another name",                    within(True),        "Is each name here the right one?"),
     Kind(SOON, "another name",                    another_name(False), "Is each name here the right one?", shapes=True),
     Kind(SOON, "two names exchanged",             exchanged,           "Is each name here the right one?", True),
-    Kind(SOON, "a statement too many",            removed,             "Does this line belong here?", True),
+    Kind(SOON, "another count",                   count,               "How many are these, and of what?"),
     Kind(SOON, "another number",                  constant,            "Is this number the right one?"),
     Kind(THEN, "another index",                   index,               "Which element is read or written here?"),
     Kind(THEN, "a statement in the wrong loop",   moved,               "How often should this line run?", True),
     Kind(THEN, "another condition",               condition,           "When exactly does this condition hold?"),
     Kind(THEN, "a condition too many",            unconditional,       "Does this belong under a condition?", True),
-    Kind(THEN, "a call too many",                 wrapper,             "Does this call belong here?"),
     Kind(THEN, "an argument too many",            argument,            "Does each argument belong here?"),
+    Kind(THEN, "another loop",                    backwards,           "In which order do the passes run?"),
     Kind(THEN, "another loop",                    ranged,              "Where does this loop begin and end?"),
     Kind(THEN, "a step forgotten",                stepped,             "How far does this move in each pass?"),
     Kind(THEN, "a step forgotten",                both_stepped,        "How far does this move in each pass?", True),
@@ -99,16 +124,21 @@ KINDS = (
     Kind(THEN, "a transpose too many or too few", transposed,          "What shape has each array here, axis by axis?"),
     Kind(THEN, "parentheses",                     parentheses,         "In which order is this worked out?"),
     Kind(THEN, "another slice",                   sliced,              "Where does this slice begin and end?"),
+    Kind(THEN, "padded on one side alone",        evened,              "How many zeros stand on each side?"),
     Kind(THEN, "letters of an einsum",            letters,             "Which letter belongs to which axis?"),
     Kind(THEN, "a minus forgotten",               minus,               "Which sign does this term have?"),
     Kind(THEN, "statements in another order",     reordered,           "When does this line have to run?", True),
+    Kind(THEN, "a statement forgotten",           carried,             "What does one pass hand on to the next?", True),
+    Kind(THEN, "another number",                  other_number,        "Is this number the right one?", fitted=True),
     Kind(LAST, "another name",                    another_name(False), "Is each name here the right one?"),
     Kind(LAST, "a name in the place of another",  named_number,        "Is this the value that belongs here?"),
     Kind(LAST, "a name in the place of another",  another_part,        "Is this the value that belongs here?"),
+    Kind(LAST, "a name in the place of another",  indexed_number,      "Is this the value that belongs here?"),
     Kind(LAST, "brackets",                        brackets,            "Which indices does this array have?"),
     Kind(LAST, "a function forgotten",            bent,                "Is this used as it is?"),
     Kind(LAST, "a factor forgotten",              factor,              "What multiplies this, by the chain rule?"),
     Kind(LAST, "a factor forgotten",              term_factor,         "What multiplies this, by the chain rule?"),
+    Kind(LAST, "a factor forgotten",              count_factor,        "Over how many is this?"),
     Kind(LAST, "laid out in another order",       laid_out,            "In which order do the axes lie in memory?"),
     Kind(LAST, "another name",                    renaming(False),     "Is each name here the right one?", True),
     Kind(LAST, "a sum forgotten",                 reduced,             "Over what is this added up?"),
@@ -117,6 +147,9 @@ KINDS = (
     Kind(LAST, "a factor forgotten",              inner_factor,        "What multiplies this, by the chain rule?"),
     Kind(LAST, "one more or less",                bound,               "Is this count right?"),
     Kind(LAST, "another slice",                   offset,              "Where does this slice begin and end?"),
+    Kind(LAST, "a term forgotten",                product,             "Are all terms here?"),
+    Kind(LAST, "a term forgotten",                indexed_term,        "Are all terms here?"),
+    Kind(LAST, "a factor forgotten",              number_factor,       "What multiplies this?", fitted=True),
     Kind(LAST, "not cropped",                     padded,              "Which shape should this have?"),
 )
 # fmt: on
@@ -128,19 +161,22 @@ _OF_ARRAYS = frozenset(("shape", "T", "size", "ndim", "dtype"))
 class Sites:
     """The places of a function at which something may be changed: the same ones for the same text."""
 
-    def __init__(self, node: Function, numpy: str, members: list[str]) -> None:
-        self.node = node
-        self.scope = scope_of(node, numpy)
-        if members:
+    def __init__(self, written: Written) -> None:
+        self.node = node = written.node
+        self.scope = scope_of(node, written.numpy)
+        self.scope.strings += [key for key in written.keys if key not in self.scope.strings]
+        self.scope.numbers += written.numbers
+        self.scope.helpers += written.helpers
+        if written.members:
             held = self.scope.attributes.setdefault("self", [])
-            held += [name for name in members if name not in held]
+            held += [name for name in written.members if name not in held]
         self.places = list(_places(node, self.scope))
         self.steps = list(_steps(node, self.scope))
 
     def edits(self, rank: int, chosen: Callable[[Any], bool] = lambda statement: True) -> Iterator[Edit]:
         """The edits of one kind, at the statements that are chosen."""
         kind = KINDS[rank]
-        sites: Any = self.steps if kind.statements else self.places
+        sites: Any = [] if kind.fitted else self.steps if kind.statements else self.places
         for at, site in enumerate(sites):
             statement = site.node if isinstance(site, Step) else site.statement
             if chosen(statement):
@@ -154,10 +190,27 @@ class Sites:
         sites: Any = self.steps if KINDS[rank].statements else self.places
         if not 0 <= at < len(sites):
             return None
+        if KINDS[rank].fitted:
+            return self.times(rank, at, number / UNIT)
         for i, made in enumerate(KINDS[rank].of(sites[at])):
             if i == number:
                 return _edit(KINDS[rank], rank, at, number, sites[at], made)
         return None
+
+    def fitted(self, rank: int, chosen: Callable[[Any], bool] = lambda statement: True) -> Iterator[int]:
+        """The places that a kind may multiply by a number."""
+        for at, place in enumerate(self.places):
+            if chosen(place.statement) and next(KINDS[rank].of(place, 2.0), None) is not None:
+                yield at
+
+    def times(self, rank: int, at: int, value: float) -> Edit | None:
+        """The edit that multiplies what stands at a place by a number."""
+        for made in KINDS[rank].of(self.places[at], value):
+            return _edit(KINDS[rank], rank, at, round(value * UNIT), self.places[at], made)
+        return None
+
+
+UNIT = 10**9  # a number that an edit is fitted with is told as so many parts
 
 
 def _edit(kind: Kind, rank: int, at: int, number: int, site: Any, made: Any) -> Edit:
@@ -213,9 +266,14 @@ def scope_of(node: Function, numpy: str) -> Scope:
     }  # fmt: skip
     once = lambda found: list(dict.fromkeys(found))
     first = [n for n in once([*taken, *unpacked]) if n not in ("self", "cache", "ctx")]
+    indexed = {
+        ast.dump(at.slice): at.slice for at in ast.walk(node) if isinstance(at, ast.Subscript)
+        and any(isinstance(n, ast.Name) and n.id in loops for n in ast.walk(at.slice))
+    }  # fmt: skip
     return Scope(
         [n for n in once(names) if n not in ("self", "cls", "_")], once(loops), once(strings),
         {k: once(v) for k, v in attributes.items()}, numpy, first, together, list(parts.values())[:20],
+        list(indexed.values())[:6], [], [],
     )  # fmt: skip
 
 

@@ -25,7 +25,9 @@ class Scope:
 
     names: arguments and what is assigned; loops: variables of loops; strings: keys; attributes: {base: attributes};
     numpy: the name of NumPy; first: of the names, those that come from outside (arguments and what they hold).
-    together: names that are unpacked together; parts: what is read with brackets, x[i], each once.
+    together: names that are unpacked together; parts: what is read with brackets, x[i], each once; indexed: what
+    stands in brackets with a variable of a loop; numbers: with a point, anywhere in the file; helpers: the file's
+    functions of one argument.
     """
 
     names: list[str]
@@ -36,6 +38,9 @@ class Scope:
     first: list[str]
     together: list[set[str]]
     parts: list[ast.expr]
+    indexed: list[ast.expr]
+    numbers: list[float]
+    helpers: list[str]
 
 
 @dataclass

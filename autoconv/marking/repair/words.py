@@ -39,7 +39,7 @@ def in_words(texts: Mapping[str, str], places: list[Place]) -> list[Fix]:
         if not 0 <= number < len(files.get(name, [])):
             return []
         written = files[name][number]
-        edit = Sites(written.node, written.numpy, written.members).edit(rank, at, count)
+        edit = Sites(written).edit(rank, at, count)
         if edit is None:
             return []
         fixes.append(fix_of(edit, written.lines)._replace(file=name))
@@ -62,6 +62,8 @@ def fix_of(edit: Edit, lines: list[str]) -> Fix:
         if kind == "a condition too many":
             return Fix(line, kind, _short(written), "what stands under it, without this condition", hint)
         made = next((s for s in new if not any(s is o for o in old)), None) if isinstance(new, list) else new.new[0]
+        if kind == "a statement forgotten" and made is not None:
+            return Fix(line, kind, _short(written), f"at the end of this loop: {_short(ast.unparse(made))}", hint)
         if made is None or isinstance(made, ast.Pass):
             return Fix(line, kind, _short(before), "nothing: without this line", hint)
         return Fix(line, kind, _short(written), _short(_kept(written, made)), hint)
