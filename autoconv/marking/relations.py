@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..tape import Tensor
-from .truth import Truth, close
+from ..tutor.search.search import Search
+from .truth import Truth, close, tolerance_of
 
 Arrays = dict[str, np.ndarray]
 
@@ -57,6 +58,12 @@ class Evidence(NamedTuple):
     claimed: np.ndarray
     right: bool
     others: dict[str, np.ndarray | None] = {}  # noqa: RUF012 (never changed)
+
+
+def searched(e: Evidence, gradient: str) -> Search:
+    """The tutor's search at one geometry."""
+    claimed = e.claimed.astype(float).ravel()
+    return Search([e.truth.runs[gradient]], [claimed], np.arange(claimed.size), tolerance_of(e.claimed), slips=False)
 
 
 def related(gradient: str, seen: list[Evidence]) -> Named | None:
