@@ -102,12 +102,20 @@ def _left_out(p: Site) -> Variants:
     if p.row == "windows" and p.pooling and (s := sliding_of(p)) is not None and len(s.across) > 1:
         for word, at in (("first", 0), ("last", -1)):
             variants[f"all but the {word} cell of a window"] = partial(_without_cell, p, s.across, at)
+            variants[f"all but the {word} of a window's rows and columns"] = partial(_without_edges, p, s.across, at)
     return variants
 
 
 def _without_cell(p: Site, across: tuple[int, ...], at: int, g: Any) -> Any:
     kept = np.array(g)
     kept[tuple(at if i in across else slice(None) for i in range(g.ndim))] = 0
+    return p.right(kept)
+
+
+def _without_edges(p: Site, across: tuple[int, ...], at: int, g: Any) -> Any:
+    kept = np.array(g)
+    for i in across:
+        kept[(slice(None),) * i + (at,)] = 0
     return p.right(kept)
 
 

@@ -482,6 +482,7 @@ def _targets(call: Call) -> Variants:
         "of the class before": made(lambda w, t: w * y - np.roll(t, -1, axis=-1)),
         "of the class behind": made(lambda w, t: w * y - np.roll(t, 1, axis=-1)),
         "of the class numbered as the example": made(lambda w, t: w * (y - _numbered(y))),
+        "of the size of its label": made(lambda w, t: w * y - t * np.arange(y.shape[-1])),
         "of another example": made(lambda w, t: w * y - np.roll(t, 1, axis=0)),
         "of the class with the largest score": made(lambda w, t: w * y - w * _largest(y)),
         "of every class that occurs in the batch": made(lambda w, t: w * (y - _hit(t).any(axis=0))),

@@ -204,7 +204,7 @@ def put(frames: Array, axes: tuple[int, ...], selections: list[Array]) -> Array:
 
 
 def unmoved(line: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """(what a line is but moved from, the moves that lead from there to it): transposed, reshaped, padded, in windows."""
+    """(what a line is but moved from, the moves that lead from there to it): transposed, padded, in windows."""
     moves: list[Tensor] = []
     while line.primitive is not None and line.primitive.group == "wiring" and not line.constant:
         moves.append(line)

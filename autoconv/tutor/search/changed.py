@@ -8,12 +8,14 @@ what is picked     the elements that an index picks are wrong, all others right;
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
 from ...tape import Tensor
 from ..run.replay import Run
-from .changes import turned
+from ..run.site import carried, unmoved
+from .changes import Change, turned
 from .fitted import Array, Found, line_at, moved, said, telling, with_factor
 from .search import Search
 
@@ -27,7 +29,7 @@ def arriving(search: Search) -> Iterator[Found]:
     run = search.runs[0]
     if not telling(search):
         return
-    inner = [s.line for s in run.steps if s.line is not run.wrt and s.line is not run.loss]
+    inner = [s.line for s in run.steps if s.line is not run.loss]
     for line in [x for x in inner if 1 < x.size <= SMALL and x.ndim][:STEPS]:
         arrives = run.cotangent[id(line)]
         for change in turned(arrives):
@@ -61,27 +63,37 @@ def kept(search: Search) -> Iterator[Found]:
         position = run.position(step.line)
         for k, *_ in step.contributions:
             factor = step.line.operands[1 - k]
-            if not 1 < factor.size <= SMALL or (factor.constant and row == "mul" and run.weighed(step.line)):
+            if factor.size > SMALL or (factor.constant and row == "mul" and run.weighed(step.line)):
                 continue
-            for change in turned(factor.value.astype(float)):
-                if search.spent(TRY):
-                    return
-                other = with_factor(run, step.line, k, change.made)
-                if other is None or not search.probes.exact(search.probes.base, *other, _ONE):
-                    continue
-                of = f"{said(run, run.position(factor))}, the factor at {said(run, position)}"
-                words = f"it is the gradient for {change.says.format(a=of)}"
+            for source in dict.fromkeys([unmoved(factor)[0], factor]) if not factor.constant else [factor]:
+                for change in turned(source.value.astype(float)) if 1 < source.size <= SMALL else ():
+                    if search.spent(TRY):
+                        return
+                    other = _with_change(run, step.line, k, source, change)
+                    if other is None or not search.probes.exact(search.probes.base, *other, _ONE):
+                        continue
+                    of = f"{said(run, run.position(source))}, in the gradient of {said(run, position)}"
+                    words = f"it is the gradient for {change.says.format(a=of)}"
+                    at = (position, k, source is factor, change.says)
+                    yield Found(change.name, words, position, partial(_made_with, at))
 
-                def made(other: Run, at: tuple[int, int, str] = (position, k, change.says)) -> Array | None:
-                    position, k, says = at
-                    line = line_at(other, position)
-                    if line is None or len(line.operands) != 2:
-                        return None
-                    changes = turned(line.operands[1 - k].value.astype(float), every=True)
-                    same = next((c for c in changes if c.says == says), None)
-                    return None if same is None else moved(other, with_factor(other, line, k, same.made))
 
-                yield Found(change.name, words, position, made)
+def _with_change(run: Run, line: Tensor, k: int, source: Tensor, change: Change) -> tuple[Tensor, Array] | None:
+    """(line, by how much its cotangent changes) where the array that the factor of a product comes from is changed."""
+    factor = line.operands[1 - k]
+    moves = [] if source is factor else unmoved(factor)[1]
+    return with_factor(run, line, k, carried(change.made, moves))
+
+
+def _made_with(at: tuple[int, int, bool, str], run: Run) -> Array | None:
+    position, k, itself, says = at
+    line = line_at(run, position)
+    if line is None or len(line.operands) != 2:
+        return None
+    factor = line.operands[1 - k]
+    source = factor if itself else unmoved(factor)[0]
+    same = next((c for c in turned(source.value.astype(float), every=True) if c.says == says), None)
+    return None if same is None else moved(run, _with_change(run, line, k, source, same))
 
 
 # ---- what an index picks

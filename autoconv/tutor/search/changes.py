@@ -22,7 +22,9 @@ UPDATED, PADDED = "weights updated before they were used", "padding with other v
 LEFT_OUT, LEFT = "an array left out", "a pass of a loop left out"
 TIMES, NORMED = "multiplied by what does not belong here", "scaled before it was used"
 GROUPED = "an index of groups"
+SWAPPED, BLOCKS = "parts in another order", 4  # up to so many parts of an array
 HINTS = {
+    SWAPPED: "In which order were these parts put together?",
     GROUPED: "For how many indices has this array a number of its own?",
     BACKWARD: "Which index of the one array goes with which index of the other?",
     ROLLED: "Is the first index 0 in both arrays?",
@@ -78,6 +80,14 @@ def along(a: Array, long: list[int]) -> Iterator[Change]:
             in_turn, first = np.tile(np.arange(n), a.shape[i] // n), np.repeat(np.arange(n), a.shape[i] // n)
             for words, index in (("the number of the group", first), ("the number within a group", in_turn)):
                 yield Change(GROUPED, f"{{a}} read at {words}, of {n} along axis {i}", a.take(index, i))
+        for n in [n for n in range(2, a.shape[i]) if a.shape[i] % n == 0]:
+            parts = a.reshape(*a.shape[:i], n, a.shape[i] // n, *a.shape[i + 1 :])
+            words = f"{{a}} with axis {i} laid out as ({n}, {a.shape[i] // n}) and read as the other way round"
+            yield Change(REREAD, words, parts.swapaxes(i, i + 1).reshape(a.shape))
+            for j, k in combinations(range(n if n <= BLOCKS else 0), 2):
+                order = [k if m == j else j if m == k else m for m in range(n)]
+                words = f"{{a}} with parts {j} and {k} of {n} along axis {i} exchanged"
+                yield Change(SWAPPED, words, parts.take(order, i).reshape(a.shape))
         yield Change(REDUCED, f"the running sum of {{a}} along axis {i}", np.cumsum(a, axis=i))
         for word, at in (("first", 0), ("last", -1)):
             kept = np.array(a, dtype=float)

@@ -11,6 +11,7 @@ The numbers are found by least squares.  What is found is a function of the run,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ import numpy as np
 from ...tape import Tensor
 from ..run.replay import Run
 from ..run.site import Contraction, carried, unmoved
-from .changes import OTHER
+from .changes import OTHER, TIMES
 from .search import Search
 
 Array = Any
@@ -64,10 +65,10 @@ def telling(search: Search) -> bool:
 
 def _holds(search: Search, one: Found, i: int = 0) -> bool:
     made = one.made(search.runs[i])
-    return made is not None and _equal(search, made, i)
+    return made is not None and equal_to(search, made, i)
 
 
-def _equal(search: Search, made: Array, i: int = 0) -> bool:
+def equal_to(search: Search, made: Array, i: int = 0) -> bool:
     flat = np.asarray(made, dtype=float).ravel()
     claimed = search.claimed[i]
     return bool(np.isfinite(flat).all()) and bool(
@@ -269,27 +270,54 @@ def with_factor(run: Run, line: Tensor, k: int, factor: Array) -> tuple[Tensor, 
 _FUNCTIONS: dict[str, Callable[[Array], Array]] = {
     "divided by the value": lambda v: 1 / v,
     "multiplied by the value": lambda v: v,
+    "divided by the square of the value": lambda v: 1 / v**2,
+    "multiplied by the square of the value": lambda v: v**2,
     "divided by 1 minus the value": lambda v: 1 / (1 - v),
     "multiplied by 1 minus the value": lambda v: 1 - v,
+    "cut off where the value is below 0, by the value": lambda v: v > 0,
+    "cut off where the value is above 0, by the value": lambda v: v < 0,
 }
 
 
 def _times(search: Search) -> Iterator[Found]:
-    """One of several paths multiplied or divided by the value of a line: a factor too many, or one forgotten."""
-    run = search.runs[0]
-    values = [i for i, x in enumerate(run.tape) if x.shape == run.wrt.shape and not x.constant][:VALUES]
-    for position, readers in meetings(run):
-        for k, value, words in product(range(len(readers)), values, _FUNCTIONS):
+    """One of several paths, or all of it, multiplied or divided by the value of a line: a factor too many, or one
+    forgotten."""
+    run, claimed = search.runs[0], search.claimed[0].reshape(search.runs[0].gradient.shape)
+    values = [(i, v) for i, x in enumerate(run.tape) if (v := _beside(run, i)) is not None and not x.constant][:VALUES]
+    for position, readers in [*meetings(run), (None, ["all of it"])]:
+        parts = contributions(run, position) if position is not None else [run.gradient]
+        for k, (value, v), words in product(range(len(readers)), values, _FUNCTIONS):
+            off = parts[k] * (_FUNCTIONS[words](v) - 1)
+            if not _near(search, run.gradient + off, claimed):
+                continue
             of = f"{words} of {said(run, value)}"
-            says = f"the path through {readers[k]} is {of}"
+            says = f"all of the gradient is {of}" if position is None else f"the path through {readers[k]} is {of}"
+            at = (position, k, value, words)
+            name = TIMES if position is None else PATH
+            yield Found(name, says, value if position is None else position, partial(_multiplied, at))
 
-            def made(other: Run, at: tuple[int, int, int, str] = (position, k, value, words)) -> Array | None:
-                position, k, value, words = at
-                line = line_at(other, value)
-                parts = contributions(other, position) if line is not None else []
-                if line is None or len(parts) <= k + 1 or line.shape != other.wrt.shape:
-                    return None
-                with np.errstate(all="ignore"):
-                    return sum(parts) + parts[k] * (_FUNCTIONS[words](line.value) - 1)
 
-            yield Found(PATH, says, position, made)
+def _near(search: Search, made: Array, claimed: Array) -> bool:
+    return equal_to(search, made) if np.isfinite(made).all() and np.shape(made) == np.shape(claimed) else False
+
+
+def _multiplied(at: tuple[int | None, int, int, str], run: Run) -> Array | None:
+    position, k, value, words = at
+    v = _beside(run, value)
+    parts = [run.gradient] if position is None else contributions(run, position)
+    if v is None or len(parts) <= k or (position is not None and len(parts) == k + 1):
+        return None
+    with np.errstate(all="ignore"):
+        return run.gradient + parts[k] * (_FUNCTIONS[words](v) - 1)
+
+
+def _beside(run: Run, value: int) -> Array | None:
+    """The value of a line as it goes with the gradient: of its shape, with axes of 1, or one for each example."""
+    line, shape = line_at(run, value), run.wrt.shape
+    if line is None or line.size < 2 or line is run.loss:
+        return None
+    if line.ndim == len(shape) and all(n in (1, m) for n, m in zip(line.shape, shape, strict=True)):
+        return line.value
+    if line.ndim == 1 < len(shape) and line.size == shape[0]:
+        return line.value.reshape(-1, *(1,) * (len(shape) - 1))
+    return None

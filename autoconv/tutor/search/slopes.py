@@ -45,6 +45,7 @@ _VALUES: dict[str, Callable[[Array, Array], Array]] = {
     "the output y": lambda x, y: y,
     "1 - y": lambda x, y: 1 - y,
     "1 + y": lambda x, y: 1 + y,
+    "y (1 + y)": lambda x, y: y * (1 + y),
     "y (1 - y)": lambda x, y: y * (1 - y),
     "1 - y^2": lambda x, y: 1 - y**2,
     "y^2": lambda x, y: y**2,
