@@ -46,7 +46,7 @@ def _even(s: Sliding) -> Any:
     return s.lifted(np.full(s.window, 1 / prod(s.window)))
 
 
-def winners(s: Sliding, key: Callable[[Any], Any] = np.asarray) -> Any:
+def winners(s: Any, key: Callable[[Any], Any] = np.asarray) -> Any:
     """1 at the cell of each window whose ``key`` is largest, the first of equal ones."""
     dims = len(s.across)
     moved = np.moveaxis(key(s.site.y), s.across, range(-dims, 0))

@@ -597,11 +597,11 @@ def _repeated(p: Site) -> Variants:
 
     def wrong(first: bool, g: Any) -> Any:
         """Of equal places the last one stays."""
-        out = np.zeros(p.x.shape)
-        back = slice(None, None, -1 if first else 1)
-        key: Any = (*(slice(None),) * axis, places.ravel()[back])
+        out, back = np.zeros(p.x.shape), slice(None, None, -1 if first else 1)
+        before: tuple[Any, ...] = (slice(None),) * axis
         flat = g.reshape(*g.shape[:axis], places.size, *g.shape[axis + places.ndim :])
-        out[key] = flat[(*(slice(None),) * axis, back)]
+        there, taken = (*before, places.ravel()[back]), (*before, back)
+        out[there] = flat[taken]
         return out
 
     return {"": partial(wrong, False), "the first one kept": partial(wrong, True)}

@@ -155,15 +155,15 @@ def calls_of(tape: Tape, walked: list[Step]) -> list[Call]:
     named = {(id(c.x), id(c.y)) for c in calls}
     whole = [c.members & on_the_way.keys() for c in calls if c.single_step]
     calls += [c for c in stretches(tape, walked, whole) if (id(c.x), id(c.y)) not in named]
-    readers: dict[int, list[tuple[Tensor, int]]] = {}
+    read_by: dict[int, list[tuple[Tensor, int]]] = {}
     for step in walked:
         for k, *_ in step.contributions:
-            readers.setdefault(id(step.line.operands[k]), []).append((step.line, k))
+            read_by.setdefault(id(step.line.operands[k]), []).append((step.line, k))
     for call in calls:
-        line, passed = call.y, readers.get(id(call.y), [])
+        line, passed = call.y, read_by.get(id(call.y), [])
         while len(passed) == 1 and (reader := passed[0])[0].primitive is not None and reader[0].size == call.y.size:
             line, k = reader
-            passed = readers.get(id(line), [])
+            passed = read_by.get(id(line), [])
             assert line.primitive is not None
             weighed = all(x is tape.outputs[0] for x, _ in passed)  # for the loss: what arrives, and no gamma
             if line.primitive.name not in ("mul", "add", "reshape") or weighed:

@@ -117,7 +117,11 @@ def picked(search: Search) -> Iterator[Found]:
             if right[~where].all() and (truth[~where] != 0).sum() > 1 < telling.sum() and not right[telling].any():
                 says = f"the elements that the index picks (those of the right class) {words}"
                 made = claimed.reshape(run.gradient.shape)
-                yield Found(name, says, run.position(line), lambda other, made=made: made if other is run else None)
+                yield Found(name, says, run.position(line), partial(_only_here, run, made))
+
+
+def _only_here(run: Run, made: Array, other: Run) -> Array | None:
+    return made if other is run else None
 
 
 def _plain(run: Run, line: Tensor) -> bool:

@@ -8,6 +8,7 @@ with s found from the numbers; a mask may have any threshold.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from .fitted import Found, contributed, line_at, said, solved
 from .search import Search
 
 Array = Any
+Slope = Callable[[Array, Array], Array]  # of x and y
 ANOTHER = "the slope of another activation"
 THRESHOLD = "a mask with another threshold"
 VALUE = "a value instead of the derivative"
@@ -40,7 +42,7 @@ SLOPES: dict[str, Callable[[Array], Array]] = {
     "the logarithm": lambda x: 1 / x,
     "x / (1 + |x|)": lambda x: 1 / (1 + np.abs(x)) ** 2,
 }
-_VALUES: dict[str, Callable[[Array, Array], Array]] = {
+_VALUES: dict[str, Slope] = {
     "the input x": lambda x, y: x,
     "the output y": lambda x, y: y,
     "1 - y": lambda x, y: 1 - y,
@@ -115,20 +117,33 @@ def _known(search: Search, step: _Step) -> Iterator[Found]:
         if search.probes.exact(search.probes.base, step.x, delta, np.ones(1)):
             name = VALUE if words in _VALUES else ANOTHER
             says = f"the slope of {said(run, at[1])} is {'' if words in _VALUES else 'that of '}{words} in your numbers"
-            yield Found(name, says, at[1], lambda other, at=at, of=of: _with_slope(other, at, of))
+            yield Found(name, says, at[1], partial(_with_slope, at, of))
 
 
-def _functions(step: _Step) -> Iterator[tuple[str, Callable[[Array, Array], Array]]]:
-    for words, slope in SLOPES.items():
-        yield words, lambda x, y, s=slope: s(x)
-    yield from _VALUES.items()
-    for words, slope in SLOPES.items():
-        yield f"{words} where the input is negative, and 1 elsewhere", lambda x, y, s=slope: np.where(x > 0, 1, s(x))
-    for words, value in _VALUES.items():
-        yield f"{words} where the input is negative, and 1 elsewhere", lambda x, y, v=value: np.where(x > 0, 1, v(x, y))
+def _functions(step: _Step) -> Iterator[tuple[str, Slope]]:
+    known = {words: partial(_of_input, slope) for words, slope in SLOPES.items()} | _VALUES
+    yield from known.items()
+    for words, slope in known.items():
+        yield f"{words} where the input is negative, and 1 elsewhere", partial(_below, slope)
 
 
-def _with_slope(run: Run, at: tuple[int, int], of: Callable[[Array, Array], Array]) -> Array | None:
+def _of_input(slope: Callable[[Array], Array], x: Array, y: Array) -> Array:
+    return slope(x)
+
+
+def _below(slope: Slope, x: Array, y: Array) -> Array:
+    return np.where(x > 0, 1, slope(x, y))
+
+
+def _sides(above: float, below: float, x: Array, y: Array) -> Array:
+    return np.where(x > 0, above, below)
+
+
+def _beyond(c: float, on: bool, size: float, x: Array, y: Array) -> Array:
+    return size * ((x < c) if on else (x > c))
+
+
+def _with_slope(at: tuple[int, int], of: Slope, run: Run) -> Array | None:
     x, y = (line_at(run, i) for i in at)
     step = next((s for s in _steps(run) if s.x is x and s.y is y), None)
     if step is None or id(step.y) not in run.cotangent:
@@ -151,9 +166,9 @@ def _two_sided(search: Search, step: _Step) -> Iterator[Found]:
         return
     above, below = numbers
     words = f"the slope of {said(run, run.position(step.y))} is {above:.6g} for positive and {below:.6g} for negative "
-    of = lambda x, y: np.where(x > 0, above, below)
     at = run.position(step.x), run.position(step.y)
-    yield Found(ANOTHER, words + "inputs in your numbers", at[1], lambda other: _with_slope(other, at, of))
+    made = partial(_with_slope, at, partial(_sides, above, below))
+    yield Found(ANOTHER, words + "inputs in your numbers", at[1], made)
 
 
 def _threshold(search: Search, step: _Step) -> Iterator[Found]:
@@ -163,10 +178,10 @@ def _threshold(search: Search, step: _Step) -> Iterator[Found]:
     if not np.isin(step.slope, (0, size)).all():
         return  # no mask
     order = np.argsort(step.x.value, axis=None, kind="stable")
-    shares = contributed(search, step.x, g * size)  # (directions, elements)
-    if shares is None:
+    shares, right = (contributed(search, step.x, g * s) for s in (size, step.slope))  # (directions, elements)
+    if shares is None or right is None:
         return
-    base = search.probes.base - contributed(search, step.x, g * step.slope).sum(axis=1)
+    base = search.probes.base - right.sum(axis=1)
     below = np.cumsum(shares[:, order], axis=1)
     total = shares.sum(axis=1, keepdims=True)
     scale = np.abs(search.probes.aims)[:, None] + np.abs(shares).sum(axis=1, keepdims=True)
@@ -177,8 +192,7 @@ def _threshold(search: Search, step: _Step) -> Iterator[Found]:
             if i + 1 >= values.size or values[i] == values[i + 1]:
                 continue
             c = float(values[i] + values[i + 1]) / 2
-            of = lambda x, y, c=c, on=on: size * ((x < c) if on else (x > c))
             at = run.position(step.x), run.position(step.y)
             says = f"what arrives at {said(run, at[1])} is let through where the input is {words} some number "
             says += f"from {values[i]:.4g} to {values[i + 1]:.4g}"
-            yield Found(THRESHOLD, says, at[1], lambda other, at=at, of=of: _with_slope(other, at, of))
+            yield Found(THRESHOLD, says, at[1], partial(_with_slope, at, partial(_beyond, c, on, size)))
