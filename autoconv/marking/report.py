@@ -142,9 +142,7 @@ def mark(
         words = f"{path.name} has no function of {course}; it would have {wanted}, .."
         if kinds:
             names = ", ".join(layer.name.partition(".")[2] for layer in layers)
-            words += (
-                f"; or a torch.autograd.Function called as a layer ({names}), where it has {', '.join(kinds.values())}"
-            )
+            words += f"; or a torch.autograd.Function called as one of {names}; it has {', '.join(kinds.values())}"
         raise ValueError(words)
     verdicts: list[BackwardVerdict] = []
     for layer in present:

