@@ -185,9 +185,14 @@ def _one_side(p: Site) -> Variants:
 
 
 def _in_proportion(g: Any, p: Site) -> Any:
-    """c a for a cotangent g = c (a - b) with one c for all elements; no gradient for any other."""
-    c = float(np.vdot(g, p.y)) / max(float(np.vdot(p.y, p.y)), 1e-300)
-    return c * p.x if np.allclose(g, c * p.y, rtol=1e-9, atol=0) else None
+    """c a for a cotangent g = c (a - b), with one c for all elements, or for each index of an axis; None for others."""
+    axes: list[Any] = [None, *[tuple(j for j in range(g.ndim) if j != i) for i in range(g.ndim) if g.ndim > 1]]
+    for axis in axes:
+        total = np.sum(p.y * p.y, axis=axis, keepdims=True)
+        c = np.sum(g * p.y, axis=axis, keepdims=True) / np.where(total == 0, 1, total)
+        if np.allclose(g, c * p.y, rtol=1e-9, atol=0):
+            return c * p.x if np.shape(c * p.x) == np.shape(g) else None
+    return None
 
 
 @mistake(

@@ -244,6 +244,10 @@ def _unplaced(p: Site) -> Variants:
     if s is None:
         return {}
     variants: Variants = {"": s.moved(stride=(0,) * len(s.axes))} if max(s.counts) > 1 else {}
+    for d in range(len(s.axes) if len(s.axes) > 1 else 0):
+        if s.counts[d] > 1:
+            alone = tuple(0 if i == d else x for i, x in enumerate(s.stride))
+            variants[f"along dimension {d} alone"] = s.moved(stride=alone)
     within = {"the place within the window": s.moved(dilation=(0,) * len(s.axes))} if max(s.window) > 1 else {}
     return variants | within
 
@@ -295,6 +299,8 @@ def _by_stride(p: Site) -> Variants:
     if s is None:
         return {}
     variants: Variants = {"one zero too many": s.moved(stride=tuple(x + 1 for x in s.stride))}
+    if any(x > 2 for x in s.stride):
+        variants["one zero too few"] = s.moved(stride=tuple(max(x - 1, 1) for x in s.stride))
     if any(x > 1 for x in s.stride):
         variants["the zeros in front of each"] = s.moved(shift=tuple(x - 1 for x in s.stride))
         variants["repeated s times, no zeros at all"] = s.placed(_repeats(s, True))

@@ -1,4 +1,4 @@
-"""More gradients by loops, written when those of ``by_loops`` had been mended: they were seen for the first time after."""
+"""More gradients by loops: written when those of ``by_loops`` had been mended, so that they were seen unprepared."""
 # ruff: noqa: E501 (one mistake a line)
 
 from __future__ import annotations
