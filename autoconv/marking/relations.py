@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..tape import Tensor
+from ..tutor.search.changes import HINTS, OTHERS, RIGHT_CLASS
 from ..tutor.search.search import Search
 from ..tutor.search.slopes import ANOTHER, SLOPES, THRESHOLD
 from .truth import Truth, close, tolerance_of
@@ -116,13 +117,12 @@ def labelled(gradient: str, wrong: list[Evidence]) -> Named | None:
         there = labels[0][:, None] == np.arange(right.shape[1])
         size = e.truth.size(gradient)
         kinds.add(tuple(close(np.where(m, right, e.claimed), right, size) for m in (there, ~there)))
-    hint = "What does the score of the right class do in the loss, and how often?"
     if kinds == {(True, False)}:
         words = "the elements of the right class are wrong, those of all other classes are right"
-        return Named("the right class's own term", words, hint)
+        return Named(RIGHT_CLASS, words, HINTS[RIGHT_CLASS])
     if kinds == {(False, True)}:
         words = "the elements of the right class are right, those of the other classes are not"
-        return Named("the other classes' term", words, "What does the score of a wrong class do in the loss?")
+        return Named(OTHERS, words, HINTS[OTHERS])
     return None
 
 

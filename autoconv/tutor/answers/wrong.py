@@ -20,6 +20,7 @@ from ..search.changes import HINTS
 from ..search.describe import FACTOR_TWO, doubled, factor_two, findings, where
 from ..search.fitted import Found, found, holds, telling
 from ..search.search import CANCELLING, REARRANGED, SCALARS, SEARCHED, Diagnosis, Search, best, pairs
+from ..search.slopes import HINTS as OF_SLOPES
 from ..search.slopes import slopes, two_sided
 from ..search.terms import normalised
 from ..verdict import ONE_NUMBER, Finding, Verdict
@@ -239,7 +240,11 @@ def _fitted(case: Case, search: Search, one: Found) -> Verdict:
     run = search.runs[0]
     place = where(case.tape, case.tape[one.position], case.names)
     m = BANK.get(one.name)
-    nudge = m.nudge if m else HINTS.get(one.name, "Write down all terms, each with its factor: which of them is yours?")
+    nudge = (
+        m.nudge
+        if m
+        else (HINTS | OF_SLOPES).get(one.name, "Write down all terms, each with its factor: which of them is yours?")
+    )
     finding = Finding(one.name, place, one.says, nudge, f"Look {place}.", m.show if m else "")
     n = search.places.size
     return case.verdict(

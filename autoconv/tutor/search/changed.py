@@ -15,7 +15,7 @@ import numpy as np
 from ...tape import Tensor
 from ..run.replay import Run
 from ..run.site import carried, unmoved
-from .changes import Change, turned
+from .changes import OTHERS, RIGHT_CLASS, Change, turned
 from .fitted import Array, Found, line_at, moved, said, telling, with_factor
 from .search import Search
 
@@ -110,8 +110,8 @@ def picked(search: Search) -> Iterator[Found]:
             continue
         there = run.partial(line, np.ones(line.shape)).ravel() > 0
         for where, name, words in (
-            (there, "the right class's own term", "are wrong, all others are right"),
-            (~there, "the other classes' term", "are right, the others are not"),
+            (there, RIGHT_CLASS, "are wrong, all others are right"),
+            (~there, OTHERS, "are right, the others are not"),
         ):
             telling = where & ((truth != 0) | (claimed != 0))
             if right[~where].all() and (truth[~where] != 0).sum() > 1 < telling.sum() and not right[telling].any():

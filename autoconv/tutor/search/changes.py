@@ -23,7 +23,10 @@ LEFT_OUT, LEFT = "an array left out", "a pass of a loop left out"
 TIMES, NORMED = "multiplied by what does not belong here", "scaled before it was used"
 GROUPED = "an index of groups"
 SWAPPED, BLOCKS = "parts in another order", 4  # up to so many parts of an array
+RIGHT_CLASS, OTHERS = "the right class's own term", "the other classes' term"
 HINTS = {
+    RIGHT_CLASS: "What does the score of the right class do in the loss, and how often?",
+    OTHERS: "What does the score of a wrong class do in the loss?",
     SWAPPED: "In which order were these parts put together?",
     GROUPED: "For how many indices has this array a number of its own?",
     BACKWARD: "Which index of the one array goes with which index of the other?",

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...tape import Tensor
+from ..run.calls import WRITTEN
 from ..run.replay import Run
 from .fitted import Found, contributed, line_at, said, solved
 from .search import Search
@@ -60,18 +61,27 @@ _VALUES: dict[str, Slope] = {
 }
 
 
+HINTS = {
+    ANOTHER: "Which slope has the forward on each side of 0, and in between?",
+    THRESHOLD: "Which elements of the input change the output?",
+    VALUE: "What is the derivative of the forward, worked out?",
+}
+
+
 class _Step(NamedTuple):
-    """A step that works element by element, from x to y, and its slope."""
+    """A step that works element by element, from x to y: its name, its slope."""
 
     x: Tensor
     y: Tensor
+    name: str
     slope: Array
 
 
 def _steps(run: Run) -> Iterator[_Step]:
     for call in run.calls:
         if call.x.shape == call.y.shape and call.x.size > 1 and call.elementwise and not _weighed(run, call.y):
-            yield _Step(call.x, call.y, call.pull(np.ones(call.y.shape)))
+            name = said(run, run.position(call.y)) if call.name == WRITTEN else call.name
+            yield _Step(call.x, call.y, name, call.pull(np.ones(call.y.shape)))
     for step in run.steps:
         line, primitive = step.line, step.line.primitive
         varying = [k for k, x in enumerate(line.operands) if not x.constant]
@@ -79,7 +89,7 @@ def _steps(run: Run) -> Iterator[_Step]:
             continue
         x = line.operands[varying[0]]
         if varying[0] not in primitive.linear and x.shape == line.shape and x.size > 1:
-            yield _Step(x, line, run.site(line, varying[0]).slope)
+            yield _Step(x, line, said(run, run.position(line)), run.site(line, varying[0]).slope)
 
 
 def _weighed(run: Run, y: Tensor) -> bool:
@@ -116,7 +126,7 @@ def _known(search: Search, step: _Step) -> Iterator[Found]:
             continue
         if search.probes.exact(search.probes.base, step.x, delta, np.ones(1)):
             name = VALUE if words in _VALUES else ANOTHER
-            says = f"the slope of {said(run, at[1])} is {'' if words in _VALUES else 'that of '}{words} in your numbers"
+            says = f"the slope of {step.name} is {'' if words in _VALUES else 'that of '}{words} in your numbers"
             yield Found(name, says, at[1], partial(_with_slope, at, of))
 
 
@@ -165,7 +175,7 @@ def _two_sided(search: Search, step: _Step) -> Iterator[Found]:
     if numbers is None or np.allclose(numbers, numbers[0]):
         return
     above, below = numbers
-    words = f"the slope of {said(run, run.position(step.y))} is {above:.6g} for positive and {below:.6g} for negative "
+    words = f"the slope of {step.name} is {above:.6g} for positive and {below:.6g} for negative "
     at = run.position(step.x), run.position(step.y)
     made = partial(_with_slope, at, partial(_sides, above, below))
     yield Found(ANOTHER, words + "inputs in your numbers", at[1], made)
@@ -193,6 +203,6 @@ def _threshold(search: Search, step: _Step) -> Iterator[Found]:
                 continue
             c = float(values[i] + values[i + 1]) / 2
             at = run.position(step.x), run.position(step.y)
-            says = f"what arrives at {said(run, at[1])} is let through where the input is {words} some number "
+            says = f"what arrives at {step.name} is let through where the input is {words} some number "
             says += f"from {values[i]:.4g} to {values[i + 1]:.4g}"
             yield Found(THRESHOLD, says, at[1], partial(_with_slope, at, partial(_beyond, c, on, size)))
