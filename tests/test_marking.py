@@ -8,6 +8,7 @@ import pytest
 from helpers.students import right as r
 
 import autoconv as ac
+from autoconv.marking import budget
 from autoconv.marking.apart import EndedError, _answers, packed
 from autoconv.marking.asking import Answer
 from autoconv.marking.courses import LAYERS
@@ -279,3 +280,14 @@ def test_an_operation_of_jax_itself():
     v = ac.check_op(cube, lambda x: x**3)
     assert v["forward"].right and v["dx"].mistake == "sign", v.text
     assert ac.check_op(jax.jit(lambda x: x**3), lambda x: x**3)
+
+
+@pytest.mark.parametrize(("named_in", "left"), [(0.0, 2.0), (0.5, 2.0), (1.0, 1.5), (1.4, 1.1), (9.0, 1.0)])
+def test_the_search_for_repairs_is_shorter_where_naming_took_long_and_never_shorter_than_half(
+    named_in, left, monkeypatch
+):
+    now = 100.0
+    monkeypatch.setattr(budget.time, "thread_time", lambda: now)
+    made = budget.Budget(2.0)
+    now += named_in
+    assert made.left == pytest.approx(left)

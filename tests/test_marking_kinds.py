@@ -171,7 +171,7 @@ def test_a_value_of_another_line_in_a_product_is_said():
     rng = np.random.default_rng(0)
     inputs = [tuple(rng.normal(size=(2, n, 3))) for n in (2, 4)]
     part = ac.check_backward(backward, forward, like=like, inputs=inputs)["df"]
-    assert part.mistake == "another array in the place of a factor", part.text
+    assert part.mistake == "a later value instead of the factor", part.text
 
 
 def test_under_an_unknown_forward_a_geometry_with_several_channels_is_differentiated():

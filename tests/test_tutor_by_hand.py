@@ -199,7 +199,7 @@ BUGS = {
         "quotient: only the last example": "not summed over batch",
         "square not differentiated": "local derivative forgotten",
         "folded as it lay": "flattened in another order",
-        "leak forgotten": "only one of several paths",
+        "leak forgotten": "the slope of another activation",
         "leaky mask missing": "local derivative forgotten in a call",
         "scale: mean": "mean instead of sum",
         "scale: product of sums": "product of sums",

@@ -42,7 +42,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def options(command: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    command.add_argument("file", help="the student's .py file; it runs in processes of its own, with limits")
+    command.add_argument(
+        "file",
+        help="the student's .py file, of functions, classes or autograd Functions called as the layers; "
+        "it runs in processes of its own, with limits",
+    )
     command.add_argument("--course", required=True, help="cs231n, deeplearning, ..: see autoconv.courses()")
     command.add_argument("--only", action="append", metavar="LAYER", help='as "conv"; may be given again')
     command.add_argument("--points", action="store_true", help="one for each forward and each gradient that is right")

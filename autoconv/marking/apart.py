@@ -31,6 +31,7 @@ import numpy as np
 
 from ..files import open_regular
 from .asking import LARGEST, Answer
+from .budget import Budget
 from .judge import judge
 from .layer import Layer
 from .repair import OFFERS, SECONDS, Offer, Sought, in_words
@@ -84,10 +85,23 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def marked(path: Path, layer: Layer, time_limit: float, memory: int = MEMORY) -> BackwardVerdict:
-    """The verdict on one layer of a file, whose functions run in another process."""
+def derived(path: Path) -> list[str]:
+    """The classes of a file's top level that derive from one called Function, as torch.autograd's; not run either."""
+    found: list[str] = []
+    for node in ast.parse(_content(path)).body:
+        if isinstance(node, ast.ClassDef):
+            bases = [base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "") for base in node.bases]
+            found += [node.name] if any(base == "Function" or base in found for base in bases) else []
+    return found
+
+
+def marked(path: Path, layer: Layer, time_limit: float, memory: int = MEMORY, function: str = "") -> BackwardVerdict:
+    """The verdict on one layer of a file, whose functions run in another process.
+
+    function: the name of the torch.autograd.Function that stands for them, if one does.
+    """
     cases = layer.tries()
-    request = {"layer": layer.name, "limit": time_limit, "memory": memory}
+    request = {"layer": layer.name, "limit": time_limit, "memory": memory, "function": function}
     try:
         answers = _answers(_run(path, request, time_limit + START), len(cases))
     except EndedError as end:
@@ -108,8 +122,10 @@ def marked(path: Path, layer: Layer, time_limit: float, memory: int = MEMORY) ->
         shapes = {name: cases[index].arrays[x].shape for name, x in layer.outputs.items()}
         return found if {k: v.shape for k, v in found.items()} == shapes else None
 
+    budget = Budget(min(SECONDS, time_limit / 4))
+
     def mend(sought: Sought) -> list[Offer]:
-        seconds = min(SECONDS, time_limit / 4)
+        seconds = budget.left
         asked = request | {"mend": sought.plain(), "seconds": seconds}
         try:
             offers = _offers(_run(path, asked, seconds + OFFERED + START), len(cases))

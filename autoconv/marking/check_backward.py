@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 from .asking import ask, differences, upstream
 from .autograd_function import as_functions, is_function
+from .budget import Budget
 from .described import described
 from .judge import judge, outputs_of
 from .layer import Layer
@@ -15,7 +15,6 @@ from .repair import SECONDS, Offer, Sought, mended
 from .verdict import BackwardVerdict
 
 LIMIT = 30.0  # seconds for all geometries
-FREE = 0.5  # seconds of processor time for names that the search does not lack
 
 
 def standing(layer: Layer, backward: Any, forward: Any) -> dict[str, Any]:
@@ -90,10 +89,9 @@ def check_backward(
             None if out is None else differences(layer, cases[index], functions, upstream(index, out.shape), time_limit)
         )
 
-    started = time.thread_time()
+    budget = Budget(repair)
 
     def mend(sought: Sought) -> list[Offer]:
-        left = repair + FREE - (time.thread_time() - started)  # where naming took long, the search is shorter
-        return mended(layer, cases, functions, shapes, sought, max(repair / 2, min(repair, left)))
+        return mended(layer, cases, functions, shapes, sought, budget.left)
 
     return judge(layer, cases, answers, own, mend)

@@ -10,51 +10,18 @@ sweep with a wrong rule cannot.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import combinations, permutations
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from ..tutor.search.changes import HINTS, OTHER, PADDED, TIMES, UPDATED, Change, along, functions, orders
 from .relations import Evidence, Named
 from .truth import close
 
 Array = np.ndarray
-MOST_AXES = 4
 SIEVE = 1e-3  # how far an inner product may be off
 PADDINGS = ("edge", "reflect", "wrap", "ones")
 SPATIAL = ((2, 3), (1, 2), (2,))  # axes of images: channels first, channels last, signals
-
-BACKWARD, ROLLED = "an index that runs backward", "the neighbour's numbers"
-EXCHANGED, REREAD = "two axes exchanged", "flattened in another order"
-REDUCED, FIRST = "summed or averaged before it was used", "an index left at its first value"
-BENT, OTHER = "another function of a factor", "another array in the place of a factor"
-UPDATED, PADDED = "weights updated before they were used", "padding with other values"
-LEFT_OUT, LEFT = "an array left out", "a pass of a loop left out"
-TIMES, NORMED = "multiplied by what does not belong here", "scaled before it was used"
-HINTS = {
-    BACKWARD: "Which index of the one array goes with which index of the other?",
-    ROLLED: "Is the first index 0 in both arrays?",
-    EXCHANGED: "In which order do the axes of this array stand?",
-    REREAD: "In which order does this array lie in memory, and in which is it read?",
-    REDUCED: "Has each element of this array a partner of its own?",
-    FIRST: "Which of your loop variables stand in both arrays, and is there one that stands in neither?",
-    LEFT: "For which indices does your loop run, and how many elements are there?",
-    LEFT_OUT: "Where does this array stand in the forward, and where in your gradient?",
-    BENT: "Is this array used as it is?",
-    OTHER: "Which array did this one meet in the forward pass?",
-    UPDATED: "Are all gradients computed before the first parameter is changed?",
-    PADDED: "With what does your forward pad?",
-    TIMES: "What multiplies this gradient, and why?",
-    NORMED: "Is this array used as it is?",
-}
-
-
-class Change(NamedTuple):
-    """One change of an array: the name of the mistake, in words, the changed array."""
-
-    name: str
-    says: str
-    made: Array
 
 
 def fed(gradient: str, seen: list[Evidence]) -> Named | None:
@@ -150,69 +117,12 @@ def _changes(e: Evidence, what: str, every: bool = False) -> Iterator[Change]:
     every: also those along axes of one element, which change nothing there.
     """
     a = _array(e, what)
-    yield from _functions(a)
-    yield from _along(a, [i for i, n in enumerate(a.shape) if every or n > 1])
+    yield from functions(a)
+    yield from along(a, [i for i, n in enumerate(a.shape) if every or n > 1])
     if what == "dout":
         yield from _times(e, a)
     yield from _replaced(e, what, a)
-    yield from _orders(a, every, parts=what == "dout")
-
-
-def turned(a: Array, every: bool = False) -> Iterator[Change]:
-    """The changes of an array that need no other one."""
-    yield from _along(a, [i for i, n in enumerate(a.shape) if every or n > 1])
-    yield from _functions(a)
-    yield from _orders(a, every)
-
-
-def _along(a: Array, long: list[int]) -> Iterator[Change]:
-    for axes in _subsets(long):
-        where = _axes(axes)
-        yield Change(BACKWARD, f"{{a}} reversed along {where}", np.flip(a, axes))
-        for word, reduce in (("sum", np.sum), ("mean", np.mean)):
-            reduced = np.broadcast_to(reduce(a, axis=axes, keepdims=True), a.shape)
-            yield Change(REDUCED, f"the {word} of {{a}} over {where} in the place of each element", reduced)
-        yield Change(BENT, f"{{a}} minus its mean over {where}", a - a.mean(axis=axes, keepdims=True))
-        size = np.sqrt((a**2).sum(axis=axes, keepdims=True))
-        yield Change(NORMED, f"{{a}} divided by its length along {where}", a / np.where(size == 0, 1, size))
-        total = a.sum(axis=axes, keepdims=True)
-        yield Change(NORMED, f"{{a}} divided by its sum over {where}", a / np.where(total == 0, 1, total))
-    for i in long:
-        for by in (1, -1):
-            yield Change(ROLLED, f"{{a}} moved by {by:+d} along axis {i}", np.roll(a, by, i))
-        for word, at in (("first", 0), ("last", -1)):
-            kept = np.repeat(a.take([at], i), a.shape[i], i)
-            yield Change(FIRST, f"the {word} of {{a}} along axis {i}, for all of them", kept)
-        yield Change(REDUCED, f"the running sum of {{a}} along axis {i}", np.cumsum(a, axis=i))
-        for word, at in (("first", 0), ("last", -1)):
-            kept = np.array(a, dtype=float)
-            kept[(slice(None),) * i + (at,)] = 0
-            yield Change(LEFT, f"{{a}} with zeros at the {word} index of axis {i}", kept)
-    for i, j in combinations(long, 2):
-        if a.shape[i] == a.shape[j]:
-            yield Change(EXCHANGED, f"{{a}} with axes {i} and {j} exchanged", a.swapaxes(i, j))
-
-
-def _functions(a: Array) -> Iterator[Change]:
-    with np.errstate(all="ignore"):
-        for words, made in (
-            ("0 in the place of {a}", np.zeros(a.shape)),
-            ("the square of {a}", a**2),
-            ("the size of {a}, without its sign", np.abs(a)),
-            ("the sign of {a}", np.sign(a)),
-            ("{a} where it is above 0, and 0 elsewhere", np.maximum(a, 0)),
-            ("{a} where it is below 0, and 0 elsewhere", np.minimum(a, 0)),
-            ("1 where {a} is above 0, and 0 elsewhere", (a > 0).astype(float)),
-            ("1 divided by {a}", 1 / a),
-            ("1 in the place of {a}", np.ones(a.shape)),
-            ("1 minus {a}", 1 - a),
-            ("{a} cut off at 1 and -1", np.clip(a, -1, 1)),
-            ("the whole numbers of {a}", np.trunc(a)),
-            ("the exponential of {a}", np.exp(a)),
-            ("the tanh of {a}", np.tanh(a)),
-        ):
-            if np.isfinite(made).all():
-                yield Change(BENT if words[0] != "0" else LEFT_OUT, words, made)
+    yield from orders(a, every, parts=what == "dout")
 
 
 def _times(e: Evidence, dout: Array) -> Iterator[Change]:
@@ -251,31 +161,6 @@ def _replaced(e: Evidence, what: str, a: Array) -> Iterator[Change]:
     for name, b in _known(e, a.shape):
         if name != what:
             yield Change(OTHER, f"{name} in the place of {{a}}", b)
-
-
-def _orders(a: Array, every: bool, parts: bool = True) -> Iterator[Change]:
-    """The array laid out in another order of its axes, or (``parts``) of three of them, than it is read in."""
-    long = [i for i, n in enumerate(a.shape) if n > 1]
-    if (every or len(long) > 1) and a.ndim <= MOST_AXES:
-        some = range(a.ndim) if every else long
-        for chosen in combinations(some, 3) if parts and a.ndim > 3 else ():
-            for there, read in permutations(permutations(chosen), 2):
-                words = f"{{a}} with axes {there} in a row, read as axes {read}"
-                yield Change(REREAD, words, _reread(a, chosen, there, read))
-        for order in permutations(range(a.ndim)):
-            if [i for i in order if i in long] == long and not every:
-                continue
-            words = f"{{a}} read in the order of axes {order}"
-            yield Change(REREAD, words, a.reshape([a.shape[i] for i in order]).transpose(np.argsort(order)))
-            laid = a.transpose(order).reshape(a.shape)
-            yield Change(REREAD, f"{{a}} laid out in the order of axes {order}", laid)
-
-
-def _reread(a: Array, chosen: tuple[int, ...], there: tuple[int, ...], read: tuple[int, ...]) -> Array:
-    """The axes ``chosen`` of an array laid out in the order ``there``, and read in the order ``read``; others stay."""
-    kept = [i for i in range(a.ndim) if i not in chosen]
-    laid = a.transpose([*kept, *there]).reshape([a.shape[i] for i in (*kept, *read)])
-    return laid.transpose(np.argsort([*kept, *read]))
 
 
 def _updated(gradient: str, plain: list[Evidence]) -> Named | None:
@@ -347,12 +232,3 @@ def _with_padding(e: Evidence, gradient: str, image: str, axes: tuple[int, ...],
     except (ValueError, TypeError, IndexError):
         return False
     return close(e.claimed, found, float(np.abs(found).max(initial=0.0)))
-
-
-def _subsets(axes: list[int]) -> Iterator[tuple[int, ...]]:
-    for count in range(1, len(axes) + 1):
-        yield from combinations(axes, count)
-
-
-def _axes(axes: tuple[int, ...]) -> str:
-    return f"axis {axes[0]}" if len(axes) == 1 else f"axes {', '.join(map(str, axes))}"

@@ -16,17 +16,15 @@ import numpy as np
 from ..tape import Tape, Tensor
 from ..tutor.bank import BANK
 from ..tutor.bank.mistake import CallMistake
-from ..tutor.claim.compare import Tolerance
 from ..tutor.conventions.epsilon import epsilon_of, other_epsilon, with_epsilon
 from ..tutor.run.replay import Run
 from ..tutor.search.search import CANCELLING, REARRANGED, Mutation, Search, groups_of, pairs
 from .fed import fed
-from .inside import inside
 from .layer import Layer
 from .passes import passes
-from .relations import Evidence, Named, labelled, related, unwritten, whole
-from .terms import paths, terms
-from .truth import close
+from .relations import Evidence, Named, labelled, related, searched, unwritten, whole
+from .terms import inside, paths, terms
+from .truth import close, tolerance_of
 
 LAST_ONES: set[str] = set()  # no variant is known beforehand: all whose label says "last"
 ASSIGNED = (
@@ -340,7 +338,7 @@ def _another_eps(gradient: str, wrong: list[Evidence]) -> Named | None:
         return None
     recorded = float(f"{found:.3g}")
     asked = _Asked(run.tape, e.truth.leaves[e.truth.layer.outputs[gradient]])
-    eps = other_epsilon(asked, [run], [e.claimed.astype(float).ravel()], tolerance_of(e))
+    eps = other_epsilon(asked, [run], [e.claimed.astype(float).ravel()], tolerance_of(e.claimed))
     if eps is None or not all(close(o.claimed, with_eps(o, eps), o.truth.size(gradient)) for o in wrong):
         return None
     words = f"it is the gradient for eps = {eps:g}, where the forward has {recorded:g}"
@@ -370,15 +368,6 @@ def _left(gradient: str, wrong: list[Evidence]) -> Named | None:
         if not any(holds(name, LAST_ONES, e._replace(right=False), gradient, "first") for name in ASSIGNED[1:]):
             return None
     return _of_bank("loop left too early")
-
-
-def searched(e: Evidence, gradient: str) -> Search:
-    claimed = e.claimed.astype(float).ravel()
-    return Search([e.truth.runs[gradient]], [claimed], np.arange(claimed.size), tolerance_of(e), slips=False)
-
-
-def tolerance_of(e: Evidence) -> Tolerance:
-    return Tolerance({"float16": 2e-2, "float32": 1e-4}.get(e.claimed.dtype.name, 1e-6))
 
 
 def singly(search: Search, only: set[str] | None = None) -> Explained:

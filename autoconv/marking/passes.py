@@ -15,8 +15,8 @@ import numpy as np
 
 from ..tape import Tensor
 from ..tutor.run.replay import Run
+from ..tutor.search.fitted import row_of
 from .relations import Evidence, Named
-from .terms import row_of
 from .truth import close
 
 Array = np.ndarray

@@ -15,29 +15,16 @@ from typing import NamedTuple
 import numpy as np
 
 from ..tape import Tensor
-from .truth import Truth, close
+from ..tutor.search.changes import HINTS, OTHERS, RIGHT_CLASS
+from ..tutor.search.search import Search
+from ..tutor.search.slopes import ANOTHER, SLOPES, THRESHOLD
+from .truth import Truth, close, tolerance_of
 
 Arrays = dict[str, np.ndarray]
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-x))
-
-
-SLOPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "the sigmoid": lambda x: _sigmoid(x) * (1 - _sigmoid(x)),
-    "the tanh": lambda x: 1 - np.tanh(x) ** 2,
-    "the softplus": _sigmoid,
-    "the silu": lambda x: _sigmoid(x) * (1 + x * (1 - _sigmoid(x))),
-    "the elu": lambda x: np.where(x > 0, 1, np.exp(x)),
-    "the exponential": np.exp,
-    "the square": lambda x: 2 * x,
-    "the sine": np.cos,
-    "the logarithm": lambda x: 1 / x,
-    "x / (1 + |x|)": lambda x: 1 / (1 + np.abs(x)) ** 2,
-}
-
-
+OWN = "its own value"
+TIMES, MASKED = "multiplied by what does not belong here", "a mask that does not belong here"
 LINES = 60  # whose values are tried as a factor
 SEVERAL = 8  # numbers from which on it proves something that one of so many values fits
 
@@ -50,6 +37,14 @@ class Named(NamedTuple):
     hint: str
 
 
+class Reading(NamedTuple):
+    """One reading of the claim: the name of the mistake, in words, the array that it leads to."""
+
+    name: str
+    says: str
+    made: np.ndarray
+
+
 class Evidence(NamedTuple):
     """One geometry: the truth there, what was claimed, whether that is right, and all the gradients claimed there."""
 
@@ -57,6 +52,12 @@ class Evidence(NamedTuple):
     claimed: np.ndarray
     right: bool
     others: dict[str, np.ndarray | None] = {}  # noqa: RUF012 (never changed)
+
+
+def searched(e: Evidence, gradient: str) -> Search:
+    """The tutor's search at one geometry."""
+    claimed = e.claimed.astype(float).ravel()
+    return Search([e.truth.runs[gradient]], [claimed], np.arange(claimed.size), tolerance_of(e.claimed), slips=False)
 
 
 def related(gradient: str, seen: list[Evidence]) -> Named | None:
@@ -116,13 +117,12 @@ def labelled(gradient: str, wrong: list[Evidence]) -> Named | None:
         there = labels[0][:, None] == np.arange(right.shape[1])
         size = e.truth.size(gradient)
         kinds.add(tuple(close(np.where(m, right, e.claimed), right, size) for m in (there, ~there)))
-    hint = "What does the score of the right class do in the loss, and how often?"
     if kinds == {(True, False)}:
         words = "the elements of the right class are wrong, those of all other classes are right"
-        return Named("the right class's own term", words, hint)
+        return Named(RIGHT_CLASS, words, HINTS[RIGHT_CLASS])
     if kinds == {(False, True)}:
         words = "the elements of the right class are right, those of the other classes are not"
-        return Named("the other classes' term", words, "What does the score of a wrong class do in the loss?")
+        return Named(OTHERS, words, HINTS[OTHERS])
     return None
 
 
@@ -131,7 +131,7 @@ def _known(gradient: str, e: Evidence, shape: tuple[int, ...]) -> Arrays:
     own = e.truth.layer.outputs[gradient]
     settings = {k: v for k, v in e.truth.case.settings.items() if isinstance(v, np.ndarray)}  # a mask
     arrays = e.truth.case.arrays | settings
-    named = {("its own value" if k == own else k): a for k, a in arrays.items() if a.dtype.kind == "f"}
+    named = {(OWN if k == own else k): a for k, a in arrays.items() if a.dtype.kind == "f"}
     return {k: a for k, a in (named | {"the output": e.truth.out}).items() if a.shape == shape}
 
 
@@ -149,67 +149,62 @@ def _broadcast(gradient: str, e: Evidence, shape: tuple[int, ...]) -> Arrays:
     return found
 
 
-def _everywhere(plain: list[Evidence], made: Callable[[Evidence], Iterator[tuple[str, np.ndarray]]]) -> str | None:
-    """The label under which ``made`` has the claimed numbers at every geometry, or None."""
-    labels: dict[str, None] | None = None
+def _everywhere(plain: list[Evidence], made: Callable[[Evidence], Iterator[Reading]], hint: str) -> Named | None:
+    """The first reading that leads to the claimed numbers at every geometry, or None."""
+    readings: dict[tuple[str, str], None] | None = None
     for e in plain:
         fitting = {
-            label: None
-            for label, array in made(e)
+            (name, says): None
+            for name, says, array in made(e)
             if np.isfinite(array).all() and close(e.claimed, array, float(np.abs(array).max(initial=0.0)))
         }
-        labels = fitting if labels is None else {k: None for k in labels if k in fitting}
-        if not labels:
+        readings = fitting if readings is None else {k: None for k in readings if k in fitting}
+        if not readings:
             return None
-    return next(iter(labels), None) if labels else None
+    return Named(*next(iter(readings)), hint) if readings else None
 
 
 def _factor(gradient: str, plain: list[Evidence]) -> Named | None:
-    def made(e: Evidence) -> Iterator[tuple[str, np.ndarray]]:
+    def made(e: Evidence) -> Iterator[Reading]:
         right = e.truth.gradient(gradient)
         for name, a in (_known(gradient, e, right.shape) | _broadcast(gradient, e, right.shape)).items():
-            yield f"it is the gradient times {name}", right * a
-            yield f"it is the gradient where {name} is above 0, and 0 elsewhere", right * (a > 0)
-            yield f"it is the gradient where {name} is below 0, and 0 elsewhere", right * (a < 0)
-            yield f"it is the gradient divided by {name}", right / a
-            yield f"it is the gradient times the square of {name}", right * a**2
-            yield f"it is the gradient times the size of {name}", right * np.abs(a)
-            yield f"it is the gradient times {name} (1 - {name})", right * a * (1 - a)
-            yield f"it is the gradient times 1 minus {name}", right * (1 - a)
-            yield f"it is the gradient times 1 minus the square of {name}", right * (1 - a**2)
+            own = "multiplied by its own value" if name == OWN else TIMES
+            yield Reading(own, f"it is the gradient times {name}", right * a)
+            yield Reading(MASKED, f"it is the gradient where {name} is above 0, and 0 elsewhere", right * (a > 0))
+            yield Reading(MASKED, f"it is the gradient where {name} is below 0, and 0 elsewhere", right * (a < 0))
+            yield Reading(TIMES, f"it is the gradient divided by {name}", right / a)
+            yield Reading(TIMES, f"it is the gradient times the square of {name}", right * a**2)
+            yield Reading(TIMES, f"it is the gradient times the size of {name}", right * np.abs(a))
+            yield Reading(TIMES, f"it is the gradient times {name} (1 - {name})", right * a * (1 - a))
+            yield Reading(TIMES, f"it is the gradient times 1 minus {name}", right * (1 - a))
+            yield Reading(TIMES, f"it is the gradient times 1 minus the square of {name}", right * (1 - a**2))
             for what in ("the sigmoid", "the tanh"):
-                yield f"it is the gradient times the slope of {what} at {name}", right * SLOPES[what](a)
-                yield f"it is the gradient divided by the slope of {what} at {name}", right / SLOPES[what](a)
-        yield "it is the square of the gradient", right**2
-        yield "it is the sign of the gradient, 1 or -1", np.sign(right)
-        yield "it is the size of the gradient, without its sign", np.abs(right)
-        yield "it is the gradient where that is above 0, and 0 elsewhere", right * (right > 0)
+                slope = SLOPES[what](a)
+                yield Reading(TIMES, f"it is the gradient times the slope of {what} at {name}", right * slope)
+                yield Reading(TIMES, f"it is the gradient divided by the slope of {what} at {name}", right / slope)
+        yield Reading(TIMES, "it is the square of the gradient", right**2)
+        yield Reading(TIMES, "it is the sign of the gradient, 1 or -1", np.sign(right))
+        yield Reading("its sign lost", "it is the size of the gradient, without its sign", np.abs(right))
+        yield Reading(MASKED, "it is the gradient where that is above 0, and 0 elsewhere", right * (right > 0))
 
-    if words := _everywhere(plain, made):
-        name = "multiplied by what does not belong here"
-        name = "a mask that does not belong here" if "where" in words else name
-        name = "multiplied by its own value" if words.endswith("times its own value") else name
-        name = "its sign lost" if words.endswith("without its sign") else name
-        return Named(name, words, "What multiplies this gradient, and why?")
-    return None
+    return _everywhere(plain, made, "What multiplies this gradient, and why?")
 
 
 def _inner(gradient: str, plain: list[Evidence]) -> Named | None:
     """The gradient times, or divided by, the value of a line on the way: a norm, a deviation, a sum."""
 
-    def made(e: Evidence) -> Iterator[tuple[str, np.ndarray]]:
+    def made(e: Evidence) -> Iterator[Reading]:
         run, right = e.truth.runs[gradient], e.truth.gradient(gradient)
         for position, line in enumerate(run.tape):
             a = run.of(line).value
             if line.primitive is None or line.constant or a.ndim != right.ndim or position > LINES:
                 continue
             if all(n in (1, m) for n, m in zip(a.shape, right.shape, strict=True)) and a.dtype.kind == "f":
-                yield f"it is the gradient divided by the value of {line.primitive.name} (line {position})", right / a
-                yield f"it is the gradient times the value of {line.primitive.name} (line {position})", right * a
+                of = f"the value of {line.primitive.name} (line {position})"
+                yield Reading(TIMES, f"it is the gradient divided by {of}", right / a)
+                yield Reading(TIMES, f"it is the gradient times {of}", right * a)
 
-    if words := _everywhere(plain, made):
-        return Named("multiplied by what does not belong here", words, "What multiplies this gradient, and why?")
-    return _exchanged(gradient, plain)
+    return _everywhere(plain, made, "What multiplies this gradient, and why?") or _exchanged(gradient, plain)
 
 
 def _exchanged(gradient: str, plain: list[Evidence]) -> Named | None:
@@ -242,17 +237,18 @@ def _line(line: Tensor, position: int) -> str:
 def _spread(gradient: str, plain: list[Evidence]) -> Named | None:
     """The gradient's sum or mean over some of its axes, in each of their places."""
 
-    def made(e: Evidence) -> Iterator[tuple[str, np.ndarray]]:
+    def made(e: Evidence) -> Iterator[Reading]:
         right = e.truth.gradient(gradient)
         for count in range(1, right.ndim + 1):
             for axes in combinations(range(right.ndim), count):
                 for word, reduce in (("sum", np.sum), ("mean", np.mean)):
                     spread = np.broadcast_to(reduce(right, axis=axes, keepdims=True), right.shape)
-                    yield f"it is the {word} of the gradient over axes {axes}, in each of their places", spread
+                    words = f"it is the {word} of the gradient over axes {axes}, in each of their places"
+                    yield Reading("summed over an index that stays", words, spread)
 
-    if plain[0].claimed.ndim <= 4 and (words := _everywhere(plain, made)):
-        return Named("summed over an index that stays", words, "For which indices is there a number of its own?")
-    return None
+    if plain[0].claimed.ndim > 4:
+        return None
+    return _everywhere(plain, made, "For which indices is there a number of its own?")
 
 
 def _differed(gradient: str, plain: list[Evidence]) -> Named | None:
@@ -355,10 +351,10 @@ def _masked(gradient: str, plain: list[Evidence]) -> Named | None:
     hint = "Which elements of the input change the output?"
     if off.max() < on.min():
         words = f"it is what arrives where the input is above some number from {off.max():.4g} to {on.min():.4g}"
-        return Named("a mask with another threshold", words, hint)
+        return Named(THRESHOLD, words, hint)
     if not ((off > on.min()) & (off < on.max())).any():
         words = f"it is what arrives where the input is from {on.min():.4g} to {on.max():.4g}, and 0 on either side"
-        return Named("a mask with another threshold", words, hint)
+        return Named(THRESHOLD, words, hint)
     for axis, words in ((0, "all examples"), (-1, "all elements along the last axis"), (1, "all along axis 1")):
         if all(m.ndim > axis and (m == m.take([0], axis)).all() for _, m in lets):
             return Named("a mask for whole rows", f"what arrives is let through or cut off for {words} alike", hint)
@@ -368,22 +364,22 @@ def _masked(gradient: str, plain: list[Evidence]) -> Named | None:
 def _unmasked(gradient: str, plain: list[Evidence]) -> Named | None:
     """What arrives everywhere, where a mask that was drawn cuts some of it off; times or divided by its share."""
 
-    def made(e: Evidence) -> Iterator[tuple[str, np.ndarray]]:
+    def made(e: Evidence) -> Iterator[Reading]:
         shares = {k: v for k, v in e.truth.case.settings.items() if isinstance(v, float)}
-        yield "what arrives is let through everywhere", e.truth.dout
+        missing, inverted = "activation mask missing", "activation mask inverted"
+        yield Reading(missing, "what arrives is let through everywhere", e.truth.dout)
         for name, share in shares.items():
-            yield f"what arrives is let through everywhere, divided by {name}", e.truth.dout / share
-            yield f"what arrives is let through everywhere, times {name}", e.truth.dout * share
+            everywhere = "what arrives is let through everywhere"
+            yield Reading(missing, f"{everywhere}, divided by {name}", e.truth.dout / share)
+            yield Reading(missing, f"{everywhere}, times {name}", e.truth.dout * share)
             cut = e.truth.dout * (e.truth.case.settings["mask"] == 0)
-            yield f"what arrives is let through where the mask is 0, and divided by {name}", cut / share
+            words = f"what arrives is let through where the mask is 0, and divided by {name}"
+            yield Reading(inverted, words, cut / share)
 
     masks = [e.truth.case.settings.get("mask") for e in plain]
     if not all(isinstance(m, np.ndarray) and m.shape == e.claimed.shape for m, e in zip(masks, plain, strict=True)):
         return None
-    if words := _everywhere(plain, made):
-        name = "activation mask inverted" if "is 0" in words else "activation mask missing"
-        return Named(name, words, "Which elements of the input did not reach the output?")
-    return None
+    return _everywhere(plain, made, "Which elements of the input did not reach the output?")
 
 
 def _slopes(gradient: str, plain: list[Evidence]) -> Named | None:
@@ -408,7 +404,7 @@ def _slopes(gradient: str, plain: list[Evidence]) -> Named | None:
         found.append((above, below))
     if found and others:
         words = f"its slope is that of {next(iter(others))}"
-        return Named("the slope of another activation", words, "What is the derivative of the forward, worked out?")
+        return Named(ANOTHER, words, "What is the derivative of the forward, worked out?")
     if not constant:
         return None
     if not found or np.isnan(found).all(axis=0).any():
@@ -417,67 +413,67 @@ def _slopes(gradient: str, plain: list[Evidence]) -> Named | None:
     if np.nanmax(np.abs(np.array(found) - (above, below))) > 1e-6:
         return None
     words = f"its slope is {above:.6g} for positive and {below:.6g} for negative inputs"
-    return Named("the slope of another activation", words, "Which slope has the forward on each side of 0?")
+    return Named(ANOTHER, words, "Which slope has the forward on each side of 0?")
 
 
 def _value(gradient: str, plain: list[Evidence]) -> Named | None:
-    def made(e: Evidence) -> Iterator[tuple[str, np.ndarray]]:
-        own = e.truth.case.arrays[e.truth.layer.outputs[gradient]]
-        for name, a in _known(gradient, e, e.truth.dout.shape).items():
-            yield f"it is what arrives times {name}", e.truth.dout * a
-            yield f"it is what arrives where {name} is 0, and 0 elsewhere", e.truth.dout * (a == 0)
-            yield f"it is what arrives where {name} is above 0, and 0 elsewhere", e.truth.dout * (a > 0)
-            yield f"it is what arrives where {name} is below 0, and 0 elsewhere", e.truth.dout * (a < 0)
-            yield f"it is what arrives times the square of {name}", e.truth.dout * a**2
-            both = e.truth.dout * a
-            yield f"it is what arrives times {name} where that is above 0, and 0 elsewhere", np.maximum(both, 0)
-            yield f"it is {name} alone", a
-            yield f"it is what arrives times 1 minus {name}", e.truth.dout * (1 - a)
-            yield f"it is what arrives times 1 minus the square of {name}", e.truth.dout * (1 - a**2)
-            yield f"it is what arrives times {name} (1 - {name})", e.truth.dout * a * (1 - a)
-            yield f"it is what arrives times {name} (1 + {name})", e.truth.dout * a * (1 + a)
-            yield f"it is what arrives times 1 plus {name}", e.truth.dout * (1 + a)
-            yield f"it is what arrives times 1 plus the square of {name}", e.truth.dout * (1 + a**2)
-            yield (
-                f"it is what arrives times {name} e^({name} - 1), the rule of a power",
-                e.truth.dout * a * np.exp(a - 1),
-            )
+    another, value = "another mask", "a value instead of the derivative"
+
+    def made(e: Evidence) -> Iterator[Reading]:
+        own, g = e.truth.case.arrays[e.truth.layer.outputs[gradient]], e.truth.dout
+        for name, a in _known(gradient, e, g.shape).items():
+            arrives = "it is what arrives"
+            yield Reading(value, f"{arrives} times {name}", g * a)
+            yield Reading(another, f"{arrives} where {name} is 0, and 0 elsewhere", g * (a == 0))
+            yield Reading(another, f"{arrives} where {name} is above 0, and 0 elsewhere", g * (a > 0))
+            yield Reading(another, f"{arrives} where {name} is below 0, and 0 elsewhere", g * (a < 0))
+            yield Reading(value, f"{arrives} times the square of {name}", g * a**2)
+            positive = np.maximum(g * a, 0)
+            yield Reading(value, f"{arrives} times {name} where that is above 0, and 0 elsewhere", positive)
+            yield Reading(value, f"it is {name} alone", a)
+            yield Reading(value, f"{arrives} times 1 minus {name}", g * (1 - a))
+            yield Reading(value, f"{arrives} times 1 minus the square of {name}", g * (1 - a**2))
+            yield Reading(value, f"{arrives} times {name} (1 - {name})", g * a * (1 - a))
+            yield Reading(value, f"{arrives} times {name} (1 + {name})", g * a * (1 + a))
+            yield Reading(value, f"{arrives} times 1 plus {name}", g * (1 + a))
+            yield Reading(value, f"{arrives} times 1 plus the square of {name}", g * (1 + a**2))
+            power = g * a * np.exp(a - 1)
+            yield Reading(value, f"{arrives} times {name} e^({name} - 1), the rule of a power", power)
             slope = np.where(own > 0, 1, a) if own.shape == a.shape else a
-            yield f"it is what arrives, for negative inputs times {name}", e.truth.dout * slope
-            yield f"it is what arrives divided by {name}", e.truth.dout / a
+            yield Reading(value, f"{arrives}, for negative inputs times {name}", g * slope)
+            yield Reading(value, f"{arrives} divided by {name}", g / a)
 
     if not all(e.claimed.shape == e.truth.dout.shape for e in plain):
         return None
-    if words := _everywhere(plain, made):
-        if words.startswith("it is what arrives where"):
-            return Named("another mask", words, "Which elements of the input change the output?")
-        return Named("a value instead of the derivative", words, "What is the derivative of the forward, worked out?")
-    return None
+    named = _everywhere(plain, made, "What is the derivative of the forward, worked out?")
+    if named and named.name == another:
+        return named._replace(hint="Which elements of the input change the output?")
+    return named
 
 
 def _reduced(gradient: str, plain: list[Evidence]) -> Named | None:
     """A parameter's gradient: the sum over all other axes of dout times a value that is not its factor."""
 
-    def made(e: Evidence) -> Iterator[tuple[str, np.ndarray]]:
-        dout = e.truth.dout
+    def made(e: Evidence) -> Iterator[Reading]:
+        dout, name = e.truth.dout, "a value instead of the factor"
         for axis in range(dout.ndim):
             if dout.shape[axis] != e.claimed.size:
                 continue
             over = tuple(i for i in range(dout.ndim) if i != axis)
-            for name, a in _known(gradient, e, dout.shape).items():
-                total = (dout * a).sum(axis=over).reshape(e.claimed.shape)
-                yield f"it is the sum of what arrives times {name}", total
-                yield f"it is the mean of what arrives times {name}", total * e.claimed.size / dout.size
-                yield f"it is the sum of {name}", a.sum(axis=over).reshape(e.claimed.shape)
-            yield "it is the largest of what arrives", dout.max(axis=over).reshape(e.claimed.shape)
-            yield "it is the sum of the sizes of what arrives", np.abs(dout).sum(axis=over).reshape(e.claimed.shape)
-            yield "it is the sum of the squares of what arrives", (dout**2).sum(axis=over).reshape(e.claimed.shape)
+            total = lambda x, over=over: x.sum(axis=over).reshape(e.claimed.shape)
+            for what, a in _known(gradient, e, dout.shape).items():
+                yield Reading(name, f"it is the sum of what arrives times {what}", total(dout * a))
+                mean = total(dout * a) * e.claimed.size / dout.size
+                yield Reading(name, f"it is the mean of what arrives times {what}", mean)
+                yield Reading(name, f"it is the sum of {what}", total(a))
+            largest = dout.max(axis=over).reshape(e.claimed.shape)
+            yield Reading(name, "it is the largest of what arrives", largest)
+            yield Reading(name, "it is the sum of the sizes of what arrives", total(np.abs(dout)))
+            yield Reading(name, "it is the sum of the squares of what arrives", total(dout**2))
 
     if any(e.claimed.size != max(e.claimed.shape, default=0) or e.truth.dout.ndim < 2 for e in plain):
         return None
-    if words := _everywhere(plain, made):
-        return Named("a value instead of the factor", words, "With what was this parameter multiplied?")
-    return None
+    return _everywhere(plain, made, "With what was this parameter multiplied?")
 
 
 def _added(gradient: str, plain: list[Evidence]) -> Named | None:
@@ -501,7 +497,7 @@ def _added(gradient: str, plain: list[Evidence]) -> Named | None:
             found.append(c)
         if len(found) == len(plain) > 1 and abs(found[0]) > 1e-9 and np.ptp(found) < 1e-5 * abs(found[0]):
             words = f"it is the gradient plus {found[0]:.6g} times {name}"
-            what = "weight decay added" if name == "its own value" else "added what does not belong here"
+            what = "weight decay added" if name == OWN else "added what does not belong here"
             return Named(what, words, "What is added to this gradient, and why?")
     return None
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..render.page import html_page
 from ..render.text import clean
-from .apart import MEMORY, defined, marked
+from .apart import MEMORY, defined, derived, marked
 from .courses import LAYERS
 from .verdict import BackwardVerdict
 
@@ -117,6 +117,8 @@ def mark(
 ) -> Report:
     """Mark the functions of a file as those of a course, each layer in a process of its own (see ``apart``).
 
+    A ``torch.autograd.Function`` stands for the functions of the layer that its name says: Conv, MyConv, ConvFunction
+    and conv_function for "conv", BatchNorm for "batchnorm".
     course: as in "cs231n"; only: names of its layers, as in ["conv"].  time_limit: seconds for each layer;
     memory: bytes.
     Raises ValueError for a course that is not known, and for a file with none of its functions.
@@ -132,14 +134,26 @@ def mark(
             raise ValueError(f"{course} has no {', '.join(sorted(unknown))}; autoconv.courses() lists its layers")
         layers = [layer for layer in layers if layer.name.partition(".")[2] in only]
     there = defined(path)
-    present = [layer for layer in layers if layer.functions[-1] in there]
+    kinds = {_plain(name): name for name in derived(path)}
+    of = {layer.name: kinds.get(layer.name.partition(".")[2].replace("_", ""), "") for layer in layers}
+    present = [layer for layer in layers if layer.functions[-1] in there or of[layer.name]]
     if not present:
         wanted = ", ".join(layer.functions[-1] for layer in layers[:4])
-        raise ValueError(f"{path.name} has no function of {course}; it would have {wanted}, ..")
+        words = f"{path.name} has no function of {course}; it would have {wanted}, .."
+        if kinds:
+            names = ", ".join(layer.name.partition(".")[2] for layer in layers)
+            words += f"; or a torch.autograd.Function called as one of {names}; it has {', '.join(kinds.values())}"
+        raise ValueError(words)
     verdicts: list[BackwardVerdict] = []
     for layer in present:
-        verdict = marked(path, layer, time_limit, memory)
+        function = "" if layer.functions[-1] in there else of[layer.name]
+        verdict = marked(path, layer, time_limit, memory, function)
         verdicts.append(verdict)
         if len(verdicts) == 1 and verdict.mistakes == ["cannot be imported"]:
             break  # it would be the same for all
     return Report(path.name, course, verdicts)
+
+
+def _plain(name: str) -> str:
+    """The name of a class without case, underscores, "My" in front and "Function" behind."""
+    return name.lower().replace("_", "").removeprefix("my").removesuffix("function")

@@ -12,7 +12,7 @@ import numpy as np
 from .. import functional as F
 from ..backward import sweep
 from ..tape import Tape, Tensor
-from ..tutor.claim.compare import scale_of
+from ..tutor.claim.compare import Tolerance, scale_of
 from ..tutor.run.replay import Run
 from ..tutor.search.probes import tangents
 from .layer import Layer, Try
@@ -167,3 +167,8 @@ def close(claimed: np.ndarray, right: np.ndarray, size: float = 0.0, relative: f
     allowed = limit * 0.1 + (relative or narrow) * np.abs(right) + rounding
     with np.errstate(all="ignore"):
         return bool((np.abs(claimed.astype(float) - right) <= allowed).all())
+
+
+def tolerance_of(claimed: np.ndarray) -> Tolerance:
+    """The same for the tutor's searches."""
+    return Tolerance({"float16": 2e-2, "float32": 1e-4}.get(claimed.dtype.name, 1e-6))

@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from .autograd_function import as_functions, is_function
+
 _FILES, _WRITTEN = 64, 1_000_000  # open files; bytes of a file that may be written
 _ROOM = 32 << 20  # bytes of memory kept for what is said when there is none
 _NEW_USER, _NEW_NET = 0x10000000, 0x40000000  # clone(2)
@@ -43,12 +45,13 @@ def main(pipe: int) -> None:
         try:
             with deadline(limit), quiet():
                 found = imported(Path(request["file"]))
-                functions = chosen(layer, found)
+                functions = chosen(layer, found, request["function"])
         except BaseException as error:
             relieve()
             words = "its import did not end in time" if type(error).__name__ == "TimeUp" else told(error)
             send(_refusal("cannot be imported", f"the file cannot be imported: {words}"))
             return
+        layer = as_functions(layer) if request["function"] else layer
         if "differences" in request:
             index = int(request["differences"])
             dout = upstream(index, tuple(request["shape"]))
@@ -70,8 +73,16 @@ def _refusal(kind: str, says: str) -> bytes:
     return len(header).to_bytes(8, "little") + header
 
 
-def chosen(layer: Any, found: Any) -> dict[str, Any]:
-    """The layer's functions in the student's module: forward and backward, or the one of a loss or a class."""
+def chosen(layer: Any, found: Any, function: str = "") -> dict[str, Any]:
+    """The layer's functions in the student's module: forward and backward, or the one of a loss or a class.
+
+    function: the name of a torch.autograd.Function, which is both.
+    """
+    if function:
+        kind = getattr(found, function)
+        if not is_function(kind):
+            raise TypeError(f"{function} is no torch.autograd.Function")
+        return {"backward": kind, "forward": kind}
     names = layer.functions
     if len(names) == 1:
         return {"backward": getattr(found, names[0]), "forward": None if layer.loss else getattr(found, names[0])}

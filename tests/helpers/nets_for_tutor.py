@@ -174,6 +174,19 @@ def mlp_deep(seed: int) -> Net:
     return ac.losses.mse(y, t.one_hot(5, 2)), t.tensors
 
 
+def recurrent(seed: int, signal: bool = False) -> Net:
+    """Three steps of a recurrence, over columns that a convolution of a signal made or over plain numbers; the squares
+    of all its states."""
+    t = Parts(seed)
+    w, u, b = t("w", 2, 3), t("u", 3, 3), t("b", 3)
+    x = ac.conv1d(t("x", 1, 5, 2), t("k", 3, 2, 2))[0] if signal else t("x", 3, 2)
+    h, states = np.zeros((1, 3)), []
+    for i in range(3):
+        h = ac.tanh(x[i : i + 1] @ w + h @ u + b)
+        states.append(h)
+    return ac.sum((ac.concat(states, axis=0) - t.rng.normal(size=(3, 3))) ** 2), t.tensors
+
+
 NETS: dict[str, Callable[[int], Net]] = {
     "relu": conv_net,
     "sigmoid": lambda s: conv_net(s, ac.sigmoid, ac.avg_pool2d, stride=1),
@@ -185,6 +198,7 @@ NETS: dict[str, Callable[[int], Net]] = {
     "text": text_images,
     "normalised": normalised_images,
     "norms": group_normalised,
+    "steps": lambda s: recurrent(s, signal=True),
     "mlp tanh": mlp,
     "mlp relu": lambda s: mlp(s, ac.relu),
     "mlp sigmoid": lambda s: mlp(s, ac.sigmoid),
@@ -192,6 +206,7 @@ NETS: dict[str, Callable[[int], Net]] = {
     "mlp sequence": mlp_sequence,
     "mlp arithmetic": mlp_arithmetic,
     "mlp deep": mlp_deep,
+    "mlp steps": recurrent,
 }
 
 

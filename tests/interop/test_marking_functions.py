@@ -1,11 +1,14 @@
 """A ``torch.autograd.Function`` is judged by its own two methods: right, by its mistake, and by its line."""
 
+import json
 import linecache
 
 import numpy as np
 import pytest
 
 import autoconv as ac
+from autoconv.cli import main
+from autoconv.marking.report import mark
 
 torch = pytest.importorskip("torch")
 HEAD = "import torch\n\n\nclass Mine(torch.autograd.Function):\n"
@@ -99,3 +102,23 @@ def test_a_mistake_is_named_and_its_line_told(body, like, what, instead, gradien
 def test_another_number_of_gradients_is_told(tmp_path):
     verdict = judged(AFFINE.replace(", g.sum(0)", ""), "cs231n.affine", tmp_path / "mine.py")
     assert not verdict and "one for each" in verdict.text
+
+
+def test_the_command_finds_functions_by_the_names_of_their_layers(tmp_path, capsys):
+    bodies = {"ReluFunction": RELU, "Affine": AFFINE.replace("g.sum(0)", "g.mean(0)"), "Other": PRODUCT}
+    classes = "".join(f"\n\nclass {name}(torch.autograd.Function):\n{body}" for name, body in bodies.items())
+    path = tmp_path / "layers.py"
+    path.write_text("import torch\n" + classes, encoding="utf-8")
+    assert main(["mark", str(path), "--course", "cs231n", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert {row["layer"]: row["right"] for row in report["layers"]} == {"cs231n.affine": False, "cs231n.relu": True}
+    (wrong,) = [part for part in report["layers"][0]["parts"] if not part["right"]]
+    line = next(i for i, row in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if "g.mean(0)" in row)
+    assert (wrong["name"], wrong["mistake"], wrong["lines"]) == ("db", "mean instead of sum", [line])
+
+
+def test_a_class_with_the_name_of_no_layer_is_told(tmp_path):
+    path = tmp_path / "layers.py"
+    path.write_text(HEAD.replace("Mine", "Product") + PRODUCT, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"called as one of affine, .*; it has Product"):
+        mark(path, "cs231n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,20 @@ from ..conventions.programs import other_forward, other_reduction, tied_fit, wit
 from ..conventions.ties import all_to_each, tied_otherwise
 from ..evidence.differences import FiniteDifference, recognise
 from ..run.replay import Run, fresh_runs
-from ..search.describe import FACTOR_TWO, doubled, factor_two, findings
+from ..search.changed import arriving, kept, picked
+from ..search.changes import HINTS
+from ..search.describe import FACTOR_TWO, doubled, factor_two, findings, where
+from ..search.fitted import Found, found, holds, telling
 from ..search.search import CANCELLING, REARRANGED, SCALARS, SEARCHED, Diagnosis, Search, best, pairs
+from ..search.slopes import HINTS as OF_SLOPES
+from ..search.slopes import slopes, two_sided
+from ..search.terms import normalised
 from ..verdict import ONE_NUMBER, Finding, Verdict
 from .places import grouped
 
 ANOTHER_EPS = "another eps"
+UNPLANTED = (normalised, slopes, found, arriving, kept, picked)  # ways to explain a claim without planting a mistake
+SIDES = ("only one of several paths", "one path forgotten")  # inside of an activation: one of its two sides
 NOISE = 0.02  # up to which numbers beside the gradient are called imprecise, and not wrong
 
 
@@ -29,8 +38,8 @@ def wrong(
     """Why a claim differs from the gradient: ``claimed`` are its values, flat, in ``runs`` (default: the user's own).
 
     What needs no mistake is tried first (ties, zeros, another eps, another forward or reduction, finite differences),
-    then one mistake, then one with another eps, then two, then weights mixed into the claim, and at last a measured
-    factor.
+    then one mistake, then one with another eps, then paths and factors that are fitted, then two mistakes, then weights
+    mixed into the claim, and at last a measured factor.
     """
     runs, claimed = runs or [case.run], claimed or [case.flat]
     if len(runs) == 1:
@@ -59,6 +68,9 @@ def wrong(
             return _beside_a_convention(case, what, match, search)
         if found := _beside_another_epsilon(case, search):
             return found
+    inner = bool(diagnoses) and diagnoses[0].hidden and diagnoses[0].mutations[0].name in SIDES
+    if (not diagnoses or inner) and (one := _first_fitted(search, (two_sided,) if inner else UNPLANTED)):
+        return _fitted(case, search, one)
     if not diagnoses or diagnoses[0].cost > 2.2:
         diagnoses = best([*diagnoses, *pairs(search)])
     if not diagnoses:
@@ -212,6 +224,35 @@ def _explained(case: Case, search: Search, diagnoses: list[Diagnosis]) -> Verdic
         evidence=evidence,
         counter_example=case.counter_example(search.claimed[0], None if run is case.run else run),
         telling_input=telling,
+    )
+
+
+def _first_fitted(search: Search, ways: tuple[Callable[[Search], Iterator[Found]], ...]) -> Found | None:
+    """The plainest of what is no planted mistake and gives the claim in all runs."""
+    if not telling(search):
+        return None
+    with np.errstate(all="ignore"):
+        return next((one for way in ways for one in way(search) if holds(search, one)), None)
+
+
+def _fitted(case: Case, search: Search, one: Found) -> Verdict:
+    """The verdict for a path, factor, array or term that was fitted."""
+    run = search.runs[0]
+    place = where(case.tape, case.tape[one.position], case.names)
+    m = BANK.get(one.name)
+    nudge = (
+        m.nudge
+        if m
+        else (HINTS | OF_SLOPES).get(one.name, "Write down all terms, each with its factor: which of them is yours?")
+    )
+    finding = Finding(one.name, place, one.says, nudge, f"Look {place}.", m.show if m else "")
+    n = search.places.size
+    return case.verdict(
+        "wrong",
+        "this is not the gradient; one mistake explains it.",
+        mistakes=[finding],
+        evidence=[f"With this the sweep gives exactly your numbers: {n} of {n} elements match."],
+        counter_example=case.counter_example(search.claimed[0], None if run is case.run else run),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,18 @@ def _sign(p: Site) -> Variants:
     "relu: x_bar = y_bar where x > 0, else 0; max: only the winner receives the gradient",
 )
 def _mask(p: Site) -> Variants:
-    return {"": lambda g: g} if p.primitive.masks and p.row != "abs" and p.pooling is None else {}
+    return {"": lambda g: g} if p.primitive.masks and p.row != "abs" and p.pooling is None else _drawn(p, np.ones_like)
+
+
+def _drawn(p: Site, other: Callable[[Any], Any]) -> Variants:
+    """Of a product with a mask that was drawn, an array of 0 and one other number: the same with another mask."""
+    if p.row != "mul" or not p.line.operands[1 - p.k].constant or p.other().size < _SEVERAL:
+        return {}
+    mask = p.other() != 0
+    size = p.other()[mask][:1]
+    if mask.all() or not size.size or not (p.other()[mask] == size).all():
+        return {}
+    return {"of what was drawn": lambda g: g * size * other(mask)}
 
 
 @mistake(
@@ -94,7 +106,9 @@ def _mask(p: Site) -> Variants:
     rank=2,
 )
 def _inverted(p: Site) -> Variants:
-    return {"": lambda g: g - p.right(g)} if p.primitive.masks and p.primitive.arity != 1 and p.pooling is None else {}
+    if p.primitive.masks and p.primitive.arity != 1 and p.pooling is None:
+        return {"": lambda g: g - p.right(g)}
+    return _drawn(p, np.logical_not)
 
 
 @mistake(
@@ -171,9 +185,14 @@ def _one_side(p: Site) -> Variants:
 
 
 def _in_proportion(g: Any, p: Site) -> Any:
-    """c a for a cotangent g = c (a - b) with one c for all elements; no gradient for any other."""
-    c = float(np.vdot(g, p.y)) / max(float(np.vdot(p.y, p.y)), 1e-300)
-    return c * p.x if np.allclose(g, c * p.y, rtol=1e-9, atol=0) else None
+    """c a for a cotangent g = c (a - b), with one c for all elements, or for each index of an axis; None for others."""
+    axes: list[Any] = [None, *[tuple(j for j in range(g.ndim) if j != i) for i in range(g.ndim) if g.ndim > 1]]
+    for axis in axes:
+        total = np.sum(p.y * p.y, axis=axis, keepdims=True)
+        c = np.sum(g * p.y, axis=axis, keepdims=True) / np.where(total == 0, 1, total)
+        if np.allclose(g, c * p.y, rtol=1e-9, atol=0):
+            return c * p.x if np.shape(c * p.x) == np.shape(g) else None
+    return None
 
 
 @mistake(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...tape import Tensor
-from ..run.site import Contraction, Site, counts_terms, stored
+from ..run.site import Contraction, Site, carried, counts_terms, stored, unmoved
 from .mistake import Variants, mistake
 from .pooling import outer_axes, pooled_after
 
@@ -372,6 +372,9 @@ def _first_for_all(p: Site) -> Variants:
     """The other factor, or what arrives, at index 0 for every filter, channel or example; or all put into index 0."""
     variants: Variants = {}
     if p.row == "windows" and p.pooling in ("max", "avg"):
+        for i, n in enumerate(p.y.shape[: -len(p.line.params["axes"]) or None]):
+            if n > 1 and i in p.line.params["axes"]:
+                variants[f"of what arrives, axis {i}"] = partial(pooled_after, p, partial(_repeated_first, axis=i))
         for i in outer_axes(p):
             variants[f"of what arrives, axis {i}"] = partial(pooled_after, p, partial(_repeated_first, axis=i))
             own = i if i < p.line.params["axes"][0] else i - len(p.line.params["axes"])  # the frames have more axes
@@ -382,6 +385,9 @@ def _first_for_all(p: Site) -> Variants:
             if n > 1 and p.other().shape == p.y.shape and np.ptp(p.other(), axis=i).any():
                 variants[f"of the factor, axis {i}"] = partial(_with_factor, p, _repeated_first(p.other(), i))
         return variants
+    if p.row == "sum" and p.y.ndim and not p.inside("max", "min"):
+        long = [i for i, n in enumerate(p.y.shape) if n > 1]
+        variants |= {f"of what arrives, axis {i}": partial(_after_first, p, i) for i in long}
     c = contraction(p)
     if c is None or not c.convolution:
         return variants
@@ -392,6 +398,12 @@ def _first_for_all(p: Site) -> Variants:
     for i, letter in enumerate(c.result):
         if p.y.shape[i] > 1 and not fixed(letter):
             variants[f"of what arrives, {c.roles[letter]}"] = partial(_after_first, p, i)
+    places = [i for i, x in enumerate(c.others) if c.roles[x] == "positions" and p.other().shape[i] > 1]
+    if places:
+        first = p.other()
+        for i in places:
+            first = _repeated_first(first, i)
+        variants["of the factor, all positions"] = partial(product_with, c, first)
     positions = [i for i, letter in enumerate(c.result) if c.roles[letter] == "positions" and p.y.shape[i] > 1]
     if positions:
         variants["of what arrives, all positions"] = partial(_after_first_of, p, positions)
@@ -436,15 +448,52 @@ def _earlier(p: Site) -> Variants:
     """The other factor's ancestors of the same shape in its place, carried through windows and padding again."""
     if p.row not in ("mul", "contract") or p.line.operands[1 - p.k].constant:
         return {}
-    moved: list[Tensor] = []
-    line = p.line.operands[1 - p.k]
-    while line.primitive is not None and line.primitive.group == "wiring" and not line.constant:
-        moved.append(line)
-        line = line.operands[0]
+    line, moved = unmoved(p.line.operands[1 - p.k])
     variants: Variants = {}
     for number, ancestor in enumerate(_ancestors(line)):
-        variants[f"value number {number + 1} before it"] = partial(_with_factor, p, _carried(ancestor.value, moved))
+        variants[f"value number {number + 1} before it"] = partial(_with_factor, p, carried(ancestor.value, moved))
     return variants
+
+
+@mistake(
+    "a later value instead of the factor",
+    "the factor was taken from a later step: the output of a layer in place of its x-hat, h(t) for h(t - 1)",
+    "Which array met this parameter in the forward pass: before or after the step above it?",
+    "the gradient of a factor is y_bar times what it was multiplied with: x-hat for gamma, h(t - 1) for a recurrence",
+    rank=2,
+)
+def _later(p: Site) -> Variants:
+    """The other factor's descendants of the same shape in its place; and of a function the slope at another step."""
+    if (p.row in ("mul", "contract") and not p.line.operands[1 - p.k].constant) or p.row == "contract":
+        found = _descendants(p, p.line.operands[1 - p.k])
+        return {words: partial(_with_factor, p, x.value) for words, x in found.items()}
+    if not p.primitive.function or p.x.shape != p.y.shape:
+        return {}
+    primitive: Any = p.primitive
+    before = next((x for x in _ancestors(p.line, 12) if x.primitive is primitive), None)
+    value = np.zeros(p.y.shape) if before is None else before.value
+    return {"the slope at the step before": lambda g: primitive.vjps[0](g, value, value)}
+
+
+def _descendants(p: Site, line: Tensor, most: int = 20) -> dict[str, Tensor]:
+    """The first lines of the same shape behind a line, and the first of them that is a function's output."""
+    found: dict[str, Tensor] = {}
+    seen, front, number = {id(line)}, [line], 0
+    while front and len(seen) <= most:
+        following = []
+        for x in front:
+            for y in p.read(x):
+                if id(y) in seen:
+                    continue
+                seen.add(id(y))
+                following.append(y)
+                if y.shape == line.shape and y is not p.line:
+                    number += 1
+                    found |= {f"value number {number} behind it": y} if number <= 3 else {}
+                    if y.primitive is not None and y.primitive.function and "of a function" not in found:
+                        found["of a function"] = y
+        front = following
+    return found
 
 
 @mistake(
@@ -517,13 +566,6 @@ def _ancestors(line: Tensor, most: int = 6) -> Iterator[Tensor]:
                     if y.primitive is None or y.primitive.name != "broadcast_to":
                         yield y
         front = following
-
-
-def _carried(value: Any, moved: list[Tensor]) -> Any:
-    for line in reversed(moved):
-        assert line.primitive is not None
-        value = line.primitive.forward(value, *[x.value for x in line.operands[1:]], **line.params)
-    return value
 
 
 def _with_factor(p: Site, factor: Any, g: Any) -> Any:

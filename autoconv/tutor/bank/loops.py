@@ -54,6 +54,12 @@ def _left(p: Site) -> Variants:
                     variants[f"only the {word} along axes {_list(axes)} of what arrives"] = _only_arriving(
                         p.right, axes, at
                     )
+    elif p.row == "take" and p.y.ndim <= _AXES and not p.inside("max", "nll"):
+        for axes in _subsets([i for i in range(p.y.ndim) if p.y.shape[i] > 1]):
+            for word, at in (("first", 0), ("last", -1)):
+                variants[f"only the {word} along axes {_list(axes)} of what arrives"] = _only_arriving(
+                    p.right, axes, at
+                )
     elif p.row == "windows" and (s := sliding_of(p)) is not None and p.pooling:
         outer = [i for i in range(p.y.ndim) if i not in s.across and p.y.shape[i] > 1]
         for group in _subsets(outer):
@@ -88,12 +94,29 @@ def _left_out(p: Site) -> Variants:
         axes = [(i, kinds.get(i, "axis")) for i in range(p.y.ndim)]
     elif p.row == "windows" and p.inside("conv") and (s := sliding_of(p)) is not None:
         axes = [(i, "taps") for i in s.across]
-    elif p.row == "broadcast_to" and stored(p.operand):
+    elif (p.row == "broadcast_to" and stored(p.operand)) or (p.row == "take" and not p.inside("max", "nll")):
         axes = [(i, "what arrives") for i in range(p.y.ndim)]
     for i, what in axes:
         for word, at in (("first", 0), ("last", -1)):
             variants[f"all but the {word} of {what}, axis {i}"] = partial(_without, p, i, at)
+    if p.row == "windows" and p.pooling and (s := sliding_of(p)) is not None and len(s.across) > 1:
+        for word, at in (("first", 0), ("last", -1)):
+            variants[f"all but the {word} cell of a window"] = partial(_without_cell, p, s.across, at)
+            variants[f"all but the {word} of a window's rows and columns"] = partial(_without_edges, p, s.across, at)
     return variants
+
+
+def _without_cell(p: Site, across: tuple[int, ...], at: int, g: Any) -> Any:
+    kept = np.array(g)
+    kept[tuple(at if i in across else slice(None) for i in range(g.ndim))] = 0
+    return p.right(kept)
+
+
+def _without_edges(p: Site, across: tuple[int, ...], at: int, g: Any) -> Any:
+    kept = np.array(g)
+    for i in across:
+        kept[(slice(None),) * i + (at,)] = 0
+    return p.right(kept)
 
 
 def _without(p: Site, axis: int, at: int, g: Any) -> Any:

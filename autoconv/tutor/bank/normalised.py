@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..run.calls import Call
-from ..run.forms import Softmax, Standardised
+from ..run.forms import Softmax, Standardised, Terms
 from .mistake import Variants, call_mistake
 
 _NORM = "x_bar = (g - mean(g) - xhat * mean(g * xhat)) / std, with g the gradient of xhat"
@@ -148,21 +148,31 @@ def _term_without(call: Call) -> Variants:
     n = _norm(call)
     if n is None:
         return {}
-    shaped = lambda f: lambda g: np.reshape(f(np.reshape(g, n.shape)), np.shape(g))
     variants: Variants = {
-        "x-hat in front of the variance's": shaped(lambda h: (h - n.mean(h) - n.mean(h * n.hat)) / n.std),
-        "x-hat inside the variance's": shaped(lambda h: (h - n.mean(h) - n.hat * n.mean(h)) / n.std),
+        "x-hat in front of the variance's": _made(call, Terms(front="1")),
+        "x-hat inside the variance's": _made(call, Terms(inside="1")),
     }
-    gamma = call.scale
-    if gamma is not None and np.size(gamma) == np.size(n.x) and np.all(gamma):
-        scale = np.reshape(gamma, n.shape)
-        bare = lambda h: h / scale
-        variants["gamma in the mean's"] = shaped(lambda h: (h - n.mean(bare(h)) - n.hat * n.mean(h * n.hat)) / n.std)
-        variants["gamma in the variance's"] = shaped(
-            lambda h: (h - n.mean(h) - n.hat * n.mean(bare(h) * n.hat)) / n.std
-        )
-        variants["gamma in both"] = shaped(lambda h: (h - n.mean(bare(h)) - n.hat * n.mean(bare(h) * n.hat)) / n.std)
+    if _has_gamma(call, n):
+        variants["gamma in the mean's"] = _made(call, Terms(gamma=(0, -1, 0)))
+        variants["gamma in the variance's"] = _made(call, Terms(gamma=(0, 0, -1)))
+        variants["gamma in both"] = _made(call, Terms(gamma=(0, -1, -1)))
     return variants
+
+
+def _has_gamma(call: Call, n: Standardised) -> bool:
+    return call.scale is not None and np.size(call.scale) == np.size(n.x) and bool(np.all(call.scale))
+
+
+def _made(call: Call, what: Terms) -> Callable[[Any], Any]:
+    """The gradient with other terms."""
+
+    def wrong(g: Any) -> Any:
+        n = _norm(call)
+        assert n is not None
+        gamma = call.scale if _has_gamma(call, n) else None
+        return np.reshape(sum(n.terms(g, what, gamma, call.scaled)), np.shape(g))
+
+    return wrong
 
 
 @call_mistake(
@@ -172,10 +182,8 @@ def _term_without(call: Call) -> Variants:
     _NORM,
 )
 def _late(call: Call) -> Variants:
-    n, gamma = _norm(call), call.scale
-    if n is None or gamma is None or np.size(gamma) != np.size(n.x) or not np.all(gamma):
-        return {}
-    return {"": lambda g: n.gradient(g / np.reshape(gamma, np.shape(g))) * np.reshape(gamma, np.shape(g))}
+    n = _norm(call)
+    return {"": _made(call, Terms(late=True))} if n and _has_gamma(call, n) else {}
 
 
 @call_mistake(
@@ -220,7 +228,7 @@ def _unbiased(call: Call) -> Variants:
 
 @call_mistake(
     "x where x-hat belongs",
-    "the input (or its deviation from the mean) was used where the normalised value belongs",
+    "the input (or its deviation from the mean, or the layer's output) was used where the normalised value belongs",
     "Is what you multiply with already divided by the standard deviation?",
     _NORM,
 )
@@ -228,8 +236,17 @@ def _for_hat(call: Call) -> Variants:
     n = _norm(call)
     if n is None:
         return {}
-    both = "x - mean in both places, or the variance's term multiplied by the variance once too often"
-    return {"x": partial(n.gradient, hat=n.x), both: partial(n.gradient, hat=n.deviation)}
+    words = {"x": "x", "x - mean": "x - mean", "output": "the output"}
+    variants: Variants = {}
+    for factor, what in words.items():
+        if factor == "output" and np.size(call.scaled) != np.size(n.x):
+            continue
+        both = f"{what} in both places"
+        both += ", or the variance's term multiplied by the variance once too often" if factor == "x - mean" else ""
+        variants[both] = _made(call, Terms(front=factor, inside=factor))
+        variants[f"{what} in front of the mean"] = _made(call, Terms(front=factor))
+        variants[f"{what} inside of the mean"] = _made(call, Terms(inside=factor))
+    return variants
 
 
 @call_mistake(
@@ -275,7 +292,7 @@ def _by_steps(n: Standardised, other: Standardised, g: Any, share: float = 1.0, 
     share: of these sums, where n is not the number of their terms.  full: with the term of var_bar in mean_bar, which
     is zero where the deviations add up to zero.
     """
-    h = np.reshape(g, n.shape)
+    h = n.arriving(g)
     var = -0.5 * other.mean(h * n.deviation / n.std**3) * share
     mean = -other.mean(h / n.std) - (2 * var / share * other.mean(n.deviation) if full else 0.0)
     return np.reshape(h / n.std + 2 * n.deviation * var + mean * share, np.shape(g))
@@ -285,7 +302,7 @@ def _terms_over(
     n: Standardised, one: Standardised, other: Standardised, g: Any, first: float = 1.0, last: float = 1.0
 ) -> Any:
     """The gradient with its two means over the axes of ``one`` and of ``other``, times ``first`` and ``last``."""
-    h = np.reshape(g, n.shape)
+    h = n.arriving(g)
     return np.reshape((h - first * one.mean(h) - last * n.hat * other.mean(h * n.hat)) / n.std, np.shape(g))
 
 
@@ -412,7 +429,8 @@ def _as_sigmoid(call: Call) -> Variants:
     y = _of_classes(call)
     if y is None:
         return {}
-    return {"": lambda g: y * (1 - y) * weight(y, call.pull(g))}
+    beside = lambda g: np.where(_right_class(call, g), call.pull(g), y * (1 - y) * weight(call, g))
+    return {"": lambda g: y * (1 - y) * weight(call, g), "beside the right class": beside}
 
 
 @call_mistake(
@@ -425,7 +443,7 @@ def _every_class(call: Call) -> Variants:
     y = _of_classes(call)
     if y is None:
         return {}
-    return {"": lambda g: (y - 1) * weight(y, call.pull(g))}
+    return {"": lambda g: (y - 1) * weight(call, g)}
 
 
 @call_mistake(
@@ -437,35 +455,41 @@ def _every_class(call: Call) -> Variants:
 )
 def _targets(call: Call) -> Variants:
     """Of the gradient w (y - t): another multiple of w t, or t rolled by a class or an example."""
-    y = _of_classes(call)
+    y = call.probabilities
     if y is None:
         return {}
 
     def made(change: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
         def wrong(g: Any) -> Any:
             d = call.pull(g)
-            w = weight(y, d)
+            w = weight(call, g)
             return change(w, w * y - d)
 
         return wrong
 
-    return {
+    each: Variants = {
         "not divided by the number of examples": made(lambda w, t: w * y - t / w),
         "twice": made(lambda w, t: w * y - 2 * t),
         "added": made(lambda w, t: w * y + t),
+        "the probabilities not divided by the number of examples": made(lambda w, t: y - t),
+        "the scores in the place of the probabilities": made(lambda w, t: w * call.x.value - t),
+        "the logarithms in the place of the probabilities": made(lambda w, t: w * np.log(y) - t),
+        "1 minus the probabilities": made(lambda w, t: w * (1 - y) - t),
+    }
+    if _of_classes(call) is None:
+        return each
+    return each | {
         "of the class before": made(lambda w, t: w * y - np.roll(t, -1, axis=-1)),
         "of the class behind": made(lambda w, t: w * y - np.roll(t, 1, axis=-1)),
         "of the class numbered as the example": made(lambda w, t: w * (y - _numbered(y))),
+        "of the size of its label": made(lambda w, t: w * y - t * np.arange(y.shape[-1])),
         "of another example": made(lambda w, t: w * y - np.roll(t, 1, axis=0)),
         "of the class with the largest score": made(lambda w, t: w * y - w * _largest(y)),
         "of every class that occurs in the batch": made(lambda w, t: w * (y - _hit(t).any(axis=0))),
         "of all classes, for the examples numbered as the labels are": made(lambda w, t: w * (y - _rows(t))),
-        "the probabilities not divided by the number of examples": made(lambda w, t: y - t),
         "the shifted scores in the place of the probabilities": made(
             lambda w, t: w * (call.x.value - call.x.value.max(axis=-1, keepdims=True)) - t
         ),
-        "the scores in the place of the probabilities": made(lambda w, t: w * call.x.value - t),
-        "the logarithms in the place of the probabilities": made(lambda w, t: w * np.log(y) - t),
     }
 
 
@@ -498,20 +522,29 @@ def _some_classes(call: Call) -> Variants:
     y = _of_classes(call)
     if y is None:
         return {}
-    hit = lambda d: np.abs(weight(y, d) * y - d) > 0.5 * np.abs(weight(y, d))
+    hit = partial(_right_class, call)
     return {
-        "the wrong ones, and -1 for the right one": lambda g: np.where(
-            hit(call.pull(g)), -weight(y, call.pull(g)), call.pull(g)
-        ),
-        "the right one": lambda g: call.pull(g) * hit(call.pull(g)),
-        "the wrong ones": lambda g: call.pull(g) * ~hit(call.pull(g)),
-        "the right one, by the logarithm alone": lambda g: -weight(y, call.pull(g)) * hit(call.pull(g)) / y,
+        "the wrong ones, and -1 for the right one": lambda g: np.where(hit(g), -weight(call, g), call.pull(g)),
+        "the right one": lambda g: call.pull(g) * hit(g),
+        "the wrong ones": lambda g: call.pull(g) * ~hit(g),
+        "the right one, by the logarithm alone": lambda g: -weight(call, g) * hit(g) / y,
     }
 
 
-def weight(y: Any, d: Any) -> Any:
-    """w of the gradient d = w (y - t) for targets that are 0 or 1 (w = 1 / n for a mean)."""
-    return np.maximum(d / y, d / (y - 1))
+def _right_class(call: Call, g: Any) -> Any:
+    w = weight(call, g)
+    return np.abs(w * call.probabilities - call.pull(g)) > 0.5 * np.abs(w)
+
+
+def weight(call: Call, g: Any) -> Any:
+    """w of the gradient w (y - t) for targets that are 0 or 1 (w = 1 / n for a mean): of the sign of what arrives."""
+    y, d = call.probabilities, call.pull(g)
+    if isinstance(call.form, Softmax) and call.form.log:
+        sign = -np.reshape(call.form.sum(np.reshape(g, call.form.shape)) + np.zeros(call.form.shape), y.shape)
+    else:
+        sign = np.reshape(g, np.shape(g) + (1,) * (y.ndim - np.ndim(g))) if np.ndim(g) < y.ndim else np.asarray(g)
+    sign = np.where(sign < 0, -1.0, 1.0)
+    return sign * np.maximum(sign * d / y, sign * d / (y - 1))
 
 
 def _with(call: Call, y: Any, other: Any) -> Callable[[Any], Any]:
@@ -519,6 +552,6 @@ def _with(call: Call, y: Any, other: Any) -> Callable[[Any], Any]:
 
     def wrong(g: Any) -> Any:
         d = call.pull(g)
-        return d + (other - y) * weight(y, d)
+        return d + (other - y) * weight(call, g)
 
     return wrong

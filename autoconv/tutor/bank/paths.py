@@ -12,8 +12,10 @@ import numpy as np
 from ...backward import pull
 from ...tape import Tape, Tensor
 from ..run.calls import Call
-from .mistake import IncompleteMistake, Variants, call_mistake, enter, path_mistake
+from ..run.site import Site
+from .mistake import IncompleteMistake, Variants, call_mistake, enter, mistake, path_mistake
 from .normalised import weight
+from .pooling import OTHER_CELLS, borrowed, winners
 
 _AXES = 4
 
@@ -30,6 +32,23 @@ def _one(count: int) -> dict[str, list[int]]:
         return {}
     kept = {"only the last": [count - 1], "only the first": [0]}
     return kept | {f"only number {i + 1}": [i] for i in range(1, min(count - 1, 6))}
+
+
+@mistake(
+    "only the last of several outputs",
+    "of several arrays that were put together (the outputs of all time steps) only one received its gradient",
+    "Which outputs stand in the loss: that of the last step alone, or all of them?",
+    "what arrives at each output is added to what comes back from the steps behind it",
+    rank=2,
+)
+def _last_output(p: Site) -> Variants:
+    if p.row != "concat" or p.inside("max", "min", "median") or p.pooling:
+        return {}
+    last = len(p.line.operands) - 1
+    return {
+        "the last": lambda g: p.right(g) * (p.k == last),
+        "the first": lambda g: p.right(g) * (p.k == 0),
+    }
 
 
 @path_mistake(
@@ -179,7 +198,7 @@ def _again_output(call: Call) -> Variants:
     }
     if call.name == "cross_entropy":
         variants["all of it"] = lambda g: _through_softmax(y, call.pull(g))
-        variants["skipped"] = lambda g: _skip_softmax(y, call.pull(g))
+        variants["skipped"] = lambda g: _skip_softmax(call, g)
     return variants
 
 
@@ -192,16 +211,17 @@ def _again_output(call: Call) -> Variants:
 )
 def _untargeted(call: Call) -> Variants:
     y = call.probabilities
-    return {"": lambda g: y * weight(y, call.pull(g))} if y is not None else {}
+    return {"": lambda g: y * weight(call, g)} if y is not None else {}
 
 
 def _through_softmax(y: Any, d: Any) -> Any:
     return y * (d - (d * y).sum(axis=-1, keepdims=True))
 
 
-def _skip_softmax(y: Any, d: Any) -> Any:
-    """-t / y, the gradient after the softmax, of d = w (y - t)."""
-    return (d - y * weight(y, d)) / y
+def _skip_softmax(call: Call, g: Any) -> Any:
+    """-t / y, the gradient after the softmax, of w (y - t)."""
+    y = call.probabilities
+    return (call.pull(g) - y * weight(call, g)) / y
 
 
 @call_mistake(
@@ -228,7 +248,8 @@ def _everyone(call: Call) -> Variants:
 
 def _reduced(call: Call) -> tuple[int, ...]:
     """The axes over which a call of max or min reduces, or () for any other call, and inside a pooling layer."""
-    pooled = any("pool" in scope.name for scope in call.lines[0].scope.path) if call.lines[0].scope else False
+    path = call.lines[0].scope.path if call.lines[0].scope else ()
+    pooled = any("pool" in scope.name and not scope.name.startswith("global") for scope in path)
     if call.name not in ("max", "min") or pooled or call.x.ndim > _AXES + 2:
         return ()
     best: Any = np.max if call.name == "max" else np.min
@@ -243,3 +264,47 @@ def _reduced(call: Call) -> tuple[int, ...]:
 def _again(call: Call, g: Any, axes: tuple[int, ...]) -> Any:
     shape = [1 if i in axes else n for i, n in enumerate(call.x.shape)]
     return np.broadcast_to(np.reshape(g, shape), call.x.shape)
+
+
+@call_mistake(
+    "gradient of a maximum to the wrong element",
+    "the gradient of a maximum went to another element than the winner",
+    "Which element is the largest, and is its index the one that you keep?",
+    "only the winner receives the gradient, all of it",
+)
+def _elsewhere(call: Call) -> Variants:
+    axes = _reduced(call)
+    if not axes:
+        return {}
+    frames = Frames(call.x.value if call.name == "max" else -call.x.value, axes)
+    shares = {f"to {words}": share for words, share in OTHER_CELLS.items()}
+    shares |= {
+        "the smallest": lambda s: winners(s, np.negative),
+        "the one of largest size": lambda s: winners(s, np.abs),
+    }
+    shares |= {f"the {word}": partial(frames.cell, at) for word, at in (("first", 0), ("last", -1))}
+    for axis in [i for i, n in enumerate(call.x.shape) if n > 1 and i not in axes]:
+        shares[f"the winner of the first along axis {axis}"] = partial(borrowed, axis)
+        shares[f"the winner of the sum over axis {axis}"] = partial(frames.of_sum, axis)
+    return {words: partial(_shared, call, axes, frames, share) for words, share in shares.items()}
+
+
+def _shared(call: Call, axes: tuple[int, ...], frames: Frames, share: Any, g: Any) -> Any:
+    return _again(call, g, axes) * share(frames)
+
+
+class Frames:
+    """The elements over which a maximum is taken, as the one window of each of its results (see ``pooling``)."""
+
+    def __init__(self, x: Any, axes: tuple[int, ...]) -> None:
+        self.y, self.across, self.axes = x, axes, ()
+        self.site, self.window = self, tuple(x.shape[a] for a in axes)
+
+    def cell(self, at: int, _: Any = None) -> Any:
+        cells = np.zeros(int(np.prod(self.window)))
+        cells[at] = 1
+        shape = [1 if i not in self.across else n for i, n in enumerate(self.y.shape)]
+        return np.broadcast_to(cells.reshape(shape), self.y.shape)
+
+    def of_sum(self, axis: int, _: Any = None) -> Any:
+        return winners(Frames(np.broadcast_to(self.y.sum(axis=axis, keepdims=True), self.y.shape), self.across))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..run.site import Site
+from ..run.site import Site, counts_terms
 from .mistake import Variants, mistake
 from .sliding import Sliding, windows_of
 
@@ -46,9 +46,9 @@ def _even(s: Sliding) -> Any:
     return s.lifted(np.full(s.window, 1 / prod(s.window)))
 
 
-def winners(s: Sliding, key: Callable[[Any], Any] = np.asarray) -> Any:
+def winners(s: Any, key: Callable[[Any], Any] = np.asarray) -> Any:
     """1 at the cell of each window whose ``key`` is largest, the first of equal ones."""
-    dims = len(s.axes)
+    dims = len(s.across)
     moved = np.moveaxis(key(s.site.y), s.across, range(-dims, 0))
     flat = moved.reshape(*moved.shape[:-dims], -1)
     won = np.eye(flat.shape[-1])[flat.argmax(-1)].reshape(moved.shape)
@@ -118,16 +118,20 @@ def _wrong_cell(p: Site) -> Variants:
             continue
         swapped = lambda s, a=a, b=b: winners(s).swapaxes(s.across[a], s.across[b])
         variants[f"the winner's row and column exchanged ({a}, {b})"] = partial(_shares, s, share=swapped)
+    for d in range(len(s.window)):
+        for word, by in (("behind", 1), ("in front of", -1)):
+            shift = tuple(by if i == d else 0 for i in range(len(s.window)))
+            variants[f"the cell {word} the winner along dimension {d}"] = s.moved(shift=shift)
     for axis in outer_axes(p):
         what = "example" if axis == 0 and s.axes[0] > 0 else "channel"
-        variants[f"the winner of the first {what}"] = partial(_shares, s, share=partial(_borrowed, axis))
+        variants[f"the winner of the first {what}"] = partial(_shares, s, share=partial(borrowed, axis))
         variants[f"only where it is the largest of every {what}"] = partial(_shares, s, share=partial(_champions, axis))
     return variants
 
 
 def _ranked(s: Sliding) -> Any:
     """For each cell its place among those of its window by size, 0 for the smallest."""
-    dims = len(s.axes)
+    dims = len(s.across)
     moved = np.moveaxis(s.site.y, s.across, range(-dims, 0))
     order = moved.reshape(*moved.shape[:-dims], -1).argsort(-1).argsort(-1).reshape(moved.shape)
     return np.moveaxis(order, range(-dims, 0), s.across)
@@ -143,6 +147,15 @@ def _exponential(s: Sliding) -> Any:
     return e / e.sum(axis=s.across, keepdims=True)
 
 
+def _up_to(s: Sliding, won: Any) -> Any:
+    """1 at the cells of each window up to the winner, in scan order."""
+    dims = len(s.across)
+    moved = np.moveaxis(won, s.across, range(-dims, 0))
+    flat = moved.reshape(*moved.shape[:-dims], -1)
+    before = np.cumsum(flat[..., ::-1], axis=-1)[..., ::-1].reshape(moved.shape)
+    return np.moveaxis(before, range(-dims, 0), s.across)
+
+
 def _line_of_winner(at: int, s: Sliding) -> Any:
     """Every cell of the winner's row (at -1: the last axis of the window is summed), or of its column (at 0)."""
     won = winners(s)
@@ -154,6 +167,11 @@ def _first_of_line(at: int, s: Sliding) -> Any:
     line = np.array(_line_of_winner(at, s))
     first = np.arange(s.site.y.shape[s.across[at]]) == 0
     return line * first.reshape([-1 if i == s.across[at] else 1 for i in range(line.ndim)])
+
+
+def _largest_along(at: int, s: Sliding) -> Any:
+    """The largest cell of each row of a window (at -1: its last axis is searched), or of each column (at 0)."""
+    return (s.site.y == s.site.y.max(axis=s.across[at], keepdims=True)).astype(float)
 
 
 def _largest_of_all(s: Sliding) -> Any:
@@ -169,6 +187,13 @@ OTHER_CELLS: dict[str, Share] = {
         s.site.y >= s.site.y.mean(axis=s.across, keepdims=True)
     ).astype(float),
     "every cell but the winner": lambda s: 1 - winners(s),
+    "every cell up to the winner": lambda s: _up_to(s, winners(s)),
+    "the largest cell of each row": lambda s: (s.site.y == s.site.y.max(axis=s.across[-1], keepdims=True)).astype(
+        float
+    ),
+    "the largest cell of each column": lambda s: (s.site.y == s.site.y.max(axis=s.across[0], keepdims=True)).astype(
+        float
+    ),
     "every cell in the winner's row": partial(_line_of_winner, -1),
     "every cell in the winner's column": partial(_line_of_winner, 0),
     "the first cell of the winner's row": partial(_first_of_line, -1),
@@ -179,7 +204,7 @@ OTHER_CELLS: dict[str, Share] = {
 }
 
 
-def _borrowed(axis: int, s: Sliding) -> Any:
+def borrowed(axis: int, s: Sliding) -> Any:
     """The winners of the first channel (or example) for all of them."""
     won = winners(s)
     return np.repeat(won.take([0], axis), won.shape[axis], axis)
@@ -249,6 +274,8 @@ def _both(p: Site) -> Variants:
 )
 def _count(p: Site) -> Variants:
     """At the division of an average: by the number of windows, one side of the window, the cells of the image."""
+    if p.pooling is None and p.k == 0 and counts_terms(p.line):
+        return _count_of_axes(p)
     if p.row != "div" or p.pooling != "avg" or p.k or windows_of(_summed(p)) is None:
         return {}
     s = Sliding(Site(_summed(p), 0))
@@ -271,6 +298,15 @@ def _count(p: Site) -> Variants:
         if not np.array_equal(np.broadcast_to(array, p.y.shape), np.broadcast_to(p.other(), p.y.shape)):
             variants[what] = partial(_by, array)
     return variants
+
+
+def _count_of_axes(p: Site) -> Variants:
+    """At any other mean: by the length of one axis, by that of all of them, or by one of those of the mean too few."""
+    shape = _summed(p).shape
+    right = int(p.other().flat[0])
+    sizes = {n: f"by the length of axis {i}, {n}" for i, n in reversed([*enumerate(shape)])}
+    sizes.setdefault(int(np.prod(shape)), f"by the number of all elements, {int(np.prod(shape))}")
+    return {words: partial(_by, n) for n, words in sizes.items() if n not in (1, right)}
 
 
 def _summed(p: Site) -> Any:

@@ -38,6 +38,17 @@ class Sliding:
         self.contraction = Contraction(p) if p.row == "contract" else None
 
     @property
+    def border(self) -> Any:
+        """The padding of the image along all its axes, or None: of a pad line, whose channels may have been grouped."""
+        line = self.image
+        while line.primitive is not None and line.primitive.name == "reshape":
+            below, last = line.operands[0], self.axes[-1] + 1
+            if below.shape[:last] != line.shape[:last]:
+                return None
+            line = below
+        return line.params["width"] if line.primitive is not None and line.primitive.name == "pad" else None
+
+    @property
     def across(self) -> tuple[int, ...]:
         """The axes of the windows' cells in the frames."""
         first, dims = self.axes[0], len(self.axes)

@@ -218,7 +218,7 @@ def _strided_again(p: Site) -> Variants:
         return {}
     variants: Variants = {}
     for what, real in (("", False), ("over the image without its border", True)):
-        border = s.image.params["width"] if s.image.primitive and s.image.primitive.name == "pad" else None
+        border = s.border
         if real and border is None:
             continue
         chosen = []
@@ -244,6 +244,10 @@ def _unplaced(p: Site) -> Variants:
     if s is None:
         return {}
     variants: Variants = {"": s.moved(stride=(0,) * len(s.axes))} if max(s.counts) > 1 else {}
+    for d in range(len(s.axes) if len(s.axes) > 1 else 0):
+        if s.counts[d] > 1:
+            alone = tuple(0 if i == d else x for i, x in enumerate(s.stride))
+            variants[f"along dimension {d} alone"] = s.moved(stride=alone)
     within = {"the place within the window": s.moved(dilation=(0,) * len(s.axes))} if max(s.window) > 1 else {}
     return variants | within
 
@@ -295,6 +299,8 @@ def _by_stride(p: Site) -> Variants:
     if s is None:
         return {}
     variants: Variants = {"one zero too many": s.moved(stride=tuple(x + 1 for x in s.stride))}
+    if any(x > 2 for x in s.stride):
+        variants["one zero too few"] = s.moved(stride=tuple(max(x - 1, 1) for x in s.stride))
     if any(x > 1 for x in s.stride):
         variants["the zeros in front of each"] = s.moved(shift=tuple(x - 1 for x in s.stride))
         variants["repeated s times, no zeros at all"] = s.placed(_repeats(s, True))
@@ -340,8 +346,8 @@ def _padded(p: Site) -> tuple[tuple[int, int], ...] | None:
     if p.row == "pad":
         return p.line.params["width"]
     s = sliding_of(p)
-    if s and s.contraction and s.image.primitive and s.image.primitive.name == "pad":
-        return tuple(s.image.params["width"][a] for a in s.axes)
+    if s and s.contraction and s.border is not None:
+        return tuple(s.border[a] for a in s.axes)
     return None
 
 
@@ -427,7 +433,7 @@ def _off_without(p: Site) -> Variants:
     if p.row != "windows" or p.pooling or not p.inside("conv"):
         return {}
     s, variants = Sliding(p), {}
-    if s.image.primitive is not None and s.image.primitive.name == "pad":
+    if s.border is not None:
         return {}
     for d in (1, -1):
         for which in [s.axes, *[(a,) for a in s.axes if len(s.axes) > 1]]:
@@ -559,7 +565,22 @@ def _index(p: Site) -> Variants:
     if p.row not in ("index", "take") or p.pooling or p.inside("max", "min", "logsumexp") or p.x.ndim == 0:
         return {}
     axis = p.line.params["axis"] if p.row == "take" else 0
-    return {f"{d:+d}": partial(_rolled, p, d, axis) for d in (1, -1)}
+    variants: Variants = {f"{d:+d}": partial(_rolled, p, d, axis) for d in (1, -1)}
+    places = p.line.operands[1].value if p.row == "take" else np.zeros(())
+    for i, n in enumerate(places.shape if not p.composed or p.inside("embedding") else ()):
+        if n <= p.x.shape[axis] and n > 1:
+            number = np.arange(n).reshape([-1 if j == i else 1 for j in range(places.ndim)])
+            variants[f"the number of the reading, along axis {i}"] = partial(
+                _put_at, p, axis, np.broadcast_to(number, places.shape)
+            )
+    return variants
+
+
+def _put_at(p: Site, axis: int, places: Any, g: Any) -> Any:
+    """What arrives, added up at other places along an axis."""
+    out = np.zeros(p.x.shape)
+    np.add.at(out, (*(slice(None),) * axis, places), g)
+    return out
 
 
 def _rolled(p: Site, by: int, axis: int, g: Any) -> Any:
@@ -580,10 +601,13 @@ def _repeated(p: Site) -> Variants:
     if len(np.unique(places)) == places.size:
         return {}
 
-    def wrong(g: Any) -> Any:
-        out = np.zeros(p.x.shape)
-        key: Any = (*(slice(None),) * axis, places)
-        out[key] = g
+    def wrong(first: bool, g: Any) -> Any:
+        """Of equal places the last one stays."""
+        out, back = np.zeros(p.x.shape), slice(None, None, -1 if first else 1)
+        before: tuple[Any, ...] = (slice(None),) * axis
+        flat = g.reshape(*g.shape[:axis], places.size, *g.shape[axis + places.ndim :])
+        there, taken = (*before, places.ravel()[back]), (*before, back)
+        out[there] = flat[taken]
         return out
 
-    return {"": wrong}
+    return {"": partial(wrong, False), "the first one kept": partial(wrong, True)}

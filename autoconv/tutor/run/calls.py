@@ -35,6 +35,7 @@ class Call:
         self.name, self.x, self.y, self.readers, self.lines = name, x, y, readers, lines
         self.members = frozenset(map(id, lines))
         self.scale: Any = None  # what the output is multiplied with by the line that reads it: a norm's gamma
+        self.scaled: Any = None  # what becomes of the output by gamma and beta: the output of a norm's layer
 
     @property
     def single_step(self) -> bool:
@@ -99,7 +100,7 @@ class Call:
         if self.elementwise:
             return self.pull(np.ones(self.y.shape))
         if isinstance(form := self.form, Standardised):
-            return ((1 - (1 + form.hat**2) / form.count) / form.std).reshape(self.x.shape)
+            return (form.scale * (1 - (1 + form.hat**2) / form.count) / form.std).reshape(self.x.shape)
         if isinstance(form, Softmax):
             return ((1 - form.y) * (1 if form.log else form.y)).reshape(self.x.shape)
         if self.x.shape != self.y.shape or self.x.size > JACOBIAN:
@@ -154,11 +155,23 @@ def calls_of(tape: Tape, walked: list[Step]) -> list[Call]:
     named = {(id(c.x), id(c.y)) for c in calls}
     whole = [c.members & on_the_way.keys() for c in calls if c.single_step]
     calls += [c for c in stretches(tape, walked, whole) if (id(c.x), id(c.y)) not in named]
+    read_by: dict[int, list[tuple[Tensor, int]]] = {}
     for step in walked:
-        if step.line.primitive is not None and step.line.primitive.name == "mul":
-            for call in calls:
-                for k, _ in [(k, x) for k, x in enumerate(step.line.operands) if x is call.y]:
-                    call.scale = step.line.operands[1 - k].value
+        for k, *_ in step.contributions:
+            read_by.setdefault(id(step.line.operands[k]), []).append((step.line, k))
+    for call in calls:
+        line, passed = call.y, read_by.get(id(call.y), [])
+        while len(passed) == 1 and (reader := passed[0])[0].primitive is not None and reader[0].size == call.y.size:
+            line, k = reader
+            passed = read_by.get(id(line), [])
+            assert line.primitive is not None
+            weighed = all(x is tape.outputs[0] for x, _ in passed)  # for the loss: what arrives, and no gamma
+            if line.primitive.name not in ("mul", "add", "reshape") or weighed:
+                break
+            if line.primitive.name == "mul" and line.operands[k] is call.y:
+                call.scale = line.operands[1 - k].value
+            if line.primitive.name != "reshape":
+                call.scaled = line.value
     return calls
 
 

@@ -4,6 +4,7 @@
     softmax         y = exp(x) / sum exp(x)                   x_bar = y (g - sum(g y))
 
 The means and sums run over ``axes`` of ``shape``, the shape in which the call adds up (a group norm reshapes first).
+y may be multiplied by a scale that is one number for each mean (gamma, written in front of the division).
 Nothing depends on how the call was written: layer, batch, group and instance norm, by a function or by hand.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,11 +23,37 @@ _CLOSE = 1e-7
 MOST_AXES = 4
 
 
-class Standardised:
-    """y = (x - mean) / std along ``axes`` of ``shape``: hat = y, deviation = x - mean, var and eps as found."""
+class Terms(NamedTuple):
+    """What stands in the three terms of a standardisation's gradient, where that differs from what belongs there.
 
-    def __init__(self, x: Array, shape: tuple[int, ...], axes: tuple[int, ...], eps: float) -> None:
-        self.shape, self.axes, self.eps = shape, axes, eps
+        x_bar = D - M - V,      D = g / std,      M = mean(g) / std,      V = front mean(g inside) / std
+
+    front, inside: one of ``FACTORS``, x-hat where it is right.  variance, mean, direct: the power of std too many in V,
+    M and D.  gamma: the power of gamma too many in D, M and V; late: it is multiplied in behind the means, where it
+    belongs inside of them.  axes: those of the means, if others than the forward's.
+    """
+
+    front: str = "xhat"
+    inside: str = "xhat"
+    variance: int = 0
+    mean: int = 0
+    direct: int = 0
+    gamma: tuple[int, int, int] = (0, 0, 0)
+    late: bool = False
+    axes: tuple[int, ...] = ()
+
+
+FACTORS = ("xhat", "x - mean", "x", "1", "output")
+
+
+class Standardised:
+    """y = (x - mean) / std along ``axes`` of ``shape``: hat = y, deviation = x - mean, var and eps as found.
+
+    scale: what y is multiplied with, one number for each mean.
+    """
+
+    def __init__(self, x: Array, shape: tuple[int, ...], axes: tuple[int, ...], eps: float, scale: Array = 1.0) -> None:
+        self.shape, self.axes, self.eps, self.scale = shape, axes, eps, scale
         self.given = np.shape(x)
         self.x = np.reshape(x, shape)
         self.deviation = self.x - self.mean(self.x)
@@ -38,11 +65,31 @@ class Standardised:
     def mean(self, g: Array) -> Array:
         return np.mean(g, axis=self.axes, keepdims=True)
 
+    def arriving(self, g: Array) -> Array:
+        """The gradient of x-hat, in ``shape``, for g that of y."""
+        return np.reshape(g, self.shape) * self.scale
+
     def gradient(self, g: Array, first: float = 1, second: float = 1, hat: Array = None, std: Array = None) -> Array:
         """The gradient with its mean term times ``first`` and its variance term times ``second``."""
         hat, std = self.hat if hat is None else hat, self.std if std is None else std
-        h = np.reshape(g, self.shape)
+        h = self.arriving(g)
         return np.reshape((h - first * self.mean(h) - second * hat * self.mean(h * hat)) / std, np.shape(g))
+
+    def terms(self, g: Array, what: Terms, gamma: Array = None, output: Array = None) -> list[Array]:
+        """[D, -M, -V] of ``what`` for g, the gradient of y, which add up to that of x; of its shape ``shape``.
+
+        gamma: what y is multiplied with by the line behind; output: what becomes of y after that, the layer's output.
+        """
+        h = self.arriving(g)
+        gamma = np.ones(()) if gamma is None else np.reshape(gamma, self.shape)
+        d, m, v = (h * gamma**power for power in ((-1, -1, -1) if what.late else what.gamma))
+        factor = {"xhat": self.hat, "x - mean": self.deviation, "x": self.x, "1": np.ones(())}
+        factor |= {} if output is None else {"output": np.reshape(output, self.shape)}
+        mean = (lambda a: np.mean(a, axis=what.axes, keepdims=True)) if what.axes else self.mean
+        variance = factor[what.front] * mean(v * factor[what.inside]) * self.std ** (what.variance - 1.0)
+        parts = [d * self.std ** (what.direct - 1.0), -mean(m) * self.std ** (what.mean - 1.0), -variance]
+        parts = [gamma * part for part in parts] if what.late else parts
+        return [np.broadcast_to(part, self.shape) for part in parts]
 
     @cached_property
     def refined(self) -> Standardised:
@@ -50,12 +97,16 @@ class Standardised:
         shape, start = _split(self.shape, self.given)
         owner = np.searchsorted(np.array(start), np.arange(len(shape)), side="right") - 1
         axes = tuple(i for i, own in enumerate(owner) if int(own) in self.axes)
-        return self if shape == self.shape else Standardised(np.reshape(self.x, self.given), shape, axes, self.eps)
+        if shape == self.shape:
+            return self
+        scale = np.reshape(np.broadcast_to(self.scale, self.shape), shape)
+        return Standardised(np.reshape(self.x, self.given), shape, axes, self.eps, scale)
 
     @cached_property
     def elsewhere(self) -> list[Standardised]:
         """The same along other axes, as many of them."""
-        return [Standardised(self.x, self.shape, axes, self.eps) for axes in other_axes(self.shape, self.axes)]
+        others = other_axes(self.shape, self.axes)
+        return [Standardised(self.x, self.shape, axes, self.eps, self.scale) for axes in others]
 
 
 class Softmax:
@@ -130,22 +181,43 @@ def form_of(x: Array, y: Array, lines: list[Tensor]) -> Standardised | Softmax |
                 tried[shape, tuple(line.params["axis"])] = None
     with np.errstate(all="ignore"):
         for shape, axes in tried:
-            if form := _standardised(x, y, shape, axes) or _softmax(x, y, shape, axes):
+            if form := _standardised(x, y, shape, axes, lines) or _softmax(x, y, shape, axes):
                 return form
     return None
 
 
-def _standardised(x: Array, y: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Standardised | None:
+def _standardised(
+    x: Array, y: Array, shape: tuple[int, ...], axes: tuple[int, ...], lines: list[Tensor]
+) -> Standardised | None:
     plain = Standardised(x, shape, axes, 0.0)
     hat = np.reshape(y, shape)
     slope = plain.mean(hat * plain.deviation) / plain.var
-    if not np.isfinite(slope).all() or not (slope > 0).all() or not _same(hat, plain.deviation * slope):
+    if plain.count < 2 or not np.isfinite(slope).all() or not _same(hat, plain.deviation * slope):
         return None
-    eps = 1 / slope**2 - plain.var
-    if plain.count < 2 or (np.ptp(eps) > _CLOSE * float(plain.var.max()) and np.ptp(eps) > 1e-3 * np.abs(eps).max()):
-        return None  # another scale for each: it has been multiplied by something
+    eps = _eps(1 / slope**2, plain)
+    if eps is not None and (slope > 0).all():
+        return Standardised(x, shape, axes, eps)
+    for line in lines:  # another scale for each: then one of the lines is the standard deviation
+        if line.size == plain.var.size and line.primitive is not None and line.primitive.name in ("sqrt", "power"):
+            value = np.reshape(line.value, plain.var.shape)
+            for std in (value, 1 / value):
+                eps = _eps(std**2, plain) if (std > 0).all() else None
+                if eps is not None and not any(_is(plain.deviation / std, x) for x in lines):
+                    return Standardised(x, shape, axes, eps, slope * std)
+    return None
+
+
+def _is(array: Array, line: Tensor) -> bool:
+    return line.size == array.size and _same(np.reshape(line.value, array.shape), array)
+
+
+def _eps(squares: Array, plain: Standardised) -> float | None:
+    """The eps that the squares of the deviations have in common, beside the variance."""
+    eps = squares - plain.var
+    if np.ptp(eps) > _CLOSE * float(plain.var.max()) and np.ptp(eps) > 1e-3 * np.abs(eps).max():
+        return None
     value = float(np.median(eps))
-    return Standardised(x, shape, axes, value if value > 1e-14 * float(plain.var.max()) else 0.0)
+    return value if value > 1e-14 * float(plain.var.max()) else 0.0
 
 
 def _softmax(x: Array, y: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Softmax | None:

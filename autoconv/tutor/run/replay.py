@@ -61,7 +61,8 @@ class Run:
         key = (id(line), k)
         if key not in self._sites:
             readers = [reader.primitive for reader, *_ in self.received.get(id(line), [])]
-            self._sites[key] = Site(line, k, tuple([p.name for p in readers if p is not None]), self.pull)
+            rows = tuple([p.name for p in readers if p is not None])
+            self._sites[key] = Site(line, k, rows, self.pull, lambda x: self.reading.get(id(x), []))
         return self._sites[key]
 
     @property
@@ -93,6 +94,19 @@ class Run:
             for k, contribution, _, _ in step.contributions:
                 received.setdefault(id(step.line.operands[k]), []).append((step.line, k, contribution))
         return received
+
+    @cached_property
+    def reading(self) -> dict[int, list[Tensor]]:
+        """By id of a line: the lines that read it, on the way of the gradient or not."""
+        reading: dict[int, list[Tensor]] = {}
+        for line in self.lines.values():
+            for x in line.operands:
+                reading.setdefault(id(x), []).append(line)
+        return reading
+
+    def weighed(self, line: Tensor) -> bool:
+        """Whether a line is but summed for the loss, as the product of an output with what is to arrive there."""
+        return all(reader is self.loss for reader, *_ in self.received.get(id(line), []))
 
     @cached_property
     def by_id(self) -> dict[int, Tensor]:

@@ -20,13 +20,18 @@ class Site:
     """Operand number ``k`` of ``line``; the right contribution to it, for a cotangent g of the line, is ``right(g)``.
 
     readers: the rows that read the line, where that is known.  x, y: the values of the operand and of the line.  pull:
-    what pulls back, ``backward.pull`` or that of a run.
+    what pulls back, ``backward.pull`` or that of a run; read: the lines that read a line, as far as a run knows them.
     """
 
     def __init__(
-        self, line: Tensor, k: int, readers: tuple[str, ...] = (), pull: Callable[..., list[Any]] = pull
+        self,
+        line: Tensor,
+        k: int,
+        readers: tuple[str, ...] = (),
+        pull: Callable[..., list[Any]] = pull,
+        read: Callable[[Tensor], list[Tensor]] = lambda line: [],
     ) -> None:
-        self.line, self.k, self.readers, self._pull = line, k, readers, pull
+        self.line, self.k, self.readers, self._pull, self.read = line, k, readers, pull, read
         self.operand = line.operands[k]
 
     @property
@@ -196,3 +201,20 @@ def put(frames: Array, axes: tuple[int, ...], selections: list[Array]) -> Array:
         frames = np.tensordot(frames, chosen, axes=((first, first + dims - d), (0, 1)))
     rest = frames.ndim - first - dims
     return frames.transpose([*range(first), *range(first + rest, first + rest + dims), *range(first, first + rest)])
+
+
+def unmoved(line: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """(what a line is but moved from, the moves that lead from there to it): transposed, padded, in windows."""
+    moves: list[Tensor] = []
+    while line.primitive is not None and line.primitive.group == "wiring" and not line.constant:
+        moves.append(line)
+        line = line.operands[0]
+    return line, moves
+
+
+def carried(value: Array, moves: list[Tensor]) -> Array:
+    """Another value carried through the same moves."""
+    for line in reversed(moves):
+        assert line.primitive is not None
+        value = line.primitive.forward(value, *[x.value for x in line.operands[1:]], **line.params)
+    return value

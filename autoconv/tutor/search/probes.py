@@ -77,14 +77,14 @@ class Probes:
             direction[places] = row
             found.append(tangents(run, direction.reshape(run.gradient.shape)))
         # by id of a line its tangents, a row for each direction: one product with a change gives all inner products
-        self._tangents = {i: np.array([np.ravel(t[i]) for t in found]) for i in found[0]}
+        self.tangents = {i: np.array([np.ravel(t[i]) for t in found]) for i in found[0]}
         self._truth = scale_of(truth)
         self._size = np.maximum(np.abs(self.aims), max(scale_of(claim), tolerance.zero))
         self._absolute = (tolerance.absolute * np.abs(self.rows)).sum(axis=1)
 
     def moved(self, x: Tensor, delta: Any) -> np.ndarray:
         """What a change ``delta`` of the cotangent of x adds along each direction."""
-        t = self._tangents.get(id(x))
+        t = self.tangents.get(id(x))
         return np.zeros(len(self.rows)) if t is None else np.einsum("ij,j", t, np.ravel(delta))
 
     def unchanged(self, got: np.ndarray) -> bool:
@@ -106,10 +106,10 @@ class Probes:
     def exact(self, base: np.ndarray, x: Tensor, delta: Any, factors: np.ndarray) -> bool:
         """Whether a change of the cotangent of x, on top of ``base``, may lead to the claim, times one of ``factors``
         or its negative."""
-        if id(x) not in self._tangents:
+        if id(x) not in self.tangents:
             return False
         flat, signed = np.ravel(delta), np.concatenate([factors, -factors])
-        for i, tangent in enumerate(self._tangents[id(x)]):
+        for i, tangent in enumerate(self.tangents[id(x)]):
             got = float(base[i] + np.einsum("i,i", tangent, flat))  # one thread: BLAS waits for its others
             limit = SLACK * (self.tolerance.relative * max(abs(got), self._size[i]) + self._absolute[i])
             limit += _ROUNDING * (abs(base[i]) + abs(got - base[i]))

@@ -381,7 +381,7 @@ BUGS = [
     ("scale", "dout * g.reshape(1, 3, 1, 1)", "dout * g", "dx", VECTOR, "the factor along axis 3"),
     ("scale", "sum(axis=(0, 2, 3))", "sum(axis=(0, 1, 2))", "dg", VECTOR, "all axes but 3"),
     ("unit length", ") / size\n", ") / size**2\n", "dx", TIMES, "value of sqrt"),
-    ("deviation", "dout * off /", "dout * x /", "dx", FACTOR, "stands where that of sub"),
+    ("deviation", "dout * off /", "dout * x /", "dx", "one side of a difference forgotten", "one number stands where"),
     ("huber", "e, np.sign(e))", "e, 1)", "dy", "local derivative forgotten", ""),
     ("masked attention", "+ later\n", "\n", "dq", "a constant of the forward forgotten", "at add"),
     ("joined", "g[:, :3], 2 * g[:, 3:]", "g[:, 3:], 2 * g[:, :3]", "da", "operands swapped", ""),
