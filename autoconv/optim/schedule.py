@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from math import cos, isfinite, pi
 from typing import Any
 
+from ..operands import real
 from ..shapes import shown, whole_number
 from .optimizer import Optimizer
 
@@ -164,5 +165,5 @@ class CosineLR(Schedule):
 def _check_number(what: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{what} must be a number, found {shown(value)}")
-    if not (abs(value) < 2**1000 and isfinite(value) and value >= 0):
+    if not (isfinite(real(value, what)) and value >= 0):
         raise ValueError(f"{what} must be a finite number of at least 0, found {shown(value)}")
