@@ -55,6 +55,7 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
         ["autoconv/functional/*.py"],
         [
             "test_functional.py",
+            "test_defaults.py",
             "test_operations.py",
             "test_names.py",
             "test_special_values.py",
@@ -69,6 +70,7 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
         ["autoconv/optim/*.py"],
         [
             "test_optim.py",
+            "test_optim_update.py",
             "test_checkpoint.py",
             "test_train.py",
             "test_compile_inputs.py",

@@ -77,7 +77,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("autoconv/primitives.py", "size = where(where(less(size, _np.inf), greater(size, 0), False)", "1 -> 2"): (
         "the size of what has no direction, which is 0 with any"
     ),
-    ("autoconv/functional/resize.py", "cell = np.minimum(np.floor(place), n - 1)", "- -> +"): "clipped again below",
     ("autoconv/functional/normalisation.py", "return 1", "1 -> 2"): "a scale that cancels",
     ("autoconv/plan/lower/rematerialise.py", "if lane is None or lane.axis != axis or _cost(", "0 -> 1"): "a cost",
     ("autoconv/plan/lower/rematerialise.py", "if lane is None or lane.axis != axis or _cost(", "> -> >="): "a cost",
@@ -303,8 +302,8 @@ def operators(node: ast.AST) -> list[tuple[ast.AST, ast.expr, ast.expr]]:
 def arithmetic(tree: ast.AST, choices: tuple[str, ...] = ()) -> Iterator[ast.AST]:
     """Nodes that compute: not annotations, texts, defaults of errors, nor the tests that raise them.
 
-    Left out too is what can be changed without a fault: a row's samples, how strict a zip is, a limit of the costs, how
-    a dataclass compares, -2 for -1 in a reshape, and the functions and limits ``choices`` (see CHOICES).
+    Left out too is what can be changed without a fault: a row's samples and cost, how strict a zip is, a limit of the
+    costs, how a dataclass compares, -2 for -1 in a reshape, and the functions and limits ``choices`` (see CHOICES).
     """
     for child in ast.iter_child_nodes(tree):
         if named(child) in choices:
@@ -318,7 +317,7 @@ def arithmetic(tree: ast.AST, choices: tuple[str, ...] = ()) -> Iterator[ast.AST
             continue
         if isinstance(child, ast.If) and any(isinstance(s, ast.Raise) for s in child.body):
             continue
-        if sample(child) or (isinstance(child, ast.keyword) and child.arg in ("strict", "low")) or limit(child):
+        if sample(child) or (isinstance(child, ast.keyword) and child.arg in ("strict", "low", "cost")) or limit(child):
             continue
         if isinstance(child, ast.arg | ast.AnnAssign) or (
             isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
