@@ -92,7 +92,7 @@ class Schedule:
             raise ValueError(
                 f"load_state_dict: the settings of {mine} are {', '.join(self.settings)}; found {settings}"
             )
-        rates = rate if isinstance(rate, list) and len(self.base_lrs) > 1 else [rate]
+        rates = rate if isinstance(rate, list) else [rate]
         fits = len(rates) == len(self.base_lrs) and all(isinstance(r, float) and isfinite(r) and r >= 0 for r in rates)
         if not fits or type(epochs) is not int or epochs < 0:
             raise ValueError(f"load_state_dict: base_lr={rate!r}, epochs={epochs!r} of {mine} cannot be right")
