@@ -512,3 +512,61 @@ def test_a_plateaus_state_is_plain_and_goes_on():
     for state in ({}, {**first.state_dict(), "more": 1}, None):
         with pytest.raises(ValueError, match="ReduceLROnPlateau"):
             first.load_state_dict(state)
+
+
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam])
+def test_one_cycle_begins_and_ends_where_it_is_said(kind):
+    """Also where the way up is a single step, or has none; momentum, or the first beta, goes the other way."""
+    for pct_start, three_phase in ((0.25, False), (0.5, False), (0.5, True), (0.0, False)):
+        optimizer = kind([nn.Parameter([1.0])], lr=0.1, **({"momentum": 0.9} if kind is optim.SGD else {}))
+        settings = {"div_factor": 0.5, "final_div_factor": 0.25, "pct_start": pct_start, "three_phase": three_phase}
+        schedule = optim.lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=4, **settings)
+        ends = [optimizer.lr]
+        for _ in range(3):
+            schedule.step()
+            group = optimizer.param_groups[0]
+            momentum = group["momentum"] if kind is optim.SGD else group["betas"][0]
+            assert 0.85 <= momentum <= 0.95 and group.get("betas", (0, 0.999))[1:] == (0.999,)
+        ends.append(optimizer.lr)
+        assert pct_start == 0 or ends[0] == 2.0  # max_lr / div_factor
+        assert ends[1] == pytest.approx(8.0) and momentum == pytest.approx(0.95)
+        with pytest.raises(ValueError, match="over"):
+            schedule.step()
+    for setting, beyond in (("div_factor", 0), ("final_div_factor", 0), ("max_lr", 0), ("pct_start", -0.1),
+                            ("pct_start", 1.1), ("base_momentum", 1.1), ("max_momentum", -0.1)):  # fmt: skip
+        with pytest.raises(ValueError, match=setting):
+            optim.lr_scheduler.OneCycleLR(optimizer, **{"max_lr": 1.0, "total_steps": 4, setting: beyond})
+
+
+def test_steps_at_milestones():
+    optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0)
+    schedule = optim.lr_scheduler.MultiStepLR(optimizer, [3, 0, 1], gamma=0.5)
+    assert [schedule.rate(k) for k in range(5)] == [0.5, 0.25, 0.25, 0.125, 0.125]
+    with pytest.raises(ValueError, match="milestones"):
+        optim.lr_scheduler.MultiStepLR(optimizer, [-1])
+
+
+@pytest.mark.parametrize("to_none", [None, True, False])
+def test_gradients_are_forgotten_or_0(to_none):
+    with_one, without = nn.Parameter([1.0, 2.0]), nn.Parameter([1.0])
+    with_one.grad = np.ones(2, np.float32)
+    optim.SGD([with_one, without]).zero_grad(*[] if to_none is None else [to_none])
+    assert without.grad is None
+    assert with_one.grad is None if to_none is not False else with_one.grad.tolist() == [0, 0]
+
+
+def test_a_cosine_above_its_least_rate():
+    optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0)
+    half = [1.0, 0.625, 0.25]  # from 1 down to 1/4
+    assert [optim.CosineLR(optimizer, 2, eta_min=0.25).rate(k) for k in range(3)] == pytest.approx(half)
+    again = optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 2, eta_min=0.25)
+    assert [again.rate(k) for k in range(6)] == pytest.approx(half[:2] * 3)
+
+
+def test_one_schedule_after_the_other_leaves_them_as_they_were():
+    optimizer = optim.SGD([{"params": [nn.Parameter([1.0])], "lr": rate} for rate in (1.0, 3.0)], lr=1.0)
+    several = [optim.StepLR(optimizer, 1, 0.5), optim.StepLR(optimizer, 1, 0.25)]
+    schedule = optim.lr_scheduler.SequentialLR(optimizer, several, [2])
+    for rates in ([1.0, 3.0], [0.5, 1.5], [1.0, 3.0], [0.25, 0.75]):
+        assert schedule.get_last_lr() == rates and [s.base_lr for s in (schedule, *several)] == [1.0] * 3
+        schedule.step()

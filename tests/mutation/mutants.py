@@ -103,6 +103,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "one channel: the same product by another instruction"
     ),
     ("autoconv/optim/lr_scheduler.py", "if step <= end:", "<= -> <"): "one phase ends where the next begins",
+    ("autoconv/optim/schedule.py", "self._number = 0  # of the group", "0 -> 1"): "set before it is read",
+    ("autoconv/optim/optimizer.py", "value = p.value.astype(dtype, copy=False)", "False -> True"): "a copy more",
+    ("autoconv/optim/optimizer.py", "p.assign(self.updated(value, array.astype(dtype, copy=False)", "False -> True"): (
+        "a copy more"
+    ),
     ("autoconv/plan/lower/labels.py", "found = np.full((int(turn.max(initial=0)) + 1, size), -1)", "0 -> 1"): (
         "zeros more, which are left out of sums"
     ),
