@@ -222,3 +222,29 @@ def test_a_definition_by_order_has_its_slopes_at_any_pair(x, y, of_maximum, of_m
     for name, expected in (("maximum", of_maximum), ("minimum", of_minimum)):
         rule = derive(TABLE[name], 2, (0, 1), ())
         assert [float(g) for g in rule(np.ones(()), np.float64(x), np.float64(y))] == list(expected), name
+
+
+# logaddexp at infinities: x, y, and what of the cotangent goes to each
+AT_INFINITY = [
+    (np.inf, np.inf, (0.5, 0.5)),
+    (-np.inf, -np.inf, (0, 0)),
+    (np.inf, -np.inf, (1, 0)),
+    (-np.inf, np.inf, (0, 1)),
+    (np.inf, 3.0, (1, 0)),
+    (3.0, -np.inf, (1, 0)),
+    (7.0, 7.0, (0.5, 0.5)),
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("x", "y", "slopes"), AT_INFINITY)
+def test_shares_of_infinities(x, y, slopes):
+    xs = [ac.tensor(x), ac.tensor(y)]
+    assert [float(g) for g in ac.sweep(ac.logaddexp(*xs), xs)] == list(slopes)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_an_order_along_an_axis(axis):
+    x = np.random.default_rng(0).permutation(24).reshape(2, 3, 4)
+    order = TABLE["argsort"](ac.tensor(x), axis=axis).value
+    np.testing.assert_array_equal(np.take_along_axis(x, order, axis), np.sort(x, axis))

@@ -74,6 +74,15 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("autoconv/primitives.py", "lambda g, y, a, b: multiply_no_nan(g, where(_nothing(a, b), 0, a / where(", "1 -> 2"): (
         "what 1 is there for is not selected"
     ),
+    ("autoconv/primitives.py", "return where(still, 0, x / size / where(still, 1, square)) / size", "1 -> 2"): (
+        "what 1 is there for is not selected"
+    ),
+    ("autoconv/primitives.py", 'abs_ = _arithmetic("abs", lambda a, slope_at_zero=0: _np.abs(a),', "0 -> 1"): (
+        "the value does not ask for the slope"
+    ),
+    ("autoconv/primitives.py", "(lambda g, y, a, axis, keepdims=False: broadcast_to(reshape(", "False -> True"): (
+        "the cotangent is reshaped either way"
+    ),
     ("autoconv/primitives.py", "size = where(where(less(size, _np.inf), greater(size, 0), False)", "1 -> 2"): (
         "the size of what has no direction, which is 0 with any"
     ),
