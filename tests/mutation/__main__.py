@@ -66,6 +66,7 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
             "test_oracles.py",
             "test_nn.py",
             "test_in_place.py",
+            "test_off_the_tape.py",
             "test_dot_limits.py",
             "test_ceil_mode.py",
             "test_slopes.py",

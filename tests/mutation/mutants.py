@@ -87,6 +87,161 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "the size of what has no direction, which is 0 with any"
     ),
     ("autoconv/functional/normalisation.py", "return 1", "1 -> 2"): "a scale that cancels",
+    (
+        "autoconv/functional/pool.py",
+        "return np.clip(np.where(cells < 0, residue,",
+        "< -> <=",
+    ): "cell 0 is its own residue",
+    (
+        "autoconv/functional/attention.py",
+        "factor = float(scale) if scale is not None else 1 / sqrt(size) if size else 1.0",
+        "1.0 -> 2.0",
+    ): "of no numbers",
+    ("autoconv/functional/matrices.py", "n = x.shape[-1]", "1 -> 2"): "the matrix is square",
+    (
+        "autoconv/functional/matrices.py",
+        "n, every = x.shape[-1], (slice(None),) * (x.ndim - 2)",
+        "1 -> 2",
+    ): "the matrix is square",
+    (
+        "autoconv/functional/matrices.py",
+        "return broadcast_to(p.cast(np.eye(x.shape[-1]), dtype=x.dtype), x.shape) + 0 * x",
+        "1 -> 2",
+    ): "the matrix is square",
+    ("autoconv/functional/resize.py", "if taps == 1 and m % n == 0 and scale in (None, n / m):", "/ -> *"): (
+        "cells repeated, or taken"
+    ),
+    (
+        "autoconv/functional/normalisation.py",
+        "digits = np.finfo(deviation.dtype).maxexp // 4",
+        "4 -> 5",
+    ): "a scale that cancels",
+    (
+        "autoconv/functional/normalisation.py",
+        "digits = np.finfo(deviation.dtype).maxexp // 4",
+        "// -> /",
+    ): "a scale that cancels",
+    (
+        "autoconv/functional/matrices.py",
+        "y = prod(p.concat(*pivots, axis=x.ndim - 1), (-2, -1))",
+        "x.ndim - 1 -> (x.ndim - 1) - 1",
+    ): "a column multiplied up, or a row",
+    (
+        "autoconv/functional/matrix.py",
+        "entries = p.concat(flat, arrays.zeros((1,), kernel.dtype), axis=0)",
+        "0 -> (0) - 1",
+    ): "there is one axis",
+    (
+        "autoconv/functional/matrix.py",
+        "entries = p.concat(flat, arrays.zeros((1,), kernel.dtype), axis=0)",
+        "1 -> 2",
+    ): "a zero more, which nobody reads",
+    (
+        "autoconv/functional/spelling.py",
+        "if kwargs and not here >= kwargs.keys():",
+        "and -> or",
+    ): "own keywords stay as they are",
+    (
+        "autoconv/functional/spelling.py",
+        "if kwargs and not here >= kwargs.keys():",
+        ">= -> >",
+    ): "own keywords stay as they are",
+    (
+        "autoconv/functional/composed.py",
+        "if kwargs and not here >= kwargs.keys():",
+        "and -> or",
+    ): "own keywords stay as they are",
+    (
+        "autoconv/functional/composed.py",
+        "if kwargs and not here >= kwargs.keys():",
+        ">= -> >",
+    ): "own keywords stay as they are",
+    (
+        "autoconv/functional/elementwise.py",
+        "large = p.greater(size, 1e8 if",
+        "1e8 -> 100000001.0",
+    ): "either formula is right there",
+    (
+        "autoconv/functional/elementwise.py",
+        "large = p.greater(size, 1e8 if",
+        "1e4 -> 10001.0",
+    ): "either formula is right there",
+    (
+        "autoconv/functional/elementwise.py",
+        "large = p.greater(x, 1e8 if",
+        "1e8 -> 100000001.0",
+    ): "either formula is right there",
+    (
+        "autoconv/functional/elementwise.py",
+        "large = p.greater(x, 1e8 if",
+        "1e4 -> 10001.0",
+    ): "either formula is right there",
+    (
+        "autoconv/functional/elementwise.py",
+        "near = p.where(large, 1, x)",
+        "1 -> 2",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/elementwise.py",
+        "size = p.where(large, 0, size)",
+        "0 -> 1",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/elementwise.py",
+        "far = p.log(p.where(large, p.abs_(x), 1)) + log(2)",
+        "1 -> 2",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/elementwise.py",
+        "t = p.where(large, 2, x) - 1",
+        "2 -> 3",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/elementwise.py",
+        "return p.where(large, p.log(p.where(large, x, 1)) + log(2)",
+        "1 -> 2",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/elementwise.py",
+        "half = p.where(far, 0, x) / 2",
+        "0 -> 1",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/pool.py",
+        "return primitives.where(none, 0, primitives.where(none, 1, total) ** (1 / power))",
+        "1 -> 2",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/reduce.py",
+        "return p.where(flat, 0, p.sqrt(p.where(flat, 1, v)))",
+        "1 -> 2",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/reduce.py",
+        "safe = primitives.where(none, 1, total)",
+        "1 -> 2",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/loss.py",
+        "return p.maximum(-100.0, p.where(none, -100.0, p.log(p.where(none, 1, y)))",
+        "1 -> 2",
+    ): "what it stands for is not selected",
+    ("autoconv/functional/activation.py", "u = clip(x, -30.0, 30.0)", "30.0 -> 31.0"): "the share is 0 or 1 there",
+    (
+        "autoconv/functional/activation.py",
+        "return _gated(x / 2, p.erfc(clip(x, -40.0, 40.0) / -sqrt(2)))",
+        "40.0 -> 41.0",
+    ): "the share is 0 or 1 there",
+    (
+        "autoconv/functional/conv.py",
+        "pairs = slide(canvas, 1, 1, padding, 1, operation=operation).padding",
+        "1 -> 2",
+    ): "only its padding is read",
+    (
+        "autoconv/functional/conv.py",
+        "move = slide(canvas, w.window, strides, 0, dilations, operation=operation)",
+        "0 -> 1",
+    ): "its padding is not read",
     ("autoconv/plan/lower/rematerialise.py", "if lane is None or lane.axis != axis or _cost(", "0 -> 1"): "a cost",
     ("autoconv/plan/lower/rematerialise.py", "if lane is None or lane.axis != axis or _cost(", "> -> >="): "a cost",
     ("autoconv/plan/lower/lowering.py", "found = for_one_example(line, shape, axis, self.examples) if", "== -> !="): (
