@@ -204,7 +204,7 @@ def test_parts(shape):
 def test_products():
     for one, other in product(SHAPES, SHAPES):
         xs = EACH[one], EACH[other]
-        for name in ("kron", "inner", "outer", "vdot", "matmul"):
+        for name in ("dot", "kron", "inner", "outer", "vdot", "matmul"):
             agree(getattr(ac, name), getattr(np, name), *xs)
         for axes in (0, 1, 2, ((0,), (0,)), ((-1, 0), (0, -1)), (1, 0)):
             agree(lambda x, y: ac.tensordot(x, y, axes), lambda x, y: np.tensordot(x, y, axes), *xs)
@@ -280,6 +280,7 @@ def test_eye_and_ranges():
         same(ac.arange(stop), np.arange(stop))
         for num in (0, 1, 2, 5):
             same(ac.linspace(start, stop, num), np.linspace(start, stop, num))
+    same(ac.arange(0, 2**41, 2**39), np.arange(0, 2**41, 2**39))
     assert ac.arange(3).dtype.kind == "i" and ac.arange(3).constant and not ac.arange(3.0).constant
     assert all(f(3.0, requires_grad=False).constant for f in (ac.arange, ac.asarray, ac.as_tensor))
     assert ac.linspace(0, 1, requires_grad=False).constant and ac.eye(2, requires_grad=False).constant
@@ -289,7 +290,8 @@ def test_eye_and_ranges():
         )
     refused = [lambda: ac.eye(-1), lambda: ac.eye(1, -1), lambda: ac.linspace(0, 1, -1), lambda: ac.arange(0, 1, 0),
                lambda: ac.arange(0, np.inf), lambda: ac.arange(np.nan), lambda: ac.zeros(-1), lambda: ac.zeros(2**41),
-               lambda: ac.zeros(2**20, 2**20, 2), lambda: ac.randint(2, 2), lambda: ac.randint(0),
+               lambda: ac.zeros(2**20, 2**20, 2), lambda: ac.arange(0, 2**39, 0.25), lambda: ac.randint(2, 2),
+               lambda: ac.randint(0),
                lambda: ac.randint(3, 2), lambda: ac.randperm(-1)]  # fmt: skip
     for f in refused:
         with pytest.raises(ValueError, match=r"must|memory|list|whole"):

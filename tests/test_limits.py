@@ -130,6 +130,7 @@ REFUSED = {
     "flatten": (lambda k: ac.flatten(A[0], k), 0, 1), "flatten, to": (lambda k: ac.flatten(A, 0, k), 1, 2),
     "flatten, from the end": (lambda k: ac.flatten(A, k), -2, -3),
     "flatten a number": (lambda k: ac.flatten(1.0, k), 0, 1),
+    "unflatten, below": (lambda n: ac.unflatten(np.arange(4), 0, (n, n)), 2, -2),
     "normal_": (lambda v: ac.zeros(2).normal_(0, v), 0, -1),
 }  # fmt: skip
 
@@ -569,6 +570,10 @@ def test_scores_of_any_size_are_shared():
 @pytest.mark.parametrize("kind", [np.float16, np.float32])
 def test_results_have_the_operands_dtype(kind):
     wrong, beside = [], ("attention", "bce", "bce_with_logits", "cross_entropy", "kl_div", "nll", "prelu")
+    pools = (ac.avg_pool2d, {"count_include_pad": False}), (ac.adaptive_avg_pool2d, {})
+    for pool, settings in pools:  # of windows with different numbers of cells
+        assert pool(ac.tensor(IMAGE, dtype=kind), 3, **({"padding": 1} if settings else {}), **settings).dtype == kind
+        assert pool(IMAGE.astype(int), 3, **({"padding": 1} if settings else {}), **settings).dtype == float
     for name, (names, f, _) in cases().items():
         if name.split()[0] in beside:  # they have constants in double
             continue

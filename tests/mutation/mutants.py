@@ -87,6 +87,32 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "the size of what has no direction, which is 0 with any"
     ),
     ("autoconv/functional/normalisation.py", "return 1", "1 -> 2"): "a scale that cancels",
+    ("autoconv/functional/matrices.py", "b = expand_dims(b, -1) if vector else b", "-1 -> 1"): "a vector has one axis",
+    (
+        "autoconv/functional/matrices.py",
+        "none = p.index(x, key=(..., slice(0, 0)))",
+        "0 -> 1",
+    ): "a right side that nobody reads",
+    (
+        "autoconv/functional/matrices.py",
+        "return broadcast_to(p.cast(np.eye(x.shape[-1]), dtype=x.dtype), x.shape) + 0 * x",
+        "+ -> -",
+    ): "of 0",
+    (
+        "autoconv/functional/tensor_methods.py",
+        "return array.transpose(x, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)",
+        "and -> or",
+    ): "one axis has one order",
+    (
+        "autoconv/functional/norms.py",
+        "y = (_max if ord > 0 else _min)(sums, other, keepdims=True)",
+        "> -> >=",
+    ): "there is no norm 0 of a matrix",
+    (
+        "autoconv/functional/norms.py",
+        "y = (_max if ord > 0 else _min)(sums, other, keepdims=True)",
+        "True -> False",
+    ): "reshaped below",
     (
         "autoconv/functional/pool.py",
         "return np.clip(np.where(cells < 0, residue,",
@@ -223,7 +249,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): "what it stands for is not selected",
     (
         "autoconv/functional/loss.py",
-        "return p.maximum(-100.0, p.where(none, -100.0, p.log(p.where(none, 1, y)))",
+        "return p.maximum(-100.0, p.where(none, -np.inf, p.log(p.where(none, 1, y)))",
         "1 -> 2",
     ): "what it stands for is not selected",
     ("autoconv/functional/activation.py", "u = clip(x, -30.0, 30.0)", "30.0 -> 31.0"): "the share is 0 or 1 there",
