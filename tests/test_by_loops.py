@@ -88,6 +88,8 @@ def test_the_edges_of_pools(name):
     pool, x = getattr(ac, name), np.arange(1.0, 5.0)
     np.testing.assert_allclose(pool(x, 1), x)
     np.testing.assert_allclose(pool(x, 4, stride=1), [{"m": 4, "a": 2.5, "l": np.sqrt(30)}[name[0]]])
+    # a window that skips the padding beside the only cell
+    np.testing.assert_array_equal(ac.max_pool1d(np.array([3.0]), 3, stride=1, padding=2, dilation=2), [3])
     for bad in ({"kernel_size": 0}, {"kernel_size": 5}, {"kernel_size": 2, "stride": 0},
                 {"kernel_size": 2, "padding": -1}):  # fmt: skip
         with pytest.raises(ValueError, match=name):
@@ -148,6 +150,7 @@ def test_matrices_of_convolutions(dims, layout, missing, groups):
 
 def test_the_edges_of_matrices():
     np.testing.assert_array_equal(ac.conv_matrix([[2.0]], (1, 1)), [[2]])
+    assert ac.conv_matrix(np.ones(2), (0,), padding=1).shape == (1, 0)
     for kernel, shape in (
         ((2,), (1,)),
         ((2, 2), (2, 1)),

@@ -143,6 +143,7 @@ def test_norms(shape):
 def test_joining(name):
     for one, other in product(SHAPES, SHAPES):
         xs = EACH[one], EACH[other]
+        agree(lambda x: getattr(ac, name)([x]), lambda x: getattr(np, name)([x]), xs[0])
         agree(lambda *xs: getattr(ac, name)(xs), lambda *xs: getattr(np, name)(xs), *xs)
         agree(lambda x, y: getattr(ac, name)([x, y, x]), lambda x, y: getattr(np, name)([x, y, x]), *xs)
 

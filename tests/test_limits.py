@@ -582,3 +582,10 @@ def test_results_have_the_operands_dtype(kind):
         if f(*xs).dtype.kind == "f" and f(*narrow).dtype != kind:
             wrong.append(name)
     assert wrong == []
+
+
+def test_an_equation_is_one_call_and_counts_its_operands_from_1():
+    t = ac.tensor(A)
+    assert [line.scope.name for line in ac.Tape(ac.einsum("ij,ij->i", t, t)) if line.primitive] == ["einsum"]
+    with pytest.raises(TypeError, match="einsum: operand 2"):
+        ac.einsum("ij,ij->i", t, "a")
