@@ -319,3 +319,21 @@ def test_random_numbers_are_those_of_the_generator():
         assert set(y.value.tolist()) == set(range(*ends)) and y.constant
     assert ac.randint(3, rng=0).shape == () and sorted(ac.randperm(5, rng=0).value) == list(range(5))
     assert ac.randperm(0).shape == (0,) and ac.randperm(3).constant
+
+
+KEYS = [0, -1, 1, 9, -9, np.int64(1), np.array(1), True, slice(None), slice(1, None), slice(None, None, -1),
+    slice(-2, 9), None, ...,
+        [0, 1], [True, False], np.array([[0, 1], [1, 0]]), np.array([], int), np.array([9]), np.array([True, False]),
+        (0, 1), (slice(None), 0), (..., 0), (None, 0), (0, None, slice(1)), ([0, 1], [1, 0]), (slice(None), [1, 0]),
+        (..., [1, 0]), (0, np.array([1, 0])), (np.array([[0], [1]]), np.array([0, 1])), (0, 1, 2, 0, 0), (), 1.5, "a",
+        np.uint8(1), np.array([1, 0], np.uint8), np.array([0.5])]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", KEYS, ids=str)
+def test_indexing(key):
+    for shape in ((), (2,), (2, 3), (2, 2, 4)):
+        x = np.arange(float(np.prod(shape))).reshape(shape)
+        read = lambda x: x[key]
+        agree(lambda x: (x if isinstance(x, ac.Tensor) else ac.tensor(x))[key], read, x)
+        if isinstance(key, np.ndarray):
+            agree(lambda x: (x if isinstance(x, ac.Tensor) else ac.tensor(x))[ac.tensor(key)], read, x)

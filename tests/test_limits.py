@@ -131,6 +131,9 @@ REFUSED = {
     "flatten, from the end": (lambda k: ac.flatten(A, k), -2, -3),
     "flatten a number": (lambda k: ac.flatten(1.0, k), 0, 1),
     "unflatten, below": (lambda n: ac.unflatten(np.arange(4), 0, (n, n)), 2, -2),
+    "layout of (N, C)": (lambda w: ac.batch_norm(A, layout=w), "NC", "NHWC"),
+    "take_along_axis, rows": (lambda n: ac.take_along_axis(np.ones((3, 2)), np.zeros((n, 1), int), 1), 3, 2),
+    "take_along_axis, axes": (lambda n: ac.take_along_axis(A, np.zeros((1,) * n, int), 1), 2, 3),
     "normal_": (lambda v: ac.zeros(2).normal_(0, v), 0, -1),
 }  # fmt: skip
 
