@@ -57,6 +57,7 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
             "test_functional.py",
             "test_defaults.py",
             "test_limits.py",
+            "test_definitions.py",
             "test_like_numpy.py",
             "test_by_loops.py",
             "test_operations.py",

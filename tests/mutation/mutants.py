@@ -87,6 +87,41 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "the size of what has no direction, which is 0 with any"
     ),
     ("autoconv/functional/normalisation.py", "return 1", "1 -> 2"): "a scale that cancels",
+    (
+        "autoconv/functional/attention.py",
+        "return e / p.where(p.equal(total, 0), 1, total)",
+        "1 -> 2",
+    ): "0 by any number",
+    (
+        "autoconv/functional/elementwise.py",
+        "result: Tensor = p.where(none, 0, p.sqrt(p.where(none, 1, square))) * size",
+        "1 -> 2",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/reduce.py",
+        "itself = x if x.dtype == object else p.where(p.less(p.abs_(x), np.inf), x, 0)",
+        "0 -> 1",
+    ): "an infinity less any number",
+    (
+        "autoconv/functional/reduce.py",
+        "result: Tensor = top + p.sum_(own, axis=axes, keepdims=True) / p.where(p.equal(count, 0), 1, count)",
+        "1 -> 2",
+    ): "beside a NaN",
+    (
+        "autoconv/functional/reduce.py",
+        "m = p.stop_gradient(p.where(finite, top, 0))",
+        "0 -> 1",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/reduce.py",
+        "total = p.log(sum(p.exp(p.where(finite, x, 0) - m), axes, keepdims=True)) + m",
+        "0 -> 1",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/reduce.py",
+        "return p.where(p.less(p.abs_(m), np.inf), m, 0)",
+        "0 -> 1",
+    ): "an infinity less any number",
     ("autoconv/functional/matrices.py", "b = expand_dims(b, -1) if vector else b", "-1 -> 1"): "a vector has one axis",
     (
         "autoconv/functional/matrices.py",
