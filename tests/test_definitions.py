@@ -402,3 +402,11 @@ def test_an_equation_is_one_call_and_counts_its_operands_from_1():
     assert [line.scope.name for line in ac.Tape(ac.einsum("ij,ij->i", t, t)) if line.primitive] == ["einsum"]
     with pytest.raises(TypeError, match="einsum: operand 2"):
         ac.einsum("ij,ij->i", t, "a")
+
+
+@pytest.mark.parametrize("x", [A, ac.tensor(A)], ids=["array", "tensor"])
+def test_arguments_too_many_or_twice(x):
+    """As Python says it, also of a function between whose operands a setting stands."""
+    for given, named in (((x, 0, None, False, 1), {}), ((x, 0), {"axis": 0}), ((x,), {"x": x}), ((), {})):
+        with pytest.raises(TypeError, match=r"average\(\)"):
+            ac.average(*given, **named)

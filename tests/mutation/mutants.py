@@ -88,6 +88,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ),
     ("autoconv/functional/normalisation.py", "return 1", "1 -> 2"): "a scale that cancels",
     (
+        "autoconv/functional/elementwise.py",
+        "size = p.where(p.less(size, np.inf), p.maximum(size, smallest), 1)",
+        "1 -> 2",
+    ): "an infinity",
+    (
         "autoconv/functional/attention.py",
         "return e / p.where(p.equal(total, 0), 1, total)",
         "1 -> 2",
