@@ -111,15 +111,23 @@ def test_lines_recorded_before_a_step_refuse_a_sweep():
 BAD_SETTINGS = [
     ("SGD", {"lr": -1}, ValueError, "lr=-1"),
     ("SGD", {"lr": float("nan")}, ValueError, "finite"),
+    ("SGD", {"lr": float("inf")}, ValueError, "finite"),
+    ("SGD", {"lr": 10**400}, ValueError, "range of floating point"),
+    ("SGD", {"lr": True}, TypeError, "must be a number"),
+    ("SGD", {"dampening": float("nan")}, ValueError, "finite"),
     ("SGD", {"lr": "0.1"}, TypeError, "must be a number"),
     ("SGD", {"momentum": -0.1}, ValueError, "momentum=-0.1"),
     ("SGD", {"nesterov": True}, ValueError, "nesterov needs momentum"),
     ("SGD", {"nesterov": True, "momentum": 0.9, "dampening": 0.1}, ValueError, "dampening=0.1"),
     ("SGD", {"weight_decay": -1}, ValueError, "weight_decay=-1"),
     ("Adam", {"betas": (0.9, 1.0)}, ValueError, "below 1"),
+    ("Adam", {"betas": (1.0, 0.999)}, ValueError, "below 1"),
+    ("Adam", {"betas": (-0.1, 0.999)}, ValueError, "at least 0"),
     ("Adam", {"betas": 0.9}, TypeError, "pair"),
+    ("Adam", {"betas": (0.9, 0.99, 0.999)}, TypeError, "pair"),
     ("AdamW", {"eps": -1e-8}, ValueError, "eps"),
     ("RMSprop", {"alpha": -0.5}, ValueError, "alpha"),
+    ("RMSprop", {"alpha": 1.5}, ValueError, "at most 1"),
     ("RMSprop", {"centered": 1}, TypeError, "True or False"),
     ("Adagrad", {"lr_decay": -1}, ValueError, "lr_decay"),
 ]
@@ -129,6 +137,22 @@ BAD_SETTINGS = [
 def test_bad_settings(kind, settings, error, text):
     with pytest.raises(error, match=text):
         getattr(optim, kind)([nn.Parameter([1.0])], **settings)
+
+
+GOOD_SETTINGS = [
+    *[(kind, {k: 0}) for kind in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad") for k in ("lr", "weight_decay")],
+    ("SGD", {"lr": 10**300}),
+    ("SGD", {"dampening": -0.5, "momentum": 0.5}),
+    ("Adam", {"betas": (0, 0.0), "eps": 0}),
+    ("RMSprop", {"alpha": 1, "momentum": 0}),
+    ("Adagrad", {"lr_decay": 0, "initial_accumulator_value": 0}),
+]
+
+
+@pytest.mark.parametrize(("kind", "settings"), GOOD_SETTINGS)
+def test_the_edges_of_settings(kind, settings):
+    optimizer = getattr(optim, kind)([nn.Parameter([1.0])], **settings)
+    assert {k: optimizer.param_groups[0][k] for k in settings} == settings
 
 
 @pytest.mark.parametrize(
@@ -197,6 +221,8 @@ def test_schedules_refuse_what_makes_no_sense():
         (optim.StepLR, {"step_size": 1.5}, TypeError),
         (optim.StepLR, {"step_size": 1, "gamma": -1.0}, ValueError),
         (optim.CosineLR, {"T_max": 0}, ValueError),
+        (optim.StepLR, {"step_size": 1, "gamma": float("inf")}, ValueError),
+        (optim.StepLR, {"step_size": 1, "gamma": 10**400}, ValueError),
         (optim.CosineLR, {"T_max": 3, "eta_min": "0"}, TypeError),
     ]:
         with pytest.raises(error):
@@ -377,3 +403,170 @@ def test_the_least_that_a_setting_may_be(name, setting, least, more):
     of_optim(name)(optimizer, **{**more, setting: least})
     with pytest.raises(ValueError, match=setting):
         of_optim(name)(optimizer, **{**more, setting: least - 1})
+
+
+# ---- schedules at their edges
+
+
+@pytest.mark.parametrize("milestones", [[1, 2], [1, 3], [2, 3]])
+def test_milestones_rise_from_1_on(milestones):
+    """Each of the schedules begins at its milestone, from its own epoch 0."""
+    optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0)
+    several = [optim.StepLR(optimizer, 1, gamma) for gamma in (0.5, 0.25, 0.75)]
+    first, second = milestones
+    rates = [[1, 0.5][:first], [1, 0.25, 0.0625][: second - first], [1, 0.75, 0.5625]]
+    made = optim.lr_scheduler.SequentialLR(optimizer, several, milestones)
+    assert [made.rate(k) for k in range(second + 3)] == [x for part in rates for x in part]
+    for bad in ([0, second], [second, second], [second, first], [first], [1, 2, 3]):
+        with pytest.raises(ValueError, match="milestones"):
+            optim.lr_scheduler.SequentialLR(optimizer, several, bad)
+
+
+@pytest.mark.parametrize(
+    ("mode", "threshold_mode", "best", "value", "better"),
+    [  # with a threshold of 1/4, and numbers that floating point holds exactly
+        ("min", "rel", 4.0, 3.0, False),
+        ("min", "rel", 4.0, 2.875, True),
+        ("max", "rel", 4.0, 5.0, False),
+        ("max", "rel", 4.0, 5.125, True),
+        ("min", "abs", 4.0, 3.75, False),
+        ("min", "abs", 4.0, 3.625, True),
+        ("max", "abs", 4.0, 4.25, False),
+        ("max", "abs", 4.0, 4.375, True),
+    ],
+)
+def test_better_is_by_more_than_the_threshold(mode, threshold_mode, best, value, better):
+    optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0)
+    settings = {"mode": mode, "threshold": 0.25, "threshold_mode": threshold_mode}
+    schedule = optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, factor=0.5, **settings)
+    schedule.step(best)
+    assert (optimizer.lr, schedule.last_epoch, schedule.num_bad_epochs, schedule.cooldown_counter) == (1, 1, 0, 0)
+    schedule.step(value)
+    assert (optimizer.lr, schedule.last_epoch) == (1 if better else 0.5, 2)
+
+
+@pytest.mark.parametrize(("eps", "rate"), [(0.125, 0.25), (0.25, 0.5), (0.5, 1.0)])
+def test_a_plateau_changes_a_rate_by_more_than_eps(eps, rate):
+    """1, 0.5, 0.25, 0.125: the first step that is no longer than eps is not made."""
+    optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0)
+    schedule = optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, factor=0.5, eps=eps)
+    for _ in range(6):
+        schedule.step(1.0)
+    assert optimizer.lr == rate
+
+
+@pytest.mark.parametrize("setting", ["lr", "momentum"])
+def test_a_further_schedule_begins_at_the_first_rate_or_where_one_was_set(setting):
+    optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0, momentum=0.5)
+    optim.StepLR(optimizer, 1, 0.5).step()
+    setattr(optimizer, setting, 0.75)
+    assert optim.StepLR(optimizer, 1).base_lrs == [0.75 if setting == "lr" else 1]
+
+
+BAD_STATES = [  # of a schedule with one group of parameters, and of one with two
+    (1, {"base_lr": -0.5}), (1, {"base_lr": float("inf")}), (1, {"base_lr": float("nan")}), (1, {"base_lr": "0.5"}),
+    (1, {"base_lr": [0.5, 0.5]}), (1, {"base_lr": []}), (1, {"epochs": -1}), (1, {"epochs": 1.0}),
+    (1, {"epochs": True}), (1, {"settings": {}}), (1, {"settings": {"step_size": 0, "gamma": 0.1}}),
+    (1, {"name": "CosineLR"}),
+    (2, {"base_lr": 0.5}), (2, {"base_lr": [0.5]}), (2, {"base_lr": [0.5, -0.5]}), (2, {"base_lr": [0.5] * 3}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("groups", "change"), BAD_STATES, ids=str)
+def test_a_schedules_state_is_taken_as_a_whole_or_not_at_all(groups, change):
+    optimizer = optim.SGD([{"params": [nn.Parameter([1.0])], "lr": 1.0 + k} for k in range(groups)], lr=1.0)
+    schedule = optim.StepLR(optimizer, 3)
+    before = schedule.state_dict()
+    with pytest.raises(ValueError, match=r"load_state_dict|step_size"):
+        schedule.load_state_dict({**before, **change})
+    assert schedule.state_dict() == before and schedule.get_last_lr() == [1.0, 2.0][:groups]
+    least = {**before, "base_lr": 0.0 if groups == 1 else [0.0, 0.5], "epochs": 0}
+    schedule.load_state_dict(least)
+    assert schedule.state_dict() == least
+
+
+@pytest.mark.parametrize("changed", [{}, {"lr": 0.5}, {"momentum": 0.25}, {"lr": 0.5, "momentum": 0.25}])
+def test_one_update_describes_groups_that_are_alike(changed):
+    settings = {"lr": 1.0, "momentum": 0.5}
+    groups = [{"params": [nn.Parameter([1.0])], **settings}, {"params": [nn.Parameter([1.0])], **settings, **changed}]
+    optimizer = optim.SGD(groups)
+    assert optimizer.described(1) == (None if changed else optimizer.update(1))
+
+
+def test_a_plateaus_state_is_plain_and_goes_on():
+    def made():
+        optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0)
+        return optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1, factor=0.5, cooldown=1)
+
+    measures = [2.0, 2.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.75, 0.75, 0.75]
+    for k in range(len(measures)):
+        first, again = made(), made()
+        for x in measures[:k]:
+            first.step(x)
+        again.load_state_dict(json.loads(json.dumps(first.state_dict())))
+        again.optimizer.lr = first.optimizer.lr
+        for x in measures[k:]:
+            first.step(x)
+            again.step(x)
+            assert (again.state_dict(), again.get_last_lr()) == (first.state_dict(), first.get_last_lr())
+    for state in ({}, {**first.state_dict(), "more": 1}, None):
+        with pytest.raises(ValueError, match="ReduceLROnPlateau"):
+            first.load_state_dict(state)
+
+
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam])
+def test_one_cycle_begins_and_ends_where_it_is_said(kind):
+    """Also where the way up is a single step, or has none; momentum, or the first beta, goes the other way."""
+    for pct_start, three_phase in ((0.25, False), (0.5, False), (0.5, True), (0.0, False)):
+        optimizer = kind([nn.Parameter([1.0])], lr=0.1, **({"momentum": 0.9} if kind is optim.SGD else {}))
+        settings = {"div_factor": 0.5, "final_div_factor": 0.25, "pct_start": pct_start, "three_phase": three_phase}
+        schedule = optim.lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=4, **settings)
+        ends = [optimizer.lr]
+        for _ in range(3):
+            schedule.step()
+            group = optimizer.param_groups[0]
+            momentum = group["momentum"] if kind is optim.SGD else group["betas"][0]
+            assert 0.85 <= momentum <= 0.95 and group.get("betas", (0, 0.999))[1:] == (0.999,)
+        ends.append(optimizer.lr)
+        assert pct_start == 0 or ends[0] == 2.0  # max_lr / div_factor
+        assert ends[1] == pytest.approx(8.0) and momentum == pytest.approx(0.95)
+        with pytest.raises(ValueError, match="over"):
+            schedule.step()
+    for setting, beyond in (("div_factor", 0), ("final_div_factor", 0), ("max_lr", 0), ("pct_start", -0.1),
+                            ("pct_start", 1.1), ("base_momentum", 1.1), ("max_momentum", -0.1)):  # fmt: skip
+        with pytest.raises(ValueError, match=setting):
+            optim.lr_scheduler.OneCycleLR(optimizer, **{"max_lr": 1.0, "total_steps": 4, setting: beyond})
+
+
+def test_steps_at_milestones():
+    optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0)
+    schedule = optim.lr_scheduler.MultiStepLR(optimizer, [3, 0, 1], gamma=0.5)
+    assert [schedule.rate(k) for k in range(5)] == [0.5, 0.25, 0.25, 0.125, 0.125]
+    with pytest.raises(ValueError, match="milestones"):
+        optim.lr_scheduler.MultiStepLR(optimizer, [-1])
+
+
+@pytest.mark.parametrize("to_none", [None, True, False])
+def test_gradients_are_forgotten_or_0(to_none):
+    with_one, without = nn.Parameter([1.0, 2.0]), nn.Parameter([1.0])
+    with_one.grad = np.ones(2, np.float32)
+    optim.SGD([with_one, without]).zero_grad(*[] if to_none is None else [to_none])
+    assert without.grad is None
+    assert with_one.grad is None if to_none is not False else with_one.grad.tolist() == [0, 0]
+
+
+def test_a_cosine_above_its_least_rate():
+    optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0)
+    half = [1.0, 0.625, 0.25]  # from 1 down to 1/4
+    assert [optim.CosineLR(optimizer, 2, eta_min=0.25).rate(k) for k in range(3)] == pytest.approx(half)
+    again = optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 2, eta_min=0.25)
+    assert [again.rate(k) for k in range(6)] == pytest.approx(half[:2] * 3)
+
+
+def test_one_schedule_after_the_other_leaves_them_as_they_were():
+    optimizer = optim.SGD([{"params": [nn.Parameter([1.0])], "lr": rate} for rate in (1.0, 3.0)], lr=1.0)
+    several = [optim.StepLR(optimizer, 1, 0.5), optim.StepLR(optimizer, 1, 0.25)]
+    schedule = optim.lr_scheduler.SequentialLR(optimizer, several, [2])
+    for rates in ([1.0, 3.0], [0.5, 1.5], [1.0, 3.0], [0.25, 0.75]):
+        assert schedule.get_last_lr() == rates and [s.base_lr for s in (schedule, *several)] == [1.0] * 3
+        schedule.step()

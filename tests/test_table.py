@@ -64,6 +64,51 @@ def test_adjoint_is_exact_on_integers(row, k):
     assert left == right
 
 
+# in which operands a row is linear; those of the group wiring in the first
+LINEAR = {
+    **{row.name: (0,) for row in ROWS if row.group == "wiring" and row.differentiable and row.name != "concat"},
+    "add": (0, 1), "sub": (0, 1), "mul": (0, 1), "div": (0,), "neg": (0,), "sum": (0,), "contract": (0, 1),
+}  # fmt: skip
+
+
+def test_which_rows_are_linear():
+    assert {row.name: row.linear for row in ROWS if row.linear} == LINEAR
+
+
+# rows at other settings than those of their example: other axes, and other numbers of them
+SETTINGS = [
+    ("windows", [(2, 7, 3)], {"axes": (1,), "window": (3,), "stride": (2,), "dilation": (2,)}),
+    ("windows", [(5, 4, 6, 2)], {"axes": (0, 1, 2), "window": (2, 3, 2), "stride": (2, 1, 3), "dilation": (1, 1, 2)}),
+    ("overlap_add", [(2, 3, 2, 3)], {"axes": (1,), "size": (6,), "stride": (2,), "dilation": (1,)}),
+    ("overlap_add", [(2, 2, 2, 2, 3, 2, 2)],
+     {"axes": (0, 1, 2), "size": (4, 4, 6), "stride": (2, 1, 3), "dilation": (1, 1, 2)}),
+    *[("concat", [(2, 3, 2), (2, 3, 2), (2, 3, 2)], {"axis": axis}) for axis in range(3)],
+    *[("sum", [(2, 3, 2)], {"axis": axis, "keepdims": kept}) for axis in ((1,), (0, 1, 2)) for kept in (False, True)],
+    *[("contract", [(2, 3), (3, 2)], {"spec": spec}) for spec in ("ab,ba->", "ab,ba->a", "ab,ba->ba", "ab,bc->ca")],
+    ("contract", [(2,), (3,)], {"spec": "a,b->ba"}),
+    *[("flip", [(2, 3, 2)], {"axis": axis}) for axis in ((0,), (1,), (2,))],
+    *[("permute_dims", [(2, 3, 4)], {"axes": axes}) for axes in ((2, 0, 1), (0, 2, 1))],
+    *[("index", [(3, 4)], {"key": key}) for key in ((1,), (slice(None), -1), (None, slice(2, 0, -1)))],
+    ("scatter", [(3,)], {"key": (slice(None), -1), "shape": (3, 4)}),
+    ("broadcast_to", [(3, 1)], {"shape": (3, 2)}), ("sum_to", [(3, 2)], {"shape": (3, 1)}),
+]  # fmt: skip
+PLACES = [(place, axis) for place in ([1, 1, 0], [[0, 1], [1, 1]]) for axis in (0, 1, 2)]
+
+
+@pytest.mark.parametrize(("name", "shapes", "params"), SETTINGS, ids=str)
+def test_gradient_at_other_settings(name, shapes, params):
+    xs = [np.random.default_rng(k).uniform(0.5, 2, shape) for k, shape in enumerate(shapes)]
+    assert ac.check_grads(lambda *xs: TABLE[name](*xs, **params), *xs, order=2)
+
+
+@pytest.mark.parametrize(("places", "axis"), PLACES, ids=str)
+def test_gradient_of_what_is_taken_along_an_axis(places, axis):
+    places, x = np.array(places), np.random.default_rng(0).normal(size=(2, 2, 2))
+    assert ac.check_grads(lambda x: TABLE["take"](x, places, axis=axis), x, order=2)
+    taken = np.take(x, places, axis=axis)
+    assert ac.check_grads(lambda x: TABLE["scatter_add"](x, places, axis=axis, size=2), taken, order=2)
+
+
 def as_fractions(x):
     return np.array([Fraction(float(v)).limit_denominator(7) for v in np.ravel(x)], object).reshape(np.shape(x))
 
@@ -177,3 +222,29 @@ def test_a_definition_by_order_has_its_slopes_at_any_pair(x, y, of_maximum, of_m
     for name, expected in (("maximum", of_maximum), ("minimum", of_minimum)):
         rule = derive(TABLE[name], 2, (0, 1), ())
         assert [float(g) for g in rule(np.ones(()), np.float64(x), np.float64(y))] == list(expected), name
+
+
+# logaddexp at infinities: x, y, and what of the cotangent goes to each
+AT_INFINITY = [
+    (np.inf, np.inf, (0.5, 0.5)),
+    (-np.inf, -np.inf, (0, 0)),
+    (np.inf, -np.inf, (1, 0)),
+    (-np.inf, np.inf, (0, 1)),
+    (np.inf, 3.0, (1, 0)),
+    (3.0, -np.inf, (1, 0)),
+    (7.0, 7.0, (0.5, 0.5)),
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("x", "y", "slopes"), AT_INFINITY)
+def test_shares_of_infinities(x, y, slopes):
+    xs = [ac.tensor(x), ac.tensor(y)]
+    assert [float(g) for g in ac.sweep(ac.logaddexp(*xs), xs)] == list(slopes)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_an_order_along_an_axis(axis):
+    x = np.random.default_rng(0).permutation(24).reshape(2, 3, 4)
+    order = TABLE["argsort"](ac.tensor(x), axis=axis).value
+    np.testing.assert_array_equal(np.take_along_axis(x, order, axis), np.sort(x, axis))

@@ -75,7 +75,9 @@ _COMPOSED = {name for file in _FILES for name in file.__all__}
 # rows that no composed function takes the name of
 _ROWS = {name: row for name, row in _TABLE.items() if name not in _COMPOSED}
 # second names, where nothing else has that name
-_ALIASES = {name: x for name, x in vars(_aliases).items() if name[0] != "_" and name not in _COMPOSED | _ROWS.keys()}
+_ALIASES = {
+    name: x for name, x in vars(_aliases).items() if not name.startswith("_") and name not in _COMPOSED | _ROWS.keys()
+}
 _NAMES = sorted(_COMPOSED | _ROWS.keys() | _ALIASES.keys())
 
 if TYPE_CHECKING:

@@ -183,7 +183,7 @@ def acosh(x: Any) -> Tensor:
     """
     x = _floats(x, "acosh")
     large = p.greater(x, 1e8 if x.dtype == np.float64 else 1e4)  # where 1 is lost beside x^2
-    t = p.where(large, 1, x) - 1
+    t = p.where(large, 2, x) - 1  # not 0, where the root has no slope
     return p.where(large, p.log(p.where(large, x, 1)) + log(2), p.log1p(t + p.sqrt(t) * p.sqrt(t + 2)))
 
 

@@ -302,7 +302,7 @@ def bce(y: Any, t: Any, weight: Any = None, *, reduction: str = "mean") -> Tenso
 
 def _held_log(y: Any) -> Any:
     none = p.equal(y, 0)
-    return p.maximum(-100.0, p.where(none, -100.0, p.log(p.where(none, 1, y))), ties="first")
+    return p.maximum(-100.0, p.where(none, -np.inf, p.log(p.where(none, 1, y))), ties="first")
 
 
 def _probabilities(y: Array) -> None:

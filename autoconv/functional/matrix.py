@@ -54,7 +54,7 @@ def conv_matrix(
            [0., 0., 2.]])
     """
     shape = whole_numbers(input_shape, "conv_matrix: input_shape", 0)
-    dims = len(kernel.shape) if len(kernel.shape) == len(shape) and len(shape) < 3 else len(shape) - 1
+    dims = len(shape) if len(kernel.shape) == len(shape) < 4 else len(shape) - 1
     images = Images(shape, dims, layout, "conv_matrix")
     w = Kernel(kernel.shape, images)
     if transpose:

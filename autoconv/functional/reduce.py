@@ -229,7 +229,7 @@ def norm(x: Any, p: float = 2, axis: Axis = None, keepdims: bool = False) -> Ten
         x = _floating(x, "norm")
     if p in (np.inf, -np.inf):
         nonempty(x, axes, "norm")
-        return _shared("norm", max if p > 0 else min, primitives.abs_(x), axes, keepdims)
+        return _shared("norm", max if p == np.inf else min, primitives.abs_(x), axes, keepdims)
     if p == 0:
         return primitives.sum_(primitives.cast(primitives.not_equal(x, 0), dtype=x.dtype), axis=axes, keepdims=keepdims)
     if p == 1:

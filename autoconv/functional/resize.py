@@ -119,7 +119,7 @@ def _sizes(spatial: Shape, size: Any, scale_factor: Any, recompute: Any) -> tupl
     factors = tuple(float(real(f, "interpolate: scale_factor", above=0)) for f in factors)
     if not np.isfinite(factors).all():
         raise ValueError(f"interpolate: scale_factor={shown(scale_factor)} must be finite")
-    sizes = tuple(whole_number(floor(n * f), "interpolate: size", 0) for n, f in zip(spatial, factors, strict=True))
+    sizes = tuple(whole_number(floor(n * f), "interpolate: size") for n, f in zip(spatial, factors, strict=True))
     if 0 in sizes:
         raise ValueError(f"interpolate: scale_factor={shown(scale_factor)} leaves nothing of spatial size {spatial}")
     return sizes, [None if recompute else 1 / f for f in factors]
@@ -147,13 +147,13 @@ def nearest_cells(n: int, m: int, scale: float | None, exact: bool, dtype: Any) 
 def _weighed(x: Any, n: int, m: int, scale: float | None, align_corners: bool, taps: int, axis: int, dtype: Any) -> Any:
     """The sum of ``taps`` neighbouring cells by their weights, beyond the border the border's cell."""
     if align_corners:
-        place = np.arange(m) * ((n - 1) / (m - 1) if m > 1 else 0.0)
+        place = np.arange(m) * ((n - 1) / max(m - 1, 1))
     else:
         place = (np.arange(m) + 0.5) * (n / m if scale is None else scale) - 0.5
     if taps == 2:
         place = np.maximum(place, 0)
-    cell = np.minimum(np.floor(place), n - 1)
-    t = np.clip(place - cell, 0, 1) if taps == 2 else place - cell
+    cell = np.floor(place)
+    t = place - cell
     weights = [1 - t, t] if taps == 2 else [_far(1 + t), _near(t), _near(1 - t), _far(2 - t)]
     total = None
     for k, weight in enumerate(weights, -(taps // 2 - 1)):

@@ -265,7 +265,7 @@ def diff(x: Any, n: int = 1, axis: int = -1) -> Tensor:
     times, at = whole_number(n, "diff: n", 0), normalize_axis(axis, x.ndim, "diff")
     before = (slice(None),) * at
     for _ in range(min(times, x.shape[at])):
-        ends = [p.index(x, key=(*before, slice(a, b))) for a, b in ((1, None), (0, max(x.shape[at] - 1, 0)))]
+        ends = [p.index(x, key=(*before, slice(a, b))) for a, b in ((1, None), (0, -1))]
         x = p.not_equal(*ends) if x.dtype == bool else p.sub(*ends)
     result: Tensor = x
     return result

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays import wide
-from ..operands import found, numbers
+from ..operands import found, numbers, real
 from ..shapes import flag, shown
 from ..tape import Tensor, describe
 
@@ -314,8 +314,7 @@ def _check_setting(optimizer: str, name: str, value: Any) -> None:
     for number in several:
         if isinstance(number, bool) or not isinstance(number, int | float | np.floating):
             raise TypeError(f"{optimizer}: {name}={shown(value)} must be a number")
-        huge = isinstance(number, int) and abs(number) >= 2**1000
-        fits = not huge and isfinite(number) and (number >= 0 or name == "dampening")
+        fits = isfinite(real(number, f"{optimizer}: {name}")) and (number >= 0 or name == "dampening")
         if not fits or (name == "betas" and number >= 1) or (name == "alpha" and number > 1):
             raise ValueError(
                 f"{optimizer}: {name}={shown(value)} must be {_BELOW_ONE.get(name, 'a finite number of at least 0')}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from math import cos, isfinite, pi
 from typing import Any
 
+from ..operands import real
 from ..shapes import shown, whole_number
 from .optimizer import Optimizer
 
@@ -91,7 +92,7 @@ class Schedule:
             raise ValueError(
                 f"load_state_dict: the settings of {mine} are {', '.join(self.settings)}; found {settings}"
             )
-        rates = rate if isinstance(rate, list) and len(self.base_lrs) > 1 else [rate]
+        rates = rate if isinstance(rate, list) else [rate]
         fits = len(rates) == len(self.base_lrs) and all(isinstance(r, float) and isfinite(r) and r >= 0 for r in rates)
         if not fits or type(epochs) is not int or epochs < 0:
             raise ValueError(f"load_state_dict: base_lr={rate!r}, epochs={epochs!r} of {mine} cannot be right")
@@ -164,5 +165,5 @@ class CosineLR(Schedule):
 def _check_number(what: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{what} must be a number, found {shown(value)}")
-    if not (abs(value) < 2**1000 and isfinite(value) and value >= 0):
+    if not (isfinite(real(value, what)) and value >= 0):
         raise ValueError(f"{what} must be a finite number of at least 0, found {shown(value)}")

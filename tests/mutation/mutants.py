@@ -74,11 +74,240 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("autoconv/primitives.py", "lambda g, y, a, b: multiply_no_nan(g, where(_nothing(a, b), 0, a / where(", "1 -> 2"): (
         "what 1 is there for is not selected"
     ),
+    ("autoconv/primitives.py", "return where(still, 0, x / size / where(still, 1, square)) / size", "1 -> 2"): (
+        "what 1 is there for is not selected"
+    ),
+    ("autoconv/primitives.py", 'abs_ = _arithmetic("abs", lambda a, slope_at_zero=0: _np.abs(a),', "0 -> 1"): (
+        "the value does not ask for the slope"
+    ),
+    ("autoconv/primitives.py", "(lambda g, y, a, axis, keepdims=False: broadcast_to(reshape(", "False -> True"): (
+        "the cotangent is reshaped either way"
+    ),
     ("autoconv/primitives.py", "size = where(where(less(size, _np.inf), greater(size, 0), False)", "1 -> 2"): (
         "the size of what has no direction, which is 0 with any"
     ),
-    ("autoconv/functional/resize.py", "cell = np.minimum(np.floor(place), n - 1)", "- -> +"): "clipped again below",
     ("autoconv/functional/normalisation.py", "return 1", "1 -> 2"): "a scale that cancels",
+    (
+        "autoconv/functional/elementwise.py",
+        "size = p.where(p.less(size, np.inf), p.maximum(size, smallest), 1)",
+        "1 -> 2",
+    ): "an infinity",
+    (
+        "autoconv/functional/attention.py",
+        "return e / p.where(p.equal(total, 0), 1, total)",
+        "1 -> 2",
+    ): "0 by any number",
+    (
+        "autoconv/functional/elementwise.py",
+        "result: Tensor = p.where(none, 0, p.sqrt(p.where(none, 1, square))) * size",
+        "1 -> 2",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/reduce.py",
+        "itself = x if x.dtype == object else p.where(p.less(p.abs_(x), np.inf), x, 0)",
+        "0 -> 1",
+    ): "an infinity less any number",
+    (
+        "autoconv/functional/reduce.py",
+        "result: Tensor = top + p.sum_(own, axis=axes, keepdims=True) / p.where(p.equal(count, 0), 1, count)",
+        "1 -> 2",
+    ): "beside a NaN",
+    (
+        "autoconv/functional/reduce.py",
+        "m = p.stop_gradient(p.where(finite, top, 0))",
+        "0 -> 1",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/reduce.py",
+        "total = p.log(sum(p.exp(p.where(finite, x, 0) - m), axes, keepdims=True)) + m",
+        "0 -> 1",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/reduce.py",
+        "return p.where(p.less(p.abs_(m), np.inf), m, 0)",
+        "0 -> 1",
+    ): "an infinity less any number",
+    ("autoconv/functional/matrices.py", "b = expand_dims(b, -1) if vector else b", "-1 -> 1"): "a vector has one axis",
+    (
+        "autoconv/functional/matrices.py",
+        "none = p.index(x, key=(..., slice(0, 0)))",
+        "0 -> 1",
+    ): "a right side that nobody reads",
+    (
+        "autoconv/functional/matrices.py",
+        "return broadcast_to(p.cast(np.eye(x.shape[-1]), dtype=x.dtype), x.shape) + 0 * x",
+        "+ -> -",
+    ): "of 0",
+    (
+        "autoconv/functional/tensor_methods.py",
+        "return array.transpose(x, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)",
+        "and -> or",
+    ): "one axis has one order",
+    (
+        "autoconv/functional/norms.py",
+        "y = (_max if ord > 0 else _min)(sums, other, keepdims=True)",
+        "> -> >=",
+    ): "there is no norm 0 of a matrix",
+    (
+        "autoconv/functional/norms.py",
+        "y = (_max if ord > 0 else _min)(sums, other, keepdims=True)",
+        "True -> False",
+    ): "reshaped below",
+    (
+        "autoconv/functional/pool.py",
+        "return np.clip(np.where(cells < 0, residue,",
+        "< -> <=",
+    ): "cell 0 is its own residue",
+    (
+        "autoconv/functional/attention.py",
+        "factor = float(scale) if scale is not None else 1 / sqrt(size) if size else 1.0",
+        "1.0 -> 2.0",
+    ): "of no numbers",
+    ("autoconv/functional/matrices.py", "n = x.shape[-1]", "1 -> 2"): "the matrix is square",
+    (
+        "autoconv/functional/matrices.py",
+        "n, every = x.shape[-1], (slice(None),) * (x.ndim - 2)",
+        "1 -> 2",
+    ): "the matrix is square",
+    (
+        "autoconv/functional/matrices.py",
+        "return broadcast_to(p.cast(np.eye(x.shape[-1]), dtype=x.dtype), x.shape) + 0 * x",
+        "1 -> 2",
+    ): "the matrix is square",
+    ("autoconv/functional/resize.py", "if taps == 1 and m % n == 0 and scale in (None, n / m):", "/ -> *"): (
+        "cells repeated, or taken"
+    ),
+    (
+        "autoconv/functional/normalisation.py",
+        "digits = np.finfo(deviation.dtype).maxexp // 4",
+        "4 -> 5",
+    ): "a scale that cancels",
+    (
+        "autoconv/functional/normalisation.py",
+        "digits = np.finfo(deviation.dtype).maxexp // 4",
+        "// -> /",
+    ): "a scale that cancels",
+    (
+        "autoconv/functional/matrices.py",
+        "y = prod(p.concat(*pivots, axis=x.ndim - 1), (-2, -1))",
+        "x.ndim - 1 -> (x.ndim - 1) - 1",
+    ): "a column multiplied up, or a row",
+    (
+        "autoconv/functional/matrix.py",
+        "entries = p.concat(flat, arrays.zeros((1,), kernel.dtype), axis=0)",
+        "0 -> (0) - 1",
+    ): "there is one axis",
+    (
+        "autoconv/functional/matrix.py",
+        "entries = p.concat(flat, arrays.zeros((1,), kernel.dtype), axis=0)",
+        "1 -> 2",
+    ): "a zero more, which nobody reads",
+    (
+        "autoconv/functional/spelling.py",
+        "if kwargs and not here >= kwargs.keys():",
+        "and -> or",
+    ): "own keywords stay as they are",
+    (
+        "autoconv/functional/spelling.py",
+        "if kwargs and not here >= kwargs.keys():",
+        ">= -> >",
+    ): "own keywords stay as they are",
+    (
+        "autoconv/functional/composed.py",
+        "if kwargs and not here >= kwargs.keys():",
+        "and -> or",
+    ): "own keywords stay as they are",
+    (
+        "autoconv/functional/composed.py",
+        "if kwargs and not here >= kwargs.keys():",
+        ">= -> >",
+    ): "own keywords stay as they are",
+    (
+        "autoconv/functional/elementwise.py",
+        "large = p.greater(size, 1e8 if",
+        "1e8 -> 100000001.0",
+    ): "either formula is right there",
+    (
+        "autoconv/functional/elementwise.py",
+        "large = p.greater(size, 1e8 if",
+        "1e4 -> 10001.0",
+    ): "either formula is right there",
+    (
+        "autoconv/functional/elementwise.py",
+        "large = p.greater(x, 1e8 if",
+        "1e8 -> 100000001.0",
+    ): "either formula is right there",
+    (
+        "autoconv/functional/elementwise.py",
+        "large = p.greater(x, 1e8 if",
+        "1e4 -> 10001.0",
+    ): "either formula is right there",
+    (
+        "autoconv/functional/elementwise.py",
+        "near = p.where(large, 1, x)",
+        "1 -> 2",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/elementwise.py",
+        "size = p.where(large, 0, size)",
+        "0 -> 1",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/elementwise.py",
+        "far = p.log(p.where(large, p.abs_(x), 1)) + log(2)",
+        "1 -> 2",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/elementwise.py",
+        "t = p.where(large, 2, x) - 1",
+        "2 -> 3",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/elementwise.py",
+        "return p.where(large, p.log(p.where(large, x, 1)) + log(2)",
+        "1 -> 2",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/elementwise.py",
+        "half = p.where(far, 0, x) / 2",
+        "0 -> 1",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/pool.py",
+        "return primitives.where(none, 0, primitives.where(none, 1, total) ** (1 / power))",
+        "1 -> 2",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/reduce.py",
+        "return p.where(flat, 0, p.sqrt(p.where(flat, 1, v)))",
+        "1 -> 2",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/reduce.py",
+        "safe = primitives.where(none, 1, total)",
+        "1 -> 2",
+    ): "what it stands for is not selected",
+    (
+        "autoconv/functional/loss.py",
+        "return p.maximum(-100.0, p.where(none, -np.inf, p.log(p.where(none, 1, y)))",
+        "1 -> 2",
+    ): "what it stands for is not selected",
+    ("autoconv/functional/activation.py", "u = clip(x, -30.0, 30.0)", "30.0 -> 31.0"): "the share is 0 or 1 there",
+    (
+        "autoconv/functional/activation.py",
+        "return _gated(x / 2, p.erfc(clip(x, -40.0, 40.0) / -sqrt(2)))",
+        "40.0 -> 41.0",
+    ): "the share is 0 or 1 there",
+    (
+        "autoconv/functional/conv.py",
+        "pairs = slide(canvas, 1, 1, padding, 1, operation=operation).padding",
+        "1 -> 2",
+    ): "only its padding is read",
+    (
+        "autoconv/functional/conv.py",
+        "move = slide(canvas, w.window, strides, 0, dilations, operation=operation)",
+        "0 -> 1",
+    ): "its padding is not read",
     ("autoconv/plan/lower/rematerialise.py", "if lane is None or lane.axis != axis or _cost(", "0 -> 1"): "a cost",
     ("autoconv/plan/lower/rematerialise.py", "if lane is None or lane.axis != axis or _cost(", "> -> >="): "a cost",
     ("autoconv/plan/lower/lowering.py", "found = for_one_example(line, shape, axis, self.examples) if", "== -> !="): (
@@ -104,6 +333,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "one channel: the same product by another instruction"
     ),
     ("autoconv/optim/lr_scheduler.py", "if step <= end:", "<= -> <"): "one phase ends where the next begins",
+    ("autoconv/optim/schedule.py", "self._number = 0  # of the group", "0 -> 1"): "set before it is read",
+    ("autoconv/optim/optimizer.py", "value = p.value.astype(dtype, copy=False)", "False -> True"): "a copy more",
+    ("autoconv/optim/optimizer.py", "p.assign(self.updated(value, array.astype(dtype, copy=False)", "False -> True"): (
+        "a copy more"
+    ),
     ("autoconv/plan/lower/labels.py", "found = np.full((int(turn.max(initial=0)) + 1, size), -1)", "0 -> 1"): (
         "zeros more, which are left out of sums"
     ),
@@ -303,8 +537,8 @@ def operators(node: ast.AST) -> list[tuple[ast.AST, ast.expr, ast.expr]]:
 def arithmetic(tree: ast.AST, choices: tuple[str, ...] = ()) -> Iterator[ast.AST]:
     """Nodes that compute: not annotations, texts, defaults of errors, nor the tests that raise them.
 
-    Left out too is what can be changed without a fault: a row's samples, how strict a zip is, a limit of the costs, how
-    a dataclass compares, -2 for -1 in a reshape, and the functions and limits ``choices`` (see CHOICES).
+    Left out too is what can be changed without a fault: a row's samples and cost, how strict a zip is, a limit of the
+    costs, how a dataclass compares, -2 for -1 in a reshape, and the functions and limits ``choices`` (see CHOICES).
     """
     for child in ast.iter_child_nodes(tree):
         if named(child) in choices:
@@ -318,7 +552,7 @@ def arithmetic(tree: ast.AST, choices: tuple[str, ...] = ()) -> Iterator[ast.AST
             continue
         if isinstance(child, ast.If) and any(isinstance(s, ast.Raise) for s in child.body):
             continue
-        if sample(child) or (isinstance(child, ast.keyword) and child.arg in ("strict", "low")) or limit(child):
+        if sample(child) or (isinstance(child, ast.keyword) and child.arg in ("strict", "low", "cost")) or limit(child):
             continue
         if isinstance(child, ast.arg | ast.AnnAssign) or (
             isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
