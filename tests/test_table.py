@@ -12,6 +12,7 @@ from autoconv.primitives import TABLE
 from autoconv.tape import Tensor
 
 ROWS = list(TABLE.values())
+RNG = np.random.default_rng(1)
 SMOOTH = [row for row in ROWS if row.differentiable]
 
 
@@ -248,3 +249,33 @@ def test_an_order_along_an_axis(axis):
     x = np.random.default_rng(0).permutation(24).reshape(2, 3, 4)
     order = TABLE["argsort"](ac.tensor(x), axis=axis).value
     np.testing.assert_array_equal(np.take_along_axis(x, order, axis), np.sort(x, axis))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    "name", [row.name for row in SMOOTH if row.group == "arithmetic" and row.example(RNG)[1] == {}]
+)
+def test_a_python_number_beside_a_plain_array_has_its_dtype(name, dtype):
+    """As in NumPy 2, and as beside a Tensor."""
+    operands, row = TABLE[name].example(RNG)[0], TABLE[name]
+    if len(operands) != 2:
+        return
+    x = np.linspace(0.5, 1.5, 4).astype(dtype)
+    for given in ((x, 1.25), (2, x), (1.25, x), (x, 2)):
+        found = row(*given)
+        as_tensors = row(*[ac.tensor(k) if k is x else k for k in given])
+        if found.dtype.kind == "f":
+            assert found.dtype == as_tensors.dtype == dtype, given
+        np.testing.assert_array_equal(found, as_tensors.value)
+
+
+COMPOSED = ("hypot", "fmod", "fmax", "fmin", "floor_divide", "heaviside", "copysign", "addcdiv", "dist", "logaddexp2")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("name", [name for name in COMPOSED if hasattr(ac, name)])
+def test_and_so_has_one_given_to_a_composed_function(name, dtype):
+    x = np.linspace(0.5, 1.5, 4).astype(dtype)
+    for given in ((x, 1.25), (2, x)):
+        assert getattr(ac, name)(*given).dtype == dtype
+        assert getattr(ac, name)(*[ac.tensor(k) if k is x else k for k in given]).dtype == dtype

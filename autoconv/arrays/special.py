@@ -42,11 +42,11 @@ def multiply_no_nan(x: Any, y: Any) -> Any:
 
 def xlogy(x: Any, y: Any) -> Any:
     """x log y, but 0 where x is 0 and y is not NaN."""
-    x, y = np.asarray(x), np.asarray(y)
-    if object in (x.dtype, y.dtype):
+    if object in (np.asarray(x).dtype, np.asarray(y).dtype):
         raise TypeError("xlogy of exact fractions")
+    dtype = np.result_type(x, y)  # by which a Python number beside an array has the array's
     nothing = np.equal(x, 0) & np.equal(y, y)
-    return x * np.log(np.where(nothing, np.ones((), y.dtype), y))
+    return x * np.log(np.where(nothing, np.ones((), dtype), np.asarray(y, dtype)))
 
 
 def atan2(y: Any, x: Any) -> Any:

@@ -27,10 +27,10 @@ def composed(*operands: str, statistics: bool = False) -> Callable[[Callable[P, 
     """Record a function's lines in a scope of its name.  ``operands`` names its arrays, in the order of its parameters.
 
     If any of them is a Tensor, plain arrays among them become constants of the tape, so that the whole calculation can
-    be drawn and replayed; if none is, everything stays a plain array and nothing is recorded.  A Python number becomes
-    one of the Tensor's dtype.  None is left where it is the default.  Signature, types and docstring are those of the
-    function, which also takes the other spellings of its keywords (``spelling``).  Raises TypeError for an operand that
-    is no array of numbers (``operands.numbers``).
+    be drawn and replayed; if none is, everything stays a plain array and nothing is recorded.  A Python number is of
+    the dtype of the Tensor or array beside it.  None is left where it is the default.  Signature, types and docstring
+    are those of the function, which also takes the other spellings of its keywords (``spelling``).  Raises TypeError
+    for an operand that is no array of numbers (``operands.numbers``).
 
     ``statistics``: the function adds up, counts or squares.  Its float16 operands are cast to float32, and its result
     back to float16 if that is the operands' common dtype: a sum, a count, a square or an eps may lie outside
@@ -45,14 +45,12 @@ def composed(*operands: str, statistics: bool = False) -> Callable[[Callable[P, 
         known, here = tuple(names), frozenset(names)
         flags = [(i, k) for i, k in enumerate(names) if isinstance(defaults.get(k), bool)]
 
-        def lift(x: Any, k: str, first: Tensor | None) -> Any:
+        def lift(x: Any, k: str, first: Tensor | None, beside: Any) -> Any:
             if isinstance(x, Tensor) or (x is None and k in optional):
                 return x
-            if first is None:
-                return numbers(x, f"{name}: {k}")
-            if type(x) in PYTHONS and k not in COUNTS:
-                return constant(number_as(x, common_dtype((first, x)), f"{name}: {k}"))
-            return constant(x, f"{name}: {k}")
+            if beside is not None and type(x) in PYTHONS and k not in COUNTS:
+                x = number_as(x, common_dtype((beside, x)), f"{name}: {k}")
+            return numbers(x, f"{name}: {k}") if first is None else constant(x, f"{name}: {k}")
 
         @wraps(f)
         def call(*args: Any, **kwargs: Any) -> R:
@@ -66,10 +64,11 @@ def composed(*operands: str, statistics: bool = False) -> Callable[[Callable[P, 
                 args, kwargs = (), {**dict(zip(names, args, strict=False)), **kwargs}
             given = [*args[:count], *[kwargs[k] for k in operands if k in kwargs]] if kwargs else args[:count]
             first = next((x for x in given if isinstance(x, Tensor)), None)
-            lifted = [lift(x, k, first) for k, x in zip(operands, args, strict=False)]
+            beside = first if first is not None else next((x for x in given if _has_dtype(x)), None)
+            lifted = [lift(x, k, first, beside) for k, x in zip(operands, args, strict=False)]
             settings = args[count:]
             if kwargs:
-                kwargs.update((k, lift(kwargs[k], k, first)) for k in operands if k in kwargs)
+                kwargs.update((k, lift(kwargs[k], k, first, beside)) for k in operands if k in kwargs)
             for i, k in flags:
                 if i < len(args):
                     flag(args[i], f"{name}: {k}")
@@ -88,6 +87,11 @@ def composed(*operands: str, statistics: bool = False) -> Callable[[Callable[P, 
         return call
 
     return decorate
+
+
+def _has_dtype(x: Any) -> bool:
+    """Whether x is an array that says of what dtype a Python number beside it is."""
+    return isinstance(x, np.ndarray) and x.dtype.kind in "biuf"
 
 
 def _in_float32(
