@@ -11,6 +11,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from copy import copy
 from math import prod
 from typing import ClassVar, NamedTuple
 
@@ -67,6 +68,12 @@ class Persistent:
                     self._sums[result.line] = result.shape
         always = Span(0, len(kernels))
         self._spans.update(dict.fromkeys(self._sums, always))  # they are small, and an optimiser may look at one
+
+    def for_batch(self) -> Persistent:
+        """The same lines for another number of examples, with memory of their own."""
+        other = copy(self)
+        other._spare = []
+        return other
 
     def __contains__(self, line: int) -> bool:
         return line in self._spans
