@@ -99,8 +99,7 @@ class Lowering:
             self._stored.add(i)
             order = self._order(i)
             kernel.outputs.append(Output(i, lane.axis, order=order))
-            stored = lane.registers.transpose(order).reshape(-1)
-            kernel.instructions.append(Store(i, [], [stored], len(kernel.outputs) - 1))
+            kernel.instructions.append(Store(i, [], [lane.registers.transpose(order)], len(kernel.outputs) - 1))
             self.ready[i] = lane.kernel + 1
             self.axis[i] = lane.axis
         return self.ready[i]

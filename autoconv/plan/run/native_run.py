@@ -17,7 +17,7 @@ from ..assemble.vector_layout import Estimate, choose, estimate
 from ..contractions import Product
 from ..extension import available, threads
 from ..kernel import Input, Output, Result
-from ..lower.lower import lower
+from ..lower.lower import kernels_of, lower
 from ..rewrite.factor_sums import factor_sums
 from ..spacing import kept
 from .native_program import NativeProgram, describe
@@ -77,8 +77,9 @@ def _planned(
         if not any(kernel.instructions for kernel in lowering.kernels.values()):
             return None
     if chosen.channels or len(lowering.kernels) > 1:
-        channel_lanes = chosen.lanes if chosen.channels else 0
-        lowering = lower(rewritten, examples, dtype, channel_lanes, lowering, chosen.channels)
+        channel_lanes, known_kernels = chosen.lanes if chosen.channels else 0, kernels_of(lowering)
+        del lowering  # its registers, before there are others
+        lowering = lower(rewritten, examples, dtype, channel_lanes, known_kernels, chosen.channels)
     return NativeRun(original, NativeProgram(lowering, chosen, parts), costs)
 
 
