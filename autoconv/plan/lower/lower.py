@@ -25,7 +25,6 @@ from ..native.instruction_set import OPERATIONS
 from . import contraction, labels, overlap
 from .batch_invariant import share, whole
 from .lowering import Lowering
-from .movement import for_one_example
 from .rematerialise import rematerialise
 
 _MOST_REGISTERS = 1 << 25  # a larger plan would take longer to make than NumPy takes to run
@@ -156,8 +155,7 @@ def _wiring(low: Lowering, i: int, line: Line) -> bool:
     axis = low.example_axis(x)
     if axis is None:
         return False
-    shape = low.program.lines[x].shape
-    moved = for_one_example(line, shape, axis, low.examples)
+    moved = low.for_one(i, axis)
     if moved is None:
         return labels.merges(low, i, line, x, axis)
     if line.primitive.name == "reshape" and x in low.pending and contraction.reshaped(low, i, x, line, moved[1]):

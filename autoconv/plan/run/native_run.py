@@ -18,6 +18,7 @@ from ..contractions import Product
 from ..extension import available, threads
 from ..kernel import Input, Output, Result
 from ..lower.lower import kernels_of, lower
+from ..once import known as known_once
 from ..rewrite.factor_sums import factor_sums
 from ..spacing import kept
 from .native_program import NativeProgram, describe
@@ -46,7 +47,7 @@ def plan(program: Program, arguments: Sequence[np.ndarray], known: Iterable[Nati
     if examples < 1 or not work:
         return None
     dtype = max(work, key=lambda d: work[d])
-    with kept():
+    with kept(), known_once():
         return _made(program, examples, dtype, known)
 
 
