@@ -66,7 +66,7 @@ class Assembled:
         rows, phases, tasks = self._cooperative() if self.threads > 1 else (list(self.written()), [], [])
         self.code, self.phases, self.tasks = (np.array(x, np.int64).tobytes() for x in (rows, phases, tasks))
         self.finish()
-        self.tables = b"".join([*[memoryview(x) for x in self._tables], bytes(_NUMBER)])
+        self.tables = b"".join([*[x.data for x in self._tables], bytes(_NUMBER)])
         self.forget()
 
     def forget(self) -> None:
