@@ -58,9 +58,11 @@ class _Numbers:
             self._kept = [longest for _ in self._kept]
         longest.flags.writeable = True
         end = min(len(longest), max(_FIRST, count + count // 8))
-        for first in range(self._filled, end, _FIRST):
+        if not self._filled:
+            longest[:_FIRST] = np.arange(_FIRST, dtype=_TYPE)
+        for first in range(max(self._filled, _FIRST), end, _FIRST):
             last = min(first + _FIRST, end)
-            longest[first:last] = np.arange(first, last, dtype=_TYPE)
+            np.add(longest[: last - first], first, out=longest[first:last])
         longest.flags.writeable = False
         self._filled = end
         return longest

@@ -287,4 +287,6 @@ def _notes(native: NativeProgram) -> list[list[str]]:
 
 def _counted(notes: list[str]) -> list[str]:
     """Each note once, and how many calls it is true of."""
+    if len(notes) < 2:
+        return notes
     return [note + (f" ({n} calls)" if n > 1 else "") for note, n in Counter(notes).items()]
