@@ -1,6 +1,7 @@
 """Whatever a compiled function is given: it is converted, recorded for itself, or refused with the reason;
 never wrong numbers."""
 
+import gc
 import threading
 
 import numpy as np
@@ -222,3 +223,28 @@ def test_a_thread_that_records_does_not_see_what_another_reads():
     finally:
         stop.set()
         reader.join()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_collection_is_as_it_was_before_a_recording(enabled, fails):
+    """It pauses meanwhile, and is no more on or off afterwards than before."""
+    during = []
+
+    def f(x):
+        during.append(gc.isenabled())
+        if fails:
+            raise ValueError("as it is")
+        return ac.sum(x * 2)
+
+    before = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        if fails:
+            with pytest.raises(ValueError, match="as it is"):
+                ac.compile(f).value_and_grad(X)
+        else:
+            ac.compile(f)(X)
+        assert gc.isenabled() == enabled and during[0] is False
+    finally:
+        (gc.enable if before else gc.disable)()

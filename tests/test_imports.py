@@ -42,7 +42,8 @@ INSIDE = {
     ],
     "program": ["program", "record", "rewrite", "slope_of_result", "numpy_run", "__init__"],
     "plan": [
-        "native", "extension", "spacing", "instructions", "contractions", "channelwise", "kernel", "rewrite", "lower",
+        "native", "extension", "spacing", "once", "instructions", "contractions", "channelwise", "kernel", "rewrite",
+        "lower",
         "assemble",
         "run", "__init__",
     ],

@@ -29,7 +29,10 @@ def net(layout, channels=16):
 @pytest.mark.parametrize("spare", [False, True])  # whether somebody else reads what lies between two kernels
 @pytest.mark.parametrize("lanes", ["channels", "examples"])
 def test_channels_first_is_the_same_program(lanes, spare, monkeypatch):
-    """The same instructions (a product in either form), as many moving cells side by side, and eager's numbers."""
+    """The same instructions (a product in either form), as many moving cells side by side, and eager's numbers.
+
+    What only kernels read stands in memory as they need it: with examples in the lanes in whole cells.
+    """
     monkeypatch.setenv("AUTOCONV_LANES", lanes)
     x = np.random.default_rng(1).normal(size=(4, 9, 7, 3)).astype(np.float32)
     code = []
@@ -53,6 +56,8 @@ def test_channels_first_is_the_same_program(lanes, spare, monkeypatch):
         moved = [isa.kind(r.tolist()).read(r.tolist()) for r in rows if isa.kind(r.tolist()) in (isa.LOAD, isa.STORE)]
         names = ("GEMM" if isa.kind(r.tolist()) is isa.DOT else isa.kind(r.tolist()).name for r in rows)
         code.append((Counter(names), Counter(x.beside for x in moved)))
+        passed_on = sum(x.persistent for k in planned.native.kernels for x in (*k.inputs, *k.outputs))
+        assert sum(x.whole for x in moved) == (passed_on if lanes == "examples" else 0) and passed_on > 0
     assert code[0] == code[1]
     assert lanes == "examples" or code[0][1][1] >= code[0][1][0], "most of what is moved stands side by side"
 

@@ -80,6 +80,23 @@ def test_windows_that_overlap_make_no_example_large():
     assert str(program.plan).count("# NumPy") <= 4
 
 
+@native
+def test_what_layers_have_in_common_goes_with_the_plan(monkeypatch):
+    """It is worked out once for two layers alike, and nothing of it stays."""
+    from autoconv.plan import once
+    from autoconv.plan.lower import overlap
+
+    made = []
+    classes = overlap._classes
+    monkeypatch.setattr(overlap, "_classes", lambda *given: made.append(found := classes(*given)) or found)
+    rng = np.random.default_rng(0)
+    x, kernel = rng.normal(size=(3, 7, 7, 4)), ac.tensor(rng.normal(size=(3, 3, 4, 4)))
+    f = lambda x: ac.sum(ac.tanh(ac.conv2d(ac.tanh(ac.conv2d(x, kernel, padding=1)), kernel, padding=1)))
+    ac.compile(f).value_and_grad(x, wrt=0)
+    assert len(made) > len({id(one) for one in made}) > 0
+    assert not once._known
+
+
 COMPILED_AND_DROPPED = """
 import gc, os
 import numpy as np

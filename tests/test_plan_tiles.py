@@ -148,3 +148,12 @@ def test_memory_of_another_size_is_taken_over():
         memory, _ = overlaid({0: (size, 64), 1: (size, 64)}, spans, np.dtype(np.float32), given)
         assert (memory is before) == same
         assert same or not given
+
+
+def test_large_memory_has_room_for_more_examples():
+    """A fourth, of which nothing is touched before it is needed: the next sizes of a growing batch move in."""
+    spans, shapes = {0: Span(0, 1)}, lambda n: {0: (n, 1 << 14)}
+    for n in (200, 700):  # rows of 64 KB
+        memory, _ = overlaid(shapes(n), spans, np.dtype(np.float32), [])
+        larger, arrays = overlaid(shapes(n + n // 5), spans, np.dtype(np.float32), [memory])
+        assert larger is memory and arrays[0].shape == (n + n // 5, 1 << 14)

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -103,3 +104,17 @@ def test_several_threads_may_plan_at_a_time():
     finally:
         sys.setswitchinterval(before)
     assert wrong == []
+
+
+def test_what_lies_where_an_array_of_numbers_lay_is_none():
+    """A view of a view is known however its parts come to lie in memory: the same net has the same plan every time."""
+    x = MOVES["windows"](s.spaced(*ROWS["in order"]))
+    between = x.base
+    assert not s._numbers.hold(np.zeros(3)[1:]) and between.base is not None
+    gone = np.zeros(3)
+    s._numbers._known[id(between)] = weakref.ref(gone)
+    del gone
+    try:
+        assert s.spacing(x) is not None
+    finally:
+        del s._numbers._known[id(between)]

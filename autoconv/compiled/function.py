@@ -6,9 +6,11 @@ the others run.  What cannot be replayed is recorded anew at every call, so the 
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -321,7 +323,7 @@ class Compiled:
             or (entry.run is None and entry.recordings < _PATIENCE)
             or (entry.run and not (entry.guards.hold() and entry.run.holds()))
         ):
-            with self._lock:
+            with self._lock, _uncollected():
                 entry, go = self._record(call, asked, entry.recordings + 1 if entry else 1)
                 while len(self._entries) >= _KEPT:
                     self._entries.pop(next(iter(self._entries)))
@@ -397,6 +399,19 @@ class Compiled:
         _check_scalar(y)
         wrt = call.wanted(asked, y)
         return Outcome(result, _filled(reached(y, wrt), wrt, step), call.resolved)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without garbage collections meanwhile: a recording and its plan make objects by the ten thousands, all of which
+    are in use, and are freed without a collection."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:  # of several threads the first one has seen it so
+            gc.enable()
 
 
 def _filled(gradients: list[Any], wrt: Sequence[Tensor], step: OptimizerStep | XlaStep | None) -> list[Any]:

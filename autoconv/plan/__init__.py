@@ -3,7 +3,8 @@
 The way of a program, file by file:
 
 - ``rewrite``: a rewrite for this machine alone, guarded by bounds at which the machine looks (factor_sums);
-- ``spacing``: registers and addresses in ranges, so that nothing large is listed number by number;
+- ``spacing``: registers and addresses in ranges, so that nothing large is listed number by number; ``once``: what is
+  worked out once for all layers of one kind;
 - ``lower``: lines to ``instructions`` and ``contractions`` (``channelwise`` where channels do not see each other) on
   virtual registers, in fused ``kernel``s: movement ops by tables (movement), matrix products and convolutions
   (contraction with letters and channelwise, overlap), labels; what a later kernel computes again instead of loading it

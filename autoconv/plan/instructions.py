@@ -228,7 +228,8 @@ class Load(Instruction):
 
 @dataclass
 class Store(Instruction):
-    """Numbers of each example to output array ``array``."""
+    """Numbers of each example to output array ``array``: registers in their order there, along as many axes as they
+    have."""
 
     words: ClassVar[str] = "store examples"
 
@@ -237,7 +238,7 @@ class Store(Instruction):
         return [isa.STORE.row(count=x.size, x=at.table(x), array=self._array(at), whole=whole)]
 
     def by_channels(self, at: ByChannels, number: int) -> Rows:
-        x, beside = at.run_or_table(self.reads[0])
+        x, beside = at.run_or_table(self.reads[0].reshape(-1))
         return [isa.STORE.row(count=self.reads[0].size, x=x, array=self._array(at), beside=beside)]
 
     def _array(self, at: Any) -> int:

@@ -58,9 +58,11 @@ class _Numbers:
             self._kept = [longest for _ in self._kept]
         longest.flags.writeable = True
         end = min(len(longest), max(_FIRST, count + count // 8))
-        for first in range(self._filled, end, _FIRST):
+        if not self._filled:
+            longest[:_FIRST] = np.arange(_FIRST, dtype=_TYPE)
+        for first in range(max(self._filled, _FIRST), end, _FIRST):
             last = min(first + _FIRST, end)
-            longest[first:last] = np.arange(first, last, dtype=_TYPE)
+            np.add(longest[: last - first], first, out=longest[first:last])
         longest.flags.writeable = False
         self._filled = end
         return longest
@@ -81,8 +83,8 @@ class _Numbers:
         base = x.base
         while base is not None:
             found = self._known.get(id(base))
-            if found is not None:
-                return found() is base
+            if found is not None and found() is base:  # else something lies where one of them lay
+                return True
             base = getattr(base, "base", None)  # views of views, by ``as_strided``
         return False
 
@@ -111,8 +113,8 @@ def spacing(x: np.ndarray) -> Spacing | None:
     """First number and steps of evenly spaced numbers; None unless x is a view that is known to be so."""
     if x.base is None or not _numbers.hold(x) or not x.size:
         return None
-    steps = [0 if n == 1 else stride // _SIZE for n, stride in zip(x.shape, x.strides, strict=True)]
-    return Spacing(x.item(0), tuple(steps))
+    steps = tuple([0 if n == 1 else stride // _SIZE for n, stride in zip(x.shape, x.strides)])  # noqa: B905 (often)
+    return Spacing(x.item(0), steps)
 
 
 def bounds(x: np.ndarray) -> tuple[int, int]:
@@ -139,7 +141,8 @@ def reach(found: Spacing, shape: Shape) -> tuple[int, int]:
 
 def positive(x: np.ndarray) -> bool:
     """Whether no number is 0."""
-    return bounds(x)[0] > 0 if spacing(x) is not None else bool(x.all())
+    found = spacing(x)
+    return bool(x.all()) if found is None else reach(found, x.shape)[0] > 0
 
 
 def offsets(sizes: Sequence[int], steps: Sequence[int]) -> np.ndarray:

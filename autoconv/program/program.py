@@ -17,6 +17,8 @@ import numpy as np
 from ..shapes import Shape
 from ..tape import Primitive, Scope, Tape, Tensor, setting
 
+_NONE: Mapping[str, Any] = {}  # the params of every line that has none
+
 
 @dataclass(slots=True)
 class Line:
@@ -103,17 +105,17 @@ def from_tape(outputs: list[Tensor], arguments: list[Tensor], start: int) -> Pro
         if (scope := scopes.get(x.scope)) is None:
             assert x.scope is not None
             scopes[x.scope] = scope = " > ".join([s.name for s in x.scope.path])
-        shape = x.shape
-        line = Line(shapes.setdefault(shape, shape), x.dtype, scope=scope)
-        if id(x) in places:
-            line.argument = places[id(x)]
+        shape, dtype = x.shape, x.dtype
+        shape = shapes.setdefault(shape, shape)
+        if (place := places.get(id(x))) is not None:
+            line = Line(shape, dtype, params=_NONE, argument=place, scope=scope)
         elif x.serial < start:
-            line.tensor = x
+            line = Line(shape, dtype, params=_NONE, tensor=x, scope=scope)
         elif x.primitive is None:
-            line.value = x.value
+            line = Line(shape, dtype, params=_NONE, value=x.value, scope=scope)
         else:
-            line.primitive, line.params = x.primitive, x.params
-            line.operands = tuple([number[id(o)] for o in x.operands])
+            operands = tuple([number[id(o)] for o in x.operands])
+            line = Line(shape, dtype, x.primitive, operands, x.params or _NONE, scope=scope)
         lines.append(line)
     return keep(Program(lines, [number[id(y)] for y in outputs]))
 

@@ -24,6 +24,8 @@ from .tiling import tiles
 from .vector_layout import VectorLayout
 
 FEW = 1 << 12  # registers that are soon gone through, one by one
+_NUMBER = 4  # bytes of a number of a table
+_SHORT = 1 << 12  # bytes of a table that is compared by them; of a longer one they would take as much memory again
 _SEARCH = 4  # registers that are listed while one is looked for among the values
 _STORING = 3  # products of vectors that take as long as beginning and storing a result
 _SUMS_AT_HAND = 1 << 19  # numbers: what the sums of all chunks may take before they crowd the cache
@@ -49,7 +51,7 @@ class Assembled:
         self.kernel, self.lanes, self.vector_registers = kernel, layout.lanes, layout.vector_registers
         self.threads = layout.threads
         self._tables: list[np.ndarray] = []
-        self._known: dict[bytes, int] = {}
+        self._known: dict[bytes | int, list[tuple[np.ndarray, int]]] = {}  # where each begins, by bytes or their hash
         self._size = 0
         self.packs = 0
         self.packing = b""
@@ -64,7 +66,12 @@ class Assembled:
         rows, phases, tasks = self._cooperative() if self.threads > 1 else (list(self.written()), [], [])
         self.code, self.phases, self.tasks = (np.array(x, np.int64).tobytes() for x in (rows, phases, tasks))
         self.finish()
-        self.tables = np.concatenate([*self._tables, np.zeros(1, np.int32)]).tobytes()
+        self.tables = b"".join([*[x.data for x in self._tables], bytes(_NUMBER)])
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of what only assembling needed: of every kernel it is as much again as the tables, or more."""
+        self._tables, self._known = [], {}
 
     def machine(self, maker: Any, bytes_: int, parts: int) -> Any:
         """The program, ready to run on up to ``parts`` threads."""
@@ -232,11 +239,14 @@ class Assembled:
         """Where in the pool this table begins; equal tables are there once."""
         table = np.ascontiguousarray(values, np.int32).ravel()
         key = table.tobytes()
-        if key not in self._known:
-            self._known[key] = self._size
-            self._tables.append(table)
-            self._size += table.size
-        return self._known[key]
+        known = self._known.setdefault(key if len(key) <= _SHORT else hash(key), [])
+        for other, place in known:
+            if len(key) <= _SHORT or np.array_equal(other, table):
+                return place
+        known.append((table, self._size))
+        self._tables.append(table)
+        self._size += table.size
+        return self._size - table.size
 
     def relative(self, values: np.ndarray) -> tuple[int, int]:
         """Where in the pool a table of these numbers begins, counted from the first of them; and that one."""

@@ -77,7 +77,10 @@ class ByChannels(Assembled):
         row's end unless the results grow (they are sums, which have room up to a whole vector); a short row is one
         vector if the registers after it are only gaps.
         """
-        begins = self._rows(out, reads)
+        length = self._evenly(out, reads)
+        if length is not None and not length % self.lanes:  # whole vectors all the way
+            return np.arange(0, out.size, self.lanes), np.empty(0, int)
+        begins = self._rows(out, reads) if length is None else np.arange(0, out.size, length)
         out = out.reshape(-1)
         ends = np.append(begins[1:], len(out))
         length = ends - begins
@@ -97,10 +100,7 @@ class ByChannels(Assembled):
         return np.sort(vectors), singles + np.arange(len(singles))
 
     def _rows(self, out: np.ndarray, reads: list[Registers]) -> np.ndarray:
-        """Where rows begin."""
-        sizes = self._evenly(out, reads)
-        if sizes is not None:
-            return np.arange(0, out.size, sizes)
+        """Where rows begin, as all numbers tell."""
         begins = self._rows_of_rows(out, reads) if out.size > FEW else None
         if begins is not None:
             return begins
@@ -186,6 +186,10 @@ class ByChannels(Assembled):
         repeated = np.zeros(self.kernel.end, bool)
         repeated[[0, *self.kernel.repeated]] = True
         return repeated
+
+    def forget(self) -> None:
+        super().forget()
+        vars(self).pop("_repeated", None)
 
     def _free(self, last: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """Whether ``wanted`` registers after each of these are gaps."""

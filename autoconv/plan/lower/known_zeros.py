@@ -20,6 +20,7 @@ import numpy as np
 from ..contractions import Spaced
 from ..instructions import Registers
 from ..kernel import Kernel
+from ..once import once
 from ..spacing import Spacing, positive, spacing
 from .lowering import Lowering
 
@@ -49,14 +50,12 @@ def parts(
         return WHOLE
     sizes = [x.shape[letters.index(c)] for c in j + k]
     of_j, of_k = found.shape[: len(j)], found.shape[len(j) :]
-    zero = found.reshape(prod(of_j), prod(of_k))  # places and terms that differ along no other axis are alike
-    first, class_of = _distinct(zero)
-    terms, count = ~zero[first], np.bincount(class_of) * (prod(sizes[: len(j)]) // len(zero))
-    groups = _joined(count, terms, _beginning(low, results, prod(sizes[len(j) :])))
-    made = [(np.isin(class_of, group), terms[group].any(axis=0)) for group in groups]
-    left = sum(int(places.sum()) * int(used.sum()) for places, used in made) / zero.size
+    zero = prod(of_j), prod(of_k)  # places and terms that differ along no other axis are alike
+    beginning = _beginning(low, results, prod(sizes[len(j) :]))
+    made, left = _classes(found.tobytes(), *zero, prod(sizes[: len(j)]) // zero[0], beginning)
     if not _pays(low, left, results * prod(sizes), looked):
         return WHOLE
+    made = [(places, used.copy()) for places, used in made]
     for _, used in made:
         used[0] |= not used.any()
     if each:
@@ -67,6 +66,20 @@ def parts(
         return np.flatnonzero(np.broadcast_to(which.reshape(shape), whole))
 
     return [(numbers(places, of_j, sizes[: len(j)]), numbers(used, of_k, sizes[len(j) :])) for places, used in made]
+
+
+@once
+def _classes(
+    zeros: bytes, places: int, terms: int, times: int, beginning: float
+) -> tuple[list[tuple[np.ndarray, np.ndarray]], float]:
+    """The classes of places, ``times`` for each of ``zeros`` (place, term): which places, and which terms they need;
+    and the share of the products that is left."""
+    zero = np.frombuffer(zeros, bool).reshape(places, terms)
+    first, class_of = _distinct(zero)
+    needed, count = ~zero[first], np.bincount(class_of) * times
+    groups = _joined(count, needed, beginning)
+    made = [(np.isin(class_of, group), needed[group].any(axis=0)) for group in groups]
+    return made, sum(int(which.sum()) * int(used.sum()) for which, used in made) / zero.size
 
 
 def _vectors(low: Lowering, results: int) -> int:

@@ -11,7 +11,9 @@ anything is named (``_too_large``).
 
 from __future__ import annotations
 
+from collections.abc import Set
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +25,7 @@ from ..native.instruction_set import OPERATIONS
 from . import contraction, labels, overlap
 from .batch_invariant import share, whole
 from .lowering import Lowering
-from .movement import for_one_example, in_memory
+from .movement import in_memory
 from .rematerialise import rematerialise
 
 _MOST_REGISTERS = 1 << 25  # a larger plan would take longer to make than NumPy takes to run
@@ -32,24 +34,31 @@ _MOST_TERMS = 1 << 18  # of each example in one sum, which the machine adds one 
 _ROW = 16  # numbers of a row, on average, above which these count and not the rows
 
 
+class Kernels(NamedTuple):
+    """What is known of a program's kernels before it is lowered: (line, kernel) of what they ``load``, and how many
+    products and elements one makes for each example, on average (``work``)."""
+
+    loads: Set[tuple[int, int]]
+    work: int
+
+
+UNKNOWN = Kernels(frozenset(), 0)
+
+
 def lower(
     program: Program,
     examples: int,
     dtype: np.dtype,
     channel_lanes: int = 0,
-    before: Lowering | None = None,
+    before: Kernels = UNKNOWN,
     each_alone: bool = True,
 ) -> Lowering:
     """The kernels of a program for batches of ``examples``; the lines that no kernel holds are left to NumPy.
 
-    ``channel_lanes``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill.  ``before``: the
-    program lowered without knowing what its kernels load and how much they do.  ``each_alone``: see ``Lowering``.
+    ``channel_lanes``: 0 for examples in the lanes; otherwise the lanes of a vector that channels fill.  ``before``: of
+    the program lowered without knowing what its kernels load and how much they do.  ``each_alone``: see ``Lowering``.
     """
-    wanted = before.loads() if before else set()
-    low = Lowering(
-        program, examples, dtype, channel_lanes, wanted, _work(before) if before else 0, (share, rematerialise),
-        each_alone,
-    )  # fmt: skip
+    low = Lowering(program, examples, dtype, channel_lanes, *before, (share, rematerialise), each_alone)
     large = _too_large(program, examples)
     for i, line in enumerate(program.lines):
         if line.primitive is None:
@@ -87,10 +96,11 @@ def _larger(program: Program, examples: int, most: int) -> set[int]:
     return large
 
 
-def _work(low: Lowering) -> int:
-    """How many products and elements a kernel makes for each example, on average."""
+def kernels_of(low: Lowering) -> Kernels:
+    """What the next lowering of the same program knows beforehand."""
     kernels = low.kernels.values()
-    return sum(one.products() for kernel in kernels for one in kernel.instructions) // len(kernels)
+    products = sum(one.products() for kernel in kernels for one in kernel.instructions)
+    return Kernels(low.loads(), products // len(kernels))
 
 
 def _lower(low: Lowering, i: int, line: Line) -> bool:
@@ -146,8 +156,7 @@ def _wiring(low: Lowering, i: int, line: Line) -> bool:
     axis = low.example_axis(x)
     if axis is None:
         return False
-    shape = low.program.lines[x].shape
-    moved = for_one_example(line, shape, axis, low.examples)
+    moved = low.for_one(i, axis)
     if moved is None:
         return labels.merges(low, i, line, x, axis)
     if line.primitive.name == "reshape" and x in low.pending and contraction.reshaped(low, i, x, line, moved[1]):

@@ -83,6 +83,7 @@ class Lowering:
         self._loaded: dict[tuple[int, int, int], Registers] = {}
         self._spreads: dict[tuple[int, Shape, bytes], Registers] = {}
         self._stored: set[int] = set()
+        self._for_one: dict[tuple[int, int], tuple[Mapping[str, Any], int] | None] = {}
         self.readers: list[list[int]] = [[] for _ in program.lines]
         for i, line in enumerate(program.lines):
             for x in line.operands:
@@ -99,8 +100,7 @@ class Lowering:
             self._stored.add(i)
             order = self._order(i)
             kernel.outputs.append(Output(i, lane.axis, order=order))
-            stored = lane.registers.transpose(order).reshape(-1)
-            kernel.instructions.append(Store(i, [], [stored], len(kernel.outputs) - 1))
+            kernel.instructions.append(Store(i, [], [lane.registers.transpose(order)], len(kernel.outputs) - 1))
             self.ready[i] = lane.kernel + 1
             self.axis[i] = lane.axis
         return self.ready[i]
@@ -395,12 +395,21 @@ class Lowering:
         """The registers of a line that only moves numbers: those of its operand in another order; None if examples
         mix."""
         assert line.primitive is not None
-        found = for_one_example(line, self.program.lines[line.operands[0]].shape, axis, self.examples)
+        found = self.for_one(i, axis)
         if found is None:
             return None
         if line.primitive.name == "windows" and steps(registers) is None and self._feeds_contraction(i):
             registers = self.copy(i, registers, kernel)
         return np.asarray(line.primitive.forward(registers, **found[0]))
+
+    def for_one(self, i: int, axis: int) -> tuple[Mapping[str, Any], int] | None:
+        """The params of movement op i for one example, whose operand counts examples along ``axis``, and where they are
+        counted then; None if examples mix."""
+        if (i, axis) not in self._for_one:
+            line = self.program.lines[i]
+            shape = self.program.lines[line.operands[0]].shape
+            self._for_one[i, axis] = for_one_example(line, shape, axis, self.examples)
+        return self._for_one[i, axis]
 
     def _feeds_contraction(self, i: int) -> bool:
         """Whether a contraction reads line i, perhaps through reshapes."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...program.program import Line
 from ...shapes import Shape
-from ..spacing import spacing
+from ..spacing import reach, spacing
 
 Registers = np.ndarray
 
@@ -153,6 +153,10 @@ def steps(registers: Registers) -> list[int] | None:
 
 def in_memory(registers: Registers) -> list[int]:
     """The axes from the one with the longest step between neighbours to the shortest, judged in the middle."""
+    known = spacing(registers)
+    if known is not None and reach(known, registers.shape)[0] > 0:
+        apart = [abs(step) for step in known.steps]
+        return sorted(range(registers.ndim), key=lambda d: -apart[d])
     middle = tuple(n // 2 for n in registers.shape)
     here = int(registers[middle])
 

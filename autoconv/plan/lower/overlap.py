@@ -7,7 +7,6 @@ backwards.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import product
 from math import prod
 
@@ -17,6 +16,7 @@ from ...program.program import Line
 from ...shapes import Shape
 from ..contractions import Spaced
 from ..instructions import Registers
+from ..once import once
 from .contraction import Pending, by_channel, copied, gemm, registers_of
 from .letters import by_groups, in_groups, in_order
 from .lowering import Lowering
@@ -55,7 +55,7 @@ def _terms(frames: Registers, line: Line, wanted: np.ndarray) -> list[Registers]
     first, dims = axes[0], len(axes)
     counts, window = frames.shape[first : first + dims], frames.shape[first + dims : first + 2 * dims]
     stride, dilation = line.params["stride"], line.params["dilation"]
-    moves = [_Moves(*each) for each in zip(line.params["size"], counts, window, stride, dilation, strict=True)]
+    moves = [_moves(*each) for each in zip(line.params["size"], counts, window, stride, dilation, strict=True)]
     reached = [m.in_turn() for m in moves]
     found = []
     for ranks in product(*[range(tap.shape[1]) for _, tap in reached]):
@@ -149,11 +149,14 @@ def _as_contraction(low: Lowering, i: int, line: Line, p: Pending, axis: int) ->
     whole = whole.transpose([letters.index(c) for c in spelt])
     cells = by_groups(whole, spelt, p.n, g, channels, "".join(positions), sizes=sizes)
     window, stride, dilation = [p.sizes[c] for c in taps], line.params["stride"], line.params["dilation"]
-    moves = [_Moves(*each) for each in zip(size, counts, window, stride, dilation, strict=True)]
+    moves = tuple([_moves(*each) for each in zip(size, counts, window, stride, dilation, strict=True)])
     reached = np.zeros(prod(size), bool)
     for part, (base, step) in enumerate(x):
         weights, of_k = w[part]
-        for places, used, first, distance in _classes(moves, base.reshape(counts), kept):
+        apart = steps(base.reshape(counts))
+        assert apart is not None
+        for places, used, further, distance in _classes(moves, tuple(apart), kept.tobytes()):
+            first = int(base[0]) + further
             reached[places] = True
             taken = (by_tap[used] - by_tap[used[0]])[:, None] + of_k
             moved = distance[:, None] + step
@@ -198,15 +201,19 @@ class _Moves:
         return frame, tap
 
 
-def _classes(
-    moves: list[_Moves], base: Registers, kept: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray, Registers, np.ndarray]]:
-    """The places by how they are reached: (places, taps, register at the first tap, each tap's distance from that).
+_moves = once(_Moves)
 
-    ``base``: the register of each window, evenly spaced along each axis.
+
+@once
+def _classes(
+    moves: tuple[_Moves, ...], apart: Shape, wanted: bytes
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """The places by how they are reached: (places, taps, how far the register at the first tap is from that of the
+    first window, and that at each tap from that).
+
+    ``apart``: from one window's register to the next one's along each axis; ``wanted``: which places anybody reads.
     """
-    apart = steps(base)
-    assert apart is not None
+    kept, classes = np.frombuffer(wanted, bool), []
     sizes, windows = [len(m.frame) for m in moves], [m.frame.shape[1] for m in moves]
     strides = [prod(sizes[d + 1 :]) for d in range(len(sizes))]
     tap_strides = [prod(windows[d + 1 :]) for d in range(len(windows))]
@@ -222,12 +229,13 @@ def _classes(
         places = together([x * step for x, step in zip(alike, strides, strict=True)])
         taps = [np.flatnonzero(m.frame[x[0]] >= 0) for m, x in zip(moves, alike, strict=True)]
         begin = [m.frame[x, t[0]] for m, x, t in zip(moves, alike, taps, strict=True)]
-        first = int(base.flat[0]) + together([x * step for x, step in zip(begin, apart, strict=True)])
+        first = together([x * step for x, step in zip(begin, apart, strict=True)])
         further = [
             (m.frame[x[0], t] - m.frame[x[0], t[0]]) * step
             for m, x, t, step in zip(moves, alike, taps, apart, strict=True)
         ]
         used = together([t * step for t, step in zip(taps, tap_strides, strict=True)])
-        wanted = kept[places]
-        if wanted.any():
-            yield places[wanted], used, first[wanted], together(further)
+        read = kept[places]
+        if read.any():
+            classes.append((places[read], used, first[read], together(further)))
+    return classes

@@ -11,7 +11,6 @@ from math import prod
 
 from ..instructions import Registers
 from .lowering import Lowering
-from .movement import for_one_example
 
 _DEEPEST = 24  # lines: what is further back is loaded
 
@@ -62,7 +61,7 @@ def _cost(low: Lowering, i: int, kernel: int, known: dict[int, float], depth: in
     elif name == "cast" and low.program.lines[x].dtype == bool:
         cost = 0.0
     else:
-        found = for_one_example(line, low.program.lines[x].shape, at, low.examples)
+        found = low.for_one(i, at)
         if line.primitive.group != "wiring" or found is None or found[1] != axis:
             return float("inf")
         cost = 0.0

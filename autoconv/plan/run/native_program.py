@@ -52,12 +52,16 @@ class NativeProgram:
         needed = self.needed(outputs)
         self.by_numpy = sorted(i for i in self.left if i in needed)
         self.asked = {*outputs, *[x for i in self.by_numpy for x in self.program.lines[i].operands]}
+        self.persistent = Persistent(self.program, self.kernels, self.asked)  # which says how kernels pass lines on
         assemble = ByChannels if layout.channels else ByExamples
         self.assembled = [assemble(kernel, layout) for kernel in self.kernels]
         self.machines = [a.machine(machine().Machine, self.dtype.itemsize, parts) for a in self.assembled]
         self.schedule = schedule(lowering, self.kernels, self.by_numpy, self.needed([]))
         self.calls = [turn for turn in self.schedule if isinstance(turn, tuple)]
         self.axes = axes_of(lowering, self.kernels)
+        self.guard = self.program.checks[0] if self.program.checks else -1
+        self._gradient_lines: dict[int, list[int]] = {}  # by how many gradients there are
+        self._only_for_gradients: dict[int, frozenset[int]] = {}
         self._bind(lowering.program, lowering.examples)
         self._said: tuple[int, int, list[list[str]]] | None = None
 
@@ -70,10 +74,6 @@ class NativeProgram:
             for x in kernel.inputs
             if (value := self.program.lines[x.line].value) is not None
         }
-        self.guard = self.program.checks[0] if self.program.checks else -1
-        self._gradient_lines: dict[int, list[int]] = {}  # by how many gradients there are
-        self._only_for_gradients: dict[int, frozenset[int]] = {}
-        self.persistent = Persistent(program, self.kernels, self.asked)
 
     def for_batch(self, program: Program, examples: int) -> NativeProgram | None:
         """The same machine code for ``program``, which is this one with another number of examples (other_batch.py);
@@ -84,6 +84,7 @@ class NativeProgram:
             return None
         other = copy(self)
         other.__dict__.pop("whole_blocks", None)
+        other.persistent = self.persistent.for_batch()
         other._bind(program, examples)
         return other
 
@@ -286,4 +287,6 @@ def _notes(native: NativeProgram) -> list[list[str]]:
 
 def _counted(notes: list[str]) -> list[str]:
     """Each note once, and how many calls it is true of."""
+    if len(notes) < 2:
+        return notes
     return [note + (f" ({n} calls)" if n > 1 else "") for note, n in Counter(notes).items()]

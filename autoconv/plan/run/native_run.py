@@ -17,7 +17,8 @@ from ..assemble.vector_layout import Estimate, choose, estimate
 from ..contractions import Product
 from ..extension import available, threads
 from ..kernel import Input, Output, Result
-from ..lower.lower import lower
+from ..lower.lower import kernels_of, lower
+from ..once import known as known_once
 from ..rewrite.factor_sums import factor_sums
 from ..spacing import kept
 from .native_program import NativeProgram, describe
@@ -46,7 +47,7 @@ def plan(program: Program, arguments: Sequence[np.ndarray], known: Iterable[Nati
     if examples < 1 or not work:
         return None
     dtype = max(work, key=lambda d: work[d])
-    with kept():
+    with kept(), known_once():
         return _made(program, examples, dtype, known)
 
 
@@ -77,8 +78,9 @@ def _planned(
         if not any(kernel.instructions for kernel in lowering.kernels.values()):
             return None
     if chosen.channels or len(lowering.kernels) > 1:
-        channel_lanes = chosen.lanes if chosen.channels else 0
-        lowering = lower(rewritten, examples, dtype, channel_lanes, lowering, chosen.channels)
+        channel_lanes, known_kernels = chosen.lanes if chosen.channels else 0, kernels_of(lowering)
+        del lowering  # its registers, before there are others
+        lowering = lower(rewritten, examples, dtype, channel_lanes, known_kernels, chosen.channels)
     return NativeRun(original, NativeProgram(lowering, chosen, parts), costs)
 
 

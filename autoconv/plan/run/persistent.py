@@ -11,6 +11,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from copy import copy
 from math import prod
 from typing import ClassVar, NamedTuple
 
@@ -21,6 +22,10 @@ from ..kernel import Input, Kernel
 
 _CACHE_LINE = 64  # bytes
 _WASTE = 2  # memory of another program is given back if it is more than so many times what is needed
+_LARGE = 1 << 23  # bytes from which on there is room for more examples: what is not touched costs nothing
+_FROM_SYSTEM = (
+    33 << 20
+)  # bytes that the GNU C library takes from the system and not from its heap, to leave a hole there
 
 Arrays = dict[int, np.ndarray]
 
@@ -68,6 +73,12 @@ class Persistent:
         always = Span(0, len(kernels))
         self._spans.update(dict.fromkeys(self._sums, always))  # they are small, and an optimiser may look at one
 
+    def for_batch(self) -> Persistent:
+        """The same lines for another number of examples, with memory of their own."""
+        other = copy(self)
+        other._spare = []
+        return other
+
     def __contains__(self, line: int) -> bool:
         return line in self._spans
 
@@ -104,15 +115,16 @@ def overlaid(
 
     In one piece they are large enough for NumPy to ask for large pages, without which a run that passes over all of
     them spends its time on finding the pages.  ``given``: pieces of which one is taken if it is of a fitting size; else
-    they go before new memory comes.
+    they go before new memory comes, and that is for a fourth more, since the next size of the batch may be larger.
     """
     sizes = {i: -(-prod(shape) * dtype.itemsize // _CACHE_LINE) * _CACHE_LINE for i, shape in shapes.items()}
     begins, end = _places(sizes, spans)
     needed = end + _CACHE_LINE
-    memory = next((x for x in given if needed <= x.size <= _WASTE * needed), None)
+    least = _FROM_SYSTEM if needed > _LARGE else 0
+    memory = next((x for x in given if needed <= x.size <= max(_WASTE * needed, least)), None)
     if memory is None:
         given.clear()
-        memory = np.empty(needed, np.uint8)
+        memory = np.empty(max(needed + needed // 4, least) if least else needed, np.uint8)
     skipped = -memory.ctypes.data % _CACHE_LINE
     found = {}
     for i, shape in shapes.items():

@@ -136,8 +136,8 @@ class Calls:
             if x.co_filename in _BESIDE:
                 return _BESIDE_IT
             return _PERHAPS if x in _ENVIRONMENT or x is _SEEDING else _ORDINARY
-        known = x in self._known or x in _BY_NAME or x.__name__ in _CLOCKS or x.__name__ in _READS
-        return _PERHAPS if known else _ORDINARY
+        known = x in self._known or x in _BY_NAME or x.__name__ in _CLOCKS
+        return _PERHAPS if known or (x.__name__ in _READS and _of_handle(x.__self__)) else _ORDINARY
 
     def _told(self, frame: types.FrameType, x: Any) -> bool:
         """Whether a call of PERHAPS is the first of the kind."""
@@ -158,9 +158,14 @@ class Calls:
         name, owner = f.__name__, f.__self__
         if name in _CLOCKS and isinstance(owner, type) and issubclass(owner, datetime.date):
             return f"{owner.__name__}.{name}()"
-        if name in _READS and type(owner).__module__ in _HANDLES:
+        if name in _READS and _of_handle(owner):
             return f"{type(owner).__name__}.{name}()"
         return ""
+
+
+def _of_handle(x: Any) -> bool:
+    """Whether x is of a kind that holds a file, a connection or a queue."""
+    return any([kind.__module__ in _HANDLES for kind in type(x).__mro__])
 
 
 class Hook:
