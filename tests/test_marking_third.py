@@ -17,6 +17,9 @@ MEANT = {  # named rightly, by a name that nobody had foreseen
     "affine sums: w_of_max", "dl mean: no_stride_end", "squeeze excite: no_direct", "channel softmax: no_second",
     "strided 1d: axis",
 }  # fmt: skip
+UNTOLD = {  # two changes, or no plain one
+    "group einsum: rows_mixed", "maxout: all_pieces", "maxout: w_0", "own batch norm 2d: axes_n", "triplet: no_mask",
+}  # fmt: skip
 RIGHT = [s for s in THIRD if s.words is None]
 WRONG = [s for s in THIRD if s.words is not None]
 PARTS = 8
@@ -44,7 +47,7 @@ def test_a_bug_is_never_right_and_told_by_name_or_line(part, tmp_path):
         verdict = judged(one, tmp_path / f"layers{number}.py")
         assert not verdict, one.label
         how[one.label] = told(one, verdict)
-    others = {label: was for label, was in how.items() if was not in ("named", "line") and label not in MEANT}
+    others = {label: was for label, was in how.items() if was not in ("named", "line") and label not in MEANT | UNTOLD}
     assert len(others) <= 0.05 * len(how) + 1, others
 
 
