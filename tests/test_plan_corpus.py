@@ -562,3 +562,29 @@ def test_where_new_registers_stand(name):
     assert found.tolist() == wanted and state.kernels[1].end == state.most == end
     gaps = {int(x) for gap in state.kernels[1].gaps for x in gap.ravel()}
     assert gaps == set(range(1, end)) - set(found.ravel().tolist()) or not lanes
+
+
+@native
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("dtype", [np.int8, np.int32, np.uint16, np.int64])
+def test_a_label_of_any_width_picks_its_number(lanes, dtype):
+    """And sends the slope back to it: the machine reads whole numbers of 64 bits, others are NumPy's."""
+    x = numbers(6, 5)
+    labels = np.arange(6) * 5 + np.array([4, 0, 2, 2, 1, 3])
+
+    def picked(x, labels):
+        return ac.sum(ac.take(ac.reshape(ac.tanh(x), (-1,)), labels, axis=0) ** 3)
+
+    program = recorded(picked, [x, labels.astype(dtype)])
+    with pytest.MonkeyPatch.context() as at:
+        at.setenv("AUTOCONV_LANES", lanes)
+        planned = native_run.plan(simplify(program), [x, labels.astype(dtype)])
+    assert planned is not None
+    y = np.tanh(x)
+    of_label = np.zeros(30)
+    of_label[labels] = 1
+    slope = 3 * y**2 * (1 - y**2) * of_label.reshape(6, 5)
+    for _ in range(2):
+        value, gradient = planned.run([x, labels.astype(dtype)])
+        agree(value, np.sum(y.ravel()[labels] ** 3))
+        agree(gradient, slope)

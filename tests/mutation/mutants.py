@@ -47,7 +47,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "autoconv/plan/lower/lower.py": (  # too large for a plan, so NumPy's
         "_too_large",
         "_larger",
-        "_work",
+        "kernels_of",
         "_MOST_REGISTERS",
         "_LARGEST_EXAMPLE",
         "_MOST_TERMS",
@@ -313,8 +313,12 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("autoconv/plan/lower/lowering.py", "found = for_one_example(line, shape, axis, self.examples) if", "== -> !="): (
         "a line whose batch axis is not known is NumPy's"
     ),
-    ("autoconv/plan/lower/known_zeros.py", "terms, count = ~zero[first], np.bincount(", "* -> /"): "a cost",
-    ("autoconv/plan/lower/known_zeros.py", "terms, count = ~zero[first], np.bincount(", "// -> /"): "a cost",
+    ("autoconv/plan/lower/known_zeros.py", "needed, count = ~zero[first], np.bincount(", "* -> /"): "a cost",
+    (
+        "autoconv/plan/lower/labels.py",
+        "return True  # nothing is made of it here",
+        "True -> False",
+    ): "left to NumPy, whom nobody asks for it",
     ("autoconv/plan/lower/known_zeros.py", "if not _pays(low, left,", "* -> /"): "a cost",
     ("autoconv/plan/lower/known_zeros.py", "largest = max(made,", "0 -> 1"): "any of them will do",
     ("autoconv/plan/lower/known_zeros.py", "if zero.shape[1] < 63:", "< -> <="): "rows as numbers, or as bytes",

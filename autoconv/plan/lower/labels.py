@@ -22,7 +22,7 @@ def merges(low: Lowering, i: int, line: Line, x: int, axis: int) -> bool:
     if not all(low.program.lines[r].primitive.name == "take" for r in low.readers[i]):  # type: ignore[union-attr]
         return False
     low.merged[i] = x
-    return True
+    return True  # nothing is made of it here
 
 
 def take(low: Lowering, i: int, line: Line) -> bool:
