@@ -206,3 +206,55 @@ def test_results_have_the_operands_dtype(kind):
         if f(*xs).dtype.kind == "f" and f(*narrow).dtype != kind:
             wrong.append(name)
     assert wrong == []
+
+
+MANY = 4096  # in float16 a count by ones stops at 2048, and squares of numbers of 256 on are infinite
+HUNDREDS, NONE, ONES = (np.full(MANY, n, np.float16) for n in (100, 0, 1))
+FAR = np.where(np.arange(MANY) % 4, 0, 6e4).astype(np.float16)  # twice this is infinite
+ROWS_OF_TWO = np.zeros((MANY, 2), np.float16)
+LABELS = np.zeros(MANY, np.int64)
+IN_RANGE = {  # results in float16's range, of sums, counts and squares that are not
+    "mse": (lambda x: ac.losses.mse(x(FAR / 200), NONE), 22500),
+    "l1": (lambda x: ac.losses.l1(x(FAR), -FAR), 3e4),
+    "smooth_l1": (lambda x: ac.losses.smooth_l1(x(FAR), -FAR), 3e4),
+    "huber": (lambda x: ac.losses.huber(x(FAR), -FAR), 3e4),
+    "half_squared_error": (lambda x: ac.losses.half_squared_error(x(FAR[:4] / 200), NONE[:4]), 45000),
+    "cross_entropy of far logits": (lambda x: ac.losses.cross_entropy(x(np.stack([-FAR, FAR], 1)), LABELS), 3e4),
+    "bce": (lambda x: ac.losses.bce(x(ONES / 2), ONES), np.log(2)),
+    "bce_with_logits": (lambda x: ac.losses.bce_with_logits(x(HUNDREDS), NONE), 100),
+    "cross_entropy": (lambda x: ac.losses.cross_entropy(x(ROWS_OF_TWO), LABELS), np.log(2)),
+    "nll": (lambda x: ac.losses.nll(x(ROWS_OF_TWO - 100), LABELS), 100),
+    "kl_div": (lambda x: ac.losses.kl_div(x(NONE - 100), ONES, reduction="mean"), 100),
+    "mean": (lambda x: ac.mean(x(HUNDREDS)), 100),
+    "average": (lambda x: ac.average(x(HUNDREDS)), 100),
+    "var": (lambda x: ac.var(x(np.concatenate([HUNDREDS, -HUNDREDS]))), 1e4),
+    "std": (lambda x: ac.std(x(np.concatenate([HUNDREDS, -HUNDREDS]) * 2)), 200),
+    "norm": (lambda x: ac.norm(x(HUNDREDS)), 6400),
+    "cumsum": (lambda x: ac.cumsum(x(ONES))[-1], MANY),
+    "logsumexp": (lambda x: ac.logsumexp(x(NONE), axis=0), np.log(MANY)),
+    "softmax": (lambda x: ac.softmax(x(NONE), axis=0)[0] * MANY, 1),
+    "log_softmax": (lambda x: ac.log_softmax(x(NONE), axis=0)[0], -np.log(MANY)),
+    "cosine_similarity": (lambda x: ac.losses.cosine_similarity(x(HUNDREDS), HUNDREDS, axis=0), 1),
+    "inner": (lambda x: ac.inner(x(HUNDREDS), x(NONE + 0.1)), 40960 * 0.9998),
+    "vdot": (lambda x: ac.vdot(x(HUNDREDS), x(NONE + 0.1)), 40960 * 0.9998),
+    "hypot": (lambda x: ac.hypot(x(HUNDREDS * 3)[0], HUNDREDS[0] * 4), 500),
+    "trace": (
+        lambda x: ac.trace(x(np.diag(np.full(100, 600, np.float16) - 10 * np.arange(100).astype(np.float16)))),
+        10500,
+    ),
+    "avg_pool1d": (lambda x: ac.avg_pool1d(x(HUNDREDS.reshape(1, MANY, 1)), MANY).item(), 100),
+    "global_avg_pool": (lambda x: ac.global_avg_pool(x(HUNDREDS.reshape(1, MANY, 1))).item(), 100),
+    "adaptive_avg_pool1d": (lambda x: ac.adaptive_avg_pool1d(x(HUNDREDS.reshape(1, MANY, 1)), 1).item(), 100),
+    "lp_pool1d": (lambda x: ac.lp_pool1d(x(HUNDREDS.reshape(1, MANY, 1)), MANY).item(), 6400),
+}
+
+
+@pytest.mark.parametrize("of", [ac.tensor, np.asarray], ids=["Tensors", "arrays"])
+@pytest.mark.parametrize("name", IN_RANGE)
+def test_half_precision_adds_up_counts_and_squares_in_a_wider_type(name, of):
+    function, right = IN_RANGE[name]
+    with np.errstate(all="ignore"):
+        found = function(of)
+    value = np.asarray(getattr(found, "value", found))
+    assert isinstance(found, float) or value.dtype == np.float16
+    np.testing.assert_allclose(float(value), right, rtol=2e-3)

@@ -61,8 +61,8 @@ def _terms(frames: Registers, line: Line, wanted: np.ndarray) -> list[Registers]
     for ranks in product(*[range(tap.shape[1]) for _, tap in reached]):
         at, taps, there = [], [], wanted
         for d, rank in enumerate(ranks):
-            along = (1,) * d + (-1,) + (1,) * (dims - d - 1)
-            frame, tap = (x[:, rank].reshape(along) for x in reached[d])
+            along = (*(None,) * d, slice(None), *(None,) * (dims - d - 1))
+            frame, tap = (x[:, rank][along] for x in reached[d])
             at.append(frame)
             taps.append(tap)
             there = there & (tap >= 0).reshape((1,) * first + tap.shape + (1,) * (wanted.ndim - first - dims))
