@@ -467,4 +467,4 @@ def clamp(move: Slide, dim: int, operation: str) -> Array:
     cells = np.arange(-low, size + high)
     residue = cells % dilation
     last = (size - 1 - residue) // dilation * dilation + residue
-    return np.clip(np.where(cells < 0, residue, np.where(cells >= size, last, cells)), 0, size - 1)
+    return np.clip(np.clip(cells, residue, last), 0, size - 1)  # the second for those that no window reads
