@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from autoconv.marking.asking import TimeUp, deadline
 from autoconv.marking.report import mark
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX systems")
@@ -188,3 +189,50 @@ def test_right_and_wrong_files_beside_hostile_ones(tmp_path):
     """The judge is as it was: after all this the right file is right, at the same numbers."""
     v = judged(tmp_path, f"return {RIGHT}")
     assert v and np.isfinite(v.points).all()
+
+
+class _Slow:
+    """Its finaliser takes longer than there is time, and an exception in it ends nothing else."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def __del__(self) -> None:
+        end = time.monotonic() + self.seconds
+        while time.monotonic() < end:
+            pass
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("seconds", [0.03, 5.0])
+@pytest.mark.parametrize("processor", [False, True])
+def test_an_alarm_in_a_finaliser_is_not_lost(seconds, processor):
+    """It waits for the finaliser to end, or ends it, and then stops what had called it."""
+
+    def endless() -> None:
+        while True:
+            _Slow(seconds)
+
+    started = time.monotonic()
+    with pytest.raises(TimeUp), deadline(0.01, processor):
+        endless()
+    assert time.monotonic() - started < 4
+    time.sleep(1.1)  # and no alarm is left
+
+
+def test_an_alarm_comes_again_where_it_was_caught():
+    caught = []
+
+    def stubborn() -> None:
+        while True:
+            try:
+                while True:
+                    pass
+            except BaseException:
+                caught.append(1)
+                if len(caught) > 1:
+                    raise
+
+    with pytest.raises(TimeUp), deadline(0.01):
+        stubborn()
+    assert len(caught) == 2

@@ -6,16 +6,19 @@ done in another process (``apart``).
 
 from __future__ import annotations
 
+import _weakrefset
 import linecache
 import threading
 import time
 import traceback
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,8 @@ import numpy as np
 from .layer import Call, Layer, Try, plain, seeded
 
 LARGEST = 4_000_000  # elements of one returned array
+SOON, AGAIN = 1e-3, 1.0  # seconds after which an alarm comes again: where it would be lost, and where it was
+PATIENCE = 50  # alarms that wait for a finaliser to end
 _DEEP = 6  # levels of lists and dicts in which arrays of a cache are looked for
 
 
@@ -264,6 +269,7 @@ def deadline(seconds: float, processor: bool = False) -> Iterator[None]:
     processor time, which another process that is busy does not use up.
 
     Alarms reach Python's main thread only, and not on Windows; elsewhere time is looked at between two geometries.
+    They come again as long as what ran goes on.
     """
     import signal
 
@@ -271,17 +277,33 @@ def deadline(seconds: float, processor: bool = False) -> Iterator[None]:
         yield
         return
 
-    def over(*_: Any) -> None:
-        raise TimeUp
-
     timer, alarm = (signal.ITIMER_VIRTUAL, signal.SIGVTALRM) if processor else (signal.ITIMER_REAL, signal.SIGALRM)
+
+    patience = iter(range(PATIENCE))
+
+    def over(_: int, frame: FrameType | None) -> None:
+        if _is_lost(frame) and next(patience, None) is not None:
+            signal.setitimer(timer, SOON, AGAIN)
+        else:
+            raise TimeUp
+
     before = signal.signal(alarm, over)
-    signal.setitimer(timer, max(seconds, 1e-3))
+    signal.setitimer(timer, max(seconds, SOON), AGAIN)
     try:
         yield
     finally:
         signal.setitimer(timer, 0)
         signal.signal(alarm, before)
+
+
+def _is_lost(frame: FrameType | None) -> bool:
+    """Whether an exception here would end a finaliser or a callback alone, and not what it has interrupted."""
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if frame.f_code.co_name == "__del__" or name in (_weakrefset.__file__, weakref.__file__):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager
