@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _weakrefset
 import linecache
+import sys
 import threading
 import time
 import traceback
@@ -26,8 +27,7 @@ import numpy as np
 from .layer import Call, Layer, Try, plain, seeded
 
 LARGEST = 4_000_000  # elements of one returned array
-SOON, AGAIN = 1e-3, 1.0  # seconds after which an alarm comes again: where it would be lost, and where it was
-PATIENCE = 50  # alarms that wait for a finaliser to end
+AGAIN = 1.0  # seconds after which an alarm comes again
 _DEEP = 6  # levels of lists and dicts in which arrays of a cache are looked for
 
 
@@ -279,31 +279,43 @@ def deadline(seconds: float, processor: bool = False) -> Iterator[None]:
 
     timer, alarm = (signal.ITIMER_VIRTUAL, signal.SIGVTALRM) if processor else (signal.ITIMER_REAL, signal.SIGALRM)
 
-    patience = iter(range(PATIENCE))
+    traced = sys.gettrace()
+    waiting: list[FrameType] = []
+
+    def late(*_: Any) -> None:
+        sys.settrace(traced)
+        raise TimeUp
 
     def over(_: int, frame: FrameType | None) -> None:
-        if _is_lost(frame) and next(patience, None) is not None:
-            signal.setitimer(timer, SOON, AGAIN)
-        else:
-            raise TimeUp
+        outside = _interrupted(frame)
+        if outside is None or waiting:
+            raise TimeUp  # in a finaliser that does not end either, it ends that
+        waiting.append(outside)
+        outside.f_trace = late  # at the next line of what the finaliser or callback has interrupted
+        sys.settrace(lambda *_: None)
 
     before = signal.signal(alarm, over)
-    signal.setitimer(timer, max(seconds, SOON), AGAIN)
+    signal.setitimer(timer, max(seconds, 1e-3), AGAIN)
     try:
         yield
     finally:
         signal.setitimer(timer, 0)
         signal.signal(alarm, before)
+        if waiting:
+            waiting.clear()
+            sys.settrace(traced)
 
 
-def _is_lost(frame: FrameType | None) -> bool:
-    """Whether an exception here would end a finaliser or a callback alone, and not what it has interrupted."""
+def _interrupted(frame: FrameType | None) -> FrameType | None:
+    """What a finaliser or a callback has interrupted, where an exception in it would be printed and forgotten; None
+    where there is none."""
+    found = None
     while frame is not None:
         name = frame.f_code.co_filename
         if frame.f_code.co_name == "__del__" or name in (_weakrefset.__file__, weakref.__file__):
-            return True
+            found = frame.f_back
         frame = frame.f_back
-    return False
+    return found
 
 
 @contextmanager

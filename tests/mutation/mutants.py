@@ -154,11 +154,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "True -> False",
     ): "reshaped below",
     (
-        "autoconv/functional/pool.py",
-        "return np.clip(np.where(cells < 0, residue,",
-        "< -> <=",
-    ): "cell 0 is its own residue",
-    (
         "autoconv/functional/attention.py",
         "factor = float(scale) if scale is not None else 1 / sqrt(size) if size else 1.0",
         "1.0 -> 2.0",
