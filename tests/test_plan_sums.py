@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from helpers.plans import at_every_plan
 
 import autoconv as ac
 from autoconv.plan import contractions
 from autoconv.plan.extension import available
 from autoconv.plan.native import instruction_set as isa
-from autoconv.plan.run.native_run import NativeRun
 
 pytestmark = [
     pytest.mark.skipif(not available(), reason="the native machine is not built, or switched off"),
@@ -30,15 +30,14 @@ CONVOLUTIONS = {
 
 def kinds_of(monkeypatch):
     """The instructions of all programs that are planned from now on."""
-    rows, init = [], NativeRun.__init__
+    rows = []
 
-    def noted(self, original, native, costs):
-        init(self, original, native, costs)
+    def look(native):
         for one in native.assembled:
             words = np.frombuffer(one.code, np.int64).reshape(-1, isa.WIDTH).tolist()
             rows.extend(isa.kind(row).name for row in words)
 
-    monkeypatch.setattr(NativeRun, "__init__", noted)
+    at_every_plan(monkeypatch, look)
     return rows
 
 

@@ -5,13 +5,13 @@ from itertools import product
 
 import numpy as np
 import pytest
+from helpers.plans import at_every_plan
 from helpers.random_nets import native
 
 import autoconv as ac
 from autoconv.plan.contractions import Dot, Gemm, Outer
 from autoconv.plan.kernel import Kernel
 from autoconv.plan.lower import contraction, known_zeros
-from autoconv.plan.run.native_run import NativeRun
 from autoconv.plan.spacing import Spacing, spaced
 from autoconv.program.numpy_run import NumpyRun
 
@@ -89,13 +89,10 @@ def _of_all(on):
 def products_of(monkeypatch, loss, given):
     """Of the first program that is planned: the products of its forward convolution, and of its kernel's gradient."""
     made = []
-    init = NativeRun.__init__
-
-    def noted(self, original, native, costs):
-        made.append([one for kernel in native.lowering.kernels.values() for one in kernel.instructions])
-        init(self, original, native, costs)
-
-    monkeypatch.setattr(NativeRun, "__init__", noted)
+    at_every_plan(
+        monkeypatch,
+        lambda native: made.append([one for k in native.lowering.kernels.values() for one in k.instructions]),
+    )
     compiled = ac.compile(loss)
     for _ in range(2):
         compiled.value_and_grad(*given, wrt=(1,))

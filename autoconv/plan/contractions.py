@@ -33,7 +33,7 @@ _NARROW = (
 _PACKING = 4  # numbers packed while a product of vectors is made
 _OF_NUMPY = 4  # products that NumPy makes while one of vectors is made
 _SUM = 4  # products of vectors that take as long as the sum over a vector's lanes
-_FEW = 8  # terms of an example for which tiles wait for their additions
+FEW = 8  # terms of an example: for fewer, tiles wait for their additions, and sums over examples are in rows of vectors
 _SUM_OF_LANES = 7  # the same where examples are in the lanes, in the time of two products, with all that ends a tile
 _AT_A_TIME = 64  # terms after which lanes are added up (machine.c)
 _TRANSPOSING = 3  # the time of two products that a vector takes which is transposed
@@ -202,6 +202,22 @@ class Gemm(Instruction):
         return rows
 
 
+def _added_up(at: ByExamples, a: Spaced, b: Spaced, out: tuple[np.ndarray, np.ndarray]) -> list[int]:
+    """The row of sums over examples and k of a[i, k] * b[j, k], whose lanes are added up in the end; ``out``: where in
+    the sums each row and column is."""
+    a_step, b_step = (at.vectors(x.step * at.cell) for x in (a, b))
+    row = at.contraction(
+        isa.DOT,
+        terms=len(a_step),
+        places=(isa.IN_MEMORY, isa.IN_MEMORY, isa.IN_SUMS),
+        left=(at.addresses_of(a.base), a_step),
+        right=(at.addresses_of(b.base), b_step),
+        out=out,
+        flags=isa.GROWS,
+    )
+    return at.tiled(row, len(a.base), len(b.base))
+
+
 @dataclass(kw_only=True)
 class Dot(Instruction):
     """result[i, j] = sum over examples and k of a[i, k] * b[j, k], added to result ``array``.
@@ -232,19 +248,8 @@ class Dot(Instruction):
         return f"contract and sum over examples: {numbers:,} numbers of {len(self.a.step):,} products of cells"
 
     def by_examples(self, at: ByExamples, number: int) -> Rows:
-        (a, a_step), (b, b_step) = self.a, self.b
-        a_step, b_step = (at.vectors(x * at.cell) for x in (a_step, b_step))
         assert self.places is not None
-        row = at.contraction(
-            isa.DOT,
-            terms=len(a_step),
-            places=(isa.IN_MEMORY, isa.IN_MEMORY, isa.IN_SUMS),
-            left=(at.addresses_of(a), a_step),
-            right=(at.addresses_of(b), b_step),
-            out=(at.sums[self.array] + self.places.base, self.places.step),
-            flags=isa.GROWS,
-        )
-        return [at.tiled(row, len(a), len(b))]
+        return [_added_up(at, self.a, self.b, (at.sums[self.array] + self.places.base, self.places.step))]
 
     def by_channels(self, at: ByChannels, number: int) -> Rows:
         """Numbers of a times vectors of b, whose cells stand side by side."""
@@ -337,7 +342,7 @@ class Outer(Instruction):
 
     def vectors(self, layout: VectorLayout) -> float:
         made = sum(len(x.base) * _rows(len(y.base), layout) * len(x.step) for x, y in self._sides())
-        return made * (waits(1, layout) if len(self.a.step) < _FEW else 1.0)
+        return made * (waits(1, layout) if len(self.a.step) < FEW else 1.0)
 
     def described(self, alike: Sequence[Instruction]) -> str:
         return f"contract and sum over examples: {len(self.a.base)} x {len(self.b.base)} numbers in rows of vectors"
@@ -367,19 +372,10 @@ class Outer(Instruction):
         some = self._transposed(at)
         if some:
             return self._by_rows(at, at.scratch(number), some)
-        made = []
-        for (i, j, _), (a, b) in zip(self.parts, self._sides(), strict=True):
-            row = at.contraction(
-                isa.DOT,
-                terms=len(a.step) * at.cell // at.lanes,
-                places=(isa.IN_MEMORY, isa.IN_MEMORY, isa.IN_SUMS),
-                left=(at.addresses_of(a.base), at.vectors(a.step * at.cell)),
-                right=(at.addresses_of(b.base), at.vectors(b.step * at.cell)),
-                out=(sums + rows_of[i], columns[j]),
-                flags=isa.GROWS,
-            )
-            made.append(at.tiled(row, len(a.base), len(b.base)))
-        return made
+        return [
+            _added_up(at, a, b, (sums + rows_of[i], columns[j]))
+            for (i, j, _), (a, b) in zip(self.parts, self._sides(), strict=True)
+        ]
 
     def _by_rows(self, at: ByExamples, scratch: int, some: int) -> Rows:
         """``some`` terms of b transposed at a time, and each part's products with them."""

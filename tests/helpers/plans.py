@@ -76,3 +76,14 @@ def made_of(native):
         elif kind not in OTHERS:
             kinds[kind] += 1
     return dict(kinds)
+
+
+def at_every_plan(monkeypatch, look):
+    """Have ``look`` called with every native program that is planned from now on."""
+    init = native_run.NativeRun.__init__
+
+    def noted(self, original, native, costs):
+        look(native)
+        init(self, original, native, costs)
+
+    monkeypatch.setattr(native_run.NativeRun, "__init__", noted)

@@ -29,7 +29,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
         "_BLOCK",
         "_PART",
     ),
-    "autoconv/plan/lower/contraction.py": ("vectors", "_FEW"),  # which side is read in vectors; by Outer, or Dot
+    "autoconv/plan/lower/contraction.py": ("vectors", "_WIDE"),  # which side is read in vectors; by Outer, or Dot
     "autoconv/plan/lower/known_zeros.py": (  # products with zeros are made, or left out
         "_LEAST",
         "_MOST_CLASSES",

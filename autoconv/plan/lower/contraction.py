@@ -23,15 +23,14 @@ import numpy as np
 from ...program.program import Line
 from ...shapes import Shape
 from ..channelwise import Channelwise
-from ..contractions import Dot, Gemm, Outer, Product, Spaced, beside
+from ..contractions import FEW, Dot, Gemm, Outer, Product, Spaced, beside
 from ..instructions import Registers
 from ..kernel import Input, Kernel, Result
 from . import channelwise, known_zeros
 from .letters import by_groups, in_groups, in_order, one_value, split
 from .lowering import Lowering
 
-_FEW = 8  # terms for each example below which a result over examples has rows of vectors, however short they are
-_WIDE = 8  # numbers in a row from which on it always has
+_WIDE = 8  # numbers in a row from which on a result over examples has rows of vectors, however many terms there are
 
 
 @dataclass
@@ -255,7 +254,7 @@ def _over_examples(
         return True
     if low.channel_lanes:
         return _rows_of_vectors(low, i, line, sides, (n, g, k, result), sizes, kernel)
-    at, few = low.kernels[kernel], prod([sizes[c] for c in k]) < _FEW
+    at, few = low.kernels[kernel], prod([sizes[c] for c in k]) < FEW
     height, width = (prod([sizes[c] for c in part]) for part in (rows, columns))
     if width > height and not few:  # whatever the order of the result: few columns are soon transposed
         sides, rows, columns, height, width = sides[::-1], columns, rows, width, height

@@ -18,14 +18,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ...program.program import Line, Program
-from ...shapes import Shape, broadcast_axes, keepdims_shape
-from ..instructions import Gather, Registers, Total
+from ...shapes import Shape, broadcast_axes
+from ..instructions import Registers, Total
 from ..kernel import Result
 from ..native.instruction_set import OPERATIONS
 from . import contraction, labels, overlap
 from .batch_invariant import share, whole
 from .lowering import Lowering
-from .movement import in_memory
 from .rematerialise import rematerialise
 
 _MOST_REGISTERS = 1 << 25  # a larger plan would take longer to make than NumPy takes to run
@@ -190,21 +189,15 @@ def _sum(low: Lowering, i: int, line: Line) -> bool:
         return False
     registers, axis, kernel = found
     rest = [d for d in range(len(shape)) if d not in axes and d != axis]
-
-    def terms(order: list[int]) -> Registers:
-        """What is added up, a row for each place along the axes that are left, which are gone through in this order."""
-        table = registers.transpose(*order, *[d for d in range(len(shape)) if d not in order])
-        return table.reshape(prod([shape[d] for d in order]), -1)
-
+    table = registers.transpose(*rest, *[d for d in range(len(shape)) if d not in rest])
+    table = table.reshape(prod([shape[d] for d in rest]), -1)
     if axis in axes:
         low.clear(i, registers, kernel)
-        return _total(low, i, line, terms(rest), kernel)
+        return _total(low, i, line, table, kernel)
     left = _axis_after_sum(line, shape, axes, axis)
     first = registers[tuple([slice(0, 1) if d in axes else slice(None) for d in range(len(shape))])]
-    out = low.fresh(low.one(keepdims_shape(shape, axes), axis), kernel, first if low.channel_lanes else None)
-    order = [d for d in in_memory(out) if d in rest]
-    ordered = out.transpose([*order, *[d for d in range(out.ndim) if d not in order]]).reshape(-1)
-    low.kernels[kernel].instructions.append(Gather(i, [ordered], [terms(order)]))
+    out = low.fresh(first.shape, kernel, first if low.channel_lanes else None)
+    low.gather(i, out, table.reshape(*out.shape, -1), kernel)
     return low.place(i, out.reshape(low.one(line.shape, left)), left, kernel)
 
 

@@ -336,11 +336,15 @@ class Lowering:
         if table.shape[-1] == 1:
             return self.place(i, table[..., 0], axis, kernel)
         out = self.fresh(table.shape[:-1], kernel, like=terms[0] if self.channel_lanes else None)
+        self.gather(i, out, table, kernel)
+        return self.place(i, out, axis, kernel)
+
+    def gather(self, i: int, out: Registers, table: Registers, kernel: int) -> None:
+        """Have new registers as the sums along the last axis of ``table``, in the order in which they are numbered."""
         axes = ascending(out)
         assert axes is not None, "new registers are numbered in order"
         flat = table.transpose(*axes, -1).reshape(-1, table.shape[-1])
         self.kernels[kernel].instructions.append(Gather(i, [out.transpose(axes).reshape(-1)], [flat]))
-        return self.place(i, out, axis, kernel)
 
     # ---- lines that are derived from others, in their own kernel or in a later one
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import linecache
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,15 +102,36 @@ def claims(one: Student, path: Path) -> Iterator[tuple[str, Any, Any, Any]]:
             yield gradient, claimed, truth.runs[gradient].loss, truth.runs[gradient].wrt
 
 
-def told(one: Student, verdict: Any) -> str:
-    """Of the worst gradient: "named" by a right name, "line" where the mistake stands, "unknown" or a "story"."""
+def told(one: Any, verdict: Any) -> str:
+    """Of a student's worst gradient: "named" by a right name, "line" where the mistake stands, "unknown" or a
+    "story"."""
     wrong = [part for part in verdict.parts.values() if not part.right and part.name != "forward"]
     return max((_told(one, part) for part in wrong), key=("named", "line", "unknown", "story").index, default="right")
 
 
-def _told(one: Student, part: Any) -> str:
+def _told(one: Any, part: Any) -> str:
     if part.mistake and one.words and re.search(one.words, f"{part.mistake} {part.says}", re.IGNORECASE):
         return "named"
     if any(fix.line in one.lines for fix in part.fixes):
         return "line"
     return "story" if part.mistake or part.fixes else "unknown"
+
+
+Claim = tuple[str, Any, Any, Any]  # gradient, what is claimed, the loss, the tensor
+
+
+def named_alone(wrongs: Iterable[tuple[str, str, Iterable[Claim]]]) -> tuple[int, list[Any]]:
+    """Of wrong arrays, as (label, words, claims): how many `ac.check` names rightly, and the others.
+
+    None may be called right.
+    """
+    named, others = 0, list[Any]()
+    for label, words, claimed in wrongs:
+        for gradient, array, loss, tensor in claimed:
+            verdict = ac.check(array, of=loss, wrt=tensor)
+            assert verdict.kind != "right", (label, gradient)
+            said = "" if verdict.kind == "unknown" else verdict.text
+            right = re.search(words, said, re.IGNORECASE) is not None
+            named += right
+            others += [] if right else [(label, gradient, verdict.summary, verdict.mistakes)]
+    return named, others

@@ -110,8 +110,3 @@ def claims(one: Third, path: Path) -> Iterator[tuple[str, Any, Any, Any]]:
         usable = claimed.shape == truth.shape and 4 <= claimed.size <= hands.MOST
         if usable and not np.allclose(claimed, truth, rtol=1e-6, atol=1e-9):
             yield f"d{i}", claimed, loss, tensor
-
-
-def told(one: Third, verdict: Any) -> str:
-    """As ``hands.told``."""
-    return hands.told(one, verdict)  # type: ignore[arg-type]  # it reads words and lines
