@@ -10,6 +10,7 @@ import autoconv as ac
 from autoconv import nn
 from autoconv.plan.assemble import vector_layout
 from autoconv.plan.lower.lower import lower
+from autoconv.plan.lower.movement import in_memory
 from autoconv.plan.native import instruction_set as isa
 from autoconv.plan.run import native_run
 from autoconv.program.rewrite import simplify
@@ -176,3 +177,45 @@ def test_wide_vectors_cost_more_where_the_processor_halves_them(channels, monkey
         costs[halved] = {(one.lanes, one.vectors): cost for one, cost, _ in found.costs if one.channels == channels}
     for key, cost in costs[True].items():
         assert cost > costs[False][key] if key[0] == 16 else cost == costs[False][key]
+
+
+# ---- in which order registers stand, seen from their numbers
+
+
+def in_rows(first, *shape):
+    return first + np.arange(np.prod(shape)).reshape(shape)
+
+
+def dilated(x, axis):
+    made = np.zeros([n * 2 if d == axis else n for d, n in enumerate(x.shape)], x.dtype)
+    made[(slice(None),) * axis + (slice(None, None, 2),)] = x
+    return made
+
+
+IMAGE = in_rows(1, 6, 8, 4)  # height, width, channels
+ORDERS = {  # registers (height, width, channels), their axes from the longest step to the shortest
+    "rows of channels": (IMAGE, [0, 1, 2]),
+    "planes": (in_rows(1, 4, 6, 8).transpose(1, 2, 0), [2, 0, 1]),
+    "padded": (np.pad(IMAGE, ((1, 1), (1, 1), (0, 0))), [0, 1, 2]),
+    "padded at one end, most of it padding": (np.pad(IMAGE, ((0, 20), (0, 20), (0, 0))), [0, 1, 2]),
+    "two images, channel by channel": (np.concatenate([IMAGE, in_rows(1000, 6, 8, 4)], 2), [0, 1, 2]),
+    "the second first": (np.concatenate([in_rows(1000, 6, 8, 4), IMAGE], 2), [0, 1, 2]),
+    "two images, one beside the other": (np.concatenate([IMAGE, in_rows(1000, 6, 8, 4)], 1), [0, 1, 2]),
+    "planes of two images": (
+        np.concatenate([in_rows(1, 4, 6, 8), in_rows(1000, 4, 6, 8)]).transpose(1, 2, 0), [2, 0, 1]),
+    "dilated": (dilated(dilated(IMAGE, 0), 1), [0, 1, 2]),
+    "dilated planes": (dilated(dilated(in_rows(1, 4, 6, 8).transpose(1, 2, 0), 0), 1), [2, 0, 1]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("turn", [(0, 1, 2), (2, 0, 1), (1, 2, 0), (2, 1, 0)])
+@pytest.mark.parametrize("name", ORDERS)
+def test_the_order_in_which_registers_stand(name, turn):
+    """Joined, padded and dilated registers have the order of those they are made of, whatever the axes are called."""
+    registers, expected = ORDERS[name]
+    assert [turn[d] for d in in_memory(registers.astype(np.int32).transpose(turn))] == expected
+
+
+def test_registers_without_a_neighbour_have_some_order():
+    for registers in (np.zeros((2, 3), np.int32), np.zeros((0, 3), np.int32), np.full((1, 1), 7, np.int32)):
+        assert sorted(in_memory(registers)) == [0, 1]

@@ -152,18 +152,28 @@ def steps(registers: Registers) -> list[int] | None:
 
 
 def in_memory(registers: Registers) -> list[int]:
-    """The axes from the one with the longest step between neighbours to the shortest, judged in the middle."""
+    """The axes from the one with the longest step between neighbours to the shortest.
+
+    Registers that are not evenly spaced are judged along the axes through one in the middle, by the least step there:
+    where parts are joined it is longer, and between neighbours there may be zeros (padding, dilation).
+    """
     known = spacing(registers)
     if known is not None and reach(known, registers.shape)[0] > 0:
         apart = [abs(step) for step in known.steps]
         return sorted(range(registers.ndim), key=lambda d: -apart[d])
-    middle = tuple(n // 2 for n in registers.shape)
-    here = int(registers[middle])
+    if not registers.size:
+        return list(range(registers.ndim))
+    middle = tuple([n // 2 for n in registers.shape])
+    if not registers[middle]:
+        filled = np.flatnonzero(registers)
+        place = int(filled[len(filled) // 2]) if len(filled) else 0
+        middle = tuple(map(int, np.unravel_index(place, registers.shape)))
 
-    def step(d: int) -> int:
-        if registers.shape[d] == 1:
-            return 0
-        there = tuple(m - (k == d) for k, m in enumerate(middle))
-        return abs(here - int(registers[there])) if here and registers[there] else 0
+    def step(d: int) -> float:
+        through = (*middle[:d], slice(None), *middle[d + 1 :])
+        along = registers[through]
+        places = np.flatnonzero(along)
+        apart = np.abs(np.diff(along[places].astype(np.int64))) / np.diff(places)
+        return float(apart.min()) if apart.size else 0.0
 
     return sorted(range(registers.ndim), key=lambda d: -step(d))
