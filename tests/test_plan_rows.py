@@ -63,3 +63,61 @@ def test_rows_are_not_gone_through_number_by_number(monkeypatch):
     singles = {by_name[w.operation]: w.singles for w in words if w.kind is isa.MAP}
     assert {"sub", "exp", "div"} <= set(singles) and not any(singles[name] for name in ("sub", "exp", "div"))
     assert all(w.rows for w in words if w.kind is isa.GATHER)
+
+
+REPEATED = {  # shape of x, shapes of what is repeated along it
+    "eight channels": ((6, 7, 8), (8,), (7, 8)),
+    "three": ((9, 5, 3), (3,), (5, 3)),
+    "one": ((9, 13, 1), (1,), (13, 1)),
+    "twenty": ((5, 4, 20), (20,), (4, 20)),
+    "thirty-three": ((6, 3, 33), (33,), (3, 33)),
+    "a hundred": ((5, 4, 100), (100,), (4, 100)),
+    "rows of different lengths": ((8, 6, 7), (7,), (6, 7)),
+    "fewer results than a vector has lanes": ((1, 2, 3), (3,), (2, 3)),
+    "as many as rows": ((2, 40), (40,), (40,)),
+}
+
+
+@native
+@pytest.mark.parametrize("examples", [1, 3])
+@pytest.mark.parametrize("instructions", ["v4", "v3", "base"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", REPEATED)
+def test_rows_that_are_repeated(name, dtype, instructions, examples, monkeypatch):
+    """A row beside many, on either side of an operation and both beside each other: bit by bit what NumPy has."""
+    monkeypatch.setenv("AUTOCONV_LANES", "channels")
+    monkeypatch.setenv("AUTOCONV_INSTRUCTIONS", instructions)
+    monkeypatch.setenv("AUTOCONV_THREADS", "2")  # which share an example if there is one
+    shape, of_row, of_rows = REPEATED[name]
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(examples, *shape)).astype(dtype)
+    x.reshape(-1)[:6] = np.inf, -0.0, -np.inf, np.nan, np.finfo(dtype).max, 0
+    row, rows = rng.normal(size=(examples, *of_row)).astype(dtype), rng.normal(size=of_rows).astype(dtype)
+    row[0, -1] = np.nan
+
+    def f(x, row, rows):
+        row = row.reshape(examples, *[1] * (len(shape) - len(of_row)), *of_row)  # of each example another one
+        return x - row, row / x, rows * x, (row + rows) - x, (x + x) * row
+
+    with np.errstate(all="ignore"):
+        expected = f(x, row, rows)
+        for found, right in zip(ac.compile(f)(x, row, rows), expected, strict=True):
+            np.testing.assert_array_equal(np.asarray(found), right)
+
+
+@native
+def test_rows_that_are_repeated_are_not_gone_through_number_by_number(monkeypatch):
+    """Statistics of 12 channels beside an image: a copy of the row that is longer by a vector, and whole vectors."""
+    monkeypatch.setenv("AUTOCONV_LANES", "channels")
+    monkeypatch.setenv("AUTOCONV_INSTRUCTIONS", "base")
+    made, settle = [], NativeProgram.settle
+    monkeypatch.setattr(NativeProgram, "settle", lambda native: (made.extend(native.assembled), settle(native)))
+    rng = np.random.default_rng(5)
+    x, row = (rng.normal(size=shape).astype(np.float32) for shape in ((2, 9, 9, 13), (2, 1, 1, 13)))
+    ac.compile(lambda x, row: x / row)(x, row)
+    words = [
+        isa.kind(row).read(row) for a in made for row in np.frombuffer(a.code, np.int64).reshape(-1, isa.WIDTH).tolist()
+    ]
+    by_name = {number: name for name, number in isa.OPERATIONS.items()}
+    sizes = {by_name[w.operation]: (w.count, w.singles) for w in words if w.kind is isa.MAP}
+    assert sizes == {"copy": (0, 13 + 3), "div": (-(-9 * 9 * 13 // 4), 0)}  # a vector of SSE has four numbers

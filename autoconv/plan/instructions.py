@@ -111,6 +111,9 @@ class Map(Instruction):
         return [isa.MAP.row(operation=self.operation, count=out.size, **tables, **doubles(self.numbers))]
 
     def by_channels(self, at: ByChannels, number: int) -> Rows:
+        repeated = at.repeated_rows(self.writes[0], self.reads)
+        if repeated is not None:
+            return self._beside_repeated_rows(at, number, repeated)
         vectors, singles = at.rows_of_cells(self.writes[0], self.reads, grows=False)
         tables, known = {}, {}
         for word, each in zip(("out", "x", "y", "z"), self._operands(), strict=True):
@@ -120,6 +123,30 @@ class Map(Instruction):
             tables[word], tables[word + "_at"], tables["single_" + word] = known[id(each)]
         counts = {"count": len(vectors), "singles": len(singles)}
         return [isa.MAP.row(operation=self.operation, **counts, **tables, **doubles(self.numbers))]
+
+    def scratch_by_channels(self, at: ByChannels) -> int:
+        """Of each row that is repeated beside longer ones: a copy that goes on for a vector."""
+        repeated = at.repeated_rows(self.writes[0], self.reads) or []
+        return sum([at.pitch(row.size + at.lanes - 1) for row in repeated if row is not None])
+
+    def _beside_repeated_rows(self, at: ByChannels, number: int, repeated: list[Registers | None]) -> Rows:
+        """Whole vectors from one end to the other, whatever the length of the rows that are repeated: each of these is
+        copied, with its beginning behind its end, and where a vector begins in it is its place modulo the length."""
+        scratch, rows = at.scratch(number), []
+        starts = at.vector_starts(self.writes[0].size)
+        begins = [at.addresses_of(registers).flat[0] + starts for registers in self._operands()]
+        for k, row in enumerate(repeated, start=1):
+            if row is None:
+                continue
+            longer = in_a_row(scratch, row.size + at.lanes - 1)
+            rows.append(at.copy(longer, at.addresses_of(row)[np.arange(len(longer)) % row.size]))
+            begins[k] = scratch + starts % row.size
+            scratch += at.pitch(len(longer))
+        begins[len(repeated) + 1 :] = begins[1:2] * (3 - len(repeated))
+        words = {}
+        for word, each in zip(("out", "x", "y", "z"), begins, strict=True):
+            words[word], words[word + "_at"] = at.relative(each)
+        return [*rows, isa.MAP.row(operation=self.operation, count=len(starts), **words, **doubles(self.numbers))]
 
     def _operands(self) -> list[Registers]:
         """The result and three operands; the first one again where there are fewer."""

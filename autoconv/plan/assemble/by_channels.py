@@ -21,6 +21,8 @@ from ..spacing import spacing
 from .assemble import FEW, Assembled
 from .vector_layout import VectorLayout
 
+_SHORTEST = 64  # results that are worth the copy of a row
+_REPEATS = 4  # how often a row that is copied has to be repeated
 _LONGEST = 1 << 13  # channels that are looked for in a flat instruction
 
 
@@ -98,6 +100,34 @@ class ByChannels(Assembled):
         before = np.cumsum(rest[single]) - rest[single]
         singles = np.repeat((ends - rest)[single] - before, rest[single])
         return np.sort(vectors), singles + np.arange(len(singles))
+
+    def repeated_rows(self, out: Registers, reads: list[Registers]) -> list[Registers | None] | None:
+        """Of each operand the row that it repeats all along the results, None if it goes along with them; None in all
+        unless the results stand side by side, and every operand is one or the other, some in rows that would not fill
+        whole vectors.
+        """
+        if out.size < max(self.lanes, _SHORTEST) or not self._side_by_side(out):
+            return None
+        found: list[Registers | None] = []
+        for registers in reads:
+            one = spacing(registers)
+            if one is None:
+                return None
+            outside = next((d for d in range(out.ndim) if one.steps[d]), out.ndim)
+            row = registers[(0,) * outside].reshape(-1)
+            if self.kernel.value(one.first) == 0 or one.first in self.kernel.repeated or not self._side_by_side(row):
+                return None
+            found.append(None if row.size == out.size else row)
+        rows = [row.size for row in found if row is not None]
+        ragged = any([size % self.lanes for size in rows])
+        return found if ragged and out.size >= _REPEATS * max(rows) else None
+
+    def _side_by_side(self, registers: Registers) -> bool:
+        """Whether these are all cells of one value, one after the other."""
+        one = spacing(registers)
+        if one is None or not registers.flags.c_contiguous:
+            return False
+        return self.kernel.value(one.first) == self.kernel.value(one.first + registers.size - 1)
 
     def _rows(self, out: np.ndarray, reads: list[Registers]) -> np.ndarray:
         """Where rows begin, as all numbers tell."""
