@@ -328,9 +328,9 @@ def backward(dout, x):
         i += 1
     return dx
 """
-    started = time.monotonic()
+    started = time.process_time()
     v = judged(tmp_path, text, lambda x: 2.0 * x, "dout, x", (TABLE,))
-    assert [fix.line for fix in v["dx"].fixes] == [6] and time.monotonic() - started < 20
+    assert [fix.line for fix in v["dx"].fixes] == [6] and time.process_time() - started < 20
 
 
 @pytest.mark.parametrize("line", ["open('marks', 'a').write('x')", "import os; os.remove('marks')", "exec('n = 1')"])
@@ -358,9 +358,9 @@ def test_what_is_printed_is_printed_as_often_as_without_a_search(tmp_path, capsy
 def test_a_function_of_2000_lines_takes_no_longer(tmp_path):
     body = "".join(f"    a{i} = {i}\n" for i in range(2000))
     text = PRODUCT.replace("w.T", "w.T / n").replace("    n = len(x)\n", f"    n = len(x)\n{body}")
-    started = time.monotonic()
+    started = time.process_time()
     assert not judged(tmp_path, text, *SETTINGS[PRODUCT])["dx"].right
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_numbers_that_a_process_made_up_say_nothing():
