@@ -106,8 +106,10 @@ class ByChannels(Assembled):
         unless the results stand side by side, and every operand is one or the other, some in rows that would not fill
         whole vectors.
         """
-        if out.size < max(self.lanes, _SHORTEST) or not self._side_by_side(out):
+        if out.size < max(self.lanes, _SHORTEST) or not out.flags.c_contiguous:
             return None
+        if all([registers.flags.c_contiguous for registers in reads]) or not self._side_by_side(out):
+            return None  # the first is soon seen, and most are so
         found: list[Registers | None] = []
         for registers in reads:
             one = spacing(registers)
