@@ -373,6 +373,8 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("autoconv/plan/rewrite/factor_sums.py", 'small = self._row("where", self._row("equal", zero', "1.0 -> 2.0"): (
         "any number within the bounds"
     ),
+    ("autoconv/program/rewrite.py", "if value.size < 2 or value.dtype == object or", "< -> <="): "two, or one twice",
+    ("autoconv/program/rewrite.py", "if value.size < 2 or value.dtype == object or", "2 -> 3"): "two, or one twice",
     ("autoconv/program/rewrite.py", 'return ("constant", line.shape, line.dtype.str, line.value.flat[:1]', "1 -> 2"): (
         "the same number twice"
     ),
