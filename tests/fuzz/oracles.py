@@ -218,7 +218,7 @@ def scalars(eager: Eager) -> str:
     if not eager.compare(results):
         return ""
     # the paths of a scalar are added one by one, where eager adds them line by line: g + g - g - g, not 2 (g - g)
-    order = [8 * float(np.finfo(x.dtype).eps) * x for x in of_lines(eager, flat, magnitudes(flat))]
+    order = [float(np.finfo(x.dtype).eps) * x for x in of_lines(eager, flat, roundings(flat))]
     return eager.compare(results, more=[*[0.0] * n, *order])
 
 
@@ -233,16 +233,20 @@ def of_lines(eager: Eager, flat: Any, numbers: np.ndarray) -> list[np.ndarray]:
     return found
 
 
-def magnitudes(flat: Any) -> np.ndarray:
-    """For every scalar the sum over its paths of the absolute product of slopes, infinite ones left out."""
-    sizes = np.zeros(len(flat))
+def roundings(flat: Any) -> np.ndarray:
+    """For every scalar how many eps its cotangent may be off by: of the sum over its paths of the absolute product of
+    slopes (infinite ones left out) 8, and one for each reader; and what the readers are off by."""
+    sizes, off = np.zeros((2, len(flat)))
     sizes[flat.output] = 1
     slopes = np.where(np.isfinite(flat.slope), np.abs(flat.slope), 0)
+    readers = np.bincount(flat.operands, minlength=len(flat))
     for i in reversed(range(len(flat))):
         if sizes[i]:
+            off[i] += (8 + readers[i]) * sizes[i]
             read = slice(flat.start[i], flat.start[i + 1])
             np.add.at(sizes, flat.operands[read], sizes[i] * slopes[read])
-    return sizes
+            np.add.at(off, flat.operands[read], off[i] * slopes[read])
+    return off
 
 
 # ---- differentials
