@@ -13,6 +13,7 @@ from helpers import by_hand_loops as by_hand
 from helpers.by_hand_bugs import Question, questions
 
 import autoconv as ac
+from autoconv.tutor.verdict import Verdict
 
 ALL_TIED = "every tied maximum gets everything"
 UNSEEN = "This example cannot show"
@@ -148,6 +149,38 @@ def test_another_eps_is_named_with_its_value(eps: float, which: int) -> None:
     verdict = ac.check(claim, of=loss, wrt=tensors[which])
     assert names(verdict) == ["another eps"] and f"eps = {eps:.3g}" in verdict.summary, verdict.text
     assert verdict.text.startswith("WRONG HERE")
+
+
+BESIDE = {  # a wrong gradient of a normalisation, from h = dout gamma, x-hat and 1 / std, and its name
+    "mean term forgotten": lambda h, hat, inv, mean: inv * (h - hat * mean(h * hat)),
+    "variance term forgotten": lambda h, hat, inv, mean: inv * (h - mean(h)),
+    "deviation in the wrong power": lambda h, hat, inv, mean: h - mean(h) - hat * mean(h * hat),
+    "sign": lambda h, hat, inv, mean: -inv * (h - mean(h) - hat * mean(h * hat)),
+}
+
+
+def beside(name: str, eps: float, scale: float, given: Any) -> Verdict:
+    """The verdict on a wrong gradient of a batch norm with gamma as ``given`` makes it."""
+    rng = np.random.default_rng(8)
+    x, gamma, dout = scale * rng.normal(size=(6, 4)), rng.normal(size=4), rng.normal(size=(6, 4))
+    inv = 1 / np.sqrt(x.var(0) + eps)
+    claim = BESIDE[name](dout * gamma, (x - x.mean(0)) * inv, inv, lambda a: a.mean(0))
+    tensor = ac.tensor(x, name="x")
+    return ac.check(claim, of=ac.sum(ac.batch_norm(tensor, given(gamma)) * dout), wrt=tensor)
+
+
+@pytest.mark.parametrize("eps", [1e-8, 1e-2])
+@pytest.mark.parametrize("name", BESIDE)
+@pytest.mark.parametrize("scale", [1.0, 0.05], ids=["", "small"])
+def test_a_mistake_beside_another_eps_has_its_name(name: str, eps: float, scale: float) -> None:
+    verdict = beside(name, eps, scale, ac.tensor)
+    assert names(verdict) == [name] and f"Compared with eps = {eps:.6g}" in verdict.evidence[0], verdict.text
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_gamma_may_be_a_plain_array(name: str) -> None:
+    verdict = beside(name, 1e-5, 1.0, np.array)
+    assert names(verdict) == [name], verdict.text
 
 
 # ---- digits
