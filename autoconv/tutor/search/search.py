@@ -202,7 +202,8 @@ class Search:
             return None
         first = self.chosen(gradient)
         if mutation.position < 0 or mutation.k == _ALL:
-            self.groups[mutation] = self.probes.rows @ first
+            with np.errstate(all="ignore"):
+                self.groups[mutation] = self.probes.rows @ first
         if equal(first, self.truth(), self.tolerance):
             return None
         match = compare(self.claimed[0], first, self.tolerance, first.size, self.slips)
@@ -273,9 +274,9 @@ class Search:
         if not made or not len(self.probes.rows[DENSE:]):
             return [mutation for mutation, _ in made]
         led = np.array([along[DENSE:] for _, along in made])
-        off = [
-            np.abs(self.probes.aims[DENSE:] - factor * led).max(axis=1) for factor in (*self.factors, *-self.factors)
-        ]
+        factors = (*self.factors, *-self.factors)
+        with np.errstate(all="ignore"):
+            off = [np.abs(self.probes.aims[DENSE:] - factor * led).max(axis=1) for factor in factors]
         close = np.min(off, axis=0) <= share * scale_of(self.claimed[0])
         return [mutation for (mutation, _), fits in zip(made, close, strict=True) if fits]
 
