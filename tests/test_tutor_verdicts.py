@@ -186,6 +186,38 @@ def test_gamma_may_be_a_plain_array(name: str) -> None:
 # ---- digits
 
 
+TRUE = np.random.default_rng(7).normal(size=(4, 5)) * np.array([1e-3, 1, 30, 5e4, 1e6])
+ROUNDED = {  # right numbers as people hand them over
+    "four decimals in single precision": (TRUE[:, :3].astype(np.float32), lambda t: np.round(t, 4)),
+    "four digits in single precision": (TRUE.astype(np.float32), lambda t: rounded(t, 4).astype(np.float32)),
+    "four digits of large numbers": (TRUE[:, 3:], lambda t: rounded(t, 4)),
+    "three digits of large and small numbers": (TRUE, lambda t: rounded(t, 3)),
+    "too small for single precision": (TRUE * 1e-60, lambda t: t.astype(np.float32)),
+}
+
+
+def rounded(array: Any, digits: int) -> Any:
+    return np.vectorize(lambda x: float(f"{x:.{digits}g}"))(array)
+
+
+@pytest.mark.parametrize("how", ROUNDED)
+def test_right_numbers_are_right_in_the_digits_that_they_have(how: str) -> None:
+    true, written = ROUNDED[how]
+    w = ac.tensor(np.zeros_like(true), name="w")
+    loss = ac.sum(w * true)
+    claim = written(true)
+    assert ac.check(claim, of=loss, wrt=w), how
+    if np.any(claim):
+        claim[1, 1] += 0.01 * np.abs(true).max()
+        assert not ac.check(claim, of=loss, wrt=w), how
+
+
+def test_whole_numbers_that_end_in_zeros_are_not_rounded_where_the_gradient_is_whole() -> None:
+    true = np.array([1234.0, 5678.0, 9100.0, 4321.0])
+    w = ac.tensor(np.zeros(4), name="w")
+    assert not ac.check(np.array([1230.0, 5680.0, 9100.0, 4320.0]), of=ac.sum(w * true), wrt=w)
+
+
 @pytest.mark.parametrize("digits", [3, 4, 5])
 def test_right_numbers_with_few_digits_are_right_as_numbers_and_as_text(digits: int) -> None:
     rng = np.random.default_rng(6)
