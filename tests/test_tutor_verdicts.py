@@ -355,3 +355,24 @@ def test_random_arrays_have_no_story(layer: str) -> None:
     for what, claim in arrays.items():
         verdict = ac.check(claim, of=q.loss, wrt=q.wrt)
         assert verdict.kind == "unknown" and not verdict.mistakes, f"{what}: {verdict.text}"
+
+
+# ---- Scalars
+
+
+def test_a_wrong_claim_about_scalars_ends_in_a_verdict() -> None:
+    logits = [ac.Scalar(x, name=f"z{i}") for i, x in enumerate((0.3, -1.2, 0.7))]
+    raised = [(z - 0.7).exp() for z in logits]  # one difference is 0
+    total = raised[0] + raised[1] + raised[2]
+    mean = (raised[0] / total + raised[1] / total * 3.0) / 2.0
+    loss = -((mean - raised[2] / total) ** 2).log()
+    right = float(ac.grad(lambda z: _scalar_loss(z))(np.array([0.3, -1.2, 0.7]))[1])
+    assert ac.check(right, of=loss, wrt=logits[1])
+    assert names(ac.check(-right, of=loss, wrt=logits[1])) == ["sign"]
+    assert not ac.check(right * 1.37, of=loss, wrt=logits[1])
+
+
+def _scalar_loss(z: Any) -> Any:
+    p = ac.exp(z - 0.7)
+    p = p / ac.sum(p)
+    return -ac.log(((p[0] + p[1] * 3.0) / 2.0 - p[2]) ** 2)
