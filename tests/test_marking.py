@@ -127,6 +127,43 @@ def test_a_function_of_tensors_and_an_unknown_forward():
     assert v["dx"].mistake == "sign"
 
 
+def _signal(d, x, w):
+    views = np.lib.stride_tricks.sliding_window_view(x, len(w), axis=1)
+    padded = np.pad(d, ((0, 0), (len(w) - 1, len(w) - 1), (0, 0)))
+    back = np.lib.stride_tricks.sliding_window_view(padded, len(w), axis=1)
+    return np.einsum("nlok,kco->nlc", back, w[::-1]), np.einsum("nlck,nlo->kco", views, d)
+
+
+BY_LIKE = {  # like, forward, backward: where no inputs are given, and not every shape and number will do
+    "log": (ac.log, np.log, lambda d, x: d / x),
+    "root": (ac.sqrt, np.sqrt, lambda d, x: d / (2 * np.sqrt(x))),
+    "arcsine": (ac.asin, np.arcsin, lambda d, x: d / np.sqrt(1 - x * x)),
+    "above 1": (lambda x: ac.log(x - 1), lambda x: np.log(x - 1), lambda d, x: d / (x - 1)),
+    "power": (ac.power, np.power, lambda d, x, y: (d * y * x ** (y - 1), d * x**y * np.log(x))),
+    "product": (ac.mul, np.multiply, lambda d, x, y: (d * y, d * x)),
+    "product, broadcast": (lambda x, b: x * b, np.multiply, lambda d, x, b: (d * b, (d * x).sum(0))),
+    "signal": (ac.conv1d, lambda x, w: np.einsum(
+        "nlck,kco->nlo", np.lib.stride_tricks.sliding_window_view(x, len(w), axis=1), w), _signal),
+    "by name": (ac.tanh, lambda *, x: np.tanh(x), lambda *, dout, x: dout * (1 - np.tanh(x) ** 2)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BY_LIKE)
+def test_geometries_are_chosen_where_the_function_is_defined(name):
+    like, forward, backward = BY_LIKE[name]
+    v = ac.check_backward(backward, forward, like=like)
+    assert v, v.text
+    wrong = lambda *a, **k: np.multiply(2, backward(*a, **k)) if name != "signal" else (0, *backward(*a)[1:])
+    assert not ac.check_backward(wrong, forward, like=like, repair=0)
+
+
+def test_rows_that_are_drawn_are_no_labels_of_the_gradient():
+    drawn = [(np.array([1, 1, 3]), np.random.default_rng(0).normal(size=(4, 3)))]
+    noise = lambda dout, i, w: np.random.default_rng(1).normal(size=w.shape)
+    v = ac.check_backward(noise, lambda i, w: w[i], like=lambda i, w: w[i], inputs=drawn)
+    assert v["dw"].kind == "unknown"
+
+
 def test_one_gradient_may_come_in_a_tuple():
     assert ac.check_backward(lambda dout, cache: (dout * (cache > 0),), like="cs231n.relu")
 

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -75,11 +76,36 @@ def test_it_ends_in_a_clear_row(what, tmp_path):
     assert not v and any(word in v.text for word in words.split("|")), v.text
 
 
+SEND = "os.write(int(sys.argv[-1]), len(h).to_bytes(8, 'little') + h)\nos._exit(0)"
+ROW = {"out": None, "gradients": {}, "trouble": ["RIGHT", "RIGHT", ""], "damage": [], "notes": []}
+SAID = {  # what the backward does to be read as another row
+    "a cleared screen in an error": r"raise ValueError('\x1b[2J\x1b[32mRIGHT\r\n dx: RIGHT, at 6 geometries')",
+    "text that runs backward": r"raise ValueError('\u202eTHGIR')",
+    "an error with a name": r"raise type('\x1b[1mRIGHT', (Exception,), {})",
+    "a refusal of its own": f"h = {json.dumps({'kind': 'right', 'says': 'RIGHT'}).encode()!r}\n{SEND}",
+    "a trouble of its own": f"h = {json.dumps([ROW] * 6).encode()!r}\n{SEND}",
+}
+
+
+@pytest.mark.quick(2)
+@pytest.mark.parametrize("what", SAID)
+def test_what_a_file_says_cannot_be_taken_for_the_judge(what, tmp_path):
+    v = judged(tmp_path, SAID[what])
+    text = v.text
+    assert not v and all(row.isprintable() for row in text.split("\n")), text
+    assert not any(row.lstrip().startswith("dx: RIGHT") for row in text.split("\n")) and "WRONG: right" not in text, (
+        text
+    )
+    assert "of its own" not in what or "cannot be read" in text, text
+
+
 HARMLESS = {  # mischief that changes nothing: what is returned is right
     "a million lines": "for i in range(10**5): print('RIGHT: cs231n.relu')",
     "fake results": "print('{\"right\": true}', flush=True); sys.stderr.write('0')",
     "its own folder removed": "for f in os.listdir('.'): os.remove(f)",
     "its folder made unreadable": "try: os.chmod('.', 0)\nexcept OSError: pass",
+    "a folder as deep as can be": "for i in range(200):\n    os.mkdir('d')\n    os.chdir('d')",
+    "a link in the place of its folder": "p = os.getcwd()\nos.rename(p, p + 'x')\nos.symlink({other!r}, p)",
     "a thread that never ends": "import threading\nthreading.Thread(target=time.sleep, args=(1000,)).start()",
     "a patched checker": "import autoconv.marking.judge as j\nj.judge = j._gradient = lambda *a: 1 / 0",
 }
@@ -87,11 +113,16 @@ HARMLESS = {  # mischief that changes nothing: what is returned is right
 
 @pytest.mark.quick(2)
 @pytest.mark.parametrize("what", HARMLESS)
-def test_mischief_beside_a_right_gradient_changes_nothing(what, tmp_path):
-    other = tmp_path / "notes.txt"
+def test_mischief_beside_a_right_gradient_changes_nothing(what, tmp_path, monkeypatch):
+    (tmp_path / "teacher").mkdir(mode=0o750)
+    other = tmp_path / "teacher" / "notes.txt"
     other.write_text("of the teacher", encoding="utf-8")
-    v = judged(tmp_path, f"{HARMLESS[what]}\nreturn {RIGHT}", limit=10.0)
+    body = HARMLESS[what].replace("{other!r}", repr(str(other.parent)))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    v = judged(tmp_path, f"{body}\nreturn {RIGHT}", limit=10.0)
     assert v["dx"].right, v.text
+    assert not os.listdir(tmp_path / "temporary") and other.parent.stat().st_mode & 0o777 == 0o750
     assert other.read_text(encoding="utf-8") == "of the teacher"
 
 

@@ -107,6 +107,8 @@ PLANTED: dict[str, str] = {
     "softmax over the wrong axis": "residual, relu | mlp tanh, mlp arithmetic",
     "softmax not normalised": "winners, sigmoid | mlp words, mlp arithmetic",
     "a factor of the softmax's Jacobian forgotten": "winners, residual | mlp relu, mlp arithmetic",
+    "sign of a term of the softmax's Jacobian": "winners, residual | mlp relu, mlp arithmetic",
+    "sign in the derivative": "groups, channels first | mlp words, mlp sequence",
     "the sigmoid's derivative p (1 - p) for the softmax's": "relu, groups | mlp words",
     "one subtracted from every class": "sigmoid, true convolution | mlp words",
     "target in the wrong place or size": "sigmoid, true convolution | mlp words",

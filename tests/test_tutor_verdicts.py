@@ -13,6 +13,7 @@ from helpers import by_hand_loops as by_hand
 from helpers.by_hand_bugs import Question, questions
 
 import autoconv as ac
+from autoconv.tutor.verdict import Verdict
 
 ALL_TIED = "every tied maximum gets everything"
 UNSEEN = "This example cannot show"
@@ -150,7 +151,71 @@ def test_another_eps_is_named_with_its_value(eps: float, which: int) -> None:
     assert verdict.text.startswith("WRONG HERE")
 
 
+BESIDE = {  # a wrong gradient of a normalisation, from h = dout gamma, x-hat and 1 / std, and its name
+    "mean term forgotten": lambda h, hat, inv, mean: inv * (h - hat * mean(h * hat)),
+    "variance term forgotten": lambda h, hat, inv, mean: inv * (h - mean(h)),
+    "deviation in the wrong power": lambda h, hat, inv, mean: h - mean(h) - hat * mean(h * hat),
+    "sign": lambda h, hat, inv, mean: -inv * (h - mean(h) - hat * mean(h * hat)),
+}
+
+
+def beside(name: str, eps: float, scale: float, given: Any) -> Verdict:
+    """The verdict on a wrong gradient of a batch norm with gamma as ``given`` makes it."""
+    rng = np.random.default_rng(8)
+    x, gamma, dout = scale * rng.normal(size=(6, 4)), rng.normal(size=4), rng.normal(size=(6, 4))
+    inv = 1 / np.sqrt(x.var(0) + eps)
+    claim = BESIDE[name](dout * gamma, (x - x.mean(0)) * inv, inv, lambda a: a.mean(0))
+    tensor = ac.tensor(x, name="x")
+    return ac.check(claim, of=ac.sum(ac.batch_norm(tensor, given(gamma)) * dout), wrt=tensor)
+
+
+@pytest.mark.parametrize("eps", [1e-8, 1e-2])
+@pytest.mark.parametrize("name", BESIDE)
+@pytest.mark.parametrize("scale", [1.0, 0.05], ids=["", "small"])
+def test_a_mistake_beside_another_eps_has_its_name(name: str, eps: float, scale: float) -> None:
+    verdict = beside(name, eps, scale, ac.tensor)
+    assert names(verdict) == [name] and f"Compared with eps = {eps:.6g}" in verdict.evidence[0], verdict.text
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_gamma_may_be_a_plain_array(name: str) -> None:
+    verdict = beside(name, 1e-5, 1.0, np.array)
+    assert names(verdict) == [name], verdict.text
+
+
 # ---- digits
+
+
+TRUE = np.random.default_rng(7).normal(size=(4, 5)) * np.array([1e-3, 1, 30, 5e4, 1e6])
+ROUNDED = {  # right numbers as people hand them over
+    "four decimals in single precision": (TRUE[:, :3].astype(np.float32), lambda t: np.round(t, 4)),
+    "four digits in single precision": (TRUE.astype(np.float32), lambda t: rounded(t, 4).astype(np.float32)),
+    "four digits of large numbers": (TRUE[:, 3:], lambda t: rounded(t, 4)),
+    "three digits of large and small numbers": (TRUE, lambda t: rounded(t, 3)),
+    "too small for single precision": (TRUE * 1e-60, lambda t: t.astype(np.float32)),
+}
+
+
+def rounded(array: Any, digits: int) -> Any:
+    return np.vectorize(lambda x: float(f"{x:.{digits}g}"))(array)
+
+
+@pytest.mark.parametrize("how", ROUNDED)
+def test_right_numbers_are_right_in_the_digits_that_they_have(how: str) -> None:
+    true, written = ROUNDED[how]
+    w = ac.tensor(np.zeros_like(true), name="w")
+    loss = ac.sum(w * true)
+    claim = written(true)
+    assert ac.check(claim, of=loss, wrt=w), how
+    if np.any(claim):
+        claim[1, 1] += 0.01 * np.abs(true).max()
+        assert not ac.check(claim, of=loss, wrt=w), how
+
+
+def test_whole_numbers_that_end_in_zeros_are_not_rounded_where_the_gradient_is_whole() -> None:
+    true = np.array([1234.0, 5678.0, 9100.0, 4321.0])
+    w = ac.tensor(np.zeros(4), name="w")
+    assert not ac.check(np.array([1230.0, 5680.0, 9100.0, 4320.0]), of=ac.sum(w * true), wrt=w)
 
 
 @pytest.mark.parametrize("digits", [3, 4, 5])
@@ -290,3 +355,21 @@ def test_random_arrays_have_no_story(layer: str) -> None:
     for what, claim in arrays.items():
         verdict = ac.check(claim, of=q.loss, wrt=q.wrt)
         assert verdict.kind == "unknown" and not verdict.mistakes, f"{what}: {verdict.text}"
+
+
+# ---- Scalars
+
+
+def _scalar_loss(w: Any, exp: Any, log: Any) -> Any:
+    raised = [exp(w * x - 0.7) for x in (0.6, -2.4, 1.4)]  # the last difference is 0 for w = 1/2
+    total = raised[0] + raised[1] + raised[2]
+    return -log(((raised[0] / total + raised[1] / total * 3.0) / 2.0 - raised[2] / total) ** 2)
+
+
+def test_a_wrong_claim_about_scalars_ends_in_a_verdict() -> None:
+    w = ac.Scalar(0.5, name="w")
+    loss = _scalar_loss(w, lambda x: x.exp(), lambda x: x.log())
+    right = float(ac.grad(lambda w: _scalar_loss(w, ac.exp, ac.log))(0.5))
+    assert ac.check(right, of=loss, wrt=w)
+    assert "sign" in names(ac.check(-right, of=loss, wrt=w))
+    assert not ac.check(right * 1.37, of=loss, wrt=w)

@@ -19,7 +19,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import suppress
 from importlib.util import decode_source
@@ -35,6 +34,7 @@ from .budget import Budget
 from .judge import judge
 from .layer import Layer
 from .repair import OFFERS, SECONDS, Offer, Sought, in_words
+from .scratch import scratch
 from .verdict import BackwardVerdict, Part
 
 LARGEST_FILE = 2_000_000  # bytes of a file that is marked
@@ -46,6 +46,10 @@ START = 10.0  # seconds for the start of the interpreter, beyond the time limit
 OFFERED = 3.0  # seconds to run what was found through every geometry
 GRACE, STEP = 2.0, 0.25  # seconds to send an answer, and between two looks whether the process still runs
 STARTED = b"\x01"  # the first byte of what comes back
+REFUSALS = ("cannot be imported", "raises", "too slow")
+PLACES = ("forward", "backward")
+TROUBLES = ("raises", "returns None", "wrong kind of result", "wrong shape", "too slow", "not reached")
+DAMAGES = ("changes its inputs", "changes its cache", "gives other numbers each time")
 _KINDS = {"f2": np.float16, "f4": np.float32, "f8": np.float64}
 _CHILD = "import sys; sys.path[:0] = sys.argv[1:-1]; from autoconv.marking.worker import main; main(int(sys.argv[-1]))"
 
@@ -147,14 +151,15 @@ def marked(path: Path, layer: Layer, time_limit: float, memory: int = MEMORY, fu
 
 def _run(path: Path, request: dict[str, Any], seconds: float) -> bytes:
     """What the worker sends for one request; EndedError if it sends nothing that can be read in time."""
-    with tempfile.TemporaryDirectory(prefix="autoconv-mark-") as folder, _Cleared(folder):
-        _copied(path, Path(folder))
+    with scratch() as folder:
+        _copied(path, folder)
         token = f"{os.getpid()}-{time.monotonic_ns()}"
         reading, writing = os.pipe()
         root = str(Path(__file__).resolve().parents[2])
         numpy = str(Path(np.__file__).resolve().parents[1])
         environment = {
-            "PATH": os.defpath, "HOME": folder, "TMPDIR": folder, "AUTOCONV_MARK": token, "AUTOCONV_NATIVE": "0",
+            "PATH": os.defpath, "HOME": str(folder), "TMPDIR": str(folder),
+            "AUTOCONV_MARK": token, "AUTOCONV_NATIVE": "0",
             "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
         }  # fmt: skip
         try:
@@ -192,27 +197,6 @@ def _beside(path: Path) -> list[Path]:
             if other.is_file() and other.name != path.name and other.stat().st_size <= LARGEST_FILE:
                 made.append(other)
     return made
-
-
-class _Cleared:
-    """Make a folder deletable again, whatever was done to it."""
-
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: Any) -> None:
-        with suppress(OSError):
-            os.chmod(self.folder, 0o700)
-            for root, names, _files in os.walk(self.folder):
-                for name in names:
-                    with suppress(OSError):
-                        os.chmod(os.path.join(root, name), 0o700)
-        if not os.path.isdir(self.folder):  # it was removed: leave something to remove
-            with suppress(OSError):
-                os.makedirs(self.folder, exist_ok=True)
 
 
 def _read(reading: int, process: subprocess.Popen[bytes], end: float, seconds: float) -> bytes:
@@ -286,7 +270,7 @@ def _answers(sent: bytes, count: int) -> list[Answer]:
         rows, at = _header(sent)
         answers = []
         if isinstance(rows, dict):
-            raise EndedError(str(rows["kind"])[:60], " ".join(str(rows["says"]).split())[:300])
+            raise EndedError(_one_of(REFUSALS, rows["kind"]), _words(rows["says"]))
         if len(rows) != count:
             raise ValueError
         for row in rows:
@@ -295,14 +279,29 @@ def _answers(sent: bytes, count: int) -> list[Answer]:
             answer = Answer(
                 None if row["out"] is None else take(row["out"] | {"base": at}),
                 {str(k): None if v is None else take(v | {"base": at}) for k, v in row["gradients"].items()},
-                None if trouble is None else (str(trouble[0]), str(trouble[1])[:60], str(trouble[2])[:300]),
-                [(str(k)[:60], str(v)[:300]) for k, v in row["damage"][:20]],
-                [str(note)[:300] for note in row["notes"][:20]],
+                None if trouble is None else _trouble(*trouble),
+                [(_one_of(DAMAGES, k), _words(v)) for k, v in row["damage"][:20]],
+                [_words(note) for note in row["notes"][:20]],
             )
             answers.append(answer)
         return answers
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError):
         raise EndedError("unreadable answer", "what the process sent back cannot be read") from None
+
+
+def _one_of(kinds: tuple[str, ...], kind: Any) -> str:
+    """A kind that there is; ValueError for what the file's process has made up."""
+    if kind not in kinds:
+        raise ValueError
+    return str(kind)
+
+
+def _trouble(where: Any, kind: Any, words: Any) -> tuple[str, str, str]:
+    return _one_of(PLACES, where), _one_of(TROUBLES, kind), _words(words)
+
+
+def _words(said: Any) -> str:
+    return " ".join(str(said).split())[:300]
 
 
 def _header(sent: bytes) -> tuple[Any, int]:

@@ -7,6 +7,7 @@ done in another process (``apart``).
 from __future__ import annotations
 
 import _weakrefset
+import inspect
 import linecache
 import sys
 import threading
@@ -160,7 +161,7 @@ def forward(call: Call, functions: Mapping[str, Any], values: dict[str, Any]) ->
     if call.ahead and call.alone(functions):
         made, cache = call.ahead(functions, values)
         return made, cache
-    made = functions["forward"](*[values[name] for name in call.forward])
+    made = called(functions["forward"], call.forward, values)
     if call.result == ("out",):
         return made, None
     if made is None:
@@ -180,7 +181,20 @@ def backward(call: Call, functions: Mapping[str, Any], values: dict[str, Any]) -
     if call.back and call.alone(functions):
         return call.back(functions, values)
     arrives = {name: values["dout"] for name in ("dZ", "dA") if name not in values}  # as courses call it
-    return functions["backward"](*[(arrives | values)[name] for name in call.backward])
+    return called(functions["backward"], call.backward, arrives | values)
+
+
+def called(function: Any, names: tuple[str, ...], values: Mapping[str, Any]) -> Any:
+    """What a function returns for the values of these names: in their order; by name where it takes no other."""
+    given = [values[name] for name in names]
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return function(*given)
+    only = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    if len(only) < len(parameters) or len(only) < len(names):
+        return function(*given)
+    return function(**dict(zip(names if {*names} <= {*only} else only, given, strict=False)))
 
 
 def named(made: Any, outputs: Mapping[str, str], notes: list[str]) -> dict[str, np.ndarray | None]:

@@ -13,7 +13,7 @@ import numpy as np
 from .. import functional as F
 from ..tape import Tensor
 from .courses import find
-from .families import families
+from .families import families, within
 from .layer import Call, Layer, Try, seeded
 
 MOST = 20  # geometries that are taken from a generator
@@ -176,12 +176,11 @@ def _of_function(backward: Any, forward: Any, like: Any, inputs: Any, call: Any)
 
 def _returns_one(forward: Any, case: Try, names: list[str]) -> bool:
     """Whether a forward returns its output alone, without a cache."""
-    from .asking import deadline, quiet
+    from .asking import called, deadline, quiet
 
     try:
         with deadline(5.0), quiet():
-            values = Call().values(case)
-            return not isinstance(forward(*[values[n] for n in names]), (tuple, list))
+            return not isinstance(called(forward, tuple(names), Call().values(case)), (tuple, list))
     except Exception:
         return False
 
@@ -204,13 +203,20 @@ def _cases(like: Any, forward: Any, inputs: Any) -> tuple[list[Try], Any, list[s
     fitting: list[tuple[list[Try], Any, list[str]]] = []
     for names, cases in families(like, count, [n for n, _ in positional[:count]]):
         reference = lambda _names=tuple(names), **k: like(*[k[n] for n in _names])
+
+        def finite(case: Try, reference: Callable[..., Tensor] = reference) -> bool:
+            made = reference(**{n: Tensor(a) for n, a in case.arrays.items()}, **case.settings)
+            return bool(np.isfinite(made.value).all())
+
         try:
-            for case in cases:
-                reference(**{n: Tensor(a) for n, a in case.arrays.items()}, **case.settings)
+            with np.errstate(all="ignore"):
+                moved = within(cases, finite)
         except (ValueError, TypeError, IndexError):
             continue
-        fitting.append((cases, reference, names))
-        if forward is None or _runs(forward, cases, names):
+        if moved is None:
+            continue
+        fitting.append((moved, reference, names))
+        if forward is None or _runs(forward, moved, names):
             return fitting[-1]
     if fitting:
         return fitting[0]
@@ -219,14 +225,13 @@ def _cases(like: Any, forward: Any, inputs: Any) -> tuple[list[Try], Any, list[s
 
 def _runs(forward: Any, cases: list[Try], names: list[str]) -> bool:
     """Whether the student's forward takes most of the geometries: like may take others too."""
-    from .asking import deadline, quiet
+    from .asking import called, deadline, quiet
 
     taken = 0
     for case in cases:
         try:
             with deadline(5.0), quiet():
-                values = Call().values(case)
-                forward(*[values[n] for n in names])
+                called(forward, tuple(names), Call().values(case))
             taken += 1
         except Exception:
             continue

@@ -112,7 +112,8 @@ def labelled(gradient: str, wrong: list[Evidence]) -> Named | None:
     for e in wrong:
         labels = [a for a in e.truth.case.arrays.values() if a.dtype.kind in "iu" and a.ndim == 1]
         right = e.truth.gradient(gradient)
-        if len(labels) != 1 or right.ndim != 2 or e.claimed.shape != right.shape or right.shape[1] < 2:
+        fits = right.ndim == 2 and e.claimed.shape == right.shape and right.shape[1] > 1
+        if len(labels) != 1 or not fits or len(labels[0]) != len(right):
             return None
         there = labels[0][:, None] == np.arange(right.shape[1])
         size = e.truth.size(gradient)

@@ -15,6 +15,12 @@ from ..render.text import clean
 FORWARD = "forward"
 
 
+def _shown(rows: list[str]) -> str:
+    """Rows as text: what a student's file has put into one (an error's words, a line) cannot move the cursor or make
+    another."""
+    return "\n".join(clean(row.expandtabs(4)) for row in rows)
+
+
 class Fix(NamedTuple):
     """One change of the source in words.  line: of the file; kind: the name of the slip; written: the line as it
     stands; instead: what makes the gradient right; hint: a question; file: the name of a file beside the one judged, if
@@ -74,7 +80,7 @@ class Part:
         if self.right:
             tried = f", at {count}" if self.times[1] else ""
             rows = [f"{self.name}: RIGHT{tried}{f': {self.says}' if self.says else ''}."]
-            return "\n".join([*rows, *[f"  {note}." for note in self.notes]])
+            return _shown([*rows, *[f"  {note}." for note in self.notes]])
         head = f"{self.name}: {'WRONG' if self.mistake else 'UNKNOWN'}"
         what = "forward" if self.name == FORWARD else "gradient"
         head += f": {self.mistake}" if self.mistake else f": not the {what}, by no mistake that is known here"
@@ -96,7 +102,7 @@ class Part:
                 rows += [f"  With {both} it is right at {'all ' if self.times[1] > 1 else ''}{count}."]
         rows += [f"  {note}." for note in self.notes]
         rows += [f"  Hint: {self.hint}"] if self.hint else []
-        return "\n".join(rows)
+        return _shown(rows)
 
     @property
     def hints(self) -> str:
@@ -107,7 +113,7 @@ class Part:
         rows += [f"  Try it with {self.geometry}."] if self.geometry else []
         rows += [f"  Look at {fix.where}: {fix.hint}" for fix in self.fixes]
         rows += [f"  Hint: {self.hint}"] if self.hint else []
-        return "\n".join(rows)
+        return _shown(rows)
 
     def html(self, hints_only: bool = False) -> str:
         """The text as HTML: the judgement, what is known of it as a list, the hint folded away."""
@@ -204,7 +210,7 @@ class BackwardVerdict:
             rows += [f"  {row}" for row in part.text.splitlines()]
         rows += [f"  {kind.upper()}: {words}." for kind, words in self.damage]
         rows += [f"  Note: {note}." for note in self.notes]
-        return "\n".join(rows)
+        return _shown(rows)
 
     def _gathered(self) -> list[Part]:
         """The parts, those of which the very same is to be said as one: an error concerns all gradients."""
@@ -222,7 +228,7 @@ class BackwardVerdict:
         for part in self._gathered():
             rows += [f"  {row}" for row in part.hints.splitlines()]
         rows += [f"  {kind.upper()}: {words}." for kind, words in self.damage]
-        return "\n".join(rows)
+        return _shown(rows)
 
     def html(self, hints_only: bool = False) -> str:
         """The verdict as HTML; with ``hints_only`` nothing in it says what is right."""

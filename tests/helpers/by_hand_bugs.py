@@ -181,7 +181,7 @@ SOFTMAX = {
     "diagonal only": DIAGONAL,
     "sum forgotten": CONSTANT,
     "only off the diagonal": "a factor of the softmax's Jacobian forgotten",
-    "plus for minus": "a factor of the softmax's Jacobian forgotten",
+    "plus for minus": "sign of a term of the softmax's Jacobian",
     "factor forgotten": "a factor of the softmax's Jacobian forgotten",
     "no upstream": UPSTREAM,
     "mean over the batch": MEAN,

@@ -10,7 +10,7 @@ import numpy as np
 from ..bank import BANK
 from ..claim.case import Case
 from ..claim.compare import Match, Tolerance, equal, scale_of
-from ..conventions.epsilon import common_epsilons, epsilon_of, other_epsilon, with_epsilon
+from ..conventions.epsilon import common_epsilons, epsilon_of, moved_roots, other_epsilon, with_epsilon
 from ..conventions.programs import other_forward, other_reduction, tied_fit, with_weights
 from ..conventions.ties import all_to_each, tied_otherwise
 from ..evidence.differences import FiniteDifference, recognise
@@ -29,6 +29,7 @@ from .places import grouped
 ANOTHER_EPS = "another eps"
 UNPLANTED = (normalised, slopes, found, arriving, kept, picked)  # ways to explain a claim without planting a mistake
 SIDES = ("only one of several paths", "one path forgotten")  # inside of an activation: one of its two sides
+REACH = 10  # times as far as its roots, a wrong gradient of a normalisation may be moved by another eps
 NOISE = 0.02  # up to which numbers beside the gradient are called imprecise, and not wrong
 
 
@@ -66,7 +67,7 @@ def wrong(
     if not diagnoses:
         for what, match in filter(None, (other, tied_fit(search))):
             return _beside_a_convention(case, what, match, search)
-        if found := _beside_another_epsilon(case, search):
+        if (found := _beside_another_epsilon(case, search)) is not None:  # a wrong verdict is false
             return found
     inner = bool(diagnoses) and diagnoses[0].hidden and diagnoses[0].mutations[0].name in SIDES
     if (not diagnoses or inner) and (one := _first_fitted(search, (two_sided,) if inner else UNPLANTED)):
@@ -114,7 +115,9 @@ def _beside_another_epsilon(case: Case, search: Search) -> Verdict | None:
     for eps in common_epsilons(recorded):
         run = with_epsilon(case, search.runs[0], eps, recorded)
         moved = Search([run], search.claimed, case.places, search.tolerance, search.slips)
-        diagnoses = [d for d in best([*moved.plain(), *moved.singles()]) if not d.match.slips and d.cost < 2]
+        share = REACH * moved_roots(case, search.runs[0], run)
+        singles = moved.these(search, search.near(share)) if share < 0.5 else moved.singles()
+        diagnoses = [d for d in best([*moved.plain(), *singles]) if not d.match.slips and d.cost < 2]
         if diagnoses:
             verdict = _explained(case, moved, diagnoses)
             verdict.evidence.insert(

@@ -235,6 +235,17 @@ def _unsquared(p: Site) -> Variants:
 
 
 @mistake(
+    "sign in the derivative",
+    "1 + y^2 was written where 1 - y^2 belongs",
+    "Is the slope of tanh ever above 1?",
+    "tanh' = 1 - y^2",
+    rank=2,
+)
+def _plus_square(p: Site) -> Variants:
+    return {"": lambda g: g * (1 + p.y**2)} if p.row == "tanh" else {}
+
+
+@mistake(
     "power rule: exponent not brought down",
     "the factor of the power rule is missing",
     "What is the derivative of a^n? Two things happen to n.",

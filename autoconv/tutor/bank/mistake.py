@@ -119,7 +119,8 @@ def tabled(table: dict[tuple[int, int], Callable[[Any], Any]], run: Run) -> Rule
 
     def rules(line: Tensor, g: Any, wanted: tuple[int, ...], recorded: bool) -> list[Any]:
         wrong = {k: table[id(line), k](g) for k in wanted if (id(line), k) in table}
-        wrong = {k: x for k, x in wrong.items() if np.shape(x) == line.operands[k].shape}
+        fits = lambda k, x: x is not None and np.shape(x) == line.operands[k].shape
+        wrong = {k: x for k, x in wrong.items() if fits(k, x)}
         rest = tuple(k for k in wanted if k not in wrong)
         right = dict(zip(rest, run.pull(line, g, rest, recorded), strict=True)) if rest else {}
         return [wrong[k] if k in wrong else right[k] for k in wanted]

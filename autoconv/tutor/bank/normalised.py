@@ -392,8 +392,25 @@ def _soft_terms(call: Call) -> Variants:
         "the factor y on the diagonal": shaped(lambda g: g * (1 - s.y) - s.y * (s.sum(g * s.y) - g * s.y)),
         "the term of the output itself": shaped(lambda g: -s.y * s.sum(g * s.y)),
         "the weights of the sum": shaped(lambda g: s.y * (g - s.sum(g))),
-        "the sign of the sum": shaped(lambda g: s.y * (g + s.sum(g * s.y))),
-        "the sign off the diagonal": shaped(lambda g: s.y * (g + s.sum(g * s.y) - 2 * g * s.y)),
+    }
+
+
+@call_mistake(
+    "sign of a term of the softmax's Jacobian",
+    "the sum that is subtracted was added",
+    "dy_i/dx_j = y_i (1[i = j] - y_j): which sign has what lies off the diagonal?",
+    _SOFTMAX,
+)
+def _soft_sign(call: Call) -> Variants:
+    s = _soft(call)
+    if s is None:
+        return {}
+    shaped = lambda f: lambda g: np.reshape(f(np.reshape(g, s.shape)), np.shape(g))
+    if s.log:
+        return {"": shaped(lambda g: g + s.y * s.sum(g))}
+    return {
+        "": shaped(lambda g: s.y * (g + s.sum(g * s.y))),
+        "off the diagonal": shaped(lambda g: s.y * (g + s.sum(g * s.y) - 2 * g * s.y)),
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...functional.axes import POSITION
-from ..run.site import Contraction, Site, select
+from ..run.site import Contraction, Site, gather, select
 from .contractions import contraction
 from .mistake import Variants, mistake
 from .pooling import pooled_after, winners
@@ -196,6 +196,13 @@ def _stride(p: Site) -> Variants:
             variants[f"along axis {d} alone"] = s.moved(
                 stride=tuple(1 if i == d else x for i, x in enumerate(s.stride))
             )
+    if p.pooling == "max" and p.row == "windows":
+        rows = zip(s.size, s.counts, s.window, s.dilation, strict=True)
+        chosen = [select(size, n, k, 1, x) for size, n, k, x in rows]
+        won = winners(s, lambda _: gather(s.image.value, s.axes, chosen))
+        variants["with the winners of the windows there"] = lambda g: s.placed(chosen)(
+            g.sum(axis=s.across, keepdims=True) * won
+        )
     spans = [n + (k - 1) * x for n, k, x in zip(s.counts, s.window, s.dilation, strict=True)]
     spare = [max(n - span, 0) for n, span in zip(s.size, spans, strict=True)]
     if any(spare) and p.row == "windows":

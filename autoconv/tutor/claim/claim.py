@@ -269,32 +269,40 @@ def finite(array: np.ndarray, what: str) -> np.ndarray:
     )
 
 
-def rounding(array: np.ndarray, truth: np.ndarray, written: str = "", relative: float = 0.0) -> Any:
+def rounding(
+    array: np.ndarray, truth: np.ndarray, written: str = "", relative: float = 0.0, dtype: str = "float64"
+) -> Any:
     """How far each number may be off because a hand-written claim has few digits (0.0 if it is given in full).
 
     Either all have as many decimals, or as many digits that count; half a unit of the last one, or a whole one where
     all were cut off.  Digits are read from the text ``written`` if there is one.  A claim with very few digits counts
-    as rounded where the gradient, rounded alike, is just that.  relative: how closely the unrounded numbers agree.
+    as rounded where the gradient, rounded alike, is just that; so do whole numbers that end in zeros, where those of
+    the gradient do not.  relative: how closely the unrounded numbers agree.  dtype: of the claim, whose digits these
+    are: 0.1 in single precision has one.
     """
     largest = float(np.abs(array).max())
     if not largest or not np.isfinite(largest):
         return 0.0
-    texts = _NUMBERS.findall(written) or [repr(float(x)) for x in array.ravel()[:_READ]]
+    narrow = np.dtype(dtype if dtype in ("float16", "float32") else "float64")
+    texts = _NUMBERS.findall(written) or [str(x) for x in array.ravel()[:_READ].astype(narrow)]
     parts = [_digits(text, bool(written)) for text in texts]
-    decimals, digits = max(p[0] for p in parts), max(p[1] for p in parts)
+    decimals, digits, shown = (max(p[i] for p in parts) for i in range(3))
     size = np.abs(array.ravel())
+    of_digits = lambda n: 10.0 ** (np.floor(np.log10(np.where(size > 0, size, largest))) - n + 1)
+    ending = shown < digits and not (truth == np.round(truth)).all()
     exact = array.shape == truth.shape and array.size > 1 and not np.allclose(array, truth, rtol=1e-9)
     for units, crude in (
         (np.full(array.size, 10.0**-decimals), decimals > 6 or 10.0**-decimals > 0.02 * largest or not decimals),
-        (10.0 ** (np.floor(np.log10(np.where(size > 0, size, largest))) - digits + 1), digits < 3 or digits > 7),
+        (of_digits(digits), digits < 3 or digits > 7),
+        *([(of_digits(shown), True)] if ending else []),
     ):
         if (crude and not exact) or float(units.max()) > 0.2 * largest:
             continue
         if array.shape != truth.shape:
             return 0.0 if crude else 0.505 * units
         off = np.abs(array - truth).ravel()
-        if (off <= 0.505 * units + relative * np.abs(truth).ravel()).all():
-            return 0.505 * units if not crude or _rounds(array, truth, units) else 0.0
+        if (off <= 0.505 * units + relative * np.maximum(np.abs(truth).ravel(), 0.1 * np.abs(truth).max())).all():
+            return 0.505 * units if not crude or _rounds(array, truth, units, narrow) else 0.0
         cut = np.abs(array).ravel() <= np.abs(truth).ravel() * (1 + 1e-12)
         if not crude and array.size > 3 and (cut & (off <= 1.001 * units)).all():
             return 1.001 * units
@@ -315,22 +323,28 @@ def tolerance_of(
     narrow = {"float16": 5e-3, "float32": 1e-4}
     relative = max(narrow.get(read.dtype, 1e-6), narrow.get(dtype.name, 1e-6))
     written = "" if read.formula is None else read.formula.text
-    return Tolerance(relative, 0.0 if read.replayable or not first.size else rounding(first, truth, written, relative))
+    if read.replayable or not first.size:
+        return Tolerance(relative)
+    least = float(np.finfo(read.dtype).smallest_subnormal) if read.dtype in narrow else 0.0  # what is below it is 0
+    return Tolerance(relative, np.maximum(rounding(first, truth, written, relative, read.dtype), least))
 
 
 _NUMBERS = re.compile(r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _READ = 4000  # numbers of a claim whose digits are looked at
 
 
-def _digits(text: str, written: bool) -> tuple[int, int]:
-    """(decimals, digits that count) of a number as it is written, or as Python writes it."""
+def _digits(text: str, written: bool) -> tuple[int, int, int]:
+    """(decimals, digits that count, those without the zeros in which a whole number ends) of a number as it is
+    written, or as Python writes it."""
     mantissa, _, exponent = text.lower().partition("e")
     whole, _, after = mantissa.partition(".")
     after = after if written or after != "0" else ""
     power = int(exponent or 0)
-    return max(len(after) - power, 0), len((whole + after).lstrip("-0"))
+    counting = (whole + after).lstrip("-0")
+    return max(len(after) - power, 0), len(counting), len(counting if after else counting.rstrip("0"))
 
 
-def _rounds(array: np.ndarray, truth: np.ndarray, units: np.ndarray) -> bool:
+def _rounds(array: np.ndarray, truth: np.ndarray, units: np.ndarray, dtype: np.dtype[Any]) -> bool:
     """Whether a claim with very few digits is the gradient rounded to them, element by element."""
-    return bool((np.abs(np.round(truth.ravel() / units) * units - array.ravel()) <= 1e-9 * np.abs(units)).all())
+    off = np.abs(np.round(truth.ravel() / units) * units - array.ravel())
+    return bool((off <= 1e-9 * np.abs(units) + 2 * np.finfo(dtype).eps * np.abs(array.ravel())).all())

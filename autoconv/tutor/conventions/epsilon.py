@@ -45,6 +45,14 @@ def with_epsilon(case: Asked, run: Run, eps: float, recorded: float) -> Run:
     return Run(case.tape, case.line, inputs, _replaced(case.tape, eps, recorded))
 
 
+def moved_roots(case: Asked, run: Run, other: Run) -> float:
+    """How far another eps moves the roots of a run: the largest change, as a share of the smaller root."""
+    pairs = [(run.of(line).value, other.of(line).value) for line in case.tape if _roots(line)]
+    pairs = [(np.asarray(a), np.asarray(b)) for a, b in pairs]
+    with np.errstate(all="ignore"):
+        return max(float(np.max(np.maximum(a / b, b / a) - 1, initial=0.0)) for a, b in pairs)
+
+
 def _replaced(tape: Tape, eps: float, recorded: float) -> Change:
     """A change of the constant that is added to a variance before its root is taken."""
     under = {id(line.operands[0]) for line in tape if line.primitive is not None and _roots(line)}

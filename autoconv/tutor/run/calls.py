@@ -152,8 +152,9 @@ def calls_of(tape: Tape, walked: list[Step]) -> list[Call]:
         if len(inputs) == 1 and len(outputs) == 1 and len(swept) > 1 and readers:
             line, k = readers[0]
             calls.append(Call(scopes[serial].name, line.operands[k], next(iter(outputs.values())), readers, lines))
-    named = {(id(c.x), id(c.y)) for c in calls}
     whole = [c.members & on_the_way.keys() for c in calls if c.single_step]
+    calls = [_unscaled(c) for c in calls]
+    named = {(id(c.x), id(c.y)) for c in calls}
     calls += [c for c in stretches(tape, walked, whole) if (id(c.x), id(c.y)) not in named]
     read_by: dict[int, list[tuple[Tensor, int]]] = {}
     for step in walked:
@@ -173,6 +174,21 @@ def calls_of(tape: Tape, walked: list[Step]) -> list[Call]:
             if line.primitive.name != "reshape":
                 call.scaled = line.value
     return calls
+
+
+def _unscaled(call: Call) -> Call:
+    """A normalisation without what stands at its end if gamma and beta are constants: they are no part of its form."""
+    y, tail = call.y, set[int]()
+    while y.primitive is not None and y.primitive.name in ("mul", "add"):
+        varying = [x for x in y.operands if not x.constant]
+        if len(varying) != 1 or varying[0].shape != y.shape or id(varying[0]) not in call.members:
+            break
+        tail.add(id(y))
+        y = varying[0]
+    if not tail:
+        return call
+    inner = Call(call.name, call.x, y, call.readers, [x for x in call.lines if id(x) not in tail])
+    return inner if isinstance(inner.form, Standardised) and not isinstance(call.form, Standardised) else call
 
 
 def stretches(tape: Tape, walked: list[Step], whole: list[frozenset[int]]) -> list[Call]:

@@ -30,7 +30,7 @@ from ..bank import BANK, Mistake
 from ..bank.mistake import Among, CallMistake, Injection, RuleMistake, tabled
 from ..claim.compare import Match, Tolerance, compare, equal, noisy, ruled_out, scale_of
 from ..run.replay import Run
-from .probes import Probes
+from .probes import DENSE, Probes
 
 SWEEPS = 6000  # that one search may run
 SAMPLE = 1000  # elements by which most other orders of a gradient are ruled out
@@ -111,7 +111,7 @@ class Search:
         self.sweeps = 0.0
         self.invisible: set[str] = set()
         self.distinct: list[tuple[Mutation, np.ndarray]] = []
-        self.groups: list[Mutation] = []
+        self.groups: dict[Mutation, np.ndarray] = {}
         self.hidden: set[Mutation] = set()
         self._injections: dict[tuple[int, str], dict[Mutation, Injection]] = {}
 
@@ -201,6 +201,9 @@ class Search:
         if gradient is None:
             return None
         first = self.chosen(gradient)
+        if mutation.position < 0 or mutation.k == _ALL:
+            with np.errstate(all="ignore"):
+                self.groups[mutation] = self.probes.rows @ first
         if equal(first, self.truth(), self.tolerance):
             return None
         match = compare(self.claimed[0], first, self.tolerance, first.size, self.slips)
@@ -260,10 +263,32 @@ class Search:
             for mutation, hidden in groups_of(made):
                 if self.spent():
                     break
-                self.groups.append(mutation)
+                self.hidden |= {mutation} if hidden else set()
                 if match := self.match(mutation):
                     diagnoses.append(Diagnosis((mutation,), match, hidden))
         return [d for d in diagnoses if self.plain_factor(d.match.factor) and self.chance(d.match) < 0.05]
+
+    def near(self, share: float) -> list[Mutation]:
+        """The mutations of ``singles`` that lead to within this share of the claim, at the elements that are probes."""
+        made = [*self.distinct, *self.groups.items()]
+        if not made or not len(self.probes.rows[DENSE:]):
+            return [mutation for mutation, _ in made]
+        led = np.array([along[DENSE:] for _, along in made])
+        factors = (*self.factors, *-self.factors)
+        with np.errstate(all="ignore"):
+            off = [np.abs(self.probes.aims[DENSE:] - factor * led).max(axis=1) for factor in factors]
+        close = np.min(off, axis=0) <= share * scale_of(self.claimed[0])
+        return [mutation for (mutation, _), fits in zip(made, close, strict=True) if fits]
+
+    def these(self, before: Search, mutations: list[Mutation]) -> list[Diagnosis]:
+        """Those ``mutations`` of a search ``before``, in another run of its tape, that lead to the claim."""
+        diagnoses: list[Diagnosis] = []
+        for mutation in mutations:
+            if self.spent():
+                break
+            if match := self.match(mutation):
+                diagnoses.append(Diagnosis((mutation,), match, int(mutation in before.hidden)))
+        return [d for d in diagnoses if self.plain_factor(d.match.factor) and before.chance(d.match) < 0.05]
 
     def cancelling(self, names: Collection[str]) -> list[Diagnosis]:
         """Single mistakes of ``names`` after which nothing arrives: all terms cancel."""
