@@ -14,6 +14,7 @@ import numpy as np
 
 from ..asking import Answer, TimeUp, deadline
 from .arithmetic import count_factor
+from .calls import extent
 from .depends import kept_only, statements_of
 from .running import Bench, swapped
 from .sought import Row, harmless, same_numbers, share
@@ -64,6 +65,7 @@ class Search:
         self.first: dict[str, float] = {}
         self.near: dict[str, list[Tried]] = {}
         self.whole = False  # every wrong gradient must be right at once
+        self.unclear: dict[str, Found] = {}  # what makes a gradient right where there are numbers, and an error stays
         self.ahead: list[Running] = []  # what the forward runs and the backward does not: it makes the cache
 
     def begun(self) -> bool:
@@ -137,6 +139,10 @@ class Search:
                 break
             if time.thread_time() > known_end and set(open_) <= set(self.sought.known):
                 break
+        for gradient in list(open_):
+            if gradient in open_ and (one := self.unclear.get(gradient)):
+                found.append(one)
+                open_[:] = [g for g in open_ if g not in one.gradients]
         if not open_ and len(found) > 1 and not self.whole:
             found = self._alone(tries, itself) or found
         self.end = end
@@ -207,7 +213,12 @@ class Search:
                     self.near.setdefault(gradient, []).append(Tried(passed, part, both))
             if not right or (self.whole and len(right) < len(open_)):
                 return
+        if not clear:
+            right = [g for g in right if g not in self.unclear]
         if right and self._others_hold(changed) and self._harmless(both):
+            if not clear and not base:
+                self.unclear |= {g: Found(right, both, clear) for g in right}
+                return
             for gradient in right:
                 open_.remove(gradient)
             before = {g for one in found for g in one.gradients}
@@ -356,6 +367,8 @@ def fitting(edit: Edit, sorts: dict[str, str]) -> bool:
             return False
         if KINDS[edit.rank].name == "a term forgotten" and isinstance(edit.new.right, ast.BinOp):
             return _adds(edit, edit.new.right, sorts)
+        if KINDS[edit.rank].of is extent:
+            return all(kind(n.id) == NUMBER for n in ast.walk(edit.new) if isinstance(n, ast.Name))
         if KINDS[edit.rank].of is count_factor:
             return all(kind(n.id) == NUMBER for n in ast.walk(edit.new.right) if isinstance(n, ast.Name))
         if KINDS[edit.rank].name in ("another slice", "another index", "one more or less"):

@@ -10,6 +10,7 @@ Change = tuple[ast.AST, str, Any]  # an owner, one of its fields, what the field
 
 
 Function = ast.FunctionDef | ast.Lambda
+LAID_OUT = ("reshape", "ravel", "flatten", "dot")  # methods of an array that may have to be another one first
 
 
 class Instead(NamedTuple):
