@@ -56,6 +56,17 @@ def kept_only(node: Any) -> set[int]:
     return {statement for statement, *_ in flows if statement not in given} | {id(r) for r in returns}
 
 
+def packed(node: Any) -> set[int]:
+    """Ids of the statements in which a forward packs what it keeps."""
+    returns = [n for n in ast.walk(node) if isinstance(n, ast.Return) and isinstance(n.value, ast.Tuple)]
+    kept = {e.id for r in returns for e in r.value.elts[1:] if isinstance(e, ast.Name)}  # type: ignore[union-attr]
+    made = {
+        id(s) for s in ast.walk(node) if isinstance(s, ast.Assign) and isinstance(s.value, ast.Tuple)
+        and any(isinstance(t, ast.Name) and t.id in kept for t in s.targets)
+    }  # fmt: skip
+    return made | {id(r) for r in returns}
+
+
 def _behind(node: Any, makers: set[int]) -> Iterator[int]:
     """The statements behind the last one of their block that makes a result."""
     for block in (getattr(node, "body", []), getattr(node, "orelse", [])):

@@ -15,7 +15,7 @@ import numpy as np
 from ..asking import Answer, TimeUp, deadline
 from .arithmetic import count_factor
 from .calls import extent
-from .depends import kept_only, statements_of
+from .depends import kept_only, packed, statements_of
 from .running import Bench, swapped
 from .sought import Row, harmless, same_numbers, share
 from .source import Running
@@ -256,7 +256,9 @@ class Search:
         suspects, others = (parts[:1], parts[1:]) if suspect is not None else (parts, [])
         kept = [(r, kept_only(r.written.node)) for r in self.ahead]
         ahead: Any = [(r, lambda s, ids=ids: id(s) in ids) for r, ids in kept]
-        turns = [(SOON, suspects), (SOON, others), (SOON, ahead), (THEN, suspects)]
+        packing = [(r, ids & packed(r.written.node)) for r, ids in kept]
+        packs: Any = [(r, lambda s, ids=ids: id(s) in ids) for r, ids in packing]
+        turns = [(SOON, suspects), (SOON, others), (SOON, packs), (SOON, ahead), (THEN, suspects)]
         turns += (
             [(THEN, ahead), (LAST, suspects), (THEN, others), (LAST, ahead), (LAST, others)]
             if late

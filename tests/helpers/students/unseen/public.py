@@ -92,8 +92,10 @@ def layernorm_forward(x, gamma, beta, ln_param):
     turned = x.T
     mean = turned.mean(axis=0)
     var = turned.var(axis=0)
+    running_mean = 0.1 * mean
     hat = (turned - mean) / np.sqrt(var + eps)
-    return gamma * hat.T + beta, (turned, mean, var, eps, hat, gamma)
+    cache = (turned, mean, var, eps, hat, gamma)
+    return gamma * hat.T + beta, cache
 
 def layernorm_backward(dout, cache):
     turned, mean, var, eps, hat, gamma = cache
@@ -106,6 +108,7 @@ def layernorm_backward(dout, cache):
     dturned = dhat / np.sqrt(var + eps) + dvar * 2 * (turned - mean) / D + dmean / D
     return dturned.T, dgamma, dbeta
 ''',
+ ("another mean kept", "", ("cache = (turned, mean, var", "cache = (turned, running_mean, var")),
  ("no eps", "", ("dturned = dhat / np.sqrt(var + eps)", "dturned = dhat / np.sqrt(var)")),
  ("no eps under a power", "", ("-0.5 * (var + eps) ** -1.5", "-0.5 * var ** -1.5")),
  ("gamma as a row", "", ("gamma[:, None] * dout.T", "gamma * dout.T")),
