@@ -89,6 +89,12 @@ def _content(path: Path) -> bytes:
     return content
 
 
+def _docstring(path: Path, function: str) -> str | None:
+    """The docstring of a function of a file's top level, read without running it."""
+    found = [node for node in ast.parse(_content(path)).body if isinstance(node, ast.FunctionDef)]
+    return next((ast.get_docstring(node) for node in found if node.name == function), None)
+
+
 def derived(path: Path) -> list[str]:
     """The classes of a file's top level that derive from one called Function, as torch.autograd's; not run either."""
     found: list[str] = []
@@ -104,6 +110,7 @@ def marked(path: Path, layer: Layer, time_limit: float, memory: int = MEMORY, fu
 
     function: the name of the torch.autograd.Function that stands for them, if one does.
     """
+    layer = layer.edition(_docstring(path, layer.functions[0]))
     cases = layer.tries()
     request = {"layer": layer.name, "limit": time_limit, "memory": memory, "function": function}
     try:

@@ -353,7 +353,12 @@ def told(error: BaseException) -> str:
             line = f" (line {trace.tb_lineno} of {Path(name).name}{f': {text}' if text else ''})"
         trace = trace.tb_next
     words = " ".join(str(error).split())[:200]
+    words += WHOLE if isinstance(error, TypeError) and any(sign in words for sign in NOT_WHOLE) else ""
     return f"{type(error).__name__}: {words}{line}" if words else f"{type(error).__name__}{line}"
+
+
+NOT_WHOLE = ("'float' object cannot be interpreted as an integer", "slice indices must be integers")
+WHOLE = "; a length or an index must be whole: a // b, where a / b is a float"
 
 
 # ---- what else is looked at

@@ -78,6 +78,7 @@ def check_backward(
         forward = backward
     else:
         layer = described(backward, forward, like, inputs, call)
+    layer = layer.edition(getattr(forward, "__doc__", None))
     functions = standing(layer, backward, forward)
     cases = layer.tries()
     shapes = outputs_of(layer, cases)

@@ -97,7 +97,8 @@ def conv_tries(
         given = {"stride": stride, "pad": pad, "dilation": dilation}
         wide = a if square else b
         uncovered = any((size + 2 * pad - (k - 1) * dilation - 1) % stride for size, k in ((h, a), (w, wide)))
-        return Try(words, arrays, {k: v for k, v in given.items() if k in settings}, rest=uncovered and resting)
+        beyond = uncovered and resting
+        return Try(words, arrays, {k: v for k, v in given.items() if k in settings}, rest=beyond, uncovered=beyond)
 
     chosen = [
         row for row in table
@@ -139,7 +140,8 @@ def pool_tries(
         b = a if square else b
         image = distinct(rng, *((n, h, w, c) if last else (n, c, h, w)))
         uncovered = bool((h - a) % stride or (w - b) % stride)
-        return Try(words, {name: image}, settings(a, b, stride), rest=uncovered and resting)
+        beyond = uncovered and resting
+        return Try(words, {name: image}, settings(a, b, stride), rest=beyond, uncovered=beyond)
 
     made = rows([row for row in table if only(window=row[5:7], stride=row[7])], make)
     if ties and only(window=(2, 2), stride=2):

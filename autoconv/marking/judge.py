@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.threads import one_thread
+from ..tutor.bank import BANK
 from .asking import Answer, upstream
 from .layer import Layer, Try
 from .measured import Measured, measured_name
@@ -41,8 +42,11 @@ def judge(
     order = sorted(range(len(cases)), key=lambda i: (cases[i].size, i))
     cases, answers, numbers = [cases[i] for i in order], [answers[i] for i in order], order
     refuses = [c.rest and _refused(a) for c, a in zip(cases, answers, strict=True)]
-    kept = [i for i, a in enumerate(answers) if not refuses[i] and _reached(a)]
+    rounds = [_rounded(layer, c, a) for c, a in zip(cases, answers, strict=True)]
+    kept = [i for i, a in enumerate(answers) if not refuses[i] and not rounds[i] and _reached(a)]
     notes = []
+    if any(rounds):
+        notes.append("where windows leave a rest of the image, the output has another size; that is not counted")
     if any(refuses) and any(answers[i].trouble is None for i in kept):
         notes.append(
             "at geometries that not everybody demands (a rest of the image, padding, more axes) they refuse; "
@@ -54,7 +58,7 @@ def judge(
     parts: dict[str, Part] = {}
     reference, measured = layer.reference, layer.unknown
     if layer.masked:
-        cases, parts[FORWARD] = _drawn(cases, answers)
+        cases, parts[FORWARD] = _drawn(layer, cases, answers)
     elif not layer.unknown and (
         layer.loss or any(a.out is not None or (a.trouble and a.trouble[0] == FORWARD) for a in answers)
     ):
@@ -74,8 +78,15 @@ def judge(
             else _gradient(layer, gradient, cases, answers, truths, later)
         )
         if reference is not layer.reference and not measured and not parts[gradient].right:
-            course = [Truth(layer, t.case, lambda _, t=t: t.dout) for t in truths if t.dout.shape == t.out.shape]
-            if len(course) == len(truths) and _gradient(layer, gradient, cases, answers, course).right:
+            given = [
+                i for i, a in enumerate(answers) if a.trouble is None and truths[i].dout.shape == truths[i].out.shape
+            ]
+            course = [Truth(layer, truths[i].case, lambda _, t=truths[i]: t.dout) for i in given]
+            theirs, of_course = [
+                _gradient(layer, gradient, [cases[i] for i in given], [answers[i] for i in given], which).right
+                for which in ([truths[i] for i in given], course)
+            ]
+            if of_course and not theirs:
                 part = parts[gradient]
                 part.mistake, part.says = ANOTHER, "it is the gradient of the course's forward, but not of yours"
                 part.hint = "Do your forward and your backward compute the same layer?"
@@ -87,9 +98,10 @@ def judge(
         for gradient, two in (later or {}).items():
             if parts[gradient].mistake is None and (named := two()):
                 parts[gradient].mistake, parts[gradient].says, parts[gradient].hint = named
+    notes += [layer.remarks[p.mistake] for p in parts.values() if p.mistake and p.mistake in layer.remarks]
     damage = list(dict.fromkeys(pair for a in answers for pair in a.damage))
     notes += list(dict.fromkeys(note for a in answers for note in a.notes))
-    return BackwardVerdict(layer.name, parts, damage=damage, notes=notes)
+    return BackwardVerdict(layer.name, parts, damage=damage, notes=list(dict.fromkeys(notes)))
 
 
 def _mend(
@@ -107,18 +119,18 @@ def _mend(
     its answers were judged here like any others.
     """
     wrong = [g for g in layer.outputs if not parts[g].right and parts[g].mistake != ANOTHER and parts[g].times[1]]
+    plain = [(i, t) for i, t in standards.items() if not t.case.kink]  # what is wrong at equal values alone has no line
+    wrong = [g for g in wrong if any(not _claims(t, g, answers[i]) for i, t in plain)]
     right = [g for g in layer.outputs if parts[g].right]
     rows, first = list[Row](), list[Row]()
-    for i, truth in standards.items():
-        if truth.case.kink:
-            continue
+    for i, truth in plain:
         right_there = {g: (truth.gradient(g), truth.size(g)) for g in layer.outputs}
         row = Row(numbers[i], right_there, bool(answers[i].trouble))
         shown = any(not _claims(truth, g, answers[i]) and truth.gradient(g).size >= TELLING for g in wrong)
         (first if shown else rows).append(row)
     if not wrong or not first + rows:
         return
-    known = tuple(g for g in wrong if parts[g].mistake not in (None, "raises") and not _vague(parts[g]))
+    known = tuple(g for g in wrong if parts[g].mistake not in (None, "raises", *WIDE) and not _vague(parts[g]))
     relative = max(truth.relative for truth in standards.values())
     for offer in mend(Sought(wrong, right, first + rows, relative, known)):
         if _offered(offer, answers, standards, numbers, right):
@@ -159,11 +171,14 @@ VAGUE = (
     "summed or averaged before it was used", "x where x-hat belongs", "left at zero in places",
 )  # fmt: skip
 """Names that say what the numbers are and not what was written: a line of the source says more."""
+WIDE = ("local derivative forgotten", "only the diagonal of a Jacobian", "zero everywhere")
+"""Names that leave open of which line: one is looked for as long as if there were no name."""
 
 
 def _vague(part: Part) -> bool:
     said = part.says == ONE_SIGN.says or "It explains" in part.says
-    return said or part.mistake in VAGUE or " and " in (part.mistake or "")
+    two = " and " in (part.mistake or "") and part.mistake not in BANK
+    return said or part.mistake in VAGUE or two
 
 
 def _told_by(part: Part, fixes: list[Fix], left: list[str]) -> None:
@@ -182,22 +197,44 @@ def _refused(answer: Answer) -> bool:
     return answer.trouble[0] == FORWARD or "IndexError" not in answer.trouble[2]
 
 
+def _rounded(layer: Layer, case: Try, answer: Answer) -> bool:
+    """Whether a forward rounds the size of its output up, where the course's formula gives no whole number."""
+    if not case.uncovered or answer.out is None:
+        return False
+    course = layer.run(case)[0].shape
+    over = [own - right for own, right in zip(answer.out.shape, course, strict=False)]
+    return len(answer.out.shape) == len(course) and set(over) == {0, 1}
+
+
 def _reached(answer: Answer) -> bool:
     return answer.trouble is None or answer.trouble[1] != "not reached"
 
 
-def _drawn(cases: list[Try], answers: list[Answer]) -> tuple[list[Try], Part]:
+def _drawn(layer: Layer, cases: list[Try], answers: list[Answer]) -> tuple[list[Try], Part]:
     """The geometries of dropout with the mask that the student's forward drew, and the judgement of that mask."""
-    made, good, wrong = [], 0, ""
-    geometry = ""
+    made, masks = [], []
     for case, answer in zip(cases, answers, strict=True):
-        x, p = case.arrays["x"], float(case.settings["p"])
+        x = case.arrays["x"]
         fits = answer.out is not None and answer.out.shape == x.shape
-        mask = answer.out / x if fits and answer.out is not None else np.ones(x.shape)
-        made.append(replace(case, settings={**case.settings, "mask": mask}))
+        masks.append(answer.out / x if fits and answer.out is not None else None)
+        made.append(
+            replace(case, settings={**case.settings, "mask": np.ones(x.shape) if masks[-1] is None else masks[-1]})
+        )
+    kept = _masks(cases, answers, masks, lambda p: p)
+    if layer.drops and not kept.right:
+        dropped = _masks(cases, answers, masks, lambda p: 1 - p)
+        return made, dropped if dropped.right else replace(kept, says=kept.says.replace("1/p", "1/(1 - p)"))
+    return made, kept
+
+
+def _masks(cases: list[Try], answers: list[Answer], masks: list[Any], keeping: Callable[[float], float]) -> Part:
+    """The judgement of masks; keeping(p): the probability of keeping."""
+    good, wrong, geometry = 0, "", ""
+    for case, answer, mask in zip(cases, answers, masks, strict=True):
+        p = keeping(float(case.settings["p"]))
         scales = {1.0} if case.settings["mode"] == "test" else {0.0, 1 / p}
-        found = set(np.unique(np.round(mask, 9)))
-        if fits and found <= {round(s, 9) for s in scales}:
+        found = {1.0} if mask is None else set(np.unique(np.round(mask, 9)))
+        if mask is not None and found <= {round(s, 9) for s in scales}:
             good += 1
         elif not wrong:
             geometry = f"{case.words}: {case.text}"
@@ -210,8 +247,7 @@ def _drawn(cases: list[Try], answers: list[Answer]) -> tuple[list[Try], Part]:
                 wrong = "your forward takes p for the probability of dropping; in the course it is that of keeping"
             elif case.settings["mode"] == "test":
                 wrong = "your forward changes its input in test mode"
-    part = Part(FORWARD, not wrong, "another forward" if wrong else None, geometry, wrong, times=(good, len(cases)))
-    return made, part
+    return Part(FORWARD, not wrong, "another forward" if wrong else None, geometry, wrong, times=(good, len(cases)))
 
 
 # ---- the forward
@@ -348,7 +384,8 @@ def _gradient(
     ]
     unusable = _unusable(name, answer, truth, claimed)
     usable = [e for e in evidence if np.isfinite(e.claimed).all()]
-    named = name_of(layer, name, usable, later) if unusable is None or any(not e.right for e in usable) else None
+    shown = any(not e.right and not e.truth.case.kink for e in usable)
+    named = name_of(layer, name, usable, later) if unusable is None or shown else None
     if unusable is not None and named is None:
         part.mistake, part.says, part.hint = unusable
         return part

@@ -7,7 +7,7 @@ here has a gradient of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ class Try:
     words: the geometry in a phrase.  rest: outside of what every course demands (the windows do not cover the
     image), so
     that a function may refuse it.  kink: "pool" or "relu" where two competitors are equal, so that the slope is a
-    choice.
+    choice.  uncovered: the windows leave a rest of the image, so that a course's formula for the size of the output
+    gives no whole number.
     """
 
     words: str
@@ -32,6 +33,7 @@ class Try:
     settings: Mapping[str, Any] = field(default_factory=dict)
     rest: bool = False
     kink: str = ""
+    uncovered: bool = False
 
     @property
     def size(self) -> int:
@@ -93,6 +95,9 @@ class Layer:
     loss: the one function returns (loss, gradient ...).  masked: the forward is random; its mask is read off its
     output.
     unknown: there is no reference, only the student's forward.
+    drops: the setting p may be the probability of dropping as well as that of keeping.
+    remarks: {mistake: what of the course's editions whoever marks should know}.
+    editions: [(words, changes)]: what is different in the edition whose docstring of the forward has these words.
     """
 
     name: str
@@ -107,6 +112,14 @@ class Layer:
     loss: bool = False
     masked: bool = False
     unknown: bool = False
+    drops: bool = False
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    editions: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+
+    def edition(self, docstring: str | None) -> Layer:
+        """The layer as the edition of the course has it that handed out a forward with this docstring."""
+        found = [changes for words, changes in self.editions if words in " ".join((docstring or "").split())]
+        return replace(self, **found[0]) if found else self
 
     @property
     def signature(self) -> str:

@@ -232,6 +232,12 @@ def _exchanged(gradient: str, plain: list[Evidence]) -> Named | None:
 
 
 def _line(line: Tensor, position: int) -> str:
+    """A line in words: an input, whatever its shape has become, by its name."""
+    source = line
+    while source.primitive is not None and source.primitive.view:
+        source = source.operands[0]
+    if source.primitive is None and source.name:
+        return source.name
     return f"{line.primitive.name if line.primitive else line.name or 'input'} (line {position})"
 
 

@@ -18,6 +18,10 @@ from .classes import Protocol, called
 FIRST = "channels_first"
 AWB = {"dLdA": "A", "dLdW": "W", "dLdb": "b"}
 KEPT = {"dLdW": "dLdW", "dLdb": "dLdb"}
+MEAN = "mean instead of sum"
+MEAN_SAYS = (
+    "editions of the course until 2023 handed out self.dLdW = dLdW / self.N, and so for dLdb: in those it is right"
+)
 
 
 def linear(A: Any, W: Any, b: Any) -> Tensor:
@@ -146,7 +150,8 @@ def _weighted(
     variants = of_conv(reference, "A", "W", "b", "OIHW", False) if "2d" in kind else {}
     protocol = Protocol(construct, ("A",), {"W": "W", "b": "b"}, KEPT, optional=("padding",))
     call = called(protocol, says, AWB, ("A", "W", "b", *settings))
-    return Layer(f"cmu11785.{name}", (kind,), reference, AWB, tries, call, layout, variants)
+    remarks = {MEAN: MEAN_SAYS} if kind == "Linear" else {}
+    return Layer(f"cmu11785.{name}", (kind,), reference, AWB, tries, call, layout, variants, remarks=remarks)
 
 
 def _shaped(
@@ -184,7 +189,8 @@ def _kinds(mode: str) -> dict[str, Any]:
 
 
 _norm = Protocol(lambda v: {"num_features": v["Z"].shape[1]}, ("Z",), {"BW": "BW", "Bb": "Bb"},
-                 {"dLdBW": "dLdBW", "dLdBb": "dLdBb"})  # fmt: skip
+                 {"dLdBW": "dLdBW", "dLdBb": "dLdBb"},
+                 spelled={"BW": "gamma", "Bb": "beta", "dLdBW": "dLdgamma", "dLdBb": "dLdbeta"})  # fmt: skip
 _outputs = {"dLdZ": "Z", "dLdBW": "BW", "dLdBb": "Bb"}
 _batchnorm = Layer(
     "cmu11785.batchnorm", ("BatchNorm1d",), batchnorm, _outputs, _batches,

@@ -36,17 +36,19 @@ def avg_pool(x: Any, pool_height: int, pool_width: int, stride: int) -> Tensor:
     return F.avg_pool2d(x, (pool_height, pool_width), stride=stride, layout=FIRST)
 
 
-def batchnorm(x: Any, gamma: Any, beta: Any, eps: float = 1e-5, **how: Any) -> Tensor:
-    return normalised(x, (0,), eps, **how) * gamma + beta
+def batchnorm(x: Any, gamma: Any, beta: Any, eps: float = 1e-5, axes: tuple[int, ...] = (0,), **how: Any) -> Tensor:
+    return normalised(x, axes, eps, **how) * gamma + beta
 
 
-def layernorm(x: Any, gamma: Any, beta: Any, eps: float = 1e-5, **how: Any) -> Tensor:
-    return normalised(x, (1,), eps, **how) * gamma + beta
+def layernorm(x: Any, gamma: Any, beta: Any, eps: float = 1e-5, axes: tuple[int, ...] = (1,), **how: Any) -> Tensor:
+    return normalised(x, axes, eps, **how) * gamma + beta
 
 
-def spatial_batchnorm(x: Any, gamma: Any, beta: Any, eps: float = 1e-5, **how: Any) -> Tensor:
+def spatial_batchnorm(
+    x: Any, gamma: Any, beta: Any, eps: float = 1e-5, axes: tuple[int, ...] = (0, 2, 3), **how: Any
+) -> Tensor:
     lift = lambda p: F.reshape(p, (1, -1, 1, 1))
-    return normalised(x, (0, 2, 3), eps, **how) * lift(gamma) + lift(beta)
+    return normalised(x, axes, eps, **how) * lift(gamma) + lift(beta)
 
 
 def groupnorm(x: Any, gamma: Any, beta: Any, G: int, eps: float = 1e-5, **how: Any) -> Tensor:
@@ -208,12 +210,30 @@ def _pair(
     )
 
 
+OTHER_AXES: dict[str, dict[str, tuple[int, ...]]] = {
+    "batchnorm": {"of each example, over its features": (1,)},
+    "layernorm": {"of each feature, over the examples": (0,)},
+    "spatial_batchnorm": {
+        "of each pixel, over the examples alone": (0,), "of each image, over its pixels alone": (2, 3),
+        "of each image, over all its channels": (1, 2, 3), "of each pixel, over its channels": (1,),
+    },
+}  # fmt: skip
+
+
+def _other_axes(reference: Any, stem: str) -> dict[str, Any]:
+    return {
+        f"takes the mean and the variance {words}": lambda axes=axes, **k: reference(**k, axes=axes)
+        for words, axes in OTHER_AXES.get(stem, {}).items()
+    }
+
+
 def _norm(name: str, stem: str, reference: Any, kind: str, param: str, **more: Any) -> Layer:
     arguments = "x, gamma, beta, G, gn_param" if kind == "groups" else f"x, gamma, beta, {param}"
     fixed = {param: {"mode": "train"} if "bn" in param else {}}
+    variants = of_norm(reference, "gamma", "beta", reference) | _other_axes(reference, stem)
     return _pair(
         name, stem, reference, lambda: norm_tries(kind), arguments, NORM, fixed=fixed,
-        variants=of_norm(reference, "gamma", "beta", reference), layout=more.pop("layout", "(N, D)"), **more,
+        variants=variants, layout=more.pop("layout", "(N, D)"), **more,
     )  # fmt: skip
 
 
@@ -249,7 +269,8 @@ LAYERS = [
     _norm("spatial_groupnorm", "spatial_groupnorm", groupnorm, "groups", "gn_param",
           layout="NCHW, gamma and beta (1, C, 1, 1)"),
     _pair("dropout", "dropout", dropout, dropout_tries, "x, dropout_param", {"dx": "x"},
-          groups={"dropout_param": {"p": "p", "mode": "mode", "seed": "seed"}}, masked=True),
+          groups={"dropout_param": {"p": "p", "mode": "mode", "seed": "seed"}}, masked=True,
+          editions=(("We drop each neuron output with probability p", {"drops": True}),)),
     _pair("affine_relu", "affine_relu", lambda x, w, b: F.relu(affine(x, w, b)), affine_tries, "x, w, b", XWB),
     _pair("conv_relu", "conv_relu", conv_relu, conv_relu_tries,
           "x, w, b, conv_param", XWB, groups=CONV_PARAM, layout="NCHW, w (F, C, HH, WW)"),

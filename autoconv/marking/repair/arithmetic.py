@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from itertools import combinations, combinations_with_replacement, permutations
 from typing import Any
 
-from .trees import Place, binary, call, name, number
+from .trees import LAID_OUT, Place, binary, call, called, name, number
 
 
 def exchanged_operator(groups: dict[type[ast.operator], tuple[type[ast.operator], ...]]) -> Callable[..., Any]:
@@ -180,7 +180,8 @@ def term_factor(p: Place) -> Iterator[ast.expr]:
     """A factor or divisor of one term forgotten."""
     if p.whole or p.role != "value" or isinstance(p.node, ast.Constant):
         return
-    if isinstance(p.owner, ast.BinOp) and isinstance(p.owner.op, (ast.Add, ast.Sub)):
+    method = isinstance(p.owner, ast.Attribute) and p.owner.attr in LAID_OUT
+    if method or (isinstance(p.owner, ast.BinOp) and isinstance(p.owner.op, (ast.Add, ast.Sub))):
         for other in p.scope.names:
             yield binary(p.node, ast.Mult, name(other))
             yield binary(p.node, ast.Div, name(other))
@@ -208,6 +209,8 @@ def factor(p: Place) -> Iterator[ast.expr]:
         yield binary(p.node, ast.Mult, ast.Compare(name(other), [ast.Gt()], [number(0)]))
         yield binary(p.node, ast.Mult, binary(number(1), ast.Sub, name(other)))
         yield binary(p.node, ast.MatMult, name(other))
+    for other in p.scope.names if p.scope.lifted else ():
+        yield binary(p.node, ast.Mult, name(f"{other}[:, None]"))
 
 
 def inner_factor(p: Place) -> Iterator[ast.expr]:
@@ -217,7 +220,8 @@ def inner_factor(p: Place) -> Iterator[ast.expr]:
         and not p.whole
         and isinstance(p.node, (ast.Name, ast.Subscript, ast.Call, ast.BinOp, ast.Attribute))
     ):
-        if isinstance(p.owner, (ast.Attribute, ast.Subscript)) or (
+        method = isinstance(p.owner, ast.Attribute) and p.owner.attr in LAID_OUT
+        if (isinstance(p.owner, (ast.Attribute, ast.Subscript)) and not method) or (
             isinstance(p.node, ast.Name) and p.node.id not in p.scope.names
         ):
             return
@@ -237,6 +241,73 @@ def term(p: Place) -> Iterator[ast.expr]:
             yield binary(p.node, ast.Sub, name(other))
         yield binary(p.node, ast.Sub, number(1))
         yield binary(p.node, ast.Add, number(1))
+
+
+ROOTS = ("sqrt", "rsqrt", "power", "pow")
+
+
+def guarded(p: Place) -> Iterator[ast.expr]:
+    """The small number forgotten that keeps a root, a power or a divisor away from zero."""
+    power = isinstance(p.owner, ast.BinOp) and (
+        (isinstance(p.owner.op, ast.Pow) and p.field == "left")
+        or (isinstance(p.owner.op, ast.Div) and p.field == "right")
+    )
+    root = isinstance(p.owner, ast.Call) and called(p.owner) in ROOTS and p.index in (0, None)
+    if p.role != "value" or not (power or root) or isinstance(p.node, ast.Constant):
+        return
+    for other in p.scope.names:
+        if SMALL in other.lower():
+            yield binary(p.node, ast.Add, name(other))
+    for base, held in p.scope.attributes.items():
+        for other in held:
+            if SMALL in other.lower():
+                yield binary(p.node, ast.Add, name(f"{base}.{other}"))
+    for value in p.scope.numbers:
+        if 0 < value < 1e-2:
+            yield binary(p.node, ast.Add, number(value))
+
+
+SMALL = "eps"  # in what such a number is called
+MIDDLE = ("mean", "mu", "avg", "center", "centre")  # in what a mean is called
+
+
+def centred(p: Place) -> Iterator[ast.expr]:
+    """The mean forgotten that is subtracted."""
+    if p.role != "value" or not isinstance(p.node, (ast.Name, ast.Attribute)) or not isinstance(p.owner, ast.BinOp):
+        return
+    if isinstance(p.owner.op, (ast.Mult, ast.Div)):
+        of_self = [f"self.{held}" for held in p.scope.attributes.get("self", [])]
+        for other in (*p.scope.names, *of_self):
+            if any(word in other.lower() for word in MIDDLE):
+                yield binary(p.node, ast.Sub, name(other))
+
+
+def bare(p: Place) -> Iterator[ast.expr]:
+    """A factor or divisor forgotten of a name that stands alone, as a value or a term."""
+    if not p.whole or p.role != "value" or isinstance(p.statement, ast.Return):
+        return  # what is returned was made elsewhere
+    if isinstance(p.node, ast.Name) and p.node.id in p.scope.names:
+        for other in p.scope.names:
+            yield binary(p.node, ast.Mult, name(other))
+            yield binary(p.node, ast.Div, name(other))
+
+
+def both_axes(p: Place) -> Iterator[ast.expr]:
+    """A condition on one axis alone: the same on the other is forgotten."""
+    if not isinstance(p.node, ast.Compare) or p.role != "test":
+        return
+    for pairs in ("hw", "ij", "xy", "rc"):
+        other = copy.deepcopy(p.node)
+        names = [n for n in ast.walk(other) if isinstance(n, ast.Name)]
+        for n in names:
+            turned = n.id.translate(str.maketrans(pairs + pairs.upper(), pairs[::-1] + pairs[::-1].upper()))
+            n.id = turned if turned in p.scope.names else OPPOSITE.get(n.id, n.id)
+        if ast.dump(other) != ast.dump(p.node):
+            for operator in (ast.Or(), ast.And()):
+                yield ast.BoolOp(operator, [p.node, other])
+
+
+OPPOSITE = {"height": "width", "width": "height", "rows": "cols", "cols": "rows"}
 
 
 def product(p: Place) -> Iterator[ast.expr]:

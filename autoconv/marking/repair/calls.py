@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from itertools import combinations, permutations
 
-from .trees import Place, axes, call, called, integer, name, number, of_module
+from .trees import LAID_OUT, Place, axes, binary, call, called, integer, name, number, of_module
 
 REDUCED = ("sum", "mean", "max", "min", "argmax", "argmin", "var", "std", "prod", "any", "all", "cumsum", "softmax")
 
@@ -119,9 +119,20 @@ def transposed(p: Place) -> Iterator[ast.expr]:
                 new = [ast.Tuple(list(order), ast.Load())] if together else list(order)
                 yield ast.Call(p.node.func, [*p.node.args[:skip], *new], p.node.keywords)
     elif p.role == "value" and isinstance(p.node, (ast.Name, ast.Subscript, ast.Call, ast.BinOp, ast.Attribute)):
-        yield from (
-            [] if isinstance(p.owner, (ast.Attribute, ast.Subscript)) else [ast.Attribute(p.node, "T", ast.Load())]
-        )
+        method = isinstance(p.owner, ast.Attribute) and p.owner.attr in LAID_OUT
+        if method or not isinstance(p.owner, (ast.Attribute, ast.Subscript)):
+            yield ast.Attribute(p.node, "T", ast.Load())
+
+
+def extent(p: Place) -> Iterator[ast.expr]:
+    """A length in a shape that is that of two axes laid together."""
+    if not isinstance(p.node, ast.Name) or p.role != "value" or p.node.id not in p.scope.names:
+        return
+    if isinstance(p.owner, ast.Tuple) or called(p.owner) == "reshape":
+        for other in p.scope.names:
+            if other != p.node.id:
+                yield binary(p.node, ast.Mult, name(other))
+                yield binary(p.node, ast.FloorDiv, name(other))
 
 
 GROUPS = (

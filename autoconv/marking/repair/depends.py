@@ -29,8 +29,9 @@ def statements_of(node: Any, outputs: list[str], wrong: list[str], right: list[s
         elements = elements[1:]  # of a loss
     if len(elements) != len(outputs):
         return None
-    flows = list(_flows(node, set()))
-    of = {g: _reaching(flows, names_of(e)) for g, e in zip(outputs, elements, strict=True)}
+    flows = {flow[0]: flow for flow in _with_views(node, list(_flows(node, set())))}
+    blocks = [(s, [flows[id(n)] for n in ast.walk(s) if id(n) in flows]) for s in node.body]
+    of = {g: _before(blocks, names_of(e)) for g, e in zip(outputs, elements, strict=True)}
     bad = set[int]().union(*[of[g] for g in wrong])
     common = set.intersection(*[of[g] for g in wrong])
     good = set[int]().union(*[of[g] for g in right])
@@ -47,9 +48,23 @@ def kept_only(node: Any) -> set[int]:
     if not isinstance(node, ast.FunctionDef) or not returns:
         return set()
     results = [r.value.elts[0] if isinstance(r.value, ast.Tuple) and r.value.elts else r.value for r in returns]
-    flows, wanted = list(_flows(node, set())), set().union(*[names_of(r) for r in results if r is not None])
+    flows, wanted = (
+        _with_views(node, list(_flows(node, set()))),
+        set().union(*[names_of(r) for r in results if r is not None]),
+    )
     given = _reaching(flows, wanted) - set(_behind(node, {statement for statement, w, _ in flows if w & wanted}))
     return {statement for statement, *_ in flows if statement not in given} | {id(r) for r in returns}
+
+
+def packed(node: Any) -> set[int]:
+    """Ids of the statements in which a forward packs what it keeps."""
+    returns = [n for n in ast.walk(node) if isinstance(n, ast.Return) and isinstance(n.value, ast.Tuple)]
+    kept = {e.id for r in returns for e in r.value.elts[1:] if isinstance(e, ast.Name)}  # type: ignore[union-attr]
+    made = {
+        id(s) for s in ast.walk(node) if isinstance(s, ast.Assign) and isinstance(s.value, ast.Tuple)
+        and any(isinstance(t, ast.Name) and t.id in kept for t in s.targets)
+    }  # fmt: skip
+    return made | {id(r) for r in returns}
 
 
 def _behind(node: Any, makers: set[int]) -> Iterator[int]:
@@ -108,6 +123,54 @@ def _flows(node: ast.AST, around: set[str]) -> Iterator[Flow]:
                 yield id(s), names, names | around
 
 
+_VIEWING = ("reshape", "transpose", "swapaxes", "moveaxis", "view", "ravel", "squeeze", "T")
+
+
+def _with_views(node: ast.AST, flows: list[Flow]) -> list[Flow]:
+    """The flows, where what is changed in place is also written in the array that it is a part or a view of; and what
+    is written under the name of a view, for it may have been meant so."""
+    of: dict[str, set[str]] = {}
+    for s in ast.walk(node):
+        target = s.targets[0] if isinstance(s, ast.Assign) and len(s.targets) == 1 else None
+        if isinstance(s, ast.Assign) and isinstance(target, ast.Name) and _viewed(s.value) not in ("", target.id):
+            of.setdefault(target.id, set()).add(_viewed(s.value))
+    changed = set[int]()
+    for s in ast.walk(node):
+        targets = s.targets if isinstance(s, ast.Assign) else []
+        instead = isinstance(s, ast.Assign) and not _viewed(s.value) and any(_viewed(t) in of for t in targets)
+        if isinstance(s, ast.AugAssign) or instead or any(isinstance(t, ast.Subscript) for t in targets):
+            changed.add(id(s))
+    return [(s, _bases(written, of) if s in changed else written, read) for s, written, read in flows]
+
+
+def _bases(written: set[str], of: dict[str, set[str]]) -> set[str]:
+    """Names, and those of the arrays that they are views of."""
+    found, left = set(written), list(written)
+    while left:
+        for base in of.get(left.pop(), ()):
+            if base not in found:
+                found |= {base, f"{base}:"}
+                left.append(base)
+    return found
+
+
+def _viewed(value: ast.AST) -> str:
+    """The name of the array of which an expression is a part, another shape or another order; "" of anything else."""
+    while not isinstance(value, ast.Name):
+        if held := _member(value):
+            return held if "." in held and not held.endswith(".T") else held.partition(".")[0]
+        if isinstance(value, ast.Subscript) or (isinstance(value, ast.Attribute) and value.attr in _VIEWING):
+            value = value.value
+        elif isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _VIEWING:
+            module = isinstance(value.func.value, ast.Name) and value.func.value.id in _MODULES
+            if module and not value.args:
+                return ""
+            value = value.args[0] if module else value.func.value
+        else:
+            return ""
+    return value.id
+
+
 def _written(target: ast.AST) -> set[str]:
     if held := _member(target):
         return {held}
@@ -123,6 +186,24 @@ def _held(target: ast.AST) -> set[str]:
     if isinstance(target, (ast.Tuple, ast.List)):
         return set().union(*[_held(t) for t in target.elts])
     return set() if isinstance(target, ast.Name) else names_of(target)
+
+
+def _before(blocks: list[tuple[ast.stmt, list[Flow]]], names: set[str]) -> set[int]:
+    """The statements that a result with these names depends on, at the end of a body of statements: what is assigned
+    to a name after it was read does not matter."""
+    known, found = {*names, _ALL}, set[int]()
+    for s, flows in reversed(blocks):
+        reaching = _reaching(flows, known)
+        found |= reaching
+        if isinstance(s, ast.Assign) and reaching:
+            for name in {n.id for t in s.targets for n in ast.walk(t) if isinstance(n, ast.Name) and _stored(n)}:
+                known -= {k for k in known if k.split(".")[0].rstrip(":") == name}
+        known = known.union(*[read for statement, _, read in flows if statement in reaching])
+    return found
+
+
+def _stored(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Store)
 
 
 def _reaching(flows: list[Flow], names: set[str]) -> set[int]:

@@ -81,6 +81,21 @@ def all_indices(p: Place) -> Iterator[ast.expr]:
             yield ast.Subscript(p.node.value, ast.Tuple(listed, ast.Load()), p.node.ctx)
 
 
+def widened(p: Place) -> Iterator[ast.expr]:
+    """One cell where a window belongs that begins there: i as i:i + k, along both axes of an image."""
+    if not isinstance(p.node, ast.Subscript) or not isinstance(p.node.slice, ast.Tuple):
+        return
+    elts = p.node.slice.elts
+    sizes = [*p.scope.names, *[f"self.{held}" for held in p.scope.attributes.get("self", [])]]
+    for at in ((len(elts) - 2, len(elts) - 1), (1, 2)):
+        if len(elts) > 2 and all(isinstance(elts[i], (ast.Name, ast.BinOp)) for i in at):
+            for size in sizes:
+                listed = list(elts)
+                for i in at:
+                    listed[i] = ast.Slice(elts[i], binary(elts[i], ast.Add, name(size)))
+                yield ast.Subscript(p.node.value, ast.Tuple(listed, ast.Load()), p.node.ctx)
+
+
 def _left_times(other: str) -> Callable[[Any], Any]:
     """i + k with i * other in the place of i."""
 
@@ -149,6 +164,13 @@ def brackets(p: Place) -> Iterator[ast.expr]:
         for variable in p.scope.loops:
             if variable != p.node.id:
                 yield ast.Subscript(p.node, name(variable), ast.Load())
+        if p.scope.lifted and not isinstance(p.owner, (ast.Subscript, ast.Attribute)):
+            for text in LIFTED:
+                made: Any = ast.parse(f"x{text}", mode="eval").body
+                yield ast.Subscript(p.node, made.slice, ast.Load())
+
+
+LIFTED = ("[:, None]", "[None, :, None, None]", "[:, None, None]", "[:, :, None, None]")  # a vector along an axis
 
 
 def sliced(p: Place) -> Iterator[ast.expr]:
@@ -166,6 +188,9 @@ def sliced(p: Place) -> Iterator[ast.expr]:
     for given in ((None, high, step), (low, None, step), (low, high, None)):
         if given != (low, high, step):
             yield ast.Slice(*given)
+    if low is not None and high is not None and not _window(p.node):
+        for by in (-1, 1):
+            yield ast.Slice(_moved(low, by), _moved(high, by), step)
     if step is None:
         yield ast.Slice(low, high, number(-1))
         for other in p.scope.names:
@@ -177,6 +202,16 @@ def sliced(p: Place) -> Iterator[ast.expr]:
             yield ast.Slice(name(other), high, step)
     if high is None:
         yield ast.Slice(low, number(-1), step)
+
+
+def _moved(bound: ast.expr, by: int) -> ast.expr:
+    """A bound that is one further or nearer."""
+    if isinstance(bound, ast.BinOp) and isinstance(bound.op, (ast.Add, ast.Sub)) and integer(bound.right) is not None:
+        signed = (integer(bound.right) or 0) * (1 if isinstance(bound.op, ast.Add) else -1) + by
+        bound, by = bound.left, signed
+    if not by:
+        return bound
+    return binary(bound, ast.Add if by > 0 else ast.Sub, number(abs(by)))
 
 
 def offset(p: Place) -> Iterator[ast.expr]:

@@ -37,7 +37,7 @@ def alike(a: str, b: str, scope: Scope) -> bool:
     if any(a in group and b in group for group in scope.together):
         return True
     a, b = a.lower(), b.lower()
-    if a == b or a.translate(_SIDES) == b.translate(_SIDES):
+    if a in b.split("_") or b in a.split("_") or a.translate(_SIDES) == b.translate(_SIDES):
         return True
     return (
         (min(len(a), len(b)) > 1 and (a in b or b in a)) or (len(b) > 1 and b[1:] == a) or (len(a) > 1 and a[1:] == b)

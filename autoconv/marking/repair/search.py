@@ -14,7 +14,8 @@ import numpy as np
 
 from ..asking import Answer, TimeUp, deadline
 from .arithmetic import count_factor
-from .depends import kept_only, statements_of
+from .calls import extent
+from .depends import kept_only, packed, statements_of
 from .running import Bench, swapped
 from .sought import Row, harmless, same_numbers, share
 from .source import Running
@@ -59,11 +60,16 @@ class Search:
         self.bench, self.made, self.end = bench, made, end
         self.sought = bench.sought
         self.sites = {id(r): Sites(r.written) for r in made}
+        for sites in self.sites.values():  # NumPy 2.2 ends the process where np.add.at gets a value with too many axes
+            sites.scope.lifted = not any(
+                isinstance(n, ast.Attribute) and n.attr == "at" for r in made for n in ast.walk(r.written.node)
+            )
         self.sorts: dict[int, dict[str, str]] = {}
         self.limit = 1.0
         self.first: dict[str, float] = {}
         self.near: dict[str, list[Tried]] = {}
         self.whole = False  # every wrong gradient must be right at once
+        self.unclear: dict[str, Found] = {}  # what makes a gradient right where there are numbers, and an error stays
         self.ahead: list[Running] = []  # what the forward runs and the backward does not: it makes the cache
 
     def begun(self) -> bool:
@@ -137,6 +143,10 @@ class Search:
                 break
             if time.thread_time() > known_end and set(open_) <= set(self.sought.known):
                 break
+        for gradient in list(open_):
+            if gradient in open_ and (one := self.unclear.get(gradient)):
+                found.append(one)
+                open_[:] = [g for g in open_ if g not in one.gradients]
         if not open_ and len(found) > 1 and not self.whole:
             found = self._alone(tries, itself) or found
         self.end = end
@@ -172,6 +182,7 @@ class Search:
                 return
             sites = self.sites
             self.sites = dict(sites) | {id(runner): Sites(runner.written)}
+            self.sites[id(runner)].scope.lifted = sites[id(runner)].scope.lifted
             open_ = [gradient]
             for other, second in self.candidates(open_, late=False):
                 if time.thread_time() > self.end or not open_:
@@ -207,7 +218,12 @@ class Search:
                     self.near.setdefault(gradient, []).append(Tried(passed, part, both))
             if not right or (self.whole and len(right) < len(open_)):
                 return
+        if not clear:
+            right = [g for g in right if g not in self.unclear]
         if right and self._others_hold(changed) and self._harmless(both):
+            if not clear and not base:
+                self.unclear |= {g: Found(right, both, clear) for g in right}
+                return
             for gradient in right:
                 open_.remove(gradient)
             before = {g for one in found for g in one.gradients}
@@ -245,7 +261,9 @@ class Search:
         suspects, others = (parts[:1], parts[1:]) if suspect is not None else (parts, [])
         kept = [(r, kept_only(r.written.node)) for r in self.ahead]
         ahead: Any = [(r, lambda s, ids=ids: id(s) in ids) for r, ids in kept]
-        turns = [(SOON, suspects), (SOON, others), (SOON, ahead), (THEN, suspects)]
+        packing = [(r, ids & packed(r.written.node)) for r, ids in kept]
+        packs: Any = [(r, lambda s, ids=ids: id(s) in ids) for r, ids in packing]
+        turns = [(SOON, suspects), (SOON, others), (SOON, packs), (SOON, ahead), (THEN, suspects)]
         turns += (
             [(THEN, ahead), (LAST, suspects), (THEN, others), (LAST, ahead), (LAST, others)]
             if late
@@ -356,6 +374,8 @@ def fitting(edit: Edit, sorts: dict[str, str]) -> bool:
             return False
         if KINDS[edit.rank].name == "a term forgotten" and isinstance(edit.new.right, ast.BinOp):
             return _adds(edit, edit.new.right, sorts)
+        if KINDS[edit.rank].of is extent:
+            return all(kind(n.id) == NUMBER for n in ast.walk(edit.new) if isinstance(n, ast.Name))
         if KINDS[edit.rank].of is count_factor:
             return all(kind(n.id) == NUMBER for n in ast.walk(edit.new.right) if isinstance(n, ast.Name))
         if KINDS[edit.rank].name in ("another slice", "another index", "one more or less"):

@@ -13,14 +13,18 @@ from typing import Any
 
 from .arithmetic import (
     OPERATORS,
+    bare,
     bent,
+    both_axes,
     bound,
+    centred,
     comparison,
     condition,
     constant,
     count_factor,
     dropped,
     factor,
+    guarded,
     indexed_term,
     inner_factor,
     minus,
@@ -32,7 +36,7 @@ from .arithmetic import (
     term,
     term_factor,
 )
-from .calls import argument, arguments, axis, evened, function, laid_out, letters, reduced, transposed, wrapper
+from .calls import argument, arguments, axis, evened, extent, function, laid_out, letters, reduced, transposed, wrapper
 from .indices import (
     RANGES,
     all_indices,
@@ -46,6 +50,7 @@ from .indices import (
     ranged,
     sliced,
     stepped,
+    widened,
     windows,
     worked_out,
 )
@@ -121,7 +126,13 @@ KINDS = (
     Kind(THEN, "operands in another order",       arguments,           "In which order do these stand?"),
     Kind(THEN, "another slice",                   windows,             "Where does this slice begin and end?"),
     Kind(THEN, "another index",                   all_indices,         "Which element is read or written here?"),
+    Kind(THEN, "another slice",                   widened,             "Which cells does a window cover?"),
     Kind(THEN, "a transpose too many or too few", transposed,          "What shape has each array here, axis by axis?"),
+    Kind(THEN, "a term forgotten",                guarded,             "What keeps this away from zero?"),
+    Kind(THEN, "a term forgotten",                centred,             "From where is this measured?"),
+    Kind(THEN, "a condition forgotten",           both_axes,           "Does this hold for rows and for columns?"),
+    Kind(THEN, "a factor forgotten",              bare,                "What multiplies this, by the chain rule?"),
+    Kind(THEN, "another count",                   extent,              "How many are these, and of what?"),
     Kind(THEN, "parentheses",                     parentheses,         "In which order is this worked out?"),
     Kind(THEN, "another slice",                   sliced,              "Where does this slice begin and end?"),
     Kind(THEN, "padded on one side alone",        evened,              "How many zeros stand on each side?"),

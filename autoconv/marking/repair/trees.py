@@ -10,6 +10,7 @@ Change = tuple[ast.AST, str, Any]  # an owner, one of its fields, what the field
 
 
 Function = ast.FunctionDef | ast.Lambda
+LAID_OUT = ("reshape", "ravel", "flatten", "dot")  # methods of an array that may have to be another one first
 
 
 class Instead(NamedTuple):
@@ -27,7 +28,7 @@ class Scope:
     numpy: the name of NumPy; first: of the names, those that come from outside (arguments and what they hold).
     together: names that are unpacked together; parts: what is read with brackets, x[i], each once; indexed: what
     stands in brackets with a variable of a loop; numbers: with a point, anywhere in the file; helpers: the file's
-    functions of one argument.
+    functions of one argument; lifted: whether an array may get further axes.
     """
 
     names: list[str]
@@ -41,6 +42,7 @@ class Scope:
     indexed: list[ast.expr]
     numbers: list[float]
     helpers: list[str]
+    lifted: bool = True
 
 
 @dataclass

@@ -102,8 +102,12 @@ def _replaced(edit: Edit, lines: list[str], line: int) -> str:
     content = lines[line - 1].encode()
     tail = content[node.end_col_offset :].decode()
     head = content[: node.col_offset].decode()
-    for inner in (text, f"({text})"):
-        made = (head + inner + tail).strip()
+    tries = [head + inner + tail for inner in (text, f"({text})")]
+    if isinstance(edit.new, ast.Tuple) and len(edit.new.elts) > 1:
+        tries.insert(0, head + text[1:-1] + tail)
+    if head.endswith("(") and tail.startswith(")"):
+        tries.insert(0, head[:-1] + text + tail[1:])
+    for made in map(str.strip, tries):
         for rest in ("", " pass"):
             try:
                 parsed = ast.parse(made + rest).body

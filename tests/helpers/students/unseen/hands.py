@@ -33,10 +33,10 @@ class Student:
     made: str = ""
 
 
-def student(name: str, layer: str, text: str, *wrongs: Any, made: str = "") -> None:
+def student(name: str, layer: str, text: str, *wrongs: Any, made: str = "", to: list[Student] = STUDENTS) -> None:
     """A right one and the wrong ones made of it: (what, words, (old, new) .., or a piece of a line beside it)."""
     text = text.lstrip("\n")
-    STUDENTS.append(Student(name, layer, text, None, frozenset(), made))
+    to.append(Student(name, layer, text, None, frozenset(), made))
     for what, words, *changes in wrongs:
         changed, lines = text, set[int]()
         for change in changes:
@@ -47,7 +47,7 @@ def student(name: str, layer: str, text: str, *wrongs: Any, made: str = "") -> N
             piece = change if isinstance(change, str) else change[1].strip()
             lines |= lines_of(changed, piece) if piece else set()
         assert changed != text, (name, what)
-        STUDENTS.append(Student(f"{name}: {what}", layer, changed, words, frozenset(lines), made))
+        to.append(Student(f"{name}: {what}", layer, changed, words, frozenset(lines), made))
 
 
 def lines_of(text: str, piece: str) -> set[int]:
