@@ -517,3 +517,29 @@ r.same_numbers = lambda *a: True
     path.write_text(FILE + cheat, encoding="utf-8")
     part = mark(path, "cs231n", only=["conv"]).verdicts[0]["dx"]
     assert not part.right and not part.fixes, part.text
+
+
+def test_a_change_of_what_is_added_at_places_cannot_end_the_process(run_python, tmp_path):
+    """NumPy ends it where the value does not fit the places; a changed function raises, a right one is right."""
+    path = tmp_path / "layers.py"
+    path.write_text(
+        "import numpy as np\ndef backward(dx, dout):\n    np.add.at(dx, (slice(None), [1, 1]), dout)\n    return dx\n",
+        encoding="utf-8",
+    )
+    code = f"""
+import sys
+import numpy as np
+sys.path.insert(0, {str(tmp_path)!r})
+import layers
+from autoconv.marking.repair.source import functions_of, running
+function = layers.backward
+runs = running(function, functions_of(open({str(path)!r}).read()))
+function.__code__ = runs.compiled()
+print(function(np.zeros((2, 3)), np.ones((2, 2))).tolist(), function(np.zeros((2, 3)), 1.0).tolist())
+try:
+    function(np.zeros((3, 4)), np.ones((1, 1, 3, 2)))
+except ValueError:
+    print("raises")
+"""
+    twice = "[[0.0, 2.0, 0.0], [0.0, 2.0, 0.0]]"
+    assert run_python("-c", code).splitlines() == [f"{twice} {twice}", "raises"]

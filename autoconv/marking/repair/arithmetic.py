@@ -206,11 +206,11 @@ def factor(p: Place) -> Iterator[ast.expr]:
     for value in (2.0, 0.5):
         yield binary(p.node, ast.Mult, number(value))
     for other in p.scope.names:
+        yield binary(p.node, ast.Mult, name(f"{other}[:, None]"))
+    for other in p.scope.names:
         yield binary(p.node, ast.Mult, ast.Compare(name(other), [ast.Gt()], [number(0)]))
         yield binary(p.node, ast.Mult, binary(number(1), ast.Sub, name(other)))
         yield binary(p.node, ast.MatMult, name(other))
-    for other in p.scope.names if p.scope.lifted else ():
-        yield binary(p.node, ast.Mult, name(f"{other}[:, None]"))
 
 
 def inner_factor(p: Place) -> Iterator[ast.expr]:

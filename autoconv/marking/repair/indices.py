@@ -164,7 +164,7 @@ def brackets(p: Place) -> Iterator[ast.expr]:
         for variable in p.scope.loops:
             if variable != p.node.id:
                 yield ast.Subscript(p.node, name(variable), ast.Load())
-        if p.scope.lifted and not isinstance(p.owner, (ast.Subscript, ast.Attribute)):
+        if not isinstance(p.owner, (ast.Subscript, ast.Attribute)):
             for text in LIFTED:
                 made: Any = ast.parse(f"x{text}", mode="eval").body
                 yield ast.Subscript(p.node, made.slice, ast.Load())

@@ -60,10 +60,6 @@ class Search:
         self.bench, self.made, self.end = bench, made, end
         self.sought = bench.sought
         self.sites = {id(r): Sites(r.written) for r in made}
-        for sites in self.sites.values():  # NumPy 2.2 ends the process where np.add.at gets a value with too many axes
-            sites.scope.lifted = not any(
-                isinstance(n, ast.Attribute) and n.attr == "at" for r in made for n in ast.walk(r.written.node)
-            )
         self.sorts: dict[int, dict[str, str]] = {}
         self.limit = 1.0
         self.first: dict[str, float] = {}
@@ -182,7 +178,6 @@ class Search:
                 return
             sites = self.sites
             self.sites = dict(sites) | {id(runner): Sites(runner.written)}
-            self.sites[id(runner)].scope.lifted = sites[id(runner)].scope.lifted
             open_ = [gradient]
             for other, second in self.candidates(open_, late=False):
                 if time.thread_time() > self.end or not open_:

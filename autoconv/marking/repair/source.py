@@ -11,10 +11,13 @@ import ast
 import inspect
 import linecache
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
+
+from .trees import call, called
 
 LARGEST = 400_000  # characters of a file that is read
 LINES = 400  # of a function that is changed; each change compiles all of them
@@ -64,7 +67,8 @@ class Running:
 
     def compiled(self) -> CodeType | None:
         """The code of its tree as it is now, or None where it cannot stand in the place of the function's own."""
-        made = compiled(self.written, self.code, self.flags)
+        with _guarded(self.written):
+            made = compiled(self.written, self.code, self.flags)
         return made if made is not None and made.co_freevars == self.code.co_freevars else None
 
 
@@ -231,6 +235,26 @@ def running(function: FunctionType, file: list[Written]) -> Running | None:
         if made is not None and same(made, code):
             return Running(function, written, code, flags)
     return None
+
+
+@contextmanager
+def _guarded(written: Written) -> Iterator[None]:
+    """With ``np.add.at(a, i, v)`` as ``np.add.at(a, i, np.broadcast_to(v, np.shape(a[i])))``: NumPy ends the process
+    where v does not fit, as it may not after a change, instead of raising."""
+    numpy, before = written.numpy, list[tuple[ast.Call, ast.expr]]()
+    for n in ast.walk(written.node):
+        if isinstance(n, ast.Call) and called(n) == "at" and len(n.args) == 3:
+            before.append((n, n.args[2]))
+    for n, value in before:
+        if not any(isinstance(x, ast.Starred) for x in n.args):
+            there = ast.Subscript(n.args[0], n.args[1], ast.Load())
+            n.args[2] = call(f"{numpy}.broadcast_to", value, call(f"{numpy}.shape", there))
+            ast.fix_missing_locations(ast.copy_location(n.args[2], value))
+    try:
+        yield
+    finally:
+        for n, value in before:
+            n.args[2] = value
 
 
 def compiled(written: Written, like: CodeType, flags: int) -> CodeType | None:

@@ -28,7 +28,7 @@ class Scope:
     numpy: the name of NumPy; first: of the names, those that come from outside (arguments and what they hold).
     together: names that are unpacked together; parts: what is read with brackets, x[i], each once; indexed: what
     stands in brackets with a variable of a loop; numbers: with a point, anywhere in the file; helpers: the file's
-    functions of one argument; lifted: whether an array may get further axes.
+    functions of one argument.
     """
 
     names: list[str]
@@ -42,7 +42,6 @@ class Scope:
     indexed: list[ast.expr]
     numbers: list[float]
     helpers: list[str]
-    lifted: bool = True
 
 
 @dataclass
