@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -30,6 +31,9 @@ def _removed(folder: str) -> None:
 
     From folder to folder by ".." and not by paths, which may be too long, nor by a call in each, which may be too many.
     """
+    if os.open not in os.supports_dir_fd:  # Windows, whose folders are not opened
+        shutil.rmtree(folder, ignore_errors=True)
+        return
     with suppress(OSError):
         at = os.open(folder, _FOLDER)
         down, left = list[str](), set[tuple[int, int]]()
