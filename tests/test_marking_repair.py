@@ -345,6 +345,20 @@ def test_what_reaches_outside_is_not_run_again(line, tmp_path, monkeypatch):
     assert not judged(tmp_path, text, *SETTINGS[PRODUCT])["dx"].fixes and not runs
 
 
+@pytest.mark.parametrize("right", ["x.reshape(len(x), -1).T.dot(dout)", "np.dot(x.reshape(len(x), -1).T, dout)"])
+def test_a_transpose_forgotten_behind_a_call(right, tmp_path):
+    text = f"""
+import numpy as np
+def backward(dout, x, w):
+    dx = dout @ w.T
+    return dx, {right.replace(".T", "", 1)}
+"""
+    shapes = ((3, 2), (2, 4))
+    v = judged(tmp_path, text, lambda x, w: x @ w, "dout, x, w", shapes)
+    assert v["dx"].right or v["dx"].mistake == "raises"
+    assert [(fix.line, fix.instead) for fix in v["dw"].fixes] == [(5, f"return dx, {right}")], v.text
+
+
 def test_what_is_printed_is_printed_as_often_as_without_a_search(tmp_path, capsys):
     text = PRODUCT.replace("w.T", "w.T / n").replace("    n = len(x)\n", "    n = len(x)\n    print('here')\n")
     counts = []

@@ -118,7 +118,7 @@ def transposed(p: Place) -> Iterator[ast.expr]:
             for order in list(permutations(listed))[1:]:
                 new = [ast.Tuple(list(order), ast.Load())] if together else list(order)
                 yield ast.Call(p.node.func, [*p.node.args[:skip], *new], p.node.keywords)
-    elif p.role == "value" and isinstance(p.node, (ast.Name, ast.Subscript, ast.Call, ast.BinOp, ast.Attribute)):
+    if p.role == "value" and isinstance(p.node, (ast.Name, ast.Subscript, ast.Call, ast.BinOp, ast.Attribute)):
         method = isinstance(p.owner, ast.Attribute) and p.owner.attr in LAID_OUT
         if method or not isinstance(p.owner, (ast.Attribute, ast.Subscript)):
             yield ast.Attribute(p.node, "T", ast.Load())
