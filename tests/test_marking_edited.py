@@ -67,3 +67,30 @@ def test_a_window_counted_by_the_wrong_side_shows_in_the_composed_layer_too():
     assert ac.check_backward(backward("pool_width"), forward, like="cs231n.conv_relu_pool")
     verdict = ac.check_backward(backward("pool_height"), forward, like="cs231n.conv_relu_pool")
     assert not any(verdict[g].right for g in ("dx", "dw", "db")), verdict.text
+
+
+@pytest.mark.parametrize("written", ["np.sqrt(np.var(x, axis=0, ddof=1) + eps)", "np.sqrt(np.var(x, axis=0)) + eps"])
+def test_no_mistake_is_made_up_for_a_backward_that_reads_what_another_forward_kept(written):
+    """The course's own formula fed with the deviation of another forward is the gradient of neither; no line of it is
+    wrong, and no pair of mistakes has been made."""
+    scope = {"np": np}
+    exec(
+        f"""
+def forward(x, gamma, beta, bn_param):
+    eps = bn_param.get("eps", 1e-5)
+    std = {written}
+    xhat = (x - x.mean(axis=0)) / std
+    return gamma * xhat + beta, (x - x.mean(axis=0), std, xhat, gamma)
+def backward(dout, cache):
+    apart, std, xhat, gamma = cache
+    d = dout * gamma
+    dvar = np.sum(d * apart, axis=0) * -0.5 * std**-3
+    dmean = -np.sum(d, axis=0) / std + dvar * np.mean(-2 * apart, axis=0)
+    return d / std + dvar * 2 * apart / len(dout) + dmean / len(dout), np.sum(dout * xhat, axis=0), np.sum(dout, axis=0)
+""",
+        scope,
+    )
+    v = ac.check_backward(scope["backward"], scope["forward"], like="cs231n.batchnorm")
+    assert v["forward"].mistake == "another forward" and v["dgamma"].right and v["dbeta"].right
+    assert v["dx"].mistake == "gradient of another forward" and not v["dx"].fixes
+    assert "look at it again when the forward is right" in v["dx"].text

@@ -23,6 +23,8 @@ from .verdict import FORWARD, BackwardVerdict, Fix, Part
 Differences = Callable[[int], Any]  # the gradient of the student's own forward at a geometry, {gradient: array} or None
 _BY_DIFFERENCES = 3  # geometries at which an unknown forward is differentiated so
 ANOTHER = "gradient of another forward"
+NEITHER = "it is the gradient neither of your forward nor of the course's; look at it again when the forward is right"
+HINT_NEITHER = "What does the backward read that the forward kept, and what should that be?"
 HINT_FORWARD = "Work the forward out by hand, for one element of the output, at this geometry."
 
 
@@ -90,6 +92,11 @@ def judge(
                 part = parts[gradient]
                 part.mistake, part.says = ANOTHER, "it is the gradient of the course's forward, but not of yours"
                 part.hint = "Do your forward and your backward compute the same layer?"
+    if reference is not layer.reference and not measured and not parts[FORWARD].right:
+        for gradient in layer.outputs:  # what a backward makes of another forward's cache may look like anything
+            part = parts[gradient]
+            if not part.right and (part.mistake is None or _two(part)):
+                part.mistake, part.says, part.hint = ANOTHER, NEITHER, HINT_NEITHER
     if mend is not None:
         if measured:
             _mend(layer, answers, by_differences, numbers, parts, mend)
@@ -177,8 +184,12 @@ WIDE = ("local derivative forgotten", "only the diagonal of a Jacobian", "zero e
 
 def _vague(part: Part) -> bool:
     said = part.says == ONE_SIGN.says or "It explains" in part.says
-    two = " and " in (part.mistake or "") and part.mistake not in BANK
-    return said or part.mistake in VAGUE or two
+    return said or part.mistake in VAGUE or _two(part)
+
+
+def _two(part: Part) -> bool:
+    """Whether two mistakes together are told."""
+    return " and " in (part.mistake or "") and part.mistake not in BANK
 
 
 def _told_by(part: Part, fixes: list[Fix], left: list[str]) -> None:

@@ -322,6 +322,7 @@ TILES, STEP, SPREAD = "overlapping windows treated as tiles", "stride not dilate
 INVERTED = "activation mask inverted"
 GROUPS, REREAD, VECTOR = "groups mixed", "flattened in another order", "a vector along the wrong axis"
 KEPT, JACOBIAN = "a kept array read at its first index", "a factor of the softmax's Jacobian forgotten"
+SIGN = "sign of a term of the softmax's Jacobian"
 TARGET, CLASSES = "target in the wrong place or size", "only some of the classes"
 FACTOR, DILATION = "another array in the place of a factor", "dilation forgotten"
 TIMES, POWER = "multiplied by what does not belong here", "power rule: exponent lowered by another number"
@@ -369,7 +370,7 @@ BUGS = [
     ("group norm", "a - a.mean() -", "a - a.mean(axis=0) -", "dx", AXIS, "the mean's term over"),
     ("group norm", "std[n, k]", "std[n, 0]", "dx", KEPT, "the deviation, axis 1"),
     ("group norm", "hat[n, own]", "hat[0, own]", "dx", KEPT, "the normalised value, axis 0"),
-    ("softmax", "-np.outer(y[i], y[i])", "np.outer(y[i], y[i])", "dLdZ", JACOBIAN, "off the diagonal"),
+    ("softmax", "-np.outer(y[i], y[i])", "np.outer(y[i], y[i])", "dLdZ", SIGN, "off the diagonal"),
     ("softmax", "y[i] * (1 - y[i])", "1 - y[i]", "dLdZ", JACOBIAN, "on the diagonal"),
     ("softmax loss", "dx[i, y[i]] -= 1", "dx[i, y[i]] = -1", "dx", CLASSES, "-1 for the right one"),
     ("softmax loss", "-= 1\n", "-= 1 / N\n    dx *= N\n", "dx", TARGET, "the probabilities not divided"),
