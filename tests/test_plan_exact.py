@@ -184,3 +184,48 @@ def test_a_lack_of_memory_while_planning_is_said(monkeypatch):
     monkeypatch.setattr(native_run, "plan", plan)
     with pytest.raises(MemoryError, match="registers"):
         ac.compile(lambda x: ac.sum(x * x))(np.ones(3))
+
+
+# ---- infinities in contractions: what fills a vector up multiplies none of them
+
+SPECS = {  # a contraction, the shapes of its operands for n examples, k terms, m columns
+    "rows and rows": ("nk,mk->nm", lambda n, k, m: ((n, k), (m, k))),
+    "rows and columns": ("nk,km->nm", lambda n, k, m: ((n, k), (k, m))),
+    "of each example": ("nik,nkj->nij", lambda n, k, m: ((n, 3, k), (n, k, m))),
+    "of each example, rows": ("nik,njk->nij", lambda n, k, m: ((n, 3, k), (n, m, k))),
+    "groups": ("ngk,gkm->ngm", lambda n, k, m: ((n, 2, k), (2, k, m))),
+    "channel by channel": ("nkc,kc->nc", lambda n, k, m: ((n, 3, k), (3, k))),
+    "over examples": ("ni,nj->ij", lambda n, k, m: ((n, k), (n, m))),
+    "a number": ("nk,k->n", lambda n, k, m: ((n, k), (k,))),
+}
+
+
+@native
+@pytest.mark.quick(4)
+@pytest.mark.parametrize("of", ["numbers", "functions"])
+@pytest.mark.parametrize("lanes", ["examples", "channels"])
+@pytest.mark.parametrize("name", SPECS)
+def test_infinities_in_contractions(name, lanes, of, monkeypatch):
+    """Values and gradients have eager's infinities and NaN, whatever is left of a vector: a zero that fills one up met
+    an infinite weight, and a gradient was NaN."""
+    monkeypatch.setenv("AUTOCONV_LANES", lanes)
+    spec, shapes = SPECS[name]
+    rng = np.random.default_rng(6)
+    for n, k, m in itertools.product((1, 3, 9), (5, 16, 21), (1, 7)):
+        for where in range(3):
+            a, b = (rng.normal(size=shape) for shape in shapes(n, k, m))
+            a.flat[-1] = np.inf if where else a.flat[-1]
+            b.flat[0] = -np.inf if where != 1 else b.flat[0]
+
+            def f(a, b):
+                a, b = (2.0 * a, b) if of == "numbers" else (ac.log(ac.abs(a)), 1.0 / b)
+                y = ac.einsum(spec, a, b)
+                return ac.sum(y * y), y  # so that what arrives is infinite as well
+
+            with np.errstate(all="ignore"):
+                program = ac.compile(f)
+                for _ in range(2):
+                    (_, found), slopes = program.value_and_grad(a, b, wrt=(0, 1))
+                expected = ac.grad(lambda a, b: f(a, b)[0], argnums=(0, 1))(a, b)
+                for x, y in zip((found, *slopes), (f(a, b)[1], *expected), strict=True):
+                    np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=1e-9, atol=1e-9)

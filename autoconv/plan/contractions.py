@@ -125,7 +125,8 @@ class Gemm(Instruction):
     def packable(self, lanes: int) -> list[tuple[int, np.ndarray, np.ndarray]]:
         weights = (self.array, self.weight_base, self.weight_step)
         if self.as_dots(lanes):
-            return []
+            left = len(self.weight_step) % lanes
+            return [(self.array, self.weight_step[-left:], self.weight_base)] if left else []
         return [weights] if self.bias is None else [weights, (*self.bias, np.zeros(1, int))]
 
     def as_dots(self, lanes: int) -> bool:
@@ -151,7 +152,7 @@ class Gemm(Instruction):
         return (first[:, None] + at.vector_starts(len(self.writes[0])))[..., None] + np.arange(at.lanes)
 
     def scratch_by_channels(self, at: ByChannels) -> int:
-        """Of dot products: their last vectors, of which the first lanes are zero."""
+        """Of dot products: their last vectors, of which the last lanes are zero."""
         if not self.as_dots(at.lanes) or not len(self.x_step) % at.lanes:
             return 0
         return len(self.x_base) * at.lanes
@@ -181,19 +182,21 @@ class Gemm(Instruction):
         lanes, out, x_base = at.lanes, at.addresses_of(self.writes[0]), at.addresses_of(self.x_base)
         weight_step, x_step, count = self.weight_step, self.x_step, len(self.x_step)
         rows: Rows = []
-        starts, whole = at.vector_starts(count), count // lanes
-        parts = [(x_base, weight_step[starts[:whole]] - weight_step[0], x_step[starts[:whole]], 0)]
-        if left := count % lanes:  # the last vectors are copied, with zeros in the lanes that were counted before
+        starts, whole = np.arange(0, count, lanes), count // lanes
+        base = self.weight_base + int(weight_step[0])
+        parts = [(self.array, base, weight_step[starts[:whole]] - weight_step[0], x_base, x_step[starts[:whole]], 0)]
+        if left := count % lanes:  # the last vectors are copied, both: a zero beyond what is left meets a zero
             scratch = at.scratch(number) + np.arange(len(x_base))[:, None] * lanes + np.arange(lanes)
-            copied = x_base[:, None] + count - lanes + np.arange(lanes)
-            rows.append(at.copy(scratch, np.where(np.arange(lanes) < lanes - left, 0, copied)))
-            parts.append((scratch[:, 0], starts[-1:], np.zeros(1, int), isa.ADDS))
-        for columns, of_weights, of_cells, flags in parts:
+            copied = x_base[:, None] + count - left + np.arange(lanes)
+            rows.append(at.copy(scratch, np.where(np.arange(lanes) < left, copied, 0)))
+            place, begin, step = at.weights_in_rows(self.array, weight_step[-left:], self.weight_base)
+            parts.append((place, begin + step, np.zeros(1, int), scratch[:, 0], np.zeros(1, int), isa.ADDS))
+        for place, of_rows, of_weights, columns, of_cells, flags in parts:
             row = at.contraction(
                 isa.DOT,
                 terms=len(of_cells),
-                places=(self.array, isa.IN_MEMORY, isa.IN_MEMORY),
-                left=(self.weight_base + int(weight_step[0]), of_weights),
+                places=(place, isa.IN_MEMORY, isa.IN_MEMORY),
+                left=(of_rows, of_weights),
                 right=(columns, of_cells),
                 out=(out[:, 0], out[0] - out[0, 0]),
                 flags=flags,
