@@ -378,20 +378,19 @@ def _soft_terms(call: Call) -> Variants:
     s = _soft(call)
     if s is None:
         return {}
-    shaped = lambda f: lambda g: np.reshape(f(np.reshape(g, s.shape)), np.shape(g))
     if s.log:
         return {
-            "the sum of what arrives": shaped(lambda g: g - s.y * g),
-            "the term of the output itself": shaped(lambda g: -s.y * s.sum(g)),
-            "the probabilities": shaped(lambda g: g - s.sum(g)),
-            "the weights of another softmax in the sum": shaped(lambda g: g - s.y * s.sum(g * s.y)),
+            "the sum of what arrives": s.shaped(lambda g: g - s.y * g),
+            "the term of the output itself": s.shaped(lambda g: -s.y * s.sum(g)),
+            "the probabilities": s.shaped(lambda g: g - s.sum(g)),
+            "the weights of another softmax in the sum": s.shaped(lambda g: g - s.y * s.sum(g * s.y)),
         }
     return {
-        "the factor y": shaped(lambda g: g - s.sum(g * s.y)),
-        "the factor y of what arrives": shaped(lambda g: g - s.y * s.sum(g * s.y)),
-        "the factor y on the diagonal": shaped(lambda g: g * (1 - s.y) - s.y * (s.sum(g * s.y) - g * s.y)),
-        "the term of the output itself": shaped(lambda g: -s.y * s.sum(g * s.y)),
-        "the weights of the sum": shaped(lambda g: s.y * (g - s.sum(g))),
+        "the factor y": s.shaped(lambda g: g - s.sum(g * s.y)),
+        "the factor y of what arrives": s.shaped(lambda g: g - s.y * s.sum(g * s.y)),
+        "the factor y on the diagonal": s.shaped(lambda g: g * (1 - s.y) - s.y * (s.sum(g * s.y) - g * s.y)),
+        "the term of the output itself": s.shaped(lambda g: -s.y * s.sum(g * s.y)),
+        "the weights of the sum": s.shaped(lambda g: s.y * (g - s.sum(g))),
     }
 
 
@@ -405,12 +404,11 @@ def _soft_sign(call: Call) -> Variants:
     s = _soft(call)
     if s is None:
         return {}
-    shaped = lambda f: lambda g: np.reshape(f(np.reshape(g, s.shape)), np.shape(g))
     if s.log:
-        return {"": shaped(lambda g: g + s.y * s.sum(g))}
+        return {"": s.shaped(lambda g: g + s.y * s.sum(g))}
     return {
-        "": shaped(lambda g: s.y * (g + s.sum(g * s.y))),
-        "off the diagonal": shaped(lambda g: s.y * (g + s.sum(g * s.y) - 2 * g * s.y)),
+        "": s.shaped(lambda g: s.y * (g + s.sum(g * s.y))),
+        "off the diagonal": s.shaped(lambda g: s.y * (g + s.sum(g * s.y) - 2 * g * s.y)),
     }
 
 
@@ -426,12 +424,11 @@ def _other_function(call: Call) -> Variants:
     s = _soft(call)
     if s is None:
         return {}
-    shaped = lambda f: lambda g: np.reshape(f(np.reshape(g, s.shape)), np.shape(g))
     if not s.log:
-        return {"that of its logarithm": shaped(lambda g: g - s.y * s.sum(g))}
+        return {"that of its logarithm": s.shaped(lambda g: g - s.y * s.sum(g))}
     return {
-        "that of the softmax": shaped(lambda g: s.y * (g - s.sum(g * s.y))),
-        "the logarithm for the probabilities": shaped(lambda g: g - np.log(s.y) * s.sum(g)),
+        "that of the softmax": s.shaped(lambda g: s.y * (g - s.sum(g * s.y))),
+        "the logarithm for the probabilities": s.shaped(lambda g: g - np.log(s.y) * s.sum(g)),
     }
 
 

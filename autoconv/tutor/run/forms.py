@@ -10,6 +10,7 @@ Nothing depends on how the call was written: layer, batch, group and instance no
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -126,6 +127,10 @@ class Softmax:
         y, add = self.y if y is None else y, self.sum if sum is None else sum
         h = np.reshape(g, self.shape)
         return np.reshape(h - y * add(h) if self.log else y * (h - add(h * y)), np.shape(g))
+
+    def shaped(self, f: Callable[[Array], Array]) -> Callable[[Array], Array]:
+        """f of an array of this shape, for one of as many numbers in another shape."""
+        return lambda g: np.reshape(f(np.reshape(g, self.shape)), np.shape(g))
 
     @cached_property
     def elsewhere(self) -> list[Softmax]:
