@@ -29,8 +29,8 @@ MANY_ON_XLA := tests/xla/test_xla_random.py tests/xla/test_from_jax.py
 UNTUNED := --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true
 # the tests of ac.compile and the oracles, which ask for whatever backend is named
 ON_XLA := test_compile_inputs test_oracles test_guards test_absence test_whole_numbers test_ceil_mode test_optim_update
-# the tutor and marking compile nothing, so without the compiled parts a few cases of each are enough
-EAGER := $(wildcard tests/test_marking*.py tests/test_tutor*.py)
+# the tutor, marking and most views compile nothing, so without the compiled parts a few cases of each are enough
+EAGER := $(wildcard $(foreach room,marking tutor graph exercise explain stepper notebook_bundles,tests/test_$(room)*.py))
 SITE := .venv-site
 PARTS := setup.py setup.cfg pyproject.toml $(wildcard autoconv/*/native/* autoconv/*/*/native/*)
 PIP := -m pip install --quiet --disable-pip-version-check
