@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from itertools import combinations, combinations_with_replacement, permutations
 from typing import Any
 
-from .trees import LAID_OUT, Place, binary, call, called, name, number
+from .trees import Place, binary, call, called, laid_out_next, name, number
 
 
 def exchanged_operator(groups: dict[type[ast.operator], tuple[type[ast.operator], ...]]) -> Callable[..., Any]:
@@ -180,7 +180,7 @@ def term_factor(p: Place) -> Iterator[ast.expr]:
     """A factor or divisor of one term forgotten."""
     if p.whole or p.role != "value" or isinstance(p.node, ast.Constant):
         return
-    method = isinstance(p.owner, ast.Attribute) and p.owner.attr in LAID_OUT
+    method = laid_out_next(p)
     if method or (isinstance(p.owner, ast.BinOp) and isinstance(p.owner.op, (ast.Add, ast.Sub))):
         for other in p.scope.names:
             yield binary(p.node, ast.Mult, name(other))
@@ -220,7 +220,7 @@ def inner_factor(p: Place) -> Iterator[ast.expr]:
         and not p.whole
         and isinstance(p.node, (ast.Name, ast.Subscript, ast.Call, ast.BinOp, ast.Attribute))
     ):
-        method = isinstance(p.owner, ast.Attribute) and p.owner.attr in LAID_OUT
+        method = laid_out_next(p)
         if (isinstance(p.owner, (ast.Attribute, ast.Subscript)) and not method) or (
             isinstance(p.node, ast.Name) and p.node.id not in p.scope.names
         ):

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from itertools import combinations, permutations
 
-from .trees import LAID_OUT, Place, axes, binary, call, called, integer, name, number, of_module
+from .trees import Place, axes, binary, call, called, integer, laid_out_next, name, number, of_module
 
 REDUCED = ("sum", "mean", "max", "min", "argmax", "argmin", "var", "std", "prod", "any", "all", "cumsum", "softmax")
 
@@ -119,7 +119,7 @@ def transposed(p: Place) -> Iterator[ast.expr]:
                 new = [ast.Tuple(list(order), ast.Load())] if together else list(order)
                 yield ast.Call(p.node.func, [*p.node.args[:skip], *new], p.node.keywords)
     if p.role == "value" and isinstance(p.node, (ast.Name, ast.Subscript, ast.Call, ast.BinOp, ast.Attribute)):
-        method = isinstance(p.owner, ast.Attribute) and p.owner.attr in LAID_OUT
+        method = laid_out_next(p)
         if method or not isinstance(p.owner, (ast.Attribute, ast.Subscript)):
             yield ast.Attribute(p.node, "T", ast.Load())
 

@@ -169,3 +169,8 @@ def integer(node: ast.AST) -> int | None:
     if isinstance(node, ast.Constant) and type(node.value) is int:
         return node.value
     return None
+
+
+def laid_out_next(p: Place) -> bool:
+    """Whether an expression is the array of a method that lays it out anew or multiplies it: x of x.reshape(..)."""
+    return isinstance(p.owner, ast.Attribute) and p.owner.attr in LAID_OUT
