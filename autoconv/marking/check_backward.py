@@ -51,7 +51,8 @@ def check_backward(
     ask for any input by name, "dout", "out" and "cache".
     time_limit: seconds for all geometries together; an alarm stops a loop that takes longer (in the main thread of
     Linux and macOS; elsewhere time is looked at between geometries).
-    repair: seconds for which a wrong function's own source is searched for one change that makes it right; 0: none.
+    repair: seconds for which the source of a wrong function, forward or backward, is searched for one change that makes
+    it right; 0: none.
     The functions are run again for that, with one place of their code changed, where their source can be read.
 
     The forward is compared first.  Where it is another known function (a rotated kernel, a bias counted twice, another

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..arrays.threads import one_thread
-from ..tutor.bank import BANK
 from .asking import Answer, upstream
 from .layer import Layer, Try
 from .measured import Measured, measured_name
-from .naming import ONE_SIGN, Later, describe, name_of
+from .mending import ANOTHER, SAME, agrees, mend_forward, mend_gradients, two_mistakes
+from .naming import Later, describe, name_of
 from .relations import Evidence, Named
-from .repair import Mend, Offer, Row, Sought, harmless
-from .truth import Reference, Standard, Truth, close
+from .repair import Mend
+from .truth import Reference, Truth, right_claim
 from .variants import Variant, eps_variant, variants_of
-from .verdict import FORWARD, BackwardVerdict, Fix, Part
+from .verdict import FORWARD, BackwardVerdict, Part
 
 Differences = Callable[[int], Any]  # the gradient of the student's own forward at a geometry, {gradient: array} or None
 _BY_DIFFERENCES = 3  # geometries at which an unknown forward is differentiated so
-ANOTHER = "gradient of another forward"
 NEITHER = "it is the gradient neither of your forward nor of the course's; look at it again when the forward is right"
 HINT_NEITHER = "What does the backward read that the forward kept, and what should that be?"
 HINT_FORWARD = "Work the forward out by hand, for one element of the output, at this geometry."
@@ -91,17 +90,20 @@ def judge(
             if of_course and not theirs:
                 part = parts[gradient]
                 part.mistake, part.says = ANOTHER, "it is the gradient of the course's forward, but not of yours"
-                part.hint = "Do your forward and your backward compute the same layer?"
+                part.hint = SAME
     if reference is not layer.reference and not measured and not parts[FORWARD].right:
         for gradient in layer.outputs:  # what a backward makes of another forward's cache may look like anything
             part = parts[gradient]
-            if not part.right and (part.mistake is None or _two(part)):
+            if not part.right and (part.mistake is None or two_mistakes(part)):
                 part.mistake, part.says, part.hint = ANOTHER, NEITHER, HINT_NEITHER
     if mend is not None:
-        if measured:
-            _mend(layer, answers, by_differences, numbers, parts, mend)
-        else:
-            _mend(layer, answers, dict(enumerate(truths)), numbers, parts, mend)
+        if FORWARD in parts and not parts[FORWARD].right and not layer.masked:
+            pairs = zip(numbers, cases, strict=True)
+            course = [Truth(layer, c, lambda own, n=n: upstream(n, own)) for n, c in pairs]
+            with_course = lambda gradient, changed: _gradient(layer, gradient, cases, changed, course)
+            mend_forward(layer, answers, course, numbers, parts, mend, with_course)
+        standards = by_differences if measured else dict(enumerate(truths))
+        mend_gradients(layer, answers, standards, numbers, parts, mend)
         for gradient, two in (later or {}).items():
             if parts[gradient].mistake is None and (named := two()):
                 parts[gradient].mistake, parts[gradient].says, parts[gradient].hint = named
@@ -109,96 +111,6 @@ def judge(
     damage = list(dict.fromkeys(pair for a in answers for pair in a.damage))
     notes += list(dict.fromkeys(note for a in answers for note in a.notes))
     return BackwardVerdict(layer.name, parts, damage=damage, notes=list(dict.fromkeys(notes)))
-
-
-def _mend(
-    layer: Layer,
-    answers: list[Answer],
-    standards: Mapping[int, Standard],
-    numbers: list[int],
-    parts: dict[str, Part],
-    mend: Mend,
-) -> None:
-    """Add to each wrong gradient the change of its source with which it is right, if one is found that is none other's
-    loss.
-
-    standards: the right numbers, at the positions where they are known.  What comes back is only a suggestion until
-    its answers were judged here like any others.
-    """
-    wrong = [g for g in layer.outputs if not parts[g].right and parts[g].mistake != ANOTHER and parts[g].times[1]]
-    plain = [(i, t) for i, t in standards.items() if not t.case.kink]  # what is wrong at equal values alone has no line
-    wrong = [g for g in wrong if any(not _claims(t, g, answers[i]) for i, t in plain)]
-    right = [g for g in layer.outputs if parts[g].right]
-    rows, first = list[Row](), list[Row]()
-    for i, truth in plain:
-        right_there = {g: (truth.gradient(g), truth.size(g)) for g in layer.outputs}
-        row = Row(numbers[i], right_there, bool(answers[i].trouble))
-        shown = any(not _claims(truth, g, answers[i]) and truth.gradient(g).size >= TELLING for g in wrong)
-        (first if shown else rows).append(row)
-    if not wrong or not first + rows:
-        return
-    known = tuple(g for g in wrong if parts[g].mistake not in (None, "raises", *WIDE) and not _vague(parts[g]))
-    relative = max(truth.relative for truth in standards.values())
-    for offer in mend(Sought(wrong, right, first + rows, relative, known)):
-        if _offered(offer, answers, standards, numbers, right):
-            for gradient in offer.gradients:
-                if gradient in wrong and not parts[gradient].fixes:
-                    after = [(t, offer.answers[numbers[i]]) for i, t in standards.items()]
-                    left = [t.case.words for t, a in after if not _claims(t, gradient, a)]
-                    _told_by(parts[gradient], [offer.fixes[i] for i in offer.gradients[gradient]], left)
-
-
-TELLING = 4  # numbers from which on a geometry tells one change from another
-
-
-def _claims(truth: Standard, name: str, answer: Answer) -> bool:
-    claimed = answer.gradients.get(name)
-    return claimed is not None and _right(truth, name, claimed)
-
-
-def _offered(
-    offer: Offer, answers: list[Answer], standards: Mapping[int, Standard], numbers: list[int], right: list[str]
-) -> bool:
-    """Whether with the offered change a gradient is right at every geometry, those that were right still are, and the
-    forward is what it was."""
-    if not offer.fixes or len(offer.fixes) != len(offer.places) or len(offer.answers) <= max(numbers):
-        return False
-    for i, truth in standards.items():
-        before, after = answers[i], offer.answers[numbers[i]]
-        if after.trouble or not harmless(before, after):
-            return False  # right at somebody else's cost
-        wrong_still = [g for g in (*offer.gradients, *right) if not _claims(truth, g, after)]
-        if any(not truth.case.kink or _claims(truth, g, before) for g in wrong_still):
-            return False  # where two competitors are equal, another mistake may remain
-    return True
-
-
-VAGUE = (
-    "a constant factor", "factor 2 or 1/2 of the loss", "multiplied by what does not belong here",
-    "summed or averaged before it was used", "x where x-hat belongs", "left at zero in places",
-)  # fmt: skip
-"""Names that say what the numbers are and not what was written: a line of the source says more."""
-WIDE = ("local derivative forgotten", "only the diagonal of a Jacobian", "zero everywhere")
-"""Names that leave open of which line: one is looked for as long as if there were no name."""
-
-
-def _vague(part: Part) -> bool:
-    said = part.says == ONE_SIGN.says or "It explains" in part.says
-    return said or part.mistake in VAGUE or _two(part)
-
-
-def _two(part: Part) -> bool:
-    """Whether two mistakes together are told."""
-    return " and " in (part.mistake or "") and part.mistake not in BANK
-
-
-def _told_by(part: Part, fixes: list[Fix], left: list[str]) -> None:
-    """The change told: beside a mistake that is named already, or in place of one; left: where it is wrong still."""
-    part.fixes, part.left = fixes, left
-    if part.mistake is None or _vague(part):
-        part.says = ""
-        kinds = list(dict.fromkeys(fix.kind for fix in fixes))
-        part.mistake, part.hint = " and ".join(kinds), fixes[0].hint
 
 
 def _refused(answer: Answer) -> bool:
@@ -273,7 +185,7 @@ def _forward(layer: Layer, cases: list[Try], answers: list[Answer]) -> tuple[Par
         if a.out is None and a.trouble and (layer.loss or a.trouble[0] == FORWARD)
     ]
     wanted = {id(c): np.asarray(layer.run(c)[0].value, dtype=float) for c, _ in made}
-    right = [c for c, a in made if a.out is not None and _agrees(a.out, wanted[id(c)])]
+    right = [c for c, a in made if a.out is not None and agrees(a.out, wanted[id(c)])]
     times = (len(right), len(cases))
     if troubled:
         case, answer = troubled[0]
@@ -282,7 +194,7 @@ def _forward(layer: Layer, cases: list[Try], answers: list[Answer]) -> tuple[Par
         return part, layer.reference
     if len(right) == len(made):
         return Part(FORWARD, True, times=times), layer.reference
-    first = next(c for c, a in made if a.out is not None and not _agrees(a.out, wanted[id(c)]))
+    first = next(c for c, a in made if a.out is not None and not agrees(a.out, wanted[id(c)]))
     answer_there = next(a for c, a in made if c is first)
     assert answer_there.out is not None
     for variant in [*variants_of(layer), *_scaled(layer, made), *_with_eps(layer, made)]:
@@ -333,11 +245,6 @@ def _with_eps(layer: Layer, made: list[tuple[Try, Answer]]) -> list[Variant]:
     return [found(float(f"{eps:.3g}")), found(eps)]
 
 
-def _agrees(out: np.ndarray, wanted: np.ndarray) -> bool:
-    size = float(np.abs(wanted).max(initial=0.0))
-    return close(out, wanted, size) or (out.size == wanted.size == 1 and close(out.reshape(wanted.shape), wanted, size))
-
-
 def _fits(layer: Layer, reference: Reference, made: list[tuple[Try, Answer]]) -> bool:
     """Whether a composition is what the forward computed at every geometry."""
     for case, answer in made:
@@ -346,7 +253,7 @@ def _fits(layer: Layer, reference: Reference, made: list[tuple[Try, Answer]]) ->
                 out = np.asarray(layer.run(case, reference)[0].value, dtype=float)
         except (ValueError, TypeError, IndexError):
             return False
-        if answer.out is None or not _agrees(answer.out, out):
+        if answer.out is None or not agrees(answer.out, out):
             return False
     return bool(made)
 
@@ -378,7 +285,7 @@ def _gradient(
     seen: list[tuple[Try, Answer, Truth, np.ndarray | None, bool]] = []
     for case, answer, truth in zip(cases, answers, truths, strict=True):
         claimed = answer.gradients.get(name)
-        seen.append((case, answer, truth, claimed, claimed is not None and _right(truth, name, claimed)))
+        seen.append((case, answer, truth, claimed, claimed is not None and right_claim(truth, name, claimed)))
     good = sum(right for *_, right in seen)
     part = Part(name, good == len(seen) > 0, times=(good, len(seen)))
     if part.right:
@@ -407,11 +314,6 @@ def _gradient(
     if not part.hint:
         part.hint = "Work one element out by hand at this geometry: which outputs does it reach, and how?"
     return part
-
-
-def _right(truth: Standard, name: str, claimed: np.ndarray) -> bool:
-    right = truth.gradient(name)
-    return claimed.shape == right.shape and bool(np.isfinite(claimed).all()) and truth.agrees(name, claimed)
 
 
 def _unusable(name: str, answer: Answer, truth: Truth, claimed: np.ndarray | None) -> Named | None:
@@ -478,7 +380,7 @@ def _measured(
     if not own:
         return _gradient(layer, name, cases, answers, truths)
     outs = [(a.out, t.out) for a, t in zip(answers, truths, strict=True)]
-    alike = [i for i, (made, right) in enumerate(outs) if made is not None and _agrees(made, right)]
+    alike = [i for i, (made, right) in enumerate(outs) if made is not None and agrees(made, right)]
     if not layer.unknown and alike:
         there = [cases[i] for i in alike], [answers[i] for i in alike], [truths[i] for i in alike]
         part = _gradient(layer, name, *there)

@@ -154,6 +154,13 @@ class Truth:
         return elsewhere and bool(((slope > -1e-6) & (slope < 1 + 1e-6)).all())
 
 
+def right_claim(truth: Standard, name: str, claimed: np.ndarray | None) -> bool:
+    """Whether a claimed gradient is there, of its shape, finite and right."""
+    if claimed is None or claimed.shape != truth.gradient(name).shape:
+        return False
+    return bool(np.isfinite(claimed).all()) and truth.agrees(name, claimed)
+
+
 def close(claimed: np.ndarray, right: np.ndarray, size: float = 0.0, relative: float = 0.0) -> bool:
     """Whether two arrays of one shape agree as numbers of the claimed precision do; size: of the terms summed.
 

@@ -137,7 +137,7 @@ def parentheses(p: Place) -> Iterator[ast.expr]:
 
 
 def bent(p: Place) -> Iterator[ast.expr]:
-    """A function forgotten: the square, the root, one minus it, its mask, its derivative."""
+    """A function forgotten: the square, the root, one minus it, its mask, its derivative, a relu."""
     if p.role != "value" or isinstance(p.node, (ast.Constant, ast.Tuple, ast.Lambda, ast.Compare)):
         return
     if isinstance(p.node, ast.Name) and p.node.id not in p.scope.names:
@@ -158,6 +158,7 @@ def bent(p: Place) -> Iterator[ast.expr]:
     yield call(f"{n}.tanh", p.node)
     yield binary(p.node, ast.Pow, number(3))
     yield call(f"{n}.cos", p.node)
+    yield call(f"{n}.maximum", p.node, number(0))
     yield ast.Call(ast.Attribute(p.node, "copy", ast.Load()), [], [])
     for helper in p.scope.helpers:
         yield call(helper, p.node)

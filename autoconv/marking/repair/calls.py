@@ -207,7 +207,7 @@ def argument(p: Place) -> Iterator[ast.expr]:
     if isinstance(p.node, ast.Call):
         for i in range(len(p.node.keywords)):
             yield ast.Call(p.node.func, p.node.args, p.node.keywords[:i] + p.node.keywords[i + 1 :])
-        if len(p.node.args) > 1:
+        if len(p.node.args) > of_module(p.node, p.scope):
             yield ast.Call(p.node.func, p.node.args[:-1], p.node.keywords)
 
 

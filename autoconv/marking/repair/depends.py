@@ -56,6 +56,14 @@ def kept_only(node: Any) -> set[int]:
     return {statement for statement, *_ in flows if statement not in given} | {id(r) for r in returns}
 
 
+def giving(node: Any) -> list[set[int]]:
+    """Ids of a forward's statements: those that its result may depend on, its return among them; those that make only
+    what is kept."""
+    every = {id(n) for n in ast.walk(node) if isinstance(n, ast.stmt)}
+    only = kept_only(node) - {id(n) for n in ast.walk(node) if isinstance(n, ast.Return)}
+    return [every - only, every & only]
+
+
 def packed(node: Any) -> set[int]:
     """Ids of the statements in which a forward packs what it keeps."""
     returns = [n for n in ast.walk(node) if isinstance(n, ast.Return) and isinstance(n.value, ast.Tuple)]

@@ -143,6 +143,37 @@ class _Times(ast.NodeTransformer):
         return node
 
 
+def taps_stepped(s: Step) -> Iterator[Change]:
+    """Slices i:i + n for one tap of a window, without the step: i:i + step * n:step."""
+    if isinstance(s.node, (ast.Assign, ast.AugAssign)):
+        taps = [n for n in ast.walk(s.node) if isinstance(n, ast.Slice) and _tap(n, s.scope.loops)]
+        for other in s.scope.names if taps else ():
+            if other not in s.scope.loops:
+                yield s.put(_Taps(s.scope.loops, other).visit(copy.deepcopy(s.node)))
+
+
+def _tap(node: ast.Slice, loops: list[str]) -> bool:
+    """Whether a slice is i:i + n with a loop's i."""
+    low, high = node.lower, node.upper
+    if node.step is not None or not isinstance(low, ast.Name) or low.id not in loops:
+        return False
+    added = isinstance(high, ast.BinOp) and isinstance(high.op, ast.Add)
+    return added and ast.dump(high.left) == ast.dump(low)  # type: ignore[union-attr]
+
+
+class _Taps(ast.NodeTransformer):
+    def __init__(self, loops: list[str], other: str) -> None:
+        self.loops, self.other = loops, other
+
+    def visit_Slice(self, node: ast.Slice) -> ast.Slice:
+        if _tap(node, self.loops):
+            assert isinstance(node.upper, ast.BinOp)
+            node.upper = binary(node.upper.left, ast.Add, binary(name(self.other), ast.Mult, node.upper.right))
+            node.step = name(self.other)
+            ast.fix_missing_locations(node)
+        return node
+
+
 def brackets(p: Place) -> Iterator[ast.expr]:
     """An index too many or too few."""
     if isinstance(p.node, ast.Subscript):
@@ -150,6 +181,8 @@ def brackets(p: Place) -> Iterator[ast.expr]:
         if isinstance(p.node.ctx, ast.Load):
             yield p.node.value
         if isinstance(inner, ast.Tuple):
+            if isinstance(inner.elts[-1], ast.Slice):  # what is done to rows, to columns too
+                yield ast.Subscript(p.node.value, ast.Tuple([*inner.elts, inner.elts[-1]], ast.Load()), p.node.ctx)
             for i in range(len(inner.elts)):
                 rest = inner.elts[:i] + inner.elts[i + 1 :]
                 yield ast.Subscript(

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..asking import Answer, ask, quiet
 from ..layer import Layer, Try
-from .running import Bench, sources, swapped
+from .running import Bench, ForwardBench, sources, swapped
 from .search import SECONDS, Found, Search
 from .sought import Offer, Sought
 from .source import Running
@@ -57,11 +57,11 @@ def _mended(
     if seconds <= 0 or not sought.wrong or not sought.rows or not can_search():
         return []
     end = time.thread_time() + seconds
-    found = sources(functions, layer)
-    if found is None:
+    source = sources(functions, layer)
+    if source is None:
         return []
-    made, texts = found
-    bench = Bench(layer, cases, functions, sought)
+    made, texts = source
+    bench = (ForwardBench if sought.forward else Bench)(layer, cases, functions, sought)
     bench.shapes = shapes
     offers = []
     with quiet():
@@ -69,12 +69,15 @@ def _mended(
         with swapped(silent):
             asked = lambda both: _answers(layer, cases, functions, shapes, both)
             search = Search(bench, made, end, asked)
-            if not search.begun():
-                return []
-            for gradients, both in combined(search.run(), sought)[:OFFERS]:
-                if answers := _answers(layer, cases, functions, shapes, both):
-                    places = [(r.written.number, e.rank, e.at, e.number, r.written.file) for r, e in both]
-                    offers.append(Offer(gradients, places, answers, in_words(texts, places)))
+            try:
+                found = search.run() if search.begun() else []
+                bench.reset()
+                for gradients, both in combined(found, sought)[:OFFERS]:
+                    if answers := _answers(layer, cases, functions, shapes, both):
+                        places = [(r.written.number, e.rank, e.at, e.number, r.written.file) for r, e in both]
+                        offers.append(Offer(gradients, places, answers, in_words(texts, places)))
+            finally:
+                bench.reset()
     return offers
 
 

@@ -13,6 +13,8 @@ import numpy as np
 
 from ..asking import array, backward, forward, named, upstream
 from ..layer import Layer, Try
+from ..verdict import FORWARD
+from .depends import giving, statements_of
 from .sought import Row, Sought
 from .source import EFFECTS, Running, functions_of, names_in, plain, reached, running, text_of
 from .words import quieted
@@ -42,6 +44,16 @@ class Bench:
         self._kept: dict[int, Any] = {}
         given = [getattr(f, "__self__", None) for f in functions.values() if f is not None]
         self._owners = list({id(o): o for o in given if hasattr(o, "__dict__") and not isinstance(o, type)}.values())
+        self._begun = [dict(vars(o)) for o in self._owners]
+
+    def reset(self) -> None:
+        """The objects whose methods these are remember what they did before the search."""
+        self._remember(self._begun)
+
+    def _remember(self, states: list[dict[str, Any]]) -> None:
+        for owner, state in zip(self._owners, states, strict=True):
+            vars(owner).clear()
+            vars(owner).update(state)
 
     def gradients(self, row: Row, anew: bool = False) -> dict[str, np.ndarray | None]:
         """What backward gives at a geometry, from fresh copies of what it is given; anew: the forward is run for it,
@@ -73,9 +85,7 @@ class Bench:
         except Exception:
             self._kept[row.number] = None
             return forward(self.layer.call, self.functions, values)
-        for owner, state in zip(self._owners, held, strict=True):
-            vars(owner).clear()
-            vars(owner).update(state)
+        self._remember(held)
         return made
 
     def _anew(self, row: Row, values: dict[str, Any]) -> Any:
@@ -91,6 +101,32 @@ class Bench:
         yield self.shapes[row.number]
 
     shapes: list[tuple[int, ...]] = []  # noqa: RUF012 (replaced, never changed)
+
+    def suspect(self, node: Any, wrong: list[str], right: list[str]) -> list[set[int]] | None:
+        """Ids of the statements of a backward, the most suspect first (``statements_of``)."""
+        return statements_of(node, list(self.layer.outputs), wrong, right)
+
+
+class ForwardBench(Bench):
+    """The output of the forward at the geometries of a search; of a loss the gradients too."""
+
+    def gradients(self, row: Row, anew: bool = False) -> dict[str, np.ndarray | None]:
+        """The output under the name FORWARD."""
+        values = self.layer.call.values(self.cases[row.number])
+        if self.layer.loss:
+            out, *rest = self.functions["backward"](*[values[name] for name in self.layer.call.forward])
+            more = named(tuple(rest) if len(rest) > 1 else rest[0], self.layer.outputs, [])
+        else:
+            self.reset()
+            out, more = forward(self.layer.call, self.functions, values)[0], {}
+        made, wanted = array(out, "forward returns", []), row.right[FORWARD][0]
+        return more | {FORWARD: made.reshape(wanted.shape) if made.size == wanted.size == 1 else made}
+
+    def suspect(self, node: Any, wrong: list[str], right: list[str]) -> list[set[int]] | None:
+        """The same of a forward."""
+        if self.layer.loss:
+            return statements_of(node, [FORWARD, *self.layer.outputs], wrong, right)
+        return giving(node)
 
 
 def sources(functions: Mapping[str, Any], layer: Layer) -> tuple[list[Running], dict[str, str]] | None:

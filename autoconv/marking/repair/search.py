@@ -15,14 +15,14 @@ import numpy as np
 from ..asking import Answer, TimeUp, deadline
 from .arithmetic import count_factor
 from .calls import extent
-from .depends import kept_only, packed, statements_of
+from .depends import kept_only, packed
 from .running import Bench, swapped
 from .sought import Row, harmless, same_numbers, share
 from .source import Running
 from .table import KINDS, LAST, SOON, THEN, Sites
 from .trees import Edit, put
 
-SECONDS = 2.2  # of processor time for searching
+SECONDS = 3.0  # of processor time for searching
 TOGETHER = 0.25  # of them for two edits at once
 NAMED = 0.5  # of them where every mistake has a name
 ALONE = 0.6  # seconds for one edit that does what two do
@@ -241,12 +241,14 @@ class Search:
         if self.before is None:
             self.before = self.asked(())
         after = self.asked(both)
-        return len(after) == len(self.before) and all(map(harmless, self.before, after))
+        return len(after) == len(self.before) and all(
+            harmless(b, a, self.sought.forward) for b, a in zip(self.before, after, strict=True)
+        )
 
     def candidates(self, open_: list[str], late: bool = True) -> Iterator[tuple[Running, Edit]]:
         """The edits in the order in which they are tried."""
         main = self.made[0]
-        suspect = statements_of(main.written.node, list(self.bench.layer.outputs), open_, self.sought.right)
+        suspect = self.bench.suspect(main.written.node, open_, self.sought.right)
         parts: list[tuple[Running, Callable[[Any], bool]]] = []
         if suspect is None:
             parts = [(r, lambda s: True) for r in self.made]

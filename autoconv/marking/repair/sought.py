@@ -10,7 +10,7 @@ import numpy as np
 
 from ..asking import Answer
 from ..truth import close
-from ..verdict import Fix
+from ..verdict import FORWARD, Fix
 
 Place = tuple[int, int, int, int, str]
 """Number of the function in its file; rank, place and number of the edit; name of the file, "" for the one judged."""
@@ -27,15 +27,23 @@ class Row(NamedTuple):
 
 @dataclass
 class Sought:
-    """What is asked for.  wrong, right: names of gradients; rows: geometries without a kink, at which to search, in
-    the order in which they tell most for least; relative: how exactly the right numbers are known; known: those of the
-    wrong ones whose mistake has a name already, for which one edit is enough to look for."""
+    """What is asked for.
+
+    wrong, right: names of gradients, or FORWARD alone for its output; rows: geometries without a kink, at which to
+    search, in the order in which they tell most for least; relative: how exactly the right numbers are known; known:
+    those of the wrong ones whose mistake has a name already, for which one edit is enough to look for.
+    """
 
     wrong: list[str]
     right: list[str]
     rows: list[Row]
     relative: float = 1e-6
     known: tuple[str, ...] = ()
+
+    @property
+    def forward(self) -> bool:
+        """Whether it is the forward that is wrong."""
+        return self.wrong == [FORWARD]
 
     def plain(self) -> dict[str, Any]:
         """As plain data, for another process."""
@@ -86,11 +94,13 @@ def share(claimed: np.ndarray | None, right: np.ndarray, size: float) -> float:
     return float(off.mean())
 
 
-def harmless(before: Answer, after: Answer) -> bool:
-    """Whether an answer with a change has no fault that it had not without, and the same result of the forward."""
+def harmless(before: Answer, after: Answer, forward: bool = False) -> bool:
+    """Whether an answer with a change has no fault that it had not without, and the same result of the forward.
+
+    forward: it is the forward that is changed, and so is its result."""
     if after.trouble and not before.trouble:
         return False
-    if before.out is not None and (after.out is None or not close(after.out, before.out.astype(float))):
+    if not forward and before.out is not None and (after.out is None or not close(after.out, before.out.astype(float))):
         return False
     changes = lambda answer: {note for note in answer.notes if note.startswith("backward changes")}
     return not (set(after.damage) - set(before.damage)) and not changes(after) - changes(before)

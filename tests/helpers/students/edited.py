@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import autoconv as ac
+from helpers.students.unseen.hands import PATIENCE
 
 FIRST = "channels_first"
 
@@ -410,4 +411,4 @@ def judged(layer: str, text: str = "", instead: str = "") -> Any:
     more: dict[str, Any] = {"call": {"backward": source.call}} if source.call else {}
     if source.shapes:
         more["inputs"] = [rng.normal(size=shape) for shape in source.shapes]
-    return ac.check_backward(*functions(layer, text, instead), like=source.like, **more)
+    return ac.check_backward(*functions(layer, text, instead), like=source.like, repair=PATIENCE, **more)
