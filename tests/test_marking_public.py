@@ -127,6 +127,23 @@ def max_pool_backward_naive(dout, cache):
 FIRST = """flat = part.reshape(*part.shape[:2], -1)
             mask = (np.arange(a * b) == flat.argmax(axis=2)[:, :, None]).reshape(part.shape)"""
 ALL = "mask = part == part.max(axis=(2, 3), keepdims=True)"
+GROUPS = """
+def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
+    '''{says}'''
+    rows = x.reshape(len(x) * G, -1)
+    std = np.sqrt(rows.var(axis=1, keepdims=True) + 1e-5)
+    hat = ((rows - rows.mean(axis=1, keepdims=True)) / std).reshape(x.shape)
+    return {gamma} * hat + {beta}, (hat, {gamma}, std, G)
+def spatial_groupnorm_backward(dout, cache):
+    hat, gamma, std, G = cache
+    g, h = (dout * gamma).reshape(len(dout) * G, -1), hat.reshape(len(dout) * G, -1)
+    mean = lambda a: a.mean(axis=1, keepdims=True)
+    dx = ((g - mean(g) - h * mean(g * h)) / std).reshape(dout.shape)
+    return dx, (dout * hat).sum(axis=(0, 2, 3){keep}), dout.sum(axis=(0, 2, 3){keep})
+"""
+FLAT, LIFTED = "- gamma: Scale parameter, of shape (C,)", "- gamma: Scale parameter, of shape (1, C, 1, 1)"
+LIFT = {name: f"{name}.reshape(1, -1, 1, 1)" for name in ("gamma", "beta")}
+KEEP, PLAIN = ", keepdims=True", {name: name for name in LIFT}
 LINES = [  # course, layer, file, whether it is right, words of the report
     ("cmu11785", "linear", LINEAR.format(more="", W=ZEROS, by=""), True, ""),
     ("cmu11785", "linear", LINEAR.format(more=", weight_init_fn", W=MADE_BY, by=""), True, ""),
@@ -144,6 +161,11 @@ LINES = [  # course, layer, file, whether it is right, words of the report
     ("cs231n", "dropout", DROP.format(says=DROPS, kept=DROPPED), True, ""),
     ("cs231n", "dropout", DROP.format(says=DROPS, kept=KEPT), True, ""),
     ("cs231n", "dropout", DROP.format(says=DROPS, kept="> p) * 1.0"), False, "does not divide"),
+    ("cs231n", "spatial_groupnorm", GROUPS.format(says=FLAT, keep="", **LIFT), True, ""),
+    ("cs231n", "spatial_groupnorm", GROUPS.format(says=FLAT, keep=KEEP, **LIFT), False, "of, (2,)"),
+    ("cs231n", "spatial_groupnorm", GROUPS.format(says=LIFTED, keep=KEEP, **PLAIN), True, ""),
+    ("cs231n", "spatial_groupnorm", GROUPS.format(says=LIFTED, keep="", **PLAIN), False, "(1, 2, 1, 1)"),
+    ("cs231n", "spatial_groupnorm", GROUPS.format(says="", keep=KEEP, **LIFT), True, ""),
     ("cs231n", "batchnorm_alt", ALT.format(forward="batchnorm_forward_alt(x, gamma, beta, bn_param)[0]"), True, ""),
     ("cs231n", "max_pool", POOL.format(size="1 + (n - k) // s", mask=FIRST), True, ""),
     ("cs231n", "max_pool", POOL.format(size="1 - (k - n) // s", mask=FIRST), True, "another size"),

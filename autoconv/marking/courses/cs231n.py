@@ -57,6 +57,11 @@ def groupnorm(x: Any, gamma: Any, beta: Any, G: int, eps: float = 1e-5, **how: A
     return F.reshape(grouped, (n, c, h, w)) * gamma + beta
 
 
+def groupnorm_flat(x: Any, gamma: Any, beta: Any, **more: Any) -> Tensor:
+    """The same with gamma and beta of shape (C,), as earlier years have them."""
+    return groupnorm(x, F.reshape(gamma, (1, -1, 1, 1)), F.reshape(beta, (1, -1, 1, 1)), **more)
+
+
 def softmax_loss(x: Any, y: Any) -> Tensor:
     return losses.cross_entropy(x, y)
 
@@ -120,13 +125,14 @@ def label_tries() -> list[Try]:
 
 
 def norm_tries(kind: str) -> list[Try]:
-    """kind: "rows" (N, D), "images" (N, C, H, W) or "groups" (the same, with G)."""
+    """kind: "rows" (N, D), "images" (N, C, H, W), "groups" (the same, with G), or "flat groups" (gamma (C,))."""
+    grouped = kind.endswith("groups")
 
     def make(rng: Any, words: str, shape: tuple[int, ...], groups: int, size: float) -> Try:
         lifted = (1, shape[1], 1, 1) if kind == "groups" else (shape[1],)
         x = size * distinct(rng, *shape) + size * rng.normal(size=(1, shape[1], *(1,) * (len(shape) - 2)))
         arrays = {"x": x, "gamma": 1 + 0.5 * rng.normal(size=lifted), "beta": rng.normal(size=lifted)}
-        return Try(words, arrays, {"G": groups} if kind == "groups" else {})
+        return Try(words, arrays, {"G": groups} if grouped else {})
 
     row = [
         ("few numbers", (3, 2), 1, 1.0),
@@ -164,7 +170,16 @@ def conv_relu(x: Any, w: Any, b: Any, stride: int, pad: int) -> Tensor:
 
 
 def conv_relu_pool(x: Any, w: Any, b: Any, stride: int, pad: int, **pool: Any) -> Tensor:
-    return max_pool(conv_relu(x, w, b, stride, pad), **{k.replace("pool_stride", "stride"): v for k, v in pool.items()})
+    return _pooled_by(pool, conv_relu(x, w, b, stride, pad))
+
+
+def _pooled_by(pool: Any, x: Tensor) -> Tensor:
+    return max_pool(x, **{k.replace("pool_stride", "stride"): v for k, v in pool.items()})
+
+
+def conv_pool(x: Any, w: Any, b: Any, stride: int, pad: int, **pool: Any) -> Tensor:
+    """What is left of it where the ReLU was forgotten."""
+    return _pooled_by(pool, conv(x, w, b, stride, pad))
 
 
 def conv_pool_tries() -> list[Try]:
@@ -191,6 +206,7 @@ def conv_relu_tries() -> list[Try]:
     return [replace(t, rest=t.settings != {"stride": 1, "pad": 1}) for t in conv_tries(CONV)]
 
 
+NO_RELU = "leaves the ReLU out"
 CONV_RETURNS = ("dx", "dw", "db")
 NORM = {"dx": "x", "dgamma": "gamma", "dbeta": "beta"}
 XWB = {"dx": "x", "dw": "w", "db": "b"}
@@ -228,7 +244,7 @@ def _other_axes(reference: Any, stem: str) -> dict[str, Any]:
 
 
 def _norm(name: str, stem: str, reference: Any, kind: str, param: str, **more: Any) -> Layer:
-    arguments = "x, gamma, beta, G, gn_param" if kind == "groups" else f"x, gamma, beta, {param}"
+    arguments = "x, gamma, beta, G, gn_param" if kind.endswith("groups") else f"x, gamma, beta, {param}"
     fixed = {param: {"mode": "train"} if "bn" in param else {}}
     variants = of_norm(reference, "gamma", "beta", reference) | _other_axes(reference, stem)
     return _pair(
@@ -237,12 +253,17 @@ def _norm(name: str, stem: str, reference: Any, kind: str, param: str, **more: A
     )  # fmt: skip
 
 
+_AFFINE: dict[str, Any] = {
+    "leaves the bias out": lambda x, w, b: affine(x, w, b * 0.0),
+    "adds the bias twice": lambda x, w, b: affine(x, w, b * 2.0),
+}
+_flat = _norm("spatial_groupnorm", "spatial_groupnorm", groupnorm_flat, "flat groups", "gn_param",
+              layout="NCHW, gamma and beta (C,)")  # fmt: skip
 _pooled: dict[str, Any] = {"the mean": avg_pool, "the smallest": lambda **k: -max_pool(**(k | {"x": -k["x"]}))}
 _loss = {"x": "x"}
 LAYERS = [
     _pair("affine", "affine", affine, affine_tries, "x, w, b", XWB, cached=("x", "w", "b"),
-          variants={"leaves the bias out": lambda x, w, b: affine(x, w, b * 0.0),
-                    "adds the bias twice": lambda x, w, b: affine(x, w, b * 2.0)}),
+          variants=_AFFINE),
     _pair("relu", "relu", F.relu, lambda: shaped_tries(SHAPES, "relu"), "x", {"dx": "x"}, cached=("x",),
           variants={"gives the size of its input": lambda x: F.abs(x), "gives its input": lambda x: x * 1.0}),
     Layer("cs231n.softmax_loss", ("softmax_loss",), softmax_loss, {"dx": "x"}, label_tries,
@@ -267,14 +288,18 @@ LAYERS = [
     _norm("layernorm", "layernorm", layernorm, "rows", "ln_param"),
     _norm("spatial_batchnorm", "spatial_batchnorm", spatial_batchnorm, "images", "bn_param", layout="NCHW"),
     _norm("spatial_groupnorm", "spatial_groupnorm", groupnorm, "groups", "gn_param",
-          layout="NCHW, gamma and beta (1, C, 1, 1)"),
+          layout="NCHW, gamma and beta (1, C, 1, 1)", editions=(("gamma: Scale parameter, of shape (C,)",
+                  {k: getattr(_flat, k) for k in ("reference", "tries", "variants", "layout")}),)),
     _pair("dropout", "dropout", dropout, dropout_tries, "x, dropout_param", {"dx": "x"},
           groups={"dropout_param": {"p": "p", "mode": "mode", "seed": "seed"}}, masked=True,
           editions=(("We drop each neuron output with probability p", {"drops": True}),)),
-    _pair("affine_relu", "affine_relu", lambda x, w, b: F.relu(affine(x, w, b)), affine_tries, "x, w, b", XWB),
+    _pair("affine_relu", "affine_relu", lambda x, w, b: F.relu(affine(x, w, b)), affine_tries, "x, w, b", XWB,
+          variants={words: lambda v=v, **k: F.relu(v(**k)) for words, v in _AFFINE.items()} | {NO_RELU: affine}),
     _pair("conv_relu", "conv_relu", conv_relu, conv_relu_tries,
-          "x, w, b, conv_param", XWB, groups=CONV_PARAM, layout="NCHW, w (F, C, HH, WW)"),
+          "x, w, b, conv_param", XWB, groups=CONV_PARAM, layout="NCHW, w (F, C, HH, WW)",
+          variants=of_conv(conv_relu, "x", "w", "b", "OIHW", False) | {NO_RELU: conv}),
     _pair("conv_relu_pool", "conv_relu_pool", conv_relu_pool, conv_pool_tries, "x, w, b, conv_param, pool_param", XWB,
           groups=CONV_PARAM | {"pool_param": {"pool_height": "pool_height", "pool_width": "pool_width",
-                                              "stride": "pool_stride"}}, layout="NCHW, w (F, C, HH, WW)"),
+                                              "stride": "pool_stride"}}, layout="NCHW, w (F, C, HH, WW)",
+          variants=of_conv(conv_relu_pool, "x", "w", "b", "OIHW", False) | {NO_RELU: conv_pool}),
 ]  # fmt: skip

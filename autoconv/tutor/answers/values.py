@@ -131,7 +131,8 @@ def _right(q: Question, tolerance: Tolerance) -> Verdict:
         evidence.append(f"{UNSEEN} whether you would make one of these: {', '.join(sorted(set(unseen)))}.")
     if len(q.inputs) > 1:
         evidence.append(f"The {q.read.kind} also agrees at {len(q.inputs) - 1} fresh random inputs.")
-    if tolerance.largest > 1e-9 * float(np.abs(q.truth[0]).max(initial=0.0)):
+    largest = float(np.abs(q.truth[0]).max(initial=0.0))
+    if largest and tolerance.largest > 1e-9 * largest:
         evidence.append("Compared to the digits you gave.")
     return q.verdict("right", "this is the value.", evidence=evidence)
 
