@@ -129,7 +129,7 @@ def test_the_right_functions_are_right_and_have_no_change(text, tmp_path):
 def test_each_kind_of_slip_is_told_with_its_line(text, what, instead, kinds, tmp_path):
     assert text.count(what) == 1
     changed = text.replace(what, instead)
-    v = judged(tmp_path, changed, *SETTINGS[text], repair=6.0)
+    v = judged(tmp_path, changed, *SETTINGS[text], repair=20.0)
     old, new = text.splitlines(), changed.splitlines()
     lines = [i + 1 for i, line in enumerate(new) if line not in old]
     told = [fix for part in v.parts.values() for fix in part.fixes]
