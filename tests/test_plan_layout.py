@@ -192,6 +192,16 @@ def dilated(x, axis):
     return made
 
 
+def taking_turns(rows, columns, planes=False):
+    """As a pool's windows of so many rows and columns send back: for each cell of a window a part by itself."""
+    made = np.zeros((5 * rows, 6 * columns, 8), int)
+    for u, v in np.ndindex(rows, columns):
+        first = 1 + 240 * (u * columns + v)
+        part = in_rows(first, 8, 5, 6).transpose(1, 2, 0) if planes else in_rows(first, 5, 6, 8)
+        made[u::rows, v::columns] = part
+    return made
+
+
 IMAGE = in_rows(1, 6, 8, 4)  # height, width, channels
 ORDERS = {  # registers (height, width, channels), their axes from the longest step to the shortest
     "rows of channels": (IMAGE, [0, 1, 2]),
@@ -204,6 +214,10 @@ ORDERS = {  # registers (height, width, channels), their axes from the longest s
     "planes of two images": (
         np.concatenate([in_rows(1, 4, 6, 8), in_rows(1000, 4, 6, 8)]).transpose(1, 2, 0), [2, 0, 1]),
     "dilated": (dilated(dilated(IMAGE, 0), 1), [0, 1, 2]),
+    "parts that take turns": (taking_turns(2, 2), [0, 1, 2]),
+    "three and two parts": (taking_turns(3, 2), [0, 1, 2]),
+    "turns along columns": (taking_turns(1, 4), [0, 1, 2]),
+    "turns of planes": (taking_turns(2, 3, planes=True), [2, 0, 1]),
     "dilated planes": (dilated(dilated(in_rows(1, 4, 6, 8).transpose(1, 2, 0), 0), 1), [2, 0, 1]),
 }  # fmt: skip
 

@@ -151,11 +151,15 @@ def steps(registers: Registers) -> list[int] | None:
     return apart if np.array_equal(even, registers) else None
 
 
+_TURNS = 4  # so many parts that take turns, along one axis, are known by their own steps
+
+
 def in_memory(registers: Registers) -> list[int]:
     """The axes from the one with the longest step between neighbours to the shortest.
 
     Registers that are not evenly spaced are judged along the axes through one in the middle, by the least step there:
-    where parts are joined it is longer, and between neighbours there may be zeros (padding, dilation).
+    where parts are joined it is longer, between neighbours there may be zeros (padding, dilation), and parts may take
+    turns, as those that a pool's windows send back.
     """
     known = spacing(registers)
     if known is not None and reach(known, registers.shape)[0] > 0:
@@ -173,7 +177,9 @@ def in_memory(registers: Registers) -> list[int]:
         through = (*middle[:d], slice(None), *middle[d + 1 :])
         along = registers[through]
         places = np.flatnonzero(along)
-        apart = np.abs(np.diff(along[places].astype(np.int64))) / np.diff(places)
-        return float(apart.min()) if apart.size else 0.0
+        there = along[places].astype(np.int64)
+        lags = range(1, min(_TURNS + 1, len(there)))
+        apart = [np.abs(there[lag:] - there[:-lag]) / (places[lag:] - places[:-lag]) for lag in lags]
+        return float(min(each.min() for each in apart)) if apart else 0.0
 
     return sorted(range(registers.ndim), key=lambda d: -step(d))
