@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from .contractions import Spaced, waits
-from .instructions import Instruction, Rows
+from .instructions import Instruction, Rows, Weights
 from .native import instruction_set as isa
 
 if TYPE_CHECKING:
@@ -80,9 +80,9 @@ class Channelwise(Instruction):
             rows.append(at.tiled(row, 1, len(at.vectors(x_base))))
         return rows
 
-    def packable(self, lanes: int) -> list[tuple[int, np.ndarray, np.ndarray]]:
-        weights = (self.array, *self.weights)
-        return [weights] if self.bias is None else [weights, (*self.bias, np.zeros(1, int))]
+    def packable(self, lanes: int) -> list[Weights]:
+        weights = Weights(self.array, *self.weights)
+        return [weights] if self.bias is None else [weights, Weights(*self.bias, np.zeros(1, int))]
 
     def written_by_channels(self, at: ByChannels) -> np.ndarray:
         """Whole vectors: the cells of the positions that follow get their numbers afterwards."""
@@ -90,17 +90,18 @@ class Channelwise(Instruction):
         return (first[:, None] + at.vector_starts(len(self.writes[0])))[..., None] + np.arange(at.lanes)
 
     def by_channels(self, at: ByChannels, number: int) -> Rows:
-        place, base, step = at.weights_in_rows(self.array, *self.weights)
-        bias, flags = (isa.NOWHERE, [0]), isa.POSITIVE_PART if self.relu else 0
+        first = np.zeros(1, int)
+        place, base, step = at.weights_in_rows(self.array, *self.weights, first)
+        bias, flags = (isa.NOWHERE, first), isa.POSITIVE_PART if self.relu else 0
         if self.bias is not None:
-            bias_place, bias_base, zero = at.weights_in_rows(*self.bias, np.zeros(1, int))
-            bias = bias_place, [bias_base + int(zero[0])]
+            bias_place, bias_base, zero = at.weights_in_rows(*self.bias, first, first)
+            bias = bias_place, bias_base + int(zero[0])
         row = at.contraction(
             isa.LANEWISE,
             terms=len(self.weights.step),
             places=(isa.IN_MEMORY, place, isa.IN_MEMORY),
             left=(at.addresses_of(self.x.base), self.x.step),
-            right=([base], step),
+            right=(base, step),
             out=(at.addresses_of(self.writes[0][0]), [0]),
             bias=bias,
             flags=flags,

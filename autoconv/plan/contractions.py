@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from .instructions import Instruction, Registers, Rows
+from .instructions import Instruction, Registers, Rows, Weights
 from .native import instruction_set as isa
 
 if TYPE_CHECKING:
@@ -122,12 +122,12 @@ class Gemm(Instruction):
     def by_channels(self, at: ByChannels, number: int) -> Rows:
         return self._dots(at, number) if self.as_dots(at.lanes) else [self._gemm(at)]
 
-    def packable(self, lanes: int) -> list[tuple[int, np.ndarray, np.ndarray]]:
-        weights = (self.array, self.weight_base, self.weight_step)
+    def packable(self, lanes: int) -> list[Weights]:
         if self.as_dots(lanes):
             left = len(self.weight_step) % lanes
-            return [(self.array, self.weight_step[-left:], self.weight_base)] if left else []
-        return [weights] if self.bias is None else [weights, (*self.bias, np.zeros(1, int))]
+            return [Weights(self.array, self.weight_step[-left:], self.weight_base)] if left else []
+        weights = Weights(self.array, self.weight_base, self.weight_step, len(self.x_base))
+        return [weights] if self.bias is None else [weights, Weights(*self.bias, np.zeros(1, int))]
 
     def as_dots(self, lanes: int) -> bool:
         """Whether it becomes dot products over the lanes: these are fewer, or nothing has to be packed for them."""
@@ -161,17 +161,17 @@ class Gemm(Instruction):
         registers = self.writes[0]
         out, x_base = (at.addresses_of(x) for x in (registers[0], self.x_base))
         starts = at.vector_starts(len(registers))
-        place, base, step = at.weights_in_rows(self.array, self.weight_base, self.weight_step)
+        place, base, step = at.weights_in_rows(self.array, self.weight_base, self.weight_step, starts)
         bias, flags = (isa.NOWHERE, starts), isa.ROWS_OUTSIDE | at.apart(len(registers))
         if self.bias is not None:
-            bias_place, bias_base, zero = at.weights_in_rows(*self.bias, np.zeros(1, int))
-            bias, flags = (bias_place, bias_base + int(zero[0]) + starts), flags | isa.BIAS_OF_VECTORS
+            bias_place, bias_base, zero = at.weights_in_rows(*self.bias, np.zeros(1, int), starts)
+            bias, flags = (bias_place, bias_base + int(zero[0])), flags | isa.BIAS_OF_VECTORS
         row = at.contraction(
             isa.GEMM,
             terms=len(self.weight_step),
             places=(isa.IN_MEMORY, place, isa.IN_MEMORY),
             left=(x_base, self.x_step),
-            right=(base + starts, step),
+            right=(base, step),
             out=(out, starts),
             bias=bias,
             flags=flags | (isa.POSITIVE_PART if self.relu else 0),
@@ -189,7 +189,8 @@ class Gemm(Instruction):
             scratch = at.scratch(number) + np.arange(len(x_base))[:, None] * lanes + np.arange(lanes)
             copied = x_base[:, None] + count - left + np.arange(lanes)
             rows.append(at.copy(scratch, np.where(np.arange(lanes) < left, copied, 0)))
-            place, begin, step = at.weights_in_rows(self.array, weight_step[-left:], self.weight_base)
+            first = np.zeros(1, int)
+            place, begin, step = at.weights_in_rows(self.array, weight_step[-left:], self.weight_base, first)
             parts.append((place, begin + step, np.zeros(1, int), scratch[:, 0], np.zeros(1, int), isa.ADDS))
         for place, of_rows, of_weights, columns, of_cells, flags in parts:
             row = at.contraction(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,16 @@ Registers = np.ndarray
 """Virtual registers by number, int32, in any shape.  Register 0 always holds zero."""
 Rows = list[list[int]]
 """Instructions in the machine's words: one row of words each."""
+
+
+class Weights(NamedTuple):
+    """Numbers ``base[i] + steps[k]`` of input array ``array``, for each k a row that is read in vectors by ``places``
+    rows of results (0: not each vector by itself)."""
+
+    array: int
+    base: np.ndarray
+    steps: np.ndarray
+    places: int = 0
 
 
 @dataclass
@@ -74,9 +84,8 @@ class Instruction:
         """The same with channels in the lanes."""
         return 0
 
-    def packable(self, lanes: int) -> list[tuple[int, np.ndarray, np.ndarray]]:
-        """What it reads in vectors with channels in the lanes, and what has to be packed unless it stands so: (array,
-        base, steps)."""
+    def packable(self, lanes: int) -> list[Weights]:
+        """What it reads in vectors with channels in the lanes, and what has to be packed unless it stands so."""
         return []
 
     def written_by_channels(self, at: ByChannels) -> np.ndarray:

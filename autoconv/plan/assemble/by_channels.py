@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from ..contractions import beside
-from ..instructions import Instruction, Registers, Rows
+from ..instructions import Instruction, Registers, Rows, Weights
 from ..kernel import Kernel
 from ..native import instruction_set as isa
 from ..spacing import at as chosen
@@ -23,18 +23,34 @@ from .vector_layout import VectorLayout
 
 _SHORTEST = 64  # results that are worth the copy of a row
 _REPEATS = 4  # how often a row that is copied has to be repeated
+_OFTEN = 64  # places that read a row of weights, for which it is packed into panels
+_MANY_ROWS = 64  # rows that are worth panels
+_PANEL = 16  # numbers of a row in a panel, or a vector: in single precision they fill a line of the cache
 _LONGEST = 1 << 13  # channels that are looked for in a flat instruction
 
 
 @dataclass
 class _Packed:
-    """Weights in rows of whole vectors: number ``base[i] + k`` of array ``array`` for each k of ``rows``."""
+    """Weights in rows of whole vectors: number ``base[i] + k`` of array ``array`` for each k of ``rows``.
+
+    The rows stand in panels, each of all rows with ``panel`` numbers of each: one after the other in a panel, so that
+    what a tile reads fills whole lines of the cache and all of its sets.
+    """
 
     array: int
     base: np.ndarray
-    pitch: int
+    panel: int
     rows: dict[int, int] = field(default_factory=dict)
     begin: int = 0
+
+    def of_vectors(self, starts: np.ndarray) -> np.ndarray:
+        """Where vectors of the first row begin, which begin ``starts`` numbers after its first."""
+        panel, inside = np.divmod(starts, self.panel)
+        return self.begin + panel * len(self.rows) * self.panel + inside
+
+    @property
+    def size(self) -> int:
+        return -(-len(self.base) // self.panel) * len(self.rows) * self.panel
 
 
 def _first_change(tables: list[np.ndarray]) -> int:
@@ -262,43 +278,57 @@ class ByChannels(Assembled):
 
     # ---- weights in vectors
 
-    def weights_in_rows(self, array: int, base: np.ndarray, steps: np.ndarray) -> tuple[int, int, np.ndarray]:
-        """(place, base, step for each k) of weights in rows: as they stand in their array, or packed."""
+    def weights_in_rows(
+        self, array: int, base: np.ndarray, steps: np.ndarray, starts: np.ndarray
+    ) -> tuple[int, np.ndarray, np.ndarray]:
+        """(place, where vectors that begin ``starts`` numbers after a row's first begin, step for each k) of weights in
+        rows: as they stand in their array, or packed."""
         first = int(base[0])
-        if self._in_rows(base):
-            return array, first, steps
-        packed = self._packed[array, (base - first).tobytes()]
-        step = np.array([packed.rows[k] for k in (steps + first).tolist()]) * packed.pitch
-        return isa.IN_PACKED, packed.begin, step
+        packed = self._packed.get((array, (base - first).tobytes()))
+        if packed is None:
+            return array, first + starts, steps
+        step = np.array([packed.rows[k] for k in (steps + first).tolist()]) * packed.panel
+        return isa.IN_PACKED, packed.of_vectors(starts), step
 
     def _in_rows(self, base: np.ndarray) -> bool:
         """Whether the numbers of a row stand side by side, and fill a vector."""
         return len(base) >= self.lanes and beside(base)
 
     def prepare(self) -> None:
-        """Find what has to be packed."""
-        for one in self.kernel.instructions:
-            for array, base, steps in one.packable(self.lanes):
-                if len(base) and not self._in_rows(base):
-                    self._pack(array, base, steps)
+        """Find what has to be packed, and what is better read so."""
+        packable = [x for one in self.kernel.instructions for x in one.packable(self.lanes) if len(x.base)]
+        keys = [(x.array, (x.base - x.base[0]).tobytes()) for x in packable]
+        panels: dict[tuple[int, bytes], int] = {}
+        for key, x in zip(keys, packable, strict=True):
+            panels[key] = max(panels.get(key, 0), self._panel(x))
+        for key, x in zip(keys, packable, strict=True):
+            if panels[key] or not self._in_rows(x.base):
+                fresh = _Packed(x.array, x.base - x.base[0], panels[key] or self.pitch(len(x.base)))
+                rows = self._packed.setdefault(key, fresh).rows
+                for k in (x.steps + x.base[0]).tolist():
+                    rows.setdefault(k, len(rows))
         for packed in self._packed.values():
             packed.begin = self.packs
-            self.packs += len(packed.rows) * packed.pitch
+            self.packs += packed.size
 
-    def _pack(self, array: int, base: np.ndarray, steps: np.ndarray) -> None:
-        relative = base - base[0]
-        fresh = _Packed(array, relative, self.pitch(len(base)))
-        packed = self._packed.setdefault((array, relative.tobytes()), fresh)
-        for k in (steps + base[0]).tolist():
-            packed.rows.setdefault(k, len(packed.rows))
+    def _panel(self, x: Weights) -> int:
+        """How many numbers of a row stand side by side in a panel; 0 where rows are as good: where there are few of
+        them, or they are read too seldom to be copied for that."""
+        panel = max(self.lanes, _PANEL)
+        often = x.places >= _OFTEN or (x.places > 0 and not self._in_rows(x.base))
+        whole = len(x.base) % self.lanes == 0 and len(x.base) > panel
+        return panel if whole and often and len(x.steps) >= _MANY_ROWS else 0
 
     def finish(self) -> None:
         """Write down what is packed."""
         rows = []
         for x in self._packed.values():
-            sizes = {"rows": len(x.rows), "columns": len(x.base), "pitch": x.pitch}
             steps = np.array(list(x.rows))
             turns = np.argsort(steps)
-            tables = {"base": self.table(x.base), "step": self.table(steps[turns]), "row": self.table(turns)}
-            rows.append(isa.PACKING.row(array=x.array, first=x.begin, **sizes, **tables))
+            tables = {"step": self.table(steps[turns]), "row": self.table(turns)}
+            for begin in range(0, len(x.base), x.panel):
+                base = x.base[begin : begin + x.panel]
+                sizes = {"rows": len(x.rows), "columns": len(base), "pitch": x.panel}
+                first = x.begin + begin * len(x.rows)
+                rows.append(isa.PACKING.row(array=x.array, first=first, base=self.table(base), **sizes, **tables))
         self.packing = np.array(rows, np.int64).reshape(-1, isa.PACKING.width).tobytes()

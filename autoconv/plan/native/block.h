@@ -248,6 +248,13 @@ static int NAME(pack)(const Program *p, void *const *arrays, int part, int parts
     const int *base = p->tables + w[PACKING_BASE], *step = p->tables + w[PACKING_STEP], *row = p->tables + w[PACKING_ROW];
     const Py_ssize_t columns = w[PACKING_COLUMNS], pitch = w[PACKING_PITCH], end = w[PACKING_ROWS] * (part + 1) / parts;
     T *first = (T *)p->packed + w[PACKING_FIRST];
+    int beside = columns % L == 0;
+    for (Py_ssize_t i = 0; i < columns; i++) beside &= base[i] - base[0] == i;
+    if (beside) { /* rows as they stand in the array */
+      for (Py_ssize_t k = w[PACKING_ROWS] * part / parts; k < end; k++)
+        for (Py_ssize_t i = 0; i < columns; i += L) AT(first + row[k] * pitch + i) = FROM(x + base[0] + step[k] + i);
+      continue;
+    }
     for (Py_ssize_t k = w[PACKING_ROWS] * part / parts, some; k < end; k += some) {
       some = k + L <= end && step[k + L - 1] - step[k] == L - 1 ? L : 1; /* steps ascend */
       const Py_ssize_t done = some == L ? NAME(packed_squares)(x + step[k], base, columns, first, row + k, pitch) : 0;
