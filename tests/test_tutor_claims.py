@@ -181,3 +181,18 @@ def test_every_convolution(operation: Any, image: Any, kernel: Any, settings: An
     turned = check(np.flip(there.grad, spatial), of=loss, wrt=there)
     named = {m.name for group in [turned.mistakes, *turned.alternatives] for m in group}
     assert not turned and named & {"kernel gradient reversed", "right numbers in the wrong places"}
+
+
+@pytest.mark.parametrize("form", [lambda g: g.astype(float), lambda g: g, lambda g: [float(f"{v:.4g}") for v in g]])
+def test_what_the_tape_makes_of_it_in_its_own_precision_is_right(form):
+    """Of a saturated tanh little is left in single precision: 1 - tanh(x)**2 is a difference of two numbers near 1."""
+    x = ac.tensor(np.array([0.3, -6.5, 7.25, 8.0, 12.0], dtype=np.float32))
+    loss = ac.sum(ac.tanh(x) * np.array([1.0, 2.0, -1.0, 3.0, 2.0], dtype=np.float32))
+    ac.backward(loss)
+    exact = np.array([1.0, 2.0, -1.0, 3.0, 2.0]) / np.cosh(x.value.astype(float)) ** 2
+    assert np.abs(x.grad - exact).max() < 1e-6 and (np.abs(x.grad - exact) > 2e-3 * np.abs(exact)).any()
+    for claim in (form(x.grad), exact):
+        assert check(claim, of=loss, wrt=x)
+    for factor in (-1.0, 1.5, 0.0):
+        assert not check(np.asarray(form(x.grad)) * factor, of=loss, wrt=x)
+    assert not check(form(x.grad)[::-1], of=loss, wrt=x)
