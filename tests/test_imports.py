@@ -32,8 +32,8 @@ INSIDE = {
     ],
     "marking": [
         "layer", "geometries", "variants", "courses", "families", "verdict", "truth", "relations", "fed", "terms",
-        "passes", "measured", "naming", "asking", "autograd_function", "repair", "budget", "judge", "described",
-        "check_backward", "check_op", "scratch", "apart", "worker", "report", "__init__",
+        "passes", "measured", "naming", "asking", "autograd_function", "repair", "budget", "mending", "judge",
+        "described", "check_backward", "check_op", "scratch", "apart", "worker", "report", "__init__",
     ],
     "exercises": [
         "sheet", "run", "nice", "given", "equations", "gradients", "picture", "marking", "key", "sealed", "paper",

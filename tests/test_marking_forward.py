@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from helpers.students.unseen.forwards import FORWARDS
-from helpers.students.unseen.hands import judged
+from helpers.students.unseen.hands import PATIENCE, judged
 
 import autoconv as ac
 
@@ -16,7 +16,6 @@ EVEN_SO = {  # what has no line of its own but a name, or is right by another li
     "conv_relu_pool: no relu": "leaves the ReLU out",
 }
 UNKNOWN = {  # further from right than one change, or by a function that few forget
-    "conv_im2col: other order",
     "conv_fft: convolved",
     "dl_avg: only the first",
 }
@@ -25,7 +24,7 @@ UNKNOWN = {  # further from right than one change, or by a function that few for
 @pytest.mark.quick(4)
 @pytest.mark.parametrize("one", [one for one in FORWARDS if one.label not in UNKNOWN], ids=lambda one: one.label)
 def test_the_line_of_a_wrong_forward_is_told(one, tmp_path):
-    verdict = judged(one, tmp_path / "layers.py")
+    verdict = judged(one, tmp_path / "layers.py", PATIENCE)
     part = verdict["forward"]
     assert not part.right and part.mistake, verdict.text
     if one.label in EVEN_SO:

@@ -1,7 +1,7 @@
 """What real solution files had that was judged wrongly or not told: years of a course, packages, views, an eps."""
 
 import pytest
-from helpers.students.unseen.hands import judged
+from helpers.students.unseen.hands import PATIENCE, judged
 from helpers.students.unseen.public import PUBLIC
 
 import autoconv as ac
@@ -20,7 +20,7 @@ def test_the_right_functions_are_right(one, tmp_path):
 @pytest.mark.quick(3)
 @pytest.mark.parametrize("one", MADE, ids=lambda one: one.label)
 def test_the_line_of_the_slip_is_told(one, tmp_path):
-    verdict = judged(one, tmp_path / "layers.py")
+    verdict = judged(one, tmp_path / "layers.py", PATIENCE)
     wrong = [part for part in verdict.parts.values() if not part.right]
     assert wrong and all(any(fix.line in one.lines for fix in part.fixes) for part in wrong), verdict.text
 

@@ -14,10 +14,11 @@ from autoconv.marking.asking import ask, upstream
 from autoconv.marking.check_backward import standing
 from autoconv.marking.courses import LAYERS
 from autoconv.marking.judge import outputs_of
+from autoconv.marking.repair import SECONDS
 from autoconv.marking.truth import Truth
 
 MOST = 400  # numbers of an array that is claimed
-PATIENCE = 10.0  # seconds of searching: what is found may not depend on how busy the machine is
+PATIENCE = 10.0  # seconds of searching where a line is asked for: it may not depend on how busy the machine is
 STUDENTS: list[Student] = []
 
 
@@ -76,7 +77,7 @@ def functions(one: Student, path: Path) -> tuple[Any, Any]:
     return scope[backward], scope[forward]
 
 
-def judged(one: Student, path: Path, patience: float = PATIENCE) -> Any:
+def judged(one: Student, path: Path, patience: float = SECONDS) -> Any:
     """The verdict on a student's file."""
     return ac.check_backward(*functions(one, path), like=one.layer, repair=patience)
 
