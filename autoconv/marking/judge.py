@@ -12,7 +12,7 @@ from ..arrays.threads import one_thread
 from .asking import Answer, upstream
 from .layer import Layer, Try
 from .measured import Measured, measured_name
-from .mending import ANOTHER, SAME, agrees, mend_forward, mend_gradients, two_mistakes
+from .mending import ANOTHER, agrees, for_the_course, mend_forward, mend_gradients, two_mistakes
 from .naming import Later, describe, name_of
 from .relations import Evidence, Named
 from .repair import Mend
@@ -88,9 +88,7 @@ def judge(
                 for which in ([truths[i] for i in given], course)
             ]
             if of_course and not theirs:
-                part = parts[gradient]
-                part.mistake, part.says = ANOTHER, "it is the gradient of the course's forward, but not of yours"
-                part.hint = SAME
+                for_the_course(parts[gradient])
     if reference is not layer.reference and not measured and not parts[FORWARD].right:
         for gradient in layer.outputs:  # what a backward makes of another forward's cache may look like anything
             part = parts[gradient]

@@ -69,12 +69,22 @@ def _right(truth: Standard, gradient: str, answer: Answer) -> bool:
     return right_claim(truth, gradient, answer.gradients.get(gradient))
 
 
+def _whole(offer: Offer, numbers: list[int]) -> bool:
+    """Whether an offer has a line for each of its places, and an answer at each geometry."""
+    return 0 < len(offer.fixes) == len(offer.places) and len(offer.answers) > max(numbers)
+
+
+def for_the_course(part: Part) -> None:
+    """Say of a gradient that it is that of the course's forward, and not of the student's."""
+    part.mistake, part.says, part.hint = ANOTHER, "it is the gradient of the course's forward, but not of yours", SAME
+
+
 def _offered(
     offer: Offer, answers: list[Answer], standards: Mapping[int, Standard], numbers: list[int], right: list[str]
 ) -> bool:
     """Whether with the offered change a gradient is right at every geometry, those that were right still are, and the
     forward is what it was."""
-    if not offer.fixes or len(offer.fixes) != len(offer.places) or len(offer.answers) <= max(numbers):
+    if not _whole(offer, numbers):
         return False
     for i, truth in standards.items():
         before, after = answers[i], offer.answers[numbers[i]]
@@ -130,7 +140,7 @@ def mend_forward(
         row = Row(numbers[i], there, answer.out is None)
         (first if off(i, answer) and truth.out.size >= TELLING else rows).append(row)
     for offer in mend(Sought([FORWARD], right, first + rows)):
-        if not offer.fixes or len(offer.fixes) != len(offer.places) or len(offer.answers) <= max(numbers):
+        if not _whole(offer, numbers):
             continue
         after = [offer.answers[n] for n in numbers]
         if any(off(i, a) or not harmless(answers[i], a, forward=True) for i, a in enumerate(after)):
@@ -149,11 +159,7 @@ def _with_forward(parts: dict[str, Part], gradient: str, changed: Part) -> None:
     own = parts[gradient]
     if changed.right:
         if own.mistake is None or not own.mistake.startswith("forward "):  # else there was none
-            own.mistake, own.says, own.hint = (
-                ANOTHER,
-                "it is the gradient of the course's forward, but not of yours",
-                SAME,
-            )
+            for_the_course(own)
         own.notes.append(f"{CHANGED}, it is RIGHT")
     elif changed.mistake and own.mistake in (None, ANOTHER):
         changed.notes.append(f"{CHANGED}: there it was judged")
