@@ -12,9 +12,9 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar, Token, copy_context
+from contextvars import ContextVar, copy_context
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     pass
 
 Array = np.ndarray[Any, Any]
+R = TypeVar("R")
 
 _next_serial = itertools.count(1).__next__
 
@@ -88,22 +89,42 @@ def scope(name: str, kind: str = "call", of: Tensor | None = None, records: bool
     >>> y.scope
     <layer my layer>
     """
-    token = enter(name, kind, of, records)
+    entered = enter(name, kind, of, records)
     try:
-        yield _scope.get()  # type: ignore[misc]
+        yield entered
     finally:
-        leave(token)
+        leave(entered)
 
 
-def enter(name: str, kind: str, of: Tensor | None = None, records: bool = True) -> Token[Scope | None]:
+def within(name: str, f: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
+    """``f(*args, **kwargs)`` recorded inside a new Scope, which ends with the call whatever ends that: an alarm too,
+    or Ctrl-C, which can stop Python at the first instruction of a ``with`` block's exit."""
+    return copy_context().run(_entered, name, f, args, kwargs)
+
+
+def _entered(name: str, f: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+    enter(name, "call")
+    return f(*args, **kwargs)
+
+
+def enter(name: str, kind: str, of: Tensor | None = None, records: bool = True) -> Scope:
     """Record inside a new Scope until ``leave``: ``scope`` without its ``with``, for a sweep that enters many."""
     outer = _scope.get()
-    return _scope.set(Scope(name, kind, outer, of, records and (outer is None or outer.records)))
+    entered = Scope(name, kind, outer, of, records and (outer is None or outer.records))
+    _scope.set(entered)
+    return entered
 
 
-def leave(token: Token[Scope | None]) -> None:
-    """Record again where ``enter`` found us."""
-    _scope.reset(token)
+def leave(entered: Scope) -> None:
+    """Record again around a Scope, and around what was entered inside of it and not left.
+
+    A Scope that we are not in, because one around it was left, is left already: a generator's ``with`` may end late.
+    """
+    at = _scope.get()
+    while at is not None and at is not entered:
+        at = at.parent
+    if at is not None:
+        _scope.set(entered.parent)
 
 
 def no_grad() -> AbstractContextManager[Scope]:

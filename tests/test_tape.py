@@ -82,6 +82,60 @@ def test_scopes_are_recorded():
     assert (x * 2).scope is None
 
 
+class Stopped(BaseException):
+    """What an alarm or Ctrl-C raises, between any two instructions."""
+
+
+def stopped_at(n, run):
+    """Run something and stop it before the n-th instruction in the files of scopes; whether it came that far."""
+    left = n
+
+    def look(frame, event, _):
+        nonlocal left
+        frame.f_trace_opcodes = True
+        if event == "opcode" and frame.f_code.co_filename.endswith(("tape.py", "composed.py", "linalg.py")):
+            left -= 1
+            if left == 0:
+                raise Stopped
+        return look
+
+    sys.settrace(look)
+    try:
+        run()
+    except Stopped:
+        return True
+    finally:
+        sys.settrace(None)
+    return False
+
+
+@pytest.mark.parametrize("name", ["relu", "einsum"])
+def test_a_function_that_is_stopped_leaves_its_scope(name):
+    x = ac.tensor([1.0, -2.0])
+    run = {"relu": lambda: ac.relu(x), "einsum": lambda: ac.einsum("i,i->", x, x), "softmax": lambda: ac.softmax(x)}[
+        name
+    ]
+    n, step = 1, 1 if name == "relu" else 7
+    with ac.scope("around"):
+        while stopped_at(n, run):
+            assert [s.name for s in (x * 2).scope.path] == ["around"], n
+            n += step
+    assert n > 100
+    assert (x * 2).scope is None
+
+
+def test_scopes_may_be_left_in_any_order():
+    x = ac.tensor(1.0)
+    outer, inner, beside = ac.scope("outer"), ac.scope("inner"), ac.scope("beside")
+    outer.__enter__(), inner.__enter__()
+    outer.__exit__(None, None, None)
+    assert (x * 2).scope is None
+    inner.__exit__(None, None, None)  # was left with the one around it
+    assert (x * 2).scope is None
+    with beside:
+        assert [s.name for s in (x * 2).scope.path] == ["beside"]
+
+
 def test_recorded_sweep_is_a_tape_tied_to_the_forward_lines():
     x = ac.tensor([0.5, -1.0])
     y = ac.tanh(x * x).sum()

@@ -14,7 +14,7 @@ from ..arrays import wide
 from ..operands import PYTHONS, number_as, numbers
 from ..rows import common_dtype
 from ..shapes import flag
-from ..tape import Array, Tensor, constant, scope
+from ..tape import Array, Tensor, constant, within
 from .spelling import asked_otherwise, own_keywords
 
 P = ParamSpec("P")
@@ -81,8 +81,7 @@ def composed(*operands: str, statistics: bool = False) -> Callable[[Callable[P, 
                     run = partial(_in_float32, f, operands, dtypes)
             if first is None:
                 return run(*lifted, *settings, **kwargs)
-            with scope(name):
-                return run(*lifted, *settings, **kwargs)
+            return within(name, run, *lifted, *settings, **kwargs)
 
         return call
 

@@ -11,7 +11,7 @@ import numpy as np
 from .. import primitives as p
 from ..operands import found
 from ..shapes import broadcast_shapes, listed, normalize_axes, normalize_axis, shown, whole_number
-from ..tape import Tensor, constant, scope
+from ..tape import Tensor, constant, within
 from .composed import composed, operand
 from .spelling import spelled
 
@@ -129,8 +129,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     terms, result = parse_equation(equation, operands)
     if not any(isinstance(x, Tensor) for x in operands):
         return _contracted(equation, terms, result, *operands)
-    with scope("einsum"):
-        return _contracted(equation, terms, result, *operands)
+    return within("einsum", _contracted, equation, terms, result, *operands)
 
 
 def _contracted(equation: str, terms: list[str], result: str, *operands: Any) -> Tensor:
