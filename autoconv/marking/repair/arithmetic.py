@@ -331,9 +331,8 @@ def product(p: Place) -> Iterator[ast.expr]:
 
 def indexed_term(p: Place) -> Iterator[ast.expr]:
     """A term forgotten that is an array with an index of the loop."""
-    if p.role != "value" or not isinstance(p.node, (ast.Name, ast.Subscript, ast.BinOp)):
-        return
-    if isinstance(p.owner, (ast.Attribute, ast.Subscript)):
+    plain = isinstance(p.node, (ast.Name, ast.Subscript, ast.BinOp)) or (isinstance(p.node, ast.Call) and p.whole)
+    if p.role != "value" or not plain or isinstance(p.owner, (ast.Attribute, ast.Subscript)):
         return
     for other in p.scope.names:
         for at in p.scope.indexed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..asking import Answer, TimeUp, deadline
-from .arithmetic import count_factor
-from .calls import extent
 from .depends import kept_only, packed
 from .running import Bench, swapped
+from .scaled import Numbers, number_added, steady_names
+from .sorts import fitting, sort_of
 from .sought import Row, harmless, same_numbers, share
 from .source import Running
 from .table import KINDS, LAST, SOON, THEN, Sites
@@ -67,15 +66,19 @@ class Search:
         self.whole = False  # every wrong gradient must be right at once
         self.unclear: dict[str, Found] = {}  # what makes a gradient right where there are numbers, and an error stays
         self.ahead: list[Running] = []  # what the forward runs and the backward does not: it makes the cache
+        self.steady = {id(r): steady_names(r.written) for r in made}
+        self.numbers: dict[int, Numbers | None] = {}  # of the functions that run once
 
     def begun(self) -> bool:
         """Run the functions as they are: what their names hold, how long it takes; False where nothing can be tried."""
         codes = {id(r.function.__code__): r for r in self.made}
         seen: dict[int, dict[str, str]] = {}
+        runs = dict[int, int]()
 
         def look(frame: Any, event: str, _: Any) -> None:
             found = codes.get(id(frame.f_code))
             if event == "return" and found is not None:
+                runs[id(found)] = runs.get(id(found), 0) + 1
                 held = seen.setdefault(id(found), {})
                 for name, value in frame.f_locals.items():
                     held[name] = sort_of(value)
@@ -94,8 +97,9 @@ class Search:
         self.limit = max(0.05, 20 * spent)
         _watched(look, lambda: self.bench.gradients(row))
         back = set(seen)
+        runs.clear()
         _watched(look, lambda: self.bench.gradients(row, anew=True))
-        self.sorts = seen
+        self.sorts, self.once = seen, {which for which, times in runs.items() if times == 1}
         self.ahead = [r for r in self.made if id(r) in set(seen) - back]
         self.made = [r for r in self.made if id(r) in back]
         for gradient in self.sought.wrong:
@@ -275,8 +279,28 @@ class Search:
                         continue
                     allowed = (lambda s: True) if KINDS[rank].everywhere else chosen
                     for edit in self.sites[id(runner)].edits(rank, allowed):
-                        if fitting(edit, sorts):
+                        if fitting(edit, sorts, KINDS[rank].brings) and (
+                            turn != LAST or self._may(runner, edit, sorts, open_)
+                        ):
                             yield runner, edit
+
+    def _may(self, runner: Running, edit: Edit, sorts: dict[str, str], open_: list[str]) -> bool:
+        """Whether an edit that puts a number somewhere may make something right: a few tries tell it of all numbers."""
+        added = number_added(edit, sorts, self.steady[id(runner)]) if id(runner) in self.once else None
+        if added is None:
+            return True
+        if id(runner) not in self.numbers:
+            row = next((r for r in self.sought.rows if not r.troubled), None)
+            before = None if row is None else self.given((), row)
+
+            def given(one: Edit) -> dict[str, np.ndarray | None] | None:
+                code = changed_code(runner, one)
+                return None if code is None or row is None else self.given(((runner, code),), row)
+
+            right = {} if row is None else {g: right for g, (right, _) in row.right.items()}
+            self.numbers[id(runner)] = None if before is None else Numbers(before, right, given)
+        known = self.numbers[id(runner)]
+        return known is None or known.may_mend(edit, added, open_)
 
     def _fitted(self, runner: Running, rank: int, chosen: Callable[[Any], bool], open_: list[str]) -> Iterator[Edit]:
         """Edits that multiply by the number with which a wrong gradient comes right, where it depends on it by a line:
@@ -338,74 +362,3 @@ def _watched(look: Callable[..., None], run: Callable[[], Any]) -> None:
         pass
     finally:
         sys.setprofile(before)
-
-
-NUMBER = "number"
-
-
-def sort_of(value: Any) -> str:
-    """What kind of thing a name holds, of an array its shape too: only things of one kind are taken for each other."""
-    if isinstance(value, (bool, np.bool_)):
-        return "bool"
-    if isinstance(value, (int, float, np.integer, np.floating)):
-        return NUMBER
-    if isinstance(value, np.ndarray) or hasattr(value, "detach"):
-        return f"array {tuple(value.shape)}"
-    return "tuple" if isinstance(value, (tuple, list)) else "other"
-
-
-def fitting(edit: Edit, sorts: dict[str, str]) -> bool:
-    """Whether the names that an edit brings in hold something that can stand there."""
-    if edit.new is None or not sorts:
-        return True
-    kind = lambda name: sorts.get(name, "").split(" ")[0]
-    if isinstance(edit.node, ast.Name) and isinstance(edit.new, ast.Name):
-        a, b = sorts.get(edit.node.id), sorts.get(edit.new.id)
-        if a is None or b is None or (KINDS[edit.rank].shapes and (a != b or a == NUMBER)):
-            return False
-        return a.split()[0] == b.split()[0]
-    if isinstance(edit.new, ast.BinOp):
-        sides = (edit.new.left, edit.new.right)
-        brought = [kind(side.id) for side in sides if isinstance(side, ast.Name) and side is not edit.node]
-        if any(sort not in (NUMBER, "array", "bool") for sort in brought):
-            return False
-        if KINDS[edit.rank].name == "a term forgotten" and isinstance(edit.new.right, ast.BinOp):
-            return _adds(edit, edit.new.right, sorts)
-        if KINDS[edit.rank].of is extent:
-            return all(kind(n.id) == NUMBER for n in ast.walk(edit.new) if isinstance(n, ast.Name))
-        if KINDS[edit.rank].of is count_factor:
-            return all(kind(n.id) == NUMBER for n in ast.walk(edit.new.right) if isinstance(n, ast.Name))
-        if KINDS[edit.rank].name in ("another slice", "another index", "one more or less"):
-            return all(sort == NUMBER for sort in brought)
-    if isinstance(edit.new, ast.Subscript) and isinstance(edit.node, ast.Name) and edit.new.value is edit.node:
-        return kind(edit.node.id) in ("array", "tuple")
-    if isinstance(edit.new, ast.Attribute) and isinstance(edit.node, ast.Name):
-        return kind(edit.node.id) == "array"
-    return True
-
-
-def _adds(edit: Edit, term: ast.BinOp, sorts: dict[str, str]) -> bool:
-    """Whether a product of two arrays has a shape that can be added to the array that the statement makes."""
-    shapes = [_shape(side, sorts) for side in (term.left, term.right)]
-    if None in shapes:
-        return False
-    one, two = (np.broadcast_to(0.0, shape) for shape in shapes if shape is not None)
-    try:
-        made = (one @ two if isinstance(term.op, ast.MatMult) else one * two).shape
-    except ValueError:
-        return False
-    targets = edit.statement.targets if isinstance(edit.statement, ast.Assign) else []
-    into = _shape(targets[0], sorts) if targets and getattr(edit.statement, "value", None) is edit.node else None
-    return into is None or (
-        len(made) <= len(into) and all(n in (1, m) for n, m in zip(made[::-1], into[::-1], strict=False))
-    )
-
-
-def _shape(node: ast.expr, sorts: dict[str, str]) -> tuple[int, ...] | None:
-    """The shape of an array by its name, or turned over."""
-    name = node.value if isinstance(node, ast.Attribute) else node
-    what, _, text = sorts.get(name.id, "").partition(" ") if isinstance(name, ast.Name) else ("", "", "")
-    if what != "array":
-        return None
-    shape = tuple(int(n) for n in text.strip("(), ").split(",") if n.strip())
-    return shape[::-1] if name is not node else shape

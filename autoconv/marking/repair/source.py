@@ -67,8 +67,11 @@ class Running:
 
     def compiled(self) -> CodeType | None:
         """The code of its tree as it is now, or None where it cannot stand in the place of the function's own."""
-        with _guarded(self.written):
-            made = compiled(self.written, self.code, self.flags)
+        adds_at = "at" in names_in(self.code)
+        made = None if adds_at else compiled(self.written, self.code, self.flags)
+        if adds_at or (made is not None and "at" in names_in(made)):
+            with _guarded(self.written):
+                made = compiled(self.written, self.code, self.flags)
         return made if made is not None and made.co_freevars == self.code.co_freevars else None
 
 

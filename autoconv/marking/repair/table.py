@@ -67,6 +67,7 @@ from .names import (
     renaming,
     within,
 )
+from .sorts import ALIKE, COUNTS, TERM
 from .source import Written
 from .statements import anew, assigned, carried, moved, removed, reordered, repeated, unconditional
 from .trees import Edit, Function, Place, Scope, Step, called
@@ -77,7 +78,8 @@ SOON, THEN, LAST = range(3)  # a turn: one is tried at the statements at hand be
 @dataclass(frozen=True)
 class Kind:
     """turn: when it is tried, those that many hands make and that cost few tries first (LAST builds up something new);
-    name: what the slip is called; of: the expressions (or whole changes) that it makes; hint: the question.
+    name: what the slip is called; of: the expressions (or whole changes) that it makes; hint: the question;
+    brings: what can stand there (see ``sorts``).
     everywhere: it gives the same numbers in another array, so that a forward's result stays what it is; fitted: what
     it makes is of a number that is worked out from the gradient."""
 
@@ -86,7 +88,7 @@ class Kind:
     of: Callable[..., Iterator[Any]]
     hint: str
     statements: bool = False
-    shapes: bool = False  # only names that hold arrays of one shape
+    brings: str = ""
     everywhere: bool = False
     fitted: bool = False
 
@@ -95,7 +97,7 @@ class Kind:
 KINDS = (
     #     turn  name                              what it makes                hint
     Kind(SOON, "assigned in the place of added",  assigned,            "Is this written once, or added to?", True),
-    Kind(SOON, "changed in place",                anew,                "Who else holds this?", True, False, True),
+    Kind(SOON, "changed in place",                anew,                "Who else holds this?", True, everywhere=True),
     Kind(SOON, "added once where an index repeats", repeated,       "Does += add twice where an index is twice?", True),
     Kind(SOON, "another sign",                    sign,                "Which sign does this term have?"),
     Kind(SOON, "another comparison",              comparison,          "When exactly does this condition hold?"),
@@ -110,7 +112,7 @@ KINDS = (
     Kind(SOON, "another name",                    another_name(True),  "Is each name here the right one?"),
     Kind(SOON, "another name",                    renaming(True),      "Is each name here the right one?", True),
     Kind(SOON, "another name",                    within(True),        "Is each name here the right one?"),
-    Kind(SOON, "another name",                    another_name(False), "Is each name here the right one?", shapes=True),
+    Kind(SOON, "another name",                    another_name(False), "Is each name here right?", brings=ALIKE),
     Kind(SOON, "two names exchanged",             exchanged,           "Is each name here the right one?", True),
     Kind(SOON, "another count",                   count,               "How many are these, and of what?"),
     Kind(SOON, "another number",                  constant,            "Is this number the right one?"),
@@ -134,7 +136,7 @@ KINDS = (
     Kind(THEN, "a term forgotten",                centred,             "From where is this measured?"),
     Kind(THEN, "a condition forgotten",           both_axes,           "Does this hold for rows and for columns?"),
     Kind(THEN, "a factor forgotten",              bare,                "What multiplies this, by the chain rule?"),
-    Kind(THEN, "another count",                   extent,              "How many are these, and of what?"),
+    Kind(THEN, "another count",                   extent,              "How many are these, of what?", brings=COUNTS),
     Kind(THEN, "parentheses",                     parentheses,         "In which order is this worked out?"),
     Kind(THEN, "another slice",                   sliced,              "Where does this slice begin and end?"),
     Kind(THEN, "padded on one side alone",        evened,              "How many zeros stand on each side?"),
@@ -151,7 +153,7 @@ KINDS = (
     Kind(LAST, "a function forgotten",            bent,                "Is this used as it is?"),
     Kind(LAST, "a factor forgotten",              factor,              "What multiplies this, by the chain rule?"),
     Kind(LAST, "a factor forgotten",              term_factor,         "What multiplies this, by the chain rule?"),
-    Kind(LAST, "a factor forgotten",              count_factor,        "Over how many is this?"),
+    Kind(LAST, "a factor forgotten",              count_factor,        "Over how many is this?", brings=COUNTS),
     Kind(LAST, "laid out in another order",       laid_out,            "In which order do the axes lie in memory?"),
     Kind(LAST, "another name",                    renaming(False),     "Is each name here the right one?", True),
     Kind(LAST, "a sum forgotten",                 reduced,             "Over what is this added up?"),
@@ -160,7 +162,7 @@ KINDS = (
     Kind(LAST, "a factor forgotten",              inner_factor,        "What multiplies this, by the chain rule?"),
     Kind(LAST, "one more or less",                bound,               "Is this count right?"),
     Kind(LAST, "another slice",                   offset,              "Where does this slice begin and end?"),
-    Kind(LAST, "a term forgotten",                product,             "Are all terms here?"),
+    Kind(LAST, "a term forgotten",                product,             "Are all terms here?", brings=TERM),
     Kind(LAST, "a term forgotten",                indexed_term,        "Are all terms here?"),
     Kind(LAST, "a factor forgotten",              number_factor,       "What multiplies this?", fitted=True),
     Kind(LAST, "not cropped",                     padded,              "Which shape should this have?"),
@@ -228,25 +230,12 @@ UNIT = 10**9  # a number that an edit is fitted with is told as so many parts
 
 def _edit(kind: Kind, rank: int, at: int, number: int, site: Any, made: Any) -> Edit:
     if isinstance(site, Place):
-        change = site.put(_located(made, site.node))
+        change = site.put(made)
         return Edit(kind.name, rank, at, number, site.statement, (change,), site.node, made)
     note = made[-1] if isinstance(made[-1], str) and not isinstance(made[0], ast.AST) else ""
     parts = made[:-1] if note else made
     changes = parts if isinstance(parts[0], tuple) else (parts,)
     return Edit(kind.name, rank, at, number, site.node, tuple(changes), site.node, None, note)
-
-
-def _located(new: ast.expr, old: ast.AST) -> ast.expr:
-    """A new expression with the line numbers of the one in whose place it stands."""
-    stack: list[ast.AST] = [new]
-    while stack:
-        node = stack.pop()
-        if hasattr(node, "lineno"):
-            continue
-        if isinstance(node, (ast.expr, ast.keyword)):
-            ast.copy_location(node, old)
-        stack += ast.iter_child_nodes(node)
-    return new
 
 
 def scope_of(node: Function, numpy: str) -> Scope:

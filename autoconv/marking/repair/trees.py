@@ -104,9 +104,23 @@ class Edit(NamedTuple):
 
     def apply(self) -> list[Change]:
         """Make the change; what is returned undoes it."""
+        if self.new is not None:
+            located(self.new, self.node)
         before = [(owner, name, getattr(owner, name)) for owner, name, _ in self.changes]
         put(self.changes)
         return before
+
+
+def located(new: ast.expr, old: ast.AST) -> None:
+    """Give a new expression the line numbers of the one in whose place it stands."""
+    stack: list[ast.AST] = [new]
+    while stack:
+        node = stack.pop()
+        if hasattr(node, "lineno"):
+            continue
+        if isinstance(node, (ast.expr, ast.keyword)):
+            ast.copy_location(node, old)
+        stack += ast.iter_child_nodes(node)
 
 
 def put(changes: list[Change] | tuple[Change, ...]) -> None:

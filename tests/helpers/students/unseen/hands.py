@@ -18,7 +18,7 @@ from autoconv.marking.repair import SECONDS
 from autoconv.marking.truth import Truth
 
 MOST = 400  # numbers of an array that is claimed
-PATIENCE = 10.0  # seconds of searching where a line is asked for: it may not depend on how busy the machine is
+PATIENCE = 20.0  # seconds of searching where a line is asked for: it may not depend on how busy the machine is
 STUDENTS: list[Student] = []
 
 
