@@ -328,7 +328,7 @@ STYLE = f"""<style>
 grid-template-columns:minmax(7em,1.2fr) minmax(9em,2fr) minmax(9em,2fr) minmax(5em,.8fr);\
 gap:.3em 1em;padding:.15em .4em;align-items:center;\
 border-top:1px solid color-mix(in srgb,currentColor 15%,transparent)}}
-.ac-eq .ac-row>*{{min-width:0;overflow-wrap:anywhere}}
+.ac-eq .ac-row>*{{min-width:0;overflow-wrap:anywhere;overflow:auto hidden;scrollbar-width:thin}}
 .ac-eq .ac-row>:last-child{{text-align:right;font-variant-numeric:tabular-nums}}
 .ac-eq .ac-head{{font-size:.85em;opacity:.75;border-top:0}}
 .ac-eq .ac-total{{font-weight:600;border-top:2px solid color-mix(in srgb,currentColor 45%,transparent)}}
