@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from helpers.assembled import rows
 from helpers.random_nets import in_dtype, layouts, native, random_net, swept
 
 from autoconv.plan.native import instruction_set as isa
@@ -150,21 +151,20 @@ def test_tasks_of_a_phase_do_not_meet(seed, channels, monkeypatch):
     cut = 0
     for assembled in planned.native.assembled:
         touches = Reader(assembled)
-        rows = np.frombuffer(assembled.code, np.int64).reshape(-1, isa.WIDTH).tolist()
-        tasks = np.frombuffer(assembled.tasks, np.int64).reshape(-1, isa.TASK.width).tolist()
-        done = np.zeros(len(rows))
-        for first, count in np.frombuffer(assembled.phases, np.int64).reshape(-1, isa.PHASE.width).tolist():
+        code, tasks = rows(assembled.code), rows(assembled.tasks, isa.TASK.width)
+        done = np.zeros(len(code))
+        for first, count in rows(assembled.phases, isa.PHASE.width):
             found = []
             for begin, end, part, parts in tasks[first : first + count]:
-                each = [touches(rows[k], part, parts) for k in range(begin, end)]
+                each = [touches(code[k], part, parts) for k in range(begin, end)]
                 reads, writes = ({x for pair in each for a in pair[side] for x in a.tolist()} for side in (0, 1))
                 found.append((begin, reads, writes))
                 done[begin:end] += 1 / parts
                 cut += parts > 1
             for (a, reads, writes), (b, others, written) in combinations(found, 2):
                 assert not writes & others and not reads & written, (
-                    rows[a],
-                    rows[b],
+                    code[a],
+                    code[b],
                     sorted(writes & others)[:5],
                     sorted(reads & written)[:5],
                 )

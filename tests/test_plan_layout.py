@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from helpers.assembled import instructions
 from helpers.random_nets import native, swept
 
 import autoconv as ac
@@ -53,9 +54,9 @@ def test_channels_first_is_the_same_program(lanes, spare, monkeypatch):
         gradients = ac.sweep(expected, parameters)
         for a, b in zip(got, [expected, *gradients], strict=True):
             np.testing.assert_allclose(a, np.asarray(b), rtol=2e-3, atol=2e-3)
-        rows = [r for a in planned.native.assembled for r in np.frombuffer(a.code, np.int64).reshape(-1, isa.WIDTH)]
-        moved = [isa.kind(r.tolist()).read(r.tolist()) for r in rows if isa.kind(r.tolist()) in (isa.LOAD, isa.STORE)]
-        names = ("GEMM" if isa.kind(r.tolist()) is isa.DOT else isa.kind(r.tolist()).name for r in rows)
+        words = instructions(planned.native.assembled)
+        moved = [word for word in words if word.kind in (isa.LOAD, isa.STORE)]
+        names = ("GEMM" if word.kind is isa.DOT else word.kind.name for word in words)
         code.append((Counter(names), Counter(x.beside for x in moved)))
         passed_on = sum(x.persistent for k in planned.native.kernels for x in (*k.inputs, *k.outputs))
         assert sum(x.whole for x in moved) == (passed_on if lanes == "examples" else 0) and passed_on > 0
@@ -78,10 +79,7 @@ def test_pooled_channels_stay_in_the_lanes(pool, monkeypatch):
         )
         program = simplify(swept(loss, [given], [conv.weight, more.weight]))
         planned = native_run.plan(program, [given])
-        rows = [
-            r.tolist() for a in planned.native.assembled for r in np.frombuffer(a.code, np.int64).reshape(-1, isa.WIDTH)
-        ]
-        words = [isa.kind(row).read(row) for row in rows if isa.kind(row) is isa.MAP]
+        words = [word for word in instructions(planned.native.assembled) if word.kind is isa.MAP]
         padding = isa.OPERATIONS["copy"]  # the image is padded as it stands
         made.append(Counter((x.operation, x.count, x.singles) for x in words if x.operation != padding))
     assert made[0] == made[1]

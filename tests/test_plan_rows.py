@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from helpers.assembled import assembled, instructions
 from helpers.random_nets import native
 
 import autoconv as ac
 from autoconv.plan.native import instruction_set as isa
-from autoconv.plan.run.native_program import NativeProgram
 
 ROWS = {  # shape of an example, axes along which a number stands for all
     "rows of whole vectors": ((6, 64), (-1,)),
@@ -51,14 +51,11 @@ def test_a_number_for_a_row(name, dtype, instructions, monkeypatch):
 def test_rows_are_not_gone_through_number_by_number(monkeypatch):
     """Softmax over rows of 49 is made in vectors, but for a maximum's steps and what spreads a number over a vector."""
     monkeypatch.setenv("AUTOCONV_LANES", "channels")
-    made, settle = [], NativeProgram.settle
-    monkeypatch.setattr(NativeProgram, "settle", lambda native: (made.extend(native.assembled), settle(native)))
+    made = assembled(monkeypatch)
     rng = np.random.default_rng(5)
     x = rng.normal(size=(2, 8, 49, 49)).astype(np.float32)
     ac.compile(lambda x: ac.softmax(x, -1))(x)
-    words = [
-        isa.kind(row).read(row) for a in made for row in np.frombuffer(a.code, np.int64).reshape(-1, isa.WIDTH).tolist()
-    ]
+    words = instructions(made)
     by_name = {code: name for name, code in isa.OPERATIONS.items()}
     singles = {by_name[w.operation]: w.singles for w in words if w.kind is isa.MAP}
     assert {"sub", "exp", "div"} <= set(singles) and not any(singles[name] for name in ("sub", "exp", "div"))
@@ -110,14 +107,11 @@ def test_rows_that_are_repeated_are_not_gone_through_number_by_number(monkeypatc
     """Statistics of 12 channels beside an image: a copy of the row that is longer by a vector, and whole vectors."""
     monkeypatch.setenv("AUTOCONV_LANES", "channels")
     monkeypatch.setenv("AUTOCONV_INSTRUCTIONS", "base")
-    made, settle = [], NativeProgram.settle
-    monkeypatch.setattr(NativeProgram, "settle", lambda native: (made.extend(native.assembled), settle(native)))
+    made = assembled(monkeypatch)
     rng = np.random.default_rng(5)
     x, row = (rng.normal(size=shape).astype(np.float32) for shape in ((2, 9, 9, 13), (2, 1, 1, 13)))
     ac.compile(lambda x, row: x / row)(x, row)
-    words = [
-        isa.kind(row).read(row) for a in made for row in np.frombuffer(a.code, np.int64).reshape(-1, isa.WIDTH).tolist()
-    ]
+    words = instructions(made)
     by_name = {number: name for name, number in isa.OPERATIONS.items()}
     sizes = {by_name[w.operation]: (w.count, w.singles) for w in words if w.kind is isa.MAP}
     assert sizes == {"copy": (0, 13 + 3), "div": (-(-9 * 9 * 13 // 4), 0)}  # a vector of SSE has four numbers

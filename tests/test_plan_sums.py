@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from helpers.assembled import instructions
 from helpers.plans import at_every_plan
 
 import autoconv as ac
 from autoconv.plan import contractions
 from autoconv.plan.extension import available
-from autoconv.plan.native import instruction_set as isa
 
 pytestmark = [
     pytest.mark.skipif(not available(), reason="the native machine is not built, or switched off"),
@@ -29,13 +29,11 @@ CONVOLUTIONS = {
 
 
 def kinds_of(monkeypatch):
-    """The instructions of all programs that are planned from now on."""
+    """The names of the instructions of all programs that are planned from now on."""
     rows = []
 
     def look(native):
-        for one in native.assembled:
-            words = np.frombuffer(one.code, np.int64).reshape(-1, isa.WIDTH).tolist()
-            rows.extend(isa.kind(row).name for row in words)
+        rows.extend(one.kind.name for one in instructions(native.assembled))
 
     at_every_plan(monkeypatch, look)
     return rows
