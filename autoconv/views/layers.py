@@ -36,7 +36,7 @@ def layer_names(tape: Tape) -> dict[int, str]:
     for line in tape:
         for scope in line.scope.path if line.scope and line.primitive is not None else ():
             last[id(scope)] = line
-    taken = {line.name for line in tape if line.name}
+    numbered = Numbered(line.name for line in tape if line.name)
     found: dict[int, str] = {}
     for line in tape:
         path = line.scope.path if line.scope else ()
@@ -51,18 +51,26 @@ def layer_names(tape: Tape) -> dict[int, str]:
             what = inner[0].name if inner else line.primitive.name
         else:
             continue
-        found[id(line)] = numbered(".".join((*where, what)), taken)
+        found[id(line)] = numbered(".".join((*where, what)))
     return found
 
 
-def numbered(base: str, taken: set[str]) -> str:
-    """``base``, or "base_2", "base_3", ...: the first that is not ``taken``, which it then is."""
-    name, number = base, 1
-    while name in taken:
-        number += 1
-        name = f"{base}_{number}"
-    taken.add(name)
-    return name
+class Numbered:
+    """Names that are not taken: ``base``, or the first of "base_2", "base_3", ..."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self.taken = set(taken)
+        self.tried: dict[str, int] = {}  # all numbers of a base up to this one are taken
+
+    def __call__(self, base: str) -> str:
+        number = self.tried.get(base, 1)
+        name = base if number == 1 else f"{base}_{number}"
+        while name in self.taken:
+            number += 1
+            name = f"{base}_{number}"
+        self.taken.add(name)
+        self.tried[base] = number
+        return name
 
 
 def line_names(tape: Tape, variables: Mapping[int, str]) -> dict[int, str]:

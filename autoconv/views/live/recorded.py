@@ -20,7 +20,7 @@ from ...render.latex import formula
 from ...render.text import clean
 from ...tape import Tape, Tensor, describe, outside, tensor
 from ..graph.zoom import calls, owners
-from ..layers import layer_path, layer_title, line_names, numbered, settings
+from ..layers import Numbered, layer_path, layer_title, line_names, settings
 from ..lines import is_number, is_parameter, subscripts
 
 NUMBERS = 24  # numbers written in a formula that can be changed
@@ -101,8 +101,8 @@ def _offered(tape: Tape, variables: Mapping[int, str]) -> list[Tensor]:
 
 def unique(tape: Tape, names: dict[int, str]) -> dict[int, str]:
     """The names, each for one line only: "w", and "w_2" for another line of that name."""
-    taken: set[str] = set()
-    return {id(line): numbered(names[id(line)], taken) for line in tape}
+    numbered = Numbered()
+    return {id(line): numbered(names[id(line)]) for line in tape}
 
 
 def free(name: str, names: Mapping[int, str]) -> str:

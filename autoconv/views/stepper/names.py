@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...tape import Tape, Tensor
-from ..layers import layer_path, line_names, numbered
+from ..layers import Numbered, layer_path, line_names
 
 OUTPUT = -1  # no id of a Tensor
 
@@ -19,10 +19,10 @@ def labels(tape: Tape, variables: Mapping[int, str]) -> dict[int, str]:
     found = line_names(tape, variables)
     if not tape.of_scalars:
         ends = _last_lines(tape)
-        taken = set(found.values())
+        numbered = Numbered(found.values())
         for line in tape:
             if found[id(line)].startswith("%") and line.primitive is not None and not line.constant:
-                found[id(line)] = numbered(_by_its_call(line, ends), taken)
+                found[id(line)] = numbered(_by_its_call(line, ends))
     return {**found, OUTPUT: found[id(tape.outputs[0])]}
 
 
