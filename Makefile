@@ -1,7 +1,7 @@
 # Everything runs in an environment of its own, .venv, made at the first call; after that no network is needed.
 #
 #   make demo       train a convolutional network on handwritten digits and show what it did
-#   make quick      lint, type check, a few cases of each test: under a minute on two cores
+#   make quick      lint, type check, a few cases of each test that takes no second
 #   make test       lint, type check, every test, with the compiled parts and without; and once on the oldest NumPy
 #   make test-interop   models of other libraries beside these libraries, in an environment of its own
 #   make test-xla   compiled functions on XLA (JAX), in an environment of its own
@@ -48,8 +48,8 @@ test: lint $(OLDEST)/test.stamp
 	$(BIN)/python -m pytest -n auto
 	if $(BIN)/autoconv info | grep -q "native machine"; then \
 	  AUTOCONV_NATIVE=0 $(BIN)/python -m pytest -n auto $(addprefix --ignore=,$(EAGER)) && \
-	  AUTOCONV_NATIVE=0 $(BIN)/python -m pytest --quick -n auto $(EAGER); fi
-	$(OLDEST)/bin/python -m pytest --quick -n auto
+	  AUTOCONV_NATIVE=0 $(BIN)/python -m pytest --few -n auto $(EAGER); fi
+	$(OLDEST)/bin/python -m pytest --few -n auto
 
 test-interop: $(INTEROP)/test.stamp
 	$(INTEROP)/bin/python -m pytest tests/interop
@@ -58,7 +58,7 @@ test-xla: $(XLA)/test.stamp
 	XLA_FLAGS="$(UNTUNED)" $(XLA)/bin/python -m pytest -n auto $(MANY_ON_XLA)
 	$(XLA)/bin/python -m pytest -n auto tests/xla $(addprefix --ignore=,$(MANY_ON_XLA))
 	AUTOCONV_BACKEND=xla XLA_FLAGS="$(UNTUNED)" \
-	  $(XLA)/bin/python -m pytest --quick -n auto $(foreach name,$(ON_XLA),$(wildcard tests/$(name) tests/$(name).py))
+	  $(XLA)/bin/python -m pytest --few -n auto $(foreach name,$(ON_XLA),$(wildcard tests/$(name) tests/$(name).py))
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check --quiet .

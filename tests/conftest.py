@@ -1,7 +1,7 @@
 """What every test relies on: the tree the tests stand in is the one they test, and a planner that fails is an error.
 
-``--quick`` (``make quick``) runs a few cases of each test; ``@pytest.mark.quick(n)`` says how many where that is dear,
-0 for a test that is left out.
+``--few`` runs a few cases of each test; ``@pytest.mark.quick(n)`` says how many, 0 for a test that is left out.
+``--quick`` (``make quick``) leaves out those that are ``@pytest.mark.dear`` too: that take more than a second.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-CASES = 6  # of a test with --quick, where no mark says otherwise
+FEW, QUICK = 6, 3  # cases of a test with --few and with --quick, where no mark says otherwise
 
 # The tree itself, also in the processes that tests start: in a checkout, in a worktree of one, in an unpacked sdist.
 sys.path.insert(0, str(ROOT))
@@ -23,16 +23,19 @@ os.environ.setdefault("AUTOCONV_STRICT", "1")
 
 
 def pytest_addoption(parser):
-    parser.addoption("--quick", action="store_true", help="a few cases of each test: under a minute on two cores")
+    parser.addoption("--few", action="store_true", help="a few cases of each test")
+    parser.addoption("--quick", action="store_true", help="the same of those that take under a second")
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", f"quick(n): how many of the test's cases --quick runs (default: {CASES})")
+    config.addinivalue_line("markers", f"quick(n): how many of the test's cases --few runs (default: {FEW})")
+    config.addinivalue_line("markers", "dear: takes more than a second; left out with --quick")
 
 
 def pytest_collection_modifyitems(config, items):
-    """With --quick: of the cases of each test some, evenly spread, the first always."""
-    if not config.getoption("--quick"):
+    """With --few and --quick: of the cases of each test some, evenly spread, the first always."""
+    quick = config.getoption("--quick")
+    if not (quick or config.getoption("--few")):
         return
     cases = {}
     for item in items:
@@ -40,7 +43,9 @@ def pytest_collection_modifyitems(config, items):
     kept = set()
     for several in cases.values():
         mark = several[0].get_closest_marker("quick")
-        wanted = min(mark.args[0] if mark else CASES, len(several))
+        if quick and several[0].get_closest_marker("dear"):
+            continue
+        wanted = min(mark.args[0] if mark else QUICK if quick else FEW, len(several))
         kept.update(id(several[k * len(several) // wanted]) for k in range(wanted))
     config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
     items[:] = [item for item in items if id(item) in kept]

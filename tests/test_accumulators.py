@@ -270,6 +270,7 @@ def test_the_bias_of_a_convolution_under_a_mean():
         np.testing.assert_allclose(slope, 0.25, rtol=1e-5)
 
 
+@pytest.mark.dear
 def test_batch_norm_of_many_positions():
     x = (0.1 + 1e-3 * np.random.default_rng(0).normal(size=(16, 256, 256, 3))).astype(f32)
     exact = x.astype(f64)

@@ -63,6 +63,7 @@ def test_inference_is_the_models():
         assert ours.predict(net, 2, True, layout)() == pytest.approx(float(np.asarray(y).flat[0]), rel=1e-4)
 
 
+@pytest.mark.dear
 def test_shapes_are_those_of_the_models():
     import nets
     import ours

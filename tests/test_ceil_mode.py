@@ -52,6 +52,7 @@ def test_one_dimension(kind):
     assert tried > 400 and larger > 50
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("kind", POOLS)
 @pytest.mark.parametrize("dims", [1, 2, 3])
 def test_a_window_larger_than_the_input(kind, dims):

@@ -55,6 +55,7 @@ class Run:
         return json.dumps(states, default=plain)
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("epoch", [1, 3])
@@ -266,6 +267,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path):
 # ---- a checksum over the whole file
 
 
+@pytest.mark.dear
 def test_every_flipped_bit_is_refused(tmp_path, good):
     """300 bits of the data, and every bit of the header and its length."""
     path, run = tmp_path / "c", Run(seed=5)

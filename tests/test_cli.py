@@ -229,6 +229,7 @@ def test_errors_are_one_clear_line_and_status_2(case, folder, capsys):
         assert part in error
 
 
+@pytest.mark.dear
 def test_a_reader_that_goes_away_is_no_error(folder):
     """As in autoconv info | head -0."""
     command = [sys.executable, "-m", "autoconv", "info"]
@@ -258,6 +259,7 @@ def test_info_and_module_form(run_python):
     assert "NumPy" in printed
 
 
+@pytest.mark.dear
 def test_info_says_which_floor_is_in_use_and_why(run_python):
     printed = run_python("-m", "autoconv", "info", AUTOCONV_NATIVE="0")
     rows = dict(line.split(None, 1) for line in printed.splitlines())
@@ -305,6 +307,7 @@ def test_what_cannot_be_written_is_told_before_anything_is_computed(folder, caps
     assert sorted(folder.iterdir()) == before
 
 
+@pytest.mark.dear
 @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
 @pytest.mark.parametrize("option", ["--claim", "--mark"])
 def test_a_pipe_that_nobody_writes_to_is_not_waited_for(folder, option):

@@ -217,6 +217,7 @@ def test_settings_may_change_between_calls_with_floats():
                 assert program.value_and_grad(3.0, 2.0, wrt=1)[1] == signs[1] / scale
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 def test_calls_keep_nothing():
     program, held = compile(lambda x, y: (x * y).tanh()), (2.5, 1.5)
@@ -322,6 +323,7 @@ def test_other_functions_of_floats_are_what_they_were():
         compile(lambda x: x / (1 // 0))(2.0)
 
 
+@pytest.mark.dear
 def test_a_scalar_from_outside_is_changed_by_another_thread():
     w, done, wrong = ac.Scalar(1.0), threading.Event(), []
     program = compile(lambda x: w * x)

@@ -321,6 +321,7 @@ def test_many_large_images_are_refused_by_their_sizes(tmp_path):
         data.load_folder(tmp_path)
 
 
+@pytest.mark.dear
 def test_a_packed_idx_file_that_swells(tmp_path):
     with gzip.open(tmp_path / "images", "wb") as packed:
         packed.write(bytes([0, 0, 8, 1]) + struct.pack(">I", 300_000_000))

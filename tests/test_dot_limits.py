@@ -53,6 +53,7 @@ def small():
     return ac.sum(x * x + x)
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("case", BEHAVIOURS)
 def test_a_program_that_misbehaves(stand_in, monkeypatch, tmp_path, case):
     script, text = BEHAVIOURS[case]

@@ -89,6 +89,7 @@ def test_the_key_is_right_and_a_sign_is_named(net: str, kind: str, nice: bool) -
             assert marks.blanks[n - 1].slip == "sign"
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize(("net", "kind", "nice"), CASES)
 def test_no_answer_stands_elsewhere_on_the_sheet(net: str, kind: str, nice: bool) -> None:
@@ -212,6 +213,7 @@ def test_nice_numbers_have_no_ties_and_exact_gradients(seed: int) -> None:
         assert np.array_equal(found, slid(value["x"], d)) and all(isinstance(g, Fraction | int) for g in found.ravel())
 
 
+@pytest.mark.dear
 def test_the_seed_decides() -> None:
     texts = [made("question", "equations", True, seed).markdown() for seed in (1, 1, 2, 3)]
     assert texts[0] == texts[1] and len(set(texts)) == 3
@@ -315,6 +317,7 @@ def test_answers_that_do_not_belong_to_the_sheet(simple: Any, answers: Any, erro
 # ---- files
 
 
+@pytest.mark.dear
 def test_files_and_the_key_apart(tmp_path: Any) -> None:
     for kind in KINDS:
         sheet = made("pooled", kind, True)

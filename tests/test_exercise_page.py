@@ -56,6 +56,7 @@ def marking(answers):
     return html_page("t", f'{fields}<button id="mark"></button><p id="marks"></p>{key}', script=script)
 
 
+@pytest.mark.dear
 def test_the_page_marks_as_the_key_does(load):
     page = load(marking(ANSWERS))
     texts = [[n, text] for n, text, *_ in MARKED] + [[1, text] for text in UNREADABLE]
@@ -69,6 +70,7 @@ def test_the_page_marks_as_the_key_does(load):
         assert (mark.kind, mark.nudge) == (kind, remark), (n, text)
 
 
+@pytest.mark.dear
 def test_its_hash_is_sha_256(load):
     page = load(marking(ANSWERS))
     rng = np.random.default_rng(0)
@@ -77,6 +79,7 @@ def test_its_hash_is_sha_256(load):
     assert [bytes(x) for x in found] == [sha256(x).digest() for x in given]
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("seed", range(2))
 def test_random_answers_near_the_edges(load, seed):
     """A number that differs by just less than it may is right, by just more it is not; also across buckets."""
@@ -102,6 +105,7 @@ def sheet(kind="equations", **more):
     return ac.exercise(ac.sum((o - 1.0) ** 2), kind=kind, blanks=4, names={"o": o}, **more)
 
 
+@pytest.mark.dear
 def test_a_reader_fills_it_in(load):
     made = sheet()
     page = load(made.html())

@@ -370,6 +370,7 @@ def test_an_expansion_is_kept_only_as_long_as_an_explanation_uses_it():
     assert kept() is None
 
 
+@pytest.mark.dear
 def test_a_long_chain_is_explained_without_recursion():
     x = ac.tensor(1.0, name="x")
     y = x
@@ -474,6 +475,7 @@ def test_a_slope_that_is_almost_one_is_not_left_out() -> None:
     assert ac.explain(y, x[0]).text.startswith("dL/dx[0] = 1.0002 d[0]")
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize(
     ("step", "last"),
     [

@@ -165,6 +165,7 @@ KILLED = """
 """
 
 
+@pytest.mark.dear
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 def test_killed_at_any_write(tmp_path):
     """After kill -9 the file is the old one or the new one, whole."""
@@ -272,6 +273,7 @@ WITHOUT = """
 """
 
 
+@pytest.mark.dear
 def test_without_the_packages_that_are_imported_when_needed(tmp_path):
     """Recording, training, compiling and explaining need none of them; what needs one says which."""
     ended = child(WITHOUT, tmp_path)
@@ -292,6 +294,7 @@ THREADS = """
 """
 
 
+@pytest.mark.dear
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of address space are Linux's")
 def test_threads_that_cannot_start(tmp_path):
     """With a stack for each thread that does not fit the address space, none starts: the same numbers without them."""

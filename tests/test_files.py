@@ -370,6 +370,7 @@ while True:
 """
 
 
+@pytest.mark.dear
 @posix
 def test_a_kill_at_any_time_leaves_a_whole_file(tmp_path):
     path = tmp_path / "file"
@@ -493,6 +494,7 @@ def test_damaged_arrays_are_refused_or_read(tmp_path):
                 npy.load(path)
 
 
+@pytest.mark.dear
 def test_archives_that_swell(tmp_path):
     path = tmp_path / "bomb.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("w.npy", "w") as member:

@@ -110,6 +110,7 @@ def test_functional_by_its_names(line):
     assert run(code) == "[0. 2.] [1.] 3.0 True"
 
 
+@pytest.mark.dear
 def test_import_is_cheap():
     code = "import numpy, sys; before = set(sys.modules); import autoconv; print(sorted(sys.modules.keys() - before))"
     extra = [name for name in ast.literal_eval(run(code)) if not name.startswith("autoconv")]
@@ -213,6 +214,7 @@ def test_a_new_row_needs_nothing_else(monkeypatch):
 # ---- a type checker
 
 
+@pytest.mark.dear
 def test_mypy_sees_the_front_door(tmp_path):
     """The lines of tests/typing/front_door.py that are refused are those marked so, and no others."""
     pytest.importorskip("mypy", reason="the type checker is not installed: pip install mypy")

@@ -319,6 +319,7 @@ def test_a_chain_is_straight():
     assert len({round(box.left + box.width / 2, 6) for box in layout.boxes}) == 1
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("kind", ["random", "one source", "nested"])
 def test_large_layouts_take_about_linear_time(kind):
@@ -447,6 +448,7 @@ def test_a_wide_fan_is_refused_with_its_count():
         ac.graph(ac.concat([x] * 100_000))
 
 
+@pytest.mark.dear
 def test_many_lines_in_few_calls_can_be_drawn_as_calls():
     y = ac.tensor(1.0)
     with ac.scope("long"):
@@ -457,6 +459,7 @@ def test_many_lines_in_few_calls_can_be_drawn_as_calls():
     assert ac.graph(y, zoom="calls").nodes[1].count == 5000
 
 
+@pytest.mark.dear
 def test_as_many_nodes_as_allowed_are_drawn():
     y = ac.tensor(1.0)
     for _ in range(799):

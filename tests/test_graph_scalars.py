@@ -307,6 +307,7 @@ def test_no_box_overlaps_and_no_edge_crosses_a_box(more):
     check_scene(draw(learner(), **more))
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("channels", [1, 2])
 def test_the_slice_of_a_weight_of_a_small_cnn_is_laid_out_cleanly(channels):
     rng = np.random.default_rng(channels)

@@ -5,6 +5,7 @@ Imports under ``if TYPE_CHECKING`` say what a type checker reads and do not coun
 
 import ast
 import re
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -76,22 +77,21 @@ def name_of(path):
 FILES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
+def statements(node):
+    """All statements below a node, but for those that are there for types only."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+            types_only = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
+            yield child
+            yield from statements(ast.Module(child.orelse, []) if types_only else child)
+
+
 def imported(name):
     """{a file of the package that a file imports anywhere but under ``if TYPE_CHECKING``: the first line that does}."""
     path = FILES[name]
     package = name if path.name == "__init__.py" else name[:-1]
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for_types = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for statement in node.body
-        for inner in ast.walk(statement)
-    }
     lines = {}
-    for node in ast.walk(tree):
-        if id(node) in for_types:
-            continue
+    for node in statements(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
             if {alias.name for alias in node.names} <= COMPILED:
                 continue
@@ -108,12 +108,15 @@ def imported(name):
     return lines
 
 
-IMPORTS = {name: imported(name) for name in FILES}
+@cache
+def imports():
+    """{file: what it imports}, of all files."""
+    return {name: imported(name) for name in FILES}
 
 
 def said(name, target):
     """The import as an editor opens it: file:line imports module."""
-    return f"{FILES[name].relative_to(ROOT)}:{IMPORTS[name][target]} imports {'.'.join(target)}"
+    return f"{FILES[name].relative_to(ROOT)}:{imports()[name][target]} imports {'.'.join(target)}"
 
 
 def floor(name, floors, depth):
@@ -127,7 +130,7 @@ def upward(floors, depth, room=None):
     """The imports that point up, each as a line of text; of one room, or between all."""
     return [
         f"{said(name, target)}, but {target[depth] if len(target) > depth else 'the room itself'} stands above"
-        for name, targets in IMPORTS.items()
+        for name, targets in imports().items()
         for target in targets
         if room is None or name[1:2] == target[1:2] == (room,)
         if floor(target, floors, depth) > floor(name, floors, depth)
@@ -154,7 +157,7 @@ def circle(left):
     for start in left:
         before, queue = {}, [start]
         for name in queue:
-            for target in IMPORTS[name]:
+            for target in imports()[name]:
                 if target in left and target not in before:
                     before[target] = name
                     queue.append(target)
@@ -169,7 +172,7 @@ def circle(left):
 def test_there_is_no_circle():
     """File by file: take away what imports nothing that is left, until nothing is left."""
     left = set(FILES)
-    while free := {name for name in left if not IMPORTS[name].keys() & left}:
+    while free := {name for name in left if not imports()[name].keys() & left}:
         left -= free
     if left:
         way = circle(left)

@@ -80,6 +80,7 @@ def test_outputs_gradients_and_statistics_are_pytorchs(name, mode, dtype):
             assert model.state_dict()[key] == pytest.approx(value, abs=outputs), key
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize(("step", "make"), [
     ("sgd", lambda p: optim.SGD(p, lr=0.1, momentum=0.9)), ("adam", lambda p: optim.Adam(p, lr=0.01)),
 ])  # fmt: skip
@@ -115,6 +116,7 @@ def test_the_batch_has_any_size(name):
     assert apart(model(np.concatenate([x, x, x])).value, np.concatenate([whole] * 3)) < 1e-12
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("name", NETS)
 @pytest.mark.quick(4)
 def test_compiled_is_eager(name):

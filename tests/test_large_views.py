@@ -63,6 +63,7 @@ def mixed():
 NETS = [convolutions, normalised, transposed, mixed]
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("make", NETS)
 def test_scalars_on_demand_give_the_same_explanation(make, monkeypatch):
     loss, things, names = make()
@@ -125,6 +126,7 @@ def test_a_pattern_asks_for_no_term_by_itself(monkeypatch):
     assert counts[0] == counts[1] < 100
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
 def test_a_resnet_is_drawn_by_its_blocks_with_their_windows(layout):
     model, shape = resnet18(layout, size=32)
@@ -185,6 +187,7 @@ def test_names_by_layers():
     assert "0.tanh" in shown and "0.out" in shown and "1.out" in shown and len(set(shown)) == len(shown)
 
 
+@pytest.mark.dear
 def test_a_walk_stops_at_layers_and_gives_parameters_where_they_are_read():
     model, shape = resnet18(size=32)
     walk = ac.step(loss_of(model.eval(), shape)[0])
@@ -229,6 +232,7 @@ def test_of_an_array_whole_pictures_are_kept(shape, axes, most, picture, kept):
     assert part.shape == kept and (not part.size or part.flat[0] == 0)
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("net", [resnet18, vgg11, unet])
 def test_the_page_of_a_large_net_shows_a_picture_of_what_each_call_gives(net):
     model, shape = net(size=32)
@@ -338,6 +342,7 @@ else:
 """
 
 
+@pytest.mark.dear
 def test_two_convolutions_of_64_channels_within_a_gigabyte():
     done = subprocess.run(
         [sys.executable, "-c", dedent(SCRIPT + QUESTIONS)], capture_output=True, text=True, timeout=300

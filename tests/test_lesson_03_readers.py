@@ -72,6 +72,7 @@ SLIPS = [
 ]
 
 
+@pytest.mark.dear
 @pytest.mark.quick(3)
 @pytest.mark.parametrize("seed", SEEDS[:2])
 @pytest.mark.parametrize("slip", SLIPS, ids=lambda slip: slip.__name__)

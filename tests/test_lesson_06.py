@@ -232,6 +232,7 @@ def test_a_batch_adds_for_weights_and_stays_apart_for_images(batch: int) -> None
         np.testing.assert_allclose(dx[n], from_filters(w.value, G[n], range(4)), atol=1e-12)
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @every_case
 def test_the_certificate_holds(shape: Any, window: Any, filters: int, stride: int, padding: int) -> None:

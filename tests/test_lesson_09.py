@@ -85,6 +85,7 @@ def test_the_first_place_attends_to_itself_alone_and_teaches_its_query_nothing(s
         assert ac.explain(loss, net.run["q"][0][i], names=net.names).reason is not None
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("seed", SEEDS)
 def test_right_and_wrong_claims(seed):
     net, loss, places = case(seed, width=8)  # two heads of four, so that the root is 2

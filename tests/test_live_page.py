@@ -143,6 +143,7 @@ def compare(page, expected, tolerance=1e-5):
             assert off <= tolerance, f"{what} of {name}: off by {off}"
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("net", NETS, ids=lambda net: net.__name__)
 def test_fifty_edits_leave_python_s_numbers(load, net):
     loss, names = net()
@@ -156,6 +157,7 @@ def test_fifty_edits_leave_python_s_numbers(load, net):
     compare(page, python_after(live, []))
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("net", [lenet, normalised], ids=lambda net: net.__name__)
 def test_a_heavy_net_runs_beside_the_page(load, net, monkeypatch):
     monkeypatch.setattr(live_page, "HEAVY", 0)
@@ -168,6 +170,7 @@ def test_a_heavy_net_runs_beside_the_page(load, net, monkeypatch):
     compare(page, python_after(live, edits))
 
 
+@pytest.mark.dear
 def test_dragging_a_weight_moves_everything(load):
     loss, names = readme()
     live = ac.live(loss, names=names)
@@ -194,6 +197,7 @@ def test_dragging_a_weight_moves_everything(load):
     assert page.evaluate("autoconv.value('w1')[0]") == 1
 
 
+@pytest.mark.dear
 def test_typing_and_sliding_an_element(load):
     loss, names = readme()
     live = ac.live(loss, names=names)
@@ -212,6 +216,7 @@ def test_typing_and_sliding_an_element(load):
     assert page.evaluate("autoconv.value('w1')[1]") == pytest.approx(-0.9)
 
 
+@pytest.mark.dear
 def test_an_element_is_explained(load):
     """The terms of an output and of a weight's gradient, as the README has them, and the field it reads."""
     loss, names = readme()
@@ -228,6 +233,7 @@ def test_an_element_is_explained(load):
     assert "= 1·8 + 2·16 + 0·(-16) + 1·4" in words and "= 44" in words
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("net", [lenet, sequence, volume, transformer], ids=lambda net: net.__name__)
 def test_explanations_add_up(load, net):
     """The terms of any element have the element as their sum, forward and back."""
@@ -247,6 +253,7 @@ def test_explanations_add_up(load, net):
     assert counted > len(nodes) / 2
 
 
+@pytest.mark.dear
 def test_the_receptive_field(load):
     """Of one number of LeNet's second convolution: 14 x 14 pixels, as the shapes say."""
     loss, names = lenet()
@@ -255,6 +262,7 @@ def test_the_receptive_field(load):
     page.wait_for_selector("text=Reads 196 of the 784 numbers of image")
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("kind", ["sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "adagrad"])
 def test_training_steps_are_python_s(load, kind):
     """Two hundred steps on digits, in the page and here: the same weights."""
@@ -282,6 +290,7 @@ def test_training_steps_are_python_s(load, kind):
             np.testing.assert_allclose(found, node.line.value.reshape(-1), atol=1e-4, rtol=0)
 
 
+@pytest.mark.dear
 def test_training_beside_the_page(load, monkeypatch):
     """In a worker the same steps are taken."""
     monkeypatch.setattr(live_page, "HEAVY", 0)
@@ -324,6 +333,7 @@ def reader():
     return model, demo.live_page(model, optimizer, digits, data.digits("test"))
 
 
+@pytest.mark.dear
 def test_digits_drawn_with_the_mouse_are_read_as_python_reads_them(load, reader):
     """Held-out digits dot by dot: each of their pixels is so many of sixteen dots."""
     model, live = reader
@@ -349,6 +359,7 @@ def test_digits_drawn_with_the_mouse_are_read_as_python_reads_them(load, reader)
         page.wait_for_function(f"document.querySelector('.read.most b').textContent === '{scores.argmax()}'")
 
 
+@pytest.mark.dear
 def test_the_demo_s_page(load, reader):
     model, live = reader
     page = load(live.page_with("<p>what was done</p>", "How it was trained"))
@@ -371,6 +382,7 @@ def test_the_demo_s_page(load, reader):
     np.testing.assert_array_equal(page.evaluate("autoconv.value('conv1.weight')"), first.reshape(-1))
 
 
+@pytest.mark.dear
 def test_state_in_a_link_and_in_a_file(load, tmp_path):
     loss, names = readme()
     live = ac.live(loss, names=names)
@@ -411,6 +423,7 @@ def test_a_state_that_does_not_fit_changes_nothing(load, tmp_path, state):
     compare(page, python_after(live, []))
 
 
+@pytest.mark.dear
 def test_names_are_never_html(load):
     name = "</script><img src=x onerror=alert(1)>"
     w = ac.tensor([1.0, 2.0], name=name)
@@ -424,6 +437,7 @@ def test_names_are_never_html(load):
     assert page.locator("img").count() == 0
 
 
+@pytest.mark.dear
 def test_a_long_calculation(load):
     """Of hundreds of lines the first and the last are drawn, and all are there; one array has no numbers at all."""
     w, x = ac.tensor([0.9, 0.8], name="w"), ac.tensor([0.5, 0.1], name="x")
@@ -439,6 +453,7 @@ def test_a_long_calculation(load):
     page.wait_for_selector("text=of 250")
 
 
+@pytest.mark.dear
 def test_what_is_wrong_is_said(load):
     loss, names = lenet()
     page = load(ac.live(loss, names=names).page)
@@ -455,6 +470,7 @@ def test_what_is_wrong_is_said(load):
     assert page.evaluate("autoconv.value('label')") == [int(names["label"].value[0])]
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("dark", [False, True])
 def test_it_fits_windows_of_all_sizes(load, dark):
     loss, names = lenet()
@@ -464,6 +480,7 @@ def test_it_fits_windows_of_all_sizes(load, dark):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.dear
 def test_a_map_jumps_to_the_layers(load):
     """Of a net; a calculation of a few calls needs none."""
     loss, names = lenet()
@@ -483,6 +500,7 @@ def readme_of_a_few_calls():
     return ac.sum(ac.exp(x) * x), {}
 
 
+@pytest.mark.dear
 def test_in_a_notebook_s_cell(load):
     """The sandboxed frame of an output cell: the page computes there, in a worker too."""
     loss, names = readme()

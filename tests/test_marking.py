@@ -34,6 +34,7 @@ FORWARDS = {
 }
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("words", FORWARDS)
 def test_another_forward_is_named(words):
     forward = lambda x, w, b, p: (FORWARDS[words](x, w, b, p), (x, w, b, p))
@@ -80,12 +81,14 @@ DAMAGED = {
 }
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("name", DAMAGED)
 def test_what_cannot_be_used_has_a_name(name):
     v = ac.check_backward(DAMAGED[name], r.conv_forward_einsum, like="cs231n.conv")
     assert not v and v["dx"].mistake == name
 
 
+@pytest.mark.dear
 def test_padding_zero_is_where_the_slice_is_empty():
     def backward(dout, cache):
         x, w, b, p = cache
@@ -109,6 +112,7 @@ def test_a_changed_input_is_told():
     assert v["dx"].right and not v and "changes x" in v.text
 
 
+@pytest.mark.dear
 def test_an_endless_loop_is_stopped():
     def backward(dout, cache):
         while True:
@@ -157,6 +161,7 @@ def test_geometries_are_chosen_where_the_function_is_defined(name):
     assert not ac.check_backward(wrong, forward, like=like, repair=0)
 
 
+@pytest.mark.dear
 def test_rows_that_are_drawn_are_no_labels_of_the_gradient():
     drawn = [(np.array([1, 1, 3]), np.random.default_rng(0).normal(size=(4, 3)))]
     noise = lambda dout, i, w: np.random.default_rng(1).normal(size=w.shape)
@@ -177,6 +182,7 @@ def test_bad_calls():
         ac.check_backward(lambda d, c: d, like="cs231n.batchnorm")
 
 
+@pytest.mark.dear
 def test_an_operation_as_a_pair():
     assert ac.check_op((np.tanh, lambda g, x: g * (1 - np.tanh(x) ** 2)), ac.tanh)
     v = ac.check_op((np.tanh, lambda g, x: g * (1 - np.tanh(x))), lambda x: ac.tanh(x))
@@ -233,6 +239,7 @@ def _mark(run_python, tmp_path, text, *options):
     return int(status), text
 
 
+@pytest.mark.dear
 def test_a_file_is_marked(run_python, tmp_path):
     status, text = _mark(run_python, tmp_path, LAYERS_FILE, "--points")
     assert status == 1 and "not summed over batch" in text and "5/6" in text
@@ -241,6 +248,7 @@ def test_a_file_is_marked(run_python, tmp_path):
     assert status == 0 and "right" in text
 
 
+@pytest.mark.dear
 def test_hints_only_has_no_answer(run_python, tmp_path):
     _, text = _mark(run_python, tmp_path, LAYERS_FILE, "--json", "--hints-only", "--only", "affine")
     report = json.loads(text)
@@ -250,6 +258,7 @@ def test_hints_only_has_no_answer(run_python, tmp_path):
     assert report["points"] == 3 and report["possible"] == 4
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("line", HOSTILE)
 def test_a_hostile_file_ends_in_a_row(line, run_python, tmp_path):
     text = "import numpy as np\ndef relu_forward(x): return np.maximum(x, 0), x\n"
@@ -258,6 +267,7 @@ def test_a_hostile_file_ends_in_a_row(line, run_python, tmp_path):
     assert status == 1 and HOSTILE[line] in said
 
 
+@pytest.mark.dear
 def test_a_file_cannot_remove_its_folder(run_python, tmp_path):
     text = "import os, shutil\nfor f in os.listdir('.'): os.remove(f)\n" + LAYERS_FILE
     status, _ = _mark(run_python, tmp_path, text, "--only", "relu")

@@ -83,6 +83,7 @@ def test_dilation_by_the_factor_is_another_forward():
     assert not v["forward"].right and v["forward"].mistake == "wrong shape"
 
 
+@pytest.mark.dear
 def test_padding_before_the_image_is_told():
     def loops(out, out_shape, out_strides, size, x, x_shape, x_strides, w, w_shape, w_strides, reverse):
         classes.tensor_conv1d(
@@ -93,6 +94,7 @@ def test_padding_before_the_image_is_told():
     assert not v["forward"].right and not v
 
 
+@pytest.mark.dear
 def test_strides_that_are_taken_for_granted_are_found():
     def loops(out, out_shape, out_strides, size, x, x_shape, x_strides, w, w_shape, w_strides, reverse):
         dense = lambda shape: np.array([int(np.prod(shape[i + 1 :])) for i in range(len(shape))])
@@ -103,6 +105,7 @@ def test_strides_that_are_taken_for_granted_are_found():
     assert v["forward"].right and not v["grad_input"].right and not v["grad_weight"].right
 
 
+@pytest.mark.dear
 def test_a_relu_forgotten_in_the_forward_is_told():
     class Linear(classes.Convolution):
         def forward(self, inputs):
@@ -129,6 +132,7 @@ def test_gradients_that_grow_from_call_to_call_are_told():
     assert not v and v["dLdW"].right and "twice the first" in v.text
 
 
+@pytest.mark.dear
 def test_a_file_of_classes_is_marked(run_python, tmp_path):
     text = """
 import numpy as np

@@ -56,6 +56,7 @@ def report(tmp_path_factory):
     return mark(path, "cs231n", only=["affine", "relu"])
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("hints_only", [False, True])
 def test_the_json_has_the_keys_that_are_documented(report, hints_only):
     made = json.loads(json.dumps(report.json(hints_only)))
@@ -73,6 +74,7 @@ def test_the_json_has_the_keys_that_are_documented(report, hints_only):
         assert wrong["kind"] == "mistake" and wrong["mistake"] == "not summed over batch"
 
 
+@pytest.mark.dear
 def test_the_lines_for_gradescope_run(tmp_path):
     for folder in ("submission", "results", "bin"):
         (tmp_path / folder).mkdir()
@@ -89,6 +91,7 @@ def test_the_lines_for_gradescope_run(tmp_path):
     assert all("should be" not in test["output"] for test in results["tests"])
 
 
+@pytest.mark.dear
 def test_the_cell_for_nbgrader_runs(capsys):
     cell = block("python", "nbgrader")
     names = {
@@ -104,6 +107,7 @@ def test_the_cell_for_nbgrader_runs(capsys):
     assert "NOT RIGHT" in capsys.readouterr().out
 
 
+@pytest.mark.dear
 def test_the_lines_for_pytest_run(tmp_path):
     source = (Path(__file__).parent / "helpers" / "students" / "right.py").read_text(encoding="utf-8")
     layers = source + "\n".join([

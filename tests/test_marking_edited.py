@@ -13,6 +13,7 @@ def test_the_right_functions_are_right(layer):
     assert judged(layer), judged(layer).text
 
 
+@pytest.mark.dear
 @pytest.mark.quick(4)
 @pytest.mark.parametrize(("layer", "text", "instead", "gradient", "name", "phrase"), BUGS)
 def test_a_bug_is_named_with_the_words_that_say_which_one(layer, text, instead, gradient, name, phrase):
@@ -21,6 +22,7 @@ def test_a_bug_is_named_with_the_words_that_say_which_one(layer, text, instead, 
     assert phrase in part.text
 
 
+@pytest.mark.dear
 def test_a_gradient_is_compared_with_the_course_where_the_forward_is_the_courses():
     """The forward takes every window for a square, so that it is another function at one geometry; 2 k is k**2 for
     most of the others."""
@@ -43,6 +45,7 @@ def test_a_gradient_is_compared_with_the_course_where_the_forward_is_the_courses
     assert part.mistake == "divided by the wrong count"
 
 
+@pytest.mark.dear
 def test_a_window_counted_by_the_wrong_side_shows_in_the_composed_layer_too():
     """conv, relu and pool in one function: the winner's place divided by the height of the window, not by its width."""
 
@@ -69,6 +72,7 @@ def test_a_window_counted_by_the_wrong_side_shows_in_the_composed_layer_too():
     assert not any(verdict[g].right for g in ("dx", "dw", "db")), verdict.text
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("written", ["np.sqrt(np.var(x, axis=0, ddof=1) + eps)", "np.sqrt(np.var(x, axis=0)) + eps"])
 def test_no_mistake_is_made_up_for_a_backward_that_reads_what_another_forward_kept(written):
     """The course's own formula fed with the deviation of another forward is the gradient of neither; no line of it is

@@ -21,6 +21,7 @@ UNKNOWN = {  # further from right than one change, or by a function that few for
 }
 
 
+@pytest.mark.dear
 @pytest.mark.quick(4)
 @pytest.mark.parametrize("one", [one for one in FORWARDS if one.label not in UNKNOWN], ids=lambda one: one.label)
 def test_the_line_of_a_wrong_forward_is_told(one, tmp_path):
@@ -37,6 +38,7 @@ def test_the_line_of_a_wrong_forward_is_told(one, tmp_path):
             assert "With the forward changed as it says above, it is RIGHT." in verdict[gradient].text
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("one", [one for one in FORWARDS if one.label in UNKNOWN], ids=lambda one: one.label)
 def test_no_line_is_made_up(one, tmp_path):
     part = judged(one, tmp_path / "layers.py")["forward"]
@@ -82,6 +84,7 @@ def test_hints_lead_to_the_line_of_the_forward_and_not_to_what_is_right(tmp_path
     assert "@ w + b" not in hints and "it is RIGHT" not in hints
 
 
+@pytest.mark.dear
 def test_the_objects_remember_what_they_did_before_the_search(tmp_path):
     one = layer(tmp_path, db="dout.max(axis=0)")
     ac.check_backward(one.backward, one.forward, like="cs231n.affine")

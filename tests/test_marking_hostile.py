@@ -68,6 +68,7 @@ ENDS = {
 }
 
 
+@pytest.mark.dear
 @pytest.mark.quick(3)
 @pytest.mark.parametrize("what", ENDS)
 def test_it_ends_in_a_clear_row(what, tmp_path):
@@ -111,6 +112,7 @@ HARMLESS = {  # mischief that changes nothing: what is returned is right
 }
 
 
+@pytest.mark.dear
 @pytest.mark.quick(2)
 @pytest.mark.parametrize("what", HARMLESS)
 def test_mischief_beside_a_right_gradient_changes_nothing(what, tmp_path, monkeypatch):
@@ -162,6 +164,7 @@ return found""",
 }
 
 
+@pytest.mark.dear
 @pytest.mark.quick(2)
 @pytest.mark.parametrize("what", CHEATS)
 def test_a_cheat_is_not_right(what, tmp_path):
@@ -200,6 +203,7 @@ def running(pid):
         return False
 
 
+@pytest.mark.dear
 def test_a_file_that_does_all_of_it_when_it_is_imported(tmp_path):
     for line, words in (("sys.exit(3)", "cannot be imported"), ("while True: pass", "did not end in time")):
         v = judged(tmp_path, f"return {RIGHT}", head=HEAD + line + "\n")
@@ -235,6 +239,7 @@ class _Slow:
             pass
 
 
+@pytest.mark.dear
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("seconds", [0.03, 5.0])
 @pytest.mark.parametrize("processor", [False, True])
@@ -254,6 +259,7 @@ def test_an_alarm_in_a_finaliser_is_not_lost(seconds, processor):
     time.sleep(1.1)  # and no alarm is left
 
 
+@pytest.mark.dear
 def test_an_alarm_comes_again_where_it_was_caught():
     caught = []
 

@@ -140,12 +140,14 @@ def test_a_division_by_an_output_that_is_0_is_no_relation():
     assert not part.right and part.mistake is None, part.text
 
 
+@pytest.mark.dear
 def test_a_backward_that_draws_again_is_no_change_of_the_cache():
     rng = np.random.default_rng(0)
     v = ac.check_backward(lambda d, x: d * (x > 0) * (rng.random(x.shape) < 0.5) * 2, like="cs231n.relu")
     assert v.damage and v.damage[0][0] == "gives other numbers each time", v.text
 
 
+@pytest.mark.dear
 def test_padding_with_other_numbers_in_the_backward_pass_alone_is_said():
     def backward(dout, cache):
         x, w, b, p = cache
@@ -174,6 +176,7 @@ def test_a_value_of_another_line_in_a_product_is_said():
     assert part.mistake == "a later value instead of the factor", part.text
 
 
+@pytest.mark.dear
 def test_under_an_unknown_forward_a_geometry_with_several_channels_is_differentiated():
     """At one channel a mean over the channels changes nothing; it was called right when only such were looked at."""
     share = lambda dx: np.broadcast_to(dx.mean(axis=1, keepdims=True), dx.shape).copy()

@@ -34,6 +34,7 @@ def rate(students):
     return sum(ok for ok, *_ in named) / len(named), [row[1:] for row in named if not row[0]]
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("part", range(4))
 def test_bugs_in_loops_are_found_and_named(part):
@@ -41,6 +42,7 @@ def test_bugs_in_loops_are_found_and_named(part):
     assert share >= 0.95, others
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("part", range(2))
 def test_bugs_of_people_who_write_without_loops_are_found_and_named(part):
@@ -76,6 +78,7 @@ def _random(seed):
     return backward
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("seed", range(4))
 def test_a_random_function_has_no_story(seed):
@@ -91,6 +94,7 @@ TRIPLES = [  # three changes of a right gradient of an input, one after the othe
 ]  # fmt: skip
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("changes", TRIPLES)
 def test_three_mistakes_at_once_have_no_story(changes):
@@ -117,6 +121,7 @@ class Several(frozenset):
 SEVERAL = [b for b, (g, _) in vectorised.CONV.items() if g == "dx" and "alone" not in b and "whole" not in b]
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("chosen", list(itertools.combinations(SEVERAL, 3))[3::15])
 def test_three_mistakes_of_the_bank_are_no_other_one(chosen):
@@ -128,6 +133,7 @@ def test_three_mistakes_of_the_bank_are_no_other_one(chosen):
     assert v["dx"].mistake is None or set(v["dx"].mistake.split(" and ")) <= own, (chosen, v["dx"].text)
 
 
+@pytest.mark.dear
 def test_an_axis_told_by_its_size_is_found_where_all_sizes_are_alike():
     """dgamma is summed over other axes only where the width equals the number of channels."""
 

@@ -17,6 +17,7 @@ def test_the_right_functions_are_right(one, tmp_path):
     assert verdict and not verdict.damage, verdict.text
 
 
+@pytest.mark.dear
 @pytest.mark.quick(3)
 @pytest.mark.parametrize("one", MADE, ids=lambda one: one.label)
 def test_the_line_of_the_slip_is_told(one, tmp_path):

@@ -146,6 +146,7 @@ def test_a_name_of_the_bank_stays_and_gets_its_line(tmp_path):
     assert alone.says == both.says and not alone.fixes and [fix.line for fix in both.fixes] == [11]
 
 
+@pytest.mark.dear
 def test_hints_name_the_line_and_not_the_answer(tmp_path):
     v = judged(tmp_path, CONV.replace("i * s, j * s", "i * s, i * s"), *SETTINGS[CONV])
     (fix,) = v["dx"].fixes
@@ -155,6 +156,7 @@ def test_hints_name_the_line_and_not_the_answer(tmp_path):
     assert shown["parts"][0]["changes"][0]["instead"] == fix.instead
 
 
+@pytest.mark.dear
 def test_an_unknown_mistake_gets_the_name_of_its_edit(tmp_path):
     text = ROWS.replace("mean(axis=1, keepdims=True)) / r", "mean(axis=0, keepdims=True)) / r")
     kinds = [kind.name for kind in KINDS]
@@ -171,6 +173,7 @@ def test_the_functions_of_other_hands_are_right(key, tmp_path):
     assert v, v.text
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("start", range(3))
 def test_the_line_of_a_bug_by_other_hands_is_told_or_its_mistake_named(start, tmp_path):
@@ -188,6 +191,7 @@ def test_the_line_of_a_bug_by_other_hands_is_told_or_its_mistake_named(start, tm
 # ---- never a story
 
 
+@pytest.mark.dear
 def test_numbers_that_have_nothing_to_do_with_it_stay_unknown(tmp_path):
     text = """
 import numpy as np
@@ -384,6 +388,7 @@ def test_numbers_that_a_process_made_up_say_nothing():
     assert in_words({"": "def f(:"}, [(0, 0, 0, 0, "")]) == []
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("text", [*SETTINGS, Path(right.__file__).read_text(encoding="utf-8")])
 def test_every_edit_can_be_undone_and_is_found_again_by_its_numbers(text):
     import ast
@@ -428,6 +433,7 @@ def conv_backward_naive(dout, cache):
 """
 
 
+@pytest.mark.dear
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX systems")
 def test_a_file_that_is_marked_gets_its_line(tmp_path):
     path = tmp_path / "layers.py"
@@ -443,6 +449,7 @@ def spread(dxp, g, w, top, left):
 """
 
 
+@pytest.mark.dear
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX systems")
 @pytest.mark.parametrize(
     ("head", "called"), [("import helpers_2", "helpers_2.spread"), ("from helpers_2 import *", "spread")]
@@ -467,6 +474,7 @@ KEPT = [  # what the forward of FILE keeps, and how it is right
 ]
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize(("what", "instead", "right"), KEPT)
 def test_a_slip_in_what_the_forward_keeps_is_told(what, instead, right, tmp_path):
     text = FILE.replace("i, i]", "i, j]")
@@ -497,6 +505,7 @@ class Mine:
     assert v["dx"].right and v["db"].right and [fix.line for fix in v["dw"].fixes] == [11], v.text
 
 
+@pytest.mark.dear
 def test_a_change_that_leaves_only_ties_wrong_is_told_with_what_remains(tmp_path):
     text = """
 import numpy as np
@@ -520,6 +529,7 @@ def backward(dout, cache):
     assert part.left == ["equal values in a window"] and "not yet at: equal values in a window" in part.text
 
 
+@pytest.mark.dear
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX systems")
 def test_a_file_that_answers_for_the_search_gets_no_right_verdict(tmp_path):
     """In its process every change is the right one; the answers are judged here."""

@@ -36,6 +36,7 @@ def test_the_right_functions_are_right(one, tmp_path):
     assert verdict and not verdict.damage, verdict.text
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_bug_is_never_right_and_told_by_name_or_line(part, tmp_path):
@@ -54,6 +55,7 @@ def test_a_bug_in_torch_is_told_by_name_or_line(one, tmp_path):
     assert told(one, judged(one, tmp_path / "layers.py")) in ("named", "line")
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_their_arrays_alone_are_never_right(part, tmp_path):

@@ -24,6 +24,7 @@ def test_the_right_functions_are_right(one, tmp_path):
     assert verdict and not verdict.damage, verdict.text
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_bug_is_never_right_and_told_by_name_or_line(part, tmp_path):
@@ -39,6 +40,7 @@ def test_a_bug_is_never_right_and_told_by_name_or_line(part, tmp_path):
     assert len(others) <= 0.05 * len(how) + 1, others
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_most_of_their_arrays_alone_are_named(part, tmp_path):
@@ -49,6 +51,7 @@ def test_most_of_their_arrays_alone_are_named(part, tmp_path):
     assert named >= 0.85 * (named + len(others)) - 1, others
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("one", UNRELATED[::3], ids=lambda s: s.label)
 def test_arrays_that_have_nothing_to_do_with_it_have_no_name(one, tmp_path):
@@ -57,6 +60,7 @@ def test_arrays_that_have_nothing_to_do_with_it_have_no_name(one, tmp_path):
         assert verdict.kind == "unknown" and not verdict.mistakes, verdict.text
 
 
+@pytest.mark.dear
 @pytest.mark.quick(2)
 @pytest.mark.parametrize("one", UNRELATED, ids=lambda s: s.label)
 def test_what_has_nothing_to_do_with_the_layer_stays_unknown(one, tmp_path):

@@ -65,6 +65,7 @@ def affine_backward(dout, cache):
 """
 
 
+@pytest.mark.dear
 def test_the_command_writes_it(tmp_path, capsys):
     (tmp_path / "layers.py").write_text(STUDENT)
     out = tmp_path / "marks.html"

@@ -20,6 +20,7 @@ def fit(**more):
 """
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize(
     ("code", "printed"),
     [
@@ -42,6 +43,7 @@ def test_what_needs_nothing_works_without_them(code, printed, run_python, tmp_pa
     assert re.fullmatch(printed, run_python("-c", WITHOUT + code, cwd=tmp_path))
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize(
     ("code", "says"),
     [

@@ -36,6 +36,7 @@ def plain_input() -> tuple[Any, Any, dict[str, Any]]:
 CASES = {"convolved": (convolved, "dout"), "squared": (squared, "t"), "plain input": (plain_input, "signal")}
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("case", CASES)
 def test_every_view_says_the_name(case: str) -> None:
     make, name = CASES[case]

@@ -375,6 +375,7 @@ def test_layers_against_numpy(name):
     np.testing.assert_allclose(make()(x).value, right(x), rtol=1e-12)
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
 @pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
 def test_padding_modes_of_a_convolution(mode, layout):
@@ -548,6 +549,7 @@ def test_vmap_and_jacobians():
             bad()
 
 
+@pytest.mark.dear
 def test_linear_systems_on_recordings_of_other_matrices():
     """The order of the pivots is a line of the tape: what was recorded holds for a matrix with another order."""
     rng = np.random.default_rng(1)

@@ -76,6 +76,7 @@ def bundles():
     return {name: make()._repr_mimebundle_() for name, (make, _) in VIEWS.items()}
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("name", VIEWS)
 def test_a_bundle_has_a_picture_and_words_as_plain_str(bundles, name):
     made = bundles[name]
@@ -98,6 +99,7 @@ ORDERS = {
 }
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("host", ORDERS)
 @pytest.mark.parametrize("name", VIEWS)
 def test_every_host_finds_a_form_that_shows_the_view(bundles, name, host):
@@ -134,6 +136,7 @@ def test_a_picture_survives(bundles, name):
     assert images and "src" in images[0]
 
 
+@pytest.mark.dear
 def test_every_view_makes_its_bundle_in_one_place():
     """Nobody writes a dictionary of forms of his own, and nobody leaves the words to chance with ``_repr_html_``."""
     for path in sorted((ROOT / "autoconv").rglob("*.py")):
@@ -260,6 +263,7 @@ def test_dark_rules_also_follow_the_page_around(css, expected):
     assert themed(css) == expected
 
 
+@pytest.mark.dear
 def test_a_frame_in_a_dark_host_is_dark_and_follows_its_change(load):
     """A host of any kind: only the colour behind the frame counts; the screen is light all the time."""
     colours = lambda frame: frame.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -277,6 +281,7 @@ def test_a_frame_in_a_dark_host_is_dark_and_follows_its_change(load):
         assert colours(frame) == "rgb(255, 255, 255)", name
 
 
+@pytest.mark.dear
 def test_in_a_frame_that_is_itself_a_sandbox(load):
     """As in Colab, where an output cell is a sandboxed frame: the page computes, and is as dark as the cell."""
     cell = f"<style>body{{background:#222}}</style>{iframe(ac.live(C, names=N).page)}"
@@ -294,6 +299,7 @@ def test_in_a_frame_that_is_itself_a_sandbox(load):
     assert frame.evaluate("autoconv.grad('w')") == pytest.approx(expected[0].ravel().tolist())
 
 
+@pytest.mark.dear
 def test_a_message_from_elsewhere_changes_no_theme(load):
     shown = iframe(ac.live(C, names=N).page)
     page = load(f"<!DOCTYPE html><title>host</title><body data-ready bgcolor=white>{shown}</body>")

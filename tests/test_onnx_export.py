@@ -271,6 +271,7 @@ def test_slices_to_the_end_are_standard():
     assert np.iinfo(np.int64).max == INT64_MAX
 
 
+@pytest.mark.dear
 def test_without_onnx_the_file_says_what_to_install(tmp_path):
     code = (
         "import sys; sys.modules['onnx'] = None\n"

@@ -21,12 +21,14 @@ RUNS = {
 IN_JAVASCRIPT = {"open": ["open.npz"], "onnx": ["onnx_node.npz", "--onnx"]}
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("run", RUNS)
 def test_oracle(run):
     judged([*RUNS[run], "--adapter", "adapter_autoconv:Adapter"])
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.skipif(NODE is None, reason=MISSING)
 @pytest.mark.parametrize("run", IN_JAVASCRIPT)

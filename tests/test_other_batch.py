@@ -29,6 +29,7 @@ def machines(program):
 SIZES = {"first": [26, *range(4, 24), 31], "as something else": [3, 7, 10, 12, 5, 8, 2, 32, *range(13, 25)]}
 
 
+@pytest.mark.dear
 @native
 @pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
 def test_twenty_sizes_of_training_share_one_plan(sizes, monkeypatch):
@@ -52,6 +53,7 @@ def test_twenty_sizes_of_training_share_one_plan(sizes, monkeypatch):
     assert "one example at a time" in program.plan
 
 
+@pytest.mark.dear
 @native
 @pytest.mark.parametrize("channels", [False, True], ids=["examples", "channels"])
 @pytest.mark.parametrize("seed", range(20))

@@ -71,6 +71,7 @@ def at(page):
     return int(page.locator("body").get_attribute("data-step"))
 
 
+@pytest.mark.dear
 def test_buttons_keys_and_slider_move_from_call_to_call(load):
     loss, names = program()
     stepper = step(loss, names=names)
@@ -98,6 +99,7 @@ def test_buttons_keys_and_slider_move_from_call_to_call(load):
     page.wait_for_selector("body[data-step='2']", timeout=5000)
 
 
+@pytest.mark.dear
 def test_a_page_opens_at_the_first_call_and_not_at_parameters(load):
     loss, names = program()
     page = load(step(loss, names=names).page)
@@ -109,6 +111,7 @@ def test_a_page_opens_at_the_first_call_and_not_at_parameters(load):
     assert seen == ["h: conv2d", "relu", "y: max_pool2d", "mul", "sum", "sum", "mul", "y: max_pool2d", "relu"]
 
 
+@pytest.mark.dear
 def test_a_call_opens_into_lines_and_a_line_into_scalars(load):
     loss, names = program()
     stepper = step(loss, names=names)
@@ -138,6 +141,7 @@ def test_a_call_opens_into_lines_and_a_line_into_scalars(load):
     assert level() == "calls" and page.locator("#title").text_content() == "relu"
 
 
+@pytest.mark.dear
 def test_each_line_shows_its_text_and_numbers(load):
     loss, names = program()
     stepper = step(loss, names=names)
@@ -153,6 +157,7 @@ def test_each_line_shows_its_text_and_numbers(load):
         page.keyboard.press("ArrowRight")
 
 
+@pytest.mark.dear
 def test_scalars_of_a_contraction_and_of_a_sum_add_up(load):
     rng = np.random.default_rng(7)
     x, w = ac.tensor(rng.normal(size=(2, 3)), name="x"), ac.tensor(rng.normal(size=(3, 4)), name="w")
@@ -184,6 +189,7 @@ def test_scalars_of_a_contraction_and_of_a_sum_add_up(load):
     assert float(last()) == pytest.approx(dw[0, 0], rel=1e-3)
 
 
+@pytest.mark.dear
 def test_the_map_jumps_searches_folds_and_shows_what_is_known(load):
     rng = np.random.default_rng(0)
     model = ac.nn.Sequential(
@@ -213,6 +219,7 @@ def test_the_map_jumps_searches_folds_and_shows_what_is_known(load):
     assert "max_pool2d" in page.locator("#title").text_content()
 
 
+@pytest.mark.dear
 def test_kernels_are_tiles_and_images_are_images(load):
     rng = np.random.default_rng(3)
     x, w = ac.tensor(rng.random((1, 16, 16, 3)), name="x"), ac.tensor(rng.normal(size=(3, 3, 3, 4)), name="w")
@@ -232,6 +239,7 @@ def test_kernels_are_tiles_and_images_are_images(load):
     assert shown(page, "kernel") == {i: f"{v:.4g}" for i, v in np.ndenumerate(w.value[:, :, 2, 3])}
 
 
+@pytest.mark.dear
 def test_of_a_large_array_the_rest_is_said_to_be_missing(load, monkeypatch):
     monkeypatch.setattr(page_module, "LARGEST", 120_000)
     rng = np.random.default_rng(4)
@@ -247,6 +255,7 @@ def test_of_a_large_array_the_rest_is_said_to_be_missing(load, monkeypatch):
     assert f"y[0, 0] = {y.value[0, 0, 0, 0]:.4g}" in page.locator("#terms").text_content()
 
 
+@pytest.mark.dear
 def test_panes_zoom_and_dividers(load):
     loss, names = program()
     page = load(step(loss, names=names).page)
@@ -269,6 +278,7 @@ def test_panes_zoom_and_dividers(load):
     assert page.locator("#equation").bounding_box()["width"] > right + 40
 
 
+@pytest.mark.dear
 def test_pointing_at_a_convolution(load):
     """x (6, 7), kernel (2, 3), stride (2, 1), padding 1: window (r, c) covers padded rows
     2r .. 2r + 1, columns c .. c + 2."""
@@ -292,6 +302,7 @@ def test_pointing_at_a_convolution(load):
     assert len(lit(page, "output")) == 1
 
 
+@pytest.mark.dear
 def test_pointing_at_a_convolution_backward(load):
     """The gradient of a padded input cell (r, c) is the dilated,
     padded delta from (r, c) on times the rotated kernel."""
@@ -314,6 +325,7 @@ def test_pointing_at_a_convolution_backward(load):
     assert f"w[0, 2] = {dw[0, 2]:.4g}" in page.locator("#terms").text_content()
 
 
+@pytest.mark.dear
 def test_pooling_names_the_winner(load):
     loss, names = program()
     page = load(step(loss, names=names).page)
@@ -341,6 +353,7 @@ def test_large_planes_are_canvases_whose_cells_can_be_pointed_at(load):
     assert f"y[3, 7] = {y.value[3, 7]:.4g}" in page.locator("#terms").text_content()
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize(
     ("make", "shape", "kernel"),
     [
@@ -363,6 +376,7 @@ def test_other_geometries_draw_and_add_up(load, make, shape, kernel):
         assert page.locator("#math math").count() == (1 if phase == "forward" else 2)
 
 
+@pytest.mark.dear
 def test_numbers_that_are_not_finite_and_ties_of_rounding(load):
     values = [np.nan, np.inf, -np.inf, 1.0625, -0.0, 1e-7, 123456.0, 0.1, 2.0005, 99995.0]
     x = ac.tensor(values, name="x")
@@ -370,6 +384,7 @@ def test_numbers_that_are_not_finite_and_ties_of_rounding(load):
     assert list(shown(page, "result", "#grids").values()) == [f"{v:.4g}" for v in values]
 
 
+@pytest.mark.dear
 def test_hostile_labels_are_inert(load):
     label = "</script><b id=bold>x</b><img src=x onerror=alert(1)>"
     x = ac.tensor([1.0, 2.0], name=label)
@@ -381,6 +396,7 @@ def test_hostile_labels_are_inert(load):
     assert label in page.locator("#grids").text_content() and label in page.locator("#map").text_content()
 
 
+@pytest.mark.dear
 def test_the_definition_opens(load):
     a, b = ac.tensor([1.0, 5.0], name="a"), ac.tensor([2.0, 3.0], name="b")
     y = ac.maximum(a, b)
@@ -393,6 +409,7 @@ def test_the_definition_opens(load):
     assert page.locator("#opened > div").count() == 5 and page.locator("#opened math").first.is_visible()
 
 
+@pytest.mark.dear
 def test_in_a_notebook_cell(browser, tmp_path):
     """The page inside its sandboxed frame: it runs, and says nothing on the console."""
     loss, names = program()
@@ -411,6 +428,7 @@ def test_in_a_notebook_cell(browser, tmp_path):
     page.close()
 
 
+@pytest.mark.dear
 def test_training_scrubs(load):
     w = ac.tensor([1.0, 2.0], name="w")
     recording = record_training([w])
@@ -426,6 +444,7 @@ def test_training_scrubs(load):
         assert f"loss {record.loss:.4g}" in page.locator("#says").text_content()
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("width", [1280, 420])
 @pytest.mark.parametrize("dark", [False, True])
 def test_light_and_dark_wide_and_narrow(load, dark, width):

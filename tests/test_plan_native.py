@@ -213,6 +213,7 @@ def test_ties_nan_and_infinities():
         np.testing.assert_array_equal(program.value_and_grad(x, wrt=0)[1], expected)
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @native
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ LARGE = {  # of x (examples, elements)
 }
 
 
+@pytest.mark.dear
 @native
 @pytest.mark.parametrize("elements", [1 << 20, 1 << 22])
 @pytest.mark.parametrize("name", LARGE)

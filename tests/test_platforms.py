@@ -3,6 +3,8 @@
 Both are played here, each in a process of its own; `make test-32` runs tests where indexes do have 32 bits.
 """
 
+import pytest
+
 # Of the standard library what Pyodide has not got, or has and refuses: nothing may ask for it at import, or at all.
 # Threads and programs are there to be imported, and do not start.
 BROWSER = """
@@ -84,11 +86,13 @@ print("all of it")
 """
 
 
+@pytest.mark.dear
 def test_nothing_is_asked_for_that_a_browser_lacks(run_python, tmp_path):
     """Recording, views, pages, checking, marking and training."""
     assert run_python("-W", "error", "-c", BROWSER + PROGRAM, cwd=tmp_path, AUTOCONV_NATIVE="0") == "all of it\n"
 
 
+@pytest.mark.dear
 def test_indexes_of_any_whole_type(run_python, tmp_path):
     """uint64 is cast to no index safely, as int64 is not where indexes have 32 bits: what people hand over is brought
     to one first, or np.take, np.repeat and np.bincount refuse it."""

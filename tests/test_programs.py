@@ -51,6 +51,7 @@ class Net(nn.Module):
         return F.log_softmax(x, dim=1)
 
 
+@pytest.mark.dear
 def test_mnist(tmp_path):
     torch.manual_seed(1)
     try:
@@ -184,6 +185,7 @@ def test_neural_networks():
     assert float(criterion(net(input), target)) < float(loss)
 
 
+@pytest.mark.dear
 def test_training_a_classifier(tmp_path):
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 120)

@@ -16,6 +16,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.S)
 
 
+@pytest.mark.dear
 def test_blocks_run_in_order_and_answer_what_is_shown(tmp_path, monkeypatch, capsys):
     """Python blocks run; a text block is a question, ``>>> ...``, and the answer to it."""
     monkeypatch.chdir(tmp_path)

@@ -206,6 +206,7 @@ def with_new_rows(tmp_path_factory):
     return folder
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("native", ["0", "1"])
 def test_a_new_row_works_everywhere_without_another_edit(native, with_new_rows):
     environment = {**os.environ, "AUTOCONV_NATIVE": native, "PYTHONPATH": str(with_new_rows)}

@@ -433,6 +433,7 @@ def test_a_hundred_thousand_sweeps_in_a_chain_are_freed(ground):
     del y
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 def test_nothing_grows_in_a_training_loop():
     w = [Scalar(0.1 * k) for k in range(12)]
@@ -476,6 +477,7 @@ def test_a_result_that_is_held_until_the_next_one_is_there_keeps_only_its_own(gr
     assert abs(a.grad - 1) < 1e-9  # of t = t a + b at its fixed point: t / (1 - a)
 
 
+@pytest.mark.dear
 def test_results_that_nobody_holds_are_freed_without_a_sweep(ground):
     ground.limit(100)
     w = [Scalar(k) for k in range(5)]

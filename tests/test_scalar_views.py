@@ -294,6 +294,7 @@ def test_a_formula_speaks_of_scalars_by_their_names(value, claim):
         assert wanted in {m.name for group in [verdict.mistakes, *verdict.alternatives] for m in group}
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_number_is_right_or_wrong(value, program):
     loss, w, name, names, _ = program(value)
@@ -396,6 +397,7 @@ def test_a_search_too_large_says_so(value, monkeypatch):
     assert "scalars, and up to" in str(ac.check(w.grad + 0.1, of=y, wrt=w))
 
 
+@pytest.mark.dear
 def test_a_chain_of_any_length_is_explained(value):
     x = y = value(1.0, "x")
     for _ in range(50_000):

@@ -46,6 +46,7 @@ def test_examples(part, name):
     assert failed == 0 and found.countTestCases() >= 1
 
 
+@pytest.mark.dear
 def test_every_public_name_has_a_page(written):
     """Of ``autoconv``, with what ``import *`` leaves out, and of the modules that users import from."""
     folder, made = written
@@ -62,6 +63,7 @@ def test_every_public_name_has_a_page(written):
         assert (folder / "api" / f"{module.__name__}-module.rst").is_file()
 
 
+@pytest.mark.dear
 def test_no_two_pages_are_one_file_where_case_does_not_count(written):
     names = [path.relative_to(written[0]).as_posix().lower() for path in written[0].rglob("*.*")]
     assert len(names) == len(set(names)) > 500

@@ -521,6 +521,7 @@ def test_days_and_lines_of_the_user(monkeypatch):
     assert [program(np.ones(1))[0] for _ in range(5)] == [2, 3, 4, 5, 6]
 
 
+@pytest.mark.dear
 def test_what_a_garbage_collection_ends_is_not_the_functions():
     """Someone else's object, in a circle, asks for the process and the time at its end."""
 

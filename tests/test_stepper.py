@@ -182,6 +182,7 @@ def test_errors():
         step(learner()[0]).save("walk.pdf")
 
 
+@pytest.mark.dear
 def test_a_long_chain_and_the_repr():
     x = y = ac.tensor(1.0, name="x")
     for _ in range(20_000):
@@ -405,6 +406,7 @@ def test_exact_fractions_walk_and_stay_exact(tmp_path):
     assert ["3/4", "4/3"] in [array.get("list") for array in trace["arrays"]]
 
 
+@pytest.mark.dear
 def test_a_lenet_page_keeps_to_the_budget_and_its_pictures_are_complete(tmp_path):
     rng = np.random.default_rng(0)
     model = ac.models.lenet((28, 28, 1), 10, rng)

@@ -148,6 +148,7 @@ def test_an_element_and_a_part(net: dict[str, Any]) -> None:
             check(1.0, of=loss, wrt=text)
 
 
+@pytest.mark.dear
 def test_a_function_with_loops(net: dict[str, Any]) -> None:
     def kernel_gradient(x: Any, o: Any, w: Any, examples: int) -> Any:
         made = np.zeros_like(w)
@@ -170,6 +171,7 @@ def test_several_mistakes_are_all_told(net: dict[str, Any]) -> None:
     assert told == ["sign", "factor 2 or 1/2 of the loss", "an arithmetic slip"]
 
 
+@pytest.mark.dear
 def test_a_noisy_factor_is_estimated_and_a_varying_one_is_not_mistaken(net: dict[str, Any]) -> None:
     g, rng = net["w"].grad, np.random.default_rng(0)
     verdict = check(39 * g * (1 + 0.01 * rng.normal(size=g.shape)), of=net["loss"], wrt=net["w"])
@@ -313,6 +315,7 @@ def test_break_it_shows_the_first_line_that_differs(net: dict[str, Any]) -> None
             break_it(net["loss"], mistake, at=at)
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
 @pytest.mark.parametrize("groups", [1, 2])

@@ -25,6 +25,7 @@ def test_the_right_loops_are_right(name):
         assert verdict.kind == "right", (gradient, verdict.text)
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("part", range(8))
 def test_most_wrong_arrays_are_named(part):
@@ -45,6 +46,7 @@ def scrambled(rng, true, x):
     }
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "name", ["conv1d", "elu", "rnn", "embedding", "batch_norm by hand", "l2 normalise", "residual"]

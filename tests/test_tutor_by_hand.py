@@ -254,6 +254,7 @@ def a_wrong_gradient(model: str, bug: str) -> tuple[Any, Any, np.ndarray]:
     raise AssertionError(f"{bug!r} changes nothing in {model!r}")
 
 
+@pytest.mark.dear
 @pytest.mark.quick(3)
 @pytest.mark.parametrize(("model", "bug"), ROWS)
 def test_a_bug_made_by_hand_is_named(model: str, bug: str) -> None:

@@ -159,6 +159,7 @@ def difference(loss: Any, w: Any, step: float, sides: tuple[int, int], dtype: An
     return made
 
 
+@pytest.mark.dear
 @pytest.mark.quick(2)
 @pytest.mark.parametrize("loss", [smooth, kinked])
 @pytest.mark.parametrize("sides", [(1, -1), (1, 0), (0, -1)])
@@ -175,6 +176,7 @@ def test_a_finite_difference_is_the_checkers_fault(loss: Any, sides: Any, step: 
     assert not verdict.mistakes
 
 
+@pytest.mark.dear
 def test_noise_alone_accuses_nobody() -> None:
     w = np.random.default_rng(6).normal(size=(4, 3))
     here = ac.tensor(w, name="w")
@@ -254,6 +256,7 @@ def test_certificates_of_transposed_convolutions(settings: Any, layout: str) -> 
         assert made and np.allclose(made.closed, made.gradient, rtol=1e-10)
 
 
+@pytest.mark.dear
 def test_a_certificate_at_kinks_and_ties_and_of_padded_pooling() -> None:
     rng = np.random.default_rng(3)
     x = ac.tensor(rng.normal(size=(1, 6, 7, 2)), name="x")

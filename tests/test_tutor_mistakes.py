@@ -238,6 +238,7 @@ def explained(run: Run, name: str, claim: np.ndarray) -> Iterator[np.ndarray]:
             yield from (make() for make in wrong_gradients(run, name))
 
 
+@pytest.mark.dear
 @pytest.mark.quick(2)
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_mistake_is_found_by_its_name(name: str) -> None:
@@ -276,6 +277,7 @@ def test_mistakes_with_the_finished_gradient_are_named(net: str) -> None:
         assert name in {m.name for group in [verdict.mistakes, *verdict.alternatives] for m in group}, verdict.text
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize(("net", "key"), [("relu", "w"), ("text", "w"), ("mlp words", "g"), ("mlp tanh", "v")])
 def test_right_numbers_in_other_places_are_named(net: str, key: str) -> None:

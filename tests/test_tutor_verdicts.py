@@ -113,6 +113,7 @@ def test_a_function_makes_no_slips_and_what_is_off_is_told_by_its_place() -> Non
 # ---- zeros
 
 
+@pytest.mark.dear
 def test_a_right_zero_is_right_whatever_rounding_is_left() -> None:
     rng = np.random.default_rng(4)
     x, w, b = rng.normal(size=(6, 5)), rng.normal(size=(5, 4)), ac.tensor(rng.normal(size=4), name="b")
@@ -169,6 +170,7 @@ def beside(name: str, eps: float, scale: float, given: Any) -> Verdict:
     return ac.check(claim, of=ac.sum(ac.batch_norm(tensor, given(gamma)) * dout), wrt=tensor)
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("eps", [1e-8, 1e-2])
 @pytest.mark.parametrize("name", BESIDE)
 @pytest.mark.parametrize("scale", [1.0, 0.05], ids=["", "small"])
@@ -218,6 +220,7 @@ def test_whole_numbers_that_end_in_zeros_are_not_rounded_where_the_gradient_is_w
     assert not ac.check(np.array([1230.0, 5680.0, 9100.0, 4320.0]), of=ac.sum(w * true), wrt=w)
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("digits", [3, 4, 5])
 def test_right_numbers_with_few_digits_are_right_as_numbers_and_as_text(digits: int) -> None:
     rng = np.random.default_rng(6)
@@ -308,6 +311,7 @@ def of_layer(word: str, seed: int) -> list[Question]:
     return [q for q in questions(seed) if q.label.startswith(word)]
 
 
+@pytest.mark.dear
 @pytest.mark.quick(2)
 @pytest.mark.parametrize("layer", LAYERS)
 def test_bugs_of_hand_written_loops_are_named_and_the_right_passes_are_right(layer: str) -> None:
@@ -330,6 +334,7 @@ def as_written(gradient: np.ndarray) -> dict[str, Any]:
     return {"full": gradient, "float32": gradient.astype(np.float32), "four digits": four, "lists": gradient.tolist()}
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("seed", [3, 4])
 def test_right_gradients_are_never_refused(seed: int) -> None:
@@ -340,6 +345,7 @@ def test_right_gradients_are_never_refused(seed: int) -> None:
                 assert verdict.kind == "right", f"{q.label} {way}: {verdict.text}"
 
 
+@pytest.mark.dear
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("layer", ["conv dw", "max pool", "batch norm dx", "softmax", "affine dw"])
 def test_random_arrays_have_no_story(layer: str) -> None:

@@ -222,6 +222,7 @@ def hosted(load, w, state=None):
     return page, frame
 
 
+@pytest.mark.dear
 def test_both_ways_in_a_browser(load):
     w = talking()
     page, frame = hosted(load, w, {"w": [[0, 1.5]]})
@@ -258,6 +259,7 @@ def test_both_ways_in_a_browser(load):
     until(frame, "document.getElementById('name').textContent.startsWith('w')")
 
 
+@pytest.mark.dear
 def test_bytes_and_losses_in_a_browser(load):
     rng = RNG(0)
     x, k = (
@@ -281,6 +283,7 @@ def test_bytes_and_losses_in_a_browser(load):
     assert page.evaluate("Object.keys(model.told)") == []
 
 
+@pytest.mark.dear
 def test_a_message_of_a_stranger_is_no_state(load):
     w = talking()
     page, frame = hosted(load, w)

@@ -29,6 +29,7 @@ def flags(tmp_path_factory):
     return ["-std=gnu11", f"-I{made}", "-include", str(HERE / "pyconfig.h"), f"-I{python}"]
 
 
+@pytest.mark.dear
 @needs_compiler
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: f"{path.parent.parent.name}-{path.name}")
 def test_every_part_compiles_for_windows(source, flags):

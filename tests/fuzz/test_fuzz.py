@@ -59,6 +59,7 @@ def test_a_planted_fault_is_found_and_shrunk_to_two_lines(monkeypatch):
     raise AssertionError("not found")
 
 
+@pytest.mark.dear
 def test_the_generator_covers_the_public_surface():
     """Every public function of arrays is drawn in some of the first 3,000 seeds."""
     drawn = {step.operation for seed in range(3000) for step in program(seed).steps}
