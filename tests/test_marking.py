@@ -2,6 +2,8 @@
 
 import json
 import sys
+import time
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -338,3 +340,19 @@ def test_the_search_for_repairs_is_shorter_where_naming_took_long_and_never_shor
     made = budget.Budget(2.0)
     now += named_in
     assert made.left == pytest.approx(left)
+
+
+def test_a_slow_forward_is_not_waited_for_at_every_geometry(monkeypatch):
+    """Gradients by differences have one time limit together: a file with a million lines a call took minutes."""
+    asked = []
+
+    def slow(layer, case, functions, dout, limit):
+        asked.append(limit)
+        time.sleep(0.4)
+
+    monkeypatch.setattr(import_module("autoconv.marking.check_backward"), "differences", slow)
+    forward = lambda x, w, b: (np.sin(x.reshape(len(x), -1) @ w + b), (x, w, b))
+    verdict = ac.check_backward(lambda dout, cache: cache, forward, like="cs231n.affine", time_limit=1.0, repair=0)
+    assert not verdict
+    assert len(asked) == 3
+    assert 1.0 == asked[0] > asked[1] > asked[2] > 0

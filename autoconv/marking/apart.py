@@ -30,7 +30,7 @@ import numpy as np
 
 from ..files import open_regular
 from .asking import LARGEST, Answer
-from .budget import Budget
+from .budget import Budget, Shared
 from .judge import judge
 from .layer import Layer
 from .repair import OFFERS, SECONDS, Offer, Sought, in_words
@@ -120,15 +120,18 @@ def marked(path: Path, layer: Layer, time_limit: float, memory: int = MEMORY, fu
             layer.name, {name: Part(name, False, end.kind, says=str(end)) for name in ("forward", *layer.outputs)}
         )
 
+    sharing = Shared(time_limit)
+
     def own(index: int) -> Any:
         out = answers[index].out
-        if out is None:
-            return None
-        try:
-            made = _run(path, request | {"differences": index, "shape": list(out.shape)}, time_limit + START)
-            (answer,) = _answers(made, 1)
-        except EndedError:
-            return None
+        with sharing.spent() as left:
+            if out is None or left <= 0:
+                return None
+            asked = request | {"differences": index, "shape": list(out.shape), "limit": left}
+            try:
+                (answer,) = _answers(_run(path, asked, left + START), 1)
+            except EndedError:
+                return None
         found = {k: v for k, v in answer.gradients.items() if v is not None}
         shapes = {name: cases[index].arrays[x].shape for name, x in layer.outputs.items()}
         return found if {k: v.shape for k, v in found.items()} == shapes else None

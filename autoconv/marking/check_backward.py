@@ -7,7 +7,7 @@ from typing import Any
 
 from .asking import ask, differences, upstream
 from .autograd_function import as_functions, is_function
-from .budget import Budget
+from .budget import Budget, Shared
 from .described import described
 from .judge import judge, outputs_of
 from .layer import Layer
@@ -85,11 +85,14 @@ def check_backward(
     shapes = outputs_of(layer, cases)
     answers = ask(layer, cases, functions, time_limit, shapes)
 
+    sharing = Shared(time_limit)
+
     def own(index: int) -> Any:
         out = answers[index].out
-        return (
-            None if out is None else differences(layer, cases[index], functions, upstream(index, out.shape), time_limit)
-        )
+        with sharing.spent() as left:
+            if out is None or left <= 0:
+                return None
+            return differences(layer, cases[index], functions, upstream(index, out.shape), left)
 
     budget = Budget(repair)
 
