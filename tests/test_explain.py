@@ -197,6 +197,8 @@ def zeros():
         "sigmoid": (v[2], ac.sigmoid(v).sum(), "saturated"),
         "cancel": (v[3], (3 * v).sum() - (3 * v).sum(), "terms that cancel"),
         "cancel in one line": (v[3], (v - v).sum(), "terms that cancel"),
+        "by itself": (v[3], (v / v).sum(), "terms that cancel"),
+        "by itself further on": (v[3], (ac.exp(v[3]) / ac.exp(v[3])) * 2, "terms that cancel"),
         "stopped": (v[3], (ac.stop_gradient(v) * v[:1]).sum(), "no path: cut by stop_gradient"),
         "elsewhere": (v[3], x.sum(), "no path: L was not computed from it"),
         "zero": (v[3], (v * 0.0).sum(), "multiplied by 0"),

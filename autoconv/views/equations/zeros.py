@@ -121,9 +121,10 @@ def cause(whole: Sum, term: Term) -> str:
     if chosen and len(rows) == len(chosen):
         return chosen[0]
     curved = [row for row in rows if row and row.differentiable and not row.linear]
-    if curved:
+    ways = whole.paths.item(term.k)
+    if curved and (scope or ways == 1):  # x / x is flat, and not for being saturated
         return f"saturated: the slope of {name} is 0 to rounding"
-    return "terms that cancel" if whole.paths.item(term.k) > 1 else f"multiplied by 0 in {name}"
+    return "terms that cancel" if ways > 1 else f"multiplied by 0 in {name}"
 
 
 def _between(whole: Sum, term: Term) -> set[int]:
