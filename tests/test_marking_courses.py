@@ -162,7 +162,7 @@ class Convolution:
         self._kernel = torch.nn.Parameter(torch.zeros(kernel_size, kernel_size, input_shape[2], filters))
         self._bias = torch.nn.Parameter(torch.zeros(filters))
     def forward(self, inputs):
-        x, w = inputs.movedim(-1, 1), self._kernel.permute(3, 2, 0, 1)
+        x, w = inputs.movedim(-1, 1), self._kernel.permute(3, 2, 0, 1).contiguous()
         y = torch.nn.functional.conv2d(x, w, self._bias, self._stride)
         return torch.relu(y).movedim(1, -1)
     def backward(self, inputs, outputs, d):
