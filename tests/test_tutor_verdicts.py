@@ -363,6 +363,30 @@ def test_random_arrays_have_no_story(layer: str) -> None:
         assert verdict.kind == "unknown" and not verdict.mistakes, f"{what}: {verdict.text}"
 
 
+def test_few_small_whole_numbers_have_no_story_of_two_mistakes() -> None:
+    """There are more pairs of mistakes than pairs of digits: for two numbers such as (-2, 3) one fits by accident."""
+    rng = np.random.default_rng(17)
+    x, w = ac.tensor(rng.normal(size=(2, 2, 5, 4))), ac.tensor(rng.normal(size=(2, 2, 3, 2)))
+    gamma, beta = ac.tensor(rng.normal(size=2), name="gamma"), ac.tensor(rng.normal(size=2), name="beta")
+    y = ac.relu(ac.batch_norm(ac.conv2d(x, w, layout="channels_first"), gamma, beta, layout="channels_first"))
+    loss = ac.sum(y * rng.normal(size=y.shape))
+    for claim in [(-2, 3), (2, -1), (3, 3), (-3, 2), (1, 2), (-1, -3), (2, 2), (-3, -3), (3, -2), (1, -2)]:
+        for wrt in (gamma, beta):
+            verdict = ac.check(np.array(claim, float), of=loss, wrt=wrt)
+            assert verdict.kind == "unknown", f"{claim} {wrt.name}: {verdict.text}"
+
+
+@pytest.mark.parametrize(("factor", "second"), [(-1.0, "sign"), (2.0, "factor 2 or 1/2 of the loss")])
+def test_two_mistakes_in_more_whole_numbers_are_told(factor: float, second: str) -> None:
+    rng = np.random.default_rng(18)
+    x, w = ac.tensor(rng.integers(-3, 4, (1, 1, 5, 5)).astype(float)), ac.tensor(np.ones((1, 1, 3, 3)), name="w")
+    up = rng.integers(-3, 4, (1, 1, 3, 3)).astype(float)
+    loss = ac.sum(ac.conv2d(x, w, layout="channels_first") * up)
+    right = np.array([[(x.value[0, 0, i : i + 3, j : j + 3] * up[0, 0]).sum() for j in range(3)] for i in range(3)])
+    verdict = ac.check(factor * right[None, None, ::-1, ::-1], of=loss, wrt=w)
+    assert names(verdict)[:2] == ["kernel gradient reversed", second], verdict.text
+
+
 # ---- Scalars
 
 

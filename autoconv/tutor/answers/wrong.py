@@ -73,7 +73,7 @@ def wrong(
     if (not diagnoses or inner) and (one := _first_fitted(search, (two_sided,) if inner else UNPLANTED)):
         return _fitted(case, search, one)
     if not diagnoses or diagnoses[0].cost > 2.2:
-        diagnoses = best([*diagnoses, *pairs(search)])
+        diagnoses = best([*diagnoses, *([] if search.accidental() else pairs(search))])
     if not diagnoses:
         mixed = with_weights(case, search)
         if mixed is not None:

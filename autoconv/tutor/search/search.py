@@ -307,7 +307,8 @@ class Search:
             mutations * (ways to choose the slips) * product over elements of the share of numbers that count as equal
 
         where a slip leaves an element out of the product, and a free factor one more, for it is chosen to make that one
-        agree.
+        agree.  Of a claim in whole numbers, where a factor is taken on top of a mistake, as many count as equal as
+        small ones fall on each other.
         """
         truth = np.concatenate([self.truth(i) for i in range(len(self.runs))])
         if not truth.any():  # no gradient arrives: only the claim says how large numbers are here
@@ -315,11 +316,25 @@ class Search:
         scale = scale_of(truth)
         if not scale:
             return 1.0
-        share = np.minimum(1.0, self.tolerance.of(truth, scale) / scale)[np.abs(truth) > 1e-3 * scale]
+        least = self.whole_numbers() if match.factor != 1 else 0.0
+        share = np.clip(self.tolerance.of(truth, scale) / scale, least, 1.0)[np.abs(truth) > 1e-3 * scale]
         free = len(match.slips) + (abs(match.factor) not in (1.0, 2.0, 0.5))
         choices = float(comb(self.places.size, len(match.slips)))
         with np.errstate(all="ignore"):
             return float(4 * len(self.distinct) * choices * np.prod(np.sort(share)[free:]))
+
+    def whole_numbers(self) -> float:
+        """The share of whole numbers up to the claim's largest that are equal: 1 / (2 * largest + 1); 0 for others."""
+        claimed = np.concatenate(self.claimed)
+        whole = np.array_equal(claimed, np.rint(claimed))
+        return 1 / (2 * float(np.abs(claimed).max(initial=0.0)) + 1) if whole else 0.0
+
+    def accidental(self) -> bool:
+        """Whether two mistakes together are bound to be found for a claim of this kind: few small whole numbers.
+
+        pairs of mutations * product over elements of the share of numbers that are equal
+        """
+        return 2 * len(self.distinct) ** 2 * self.whole_numbers() ** self.claimed[0].size > 0.05
 
     def measured(self) -> list[Diagnosis]:
         """The true gradient, times a constant, with noise."""
