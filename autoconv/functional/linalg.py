@@ -204,7 +204,7 @@ def _lone(letters: str, x: Any, needed: set[str]) -> tuple[str, Any]:
 # ---- further products
 
 
-@composed("x", "y", statistics=True)
+@composed("x", "y")
 def inner(x: Any, y: Any) -> Tensor:
     """z[i.., k..] = sum_j x[i.., j] y[k.., j], over the last axes; with a number x * y.
 
@@ -218,7 +218,7 @@ def inner(x: Any, y: Any) -> Tensor:
     return tensordot(x, y, ((-1,), (-1,)))
 
 
-@composed("x", "y", statistics=True)
+@composed("x", "y")
 def vdot(x: Any, y: Any) -> Tensor:
     """The sum of the products of all elements, both flattened.  Raises ValueError for other numbers of elements.
 
