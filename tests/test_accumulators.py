@@ -1,6 +1,8 @@
 """Sums, counts, squares and means against exact sums: any dtype, axes, layout and number of terms, on every floor."""
 
+import re
 from math import fsum
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,30 +106,84 @@ hundreds, halves, tens = np.full(2000, 100, f16), np.full(70000, 0.5, f16), np.f
 apart = np.array([[300.0], [-300.0]], f16)
 along = np.array([[300, -300, 300, -300]], f16)
 images = np.full((1, 32, 32, 1), 100, f16)
+keys = np.array([[300.0] * 4, [0.0] * 4], f16)
+strip = np.full((1, 1999, 1), 100, f16)  # no two windows of the same size cover it
+square, wide = np.array([300, 0], f16), np.array([60000, 0], f16)  # outside the range if squared, if doubled
+large = np.array([[60000, 60000], [60000, -60000]], f16)
 
 FLOAT16 = {
     "mean of 2000 hundreds": (lambda x: ac.mean(x), hundreds, 100),
     "mean of 70,000 halves": (lambda x: ac.mean(x), halves, 0.5),
     "mean of 100,000 ones": (lambda x: ac.mean(x), np.ones(100_000, f16), 1),
     "mean over axis 0": (lambda x: ac.mean(x, 0), np.full((70000, 2), 0.5, f16), [0.5, 0.5]),
-    "var": (lambda x: ac.var(x), np.array([100, -100, 100, -100], f16), 10000),
+    "var": (lambda x: ac.var(x), np.array([300, -300, 0, 0], f16), 45000),
     "std": (lambda x: ac.std(x), along, 300),
     "std, unbiased": (lambda x: ac.std(x, ddof=1), np.array([300, -300], f16), 300 * 2**0.5),
     "prod": (lambda x: ac.prod(x), np.array([300, 300, 0.01, 0.01], f16), 300**2 * float(f16(0.01)) ** 2),
+    "average": (lambda x: ac.average(x, weights=x), np.full(4, 300, f16), 300),
+    "norm": (lambda x: ac.norm(x), np.array([300, 400], f16), 500),
+    "cumsum": (lambda x: ac.cumsum(x), np.array([-6e4, 6e4, 6e4, -6e4], f16), [-6e4, 0, 6e4, 0]),
+    "cumprod": (lambda x: ac.cumprod(x), np.array([2**-8, 512, 512, 2**-8], f16), [2**-8, 2, 1024, 4]),
+    "asinh": (lambda x: ac.asinh(x), np.array([300], f16), np.arcsinh([300])),
+    "det": (lambda x: ac.det(x), np.array([[2**-20, 0, 0], [0, 6e4, 6e4], [0, 6e4, -6e4]], f16), -2 * 6e4**2 / 2**20),
+    "solve": (lambda x: ac.solve(x, np.array([60000, -60000], f16)), large, [0, 1]),
+    "inv": (lambda x: ac.inv(x), large, large.astype(f64) / 60000**2 / 2),
+    "matrix_power": (lambda x: ac.matrix_power(x, 3), 300 * np.eye(3, k=1, dtype=f16), np.zeros((3, 3))),
+    "cosine_similarity": (lambda x: ac.cosine_similarity(x, -x), np.full((1, 4), 300, f16), [-1]),
+    "scaled_dot_product_attention": (
+        lambda x: ac.scaled_dot_product_attention(x, x[::-1], np.array([[1], [2]], f16)),
+        keys,
+        [[2], [1.5]],
+    ),
     "batch_norm": (lambda x: ac.batch_norm(x), apart, [[1], [-1]]),
     "batch_norm, eps below the range": (lambda x: ac.batch_norm(x, eps=1e-9), np.zeros((2, 1), f16), [[0], [0]]),
     "layer_norm": (lambda x: ac.layer_norm(x), along, [[1, -1, 1, -1]]),
+    "layer_norm, eps below the range": (lambda x: ac.layer_norm(x, eps=1e-9), np.zeros((1, 4), f16), np.zeros((1, 4))),
+    "group_norm": (lambda x: ac.group_norm(x, 1, eps=1e-9), np.zeros((1, 4), f16), np.zeros((1, 4))),
+    "instance_norm": (lambda x: ac.instance_norm(x, eps=1e-9), np.zeros((1, 4, 1), f16), np.zeros((1, 4, 1))),
+    "local_response_norm": (
+        lambda x: ac.local_response_norm(x, 1, alpha=1.0, beta=0.5, k=0.0),
+        np.full((1, 2, 2), 300, f16),
+        np.ones((1, 2, 2)),
+    ),
     "softmax": (lambda x: ac.softmax(x)[:2], np.zeros(70000, f16), [1 / 70000] * 2),
     "log_softmax": (lambda x: ac.log_softmax(x)[:2], np.zeros(70000, f16), [-np.log(70000)] * 2),
     "logsumexp": (lambda x: ac.logsumexp(x), np.zeros(70000, f16), np.log(70000)),
     "mse": (lambda x: losses.mse(x, np.zeros(2000, f16)), tens, 100),
-    "half_squared_error": (lambda x: losses.half_squared_error(x, x * 0, reduction="mean"), tens, 50),
+    "mse, a square outside the range": (lambda x: losses.mse(x, np.zeros(2, f16)), square, 45000),
+    "half_squared_error": (lambda x: losses.half_squared_error(x, x * 0, reduction="mean"), square, 22500),
     "cross_entropy": (lambda x: losses.cross_entropy(x, np.zeros(70000, int)), np.zeros((70000, 2), f16), np.log(2)),
+    "cross_entropy, a loss outside the range": (
+        lambda x: losses.cross_entropy(x, [1, 0]),
+        np.array([[60000, -60000], [0, -60000]], f16),
+        60000,
+    ),
+    "l1": (lambda x: losses.l1(x, -x), wide, 60000),
+    "smooth_l1": (lambda x: losses.smooth_l1(x, -x), wide, 60000),
+    "huber": (lambda x: losses.huber(x, -x), wide, 60000),
+    "kl_div": (lambda x: losses.kl_div(x, np.array([4, 0], f16)), np.array([-30000, 0], f16), 2 * (np.log(4) + 30000)),
+    "bce": (lambda x: losses.bce(x, np.ones(2, f16), weight=np.array([1000, 1000], f16)), np.array([0, 1], f16), 50000),
     "nll": (lambda x: losses.nll(x, np.zeros(70000, int)), np.full((70000, 2), -1, f16), 1),
-    "bce_with_logits": (lambda x: losses.bce_with_logits(x, np.zeros(70000, f16)), np.zeros(70000, f16), np.log(2)),
+    "nll, weighted": (
+        lambda x: losses.nll(x, [0, 1], weight=np.array([60000, 60000], f16)),
+        np.full((2, 2), -2, f16),
+        2,
+    ),
+    "bce_with_logits": (
+        lambda x: losses.bce_with_logits(x, np.zeros(2, f16), weight=np.array([300, 0], f16)),
+        square,
+        45000,
+    ),
     "avg_pool2d": (lambda x: ac.avg_pool2d(x, 32), images, [[[[100]]]]),
     "avg_pool2d, padded": (lambda x: ac.avg_pool2d(x, 34, padding=1, count_include_pad=False), images, [[[[100]]]]),
     "avg_pool2d, divisor": (lambda x: ac.avg_pool2d(x, 32, divisor=2048), images, [[[[50]]]]),
+    "adaptive_avg_pool1d": (lambda x: ac.adaptive_avg_pool1d(x, 2), strip, [[[100], [100]]]),
+    "adaptive_avg_pool2d": (lambda x: ac.adaptive_avg_pool2d(x, (1, 2)), strip[None], [[[[100], [100]]]]),
+    "adaptive_avg_pool3d": (lambda x: ac.adaptive_avg_pool3d(x, (1, 1, 2)), strip[None, None], [[[[[100], [100]]]]]),
+    "avg_pool1d": (lambda x: ac.avg_pool1d(x, 1500, divisor=3000), strip, [[[50]]]),
+    "avg_pool3d": (lambda x: ac.avg_pool3d(x, (1, 1, 1500), divisor=3000), strip[None, None], [[[[[50]]]]]),
+    "lp_pool2d": (lambda x: ac.lp_pool2d(x, 2), np.full((1, 2, 2, 1), 300, f16), [[[[600]]]]),
+    "lp_pool3d": (lambda x: ac.lp_pool3d(x, (1, 2, 2)), np.full((1, 1, 2, 2, 1), 300, f16), [[[[[600]]]]]),
     "global_avg_pool": (lambda x: ac.global_avg_pool(x), images, [[100]]),
     "lp_pool1d": (lambda x: ac.lp_pool1d(x, 2), np.array([[[300], [-300]]], f16), [[[300 * 2**0.5]]]),
 }
@@ -149,6 +205,18 @@ def test_float16_statistics(name, floor, monkeypatch):
         y = program(x)
     assert np.asarray(y).dtype == f16
     np.testing.assert_allclose(np.asarray(y, f64), right, rtol=2e-3, atol=1e-7)
+
+
+def test_hypot_of_float16_is_rounded_once():
+    x, y = (10.0 ** np.random.default_rng(0).uniform(-4, 4, (2, 500))).astype(f16)
+    right = np.hypot(x.astype(f64), y.astype(f64)).astype(f16)
+    assert np.array_equal(ac.hypot(x, y), right) and np.array_equal(ac.hypot(ac.tensor(x), y).value, right)
+
+
+def test_every_function_of_statistics_has_a_float16_row():
+    rooms = (Path(ac.__file__).parent / "functional").rglob("*.py")
+    known = {name for room in rooms for name in re.findall(r"statistics=True\)\ndef (\w+)", room.read_text())}
+    assert "mean" in known and known - {row.partition(",")[0].partition(" ")[0] for row in FLOAT16} == {"hypot"}
 
 
 SLOPES = {

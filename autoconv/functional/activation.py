@@ -356,7 +356,7 @@ def softmax(x: Any, axis: int = -1) -> Tensor:
     return e / sum(e, axes, keepdims=True)
 
 
-@composed("x", statistics=True)
+@composed("x")
 def softmin(x: Any, axis: int = -1) -> Tensor:
     """softmax(-x): the smallest has the largest share.  Raises ValueError for an axis that x does not have.
 

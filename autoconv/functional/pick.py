@@ -230,7 +230,7 @@ def diag(x: Any, diagonal: int = 0) -> Tensor:
     return result
 
 
-@composed("x", statistics=True)
+@composed("x")
 def trace(x: Any, diagonal: int = 0) -> Tensor:
     """The sum of a diagonal of a matrix, x[i, i + diagonal].  Raises ValueError for another number of dimensions.
 

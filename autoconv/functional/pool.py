@@ -326,7 +326,7 @@ def lp_pool3d(
     return _pool(3, "lp_pool", x, kernel_size, stride, padding, 1, ceil_mode, layout, _norm(p))
 
 
-@composed("x", statistics=True)
+@composed("x")
 def global_avg_pool(x: Any, *, keepdims: bool = False, layout: str = "channels_last") -> Tensor:
     """The mean over all positions of each channel.
 
