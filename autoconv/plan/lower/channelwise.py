@@ -33,14 +33,15 @@ def registers(
     low: Lowering, i: int, kernel: int, found: Registers, letters: str, groups: tuple[str, str, str, str],
     sizes: dict[str, int],
 ) -> tuple[Spaced, np.ndarray] | None:  # fmt: skip
-    """Registers [c, j, k] as (base[j] + step[k], apart[c]); copied where they are not spaced so, None if channels do
-    not stand side by side.  ``groups``: the letters n, c, j, k."""
+    """Registers [c, j, k] as (base[j] + step[k], apart[c]); copied where they are not spaced so, None if channels are
+    not innermost in memory.  ``groups``: the letters n, c, j, k."""
     if low.channel_lanes and not _inside(found, letters, groups[1]):
         return None
     made = _split(found, letters, groups, sizes) if one_value(low, kernel, found) else None
-    if made is None:
+    if made is None or (low.channel_lanes and not beside(made[1])):  # two in the middle may be neighbours by accident
         made = _split(low.copy(i, found, kernel), letters, groups, sizes)
         assert made is not None, "a copy's registers are numbered in order"
+        assert not low.channel_lanes or beside(made[1]), "a copy's channels stand side by side"
     return made
 
 
