@@ -85,9 +85,15 @@ def move(
     roundings = np.maximum(terms - 1, 0) + (name == "contract")
     moved = y.astype(np.float64) + random * roundings * info.eps * size
     moved = np.where(np.isfinite(y), np.clip(moved, -float(info.max), float(info.max)), y).astype(y.dtype)
-    # terms that cancel but for their rounding: an order that leaves out the small ones leaves nothing at all
-    nothing = (roundings * info.eps * size > np.abs(moved)) & (rng.random(y.shape) < 0.25)
-    moved = np.where(nothing & np.isfinite(y), y.dtype.type(0), moved)
+    # terms that cancel but for their rounding: an order that loses the small ones leaves nothing at all, one that adds
+    # them last leaves just those
+    cancelled = (roundings * info.eps * size > np.abs(moved)) & np.isfinite(y)
+    if cancelled.any():
+        with_signs = [np.copysign(z, x) if k else x for x, z, k in zip(operands, wide, numbers, strict=True)]
+        small = [small_ones(x, info.eps) if k else x for x, k in zip(with_signs, numbers, strict=True)]
+        small[1:] = with_signs[1:] if rng.random() < 0.5 else small[1:]
+        left = np.asarray(forward(*small, **params)).astype(y.dtype) if rng.random() < 0.5 else y.dtype.type(0)
+        moved = np.where(cancelled & (rng.random(y.shape) < 0.25), left, moved)
     # a sum that is 0 has the sign that its order gives it, or that of the 0 it began with: then all have the same
     signed = np.abs(moved) if run % 4 == 1 else np.where(rng.random(y.shape) < 0.5, -moved, moved)
     moved = np.where((moved == 0) & (terms > 0), signed, moved)
@@ -99,6 +105,12 @@ def move(
     # one of them may overflow where another does not: a maximum of both is then decided by the order of either
     other = kinds[rng.integers(4, size=y.shape)]
     return np.where(open_ & (rng.random(y.shape) < 0.75), other, moved)
+
+
+def small_ones(x: np.ndarray, eps: float) -> np.ndarray:
+    """Those of x that are lost beside its largest, 0 for the others."""
+    size = np.abs(np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0))
+    return np.where(size < eps * size.max(initial=0), x, 0)
 
 
 def differs(y: Any, expected: Any, runs: Sequence[np.ndarray], scale: float = 1.0, more: Any = 0.0) -> str:
