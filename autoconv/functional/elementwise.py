@@ -172,7 +172,7 @@ def asinh(x: Any) -> Tensor:
     return p.where(large, p.sign(x) * far, p.where(p.equal(x, 0), x, p.sign(x) * small))
 
 
-@composed("x")
+@composed("x", statistics=True)
 def acosh(x: Any) -> Tensor:
     """The number of at least 0 whose cosh is x: log1p(t + sqrt(t) sqrt(t + 2)), t = x - 1; NaN below 1.
 

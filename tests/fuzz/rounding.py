@@ -78,9 +78,10 @@ def move(
     forward = line.primitive.forward  # type: ignore[union-attr]
     numbers = [isinstance(x, np.ndarray) and x.dtype.kind == "f" for x in operands]
     terms = forward(*[np.ones_like(x) if k else x for x, k in zip(operands, numbers, strict=True)], **params)
-    finite = [np.where(np.isfinite(x), np.abs(x), 0) if k else x for x, k in zip(operands, numbers, strict=True)]
+    finite = [np.where(np.isfinite(x), x, 0) if k else x for x, k in zip(operands, numbers, strict=True)]
     wide = [x.astype(np.float64) if k else x for x, k in zip(finite, numbers, strict=True)]
-    size = np.asarray(forward(*wide, **params), np.float64)
+    sizes = [np.abs(x) if k else x for x, k in zip(wide, numbers, strict=True)]
+    size = np.asarray(forward(*sizes, **params), np.float64)
     terms = np.asarray(terms, np.float64)
     roundings = np.maximum(terms - 1, 0) + (name == "contract")
     moved = y.astype(np.float64) + random * roundings * info.eps * size
@@ -89,9 +90,8 @@ def move(
     # them last leaves just those
     cancelled = (roundings * info.eps * size > np.abs(moved)) & np.isfinite(y)
     if cancelled.any():
-        with_signs = [np.copysign(z, x) if k else x for x, z, k in zip(operands, wide, numbers, strict=True)]
-        small = [small_ones(x, info.eps) if k else x for x, k in zip(with_signs, numbers, strict=True)]
-        small[1:] = with_signs[1:] if rng.random() < 0.5 else small[1:]
+        small = [small_ones(x, info.eps) if k else x for x, k in zip(wide, numbers, strict=True)]
+        small[1:] = wide[1:] if rng.random() < 0.5 else small[1:]
         left = np.asarray(forward(*small, **params)).astype(y.dtype) if rng.random() < 0.5 else y.dtype.type(0)
         moved = np.where(cancelled & (rng.random(y.shape) < 0.25), left, moved)
     # a sum that is 0 has the sign that its order gives it, or that of the 0 it began with: then all have the same
@@ -109,7 +109,7 @@ def move(
 
 def small_ones(x: np.ndarray, eps: float) -> np.ndarray:
     """Those of x that are lost beside its largest, 0 for the others."""
-    size = np.abs(np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0))
+    size = np.abs(x)
     return np.where(size < eps * size.max(initial=0), x, 0)
 
 
